@@ -1,0 +1,202 @@
+//! Tensors on their way into another file.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+use crate::tensor::bits_of;
+use crate::{ByteOrder, Catalog, DType, IndexMap, Location, Section, StateDict, Tensor};
+
+/// The elements of one tensor, to be written row-major and little-endian, cast if so asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elements {
+    tensor: Tensor,
+    cast: Option<DType>,
+}
+
+/// What a new file is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// The tensors in order, each under its new key.
+    pub tensors: Vec<(String, Elements)>,
+    /// Text to keep beside the tensors, where the format has a place for it.
+    pub metadata: Vec<(String, String)>,
+    /// Keys that share another key's elements and are not written again: (key, the key that is).
+    pub ties: Vec<(String, String)>,
+}
+
+/// How to write tensors that share their elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ties {
+    /// Write them out for each key.
+    #[default]
+    Each,
+    /// Write them once and record the other keys.
+    One,
+}
+
+/// What a new file has no place for, or cannot hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Keys of the state dict whose values are no tensors.
+    pub keys: Vec<String>,
+    /// Paths of other things in the file, with what they are.
+    pub payload: Vec<(String, String)>,
+}
+
+/// Tensors that a format cannot hold, with the reason for each.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", lines(.entries))]
+pub struct Unholdable {
+    /// At least one: the key, and what stands in the way.
+    pub entries: Vec<(String, String)>,
+}
+
+fn lines(entries: &[(String, String)]) -> String {
+    let line = |(key, why): &(String, String)| alloc::format!("'{key}': {why}");
+    entries.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+impl Elements {
+    /// The elements of a tensor, cast to `cast` if it is a real floating-point tensor.
+    ///
+    /// Gives the reason if the tensor has no plain elements.
+    pub fn new(tensor: Tensor, cast: Option<&DType>) -> Result<Elements, String> {
+        match &tensor.data {
+            crate::Data::Opaque { layout, .. } => {
+                Err(alloc::format!("a tensor of layout {layout} has no plain elements to write"))
+            }
+            crate::Data::View(_) => {
+                let cast = cast.filter(|to| tensor.dtype.is_float() && tensor.dtype != **to);
+                Ok(Elements { cast: cast.cloned(), tensor })
+            }
+        }
+    }
+
+    /// The tensor whose elements they are.
+    pub fn tensor(&self) -> &Tensor {
+        &self.tensor
+    }
+
+    /// The element type in the new file.
+    pub fn dtype(&self) -> &DType {
+        self.cast.as_ref().unwrap_or(&self.tensor.dtype)
+    }
+
+    /// The element type to cast to, if it is another one.
+    pub fn cast(&self) -> Option<&DType> {
+        self.cast.as_ref()
+    }
+
+    /// The size in each dimension.
+    pub fn shape(&self) -> &[u64] {
+        &self.tensor.shape
+    }
+
+    /// Bytes in the new file.
+    pub fn byte_len(&self) -> u64 {
+        bits_of(&self.tensor.shape, self.dtype()).map_or(u64::MAX, |bits| bits.div_ceil(8))
+    }
+
+    /// The range of the source file that holds these very bytes, if there is one.
+    pub fn verbatim(&self) -> Option<core::ops::Range<u64>> {
+        let view = self.tensor.as_view()?;
+        let storage = view.storage();
+        let one_byte = self.tensor.dtype.swap_width() <= 1;
+        let plain = view.is_contiguous() && !view.conjugate && !view.negate && self.cast.is_none();
+        let ordered = storage.byte_order == ByteOrder::Little || one_byte;
+        let Location::Stored(range) = &storage.location else { return None };
+        if !plain || !ordered {
+            return None;
+        }
+        if self.byte_len() == 0 {
+            return Some(range.start..range.start);
+        }
+        let start = range.start + view.offset() * self.tensor.dtype.bits() / 8;
+        Some(start..start + self.byte_len())
+    }
+}
+
+impl Contents {
+    /// The tensors of a state dict under the names a plan gives them, and what stays behind.
+    ///
+    /// # Errors
+    /// Every tensor that has no plain elements.
+    pub fn gather(
+        catalog: &Catalog,
+        state_dict: &StateDict,
+        section: &Section,
+        cast: Option<&DType>,
+        ties: Ties,
+    ) -> Result<(Contents, LeftBehind), Unholdable> {
+        let mut contents = Contents::default();
+        let mut left =
+            LeftBehind { payload: catalog.payload_beside(state_dict), ..Default::default() };
+        let mut unholdable = Vec::new();
+        for (old, new) in section.kept() {
+            let Some(tensor) = catalog.tensor(state_dict, old) else {
+                left.keys.push(old.to_string());
+                continue;
+            };
+            match Elements::new(tensor.clone(), cast) {
+                Ok(elements) => contents.tensors.push((new.to_string(), elements)),
+                Err(why) => unholdable.push((old.to_string(), why)),
+            }
+        }
+        if !unholdable.is_empty() {
+            return Err(Unholdable { entries: unholdable });
+        }
+        if ties == Ties::One {
+            contents.write_ties_once();
+        }
+        Ok((contents, left))
+    }
+
+    /// Groups of keys whose tensors are the same elements at the same place, two or more in each.
+    pub fn tied(&self) -> Vec<Vec<&str>> {
+        let mut groups = IndexMap::<_, Vec<&str>>::default();
+        for (key, elements) in &self.tensors {
+            if let Some(place) = elements.place() {
+                groups.entry(place).or_default().push(key);
+            }
+        }
+        groups.into_values().filter(|keys| keys.len() > 1).collect()
+    }
+
+    fn write_ties_once(&mut self) {
+        let groups = self.tied();
+        let pairs = groups.iter().flat_map(|keys| keys[1..].iter().map(|key| (*key, keys[0])));
+        let ties: Vec<_> = pairs.map(|(key, kept)| (key.to_string(), kept.to_string())).collect();
+        let aliases: IndexMap<&str, ()> = ties.iter().map(|(key, _)| (key.as_str(), ())).collect();
+        self.tensors.retain(|(key, _)| !aliases.contains_key(key.as_str()));
+        drop(aliases);
+        self.ties = ties;
+    }
+}
+
+/// What makes two tensors one: where their storage is, and how they look at it.
+type Place<'a> = (u64, u64, u64, &'a [u64], &'a [u64], &'a DType);
+
+impl Elements {
+    /// The place of the elements; none for those without a byte, which share nothing.
+    pub fn place(&self) -> Option<Place<'_>> {
+        let view = self.tensor.as_view()?;
+        if self.byte_len() == 0 {
+            return None;
+        }
+        let (start, end) = match &view.storage().location {
+            Location::Stored(range) => (range.start, range.end),
+            Location::Deflated { compressed, .. } => (compressed.start, compressed.end),
+        };
+        Some((start, end, view.offset(), self.shape(), view.strides(), self.dtype()))
+    }
+}
+
+impl Catalog {
+    /// The payload outside a state dict, each with its path and kind.
+    fn payload_beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+        let beside = self.payload.iter().filter(|payload| payload.at != state_dict.at);
+        beside.map(|payload| (payload.at.clone(), payload.kind.clone())).collect()
+    }
+}

@@ -1,0 +1,168 @@
+//! What a file format provides.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::error::Error;
+use core::fmt;
+use core::ops::Range;
+
+use thiserror::Error;
+
+use crate::{Catalog, Contents, Layout, Plan, Unholdable};
+
+/// Bytes at known places: a slice, a file, one day a remote object.
+pub trait Source: Send + Sync {
+    /// How many bytes there are.
+    fn len(&self) -> u64;
+
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] if the bytes end before the buffer is full.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault>;
+
+    /// True if there are no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of a range, checked against the length before any memory is taken.
+    fn bytes(&self, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+        let within = range.start <= range.end && range.end <= self.len();
+        let Some(len) = within.then(|| range.end - range.start) else {
+            let what = alloc::format!(
+                "bytes {}..{} are needed and the file ends at {}",
+                range.start,
+                range.end,
+                self.len()
+            );
+            return Err(Fault::malformed(range.start, what));
+        };
+        let len = usize::try_from(len)
+            .map_err(|_| Fault::too_large(range.start, "a range beyond memory"))?;
+        let mut buffer = alloc::vec![0; len];
+        self.read_at(range.start, &mut buffer)?;
+        Ok(buffer)
+    }
+}
+
+impl Source for [u8] {
+    fn len(&self) -> u64 {
+        <[u8]>::len(self) as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        let start = usize::try_from(offset).ok();
+        let end = start.and_then(|start| start.checked_add(buffer.len()));
+        match start.zip(end).and_then(|(start, end)| self.get(start..end)) {
+            Some(bytes) => {
+                buffer.copy_from_slice(bytes);
+                Ok(())
+            }
+            None => Err(Fault::malformed(offset, "the file ends too early")),
+        }
+    }
+}
+
+/// Why a file cannot be read, or not be rewritten.
+///
+/// Broken, unsupported and too large are different answers.
+#[derive(Debug, Error)]
+pub enum Fault {
+    /// The file contradicts itself or its format.
+    #[error("{}{what}", At(*.at))]
+    Malformed {
+        /// Where, in bytes from the start of the file, if that is known.
+        at: Option<u64>,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// The file is sound, and this program cannot do that with it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The file is beyond a limit of the reader.
+    #[error("{}{what}", At(*.at))]
+    TooLarge {
+        /// Where, in bytes from the start of the file, if that is known.
+        at: Option<u64>,
+        /// Which limit.
+        what: String,
+    },
+    /// The bytes could not be read at all.
+    #[error("{0}")]
+    Unreadable(Box<dyn Error + Send + Sync>),
+}
+
+impl Fault {
+    /// A contradiction at a byte of the file.
+    pub fn malformed(at: u64, what: impl Into<String>) -> Fault {
+        Fault::Malformed { at: Some(at), what: what.into() }
+    }
+
+    /// A contradiction that has no one place.
+    pub fn broken(what: impl Into<String>) -> Fault {
+        Fault::Malformed { at: None, what: what.into() }
+    }
+
+    /// A limit crossed at a byte of the file.
+    pub fn too_large(at: u64, what: impl Into<String>) -> Fault {
+        Fault::TooLarge { at: Some(at), what: what.into() }
+    }
+}
+
+struct At(Option<u64>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(at) => write!(f, "at byte {at}: "),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A kind of file: how to open one, and how to lay out a new one.
+pub trait Format: Sync {
+    /// The name that reports use, such as `safetensors`.
+    fn name(&self) -> &'static str;
+
+    /// File name endings that ask for this format, without the dot.
+    fn extensions(&self) -> &'static [&'static str];
+
+    /// Reads what the file holds; `None` if the bytes are those of another format.
+    ///
+    /// Tensor bytes are never read.
+    ///
+    /// # Errors
+    /// What is wrong with a file that is of this format.
+    fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault>;
+
+    /// Lays out a new file.
+    ///
+    /// # Errors
+    /// Every tensor that the format cannot hold.
+    fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable>;
+}
+
+/// An opened file.
+pub trait Container: Send + Sync {
+    /// The name of its kind, as `ls --json` gives it; more precise than [`Format::name`].
+    fn kind(&self) -> &'static str;
+
+    /// What it holds.
+    fn catalog(&self) -> &Catalog;
+
+    /// Text beside the tensors that other formats have a place for.
+    fn metadata(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// The same file with other keys, everything else as it was.
+    ///
+    /// A plan that renames nothing gives a copy of the whole file.
+    ///
+    /// # Errors
+    /// What stands in the way, for instance names that code in the file refers to.
+    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault>;
+}

@@ -1,0 +1,67 @@
+//! The keys of model checkpoints, as values: what a file holds, what becomes of it, what to write.
+//!
+//! A trained model is saved as a *state dict*, an ordered map from keys (`module.conv1.weight`) to
+//! tensors.
+//! Keys carry the history of how a model was wrapped, so a checkpoint saved under
+//! `nn.DataParallel` will not load without it, and the reverse.
+//! This crate renames keys without touching files: it is pure, `no_std`, and knows no format.
+//!
+//! ```text
+//! Catalog ──┐
+//! Rule ─────┴─plan─▶ Plan ──Container::rewrite──▶ Layout
+//! ```
+//!
+//! - A [`Catalog`] says what a file holds: state dicts, keys in order, dtype, shape, place.
+//! - A [`Remap`] is a renaming that never sends two keys to one; remaps compose and invert.
+//! - A [`Rule`] is what a user asks for; [`plan`] resolves rules against a catalog into a [`Plan`],
+//!   or refuses with every offence.
+//! - A [`Layout`] describes a new file: bytes copied, bytes made, tensors computed on the way.
+//! - A [`Format`] opens files and lays them out; formats live in crates of their own.
+//!
+//! # Example
+//! Strip a prefix from a map:
+//! ```
+//! use statedict_core::{Catalog, Policy, plan};
+//!
+//! let weights = [("module.fc.weight", 1.0), ("module.fc.bias", 2.0)];
+//! let catalog = Catalog::of_keys(weights.map(|(key, _)| key))?;
+//! let strip = ["strip:module".parse()?];
+//! let planned = plan(&strip, &catalog, &catalog.select(None)?, Policy::default())?;
+//! let renamed: Vec<(String, f64)> = planned.plan.rename(weights);
+//! assert_eq!(renamed, [("fc.weight".into(), 1.0), ("fc.bias".into(), 2.0)]);
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+
+#![no_std]
+
+extern crate alloc;
+
+mod catalog;
+mod dtype;
+mod elements;
+mod format;
+mod layout;
+mod modules;
+mod plan;
+mod remap;
+mod rule;
+mod spelling;
+mod template;
+mod tensor;
+
+pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
+pub use dtype::DType;
+pub use elements::{Contents, Elements, LeftBehind, Ties, Unholdable};
+pub use format::{Container, Fault, Format, Source};
+pub use layout::{Layout, Part, Span};
+pub use modules::Modules;
+pub use plan::{
+    BadPlan, Offence, Plan, Planned, Policy, Refused, Section, Undefined, Unmatched, plan,
+};
+pub use remap::{BadRemap, Fate, Prefix, Remap, Rename, Table, TemplatePair};
+pub use rule::{Replacement, Rule, WRAPPERS, Wrappers};
+pub use template::{BadTemplate, SEPARATOR, Template};
+pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
+
+/// An ordered map with a hasher that needs no standard library.
+pub type IndexMap<K, V> = indexmap::IndexMap<K, V, foldhash::fast::RandomState>;
