@@ -1,0 +1,3 @@
+//! The statedict command.
+
+fn main() {}

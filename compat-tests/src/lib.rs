@@ -1,0 +1,1 @@
+//! Tests of statedict against real PyTorch, NumPy and safetensors.

@@ -1,0 +1,1 @@
+//! NumPy npz archives for statedict: member names change, member bytes do not.

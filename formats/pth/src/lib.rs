@@ -1,0 +1,1 @@
+//! PyTorch checkpoints for statedict: pickles edited opcode by opcode, never executed.

@@ -1,0 +1,1 @@
+//! The safetensors format for statedict: header read and rewritten in order.
