@@ -65,6 +65,16 @@ impl Source for [u8] {
     }
 }
 
+impl<S: Source + ?Sized> Source for &S {
+    fn len(&self) -> u64 {
+        S::len(self)
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        S::read_at(self, offset, buffer)
+    }
+}
+
 /// Why a file cannot be read, or not be rewritten.
 ///
 /// Broken, unsupported and too large are different answers.
