@@ -1,0 +1,141 @@
+//! Opening and rewriting a file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use statedict_core::{
+    Catalog, Container, Contents, Fault, Format, Layout, Plan, Source, Storage, Tensor, Unholdable,
+};
+
+use crate::header::{Entry, Header, MAX_HEADER, PREAMBLE};
+use crate::{edit, encode, tiles};
+
+/// The safetensors format.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Safetensors;
+
+/// The one value of [`Safetensors`], for registries.
+pub static SAFETENSORS: Safetensors = Safetensors;
+
+/// How much of a header is looked at to tell whether it is one.
+const LOOK: u64 = 64;
+
+impl Format for Safetensors {
+    fn name(&self) -> &'static str {
+        "safetensors"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["safetensors"]
+    }
+
+    fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
+        match header_len(source)? {
+            None => Ok(None),
+            Some(len) => Ok(Some(Box::new(File::open(source, len)?))),
+        }
+    }
+
+    fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable> {
+        encode::encode(contents)
+    }
+}
+
+/// The length that the first 8 bytes give, if what follows them begins like a header.
+///
+/// A length that lies is still a safetensors file's; that of a text is not, since a text has no
+/// zero byte where a length below 2^56 has one.
+fn header_len(source: &dyn Source) -> Result<Option<u64>, Fault> {
+    let front = source.bytes(0..source.len().min(PREAMBLE + LOOK))?;
+    let Some((len, header)) = front.split_first_chunk() else { return Ok(None) };
+    let first = header.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_ours = first == Some(&b'{') && len[7] == 0;
+    Ok(is_ours.then_some(u64::from_le_bytes(*len)))
+}
+
+struct File {
+    header: Header,
+    catalog: Catalog,
+    /// Where the data is in the file.
+    data: Range<u64>,
+}
+
+impl File {
+    fn open(source: &dyn Source, len: u64) -> Result<File, Fault> {
+        let text = header_text(source, len)?;
+        let header = Header::parse(text)?;
+        let data = PREAMBLE + len..source.len();
+        tiles::check(header.entries(), data.start, data.end - data.start)?;
+        let catalog = catalog(&header, data.start)?;
+        Ok(File { header, catalog, data })
+    }
+}
+
+fn header_text(source: &dyn Source, len: u64) -> Result<String, Fault> {
+    let room = source.len().saturating_sub(PREAMBLE);
+    if len > room {
+        let what = format!("header length {len} exceeds the file's {} bytes", source.len());
+        return Err(Fault::malformed(0, what));
+    }
+    if len > MAX_HEADER {
+        let what = format!("header length {len} is over the format's limit of {MAX_HEADER}");
+        return Err(Fault::too_large(0, what));
+    }
+    let bytes = source.bytes(PREAMBLE..PREAMBLE + len)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = PREAMBLE + error.utf8_error().valid_up_to() as u64;
+        Fault::malformed(at, "the header is not UTF-8")
+    })
+}
+
+fn catalog(header: &Header, base: u64) -> Result<Catalog, Fault> {
+    let tensors: Vec<_> =
+        header.entries().map(|entry| tensor(entry, base)).collect::<Result<_, _>>()?;
+    Catalog::flat(tensors).map_err(|duplicate| {
+        let named = |entry: &Entry| entry.key == duplicate.0;
+        let mut places = header.members.iter().filter(|m| m.entry().is_some_and(named));
+        let second = places.nth(1).map_or(0, |member| member.key.start as u64);
+        Fault::malformed(PREAMBLE + second, duplicate.to_string())
+    })
+}
+
+fn tensor(entry: &Entry, base: u64) -> Result<(String, Tensor), Fault> {
+    let Range { start, end } = entry.data;
+    let storage = Arc::new(Storage::stored(base + start..base + end));
+    let tensor = Tensor::dense(entry.dtype.clone(), entry.shape.clone(), 0, storage)
+        .map_err(|why| Fault::malformed(base + start, format!("tensor '{}' {why}", entry.key)))?;
+    Ok((entry.key.clone(), tensor))
+}
+
+impl Container for File {
+    fn kind(&self) -> &'static str {
+        "safetensors"
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn metadata(&self) -> Vec<(String, String)> {
+        let pairs = self.header.metadata().iter();
+        pairs.map(|pair| (pair.key.decoded.clone(), pair.value.decoded.clone())).collect()
+    }
+
+    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
+        let mut layout = Layout::new();
+        let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
+            layout.copy(0..self.data.end);
+            return Ok(layout);
+        };
+        let edited = edit::edit(&self.header, section)?;
+        let too_long = || {
+            let what = format!("the new header would be over the format's {MAX_HEADER} bytes");
+            Fault::TooLarge { at: None, what }
+        };
+        layout.bytes(edit::front(&edited.text).ok_or_else(too_long)?);
+        for range in edited.data {
+            layout.copy(self.data.start + range.start..self.data.start + range.end);
+        }
+        Ok(layout)
+    }
+}

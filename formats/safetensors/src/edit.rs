@@ -1,0 +1,148 @@
+//! The header's text with keys replaced and entries taken out; everything else byte for byte.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use statedict_core::{Fault, Section};
+
+use crate::header::{Body, Entry, Header, MAX_HEADER, METADATA, PREAMBLE, Pair};
+use crate::ties::Ties;
+
+/// New text for a range of the old.
+type Edit = (Range<usize>, String);
+
+/// Where tensors' bytes start in the new data, by where they were in the old.
+type Moves = HashMap<(u64, u64), u64>;
+
+/// The header of the file with renamed keys, and the data ranges that stay, in data order.
+pub(crate) struct Edited {
+    pub(crate) text: String,
+    pub(crate) data: Vec<Range<u64>>,
+}
+
+/// What the section makes of the header.
+pub(crate) fn edit(header: &Header, section: &Section) -> Result<Edited, Fault> {
+    let ties = Ties::new(header, section);
+    let kept = Kept::new(header, section);
+    let mut edits = Vec::new();
+    for (i, member) in header.members.iter().enumerate() {
+        match &member.body {
+            Body::Metadata(pairs) => edits.extend(pairs.iter().flat_map(|pair| retie(pair, &ties))),
+            Body::Tensor(entry) => match section.fate(&entry.key) {
+                Some(None) => edits.push((kept.removal(header, i), String::new())),
+                fate => {
+                    edits.extend(renaming(entry, fate.flatten(), member.key.clone())?);
+                    edits.extend(kept.shift(entry));
+                }
+            },
+        }
+    }
+    edits.sort_by_key(|(range, _)| range.start);
+    Ok(Edited { text: apply(&header.text, &edits), data: kept.data })
+}
+
+fn renaming(entry: &Entry, new: Option<&str>, token: Range<usize>) -> Result<Option<Edit>, Fault> {
+    match new {
+        None => Ok(None),
+        Some(METADATA) => Err(Fault::Unsupported(format!(
+            "tensor '{}' cannot become '{METADATA}': safetensors keeps that name for itself",
+            entry.key
+        ))),
+        Some(new) if new == entry.key => Ok(None),
+        Some(new) => Ok(Some((token, quoted(new)))),
+    }
+}
+
+fn retie(pair: &Pair, ties: &Ties<'_>) -> Vec<Edit> {
+    let Some((alias, kept)) = ties.follow(pair) else { return Vec::new() };
+    let mut edits = vec![(pair.value.token.clone(), quoted(&kept))];
+    if alias != pair.key.decoded {
+        edits.push((pair.key.token.clone(), quoted(&alias)));
+    }
+    edits
+}
+
+/// A string as JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a string is always JSON")
+}
+
+/// What stays of the data when entries are taken out.
+struct Kept {
+    /// The ranges that stay, neighbours joined.
+    data: Vec<Range<u64>>,
+    /// The kept tensors that move.
+    moved: Moves,
+    /// The position of the first member that stays.
+    first: usize,
+}
+
+impl Kept {
+    fn new(header: &Header, section: &Section) -> Kept {
+        let stays = |entry: &Entry| section.fate(&entry.key) != Some(None);
+        let mut entries: Vec<&Entry> = header.entries().filter(|entry| stays(entry)).collect();
+        entries.sort_by_key(|entry| (entry.data.start, entry.data.end));
+        let (data, moved) = pack(&entries);
+        let first = header.members.iter().position(|member| member.entry().is_none_or(stays));
+        Kept { data, moved, first: first.unwrap_or(usize::MAX) }
+    }
+
+    /// The text to take out with a member: the comma before it, or after it if it is in front.
+    fn removal(&self, header: &Header, i: usize) -> Range<usize> {
+        let members = &header.members;
+        let end = members[i].value.end;
+        if self.first < i {
+            return members[i - 1].value.end..end;
+        }
+        members[i].key.start..members.get(i + 1).map_or(end, |next| next.key.start)
+    }
+
+    fn shift(&self, entry: &Entry) -> Option<Edit> {
+        let (start, end) = (entry.data.start, entry.data.end);
+        let now = *self.moved.get(&(start, end))?;
+        Some((entry.offsets.clone(), format!("[{now},{}]", now + (end - start))))
+    }
+}
+
+/// The ranges of sorted tensors, joined, and where those come to lie that move.
+fn pack(entries: &[&Entry]) -> (Vec<Range<u64>>, Moves) {
+    let (mut data, mut moved) = (Vec::<Range<u64>>::new(), Moves::new());
+    let mut filled = 0;
+    for entry in entries {
+        let Range { start, end } = entry.data;
+        if start != filled {
+            moved.insert((start, end), filled);
+        }
+        match data.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => data.push(start..end),
+        }
+        filled += end - start;
+    }
+    (data, moved)
+}
+
+/// The text with the edits made; they are sorted and do not overlap.
+fn apply(text: &str, edits: &[Edit]) -> String {
+    let mut new = String::with_capacity(text.len());
+    let mut done = 0;
+    for (range, replacement) in edits {
+        new.push_str(text.get(done..range.start).expect("edits are sorted and on tokens"));
+        new.push_str(replacement);
+        done = range.end;
+    }
+    new.push_str(text.get(done..).expect("edits are on tokens"));
+    new
+}
+
+/// The bytes in front of the data: the length, the header, and spaces up to a multiple of 8.
+pub(crate) fn front(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches(' ').as_bytes();
+    let padded = text.len().next_multiple_of(8);
+    let len = u64::try_from(padded).ok().filter(|len| *len <= MAX_HEADER)?;
+    let mut bytes = Vec::with_capacity(padded + PREAMBLE as usize);
+    bytes.extend(len.to_le_bytes());
+    bytes.extend(text);
+    bytes.resize(padded + PREAMBLE as usize, b' ');
+    Some(bytes)
+}
