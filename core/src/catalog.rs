@@ -32,6 +32,16 @@ pub struct Row {
     pub tensor: Tensor,
 }
 
+impl Row {
+    /// The path to the tensor: its mapping's, and its key.
+    pub fn path(&self) -> String {
+        match self.at.as_str() {
+            "" => self.key.to_string(),
+            at => alloc::format!("{at}/{}", self.key),
+        }
+    }
+}
+
 /// The name of a tensor in the mapping that holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
@@ -157,6 +167,19 @@ impl StateDict {
                 entry.insert(row);
                 Ok(())
             }
+        }
+    }
+
+    /// A state dict with these keys, none of them with a tensor yet.
+    pub fn of_keys(keys: impl IntoIterator<Item = String>) -> StateDict {
+        let entries = keys.into_iter().map(|key| (key, None)).collect();
+        StateDict { entries, ..StateDict::default() }
+    }
+
+    /// Says which row is the tensor of a key that is there.
+    pub fn set_row(&mut self, key: &str, row: usize) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            *entry = Some(row);
         }
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use crate::tensor::bits_of;
-use crate::{ByteOrder, Catalog, DType, IndexMap, Location, Section, StateDict, Tensor};
+use crate::{ByteOrder, Catalog, DType, IndexMap, Key, Location, Section, StateDict, Tensor};
 
 /// The elements of one tensor, to be written row-major and little-endian, cast if so asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,9 +131,8 @@ impl Contents {
         ties: Ties,
     ) -> Result<(Contents, LeftBehind), Unholdable> {
         let mut contents = Contents::default();
-        let mut left =
-            LeftBehind { payload: catalog.payload_beside(state_dict), ..Default::default() };
-        let mut unholdable = Vec::new();
+        let mut left = LeftBehind { payload: catalog.beside(state_dict), ..Default::default() };
+        let mut unholdable = catalog.unnamed(state_dict);
         for (old, new) in section.kept() {
             let Some(tensor) = catalog.tensor(state_dict, old) else {
                 left.keys.push(old.to_string());
@@ -194,9 +193,39 @@ impl Elements {
 }
 
 impl Catalog {
-    /// The payload outside a state dict, each with its path and kind.
-    fn payload_beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
-        let beside = self.payload.iter().filter(|payload| payload.at != state_dict.at);
-        beside.map(|payload| (payload.at.clone(), payload.kind.clone())).collect()
+    /// The tensors of a state dict whose keys are no texts, which only a pickle can hold.
+    fn unnamed(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+        let rows = self.rows.iter().filter(|row| row.at == state_dict.at);
+        let unnamed = rows.filter_map(|row| match &row.key {
+            Key::Other(key) => Some((key.clone(), "the key is no text".to_string())),
+            Key::Text(_) => None,
+        });
+        unnamed.collect()
     }
+
+    /// What lies beside a state dict and has no place in a file of tensors alone.
+    ///
+    /// Siblings of the state dict and of the mappings around it, each with its path and kind.
+    fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+        let own = state_dict.at.as_str();
+        let is_around = |at: &str| at != own && is_below(own, at);
+        let parent = |at: &str| at.rsplit_once('/').map_or("", |(parent, _)| parent).to_string();
+        let is_sibling = |at: &str| at != own && !is_around(at) && is_around(&parent(at));
+        let payload = self.payload.iter().filter(|payload| is_sibling(&payload.at));
+        let mut beside: Vec<(String, String)> =
+            payload.map(|payload| (payload.at.clone(), payload.kind.clone())).collect();
+        let rows = self.rows.iter().filter(|row| is_around(&row.at));
+        beside.extend(rows.map(|row| (row.path(), "tensor".to_string())));
+        if !state_dict.modules.is_empty() {
+            let at = alloc::format!("{}._metadata", state_dict.at);
+            beside.push((at, "versions of modules".to_string()));
+        }
+        beside
+    }
+}
+
+/// True if `path` is `above`, or goes through it; every path goes through the root.
+fn is_below(path: &str, above: &str) -> bool {
+    above.is_empty()
+        || path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

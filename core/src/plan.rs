@@ -317,6 +317,8 @@ impl Plan {
     pub fn resolve(&self, catalog: &Catalog, policy: Policy) -> Result<Planned, Refused> {
         let mut offences = Vec::new();
         let mut all = Planned { plan: Plan::default(), passed_over: 0, idle: Vec::new() };
+        // Keys that match nothing are absent, and a section without keys is no mistake.
+        let policy = Policy { unmatched: Unmatched::Allow, ..policy };
         for section in &self.sections {
             let at = || section.at.clone();
             let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.at)) else {
@@ -375,8 +377,14 @@ impl Plan {
         if json.statedict_plan != PLAN_VERSION {
             return Err(BadPlan::Version(json.statedict_plan));
         }
-        let sections = json.state_dicts.into_iter().map(Section::from_json);
-        Ok(Plan { sections: sections.collect::<Result<_, _>>()? })
+        let mut sections = Vec::<Section>::new();
+        for section in json.state_dicts {
+            if sections.iter().any(|known| known.at == section.at) {
+                return Err(BadPlan::Repeated(section.at));
+            }
+            sections.push(Section::from_json(section)?);
+        }
+        Ok(Plan { sections })
     }
 }
 

@@ -90,6 +90,14 @@ pub enum BadRemap {
     /// The name stands for one segment on one side and for any number on the other.
     #[error("'{{{0}}}' is one segment on one side of '->' and any number on the other")]
     Kind(String),
+    /// Two sides that are split into segments at different characters.
+    #[error("'{from}' is split at '{}' and '{to}' at '{}'", .from.separator(), .to.separator())]
+    Separators {
+        /// The left side.
+        from: Template,
+        /// The right side.
+        to: Template,
+    },
     /// Two pairs of a table share a name.
     #[error("'{0}' stands twice in a table")]
     Repeated(String),
@@ -164,7 +172,8 @@ impl Remap {
             Remap::Then(first, second) => match first.step(key) {
                 (Step::Becomes(middle), matched) => {
                     let (step, also) = second.step(&middle);
-                    (step, matched || also)
+                    let recognised = (matched || also) && step != Step::Undefined;
+                    (step, recognised)
                 }
                 stopped => stopped,
             },
@@ -250,6 +259,9 @@ impl Prefix {
 impl TemplatePair {
     /// Pairs two templates; the right side may use only what the left side captures.
     pub fn new(from: Template, to: Template) -> Result<TemplatePair, BadRemap> {
+        if from.separator() != to.separator() {
+            return Err(BadRemap::Separators { from, to });
+        }
         if to.has_wildcards() {
             return Err(BadRemap::WildcardOnRight(to.to_string()));
         }
@@ -294,8 +306,7 @@ impl TemplatePair {
         };
         match self.to.fill(&captures) {
             Some(name) => Step::named(name),
-            None if captures.iter().any(|(name, _)| self.numbers.contains(name)) => Step::Undefined,
-            None => Step::Emptied,
+            None => Step::Undefined,
         }
     }
 }

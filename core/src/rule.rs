@@ -105,7 +105,8 @@ impl Rule {
                 recognised.unwrap_or((Step::Undefined, false))
             }
             Rule::Fates(fates) => match fates.get(key) {
-                Some(Some(new)) => (Step::Becomes(new.clone()), true),
+                Some(Some(new)) if new != key => (Step::named(new.clone()), true),
+                Some(Some(same)) => (Step::Becomes(same.clone()), true),
                 Some(None) => (Step::Dropped, true),
                 None => (Step::Undefined, false),
             },

@@ -88,18 +88,24 @@ fn stages(text: &str) -> Vec<Stage<'_>> {
 
 impl<'a> Stage<'a> {
     fn read(whole: &'a str) -> Stage<'a> {
-        let (kind, text) = whole.split_once(':').unwrap_or((whole, ""));
-        let (kind, separator) = match kind.split_once('[') {
-            Some((kind, rest)) => (kind, rest.chars().next().unwrap_or(SEPARATOR)),
-            None => (kind, SEPARATOR),
+        let (kind, rest) = whole.split_at(whole.find([':', '[']).unwrap_or(whole.len()));
+        let (separator, text) = match rest.strip_prefix('[') {
+            Some(rest) => {
+                let mut characters = rest.chars();
+                let separator = characters.next().unwrap_or(SEPARATOR);
+                (separator, characters.as_str().strip_prefix("]:"))
+            }
+            None => (SEPARATOR, Some(rest.strip_prefix(':').unwrap_or(rest))),
         };
+        // Without `]:` after a separator no kind is known, which `rule` says.
+        let (kind, text) = text.map_or(("", ""), |text| (kind, text));
         Stage { whole, kind, separator, text: unquoted(text) }
     }
 
     fn rule(&self) -> Result<Rule, BadRemap> {
         let text = self.text.as_str();
         Ok(match self.kind {
-            "identity" => Remap::Identity.into(),
+            "identity" if text.is_empty() => Remap::Identity.into(),
             "strip" => Remap::Strip(Prefix::new(text, self.separator)?).into(),
             "add" => Remap::Add(Prefix::new(text, self.separator)?).into(),
             "keep" => Remap::Keep(self.templates()?).into(),
@@ -108,8 +114,8 @@ impl<'a> Stage<'a> {
             "rename" => Rule::rename(text, self.separator)?,
             "re" => Rule::Replace(Replacement::parse(text)?),
             "unwrap" => {
-                let names = text.split_whitespace().map(ToString::to_string).collect();
-                Rule::Unwrap(Wrappers::new(names, self.separator)?)
+                let names = split_outside_escapes(text, ' ').into_iter().filter(|n| !n.is_empty());
+                Rule::Unwrap(Wrappers::new(names.map(|n| plain(&n)).collect(), self.separator)?)
             }
             _ => return Err(bad(self.whole, EXPECTED)),
         })
@@ -254,7 +260,10 @@ fn pair_spelled(pair: &TemplatePair) -> Spelled<'static> {
 
 impl fmt::Display for TemplatePair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.from(), self.to())
+        let from = self.from().to_string();
+        // `re:` at the start would read as a regular expression.
+        let guard = if from.starts_with("re:") { "\\" } else { "" };
+        write!(f, "{guard}{from} -> {}", self.to())
     }
 }
 
@@ -269,11 +278,14 @@ impl fmt::Display for Rule {
         match self {
             Rule::Remap(remap) => remap.fmt(f),
             Rule::Unwrap(wrappers) => {
-                Spelled("unwrap", wrappers.separator(), wrappers.names().join(" ")).fmt(f)
+                let names: Vec<String> = wrappers.names().iter().map(|n| guarded(n)).collect();
+                Spelled("unwrap", wrappers.separator(), names.join(" ")).fmt(f)
             }
             Rule::Rewrite(pair) => pair_spelled(pair).fmt(f),
             Rule::Replace(replacement) => {
-                let text = format!("{} -> {}", replacement.pattern(), replacement.to());
+                // An arrow in the expression would read as the middle of the rule.
+                let pattern = replacement.pattern().replace("->", "-\\x3E");
+                let text = format!("{pattern} -> {}", replacement.to());
                 Spelled("re", SEPARATOR, text).fmt(f)
             }
             Rule::Fates(fates) => write!(f, "a plan of {} keys", fates.len()),

@@ -194,7 +194,7 @@ impl Template {
         (at == parts.len()).then_some(captures)
     }
 
-    /// The key with the captures filled in; `None` if a number would be negative, or nothing is left.
+    /// The key with the captures filled in; `None` if a number would be negative or too large.
     pub(crate) fn fill(&self, captures: &Captures) -> Option<String> {
         let lookup = |name: &str| captures.iter().find(|(known, _)| known == name).map(|(_, c)| c);
         let mut parts: Vec<String> = Vec::new();
@@ -220,7 +220,7 @@ impl Template {
         }
         let mut buffer = [0u8; 4];
         let separator: &str = self.separator.encode_utf8(&mut buffer);
-        (!parts.is_empty()).then(|| parts.join(separator))
+        Some(parts.join(separator))
     }
 
     /// A cheap look at the first segment, which settles most keys.

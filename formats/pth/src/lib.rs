@@ -1,1 +1,70 @@
 //! PyTorch checkpoints for statedict: pickles edited opcode by opcode, never executed.
+//!
+//! A `.pth` of PyTorch 1.6 and later is a zip archive: one pickle that builds the state dict (and
+//! whatever the trainer put beside it), and one record of raw bytes for each storage.
+//! The pickle is followed by a small machine into a graph whose nodes remember the opcodes that
+//! pushed them.
+//! Renaming replaces a few opcodes and leaves every other byte as it is; nothing named in a pickle
+//! is ever imported or called.
+//!
+//! | file | what |
+//! |---|---|
+//! | `pickle` | opcodes, the machine, the graph, the editor |
+//! | `tensors`, `walk` | from rebuild calls to tensors, from a graph to a catalog |
+//! | `edit` | from a plan to the changes of a pickle |
+//! | `container`, `encode` | the archive, read and rewritten, or made anew |
+//!
+//! # Example
+//! ```
+//! use statedict_core::{Catalog, Contents, Format};
+//! use statedict_pth::PTH;
+//!
+//! // An archive without tensors, in memory.
+//! let layout = PTH.encode(&Contents::default()).expect("nothing to refuse");
+//! let mut bytes = Vec::new();
+//! for part in layout.parts() {
+//!     let statedict_core::Part::New(part) = part else { continue };
+//!     bytes.extend(part);
+//! }
+//! let file = PTH.open(&bytes.as_slice())?.expect("a PyTorch archive");
+//! assert_eq!((file.kind(), file.catalog().rows.len()), ("pth", 0));
+//! # Ok::<(), statedict_core::Fault>(())
+//! ```
+
+mod container;
+mod dtype;
+mod edit;
+mod encode;
+mod pickle;
+mod printed;
+mod tensors;
+mod walk;
+
+use statedict_core::{Container, Contents, Fault, Format, Layout, Source, Unholdable};
+
+use crate::container::ZipFile;
+
+/// PyTorch checkpoints.
+pub struct Pth;
+
+/// The format, for the registry.
+pub static PTH: Pth = Pth;
+
+impl Format for Pth {
+    fn name(&self) -> &'static str {
+        "pth"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["pth", "pt", "ckpt", "bin", "tar"]
+    }
+
+    fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
+        let file = ZipFile::open(source)?;
+        Ok(file.map(|file| Box::new(file) as Box<dyn Container>))
+    }
+
+    fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable> {
+        encode::encode(contents)
+    }
+}

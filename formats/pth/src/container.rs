@@ -1,0 +1,258 @@
+//! The zip archive that PyTorch writes since 1.6, as a container.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use statedict_core::{
+    ByteOrder, Catalog, Container, Fault, IndexMap, Layout, Location, Plan, Source, Storage,
+};
+use statedict_zip::{Archive, Entry, Located, Method, Writer};
+
+use crate::edit::edit;
+use crate::pickle::Graph;
+use crate::pickle::graph::CompoundId;
+use crate::tensors::{StorageId, Storages, storage_id};
+use crate::walk::{Walked, walk};
+
+/// The longest inflated record that is read whole: a pickle's limit.
+const MAX_RECORD: u64 = 1 << 30;
+
+/// The alignment of storages where the file names none (PyTorch's own default), in bytes.
+const DEFAULT_ALIGNMENT: u64 = 64;
+
+/// The largest alignment that a zip extra field has room to pad to, in bytes.
+const MAX_ALIGNMENT: u64 = 1 << 15;
+
+/// An opened archive.
+pub(crate) struct ZipFile {
+    archive: Archive,
+    located: Vec<Located>,
+    len: u64,
+    prefix: String,
+    alignment: u64,
+    pickle: Vec<u8>,
+    catalog: Catalog,
+    mappings: Vec<CompoundId>,
+}
+
+impl ZipFile {
+    /// Reads the archive's directory and its pickle; `None` if it has no `data.pkl`.
+    pub(crate) fn open(source: &dyn Source) -> Result<Option<ZipFile>, Fault> {
+        let Some(archive) = Archive::open(source)? else { return Ok(None) };
+        let Some(prefix) = prefix(&archive) else { return Ok(None) };
+        let record = |name: &str| archive.find(&format!("{prefix}/{name}"));
+        if record("constants.pkl").is_some() {
+            let what = "a TorchScript archive, which this version does not read yet";
+            return Err(Fault::Unsupported(what.into()));
+        }
+        check_names(&archive, &prefix)?;
+        let located: Vec<Located> =
+            archive.entries().iter().map(|e| e.locate(source)).collect::<Result<_, _>>()?;
+        let text = |name: &str| match record(name) {
+            Some(entry) => entry.read(source, MAX_RECORD).map(Some),
+            None => Ok(None),
+        };
+        let byte_order = byte_order(text("byteorder")?)?;
+        let alignment = alignment(text(".storage_alignment")?);
+        let data = record("data.pkl").expect("the prefix is that of the pickle");
+        let pickle = data.read(source, MAX_RECORD)?;
+        let mut records = Records::new(&archive, &located, &prefix, byte_order);
+        let Walked { catalog, mappings } = read(&pickle, &mut records)?;
+        let len = source.len();
+        let file = ZipFile { archive, located, len, prefix, alignment, pickle, catalog, mappings };
+        Ok(Some(file))
+    }
+
+    /// The archive again, with another pickle and without the records that `keeps` rejects.
+    fn lay_out(&self, pickle: Vec<u8>, keeps: impl Fn(&str) -> bool) -> Layout {
+        let mut writer = Writer::torch(self.alignment);
+        writer.comment(self.archive.comment());
+        let mut pickle = Some(pickle);
+        // In the order in which they lie in the file: PyTorch may compute offsets from it.
+        let mut records: Vec<_> = self.archive.entries().iter().zip(&self.located).collect();
+        records.sort_by_key(|(entry, _)| entry.header_offset());
+        for (entry, located) in records {
+            let name = entry.name();
+            let record = name.get(self.prefix.len() + 1..).unwrap_or_default();
+            match (record, pickle.take()) {
+                ("data.pkl", Some(bytes)) => writer.bytes(name, bytes),
+                (_, rest) => {
+                    pickle = rest;
+                    if keeps(record) {
+                        writer.copy(entry, located, name);
+                    }
+                }
+            }
+        }
+        writer.finish()
+    }
+}
+
+impl Container for ZipFile {
+    fn kind(&self) -> &'static str {
+        "pth"
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
+        if plan.is_identity() {
+            let mut whole = Layout::new();
+            whole.copy(0..self.len);
+            return Ok(whole);
+        }
+        let old = Graph::read(&self.pickle)?;
+        let bytes = edit(&old, &self.catalog, &self.mappings, plan)?;
+        let new = Graph::read(&bytes)?;
+        let (before, after) = (storage_keys(&old)?, storage_keys(&new)?);
+        if before.keys().eq(after.keys()) {
+            return Ok(self.lay_out(bytes, |_| true));
+        }
+        // Storages went, so what PyTorch computes about the layout would be wrong: the record that
+        // makes it compute goes too, and it reads the offsets from the directory.
+        let gone = before.keys().filter(|key| !after.contains_key(*key));
+        let gone: HashSet<String> = gone.map(|key| format!("data/{key}")).collect();
+        Ok(self.lay_out(bytes, |record| record != ".format_version" && !gone.contains(record)))
+    }
+}
+
+fn read(pickle: &[u8], records: &mut Records<'_>) -> Result<Walked, Fault> {
+    let graph = Graph::read(pickle).map_err(in_pickle)?;
+    for id in &graph.persistent {
+        storage_id(&graph, *id)?;
+    }
+    walk(&graph, records)
+}
+
+/// A pickle's offsets count from its own start, which the message has to say.
+fn in_pickle(fault: Fault) -> Fault {
+    match fault {
+        Fault::Malformed { at: Some(at), what } => {
+            Fault::broken(format!("data.pkl at byte {at}: {what}"))
+        }
+        Fault::TooLarge { at: Some(at), what } => {
+            Fault::TooLarge { at: None, what: format!("data.pkl at byte {at}: {what}") }
+        }
+        other => other,
+    }
+}
+
+/// The folder that all records are in: the one with `data.pkl`, which must be the first entry's.
+fn prefix(archive: &Archive) -> Option<String> {
+    let first = archive.entries().first()?;
+    let (prefix, _) = first.name().split_once('/')?;
+    if archive.find(&format!("{prefix}/data.pkl")).is_some() {
+        return Some(prefix.to_string());
+    }
+    let pickle = archive.entries().iter().find(|entry| entry.name().ends_with("/data.pkl"))?;
+    pickle.name().strip_suffix("/data.pkl").map(str::to_string)
+}
+
+/// Every record is in one folder and has a name of its own, as PyTorch's loader demands.
+fn check_names(archive: &Archive, prefix: &str) -> Result<(), Fault> {
+    if let Some(name) = archive.duplicates().first() {
+        return Err(Fault::broken(format!("two records are named '{name}'")));
+    }
+    let is_inside = |entry: &&Entry| {
+        let rest = entry.name().strip_prefix(prefix);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    let climbs = |entry: &&Entry| entry.name().split(['/', '\\']).any(|part| part == "..");
+    match archive.entries().iter().find(|entry| !is_inside(entry) || climbs(entry)) {
+        Some(entry) => {
+            let what =
+                format!("record '{}' is not in the archive's folder '{prefix}'", entry.name());
+            Err(Fault::malformed(entry.header_offset(), what))
+        }
+        None => Ok(()),
+    }
+}
+
+fn byte_order(record: Option<Vec<u8>>) -> Result<ByteOrder, Fault> {
+    match record.as_deref() {
+        None | Some(b"little") => Ok(ByteOrder::Little),
+        Some(b"big") => Ok(ByteOrder::Big),
+        Some(other) => {
+            let found = other.get(..other.len().min(20)).unwrap_or_default().escape_ascii();
+            Err(Fault::broken(format!("record byteorder is '{found}', expected 'little' or 'big'")))
+        }
+    }
+}
+
+fn alignment(record: Option<Vec<u8>>) -> u64 {
+    let number = record.and_then(|text| std::str::from_utf8(&text).ok()?.trim().parse().ok());
+    number.filter(|number| (1..=MAX_ALIGNMENT).contains(number)).unwrap_or(DEFAULT_ALIGNMENT)
+}
+
+/// The keys of the storages that a pickle refers to, in the order in which it first does.
+fn storage_keys(graph: &Graph<'_>) -> Result<IndexMap<String, ()>, Fault> {
+    graph.persistent.iter().map(|id| Ok((storage_id(graph, *id)?.key, ()))).collect()
+}
+
+/// The storage records of an archive.
+struct Records<'a> {
+    archive: &'a Archive,
+    ranges: HashMap<&'a str, Range<u64>>,
+    prefix: &'a str,
+    byte_order: ByteOrder,
+    found: HashMap<String, Arc<Storage>>,
+}
+
+impl<'a> Records<'a> {
+    fn new(
+        archive: &'a Archive,
+        located: &'a [Located],
+        prefix: &'a str,
+        byte_order: ByteOrder,
+    ) -> Records<'a> {
+        let names = archive.entries().iter().map(Entry::name);
+        let ranges = names.zip(located.iter().map(|located| located.data.clone())).collect();
+        Records { archive, ranges, prefix, byte_order, found: HashMap::new() }
+    }
+
+    fn locate(&self, key: &str) -> Result<Storage, Fault> {
+        let name = format!("{}/data/{key}", self.prefix);
+        let (Some(entry), Some(range)) =
+            (self.archive.find(&name), self.ranges.get(name.as_str()).cloned())
+        else {
+            return Err(Fault::broken(format!("storage '{key}' has no record '{name}'")));
+        };
+        let location = match entry.method() {
+            Method::Stored => Location::Stored(range),
+            Method::Deflated => {
+                Location::Deflated { compressed: range, skip: 0, len: entry.size() }
+            }
+            Method::Other(method) => {
+                let what = format!("record '{name}' is compressed by method {method}");
+                return Err(Fault::Unsupported(what));
+            }
+        };
+        Ok(Storage { location, byte_order: self.byte_order })
+    }
+}
+
+impl Storages for Records<'_> {
+    fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
+        let storage = match self.found.get(&id.key) {
+            Some(storage) => storage.clone(),
+            None => {
+                let storage = Arc::new(self.locate(&id.key)?);
+                self.found.insert(id.key.clone(), storage.clone());
+                storage
+            }
+        };
+        let expected = u128::from(id.count) * u128::from(id.dtype.bits()) / 8;
+        if u128::from(storage.len()) != expected {
+            let (key, found) = (&id.key, storage.len());
+            let (count, dtype) = (id.count, &id.dtype);
+            let what = format!(
+                "storage '{key}' has {found} bytes, and {count} elements of {dtype} are {expected}"
+            );
+            return Err(Fault::broken(what));
+        }
+        Ok(storage)
+    }
+}

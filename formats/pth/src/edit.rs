@@ -1,0 +1,99 @@
+//! From a plan to the changes of a pickle: keys, entries, and the `_metadata` that follows them.
+
+use std::collections::HashMap;
+
+use statedict_core::{Catalog, Fault, Modules, Plan, Section};
+
+use crate::pickle::Graph;
+use crate::pickle::graph::{Compound, CompoundId, Entry};
+use crate::pickle::opcode;
+use crate::pickle::patch::{Patch, binunicode};
+use crate::walk::metadata_of;
+
+/// The pickle with the keys that a plan gives its state dicts.
+pub(crate) fn edit(
+    graph: &Graph<'_>,
+    catalog: &Catalog,
+    mappings: &[CompoundId],
+    plan: &Plan,
+) -> Result<Vec<u8>, Fault> {
+    let mut patch = Patch::default();
+    for section in plan.sections() {
+        let known = catalog.state_dicts.iter().zip(mappings).find(|(s, _)| s.is_at(section.at()));
+        let Some((state_dict, mapping)) = known else {
+            return Err(Fault::Unsupported(format!("no state dict at '{}'", section.at())));
+        };
+        let compound = graph.compound(*mapping);
+        rename_keys(&mut patch, graph, compound, section);
+        if let Some(metadata) = metadata_of(graph, compound) {
+            rename_modules(&mut patch, graph, metadata, &section.modules(&state_dict.modules));
+        }
+    }
+    patch.apply(graph)
+}
+
+fn rename_keys(patch: &mut Patch, graph: &Graph<'_>, compound: &Compound, section: &Section) {
+    let fate =
+        |entry: &Entry| section.fate(&graph.text(entry.key.node)?).map(|f| f.map(str::to_string));
+    change(patch, graph, &graph.entries(compound), fate);
+}
+
+fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, modules: &Modules) {
+    let entries = graph.entries(metadata);
+    let fates: HashMap<_, _> =
+        modules.fates.iter().map(|(old, new)| (old.as_str(), new.as_ref())).collect();
+    let path = |entry: &Entry| graph.text(entry.key.node);
+    change(patch, graph, &entries, |entry| {
+        fates.get(path(entry)?.as_ref()).map(|fate| fate.cloned())
+    });
+    for (ancestor, before) in &modules.added {
+        let Some(entry) = entries.iter().find(|e| path(e).as_deref() == Some(before)) else {
+            continue;
+        };
+        patch.insert_before(entry.start, &module_entry(graph, entry, ancestor));
+    }
+}
+
+/// Renames and deletes entries; `fate` gives a new key, `Some(None)` to delete, `None` to leave.
+fn change(
+    patch: &mut Patch,
+    graph: &Graph<'_>,
+    entries: &[Entry],
+    fate: impl Fn(&Entry) -> Option<Option<String>>,
+) {
+    for entry in entries {
+        if let Some(Some(new)) = fate(entry)
+            && graph.text(entry.key.node).as_deref() != Some(&new)
+        {
+            patch.rename(entry.key, &new);
+        }
+    }
+    patch.delete(graph, entries, |entry| fate(entry) == Some(None));
+}
+
+/// The opcodes of `path: {'version': 1}`, which is what PyTorch writes for a plain module, added in
+/// the manner of the entry that it stands before.
+fn module_entry(graph: &Graph<'_>, before: &Entry, path: &str) -> Vec<u8> {
+    let version = [
+        vec![opcode::EMPTY_DICT],
+        binunicode("version"),
+        vec![opcode::BININT1, 1, opcode::SETITEM],
+    ]
+    .concat();
+    let (key, alone) = (binunicode(path), before.batch.mark.is_none());
+    match graph.op(before.batch.close).code {
+        // A pair in the list of pairs that Python 2 hands to `OrderedDict`.
+        opcode::APPEND | opcode::APPENDS | opcode::LIST => {
+            let mut pair = vec![opcode::EMPTY_LIST, opcode::MARK];
+            pair.extend([key, version].concat());
+            pair.push(opcode::APPENDS);
+            pair.extend(alone.then_some(opcode::APPEND));
+            pair
+        }
+        _ => {
+            let mut entry = [key, version].concat();
+            entry.extend(alone.then_some(opcode::SETITEM));
+            entry
+        }
+    }
+}

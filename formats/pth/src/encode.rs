@@ -1,0 +1,178 @@
+//! A new archive, laid out as PyTorch lays out its own.
+
+use std::collections::HashMap;
+
+use statedict_core::{Contents, Elements, Layout, Unholdable, row_major_strides};
+use statedict_zip::Writer;
+
+use crate::dtype::{Storing, to_torch};
+use crate::pickle::opcode;
+use crate::pickle::patch::binunicode;
+
+/// The folder of the records, which is what PyTorch uses when it saves to a buffer.
+const PREFIX: &str = "archive";
+
+/// The alignment of storages, in bytes; PyTorch's default.
+const ALIGNMENT: u64 = 64;
+
+/// The most entries that a pickler puts between `MARK` and `SETITEMS`.
+const BATCH: usize = 1000;
+
+/// Lays out a checkpoint that is one `OrderedDict` of tensors.
+///
+/// Storages lie in the order in which the pickle names them, so `.format_version` may stand.
+/// Tensors that are the same elements of the source share a storage.
+///
+/// # Errors
+/// Every tensor of a type that PyTorch does not have.
+pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
+    let mut entries: Vec<(String, String)> = Vec::new();
+    for (key, elements) in &contents.tensors {
+        if to_torch(elements.dtype()).is_none() {
+            let why = format!("PyTorch has no dtype for {}", elements.dtype());
+            entries.push((key.clone(), why));
+        }
+    }
+    for (key, kept) in &contents.ties {
+        let why = format!("shares its elements with '{kept}', which a .pth keeps with --ties each");
+        entries.push((key.clone(), why));
+    }
+    if !entries.is_empty() {
+        return Err(Unholdable { entries });
+    }
+    let mut pickler = Pickler::default();
+    let storages = pickler.state_dict(contents);
+    let mut writer = Writer::torch(ALIGNMENT);
+    let record = |name: &str| format!("{PREFIX}/{name}");
+    writer.bytes(&record("data.pkl"), pickler.out);
+    writer.bytes(&record(".format_version"), b"1".into());
+    writer.bytes(&record(".storage_alignment"), ALIGNMENT.to_string().into());
+    writer.bytes(&record("byteorder"), b"little".into());
+    for (i, elements) in storages.into_iter().enumerate() {
+        writer.elements(&record(&format!("data/{i}")), Vec::new(), elements.clone());
+    }
+    writer.bytes(&record("version"), b"3\n".into());
+    Ok(writer.finish())
+}
+
+/// Writes the pickle of a state dict in protocol 2, with opcodes that weights-only loading reads.
+#[derive(Default)]
+struct Pickler {
+    out: Vec<u8>,
+    /// Memo ids of the texts and globals that repeat.
+    memo: HashMap<Vec<u8>, u32>,
+}
+
+impl Pickler {
+    /// Writes the whole pickle; gives the elements of each storage it names, in order.
+    fn state_dict<'c>(&mut self, contents: &'c Contents) -> Vec<&'c Elements> {
+        let mut storages = Vec::new();
+        let mut places = HashMap::new();
+        self.push(&[opcode::PROTO, 2]);
+        self.empty_ordered_dict();
+        for batch in contents.tensors.chunks(BATCH) {
+            self.push(&[opcode::MARK]);
+            for (key, elements) in batch {
+                self.push(&binunicode(key));
+                let storage = match elements.place() {
+                    Some(place) => *places.entry(place).or_insert(storages.len()),
+                    None => storages.len(),
+                };
+                if storage == storages.len() {
+                    storages.push(elements);
+                }
+                self.tensor(elements, storage);
+            }
+            self.push(&[opcode::SETITEMS]);
+        }
+        self.push(&[opcode::STOP]);
+        storages
+    }
+
+    fn tensor(&mut self, elements: &Elements, storage: usize) {
+        let (name, storing) = to_torch(elements.dtype()).expect("every dtype was checked");
+        let count = elements.tensor().count();
+        let (function, class, module, count) = match storing {
+            Storing::Typed => ("_rebuild_tensor_v2", name, "torch", count),
+            Storing::Untyped => {
+                ("_rebuild_tensor_v3", "UntypedStorage", "torch.storage", elements.byte_len())
+            }
+        };
+        self.global("torch._utils", function);
+        self.push(&[opcode::MARK, opcode::MARK]);
+        self.text("storage");
+        self.global(module, class);
+        self.push(&binunicode(&storage.to_string()));
+        self.text("cpu");
+        self.number(count);
+        self.push(&[opcode::TUPLE, opcode::BINPERSID]);
+        self.number(0);
+        self.numbers(elements.shape());
+        self.numbers(&row_major_strides(elements.shape()));
+        self.push(&[opcode::NEWFALSE]);
+        self.empty_ordered_dict();
+        if storing == Storing::Untyped {
+            self.global("torch", name);
+        }
+        self.push(&[opcode::TUPLE, opcode::REDUCE]);
+    }
+
+    fn push(&mut self, opcodes: &[u8]) {
+        self.out.extend_from_slice(opcodes);
+    }
+
+    fn empty_ordered_dict(&mut self) {
+        self.global("collections", "OrderedDict");
+        self.push(&[opcode::EMPTY_TUPLE, opcode::REDUCE]);
+    }
+
+    fn numbers(&mut self, numbers: &[u64]) {
+        if numbers.is_empty() {
+            return self.push(&[opcode::EMPTY_TUPLE]);
+        }
+        self.push(&[opcode::MARK]);
+        for number in numbers {
+            self.number(*number);
+        }
+        self.push(&[opcode::TUPLE]);
+    }
+
+    /// A number in the shortest opcode that weights-only loading reads.
+    fn number(&mut self, number: u64) {
+        let bytes = number.to_le_bytes();
+        match number {
+            0..=0xff => self.push(&[opcode::BININT1, bytes[0]]),
+            0x100..=0xffff => self.push(&[opcode::BININT2, bytes[0], bytes[1]]),
+            0x1_0000..=0x7fff_ffff => {
+                self.push(&[opcode::BININT]);
+                self.push(&bytes[..4]);
+            }
+            // A ninth byte of zero keeps the highest numbers from being read as negative.
+            _ => {
+                self.push(&[opcode::LONG1, 9]);
+                self.push(&bytes);
+                self.push(&[0]);
+            }
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.once(binunicode(text));
+    }
+
+    fn global(&mut self, module: &str, name: &str) {
+        self.once(format!("c{module}\n{name}\n").into_bytes());
+    }
+
+    /// Opcodes that push a value, or a fetch of the value if they were written before.
+    fn once(&mut self, opcodes: Vec<u8>) {
+        if let Some(id) = self.memo.get(&opcodes) {
+            let id = *id as u8;
+            return self.push(&[opcode::BINGET, id]);
+        }
+        let id = self.memo.len() as u8;
+        self.push(&opcodes);
+        self.push(&[opcode::BINPUT, id]);
+        self.memo.insert(opcodes, u32::from(id));
+    }
+}

@@ -1,0 +1,330 @@
+//! What a pickle would build, as a graph: nodes shared as the pickle shares them, nothing executed.
+
+use std::borrow::Cow;
+
+use super::opcode::{self, Extent, Op};
+
+/// A node's place in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeId(pub(crate) u32);
+
+/// An opcode's place in the pickle's sequence of opcodes.
+pub(crate) type OpIndex = u32;
+
+/// A node where it is used, with the opcodes that put it there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) node: NodeId,
+    /// The opcode that pushed it: the one that made it, or one that fetched it.
+    pub(crate) pushed_by: OpIndex,
+    /// The first of the opcodes that made it.
+    pub(crate) start: OpIndex,
+}
+
+/// What a node is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// An integer beyond 64 bits, as its opcode holds it.
+    BigInt,
+    Float(f64),
+    /// A text; the opcode that made it holds it.
+    Text(OpIndex),
+    Bytes(Extent),
+    Tuple(Items),
+    /// A list, dict, set or object, which can grow after it was made.
+    Compound(CompoundId),
+    Global(Global),
+    /// A reference to something outside the pickle: a storage.
+    Persistent(NodeId),
+    /// An object of copyreg's extension registry, or one whose making cannot be followed.
+    Unknown,
+}
+
+/// A class or function by name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Global {
+    pub(crate) module: Name,
+    pub(crate) name: Name,
+}
+
+/// One half of a global's name: bytes of a `GLOBAL` line, or a text that was on the stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Name {
+    Line(Extent),
+    Text(OpIndex),
+}
+
+/// A run of the graph's tuple items.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Items {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// A compound's place in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct CompoundId(pub(crate) u32);
+
+/// A thing that can grow after it was made.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Compound {
+    pub(crate) kind: Kind,
+    /// What `SETITEM(S)` put into it.
+    pub(crate) entries: Vec<Entry>,
+    /// What `APPEND(S)` or `ADDITEMS` put into it.
+    pub(crate) elements: Vec<Element>,
+    /// What `BUILD` gave it.
+    pub(crate) states: Vec<Slot>,
+}
+
+/// How a compound came to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Kind {
+    #[default]
+    Dict,
+    List,
+    Set,
+    /// A call: `REDUCE`, or the making of an instance.
+    Call {
+        callable: Slot,
+        args: NodeId,
+    },
+}
+
+/// A key with its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Slot,
+    pub(crate) value: Slot,
+    pub(crate) batch: Batch,
+    /// The first opcode of the entry.
+    pub(crate) start: OpIndex,
+}
+
+/// An element of a list or set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element {
+    pub(crate) value: Slot,
+    pub(crate) batch: Batch,
+}
+
+/// The opcodes around things added together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Batch {
+    /// The `MARK` in front; none for a single `SETITEM` or `APPEND`.
+    pub(crate) mark: Option<OpIndex>,
+    /// The opcode that adds.
+    pub(crate) close: OpIndex,
+}
+
+/// A value put into the memo, with the opcodes that make it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memoized {
+    pub(crate) node: NodeId,
+    pub(crate) start: OpIndex,
+    /// One past the last opcode that makes or fills it.
+    pub(crate) end: OpIndex,
+}
+
+/// A pickle, decoded and followed, never executed.
+pub(crate) struct Graph<'p> {
+    pub(crate) pickle: Cow<'p, [u8]>,
+    pub(crate) root: NodeId,
+    /// The byte after `STOP`.
+    pub(crate) end: usize,
+    /// Where each opcode starts.
+    pub(crate) ops: Vec<u32>,
+    pub(crate) nodes: Vec<Value>,
+    pub(crate) items: Vec<NodeId>,
+    pub(crate) compounds: Vec<Compound>,
+    /// Every `PUT`, with its memo id and its place in `memoized`, in stream order.
+    pub(crate) puts: Vec<(OpIndex, u32, u32)>,
+    /// Every `GET`, with its memo id and its place in `memoized`, in stream order.
+    pub(crate) gets: Vec<(OpIndex, u32, u32)>,
+    /// Every `DUP` of a text, with the node it repeats.
+    pub(crate) repeats: Vec<(OpIndex, NodeId)>,
+    pub(crate) memoized: Vec<Memoized>,
+    /// Every persistent id, in stream order.
+    pub(crate) persistent: Vec<NodeId>,
+}
+
+impl Graph<'_> {
+    pub(crate) fn value(&self, node: NodeId) -> Value {
+        self.nodes.get(node.0 as usize).copied().unwrap_or(Value::Unknown)
+    }
+
+    pub(crate) fn compound(&self, id: CompoundId) -> &Compound {
+        &self.compounds[id.0 as usize]
+    }
+
+    /// The compound that a node is, if it is one.
+    pub(crate) fn as_compound(&self, node: NodeId) -> Option<(CompoundId, &Compound)> {
+        match self.value(node) {
+            Value::Compound(id) => Some((id, self.compound(id))),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn tuple(&self, node: NodeId) -> Option<&[NodeId]> {
+        match self.value(node) {
+            Value::Tuple(items) => self.items.get(items.start as usize..items.end as usize),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn int(&self, node: NodeId) -> Option<i64> {
+        match self.value(node) {
+            Value::Int(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The text that a node is; `None` for other values and for texts that are no Unicode.
+    pub(crate) fn text(&self, node: NodeId) -> Option<Cow<'_, str>> {
+        match self.value(node) {
+            Value::Text(op) => self.text_of(op),
+            _ => None,
+        }
+    }
+
+    /// The text that an opcode pushes.
+    pub(crate) fn text_of(&self, op: OpIndex) -> Option<Cow<'_, str>> {
+        let op = self.op(op);
+        let bytes = op.argument.of(&self.pickle);
+        match op.code {
+            opcode::UNICODE => raw_unicode_escape(bytes).map(Cow::Owned),
+            opcode::STRING => quoted_string(bytes).map(Cow::Owned),
+            _ => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+        }
+    }
+
+    /// `module` and `name` of a global.
+    pub(crate) fn global(&self, node: NodeId) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+        match self.value(node) {
+            Value::Global(global) => Some((self.name(global.module)?, self.name(global.name)?)),
+            _ => None,
+        }
+    }
+
+    /// The callable and the arguments of a call.
+    pub(crate) fn call(&self, node: NodeId) -> Option<(NodeId, NodeId)> {
+        match self.as_compound(node)?.1.kind {
+            Kind::Call { callable, args } => Some((callable.node, args)),
+            _ => None,
+        }
+    }
+
+    fn name(&self, name: Name) -> Option<Cow<'_, str>> {
+        match name {
+            Name::Text(op) => self.text_of(op),
+            Name::Line(extent) => {
+                std::str::from_utf8(extent.of(&self.pickle)).ok().map(Cow::Borrowed)
+            }
+        }
+    }
+
+    pub(crate) fn op(&self, index: OpIndex) -> Op {
+        let start = self.ops[index as usize] as usize;
+        Op::at(&self.pickle, start).expect("every opcode was decoded once")
+    }
+
+    /// The key-value pairs of a mapping, whichever way its pickler wrote them.
+    ///
+    /// Python 2 hands an `OrderedDict` its items as a list of lists in the call's arguments.
+    pub(crate) fn entries(&self, compound: &Compound) -> Vec<Entry> {
+        let mut entries = self.entries_in_arguments(compound).unwrap_or_default();
+        entries.extend_from_slice(&compound.entries);
+        entries
+    }
+
+    fn entries_in_arguments(&self, compound: &Compound) -> Option<Vec<Entry>> {
+        let Kind::Call { callable, args } = compound.kind else { return None };
+        let (module, name) = self.global(callable.node)?;
+        if (module.as_ref(), name.as_ref()) != ("collections", "OrderedDict") {
+            return None;
+        }
+        let [list] = self.tuple(args)? else { return None };
+        let (_, list) = self.as_compound(*list)?;
+        let pair = |element: &Element| {
+            let (_, pair) = self.as_compound(element.value.node)?;
+            let [key, value] = pair.elements.as_slice() else { return None };
+            let (key, value) = (key.value, value.value);
+            Some(Entry { key, value, batch: element.batch, start: element.value.start })
+        };
+        list.elements.iter().map(pair).collect()
+    }
+
+    /// The values of a list or tuple.
+    pub(crate) fn sequence(&self, node: NodeId) -> Option<Vec<NodeId>> {
+        if let Some(items) = self.tuple(node) {
+            return Some(items.to_vec());
+        }
+        let (_, compound) = self.as_compound(node)?;
+        match compound.kind {
+            Kind::List => Some(compound.elements.iter().map(|e| e.value.node).collect()),
+            _ => None,
+        }
+    }
+}
+
+/// Text as protocol 0 writes it: Latin-1, with `\uXXXX` and `\UXXXXXXXX`.
+fn raw_unicode_escape(bytes: &[u8]) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = match (first, after.first()) {
+            (b'\\', Some(b'u')) => 4,
+            (b'\\', Some(b'U')) => 8,
+            _ => 0,
+        };
+        if digits == 0 {
+            out.push(char::from(first));
+            rest = after;
+        } else {
+            let hex = std::str::from_utf8(after.get(1..1 + digits)?).ok()?;
+            out.push(char::from_u32(u32::from_str_radix(hex, 16).ok()?)?);
+            rest = after.get(1 + digits..)?;
+        }
+    }
+    Some(out)
+}
+
+/// A quoted Python 2 string: `'…'` with backslash escapes, its bytes read as UTF-8.
+fn quoted_string(bytes: &[u8]) -> Option<String> {
+    let quote = *bytes.first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
+    let inner = bytes.get(1..)?.strip_suffix(&[quote])?;
+    let mut out = Vec::new();
+    let mut rest = inner.iter().copied();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'\\' => out.push(match rest.next()? {
+                b'n' => b'\n',
+                b't' => b'\t',
+                b'r' => b'\r',
+                b'x' => {
+                    let hex = [rest.next()?, rest.next()?];
+                    u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?
+                }
+                other => other,
+            }),
+            other => out.push(other),
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_protocol_0_is_unescaped() {
+        assert_eq!(raw_unicode_escape(br"a\u00e9\U0001F600b").as_deref(), Some("aé😀b"));
+        assert_eq!(raw_unicode_escape(br"a\u00"), None);
+        assert_eq!(quoted_string(br"'it\'s\x41'").as_deref(), Some("it'sA"));
+        assert_eq!(quoted_string(b"'open"), None);
+    }
+}

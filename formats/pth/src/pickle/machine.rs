@@ -1,0 +1,569 @@
+//! Follows a pickle's opcodes without executing anything.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use statedict_core::Fault;
+
+use super::graph::{
+    Batch, Compound, CompoundId, Element, Entry, Global, Graph, Items, Kind, Memoized, Name,
+    NodeId, OpIndex, Slot, Value,
+};
+use super::opcode::{self, Extent, Op};
+
+/// The longest pickle that is read, in bytes: room for ten million tensors, and short enough that
+/// opcodes and nodes can be counted in 32 bits.
+const MAX_PICKLE: usize = 1 << 30;
+
+impl<'p> Graph<'p> {
+    /// Decodes a pickle up to its `STOP` and follows what it would build.
+    ///
+    /// Memory is proportional to the pickle's length, whatever it claims.
+    ///
+    /// # Errors
+    /// An unknown opcode, an argument beyond the end, a stack or memo access that cannot be, with
+    /// the offset within the pickle.
+    pub(crate) fn read(pickle: impl Into<Cow<'p, [u8]>>) -> Result<Graph<'p>, Fault> {
+        let pickle = pickle.into();
+        if pickle.len() > MAX_PICKLE {
+            return Err(Fault::too_large(0, "the pickle is longer than 1 GiB, the reader's limit"));
+        }
+        let mut machine = Machine::new(pickle);
+        let mut at = 0;
+        loop {
+            let op = Op::at(&machine.graph.pickle, at)?;
+            machine.graph.ops.push(op.whole.start);
+            at = op.whole.end as usize;
+            if op.code == opcode::STOP {
+                machine.graph.root = machine.pop(op)?.slot.node;
+                machine.graph.end = at;
+                return Ok(machine.graph);
+            }
+            machine.step(op)?;
+        }
+    }
+}
+
+/// The stack and memo of a pickle machine.
+struct Machine<'p> {
+    graph: Graph<'p>,
+    stack: Vec<Held>,
+    /// Stack heights at which marks stand, with the opcodes that set them.
+    marks: Vec<(usize, OpIndex)>,
+    /// Memo ids, with the place of what they hold in the graph's `memoized`.
+    memo: HashMap<u32, u32>,
+}
+
+/// A value on the stack.
+#[derive(Clone, Copy)]
+struct Held {
+    slot: Slot,
+    /// Its place in the graph's `memoized`, once it was put there.
+    memoized: Option<u32>,
+}
+
+impl<'p> Machine<'p> {
+    fn new(pickle: Cow<'p, [u8]>) -> Machine<'p> {
+        let graph = Graph {
+            pickle,
+            root: NodeId(0),
+            end: 0,
+            ops: Vec::new(),
+            nodes: Vec::new(),
+            items: Vec::new(),
+            compounds: Vec::new(),
+            puts: Vec::new(),
+            gets: Vec::new(),
+            repeats: Vec::new(),
+            memoized: Vec::new(),
+            persistent: Vec::new(),
+        };
+        Machine { graph, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() }
+    }
+
+    /// The index of the opcode being followed.
+    fn now(&self) -> OpIndex {
+        (self.graph.ops.len() - 1) as OpIndex
+    }
+
+    fn step(&mut self, op: Op) -> Result<(), Fault> {
+        match op.code {
+            opcode::PROTO | opcode::FRAME => Ok(()),
+            opcode::MARK => {
+                self.marks.push((self.stack.len(), self.now()));
+                Ok(())
+            }
+            opcode::POP | opcode::POP_MARK | opcode::DUP => self.shuffle(op),
+            opcode::BINPUT
+            | opcode::LONG_BINPUT
+            | opcode::PUT
+            | opcode::MEMOIZE
+            | opcode::BINGET
+            | opcode::LONG_BINGET
+            | opcode::GET => self.memory(op),
+            opcode::APPEND
+            | opcode::APPENDS
+            | opcode::ADDITEMS
+            | opcode::SETITEM
+            | opcode::SETITEMS
+            | opcode::BUILD => self.fill(op),
+            opcode::REDUCE
+            | opcode::NEWOBJ
+            | opcode::NEWOBJ_EX
+            | opcode::OBJ
+            | opcode::INST
+            | opcode::GLOBAL
+            | opcode::STACK_GLOBAL => self.call(op),
+            opcode::TUPLE | opcode::TUPLE1 | opcode::TUPLE2 | opcode::TUPLE3 => self.tuple(op),
+            opcode::DICT | opcode::LIST | opcode::FROZENSET => self.collect(op),
+            opcode::BINPERSID | opcode::PERSID => self.persistent(op),
+            _ => self.literal(op),
+        }
+    }
+
+    fn fault(&self, op: Op, what: &str) -> Fault {
+        Fault::malformed(u64::from(op.whole.start), format!("opcode {:#04x} {what}", op.code))
+    }
+
+    fn node(&mut self, value: Value) -> NodeId {
+        self.graph.nodes.push(value);
+        NodeId((self.graph.nodes.len() - 1) as u32)
+    }
+
+    fn push_slot(&mut self, node: NodeId, start: OpIndex) {
+        let slot = Slot { node, pushed_by: self.now(), start };
+        self.stack.push(Held { slot, memoized: None });
+    }
+
+    /// Pushes a value that this opcode alone makes.
+    fn push(&mut self, value: Value) {
+        let node = self.node(value);
+        self.push_slot(node, self.now());
+    }
+
+    fn push_compound(&mut self, compound: Compound, start: OpIndex) {
+        let id = CompoundId(self.graph.compounds.len() as u32);
+        self.graph.compounds.push(compound);
+        let node = self.node(Value::Compound(id));
+        self.push_slot(node, start);
+    }
+
+    fn pop(&mut self, op: Op) -> Result<Held, Fault> {
+        let floor = self.marks.last().map_or(0, |(height, _)| *height);
+        if self.stack.len() <= floor {
+            return Err(self.fault(op, "needs a value that is not on the stack"));
+        }
+        self.stack.pop().ok_or_else(|| self.fault(op, "needs a value that is not on the stack"))
+    }
+
+    fn top(&mut self, op: Op) -> Result<&mut Held, Fault> {
+        let missing = self.fault(op, "needs a value that is not on the stack");
+        self.stack.last_mut().ok_or(missing)
+    }
+
+    /// The values above the last mark, and the opcode that set it.
+    fn pop_to_mark(&mut self, op: Op) -> Result<(Vec<Slot>, OpIndex), Fault> {
+        let Some((height, mark)) = self.marks.pop() else {
+            return Err(self.fault(op, "needs a mark that is not on the stack"));
+        };
+        let held = self.stack.split_off(height.min(self.stack.len()));
+        Ok((held.into_iter().map(|held| held.slot).collect(), mark))
+    }
+
+    fn shuffle(&mut self, op: Op) -> Result<(), Fault> {
+        let mark_on_top = self.marks.last().is_some_and(|(height, _)| *height == self.stack.len());
+        match op.code {
+            opcode::POP_MARK => self.pop_to_mark(op).map(|_| ()),
+            opcode::POP if mark_on_top => {
+                self.marks.pop();
+                Ok(())
+            }
+            opcode::POP => self.pop(op).map(|_| ()),
+            _ => {
+                let held = self.pop(op)?;
+                self.stack.push(held);
+                let (node, now) = (held.slot.node, self.now());
+                self.graph.repeats.push((now, node));
+                self.push_slot(node, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn memory(&mut self, op: Op) -> Result<(), Fault> {
+        let id = self.memo_id(op)?;
+        match op.code {
+            opcode::BINGET | opcode::LONG_BINGET | opcode::GET => {
+                let Some(&place) = self.memo.get(&id) else {
+                    return Err(self.fault(op, &format!("gets memo {id}, which was never put")));
+                };
+                let now = self.now();
+                self.graph.gets.push((now, id, place));
+                let node = self.graph.memoized[place as usize].node;
+                let slot = Slot { node, pushed_by: now, start: now };
+                self.stack.push(Held { slot, memoized: None });
+            }
+            _ => {
+                let now = self.now();
+                let next_place = self.graph.memoized.len() as u32;
+                let held = self.top(op)?;
+                let place = *held.memoized.get_or_insert(next_place);
+                let slot = held.slot;
+                if place == next_place {
+                    let (node, start) = (slot.node, slot.start);
+                    self.graph.memoized.push(Memoized { node, start, end: now + 1 });
+                }
+                self.extend(Some(place));
+                self.memo.insert(id, place);
+                self.graph.puts.push((now, id, place));
+            }
+        }
+        Ok(())
+    }
+
+    fn memo_id(&self, op: Op) -> Result<u32, Fault> {
+        let id = match op.code {
+            opcode::MEMOIZE => u32::try_from(self.memo.len()).ok(),
+            opcode::PUT | opcode::GET => {
+                let text = std::str::from_utf8(op.argument.of(&self.graph.pickle)).ok();
+                text.and_then(|text| text.trim().parse().ok())
+            }
+            _ => u32::try_from(op.number(&self.graph.pickle)).ok(),
+        };
+        id.ok_or_else(|| self.fault(op, "names no memo id below 2^32"))
+    }
+
+    /// The opcode being followed belongs to what makes a memoized value.
+    fn extend(&mut self, place: Option<u32>) {
+        let end = self.now() + 1;
+        if let Some(place) = place {
+            self.graph.memoized[place as usize].end = end;
+        }
+    }
+
+    fn fill(&mut self, op: Op) -> Result<(), Fault> {
+        let (added, mark) = match op.code {
+            opcode::APPENDS | opcode::ADDITEMS | opcode::SETITEMS => {
+                let (added, mark) = self.pop_to_mark(op)?;
+                (added, Some(mark))
+            }
+            opcode::SETITEM => {
+                let value = self.pop(op)?.slot;
+                ([self.pop(op)?.slot, value].into(), None)
+            }
+            _ => ([self.pop(op)?.slot].into(), None),
+        };
+        let batch = Batch { mark, close: self.now() };
+        let held = *self.top(op)?;
+        self.extend(held.memoized);
+        let Value::Compound(id) = self.graph.value(held.slot.node) else {
+            // `BUILD` may give state to anything; only containers take items.
+            return match op.code {
+                opcode::BUILD => Ok(()),
+                _ => Err(self.fault(op, "adds to a value that is no container")),
+            };
+        };
+        let compound = &mut self.graph.compounds[id.0 as usize];
+        match op.code {
+            opcode::BUILD => compound.states.extend(added),
+            opcode::SETITEM | opcode::SETITEMS => {
+                if added.len() % 2 == 1 {
+                    return Err(self.fault(op, "has a key without a value"));
+                }
+                compound.entries.extend(pairs(&added, batch));
+            }
+            _ => compound.elements.extend(added.into_iter().map(|value| Element { value, batch })),
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, op: Op) -> Result<(), Fault> {
+        match op.code {
+            opcode::GLOBAL => {
+                let global = self.global_line(op)?;
+                self.push(Value::Global(global));
+            }
+            opcode::STACK_GLOBAL => {
+                let (name, module) = (self.pop(op)?.slot, self.pop(op)?.slot);
+                let text = |slot: Slot| match self.graph.value(slot.node) {
+                    Value::Text(op) => Ok(Name::Text(op)),
+                    _ => Err(self.fault(op, "needs two texts")),
+                };
+                let global = Global { module: text(module)?, name: text(name)? };
+                let node = self.node(Value::Global(global));
+                self.push_slot(node, module.start);
+            }
+            opcode::INST => {
+                let global = self.global_line(op)?;
+                let node = self.node(Value::Global(global));
+                let callable = Slot { node, pushed_by: self.now(), start: self.now() };
+                let (args, mark) = self.pop_to_mark(op)?;
+                let args = self.tuple_of(&args);
+                self.instance(callable, args, mark);
+            }
+            opcode::OBJ => {
+                let (values, mark) = self.pop_to_mark(op)?;
+                let Some((callable, args)) = values.split_first() else {
+                    return Err(self.fault(op, "needs a class above the mark"));
+                };
+                let args = self.tuple_of(args);
+                self.instance(*callable, args, mark);
+            }
+            _ => {
+                if op.code == opcode::NEWOBJ_EX {
+                    self.pop(op)?;
+                }
+                let (args, callable) = (self.pop(op)?.slot, self.pop(op)?.slot);
+                self.instance(callable, args.node, callable.start);
+            }
+        }
+        Ok(())
+    }
+
+    fn global_line(&self, op: Op) -> Result<Global, Fault> {
+        let Extent { start, end } = op.argument;
+        let lines = op.argument.of(&self.graph.pickle);
+        let Some(feed) = lines.iter().position(|byte| *byte == b'\n') else {
+            return Err(self.fault(op, "names no module and name"));
+        };
+        let middle = start + feed as u32;
+        let module = Name::Line(Extent { start, end: middle });
+        Ok(Global { module, name: Name::Line(Extent { start: middle + 1, end }) })
+    }
+
+    fn instance(&mut self, callable: Slot, args: NodeId, start: OpIndex) {
+        let kind = Kind::Call { callable, args };
+        self.push_compound(Compound { kind, ..Compound::default() }, start);
+    }
+
+    fn tuple_of(&mut self, values: &[Slot]) -> NodeId {
+        let start = self.graph.items.len() as u32;
+        self.graph.items.extend(values.iter().map(|slot| slot.node));
+        let end = self.graph.items.len() as u32;
+        self.node(Value::Tuple(Items { start, end }))
+    }
+
+    fn tuple(&mut self, op: Op) -> Result<(), Fault> {
+        let count = match op.code {
+            opcode::TUPLE1 => 1,
+            opcode::TUPLE2 => 2,
+            opcode::TUPLE3 => 3,
+            _ => {
+                let (values, mark) = self.pop_to_mark(op)?;
+                let node = self.tuple_of(&values);
+                self.push_slot(node, mark);
+                return Ok(());
+            }
+        };
+        let mut values = Vec::with_capacity(count);
+        for _ in 0..count {
+            values.push(self.pop(op)?.slot);
+        }
+        values.reverse();
+        let node = self.tuple_of(&values);
+        self.push_slot(node, values[0].start);
+        Ok(())
+    }
+
+    /// `DICT`, `LIST` and `FROZENSET`, which make a container of what is above the mark.
+    fn collect(&mut self, op: Op) -> Result<(), Fault> {
+        let (values, mark) = self.pop_to_mark(op)?;
+        let batch = Batch { mark: Some(mark), close: self.now() };
+        let mut compound = Compound::default();
+        match op.code {
+            opcode::DICT if values.len() % 2 == 1 => {
+                return Err(self.fault(op, "has a key without a value"));
+            }
+            opcode::DICT => compound.entries = pairs(&values, batch).collect(),
+            code => {
+                compound.kind = if code == opcode::LIST { Kind::List } else { Kind::Set };
+                let element = |value| Element { value, batch };
+                compound.elements = values.into_iter().map(element).collect();
+            }
+        }
+        self.push_compound(compound, mark);
+        Ok(())
+    }
+
+    fn persistent(&mut self, op: Op) -> Result<(), Fault> {
+        let (id, start) = match op.code {
+            opcode::PERSID => (self.node(Value::Text(self.now())), self.now()),
+            _ => {
+                let slot = self.pop(op)?.slot;
+                (slot.node, slot.start)
+            }
+        };
+        self.graph.persistent.push(id);
+        let node = self.node(Value::Persistent(id));
+        self.push_slot(node, start);
+        Ok(())
+    }
+
+    fn literal(&mut self, op: Op) -> Result<(), Fault> {
+        let now = self.now();
+        let empty = |kind| Compound { kind, ..Compound::default() };
+        match op.code {
+            opcode::EMPTY_DICT => self.push_compound(empty(Kind::Dict), now),
+            opcode::EMPTY_LIST => self.push_compound(empty(Kind::List), now),
+            opcode::EMPTY_SET => self.push_compound(empty(Kind::Set), now),
+            opcode::EMPTY_TUPLE => {
+                let node = self.tuple_of(&[]);
+                self.push_slot(node, now);
+            }
+            // The buffer is outside the stream; what it holds is unknown either way.
+            opcode::READONLY_BUFFER => {
+                self.top(op)?;
+            }
+            code if opcode::is_text(code) => {
+                self.check_text(op)?;
+                self.push(Value::Text(now));
+            }
+            _ => {
+                let value = self.plain(op)?;
+                self.push(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// A text is UTF-8, lone surrogates allowed as Python's `surrogatepass` allows them.
+    fn check_text(&self, op: Op) -> Result<(), Fault> {
+        let bytes = op.argument.of(&self.graph.pickle);
+        match op.code {
+            opcode::UNICODE | opcode::STRING | opcode::BINSTRING | opcode::SHORT_BINSTRING => {
+                Ok(())
+            }
+            _ if is_utf8_with_surrogates(bytes) => Ok(()),
+            _ => Err(self.fault(op, "holds a text that is not UTF-8")),
+        }
+    }
+
+    /// A value without parts.
+    fn plain(&self, op: Op) -> Result<Value, Fault> {
+        let pickle = &self.graph.pickle;
+        let argument = op.argument.of(pickle);
+        let text = || std::str::from_utf8(argument).map(str::trim).unwrap_or_default();
+        let no_number = || self.fault(op, "holds no number");
+        Ok(match op.code {
+            opcode::NONE => Value::None,
+            opcode::NEWTRUE => Value::Bool(true),
+            opcode::NEWFALSE => Value::Bool(false),
+            opcode::BININT1 | opcode::BININT2 => Value::Int(op.number(pickle) as i64),
+            opcode::BININT => Value::Int(i64::from(op.number(pickle) as u32 as i32)),
+            opcode::LONG1 | opcode::LONG4 => signed(argument),
+            opcode::INT if argument == b"00" => Value::Bool(false),
+            opcode::INT if argument == b"01" => Value::Bool(true),
+            opcode::INT | opcode::LONG => decimal(text()).ok_or_else(no_number)?,
+            opcode::FLOAT => Value::Float(text().parse().map_err(|_| no_number())?),
+            opcode::BINFLOAT => Value::Float(f64::from_bits(op.number(pickle).swap_bytes())),
+            opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8 | opcode::BYTEARRAY8 => {
+                Value::Bytes(op.argument)
+            }
+            _ => Value::Unknown,
+        })
+    }
+}
+
+/// Keys with their values, as they lie between a mark and the opcode that adds them.
+fn pairs(values: &[Slot], batch: Batch) -> impl Iterator<Item = Entry> {
+    values.chunks_exact(2).map(move |pair| {
+        let (key, value) = (pair[0], pair[1]);
+        Entry { key, value, batch, start: key.start }
+    })
+}
+
+/// A little-endian two's complement integer of any length.
+fn signed(bytes: &[u8]) -> Value {
+    let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+    let fill = if negative { 0xff } else { 0 };
+    let mut wide = [fill; 8];
+    for (i, byte) in bytes.iter().enumerate() {
+        match wide.get_mut(i) {
+            Some(place) => *place = *byte,
+            None if *byte == fill => {}
+            None => return Value::BigInt,
+        }
+    }
+    let number = i64::from_le_bytes(wide);
+    if bytes.len() > 8 && (number < 0) != negative { Value::BigInt } else { Value::Int(number) }
+}
+
+/// A decimal integer, with the `L` that Python 2 put after long ones.
+fn decimal(text: &str) -> Option<Value> {
+    let text = text.strip_suffix('L').unwrap_or(text);
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().map_or(Value::BigInt, Value::Int))
+}
+
+fn is_utf8_with_surrogates(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Err(error) = std::str::from_utf8(rest) {
+        match rest.get(error.valid_up_to()..) {
+            Some([0xed, 0xa0..=0xbf, 0x80..=0xbf, after @ ..]) => rest = after,
+            _ => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(pickle: &[u8]) -> String {
+        match Graph::read(pickle) {
+            Ok(_) => "sound".into(),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
+    #[test]
+    fn sound_pickles_are_followed_to_their_stop() {
+        assert_eq!(message(b"\x80\x02}q\0X\x01\0\0\0aq\x01K\x01s.garbage"), "sound");
+        assert_eq!(message(b"(K\x01K\x02l."), "sound");
+        assert_eq!(message(b"K\x01(0."), "sound");
+    }
+
+    #[test]
+    fn each_contradiction_is_named_with_its_place() {
+        assert_eq!(message(b"\x80\x02"), "at byte 2: the pickle ends without STOP");
+        assert_eq!(message(b"R."), "at byte 0: opcode 0x52 needs a value that is not on the stack");
+        assert_eq!(message(b"h\x05."), "at byte 0: opcode 0x68 gets memo 5, which was never put");
+        assert_eq!(message(b"t."), "at byte 0: opcode 0x74 needs a mark that is not on the stack");
+        assert_eq!(message(b"}(K\x01u."), "at byte 4: opcode 0x75 has a key without a value");
+        assert_eq!(message(b"Ifoo\n."), "at byte 0: opcode 0x49 holds no number");
+        assert_eq!(
+            message(b"X\x01\0\0\0\xff."),
+            "at byte 0: opcode 0x58 holds a text that is not UTF-8"
+        );
+        assert_eq!(
+            message(b"K\x01K\x02a."),
+            "at byte 4: opcode 0x61 adds to a value that is no container"
+        );
+        assert_eq!(message(b"(."), "at byte 1: opcode 0x2e needs a value that is not on the stack");
+    }
+
+    #[test]
+    fn lone_surrogates_are_text() {
+        assert_eq!(message(b"X\x03\0\0\0\xed\xa0\x80."), "sound");
+    }
+
+    #[test]
+    fn integers_keep_their_sign() {
+        let check = |bytes: &[u8], expected: Option<i64>| {
+            let found = match signed(bytes) {
+                Value::Int(number) => Some(number),
+                _ => None,
+            };
+            assert_eq!(found, expected, "{bytes:?}");
+        };
+        check(&[], Some(0));
+        check(&[0xff], Some(-1));
+        check(&[0, 0, 0, 0, 1], Some(1 << 32));
+        check(&[0xff; 9], Some(-1));
+        check(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0], None);
+    }
+}

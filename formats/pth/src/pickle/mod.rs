@@ -1,0 +1,8 @@
+//! Pickles as data: decoded, followed, edited; never executed.
+
+pub(crate) mod graph;
+mod machine;
+pub(crate) mod opcode;
+pub(crate) mod patch;
+
+pub(crate) use graph::Graph;

@@ -1,0 +1,387 @@
+//! The same pickle with some opcodes replaced: keys renamed, entries taken out or put in.
+//!
+//! Key texts are shared through the memo with values, storage tags, other dicts and class names.
+//! So an edited occurrence becomes a literal, and an unedited fetch of an edited definition becomes
+//! the old literal.
+//! A definition that stands in a deleted part and is fetched later is lifted to that fetch.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+
+use statedict_core::Fault;
+
+use super::graph::{Entry, Graph, OpIndex, Slot, Value};
+use super::opcode;
+
+/// How many definitions may be lifted within each other; a pickler nests them a few deep.
+const MAX_LIFT_DEPTH: usize = 500;
+
+/// Changes to a pickle.
+#[derive(Debug, Default)]
+pub(crate) struct Patch {
+    renames: HashMap<OpIndex, (Slot, String)>,
+    dead: Vec<Range<OpIndex>>,
+    insertions: BTreeMap<OpIndex, Vec<u8>>,
+}
+
+impl Patch {
+    /// Gives a key another text where it stands here, and nowhere else.
+    pub(crate) fn rename(&mut self, key: Slot, text: &str) {
+        self.renames.insert(key.pushed_by, (key, text.to_string()));
+    }
+
+    /// Takes entries out of a mapping; `dead` says which of `entries`, which are all it has.
+    pub(crate) fn delete(
+        &mut self,
+        graph: &Graph<'_>,
+        entries: &[Entry],
+        dead: impl Fn(&Entry) -> bool,
+    ) {
+        for batch in entries.chunk_by(|a, b| a.batch == b.batch) {
+            let close = batch[0].batch.close;
+            let ends = batch[1..].iter().map(|next| next.start).chain([close]);
+            let spans: Vec<_> = batch.iter().zip(ends).filter(|(entry, _)| dead(entry)).collect();
+            let adds = !matches!(graph.op(close).code, opcode::DICT | opcode::LIST);
+            if spans.len() == batch.len() && adds {
+                self.dead.push(close..close + 1);
+                self.dead.extend(batch[0].batch.mark.map(|mark| mark..mark + 1));
+            }
+            self.dead.extend(spans.into_iter().map(|(entry, end)| entry.start..end));
+        }
+    }
+
+    /// Puts opcodes in front of an opcode.
+    pub(crate) fn insert_before(&mut self, op: OpIndex, opcodes: &[u8]) {
+        self.insertions.entry(op).or_default().extend_from_slice(opcodes);
+    }
+
+    /// True if something is taken out.
+    pub(crate) fn deletes(&self) -> bool {
+        !self.dead.is_empty()
+    }
+
+    /// The new pickle, from its first opcode to its `STOP`; what followed is kept.
+    ///
+    /// # Errors
+    /// A pickle whose definitions depend on each other more deeply than any pickler writes.
+    pub(crate) fn apply(&self, graph: &Graph<'_>) -> Result<Vec<u8>, Fault> {
+        let mut emitter = Emitter {
+            graph,
+            replaced: self.replacements(graph),
+            dead: self.dead_ops(graph),
+            puts: graph.puts.iter().map(|(op, id, place)| (*op, (*id, *place))).collect(),
+            gets: graph.gets.iter().map(|(op, id, place)| (*op, (*id, *place))).collect(),
+            bound: HashMap::new(),
+            out: Vec::with_capacity(graph.pickle.len()),
+        };
+        emitter.run(&self.insertions)?;
+        emitter.out.extend_from_slice(&graph.pickle[graph.end..]);
+        Ok(emitter.out)
+    }
+
+    /// The opcodes to write in place of others, un-sharing texts where they part.
+    fn replacements(&self, graph: &Graph<'_>) -> HashMap<OpIndex, Vec<u8>> {
+        let definition = |slot: &Slot| match graph.value(slot.node) {
+            Value::Text(op) => op,
+            _ => slot.pushed_by,
+        };
+        let mut replaced = HashMap::new();
+        let mut edited = HashSet::new();
+        for (op, (slot, text)) in &self.renames {
+            edited.insert(definition(slot));
+            replaced.insert(*op, graph.literal(definition(slot), text));
+        }
+        let text = |op: OpIndex| self.renames.get(&op).map(|(_, text)| text);
+        for (get, _, place) in &graph.gets {
+            let Value::Text(definition) = graph.value(graph.memoized[*place as usize].node) else {
+                continue;
+            };
+            match (text(definition), text(*get)) {
+                (Some(new), Some(same)) if new == same => drop(replaced.remove(get)),
+                (Some(_), None) => drop(replaced.insert(*get, graph.bytes_of(definition).into())),
+                _ => {}
+            }
+        }
+        for (repeat, node) in &graph.repeats {
+            let Value::Text(definition) = graph.value(*node) else { continue };
+            if edited.contains(&definition) && text(*repeat).is_none() {
+                replaced.insert(*repeat, graph.bytes_of(definition).into());
+            }
+        }
+        replaced
+    }
+
+    /// For every opcode whether it goes; empty if none does.
+    fn dead_ops(&self, graph: &Graph<'_>) -> Vec<bool> {
+        if self.dead.is_empty() {
+            return Vec::new();
+        }
+        let mut dead = vec![false; graph.ops.len()];
+        for range in &self.dead {
+            dead[range.start as usize..range.end as usize].fill(true);
+        }
+        dead
+    }
+}
+
+/// Writes a patched pickle.
+struct Emitter<'a> {
+    graph: &'a Graph<'a>,
+    replaced: HashMap<OpIndex, Vec<u8>>,
+    dead: Vec<bool>,
+    puts: HashMap<OpIndex, (u32, u32)>,
+    gets: HashMap<OpIndex, (u32, u32)>,
+    /// Memo ids as they are in the pickle written so far, with what they hold.
+    bound: HashMap<u32, u32>,
+    out: Vec<u8>,
+}
+
+/// A frame whose length is mended once its end is reached.
+struct Frame {
+    /// Where its opcode stands in the new pickle.
+    at: usize,
+    /// Where it ends in the old one.
+    end: u64,
+}
+
+impl Emitter<'_> {
+    fn run(&mut self, insertions: &BTreeMap<OpIndex, Vec<u8>>) -> Result<(), Fault> {
+        let mut frame: Option<Frame> = None;
+        for index in 0..self.graph.ops.len() as OpIndex {
+            let op = self.graph.op(index);
+            if frame.as_ref().is_some_and(|frame| u64::from(op.whole.start) >= frame.end) {
+                self.close(frame.take());
+            }
+            if op.code == opcode::FRAME {
+                self.close(frame.take());
+                let length = op.number(&self.graph.pickle);
+                let end = u64::from(op.whole.end).saturating_add(length);
+                frame = Some(Frame { at: self.out.len(), end });
+                self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
+            } else if !self.is_dead(index) {
+                if let Some(opcodes) = insertions.get(&index) {
+                    self.out.extend_from_slice(opcodes);
+                }
+                self.emit(index, 0)?;
+            }
+        }
+        self.close(frame);
+        Ok(())
+    }
+
+    /// Mends a frame's length; a frame that became empty goes.
+    fn close(&mut self, frame: Option<Frame>) {
+        const OPCODE: usize = 9;
+        let Some(Frame { at, .. }) = frame else { return };
+        let length = self.out.len() - at - OPCODE;
+        if length == 0 {
+            self.out.truncate(at);
+        } else {
+            self.out[at + 1..at + OPCODE].copy_from_slice(&(length as u64).to_le_bytes());
+        }
+    }
+
+    fn is_dead(&self, index: OpIndex) -> bool {
+        self.dead.get(index as usize).copied().unwrap_or(false)
+    }
+
+    fn emit(&mut self, index: OpIndex, depth: usize) -> Result<(), Fault> {
+        if let Some(bytes) = self.replaced.get(&index) {
+            self.out.extend_from_slice(bytes);
+        } else if let Some((id, place)) = self.puts.get(&index).copied() {
+            self.bound.insert(id, place);
+            self.put(index, id);
+        } else if let Some((id, place)) = self.gets.get(&index).copied() {
+            if self.bound.get(&id) != Some(&place) {
+                return self.lift(place, depth);
+            }
+            self.out.extend_from_slice(self.graph.bytes_of(index));
+        } else {
+            self.out.extend_from_slice(self.graph.bytes_of(index));
+        }
+        Ok(())
+    }
+
+    /// Where something goes, `MEMOIZE` would count differently, so ids are written out.
+    fn put(&mut self, index: OpIndex, id: u32) {
+        let op = self.graph.op(index);
+        if op.code != opcode::MEMOIZE || self.dead.is_empty() {
+            self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
+            return;
+        }
+        match u8::try_from(id) {
+            Ok(id) => self.out.extend_from_slice(&[opcode::BINPUT, id]),
+            Err(_) => {
+                self.out.push(opcode::LONG_BINPUT);
+                self.out.extend_from_slice(&id.to_le_bytes());
+            }
+        }
+    }
+
+    /// Writes the opcodes that make a memoized value, here where it is first needed.
+    fn lift(&mut self, place: u32, depth: usize) -> Result<(), Fault> {
+        let memoized = self.graph.memoized[place as usize];
+        if depth > MAX_LIFT_DEPTH {
+            let at = u64::from(self.graph.ops[memoized.start as usize]);
+            let what = format!("definitions nest deeper than {MAX_LIFT_DEPTH}, the editor's limit");
+            return Err(Fault::too_large(at, what));
+        }
+        for index in memoized.start..memoized.end {
+            if self.graph.op(index).code != opcode::FRAME {
+                self.emit(index, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Graph<'_> {
+    /// An opcode as it stands.
+    fn bytes_of(&self, op: OpIndex) -> &[u8] {
+        self.op(op).whole.of(&self.pickle)
+    }
+
+    /// An opcode that pushes a text, in the manner of the one that pushed the old text.
+    fn literal(&self, definition: OpIndex, text: &str) -> Vec<u8> {
+        let old = self.op(definition);
+        let short = u8::try_from(text.len()).ok();
+        let was_long = old.argument.of(&self.pickle).len() > usize::from(u8::MAX);
+        match (old.code, short) {
+            (opcode::SHORT_BINUNICODE, Some(len)) => {
+                counted(opcode::SHORT_BINUNICODE, &[len], text)
+            }
+            (opcode::BINUNICODE, Some(len)) if was_long && self.protocol() >= 4 => {
+                counted(opcode::SHORT_BINUNICODE, &[len], text)
+            }
+            (opcode::SHORT_BINSTRING, Some(len)) => counted(opcode::SHORT_BINSTRING, &[len], text),
+            (opcode::BINUNICODE8, _) => {
+                counted(opcode::BINUNICODE8, &(text.len() as u64).to_le_bytes(), text)
+            }
+            (opcode::UNICODE | opcode::STRING, _) => unicode_line(text),
+            _ => binunicode(text),
+        }
+    }
+
+    /// The protocol that the pickle says it is written in; 0 where it says nothing.
+    fn protocol(&self) -> u8 {
+        match self.pickle.as_ref() {
+            [opcode::PROTO, protocol, ..] => *protocol,
+            _ => 0,
+        }
+    }
+}
+
+fn counted(code: u8, count: &[u8], text: &str) -> Vec<u8> {
+    [&[code], count, text.as_bytes()].concat()
+}
+
+/// The opcode that every protocol from 1 on and every unpickler reads.
+pub(crate) fn binunicode(text: &str) -> Vec<u8> {
+    let len = u32::try_from(text.len()).expect("keys are far shorter than 4 GiB");
+    counted(opcode::BINUNICODE, &len.to_le_bytes(), text)
+}
+
+/// A text as protocol 0 writes it.
+fn unicode_line(text: &str) -> Vec<u8> {
+    let mut out = vec![opcode::UNICODE];
+    for c in text.chars() {
+        match c {
+            '\\' | '\0' | '\n' | '\r' | '\x1a' => {
+                out.extend(format!("\\u{:04x}", u32::from(c)).bytes());
+            }
+            '\u{100}'..='\u{ffff}' => out.extend(format!("\\u{:04x}", u32::from(c)).bytes()),
+            '\u{10000}'.. => out.extend(format!("\\U{:08x}", u32::from(c)).bytes()),
+            latin => out.push(u32::from(latin) as u8),
+        }
+    }
+    out.push(b'\n');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pickle::graph::CompoundId;
+
+    /// Renames and drops keys of the first dict of a pickle.
+    fn edit(pickle: &[u8], rename: &[(&str, &str)], drop: &[&str]) -> Vec<u8> {
+        let graph = Graph::read(pickle).expect("sound");
+        let entries = graph.entries(graph.compound(CompoundId(0)));
+        let mut patch = Patch::default();
+        let text = |entry: &Entry| graph.text(entry.key.node).expect("text").into_owned();
+        for entry in &entries {
+            if let Some((_, new)) = rename.iter().find(|(old, _)| *old == text(entry)) {
+                patch.rename(entry.key, new);
+            }
+        }
+        patch.delete(&graph, &entries, |entry| drop.contains(&text(entry).as_str()));
+        patch.apply(&graph).expect("applies")
+    }
+
+    #[test]
+    fn renaming_nothing_changes_no_byte() {
+        let pickle = b"\x80\x02}q\0X\x01\0\0\0aq\x01h\x01s.after";
+        assert_eq!(edit(pickle, &[], &[]), pickle);
+    }
+
+    #[test]
+    fn a_value_that_shares_the_key_keeps_its_text() {
+        let pickle = b"\x80\x02}q\0X\x01\0\0\0aq\x01h\x01s.";
+        let expected = b"\x80\x02}q\0X\x02\0\0\0bbq\x01X\x01\0\0\0as.";
+        assert_eq!(edit(pickle, &[("a", "bb")], &[]), expected);
+    }
+
+    #[test]
+    fn a_key_that_fetches_a_value_becomes_a_literal() {
+        let pickle = b"X\x01\0\0\0aq\x010}h\x01K\x01s.";
+        assert_eq!(edit(pickle, &[("a", "b")], &[]), b"X\x01\0\0\0aq\x010}X\x01\0\0\0bK\x01s.");
+    }
+
+    #[test]
+    fn a_definition_in_a_deleted_entry_is_lifted() {
+        // {'a': 'v', 'b': <the same 'v'>}
+        let pickle = b"}(X\x01\0\0\0aX\x01\0\0\0vq\x05X\x01\0\0\0bh\x05u.";
+        assert_eq!(edit(pickle, &[], &["a"]), b"}(X\x01\0\0\0bX\x01\0\0\0vq\x05u.");
+    }
+
+    #[test]
+    fn an_empty_batch_goes_with_its_mark() {
+        let pickle = b"}(X\x01\0\0\0aK\x01uX\x01\0\0\0bK\x02s.";
+        assert_eq!(edit(pickle, &[], &["a"]), b"}X\x01\0\0\0bK\x02s.");
+        assert_eq!(edit(pickle, &[], &["a", "b"]), b"}.");
+        assert_eq!(edit(b"(X\x01\0\0\0aK\x01d.", &[], &["a"]), b"(d.");
+    }
+
+    #[test]
+    fn memoize_becomes_a_put_where_something_goes() {
+        let pickle = b"\x80\x04}\x94(\x8c\x01a\x94K\x01\x8c\x01b\x94h\x02u.";
+        let expected = b"\x80\x04}q\0(\x8c\x01bq\x02h\x02u.";
+        assert_eq!(edit(pickle, &[], &["a"]), expected);
+    }
+
+    #[test]
+    fn frames_are_mended() {
+        let pickle = b"\x80\x04\x95\x08\0\0\0\0\0\0\0}\x8c\x01aK\x01s.";
+        let expected = b"\x80\x04\x95\x0a\0\0\0\0\0\0\0}\x8c\x03abcK\x01s.";
+        assert_eq!(edit(pickle, &[("a", "abc")], &[]), expected);
+    }
+
+    #[test]
+    fn texts_keep_their_manner() {
+        let check = |pickle: &[u8], expected: &[u8]| {
+            assert_eq!(edit(pickle, &[("a", "é")], &[]), expected);
+        };
+        check(b"}U\x01aK\x01s.", b"}U\x02\xc3\xa9K\x01s.");
+        check(b"}Va\nK\x01s.", b"}V\xe9\nK\x01s.");
+        check(b"}S'a'\nK\x01s.", b"}V\xe9\nK\x01s.");
+        check(b"}\x8d\x01\0\0\0\0\0\0\0aK\x01s.", b"}\x8d\x02\0\0\0\0\0\0\0\xc3\xa9K\x01s.");
+    }
+
+    #[test]
+    fn long_texts_change_their_opcode_and_back() {
+        let long = "x".repeat(300);
+        let pickle = b"\x80\x04}\x8c\x01aK\x01s.";
+        let longer = edit(pickle, &[("a", &long)], &[]);
+        assert_eq!(edit(&longer, &[(&long, "a")], &[]), pickle);
+    }
+}

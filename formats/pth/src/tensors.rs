@@ -1,0 +1,312 @@
+//! From the calls that would rebuild a tensor to the tensor's description.
+//!
+//! Source: the `_rebuild_*` functions of `torch/_utils.py` and `torch/_tensor.py`.
+
+use std::sync::Arc;
+
+use statedict_core::{DType, Data, Fault, Storage, Tensor};
+
+use crate::dtype;
+use crate::pickle::Graph;
+use crate::pickle::graph::{NodeId, Value};
+
+/// How deeply rebuild calls may wrap each other: a subclass of a parameter of a tensor is three.
+const MAX_WRAPPING: usize = 16;
+
+/// A storage as a persistent id names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StorageId {
+    pub(crate) key: String,
+    pub(crate) dtype: DType,
+    /// Elements of `dtype`.
+    pub(crate) count: u64,
+    /// Very old legacy files: this storage is a slice of the one named by the key.
+    pub(crate) view: Option<StorageSlice>,
+}
+
+/// A slice of a storage, in elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StorageSlice {
+    pub(crate) offset: u64,
+    pub(crate) count: u64,
+}
+
+/// Where the storages of a file are.
+pub(crate) trait Storages {
+    /// The storage that an id names, checked to be as long as the id says.
+    fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault>;
+}
+
+/// Reads tensors out of a graph.
+pub(crate) struct Tensors<'a> {
+    pub(crate) graph: &'a Graph<'a>,
+    pub(crate) storages: &'a mut dyn Storages,
+}
+
+/// A call: the function's module and name, and its arguments.
+type Call<'a> = (String, String, &'a [NodeId]);
+
+impl<'a> Tensors<'a> {
+    /// The tensor that a node would be; `None` if it would be something else.
+    ///
+    /// # Errors
+    /// A tensor whose storage is missing or too short, or whose shape cannot be.
+    pub(crate) fn read(&mut self, node: NodeId) -> Result<Option<Tensor>, Fault> {
+        if let Some(tensor) = self.by_class(node)? {
+            return Ok(Some(tensor));
+        }
+        match self.call(node) {
+            Some(call) => self.rebuild(call, MAX_WRAPPING),
+            None => Ok(None),
+        }
+    }
+
+    fn call(&self, node: NodeId) -> Option<Call<'a>> {
+        let (callable, args) = self.graph.call(node)?;
+        let (module, name) = self.graph.global(callable)?;
+        Some((module.into_owned(), name.into_owned(), self.graph.tuple(args)?))
+    }
+
+    fn rebuild(&mut self, call: Call<'a>, depth: usize) -> Result<Option<Tensor>, Fault> {
+        let (module, name, args) = call;
+        if !module.starts_with("torch") {
+            return Ok(None);
+        }
+        let tensor = match (name.as_str(), args) {
+            ("_rebuild_tensor", [storage, offset, size, stride, ..]) => {
+                self.strided(*storage, *offset, *size, *stride, None, None)?
+            }
+            ("_rebuild_tensor_v2", [storage, offset, size, stride, rest @ ..]) => {
+                self.strided(*storage, *offset, *size, *stride, None, rest.get(2))?
+            }
+            ("_rebuild_tensor_v3", [storage, offset, size, stride, _, _, dtype, rest @ ..]) => {
+                self.strided(*storage, *offset, *size, *stride, Some(*dtype), rest.first())?
+            }
+            (
+                "_rebuild_parameter"
+                | "_rebuild_parameter_with_state"
+                | "_rebuild_device_tensor_from_cpu_tensor",
+                [inner, ..],
+            ) => return self.wrapped(*inner, depth),
+            ("_rebuild_from_type_v2" | "_rebuild_from_type", [function, _, args, ..]) => {
+                return self.subclass(*function, *args, depth);
+            }
+            ("_rebuild_qtensor", [storage, offset, size, stride, ..]) => {
+                let dense = self.strided(*storage, *offset, *size, *stride, None, None)?;
+                opaque("quantized", dense.dtype.clone(), dense.shape.clone(), dense.byte_len())
+            }
+            ("_rebuild_sparse_tensor", [layout, parts]) => self.sparse(*layout, *parts)?,
+            ("_rebuild_nested_tensor", [buffer, ..]) => {
+                let buffer = self.component(*buffer)?;
+                let bytes = buffer.byte_len();
+                opaque("nested", buffer.dtype, Vec::new(), bytes)
+            }
+            ("_rebuild_meta_tensor_no_storage", [dtype, size, ..]) => {
+                opaque("meta", self.dtype(*dtype)?, self.sizes(*size)?, 0)
+            }
+            ("_rebuild_wrapper_subclass", [_, dtype, size, ..]) => {
+                opaque("subclass", self.dtype(*dtype)?, self.sizes(*size)?, 0)
+            }
+            ("_rebuild_device_tensor_from_numpy" | "_rebuild_xla_tensor", [_, dtype, ..]) => {
+                opaque("numpy", self.dtype(*dtype)?, Vec::new(), 0)
+            }
+            (name, _) if name.starts_with("_rebuild_") => {
+                return Err(Fault::broken(format!("{name} has {} arguments, too few", args.len())));
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(tensor))
+    }
+
+    /// A tensor inside another rebuild call.
+    fn wrapped(&mut self, inner: NodeId, depth: usize) -> Result<Option<Tensor>, Fault> {
+        let too_deep =
+            || Fault::broken(format!("a tensor is wrapped more than {MAX_WRAPPING} times"));
+        let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
+        if let Some(tensor) = self.by_class(inner)? {
+            return Ok(Some(tensor));
+        }
+        match self.call(inner) {
+            Some(call) => self.rebuild(call, depth),
+            None => Err(Fault::broken("a parameter wraps something that is no tensor")),
+        }
+    }
+
+    /// A tensor of a Python subclass, or with Python attributes: `function(*args)` is the tensor.
+    fn subclass(
+        &mut self,
+        function: NodeId,
+        args: NodeId,
+        depth: usize,
+    ) -> Result<Option<Tensor>, Fault> {
+        let too_deep =
+            || Fault::broken(format!("a tensor is wrapped more than {MAX_WRAPPING} times"));
+        let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
+        match (self.graph.global(function), self.graph.tuple(args)) {
+            (Some((module, name)), Some(args)) => {
+                self.rebuild((module.into_owned(), name.into_owned(), args), depth)
+            }
+            _ => Err(Fault::broken("a tensor subclass names no function and arguments")),
+        }
+    }
+
+    /// PyTorch before 0.4: an instance of `torch.FloatTensor` with (storage, offset, size, stride).
+    fn by_class(&mut self, node: NodeId) -> Result<Option<Tensor>, Fault> {
+        let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
+        let Some(state) = compound.states.last() else { return Ok(None) };
+        let Some((callable, _)) = self.graph.call(node) else { return Ok(None) };
+        let Some((module, name)) = self.graph.global(callable) else { return Ok(None) };
+        if !module.starts_with("torch") || !name.ends_with("Tensor") || name.starts_with('_') {
+            return Ok(None);
+        }
+        match self.graph.tuple(state.node) {
+            Some([storage, offset, size, stride, ..])
+                if matches!(self.graph.value(*storage), Value::Persistent(_)) =>
+            {
+                self.strided(*storage, *offset, *size, *stride, None, None).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn strided(
+        &mut self,
+        storage: NodeId,
+        offset: NodeId,
+        size: NodeId,
+        stride: NodeId,
+        dtype: Option<NodeId>,
+        metadata: Option<&NodeId>,
+    ) -> Result<Tensor, Fault> {
+        let id = self.storage_id(storage)?;
+        let dtype = match dtype {
+            Some(dtype) => self.dtype(dtype)?,
+            None => id.dtype.clone(),
+        };
+        let (shape, strides) = (self.sizes(size)?, self.sizes(stride)?);
+        let offset = self.size(offset)?;
+        let storage = self.storages.find(&id)?;
+        let place = |wrong| Fault::broken(format!("storage '{}': {wrong}", id.key));
+        let mut tensor = Tensor::view(dtype, shape, strides, offset, storage)
+            .map_err(|e| place(e.to_string()))?;
+        if let (Data::View(view), Some(metadata)) = (&mut tensor.data, metadata) {
+            view.conjugate = self.is_set(*metadata, "conj");
+            view.negate = self.is_set(*metadata, "neg");
+        }
+        Ok(tensor)
+    }
+
+    fn sparse(&mut self, layout: NodeId, parts: NodeId) -> Result<Tensor, Fault> {
+        let name = self.layout(layout);
+        let parts = self.graph.sequence(parts).unwrap_or_default();
+        let (indices, values, size) = match (name.as_str(), parts.as_slice()) {
+            ("sparse_coo", [indices, values, size, ..]) => ([*indices].to_vec(), *values, *size),
+            (_, [compressed, plain, values, size]) => {
+                ([*compressed, *plain].to_vec(), *values, *size)
+            }
+            _ => return Err(Fault::broken(format!("a {name} tensor without its parts"))),
+        };
+        let values = self.component(values)?;
+        let mut bytes = values.byte_len();
+        for part in indices {
+            bytes = bytes.saturating_add(self.component(part)?.byte_len());
+        }
+        Ok(opaque(&name, values.dtype, self.sizes(size)?, bytes))
+    }
+
+    /// The name of a sparse layout: `torch.sparse_coo` through `_get_layout`, or the layout itself.
+    fn layout(&self, node: NodeId) -> String {
+        let named = self.call(node).and_then(|(_, _, args)| self.graph.text(*args.first()?));
+        let global = || self.graph.global(node).map(|(_, name)| name);
+        let name = named.or_else(global).unwrap_or("sparse".into());
+        name.trim_start_matches("torch.").to_string()
+    }
+
+    /// A tensor that is part of another.
+    fn component(&mut self, node: NodeId) -> Result<Tensor, Fault> {
+        self.read(node)?.ok_or_else(|| Fault::broken("a part of a tensor is no tensor"))
+    }
+
+    /// The storage that a persistent id names: `('storage', class, key, location, count)`.
+    pub(crate) fn storage_id(&self, node: NodeId) -> Result<StorageId, Fault> {
+        let id = match self.graph.value(node) {
+            Value::Persistent(id) => id,
+            _ => return Err(Fault::broken("a tensor's storage is no persistent id")),
+        };
+        storage_id(self.graph, id)
+    }
+
+    fn dtype(&self, node: NodeId) -> Result<DType, Fault> {
+        let Some((module, name)) = self.graph.global(node) else {
+            return Err(Fault::broken("a tensor's dtype is no name"));
+        };
+        dtype::named(&name)
+            .ok_or_else(|| Fault::Unsupported(format!("dtype {module}.{name} is not known")))
+    }
+
+    fn sizes(&self, node: NodeId) -> Result<Vec<u64>, Fault> {
+        // `torch.Size` is a call on the tuple of numbers.
+        let inner = self.call(node).and_then(|(_, name, args)| match name.as_str() {
+            "Size" => args.first().copied(),
+            _ => None,
+        });
+        let Some(sizes) = self.graph.sequence(inner.unwrap_or(node)) else {
+            return Err(Fault::broken("a tensor's size or stride is no tuple"));
+        };
+        sizes.into_iter().map(|size| self.size(size)).collect()
+    }
+
+    fn size(&self, node: NodeId) -> Result<u64, Fault> {
+        size(self.graph, node)
+    }
+
+    fn is_set(&self, metadata: NodeId, flag: &str) -> bool {
+        let Some((_, metadata)) = self.graph.as_compound(metadata) else { return false };
+        metadata.entries.iter().any(|entry| {
+            let named = self.graph.text(entry.key.node).is_some_and(|key| key == flag);
+            named && matches!(self.graph.value(entry.value.node), Value::Bool(true))
+        })
+    }
+}
+
+fn size(graph: &Graph<'_>, node: NodeId) -> Result<u64, Fault> {
+    match graph.value(node) {
+        Value::Int(number) => u64::try_from(number)
+            .map_err(|_| Fault::broken(format!("{number} cannot be a size, stride or offset"))),
+        _ => Err(Fault::broken("a size, stride or offset is no number of 64 bits")),
+    }
+}
+
+/// The storage that a persistent id's tuple names.
+pub(crate) fn storage_id(graph: &Graph<'_>, id: NodeId) -> Result<StorageId, Fault> {
+    let expected = || {
+        Fault::broken("a persistent id is not ('storage', class, key, location, count)".to_string())
+    };
+    let [tag, class, key, _location, count, rest @ ..] = graph.tuple(id).ok_or_else(expected)?
+    else {
+        return Err(expected());
+    };
+    if graph.text(*tag).as_deref() != Some("storage") {
+        return Err(expected());
+    }
+    let (_, class) = graph.global(*class).ok_or_else(expected)?;
+    let Some(dtype) = dtype::of_storage(&class) else {
+        return Err(Fault::Unsupported(format!("storage class {class} is not known")));
+    };
+    let key = match (graph.text(*key), graph.int(*key)) {
+        (Some(key), _) => key.into_owned(),
+        (None, Some(number)) => number.to_string(),
+        _ => return Err(expected()),
+    };
+    let view = match rest.first().map(|node| graph.tuple(*node)) {
+        Some(Some([_key, offset, count])) => {
+            Some(StorageSlice { offset: size(graph, *offset)?, count: size(graph, *count)? })
+        }
+        _ => None,
+    };
+    Ok(StorageId { key, dtype, count: size(graph, *count)?, view })
+}
+
+fn opaque(layout: &str, dtype: DType, shape: Vec<u64>, bytes: u64) -> Tensor {
+    Tensor { dtype, shape, data: Data::Opaque { layout: layout.to_string(), bytes } }
+}
