@@ -1,0 +1,91 @@
+//! The directory of an archive.
+
+use std::collections::HashMap;
+
+use statedict_core::{Fault, Source};
+
+use crate::Entry;
+use crate::end::End;
+use crate::fields::{END, Fields, LOCAL};
+
+/// A zip archive's directory.
+///
+/// Every entry's header and data would lie within the file; what stands there is looked at later,
+/// by [`Entry::locate`].
+#[derive(Clone, Debug)]
+pub struct Archive {
+    entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    repeated: Vec<usize>,
+    comment: Vec<u8>,
+}
+
+impl Archive {
+    /// Reads the directory; `None` if the source starts neither as a member (`PK\3\4`) nor as an
+    /// empty archive (`PK\5\6`).
+    ///
+    /// # Errors
+    /// A directory that is cut short, contradicts itself or the file's length; volumes; encryption.
+    pub fn open(source: &dyn Source) -> Result<Option<Archive>, Fault> {
+        let magic = source.bytes(0..source.len().min(4))?;
+        if magic != LOCAL && magic != END {
+            return Ok(None);
+        }
+        let end = End::find(source)?;
+        let directory = source.bytes(end.offset..end.offset.saturating_add(end.size))?;
+        let entries = parse(&directory, &end, source.len())?;
+        Ok(Some(Archive::index(entries, end.comment)))
+    }
+
+    fn index(entries: Vec<Entry>, comment: Vec<u8>) -> Archive {
+        let mut by_name = HashMap::with_capacity(entries.len());
+        let mut repeated = Vec::new();
+        for (i, entry) in entries.iter().enumerate() {
+            if by_name.insert(entry.name().to_string(), i).is_some() {
+                repeated.push(i);
+            }
+        }
+        Archive { entries, by_name, repeated, comment }
+    }
+
+    /// The entries as the directory has them, repeated names included.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The entry of exactly this name; of several the last, as Python's `zipfile` has it.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.by_name.get(name).and_then(|i| self.entries.get(*i))
+    }
+
+    /// Names that occur more than once, each of them once.
+    pub fn duplicates(&self) -> Vec<&str> {
+        let repeated = self.repeated.iter().filter_map(|i| self.entries.get(*i));
+        let mut names: Vec<&str> = repeated.map(Entry::name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The comment at the end of the archive; for [`crate::Writer::comment`].
+    pub fn comment(&self) -> &[u8] {
+        &self.comment
+    }
+}
+
+fn parse(directory: &[u8], end: &End, file_len: u64) -> Result<Vec<Entry>, Fault> {
+    let mut rest = Fields(directory);
+    let place =
+        |rest: &Fields<'_>| end.offset.saturating_add((directory.len() - rest.0.len()) as u64);
+    let mut entries = Vec::with_capacity(usize::try_from(end.count).unwrap_or(0));
+    while (entries.len() as u64) < end.count {
+        let at = place(&rest);
+        let entry = Entry::parse(&mut rest, file_len).map_err(|misread| misread.fault(at))?;
+        entries.push(entry);
+    }
+    if !rest.0.is_empty() {
+        let what = format!("the zip directory goes on after its {} entries", end.count);
+        return Err(Fault::malformed(place(&rest), what));
+    }
+    Ok(entries)
+}

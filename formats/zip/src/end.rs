@@ -1,0 +1,146 @@
+//! The end of an archive: where its directory is.
+
+use statedict_core::{Fault, Source};
+
+use crate::fields::{
+    CENTRAL_LEN, ELSEWHERE_32, END, END_LEN, END64, END64_LEN, Fields, LOCATOR, LOCATOR_LEN,
+};
+
+/// How far from the end of the file the end record is looked for: the longest comment that its
+/// two-byte length can give, which is also about what PyTorch tolerates of other trailing bytes,
+/// and the records themselves.
+const TAIL_LEN: u64 = 65_536 + END_LEN + END64_LEN + LOCATOR_LEN;
+
+/// Where the directory is, held against the length of the file.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) count: u64,
+    pub(crate) size: u64,
+    pub(crate) offset: u64,
+    pub(crate) comment: Vec<u8>,
+}
+
+impl End {
+    /// Finds the last end record that makes sense; if none does, says what is wrong with the last.
+    pub(crate) fn find(source: &dyn Source) -> Result<End, Fault> {
+        let start = source.len().saturating_sub(TAIL_LEN);
+        let tail = source.bytes(start..source.len())?;
+        let mut wrong = None;
+        let places = tail.windows(END.len()).enumerate().rev().filter(|(_, four)| *four == END);
+        for (place, _) in places {
+            match End::at(source, start, &tail, place) {
+                Ok(end) => return Ok(end),
+                Err(fault) => wrong = wrong.or(Some(fault)),
+            }
+        }
+        Err(wrong.unwrap_or_else(|| {
+            let what = format!(
+                "no end of a zip directory in the last {} bytes, so the archive is cut short",
+                tail.len()
+            );
+            Fault::malformed(start, what)
+        }))
+    }
+
+    fn at(source: &dyn Source, start: u64, tail: &[u8], place: usize) -> Result<End, Fault> {
+        let (before, record) = tail.split_at(place);
+        let at = start.saturating_add(before.len() as u64);
+        let cut = || Fault::malformed(at, "the end of the zip directory is cut short");
+        let short = Short::parse(record).ok_or_else(cut)?;
+        let locator = before.len().checked_sub(LOCATOR_LEN as usize);
+        let locator = locator.and_then(|place| Fields::after(LOCATOR, before.get(place..)?));
+        let numbers = match locator {
+            Some(locator) => wide(source, locator, at)?,
+            None => short.numbers,
+        };
+        numbers.check(at, locator.is_some())?;
+        let Numbers { count, size, offset, .. } = numbers;
+        Ok(End { count, size, offset, comment: short.comment })
+    }
+}
+
+/// The end record itself.
+struct Short {
+    numbers: Numbers,
+    comment: Vec<u8>,
+}
+
+/// What the end record and the zip64 end record both say.
+struct Numbers {
+    disk: u64,
+    directory_disk: u64,
+    count_here: u64,
+    count: u64,
+    size: u64,
+    offset: u64,
+}
+
+impl Short {
+    fn parse(record: &[u8]) -> Option<Short> {
+        let mut fields = Fields::after(END, record)?;
+        let numbers = Numbers {
+            disk: fields.u16()?.into(),
+            directory_disk: fields.u16()?.into(),
+            count_here: fields.u16()?.into(),
+            count: fields.u16()?.into(),
+            size: fields.u32()?.into(),
+            offset: fields.u32()?.into(),
+        };
+        let len = fields.u16()?;
+        // As in PyTorch, what follows need not be a comment of the length that is given here.
+        let comment = fields.bytes(len).unwrap_or_default().to_vec();
+        Some(Short { numbers, comment })
+    }
+}
+
+/// The numbers of the zip64 end record, which count even where the short ones would do.
+fn wide(source: &dyn Source, mut locator: Fields<'_>, end: u64) -> Result<Numbers, Fault> {
+    let at = locator.u32().and_then(|_disk| locator.u64()).unwrap_or(u64::MAX);
+    let last = end.saturating_sub(LOCATOR_LEN + END64_LEN);
+    if at > last {
+        let what = format!("the zip64 locator points to byte {at}, beyond the last place, {last}");
+        return Err(Fault::malformed(end.saturating_sub(LOCATOR_LEN), what));
+    }
+    let record = source.bytes(at..at + END64_LEN)?;
+    let expected = || Fault::malformed(at, "a zip64 end record (PK\\6\\6) was expected");
+    Numbers::parse_wide(&record).ok_or_else(expected)
+}
+
+impl Numbers {
+    fn parse_wide(record: &[u8]) -> Option<Numbers> {
+        let mut fields = Fields::after(END64, record)?;
+        let (_record_len, _made_by, _needed) = (fields.u64()?, fields.u16()?, fields.u16()?);
+        Some(Numbers {
+            disk: fields.u32()?.into(),
+            directory_disk: fields.u32()?.into(),
+            count_here: fields.u64()?,
+            count: fields.u64()?,
+            size: fields.u64()?,
+            offset: fields.u64()?,
+        })
+    }
+
+    /// Holds the numbers against each other and against the end record's own place.
+    fn check(&self, at: u64, is_wide: bool) -> Result<(), Fault> {
+        let one_disk = matches!((self.disk, self.directory_disk), (0, 0) | (1, 1));
+        if !one_disk || self.count_here != self.count {
+            return Err(Fault::Unsupported("a zip archive in several volumes".to_string()));
+        }
+        if !is_wide && (self.size == ELSEWHERE_32 || self.offset == ELSEWHERE_32) {
+            return Err(Fault::malformed(at, "the zip64 end record is missing"));
+        }
+        let Some(_) = self.offset.checked_add(self.size).filter(|end| *end <= at) else {
+            let what = format!(
+                "the zip directory of {} bytes at byte {} does not end before its end record",
+                self.size, self.offset
+            );
+            return Err(Fault::malformed(at, what));
+        };
+        if self.count > self.size / CENTRAL_LEN {
+            let what =
+                format!("a zip directory of {} bytes with {} entries", self.size, self.count);
+            return Err(Fault::malformed(at, what));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! One entry of a directory, and the member it stands for.
+
+use std::ops::Range;
+
+use statedict_core::{Fault, Source};
+
+use crate::content;
+use crate::extra::{self, Numbers};
+use crate::fields::{CENTRAL, Fields, LOCAL, LOCAL_LEN};
+use crate::header::{Attributes, DEFLATED, ENCRYPTED, LocalLengths, MASKED, STORED, UTF8};
+use crate::name;
+
+/// Room for a local header's extra fields in the first read: PyTorch's and NumPy's, with padding to
+/// 64 bytes, need less.
+const LIKELY_EXTRA_LEN: u64 = 96;
+
+/// One entry of the directory.
+///
+/// Its header and its bytes would lie within the file, and a stored member is as long as it says.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    name: String,
+    /// The name's bytes in the file, where they are not those of `name`.
+    raw_name: Option<Vec<u8>>,
+    crc32: u32,
+    size: u64,
+    compressed_size: u64,
+    header_offset: u64,
+    pub(crate) attributes: Attributes,
+    pub(crate) extra: Vec<u8>,
+    pub(crate) comment: Vec<u8>,
+}
+
+/// How a member's bytes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// As they are.
+    Stored,
+    /// In a raw deflate stream.
+    Deflated,
+    /// In a way that this crate copies and does not read.
+    Other(u16),
+}
+
+/// Where a member is, as its local header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Its bytes in the file, compressed or not.
+    pub data: Range<u64>,
+    /// The name in its local header.
+    pub local_name: Vec<u8>,
+    /// The extra fields of its local header.
+    pub local_extra: Vec<u8>,
+}
+
+/// Why an entry of the directory cannot be read.
+pub(crate) enum Misread {
+    Cut,
+    Wrong(String),
+    Unsupported(String),
+}
+
+impl Misread {
+    /// The same of the entry at this byte of the file.
+    pub(crate) fn fault(self, at: u64) -> Fault {
+        match self {
+            Misread::Cut => {
+                Fault::malformed(at, "a whole entry of the zip directory (PK\\1\\2) was expected")
+            }
+            Misread::Wrong(what) => Fault::malformed(at, what),
+            Misread::Unsupported(what) => Fault::Unsupported(what),
+        }
+    }
+}
+
+impl Entry {
+    /// The name: UTF-8 if flagged so, otherwise as Python's `zipfile` decodes code page 437.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name's bytes as they stand in the directory.
+    pub fn raw_name(&self) -> &[u8] {
+        self.raw_name.as_deref().unwrap_or(self.name.as_bytes())
+    }
+
+    /// How the bytes are kept.
+    pub fn method(&self) -> Method {
+        match self.attributes.method {
+            STORED => Method::Stored,
+            DEFLATED => Method::Deflated,
+            other => Method::Other(other),
+        }
+    }
+
+    /// Bytes of the member when it is read.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of the member in the file.
+    pub fn compressed_size(&self) -> u64 {
+        self.compressed_size
+    }
+
+    /// The checksum of the member as it is read; 0 where the writer left it out.
+    pub fn crc32(&self) -> u32 {
+        self.crc32
+    }
+
+    /// Where its local header starts.
+    pub fn header_offset(&self) -> u64 {
+        self.header_offset
+    }
+
+    /// True if the local header repeats the name, which `zipfile` wants and PyTorch does not.
+    pub fn is_named_alike(&self, located: &Located) -> bool {
+        self.raw_name() == located.local_name
+    }
+
+    /// Finds the member's bytes through its local header, in one small read.
+    ///
+    /// # Errors
+    /// A local header that is not there, or data that would end beyond the file.
+    pub fn locate(&self, source: &dyn Source) -> Result<Located, Fault> {
+        self.locate_with_head(source, 0).map(|(located, _)| located)
+    }
+
+    /// Finds the member's bytes, and gives the first `len` of them (fewer if it has fewer) as they
+    /// are in the file, as a rule out of the same read.
+    ///
+    /// # Errors
+    /// As [`Entry::locate`].
+    pub fn locate_with_head(
+        &self,
+        source: &dyn Source,
+        len: u64,
+    ) -> Result<(Located, Vec<u8>), Fault> {
+        let start = self.header_offset;
+        let likely = LOCAL_LEN + self.raw_name().len() as u64 + LIKELY_EXTRA_LEN;
+        let until = start.saturating_add(likely).saturating_add(len).min(source.len());
+        let mut header = source.bytes(start.min(until)..until)?;
+        let lengths = Fields::after(LOCAL, &header).and_then(LocalLengths::parse);
+        let lengths =
+            lengths.ok_or_else(|| self.fault("a local header (PK\\3\\4) was expected"))?;
+        let data_start = LOCAL_LEN + u64::from(lengths.name) + u64::from(lengths.extra);
+        let needed = data_start + len.min(self.compressed_size);
+        if needed > header.len() as u64 {
+            header =
+                source.bytes(start..start.saturating_add(needed)).map_err(|_| self.beyond())?;
+        }
+        self.split_header(&header, &lengths, len, source.len()).ok_or_else(|| self.beyond())
+    }
+
+    /// Takes name, extra fields and head out of a header that was read.
+    fn split_header(
+        &self,
+        header: &[u8],
+        lengths: &LocalLengths,
+        len: u64,
+        file_len: u64,
+    ) -> Option<(Located, Vec<u8>)> {
+        let mut rest = Fields(header.get(LOCAL_LEN as usize..)?);
+        let local_name = rest.bytes(lengths.name)?.to_vec();
+        let local_extra = rest.bytes(lengths.extra)?.to_vec();
+        let before = LOCAL_LEN + u64::from(lengths.name) + u64::from(lengths.extra);
+        let start = self.header_offset.checked_add(before)?;
+        let end = start.checked_add(self.compressed_size).filter(|end| *end <= file_len)?;
+        let head = rest.0.get(..usize::try_from(len.min(self.compressed_size)).ok()?)?.to_vec();
+        Some((Located { data: start..end, local_name, local_extra }, head))
+    }
+
+    /// The whole member, inflated if needed, its length and checksum held against the directory.
+    ///
+    /// A checksum of 0 is taken for one that the writer left out, as PyTorch can be told to do.
+    ///
+    /// # Errors
+    /// More than `limit` bytes, another length or checksum, a stream that does not inflate, a
+    /// method that is neither stored nor deflated.
+    pub fn read(&self, source: &dyn Source, limit: u64) -> Result<Vec<u8>, Fault> {
+        if self.size > limit {
+            let what = format!("member '{}' has {} bytes, over {limit}", self.name, self.size);
+            return Err(Fault::too_large(self.header_offset, what));
+        }
+        let located = self.locate(source)?;
+        let content = content::first(self, source, &located, self.size.saturating_add(1))?;
+        if content.len() as u64 != self.size {
+            let found = if content.len() as u64 > self.size { "more" } else { "fewer" };
+            let what = format!("has {found} bytes than the {} the directory gives", self.size);
+            return Err(self.fault(&what));
+        }
+        let crc32 = crc32fast::hash(&content);
+        if self.crc32 != 0 && self.crc32 != crc32 {
+            let what = format!("checksum {crc32:08x}, expected {:08x}", self.crc32);
+            return Err(self.fault(&what));
+        }
+        Ok(content)
+    }
+
+    /// The first `len` bytes of the member, inflated if needed; fewer if it has fewer.
+    ///
+    /// # Errors
+    /// A stream that does not inflate, a method that is neither stored nor deflated.
+    pub fn read_head(
+        &self,
+        source: &dyn Source,
+        located: &Located,
+        len: u64,
+    ) -> Result<Vec<u8>, Fault> {
+        content::first(self, source, located, len.min(self.size))
+    }
+
+    pub(crate) fn fault(&self, what: &str) -> Fault {
+        Fault::malformed(self.header_offset, format!("member '{}': {what}", self.name))
+    }
+
+    fn beyond(&self) -> Fault {
+        self.fault(&format!("its {} bytes end beyond the file", self.compressed_size))
+    }
+
+    /// Reads the next entry of a directory.
+    pub(crate) fn parse(fields: &mut Fields<'_>, file_len: u64) -> Result<Entry, Misread> {
+        let raw = Raw::parse(fields).ok_or(Misread::Cut)?;
+        let Some(name) = name::decode(raw.name, raw.attributes.has(UTF8)) else {
+            let shown = String::from_utf8_lossy(raw.name);
+            return Err(Misread::Wrong(format!("the name '{shown}' is flagged UTF-8 and is not")));
+        };
+        if name.contains('\0') {
+            return Err(Misread::Wrong(format!("the name {name:?} has a NUL in it")));
+        }
+        let Some(numbers) = extra::resolve(raw.numbers, raw.extra) else {
+            return Err(Misread::Wrong(format!("member '{name}' lacks its zip64 numbers")));
+        };
+        let entry = Entry {
+            raw_name: (name.as_bytes() != raw.name).then(|| raw.name.to_vec()),
+            name,
+            crc32: raw.crc32,
+            size: numbers.size,
+            compressed_size: numbers.compressed_size,
+            header_offset: numbers.header_offset,
+            attributes: raw.attributes,
+            extra: raw.extra.to_vec(),
+            comment: raw.comment.to_vec(),
+        };
+        entry.check(numbers.disk, file_len)?;
+        Ok(entry)
+    }
+
+    /// Holds the numbers against each other and the file.
+    fn check(&self, disk: u64, file_len: u64) -> Result<(), Misread> {
+        let name = &self.name;
+        if self.attributes.has(ENCRYPTED) || self.attributes.has(MASKED) {
+            return Err(Misread::Unsupported(format!("member '{name}' is encrypted")));
+        }
+        if disk > 1 {
+            return Err(Misread::Unsupported(format!("member '{name}' is in volume {disk}")));
+        }
+        if self.method() == Method::Stored && self.compressed_size != self.size {
+            return Err(Misread::Wrong(format!(
+                "member '{name}' is stored in {} bytes and said to have {}",
+                self.compressed_size, self.size
+            )));
+        }
+        let end = self.header_offset.checked_add(LOCAL_LEN);
+        let end = end.and_then(|start| start.checked_add(self.compressed_size));
+        if end.is_none_or(|end| end > file_len) {
+            return Err(Misread::Wrong(format!(
+                "member '{name}' at byte {} with {} bytes ends beyond the file's {file_len} bytes",
+                self.header_offset, self.compressed_size
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// An entry's fields as they stand in the directory.
+struct Raw<'a> {
+    attributes: Attributes,
+    crc32: u32,
+    numbers: Numbers,
+    name: &'a [u8],
+    extra: &'a [u8],
+    comment: &'a [u8],
+}
+
+impl<'a> Raw<'a> {
+    fn parse(fields: &mut Fields<'a>) -> Option<Raw<'a>> {
+        *fields = Fields::after(CENTRAL, fields.0)?;
+        let (made_by, needed, flags, method) =
+            (fields.u16()?, fields.u16()?, fields.u16()?, fields.u16()?);
+        let (time, date, crc32) = (fields.u16()?, fields.u16()?, fields.u32()?);
+        let (compressed_size, size) = (fields.u32()?, fields.u32()?);
+        let (name_len, extra_len, comment_len) = (fields.u16()?, fields.u16()?, fields.u16()?);
+        let (disk, internal, external) = (fields.u16()?, fields.u16()?, fields.u32()?);
+        let header_offset = fields.u32()?;
+        Some(Raw {
+            attributes: Attributes {
+                made_by,
+                needed,
+                flags,
+                method,
+                time,
+                date,
+                internal,
+                external,
+            },
+            crc32,
+            numbers: Numbers {
+                size: size.into(),
+                compressed_size: compressed_size.into(),
+                header_offset: header_offset.into(),
+                disk: disk.into(),
+            },
+            name: fields.bytes(name_len)?,
+            extra: fields.bytes(extra_len)?,
+            comment: fields.bytes(comment_len)?,
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! Extra fields of headers: a two-byte tag, a two-byte length, and that many bytes, repeated.
+
+use crate::fields::{ELSEWHERE_32, Fields};
+
+/// Numbers beyond 32 bits (4.5.3).
+const ZIP64: u16 = 0x0001;
+/// Padding, as PyTorch writes it; the letters `FB`.
+const PADDING: u16 = 0x4246;
+/// The name again in UTF-8, which a new name makes untrue (4.6.9).
+const UNICODE_PATH: u16 = 0x7075;
+
+/// What PyTorch fills its padding with.
+const FILL: u8 = b'Z';
+
+/// The 32-bit numbers of a directory entry, some of which may stand in its zip64 field.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers {
+    pub(crate) size: u64,
+    pub(crate) compressed_size: u64,
+    pub(crate) header_offset: u64,
+    pub(crate) disk: u64,
+}
+
+/// The fields in order; bytes at the end that form no field are passed over.
+fn fields(extra: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = Fields(extra);
+    std::iter::from_fn(move || {
+        let tag = rest.u16()?;
+        let len = rest.u16()?;
+        Some((tag, rest.bytes(len)?))
+    })
+}
+
+/// True if there is a zip64 field.
+pub(crate) fn has_zip64(extra: &[u8]) -> bool {
+    fields(extra).any(|(tag, _)| tag == ZIP64)
+}
+
+/// The numbers with those that stand in the zip64 field; `None` if one of them is missing there.
+pub(crate) fn resolve(short: Numbers, extra: &[u8]) -> Option<Numbers> {
+    let zip64 = fields(extra).find(|(tag, _)| *tag == ZIP64);
+    let mut rest = Fields(zip64.map_or(&[], |(_, field)| field));
+    let mut wide = |number| if number == ELSEWHERE_32 { rest.u64() } else { Some(number) };
+    let size = wide(short.size)?;
+    let compressed_size = wide(short.compressed_size)?;
+    let header_offset = wide(short.header_offset)?;
+    let disk = match short.disk {
+        0xFFFF => u64::from(rest.u32()?),
+        disk => disk,
+    };
+    Some(Numbers { size, compressed_size, header_offset, disk })
+}
+
+/// The fields that are neither numbers nor padding, and still true of a member that `is_renamed`.
+pub(crate) fn foreign(extra: &[u8], renamed: Renamed) -> Vec<u8> {
+    let mut kept = Vec::new();
+    for (tag, field) in fields(extra) {
+        let stale = tag == UNICODE_PATH && renamed == Renamed::Yes;
+        if tag != ZIP64 && tag != PADDING && !stale {
+            push(&mut kept, tag, field);
+        }
+    }
+    kept
+}
+
+/// Whether a member gets another name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renamed {
+    Yes,
+    No,
+}
+
+/// A zip64 field with these numbers; nothing if there are none.
+pub(crate) fn zip64(numbers: &[u64]) -> Vec<u8> {
+    let mut field = Vec::new();
+    if !numbers.is_empty() {
+        let numbers: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        push(&mut field, ZIP64, &numbers);
+    }
+    field
+}
+
+/// A padding field after which the offset is a multiple of `alignment`, if it starts at `at`.
+pub(crate) fn padding(at: u64, alignment: u64) -> Vec<u8> {
+    let start = at.wrapping_add(4);
+    let pad = start.next_multiple_of(alignment).wrapping_sub(start);
+    let mut field = Vec::new();
+    push(&mut field, PADDING, &vec![FILL; usize::try_from(pad).unwrap_or(0)]);
+    field
+}
+
+fn push(extra: &mut Vec<u8>, tag: u16, field: &[u8]) {
+    let len = u16::try_from(field.len()).expect("fields come from headers or are small");
+    extra.extend(tag.to_le_bytes());
+    extra.extend(len.to_le_bytes());
+    extra.extend(field);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Numbers =
+        Numbers { size: ELSEWHERE_32, compressed_size: 7, header_offset: ELSEWHERE_32, disk: 0 };
+
+    #[test]
+    fn saturated_numbers_stand_in_the_zip64_field_in_order() {
+        let extra = [padding(0, 8), zip64(&[1 << 32, 1 << 33])].concat();
+        let wide = resolve(SHORT, &extra).expect("both are there");
+        assert_eq!((wide.size, wide.compressed_size, wide.header_offset), (1 << 32, 7, 1 << 33));
+        assert!(resolve(SHORT, &zip64(&[1 << 32])).is_none());
+        assert!(resolve(SHORT, &[]).is_none());
+    }
+
+    #[test]
+    fn padding_ends_at_the_alignment() {
+        for at in 0..130 {
+            assert_eq!((at + padding(at, 64).len() as u64) % 64, 0);
+        }
+        assert_eq!(padding(60, 64), b"FB\0\0");
+    }
+
+    #[test]
+    fn a_field_for_the_old_name_goes_with_the_old_name() {
+        let mut extra = zip64(&[1]);
+        push(&mut extra, UNICODE_PATH, b"name");
+        push(&mut extra, 0x5455, b"time");
+        extra.extend(b"junk!");
+        assert_eq!(foreign(&extra, Renamed::Yes), b"UT\x04\0time");
+        assert_eq!(foreign(&extra, Renamed::No).len(), 16);
+    }
+}
