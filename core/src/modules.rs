@@ -60,14 +60,19 @@ impl Section {
         for (old, new) in self.fates().filter(|(old, _)| shallow(old)) {
             let ends =
                 core::iter::once(old.len()).chain(old.rmatch_indices(SEPARATOR).map(|m| m.0));
+            let (head, tail) = new.map_or((0, 0), |new| shared(old, new));
+            let segments = old.split(SEPARATOR).count();
             // From the key itself upwards: at each step one more segment lies below the path.
             for (above, end) in ends.enumerate() {
                 let depth = above + 1;
                 let path = old[..end].rsplit_once(SEPARATOR).map_or("", |(path, _)| path);
-                let says = match new.map(|new| without_last(new, depth)) {
-                    Some(Some(target)) => Verdict::Becomes(target.to_string()),
-                    Some(None) | None => Verdict::Goes,
-                };
+                // What changed lies below the path, so the path itself did not move.
+                let stays = depth > tail && segments - depth <= head;
+                let target = new.and_then(|new| match stays {
+                    true => Some(path),
+                    false => without_last(new, depth),
+                });
+                let says = target.map_or(Verdict::Goes, |path| Verdict::Becomes(path.to_string()));
                 merge(verdicts.entry(path), says);
             }
         }
@@ -82,6 +87,14 @@ fn merge(entry: Entry<'_, &str, Verdict>, says: Verdict) {
         (Verdict::Becomes(a), Verdict::Becomes(b)) if a != b => *so_far = Verdict::Split,
         _ => {}
     }
+}
+
+/// How many leading and how many trailing segments two keys share.
+fn shared(old: &str, new: &str) -> (usize, usize) {
+    let same = |(a, b): &(&str, &str)| a == b;
+    let head = old.split(SEPARATOR).zip(new.split(SEPARATOR)).take_while(same).count();
+    let tail = old.rsplit(SEPARATOR).zip(new.rsplit(SEPARATOR)).take_while(same).count();
+    (head, tail)
 }
 
 /// The path without its last `count` segments; `None` if it has fewer.

@@ -162,10 +162,10 @@ fn modelled(
     for stage in stages {
         for name in &mut names {
             let Some(old) = name.clone() else { continue };
-            let outs = stage.iter().map(|rule| rule.apply(&old));
+            let mut outs = stage.iter().map(|rule| rule.apply(&old));
             let hit = outs.clone().find(|o| !matches!(o, Out::Undefined | Out::Unrecognised(_)));
             recognised += usize::from(hit.is_some());
-            let alone = match (stage.len(), outs.last()) {
+            let alone = match (stage.len(), outs.next_back()) {
                 (1, Some(Out::Unrecognised(fate))) => Some(fate),
                 _ => None,
             };

@@ -1,0 +1,154 @@
+//! Texts and the values they mean; what each bad spelling is told.
+
+use statedict_core::{
+    Prefix, Remap, Rename, Replacement, Rule, Table, Template, TemplatePair, Wrappers,
+};
+
+fn prefix(text: &str, separator: char) -> Prefix {
+    Prefix::new(text, separator).expect("a prefix")
+}
+
+fn templates(texts: &[&str], separator: char) -> Vec<Template> {
+    texts.iter().map(|text| Template::parse(text, separator).expect("a template")).collect()
+}
+
+fn pair(from: &str, to: &str, separator: char) -> TemplatePair {
+    let side = |text| Template::parse(text, separator).expect("a template");
+    TemplatePair::new(side(from), side(to)).expect("a pair")
+}
+
+fn rename(from: &str, to: &str) -> Remap {
+    Remap::Rename(Rename::new(pair(from, to, '.')).expect("an injective pair"))
+}
+
+fn table(pairs: &[(&str, &str)]) -> Remap {
+    let pairs = pairs.iter().map(|(old, new)| (old.to_string(), new.to_string()));
+    Remap::Table(Table::new(pairs).expect("no name stands twice"))
+}
+
+fn replacement(pattern: &str, to: &str) -> Rule {
+    Rule::Replace(Replacement::new(pattern, to).expect("a regular expression"))
+}
+
+fn unwrap(names: &[&str], separator: char) -> Rule {
+    let names = names.iter().map(|name| name.to_string()).collect();
+    Rule::Unwrap(Wrappers::new(names, separator).expect("wrappers"))
+}
+
+/// The text means the value, and the value is printed as the text.
+fn check(text: &str, value: impl Into<Rule>) {
+    let value = value.into();
+    assert_eq!(text.parse::<Rule>(), Ok(value.clone()), "{text}");
+    assert_eq!(value.to_string(), text);
+}
+
+/// The text means the same as its usual spelling.
+fn check_also(text: &str, usual: &str) {
+    let rule = text.parse::<Rule>().expect("a rule");
+    assert_eq!(rule.to_string(), usual, "{text}");
+    assert_eq!(usual.parse::<Rule>(), Ok(rule));
+}
+
+fn check_bad(text: &str, message: &str) {
+    let error = text.parse::<Rule>().expect_err("bad").to_string();
+    assert_eq!(error, message, "{text}");
+}
+
+#[test]
+fn each_operation_has_a_spelling() {
+    check("identity", Remap::Identity);
+    check("strip:module.", Remap::Strip(prefix("module", '.')));
+    check("add:encoder.layers.", Remap::Add(prefix("encoder.layers", '.')));
+    check("rename:a.{n} -> b.{n+1}", rename("a.{n}", "b.{n+1}"));
+    check("rename:{r..}.gamma -> {r..}.weight", rename("{r..}.gamma", "{r..}.weight"));
+    check("rename:a.{x} -> b", Rule::Rewrite(pair("a.{x}", "b", '.')));
+    check("re:^a\\.(\\w+) -> b.$1", replacement("^a\\.(\\w+)", "b.$1"));
+    check("keep:a.** *.b", Remap::Keep(templates(&["a.**", "*.b"], '.')));
+    check("drop:num_batches_*", Remap::Drop(templates(&["num_batches_*"], '.')));
+    check("unwrap:module _orig_mod", unwrap(&["module", "_orig_mod"], '.'));
+    check("table:a -> b ; b -> a", table(&[("a", "b"), ("b", "a")]));
+    check("strip:a. | add:b.", Remap::Strip(prefix("a", '.')).then(Remap::Add(prefix("b", '.'))));
+}
+
+#[test]
+fn another_separator_stands_in_brackets() {
+    check("strip[/]:module/", Remap::Strip(prefix("module", '/')));
+    check("add[:]:scope:", Remap::Add(prefix("scope", ':')));
+    check("keep[/]:a/**", Remap::Keep(templates(&["a/**"], '/')));
+    check("unwrap[/]:module", unwrap(&["module"], '/'));
+}
+
+#[test]
+fn names_with_odd_characters_can_be_spelled() {
+    check("strip:\"a | b.\"", Remap::Strip(prefix("a | b", '.')));
+    check("strip:\"say \\\"x\\\".\"", Remap::Strip(prefix("say \"x\"", '.')));
+    check("add:\"two\\nlines.\"", Remap::Add(prefix("two\nlines", '.')));
+    check("table:a\\sb -> c\\;d", table(&[("a b", "c;d")]));
+    check("keep:a\\ b c\\*", Remap::Keep(templates(&["a b", "c\\*"], '.')));
+    check("rename:x-\\>y -> z", rename("x-\\>y", "z"));
+    check("rename:\\re:a -> b", rename("r\\e:a", "b"));
+    check("unwrap:my\\swrapper", unwrap(&["my wrapper"], '.'));
+    check_also("re:x->y", "re:x -> y");
+    assert_eq!(replacement("x->y", "z").to_string(), "re:x-\\x3Ey -> z");
+}
+
+#[test]
+fn what_is_left_out_is_understood() {
+    check_also("strip:module", "strip:module.");
+    check_also("rename:a->b", "rename:a -> b");
+    check_also("keep:a\\b", "keep:ab");
+    check_also("table:a -> b;c -> d;", "table:a -> b ; c -> d");
+    check_also("unwrap:  module", "unwrap:module");
+    check_also("rename:{n+0} -> x{n-0}", "rename:{n} -> x{n}");
+}
+
+#[test]
+fn each_bad_spelling_is_told_what_is_wrong() {
+    let kinds = "expected identity, strip:, add:, rename:, re:, keep:, drop:, unwrap: or table:";
+    check_bad("", &format!("'' is no remap: {kinds}"));
+    check_bad("stripe:a", &format!("'stripe:a' is no remap: {kinds}"));
+    check_bad("identity:a", &format!("'identity:a' is no remap: {kinds}"));
+    check_bad("strip[/:a", &format!("'strip[/:a' is no remap: {kinds}"));
+    check_bad("strip[//]:a", &format!("'strip[//]:a' is no remap: {kinds}"));
+    check_bad("strip:a | ", &format!("'' is no remap: {kinds}"));
+    check_bad("strip:", "a prefix needs at least one segment");
+    check_bad("add:.", "a prefix needs at least one segment");
+    check_bad("unwrap:", "a prefix needs at least one segment");
+    check_bad("keep:", "a template cannot be empty");
+    check_bad("rename:a", "'a' is no remap: expected 'FROM -> TO'");
+    check_bad("rename:a -> ", "a template cannot be empty");
+    check_bad(
+        "rename:a -> {x}",
+        "'{x}' stands on the right of '->' and is not captured on the left",
+    );
+    check_bad(
+        "rename:* -> b.*",
+        "'b.*' has a wildcard on the right of '->'; capture it on the left as {name}",
+    );
+    check_bad(
+        "rename:{x..} -> b.{x}",
+        "'{x}' is one segment on one side of '->' and any number on the other",
+    );
+    check_bad("rename:{x}.{x} -> {x}", "'{x}' is captured twice");
+    check_bad("drop:a*b*", "segment 'a*b*' has more than one '*' or capture");
+    check_bad("table:a", "'table:a' is no remap: expected 'OLD -> NEW ; OLD -> NEW'");
+    check_bad("table:a -> b ; c -> b", "'b' stands twice in a table");
+    check_bad("table:a -> b ; a -> c", "'a' stands twice in a table");
+    check_bad("re:(a -> b", "regular expression '(a': unclosed group");
+    check_bad("re:a -> $1", "regular expression 'a': '$1' uses group 1, and there are 0");
+}
+
+#[test]
+fn a_chain_takes_no_rule_that_could_send_two_keys_to_one() {
+    let message = |text: &str| text.parse::<Remap>().expect_err("bad").to_string();
+    let reason = "is no remap: two keys could become one, which only a plan can tell";
+    assert_eq!(message("re:a -> b"), format!("'re:a -> b' {reason}"));
+    assert_eq!(message("strip:a | unwrap:b"), format!("'strip:a | unwrap:b' {reason}"));
+}
+
+#[test]
+fn two_sides_must_be_split_at_the_same_character() {
+    let side = |text, separator| Template::parse(text, separator).expect("a template");
+    let error = TemplatePair::new(side("a.{x}", '.'), side("a/{x}", '/')).expect_err("bad");
+    assert_eq!(error.to_string(), "'a.{x}' is split at '.' and 'a/{x}' at '/'");
+}
