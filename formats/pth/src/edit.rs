@@ -23,6 +23,9 @@ pub(crate) fn edit(
         let Some((state_dict, mapping)) = known else {
             return Err(Fault::Unsupported(format!("no state dict at '{}'", section.at())));
         };
+        if let Some(reason) = &state_dict.fixed {
+            return Err(Fault::Unsupported(format!("keys cannot be renamed: {reason}")));
+        }
         let compound = graph.compound(*mapping);
         rename_keys(&mut patch, graph, compound, section);
         if let Some(metadata) = metadata_of(graph, compound) {

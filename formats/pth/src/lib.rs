@@ -31,18 +31,20 @@
 //! # Ok::<(), statedict_core::Fault>(())
 //! ```
 
-mod container;
+mod archive;
 mod dtype;
 mod edit;
 mod encode;
+mod modules;
 mod pickle;
 mod printed;
+mod scripted;
 mod tensors;
 mod walk;
 
 use statedict_core::{Container, Contents, Fault, Format, Layout, Source, Unholdable};
 
-use crate::container::ZipFile;
+use crate::archive::ZipFile;
 
 /// PyTorch checkpoints.
 pub struct Pth;

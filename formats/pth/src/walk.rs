@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use statedict_core::{Catalog, Fault, IndexMap, Key, Payload, Row, StateDict};
 
+use crate::modules::Modules;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry, Kind, NodeId, Slot};
 use crate::printed::{kind, printed};
+use crate::scripted::Code;
 use crate::tensors::{Storages, Tensors};
 
 /// How deeply containers may nest; trainers nest a handful, and paths grow with the depth.
@@ -22,15 +24,22 @@ pub(crate) struct Walked {
     pub(crate) mappings: Vec<CompoundId>,
 }
 
+/// What a pickle's storages and classes are found by.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) storages: &'a mut dyn Storages,
+    /// The code of a TorchScript archive.
+    pub(crate) code: Option<&'a Code>,
+}
+
 /// Lists what a pickle holds.
 ///
 /// # Errors
 /// A tensor that cannot be, with its key; nesting beyond any real file's.
-pub(crate) fn walk(graph: &Graph<'_>, storages: &mut dyn Storages) -> Result<Walked, Fault> {
-    let tensors = Tensors { graph, storages };
+pub(crate) fn walk(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked, Fault> {
     let mut walker = Walker {
         graph,
-        tensors,
+        tensors: Tensors { graph, storages: around.storages },
+        modules: Modules { graph, code: around.code },
         found: Walked { catalog: Catalog::default(), mappings: Vec::new() },
         known: HashMap::new(),
         budget: graph.ops.len(),
@@ -42,6 +51,7 @@ pub(crate) fn walk(graph: &Graph<'_>, storages: &mut dyn Storages) -> Result<Wal
 struct Walker<'a> {
     graph: &'a Graph<'a>,
     tensors: Tensors<'a>,
+    modules: Modules<'a>,
     found: Walked,
     /// The state dicts found so far, by their mapping.
     known: HashMap<CompoundId, usize>,
@@ -67,6 +77,8 @@ enum Role {
     Mapping,
     /// A list or tuple.
     Sequence,
+    /// A pickled module, listed as the state dict it would give.
+    Module,
     /// Part of an optimizer's or scheduler's state, whose keys are not a model's.
     Training,
 }
@@ -84,7 +96,7 @@ impl<'a> Walker<'a> {
             self.found.catalog.rows.push(row);
             return Ok(());
         }
-        let mut path: Vec<Level> = self.level(root, String::new(), false).into_iter().collect();
+        let mut path: Vec<Level> = self.level(root, String::new(), false)?.into_iter().collect();
         while let Some(level) = path.last_mut() {
             let Some(child) = level.children.next() else {
                 path.pop();
@@ -129,7 +141,7 @@ impl<'a> Walker<'a> {
                 key: child.key.clone(),
                 tensor,
             });
-            self.note_tensor(level, &child.key, row);
+            self.note_tensor(level, &child.key, row)?;
             return Ok(None);
         }
         let at = joined(&level.at, &child.key);
@@ -137,27 +149,28 @@ impl<'a> Walker<'a> {
             let payload = Payload { at: at.clone(), kind: kind(self.graph, child.node) };
             self.found.catalog.payload.push(payload);
         }
-        Ok(self.level(child.node, at, level.role == Role::Training))
+        self.level(child.node, at, level.role == Role::Training)
     }
 
     /// A mapping with a tensor under a text is a state dict.
-    fn note_tensor(&mut self, level: &mut Level, key: &Key, row: usize) {
-        let Key::Text(key) = key else { return };
-        if level.role != Role::Mapping {
-            return;
+    fn note_tensor(&mut self, level: &mut Level, key: &Key, row: usize) -> Result<(), Fault> {
+        let Key::Text(key) = key else { return Ok(()) };
+        if !matches!(level.role, Role::Mapping | Role::Module) {
+            return Ok(());
         }
         let index = match level.state_dict {
             Some(index) => index,
-            None => self.enter_state_dict(level),
+            None => self.enter_state_dict(level)?,
         };
         let state_dict = &mut self.found.catalog.state_dicts[index];
         if state_dict.at == level.at {
             state_dict.set_row(key, row);
         }
+        Ok(())
     }
 
     /// The state dict of a mapping: a new one, or the one that another path led to before.
-    fn enter_state_dict(&mut self, level: &mut Level) -> usize {
+    fn enter_state_dict(&mut self, level: &mut Level) -> Result<usize, Fault> {
         let (id, compound) = self.graph.as_compound(level.node).expect("mappings are compounds");
         let index = match self.known.get(&id) {
             Some(index) => {
@@ -165,14 +178,7 @@ impl<'a> Walker<'a> {
                 *index
             }
             None => {
-                let entries = effective(self.graph, compound);
-                let keys = entries.keys().filter_map(|label| match label {
-                    Key::Text(key) => Some(key.clone()),
-                    Key::Other(_) => None,
-                });
-                let mut state_dict = StateDict::of_keys(keys);
-                state_dict.at.clone_from(&level.at);
-                state_dict.modules = module_paths(self.graph, compound);
+                let state_dict = self.new_state_dict(level, compound)?;
                 self.found.catalog.state_dicts.push(state_dict);
                 self.found.mappings.push(id);
                 self.known.insert(id, self.found.mappings.len() - 1);
@@ -180,27 +186,69 @@ impl<'a> Walker<'a> {
             }
         };
         level.state_dict = Some(index);
-        index
+        Ok(index)
+    }
+
+    fn new_state_dict(&self, level: &Level, compound: &Compound) -> Result<StateDict, Fault> {
+        let module = match level.role {
+            Role::Module => self.modules.state_dict(level.node)?,
+            _ => None,
+        };
+        let fixed = module.is_some().then(|| self.fixed(&kind(self.graph, level.node)));
+        let keys: Vec<String> = match module {
+            Some(parts) => parts.into_keys().collect(),
+            None => effective(self.graph, compound).into_keys().filter_map(text).collect(),
+        };
+        let mut state_dict = StateDict::of_keys(keys);
+        state_dict.at.clone_from(&level.at);
+        state_dict.modules = module_paths(self.graph, compound);
+        state_dict.fixed = fixed;
+        Ok(state_dict)
+    }
+
+    /// Why a pickled module's keys stay as they are.
+    fn fixed(&self, class: &str) -> String {
+        let whose = match self.modules.code {
+            Some(_) => {
+                "attributes of a TorchScript module, which the archive's code refers to".into()
+            }
+            None => format!("attributes of a pickled {class}, which its code refers to"),
+        };
+        format!("they are {whose}; 'convert' extracts the state dict into a file of its own")
     }
 
     /// A container with its children; `None` for what holds nothing.
-    fn level(&self, node: NodeId, at: String, training: bool) -> Option<Level> {
-        let (role, children) = if let Some(items) = self.graph.sequence(node) {
-            let child =
-                |(i, node): (usize, &NodeId)| Child { key: Key::Other(i.to_string()), node: *node };
-            (Role::Sequence, items.iter().enumerate().map(child).collect())
-        } else {
-            let (_, compound) = self.graph.as_compound(node)?;
-            if !is_mapping(self.graph, compound) {
-                return None;
-            }
-            let entries = effective(self.graph, compound);
-            let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
-            let child = |(key, slot): (Key, Slot)| Child { key, node: slot.node };
-            (role, entries.into_iter().map(child).collect::<Vec<_>>())
-        };
+    fn level(&self, node: NodeId, at: String, training: bool) -> Result<Option<Level>, Fault> {
+        let Some((role, children)) = self.children(node)? else { return Ok(None) };
         let role = if training { Role::Training } else { role };
-        Some(Level { node, at, children: children.into_iter(), state_dict: None, role })
+        Ok(Some(Level { node, at, children: children.into_iter(), state_dict: None, role }))
+    }
+
+    fn children(&self, node: NodeId) -> Result<Option<(Role, Vec<Child>)>, Fault> {
+        if let Some(items) = self.graph.sequence(node) {
+            let child = |(i, node): (usize, NodeId)| Child { key: Key::Other(i.to_string()), node };
+            let children = items.into_iter().enumerate().map(child).collect();
+            return Ok(Some((Role::Sequence, children)));
+        }
+        if let Some(parts) = self.modules.state_dict(node)? {
+            let child = |(key, node)| Child { key: Key::Text(key), node };
+            return Ok(Some((Role::Module, parts.into_iter().map(child).collect())));
+        }
+        let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
+        if !is_mapping(self.graph, compound) {
+            return Ok(None);
+        }
+        let entries = effective(self.graph, compound);
+        let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
+        let child = |(key, slot): (Key, Slot)| Child { key, node: slot.node };
+        Ok(Some((role, entries.into_iter().map(child).collect())))
+    }
+}
+
+fn text(key: Key) -> Option<String> {
+    match key {
+        Key::Text(key) => Some(key),
+        Key::Other(_) => None,
     }
 }
 

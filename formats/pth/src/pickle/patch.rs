@@ -55,11 +55,6 @@ impl Patch {
         self.insertions.entry(op).or_default().extend_from_slice(opcodes);
     }
 
-    /// True if something is taken out.
-    pub(crate) fn deletes(&self) -> bool {
-        !self.dead.is_empty()
-    }
-
     /// The new pickle, from its first opcode to its `STOP`; what followed is kept.
     ///
     /// # Errors

@@ -12,11 +12,15 @@ use statedict_zip::{Archive, Entry, Located, Method, Writer};
 use crate::edit::edit;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
+use crate::scripted::Code;
 use crate::tensors::{StorageId, Storages, storage_id};
-use crate::walk::{Walked, walk};
+use crate::walk::{Surroundings, Walked, walk};
 
 /// The longest inflated record that is read whole: a pickle's limit.
 const MAX_RECORD: u64 = 1 << 30;
+
+/// The longest file of TorchScript code that is read, inflated; real ones are some kilobytes.
+const MAX_CODE: u64 = 16 << 20;
 
 /// The alignment of storages where the file names none (PyTorch's own default), in bytes.
 const DEFAULT_ALIGNMENT: u64 = 64;
@@ -29,6 +33,7 @@ pub(crate) struct ZipFile {
     archive: Archive,
     located: Vec<Located>,
     len: u64,
+    kind: &'static str,
     prefix: String,
     alignment: u64,
     pickle: Vec<u8>,
@@ -42,10 +47,6 @@ impl ZipFile {
         let Some(archive) = Archive::open(source)? else { return Ok(None) };
         let Some(prefix) = prefix(&archive) else { return Ok(None) };
         let record = |name: &str| archive.find(&format!("{prefix}/{name}"));
-        if record("constants.pkl").is_some() {
-            let what = "a TorchScript archive, which this version does not read yet";
-            return Err(Fault::Unsupported(what.into()));
-        }
         check_names(&archive, &prefix)?;
         let located: Vec<Located> =
             archive.entries().iter().map(|e| e.locate(source)).collect::<Result<_, _>>()?;
@@ -58,9 +59,16 @@ impl ZipFile {
         let data = record("data.pkl").expect("the prefix is that of the pickle");
         let pickle = data.read(source, MAX_RECORD)?;
         let mut records = Records::new(&archive, &located, &prefix, byte_order);
-        let Walked { catalog, mappings } = read(&pickle, &mut records)?;
+        let code = match record("constants.pkl") {
+            Some(_) => Some(code(&archive, &prefix, source)?),
+            None => None,
+        };
+        let around = Surroundings { storages: &mut records, code: code.as_ref() };
+        let Walked { catalog, mappings } = read(&pickle, around)?;
         let len = source.len();
-        let file = ZipFile { archive, located, len, prefix, alignment, pickle, catalog, mappings };
+        let kind = if code.is_some() { "torchscript" } else { "pth" };
+        let file =
+            ZipFile { archive, located, len, kind, prefix, alignment, pickle, catalog, mappings };
         Ok(Some(file))
     }
 
@@ -91,7 +99,7 @@ impl ZipFile {
 
 impl Container for ZipFile {
     fn kind(&self) -> &'static str {
-        "pth"
+        self.kind
     }
 
     fn catalog(&self) -> &Catalog {
@@ -119,12 +127,25 @@ impl Container for ZipFile {
     }
 }
 
-fn read(pickle: &[u8], records: &mut Records<'_>) -> Result<Walked, Fault> {
+fn read(pickle: &[u8], around: Surroundings<'_>) -> Result<Walked, Fault> {
     let graph = Graph::read(pickle).map_err(in_pickle)?;
     for id in &graph.persistent {
         storage_id(&graph, *id)?;
     }
-    walk(&graph, records)
+    walk(&graph, around)
+}
+
+/// The code of a TorchScript archive.
+fn code(archive: &Archive, prefix: &str, source: &dyn Source) -> Result<Code, Fault> {
+    let mut code = Code::default();
+    for entry in archive.entries() {
+        let path = entry.name().strip_prefix(prefix).and_then(|name| name.strip_prefix("/code/"));
+        if let Some(path) = path.filter(|path| path.ends_with(".py")) {
+            let text = entry.read(source, MAX_CODE)?;
+            code.add(path, &String::from_utf8_lossy(&text));
+        }
+    }
+    Ok(code)
 }
 
 /// A pickle's offsets count from its own start, which the message has to say.
