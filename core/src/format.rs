@@ -140,6 +140,12 @@ pub trait Format: Sync {
     /// File name endings that ask for this format, without the dot.
     fn extensions(&self) -> &'static [&'static str];
 
+    /// True if several keys of one file can share their elements, so that ties need not be written
+    /// out.
+    fn shares_elements(&self) -> bool {
+        false
+    }
+
     /// Reads what the file holds; `None` if the bytes are those of another format.
     ///
     /// Tensor bytes are never read.

@@ -39,12 +39,14 @@ mod modules;
 mod pickle;
 mod printed;
 mod scripted;
+mod stream;
 mod tensors;
 mod walk;
 
 use statedict_core::{Container, Contents, Fault, Format, Layout, Source, Unholdable};
 
 use crate::archive::ZipFile;
+use crate::stream::StreamFile;
 
 /// PyTorch checkpoints.
 pub struct Pth;
@@ -61,9 +63,18 @@ impl Format for Pth {
         &["pth", "pt", "ckpt", "bin", "tar"]
     }
 
+    fn shares_elements(&self) -> bool {
+        true
+    }
+
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
-        let file = ZipFile::open(source)?;
-        Ok(file.map(|file| Box::new(file) as Box<dyn Container>))
+        if let Some(file) = ZipFile::open(source)? {
+            return Ok(Some(Box::new(file)));
+        }
+        if let Some(file) = StreamFile::open(source)? {
+            return Ok(Some(Box::new(file)));
+        }
+        Ok(None)
     }
 
     fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable> {
