@@ -1,1 +1,57 @@
 //! Open, detect and safely write model checkpoints: the only crate of statedict that touches the disk.
+//!
+//! ```text
+//! path ──open──▶ Checkpoint ──▶ Catalog          FORMATS: the one list of formats
+//!                    │ rewrite(plan), encode(format, contents)
+//!                    ▼
+//!                 Layout ──stage──▶ Staged ──commit──▶ the file
+//! ```
+//!
+//! - [`Checkpoint::open`] asks each of the [`FORMATS`] whether the bytes are its own; a file that
+//!   is none of theirs is named for what it is in the [`Error`].
+//! - Opening reads headers and never tensors; the time it takes does not depend on their size.
+//! - [`Checkpoint::stage`] writes beside the target in pieces of a few MiB, whatever the size of
+//!   the file; [`Staged::commit`] puts it in place in one step; a `Staged` that is dropped leaves
+//!   nothing behind.
+//! - The new file has the old one's mode, and its owner where that is permitted. A target is only
+//!   replaced if the caller says so, and never if it is a folder, a device or a pipe.
+//!
+//! # Example
+//! ```
+//! use statedict_checkpoint::{Checkpoint, Existing};
+//! use statedict_core::{Policy, plan};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let input = folder.path().join("in.safetensors");
+//! # let output = folder.path().join("out.safetensors");
+//! # let header = br#"{"module.w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+//! # std::fs::write(&input, [&60u64.to_le_bytes()[..], header, &[7]].concat())?;
+//! let checkpoint = Checkpoint::open(&input)?;
+//! let catalog = checkpoint.catalog();
+//! let strip = ["strip:module".parse()?];
+//! let planned = plan(&strip, catalog, &catalog.select(None)?, Policy::default())?;
+//! let layout = checkpoint.rewrite(&planned.plan)?;
+//! checkpoint.stage(&layout, &output, Existing::Refuse)?.commit()?;
+//! assert_eq!(Checkpoint::open(&output)?.catalog().rows[0].key.as_str(), "w");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod cast;
+mod checkpoint;
+mod components;
+mod elements;
+mod error;
+mod float8;
+mod gather;
+mod identify;
+mod inflate;
+mod registry;
+mod signatures;
+mod source;
+mod stage;
+mod write;
+
+pub use checkpoint::Checkpoint;
+pub use error::{Error, Kind};
+pub use registry::{FORMATS, format_named_by};
+pub use stage::{Existing, Staged};

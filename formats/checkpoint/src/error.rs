@@ -1,0 +1,159 @@
+//! What went wrong, and with which file.
+
+use std::error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use statedict_core::Fault;
+
+/// Why a file could not be opened, read, laid out or written; its text is one line.
+#[derive(Debug)]
+pub struct Error {
+    path: PathBuf,
+    action: Action,
+    cause: Cause,
+}
+
+/// The kinds of failure that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The file contradicts itself or its format.
+    Malformed,
+    /// The file is sound, and this version cannot do that with it.
+    Unsupported,
+    /// Something is beyond a limit.
+    TooLarge,
+    /// The file is none of the known formats; the text says what it is, if that can be seen.
+    Foreign,
+    /// There is a file already, and it was not to be replaced.
+    AlreadyExists,
+    /// The path leads to a folder, a device or the like.
+    NotAFile,
+    /// The system refused.
+    Io,
+}
+
+/// What was being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Read,
+    Rewrite,
+    Write,
+}
+
+#[derive(Debug)]
+pub(crate) enum Cause {
+    Fault(Fault),
+    Foreign(String),
+    AlreadyExists,
+    NotAFile(&'static str),
+    Io { doing: Option<String>, error: io::Error },
+}
+
+impl Error {
+    pub(crate) fn new(action: Action, path: &Path, cause: impl Into<Cause>) -> Error {
+        Error { path: path.to_path_buf(), action, cause: cause.into() }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The kind of failure.
+    pub fn kind(&self) -> Kind {
+        match &self.cause {
+            Cause::Fault(Fault::Malformed { .. }) => Kind::Malformed,
+            Cause::Fault(Fault::Unsupported(_)) => Kind::Unsupported,
+            Cause::Fault(Fault::TooLarge { .. }) => Kind::TooLarge,
+            Cause::Fault(Fault::Unreadable(_)) | Cause::Io { .. } => Kind::Io,
+            Cause::Foreign(_) => Kind::Foreign,
+            Cause::AlreadyExists => Kind::AlreadyExists,
+            Cause::NotAFile(_) => Kind::NotAFile,
+        }
+    }
+}
+
+impl From<Fault> for Cause {
+    fn from(fault: Fault) -> Cause {
+        Cause::Fault(fault)
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Cause {
+        Cause::Io { doing: None, error }
+    }
+}
+
+impl error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} '{}': {}", self.action, self.path.display(), self.cause)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Read => "read",
+            Action::Rewrite => "rewrite",
+            Action::Write => "write",
+        })
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Fault(fault) => fault.fmt(f),
+            Cause::Foreign(what) => f.write_str(what),
+            Cause::AlreadyExists => f.write_str("it exists already"),
+            Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
+            Cause::Io { doing: Some(doing), error } => write!(f, "{doing}: {}", plain(error)),
+            Cause::Io { doing: None, error } => f.write_str(&plain(error)),
+        }
+    }
+}
+
+/// A system's error in the words of the others.
+pub(crate) fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_string(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_string(),
+        io::ErrorKind::StorageFull => "no space is left on the disk".to_string(),
+        io::ErrorKind::QuotaExceeded => "the disk quota is used up".to_string(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_string(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_with_file_place_and_reason() {
+        let check = |cause: Cause, kind, expected: &str| {
+            let error = Error::new(Action::Read, Path::new("a.pth"), cause);
+            assert_eq!((error.kind(), error.to_string().as_str()), (kind, expected));
+        };
+        check(
+            Fault::malformed(12, "no end").into(),
+            Kind::Malformed,
+            "cannot read 'a.pth': at byte 12: no end",
+        );
+        check(
+            io::Error::from(io::ErrorKind::StorageFull).into(),
+            Kind::Io,
+            "cannot read 'a.pth': no space is left on the disk",
+        );
+        check(
+            Cause::NotAFile("a folder"),
+            Kind::NotAFile,
+            "cannot read 'a.pth': it is a folder, and a regular file is expected",
+        );
+    }
+}

@@ -1,0 +1,218 @@
+//! Reading storages from front to back, those in a deflate stream too.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+use flate2::bufread::DeflateDecoder;
+use statedict_core::{Fault, Location, Source};
+
+use crate::source::FileSource;
+
+/// Storages longer than this are inflated into an unlinked temporary file, not into memory, when
+/// their elements are needed out of order.
+const MAX_IN_MEMORY: u64 = 256 << 20;
+
+/// Compressed bytes that are read at once.
+const READ: usize = 256 << 10;
+
+/// A reader of a storage's bytes from byte `from` of it on.
+pub(crate) fn reader<'a>(
+    source: &'a dyn Source,
+    location: &Location,
+    from: u64,
+) -> Result<Box<dyn Read + 'a>, Fault> {
+    match location {
+        Location::Stored(range) => {
+            let start = range.start.saturating_add(from).min(range.end);
+            Ok(Box::new(RangeReader { source, range: start..range.end }))
+        }
+        Location::Deflated { compressed, skip, .. } => {
+            let mut inflated = Inflater::new(source, compressed.clone());
+            let skip = skip.saturating_add(from);
+            let skipped = io::copy(&mut inflated.by_ref().take(skip), &mut io::sink());
+            match skipped.map_err(fault)? == skip {
+                true => Ok(Box::new(inflated)),
+                false => Err(inflated.ended()),
+            }
+        }
+    }
+}
+
+/// What a failed read says, where the reader is one of this module.
+pub(crate) fn fault(error: io::Error) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => fault,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Fault::broken("the data ends too early")
+        }
+        Err(error) => Fault::Unreadable(error.into()),
+    }
+}
+
+/// A source that has the bytes of a whole deflated storage, from its first on.
+pub(crate) fn whole(source: &dyn Source, location: &Location, len: u64) -> Result<Inflated, Fault> {
+    let mut bytes = reader(source, location, 0)?.take(len);
+    if len > MAX_IN_MEMORY {
+        return to_file(&mut bytes, len).map(Inflated::File);
+    }
+    let mut memory = Vec::new();
+    bytes.read_to_end(&mut memory).map_err(fault)?;
+    complete(memory.len() as u64, len)?;
+    Ok(Inflated::Memory(memory))
+}
+
+fn to_file(bytes: &mut dyn Read, len: u64) -> Result<FileSource, Fault> {
+    let unreadable = |error: io::Error| Fault::Unreadable(error.into());
+    let mut file = tempfile::tempfile().map_err(unreadable)?;
+    let mut buffer = vec![0; READ];
+    let mut done = 0u64;
+    loop {
+        let read = bytes.read(&mut buffer).map_err(fault)?;
+        if read == 0 {
+            break;
+        }
+        file.write_all(&buffer[..read]).map_err(unreadable)?;
+        done += read as u64;
+    }
+    complete(done, len)?;
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    FileSource::from_file(file).map_err(unreadable)
+}
+
+fn complete(found: u64, len: u64) -> Result<(), Fault> {
+    match found == len {
+        true => Ok(()),
+        false => Err(Fault::broken(format!(
+            "the compressed data ends after {found} of the {len} bytes it should have"
+        ))),
+    }
+}
+
+/// An inflated storage.
+pub(crate) enum Inflated {
+    Memory(Vec<u8>),
+    File(FileSource),
+}
+
+impl Source for Inflated {
+    fn len(&self) -> u64 {
+        match self {
+            Inflated::Memory(bytes) => bytes.len() as u64,
+            Inflated::File(file) => file.len(),
+        }
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        match self {
+            Inflated::Memory(bytes) => bytes.as_slice().read_at(offset, buffer),
+            Inflated::File(file) => file.read_at(offset, buffer),
+        }
+    }
+}
+
+/// A range of a source as a reader.
+struct RangeReader<'a> {
+    source: &'a dyn Source,
+    range: Range<u64>,
+}
+
+impl Read for RangeReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.range.end - self.range.start).unwrap_or(usize::MAX);
+        let len = left.min(buffer.len());
+        self.source.read_at(self.range.start, &mut buffer[..len]).map_err(io::Error::other)?;
+        self.range.start += len as u64;
+        Ok(len)
+    }
+}
+
+/// A raw deflate stream as a reader whose errors say where it is.
+struct Inflater<'a> {
+    decoder: DeflateDecoder<BufReader<RangeReader<'a>>>,
+    start: u64,
+}
+
+impl<'a> Inflater<'a> {
+    fn new(source: &'a dyn Source, compressed: Range<u64>) -> Inflater<'a> {
+        let start = compressed.start;
+        let reader = BufReader::with_capacity(READ, RangeReader { source, range: compressed });
+        Inflater { decoder: DeflateDecoder::new(reader), start }
+    }
+
+    fn ended(&self) -> Fault {
+        let found = self.decoder.total_out();
+        Fault::malformed(self.start, format!("the compressed data ends after {found} bytes"))
+    }
+}
+
+impl Read for Inflater<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.decoder.read(buffer).map_err(|error| match error.downcast::<Fault>() {
+            Ok(fault) => io::Error::other(fault),
+            Err(error) => {
+                let what = format!("the compressed data is broken: {error}");
+                io::Error::other(Fault::malformed(self.start, what))
+            }
+        })?;
+        match (read, buffer.len()) {
+            (0, 1..) => Err(io::Error::other(self.ended())),
+            _ => Ok(read),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::DeflateEncoder;
+
+    /// A file with `junk` in front of the deflated bytes 0, 1, …, 255, 0, ….
+    fn deflated(len: usize, skip: u64) -> (Vec<u8>, Location) {
+        let mut encoder = DeflateEncoder::new(b"junk".to_vec(), Compression::default());
+        let plain: Vec<u8> = (0..len).map(|i| i as u8).collect();
+        encoder.write_all(&plain).expect("to memory");
+        let file = encoder.finish().expect("to memory");
+        let location =
+            Location::Deflated { compressed: 4..file.len() as u64, skip, len: len as u64 - skip };
+        (file, location)
+    }
+
+    #[test]
+    fn a_deflated_storage_is_read_from_any_byte() {
+        let (file, location) = deflated(1000, 10);
+        let mut bytes = [0; 5];
+        let file = file.as_slice();
+        reader(&file, &location, 300).expect("sound").read_exact(&mut bytes).expect("sound");
+        assert_eq!(bytes, [54, 55, 56, 57, 58]);
+        let whole = whole(&file, &location, 990).expect("sound");
+        whole.read_at(985, &mut bytes).expect("within");
+        assert_eq!(bytes, [227, 228, 229, 230, 231]);
+    }
+
+    #[test]
+    fn a_storage_can_be_inflated_into_a_file() {
+        let (file, location) = deflated(1000, 10);
+        let file = file.as_slice();
+        let mut bytes = reader(&file, &location, 0).expect("sound").take(990);
+        let inflated = to_file(&mut bytes, 990).expect("sound");
+        assert_eq!(inflated.bytes(0..2).expect("within"), [10, 11]);
+        assert_eq!(inflated.len(), 990);
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_or_is_broken_is_told_from_sound_ones() {
+        let (file, location) = deflated(1000, 0);
+        let message = |file: &[u8], from| match reader(&file, &location, from) {
+            Ok(mut reader) => {
+                let mut bytes = vec![0; 1000];
+                fault(reader.read_exact(&mut bytes).expect_err("refused")).to_string()
+            }
+            Err(fault) => fault.to_string(),
+        };
+        assert_eq!(message(&file, 900), "at byte 4: the compressed data ends after 1000 bytes");
+        let mut broken = file.clone();
+        broken[4] = 0xFF;
+        assert!(message(&broken, 0).starts_with("at byte 4: the compressed data is broken: "));
+    }
+}

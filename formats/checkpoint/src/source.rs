@@ -1,0 +1,142 @@
+//! A file as a source of bytes, read by position.
+
+use std::fs::{self, File, FileType, Metadata};
+use std::io;
+use std::path::Path;
+
+use statedict_core::{Fault, Source};
+
+use crate::error::Cause;
+
+/// An open regular file with the length it had when it was opened.
+#[derive(Debug)]
+pub(crate) struct FileSource {
+    file: File,
+    len: u64,
+}
+
+impl FileSource {
+    /// Opens a file that has bytes; anything but a regular file is refused.
+    pub(crate) fn open(path: &Path) -> Result<FileSource, Cause> {
+        // Opening a pipe would wait for its other end, so its kind is asked for first.
+        check_regular(fs::metadata(path)?.file_type())?;
+        let file = File::open(path)?;
+        check_regular(file.metadata()?.file_type())?;
+        let source = FileSource::from_file(file)?;
+        match source.len {
+            0 => Err(Fault::broken("the file is empty").into()),
+            _ => Ok(source),
+        }
+    }
+
+    pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
+        let len = file.metadata()?.len();
+        Ok(FileSource { file, len })
+    }
+
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+}
+
+impl Source for FileSource {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        read_exact_at(&self.file, offset, buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Fault::malformed(offset, "the file ends too early"),
+            _ => Fault::Unreadable(error.into()),
+        })
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what is no regular file.
+pub(crate) fn check_regular(kind: FileType) -> Result<(), Cause> {
+    match special(kind) {
+        None => Ok(()),
+        Some(what) => Err(Cause::NotAFile(what)),
+    }
+}
+
+fn special(kind: FileType) -> Option<&'static str> {
+    match kind {
+        kind if kind.is_file() => None,
+        kind if kind.is_dir() => Some("a folder"),
+        kind => Some(device(kind)),
+    }
+}
+
+#[cfg(unix)]
+fn device(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        kind if kind.is_fifo() => "a pipe",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+#[cfg(not(unix))]
+fn device(_: FileType) -> &'static str {
+    "a device"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn message(path: &Path) -> String {
+        FileSource::open(path).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn only_regular_files_with_bytes_are_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(message(folder.path()), "it is a folder, and a regular file is expected");
+        assert_eq!(message(&folder.path().join("no")), "there is no such file or folder");
+        let empty = folder.path().join("empty");
+        fs::write(&empty, b"").expect("writable");
+        assert_eq!(message(&empty), "the file is empty");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_are_refused_before_they_are_read() {
+        let message = message(Path::new("/dev/zero"));
+        assert_eq!(message, "it is a device, and a regular file is expected");
+    }
+
+    #[test]
+    fn reading_beyond_the_end_says_where() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"12345").expect("writable");
+        let source = FileSource::from_file(file).expect("readable");
+        let mut two = [0; 2];
+        source.read_at(3, &mut two).expect("within");
+        assert_eq!(&two, b"45");
+        let fault = source.read_at(4, &mut two).expect_err("beyond");
+        assert_eq!(fault.to_string(), "at byte 4: the file ends too early");
+    }
+}

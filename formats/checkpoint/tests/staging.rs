@@ -1,0 +1,170 @@
+//! What staging promises: a complete file in its place, or no trace.
+
+mod folder;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use folder::{Folder, keys, stripped};
+use statedict_checkpoint::{Existing, Kind};
+use statedict_core::{DType, Elements, Layout, Storage, Tensor};
+
+/// Stages the stripped checkpoint; gives the kind and text of the error.
+fn refused(folder: &Folder, out: &Path, existing: Existing) -> (Kind, String) {
+    let checkpoint = folder.checkpoint();
+    let error = checkpoint.stage(&stripped(&checkpoint), out, existing).expect_err("refused");
+    (error.kind(), error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+}
+
+#[test]
+fn a_committed_file_is_in_its_place_and_alone() {
+    let folder = Folder::new();
+    let checkpoint = folder.checkpoint();
+    let layout = stripped(&checkpoint);
+    let staged = checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse).expect("staged");
+    assert_eq!(staged.len(), layout.len());
+    assert!(!folder.at("out").exists());
+    staged.commit().expect("committed");
+    assert_eq!(folder.names(), ["in.safetensors", "out"]);
+    assert_eq!(keys(&folder.at("out")), ["w"]);
+    assert_eq!(keys(&folder.at("in.safetensors")), ["module.w"]);
+}
+
+#[test]
+fn a_dropped_file_leaves_no_trace() {
+    let folder = Folder::new();
+    let checkpoint = folder.checkpoint();
+    let layout = stripped(&checkpoint);
+    drop(checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse).expect("staged"));
+    assert_eq!(folder.names(), ["in.safetensors"]);
+}
+
+#[test]
+fn the_output_may_be_the_input() {
+    let folder = Folder::new();
+    let checkpoint = folder.checkpoint();
+    let layout = stripped(&checkpoint);
+    let staged = checkpoint.stage(&layout, checkpoint.path(), Existing::Replace).expect("staged");
+    assert_eq!(keys(checkpoint.path()), ["module.w"]);
+    staged.commit().expect("committed");
+    assert_eq!(keys(checkpoint.path()), ["w"]);
+    assert_eq!(folder.names(), ["in.safetensors"]);
+}
+
+#[test]
+fn what_exists_is_replaced_only_when_asked() {
+    let folder = Folder::new();
+    let out = folder.file("out", b"precious");
+    let expected = (Kind::AlreadyExists, "cannot write 'out': it exists already".to_string());
+    assert_eq!(refused(&folder, &out, Existing::Refuse), expected);
+    assert_eq!(fs::read(&out).expect("readable"), b"precious");
+    assert_eq!(folder.names(), ["in.safetensors", "out"]);
+}
+
+#[test]
+fn what_appears_meanwhile_is_not_replaced() {
+    let folder = Folder::new();
+    let checkpoint = folder.checkpoint();
+    let layout = stripped(&checkpoint);
+    let staged = checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse).expect("staged");
+    folder.file("out", b"precious");
+    assert_eq!(staged.commit().expect_err("refused").kind(), Kind::AlreadyExists);
+    assert_eq!(fs::read(folder.at("out")).expect("readable"), b"precious");
+    assert_eq!(folder.names(), ["in.safetensors", "out"]);
+}
+
+#[test]
+fn folders_are_never_replaced() {
+    let folder = Folder::new();
+    let out = folder.at("out");
+    fs::create_dir(&out).expect("a folder");
+    for existing in [Existing::Refuse, Existing::Replace] {
+        let expected = "cannot write 'out': it is a folder, and a regular file is expected";
+        assert_eq!(refused(&folder, &out, existing), (Kind::NotAFile, expected.to_string()));
+    }
+    let (kind, _) = refused(&folder, Path::new("/"), Existing::Replace);
+    assert_eq!(kind, Kind::NotAFile);
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let folder = Folder::new();
+    let (kind, text) = refused(&folder, &folder.at("no/out"), Existing::Refuse);
+    assert_eq!(kind, Kind::Io);
+    assert_eq!(
+        text.replace(&folder.path().display().to_string(), "F"),
+        "cannot write 'no/out': no file can be made in the folder 'no': \
+         there is no such file or folder"
+    );
+}
+
+#[test]
+fn a_tensor_out_of_proportion_is_not_written() {
+    let folder = Folder::new();
+    let checkpoint = folder.checkpoint();
+    let storage = Arc::new(Storage::stored(0..1));
+    let huge = Tensor::view(DType::U8, vec![1 << 40], vec![0], 0, storage).expect("within");
+    let mut layout = Layout::new();
+    layout.elements(Elements::new(huge, None).expect("plain"));
+    let error = checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse);
+    assert_eq!(error.expect_err("refused").kind(), Kind::TooLarge);
+    assert_eq!(folder.names(), ["in.safetensors"]);
+}
+
+#[test]
+fn a_copy_beyond_the_file_leaves_no_trace() {
+    let folder = Folder::new();
+    let checkpoint = folder.checkpoint();
+    let mut layout = Layout::new();
+    layout.copy(0..checkpoint.len() + 1);
+    let error = checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse);
+    assert_eq!(error.expect_err("refused").kind(), Kind::Malformed);
+    assert_eq!(folder.names(), ["in.safetensors"]);
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn devices_are_never_replaced() {
+        let folder = Folder::new();
+        for existing in [Existing::Refuse, Existing::Replace] {
+            let expected =
+                "cannot write '/dev/null': it is a device, and a regular file is expected";
+            let found = refused(&folder, Path::new("/dev/null"), existing);
+            assert_eq!(found, (Kind::NotAFile, expected.to_string()));
+        }
+    }
+
+    #[test]
+    fn a_link_is_replaced_itself() {
+        let folder = Folder::new();
+        let precious = folder.file("precious", b"precious");
+        let out = folder.at("out");
+        symlink(&precious, &out).expect("a link");
+        assert_eq!(refused(&folder, &out, Existing::Refuse).0, Kind::AlreadyExists);
+        let checkpoint = folder.checkpoint();
+        let layout = stripped(&checkpoint);
+        checkpoint.stage(&layout, &out, Existing::Replace).expect("staged").commit().expect("done");
+        assert_eq!(fs::read(&precious).expect("readable"), b"precious");
+        assert!(!out.is_symlink());
+        assert_eq!(keys(&out), ["w"]);
+    }
+
+    #[test]
+    fn the_mode_is_the_inputs() {
+        let folder = Folder::new();
+        let checkpoint = folder.checkpoint();
+        let layout = stripped(&checkpoint);
+        for mode in [0o600, 0o644, 0o440, 0o777] {
+            fs::set_permissions(checkpoint.path(), fs::Permissions::from_mode(mode)).expect("mine");
+            let staged = checkpoint.stage(&layout, &folder.at("out"), Existing::Replace);
+            staged.expect("staged").commit().expect("committed");
+            let found = fs::metadata(folder.at("out")).expect("there").permissions().mode();
+            assert_eq!(found & 0o7777, mode);
+        }
+    }
+}
