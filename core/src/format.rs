@@ -166,6 +166,11 @@ pub trait Container: Send + Sync {
     /// The name of its kind, as `ls --json` gives it; more precise than [`Format::name`].
     fn kind(&self) -> &'static str;
 
+    /// The kind that [`Container::rewrite`] writes; another one where this kind is only read.
+    fn rewritten_as(&self) -> &'static str {
+        self.kind()
+    }
+
     /// What it holds.
     fn catalog(&self) -> &Catalog;
 

@@ -9,11 +9,11 @@ use statedict_core::{
 };
 use statedict_zip::{Archive, Entry, Located, Method, Writer};
 
-use crate::edit::edit;
+use crate::edit::edited;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
 use crate::scripted::Code;
-use crate::tensors::{StorageId, Storages, storage_id};
+use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
 
 /// The longest inflated record that is read whole: a pickle's limit.
@@ -113,7 +113,7 @@ impl Container for ZipFile {
             return Ok(whole);
         }
         let old = Graph::read(&self.pickle)?;
-        let bytes = edit(&old, &self.catalog, &self.mappings, plan)?;
+        let bytes = edited(&old, &self.catalog, &self.mappings, plan)?;
         let new = Graph::read(&bytes)?;
         let (before, after) = (storage_keys(&old)?, storage_keys(&new)?);
         if before.keys().eq(after.keys()) {
@@ -129,9 +129,7 @@ impl Container for ZipFile {
 
 fn read(pickle: &[u8], around: Surroundings<'_>) -> Result<Walked, Fault> {
     let graph = Graph::read(pickle).map_err(in_pickle)?;
-    for id in &graph.persistent {
-        storage_id(&graph, *id)?;
-    }
+    persistent_storages(&graph).try_for_each(|id| id.map(drop))?;
     walk(&graph, around)
 }
 
@@ -210,7 +208,7 @@ fn alignment(record: Option<Vec<u8>>) -> u64 {
 
 /// The keys of the storages that a pickle refers to, in the order in which it first does.
 fn storage_keys(graph: &Graph<'_>) -> Result<IndexMap<String, ()>, Fault> {
-    graph.persistent.iter().map(|id| Ok((storage_id(graph, *id)?.key, ()))).collect()
+    persistent_storages(graph).map(|id| Ok((id?.key, ()))).collect()
 }
 
 /// The storage records of an archive.
@@ -265,15 +263,7 @@ impl Storages for Records<'_> {
                 storage
             }
         };
-        let expected = u128::from(id.count) * u128::from(id.dtype.bits()) / 8;
-        if u128::from(storage.len()) != expected {
-            let (key, found) = (&id.key, storage.len());
-            let (count, dtype) = (id.count, &id.dtype);
-            let what = format!(
-                "storage '{key}' has {found} bytes, and {count} elements of {dtype} are {expected}"
-            );
-            return Err(Fault::broken(what));
-        }
+        check_length(id, storage.len())?;
         Ok(storage)
     }
 }

@@ -11,13 +11,25 @@ use crate::pickle::patch::{Patch, binunicode};
 use crate::walk::metadata_of;
 
 /// The pickle with the keys that a plan gives its state dicts.
-pub(crate) fn edit(
+pub(crate) fn edited(
     graph: &Graph<'_>,
     catalog: &Catalog,
     mappings: &[CompoundId],
     plan: &Plan,
 ) -> Result<Vec<u8>, Fault> {
     let mut patch = Patch::default();
+    edit(&mut patch, graph, catalog, mappings, plan)?;
+    patch.apply(graph)
+}
+
+/// Notes the changes that give a pickle's state dicts the keys of a plan.
+pub(crate) fn edit(
+    patch: &mut Patch,
+    graph: &Graph<'_>,
+    catalog: &Catalog,
+    mappings: &[CompoundId],
+    plan: &Plan,
+) -> Result<(), Fault> {
     for section in plan.sections() {
         let known = catalog.state_dicts.iter().zip(mappings).find(|(s, _)| s.is_at(section.at()));
         let Some((state_dict, mapping)) = known else {
@@ -27,12 +39,12 @@ pub(crate) fn edit(
             return Err(Fault::Unsupported(format!("keys cannot be renamed: {reason}")));
         }
         let compound = graph.compound(*mapping);
-        rename_keys(&mut patch, graph, compound, section);
+        rename_keys(patch, graph, compound, section);
         if let Some(metadata) = metadata_of(graph, compound) {
-            rename_modules(&mut patch, graph, metadata, &section.modules(&state_dict.modules));
+            rename_modules(patch, graph, metadata, &section.modules(&state_dict.modules));
         }
     }
-    patch.apply(graph)
+    Ok(())
 }
 
 fn rename_keys(patch: &mut Patch, graph: &Graph<'_>, compound: &Compound, section: &Section) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use statedict_core::{Contents, Elements, Layout, Unholdable, row_major_strides};
+use statedict_core::{Contents, DType, Elements, Layout, Unholdable, row_major_strides};
 use statedict_zip::Writer;
 
 use crate::dtype::{Storing, to_torch};
@@ -40,30 +40,60 @@ pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     if !entries.is_empty() {
         return Err(Unholdable { entries });
     }
-    let mut pickler = Pickler::default();
+    let mut pickler = Pickler::sharing();
     let storages = pickler.state_dict(contents);
+    Ok(archive(pickler.out, storages.into_iter().cloned()))
+}
+
+/// An archive of a pickle and the storages it names `0`, `1`, … in the order in which it does.
+pub(crate) fn archive(pickle: Vec<u8>, storages: impl Iterator<Item = Elements>) -> Layout {
     let mut writer = Writer::torch(ALIGNMENT);
     let record = |name: &str| format!("{PREFIX}/{name}");
-    writer.bytes(&record("data.pkl"), pickler.out);
+    writer.bytes(&record("data.pkl"), pickle);
     writer.bytes(&record(".format_version"), b"1".into());
     writer.bytes(&record(".storage_alignment"), ALIGNMENT.to_string().into());
     writer.bytes(&record("byteorder"), b"little".into());
-    for (i, elements) in storages.into_iter().enumerate() {
-        writer.elements(&record(&format!("data/{i}")), Vec::new(), elements.clone());
+    for (i, elements) in storages.enumerate() {
+        writer.elements(&record(&format!("data/{i}")), Vec::new(), elements);
     }
     writer.bytes(&record("version"), b"3\n".into());
-    Ok(writer.finish())
+    writer.finish()
 }
 
-/// Writes the pickle of a state dict in protocol 2, with opcodes that weights-only loading reads.
-#[derive(Default)]
+/// A tensor over a storage of an archive.
+pub(crate) struct Placed<'a> {
+    pub(crate) dtype: &'a DType,
+    /// The storage's number, and how many elements it has.
+    pub(crate) storage: (usize, u64),
+    pub(crate) shape: &'a [u64],
+    /// Strides and offset, in elements.
+    pub(crate) strides: &'a [u64],
+    pub(crate) offset: u64,
+}
+
+impl Placed<'_> {
+    /// The opcodes that rebuild the tensor, whatever stands around them; `None` if PyTorch has no
+    /// such type.
+    pub(crate) fn opcodes(&self) -> Option<Vec<u8>> {
+        to_torch(self.dtype)?;
+        let mut pickler = Pickler { out: Vec::new(), memo: None };
+        pickler.tensor(self);
+        Some(pickler.out)
+    }
+}
+
+/// Writes pickles in protocol 2, with opcodes that weights-only loading reads.
 struct Pickler {
     out: Vec<u8>,
-    /// Memo ids of the texts and globals that repeat.
-    memo: HashMap<Vec<u8>, u32>,
+    /// Memo ids of the texts and globals that repeat; none where the memo is someone else's.
+    memo: Option<HashMap<Vec<u8>, u8>>,
 }
 
 impl Pickler {
+    fn sharing() -> Pickler {
+        Pickler { out: Vec::new(), memo: Some(HashMap::new()) }
+    }
+
     /// Writes the whole pickle; gives the elements of each storage it names, in order.
     fn state_dict<'c>(&mut self, contents: &'c Contents) -> Vec<&'c Elements> {
         let mut storages = Vec::new();
@@ -81,7 +111,13 @@ impl Pickler {
                 if storage == storages.len() {
                     storages.push(elements);
                 }
-                self.tensor(elements, storage);
+                self.tensor(&Placed {
+                    dtype: elements.dtype(),
+                    storage: (storage, elements.tensor().count()),
+                    shape: elements.shape(),
+                    strides: &row_major_strides(elements.shape()),
+                    offset: 0,
+                });
             }
             self.push(&[opcode::SETITEMS]);
         }
@@ -89,13 +125,14 @@ impl Pickler {
         storages
     }
 
-    fn tensor(&mut self, elements: &Elements, storage: usize) {
-        let (name, storing) = to_torch(elements.dtype()).expect("every dtype was checked");
-        let count = elements.tensor().count();
+    fn tensor(&mut self, tensor: &Placed<'_>) {
+        let (name, storing) = to_torch(tensor.dtype).expect("every dtype was checked");
+        let (storage, count) = tensor.storage;
         let (function, class, module, count) = match storing {
             Storing::Typed => ("_rebuild_tensor_v2", name, "torch", count),
             Storing::Untyped => {
-                ("_rebuild_tensor_v3", "UntypedStorage", "torch.storage", elements.byte_len())
+                let bytes = count * tensor.dtype.bits() / 8;
+                ("_rebuild_tensor_v3", "UntypedStorage", "torch.storage", bytes)
             }
         };
         self.global("torch._utils", function);
@@ -106,9 +143,9 @@ impl Pickler {
         self.text("cpu");
         self.number(count);
         self.push(&[opcode::TUPLE, opcode::BINPERSID]);
-        self.number(0);
-        self.numbers(elements.shape());
-        self.numbers(&row_major_strides(elements.shape()));
+        self.number(tensor.offset);
+        self.numbers(tensor.shape);
+        self.numbers(tensor.strides);
         self.push(&[opcode::NEWFALSE]);
         self.empty_ordered_dict();
         if storing == Storing::Untyped {
@@ -166,13 +203,18 @@ impl Pickler {
 
     /// Opcodes that push a value, or a fetch of the value if they were written before.
     fn once(&mut self, opcodes: Vec<u8>) {
-        if let Some(id) = self.memo.get(&opcodes) {
-            let id = *id as u8;
+        let Some(memo) = &mut self.memo else { return self.push(&opcodes) };
+        if let Some(id) = memo.get(&opcodes).copied() {
             return self.push(&[opcode::BINGET, id]);
         }
-        let id = self.memo.len() as u8;
+        // There are a dozen function names and storage classes; a 257th is written out each time.
+        let id = u8::try_from(memo.len()).ok();
+        if let Some(id) = id {
+            memo.insert(opcodes.clone(), id);
+        }
         self.push(&opcodes);
-        self.push(&[opcode::BINPUT, id]);
-        self.memo.insert(opcodes, u32::from(id));
+        if let Some(id) = id {
+            self.push(&[opcode::BINPUT, id]);
+        }
     }
 }

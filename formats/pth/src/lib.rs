@@ -40,6 +40,7 @@ mod pickle;
 mod printed;
 mod scripted;
 mod stream;
+mod tar;
 mod tensors;
 mod walk;
 
@@ -47,6 +48,7 @@ use statedict_core::{Container, Contents, Fault, Format, Layout, Source, Unholda
 
 use crate::archive::ZipFile;
 use crate::stream::StreamFile;
+use crate::tar::TarFile;
 
 /// PyTorch checkpoints.
 pub struct Pth;
@@ -72,6 +74,9 @@ impl Format for Pth {
             return Ok(Some(Box::new(file)));
         }
         if let Some(file) = StreamFile::open(source)? {
+            return Ok(Some(Box::new(file)));
+        }
+        if let Some(file) = TarFile::open(source)? {
             return Ok(Some(Box::new(file)));
         }
         Ok(None)

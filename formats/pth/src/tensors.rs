@@ -2,6 +2,7 @@
 //!
 //! Source: the `_rebuild_*` functions of `torch/_utils.py` and `torch/_tensor.py`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{DType, Data, Fault, Storage, Tensor};
@@ -31,10 +32,56 @@ pub(crate) struct StorageSlice {
     pub(crate) count: u64,
 }
 
+impl StorageId {
+    /// Its part of the storage that its key names, whose bytes are in this range.
+    pub(crate) fn slice(&self, whole: Range<u64>) -> Result<Range<u64>, Fault> {
+        let Some(StorageSlice { offset, count }) = self.view else { return Ok(whole) };
+        let bytes = |count: u64| count.checked_mul(self.dtype.bits() / 8);
+        let start = bytes(offset).and_then(|offset| whole.start.checked_add(offset));
+        let end = start.zip(bytes(count)).and_then(|(start, bytes)| start.checked_add(bytes));
+        match start.zip(end).filter(|(_, end)| *end <= whole.end) {
+            Some((start, end)) => Ok(start..end),
+            None => {
+                let what = format!("elements {offset}+{count} lie outside storage '{}'", self.key);
+                Err(Fault::broken(what))
+            }
+        }
+    }
+}
+
+/// A storage is exactly as long as the ids that name it say, as PyTorch's loader demands.
+pub(crate) fn check_length(id: &StorageId, found: u64) -> Result<(), Fault> {
+    let expected = u128::from(id.count) * u128::from(id.dtype.bits()) / 8;
+    if u128::from(found) == expected {
+        return Ok(());
+    }
+    let StorageId { key, count, dtype, .. } = id;
+    let what = format!(
+        "storage '{key}' has {found} bytes, and {count} elements of {dtype} are {expected}"
+    );
+    Err(Fault::broken(what))
+}
+
+/// The storages that a pickle's persistent ids name, in stream order.
+///
+/// Legacy streams name modules by persistent ids as well: `('module', class, file, source)`.
+pub(crate) fn persistent_storages(
+    graph: &Graph<'_>,
+) -> impl Iterator<Item = Result<StorageId, Fault>> {
+    let ids = graph.persistent.iter().map(|reference| reference.id);
+    let ids = ids.filter(|id| graph.class_named_by(*id).is_none());
+    ids.map(|id| storage_id(graph, id))
+}
+
 /// Where the storages of a file are.
 pub(crate) trait Storages {
     /// The storage that an id names, checked to be as long as the id says.
     fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault>;
+
+    /// The tensor that a persistent id stands for, in formats that keep tensors outside the pickle.
+    fn tensor(&self, _graph: &Graph<'_>, _node: NodeId) -> Result<Option<Tensor>, Fault> {
+        Ok(None)
+    }
 }
 
 /// Reads tensors out of a graph.
@@ -52,11 +99,18 @@ impl<'a> Tensors<'a> {
     /// # Errors
     /// A tensor whose storage is missing or too short, or whose shape cannot be.
     pub(crate) fn read(&mut self, node: NodeId) -> Result<Option<Tensor>, Fault> {
+        self.read_within(node, MAX_WRAPPING)
+    }
+
+    fn read_within(&mut self, node: NodeId, depth: usize) -> Result<Option<Tensor>, Fault> {
+        if let Some(tensor) = self.storages.tensor(self.graph, node)? {
+            return Ok(Some(tensor));
+        }
         if let Some(tensor) = self.by_class(node)? {
             return Ok(Some(tensor));
         }
         match self.call(node) {
-            Some(call) => self.rebuild(call, MAX_WRAPPING),
+            Some(call) => self.rebuild(call, depth),
             None => Ok(None),
         }
     }
@@ -123,11 +177,8 @@ impl<'a> Tensors<'a> {
         let too_deep =
             || Fault::broken(format!("a tensor is wrapped more than {MAX_WRAPPING} times"));
         let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
-        if let Some(tensor) = self.by_class(inner)? {
-            return Ok(Some(tensor));
-        }
-        match self.call(inner) {
-            Some(call) => self.rebuild(call, depth),
+        match self.read_within(inner, depth)? {
+            Some(tensor) => Ok(Some(tensor)),
             None => Err(Fault::broken("a parameter wraps something that is no tensor")),
         }
     }

@@ -129,6 +129,17 @@ pub(crate) struct Memoized {
     pub(crate) end: OpIndex,
 }
 
+/// A reference to something outside the pickle, with the opcodes that make it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    /// What names it.
+    pub(crate) id: NodeId,
+    /// The first opcode.
+    pub(crate) start: OpIndex,
+    /// The last opcode, which makes the reference.
+    pub(crate) op: OpIndex,
+}
+
 /// A pickle, decoded and followed, never executed.
 pub(crate) struct Graph<'p> {
     pub(crate) pickle: Cow<'p, [u8]>,
@@ -147,8 +158,8 @@ pub(crate) struct Graph<'p> {
     /// Every `DUP` of a text, with the node it repeats.
     pub(crate) repeats: Vec<(OpIndex, NodeId)>,
     pub(crate) memoized: Vec<Memoized>,
-    /// Every persistent id, in stream order.
-    pub(crate) persistent: Vec<NodeId>,
+    /// Every reference to something outside the pickle, in stream order.
+    pub(crate) persistent: Vec<Reference>,
 }
 
 impl Graph<'_> {
@@ -205,8 +216,22 @@ impl Graph<'_> {
     pub(crate) fn global(&self, node: NodeId) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
         match self.value(node) {
             Value::Global(global) => Some((self.name(global.module)?, self.name(global.name)?)),
+            Value::Persistent(id) => self.global(self.class_named_by(id)?),
             _ => None,
         }
+    }
+
+    /// The class that a persistent id stands for, where old formats note a module's source.
+    ///
+    /// Streams write `('module', class, file, source)`, tar archives `(class, file, source)`.
+    pub(crate) fn class_named_by(&self, id: NodeId) -> Option<NodeId> {
+        let is_class = |node: &NodeId| matches!(self.value(*node), Value::Global(_));
+        match self.tuple(id)? {
+            [tag, class, ..] if self.text(*tag).as_deref() == Some("module") => Some(*class),
+            [class, _, _] if is_class(class) => Some(*class),
+            _ => None,
+        }
+        .filter(is_class)
     }
 
     /// The callable and the arguments of a call.

@@ -7,7 +7,7 @@ use statedict_core::Fault;
 
 use super::graph::{
     Batch, Compound, CompoundId, Element, Entry, Global, Graph, Items, Kind, Memoized, Name,
-    NodeId, OpIndex, Slot, Value,
+    NodeId, OpIndex, Reference, Slot, Value,
 };
 use super::opcode::{self, Extent, Op};
 
@@ -393,7 +393,8 @@ impl<'p> Machine<'p> {
                 (slot.node, slot.start)
             }
         };
-        self.graph.persistent.push(id);
+        let op = self.now();
+        self.graph.persistent.push(Reference { id, start, op });
         let node = self.node(Value::Persistent(id));
         self.push_slot(node, start);
         Ok(())

@@ -55,6 +55,12 @@ impl Patch {
         self.insertions.entry(op).or_default().extend_from_slice(opcodes);
     }
 
+    /// Puts opcodes in place of others.
+    pub(crate) fn replace(&mut self, ops: Range<OpIndex>, opcodes: &[u8]) {
+        self.insert_before(ops.start, opcodes);
+        self.dead.push(ops);
+    }
+
     /// The new pickle, from its first opcode to its `STOP`; what followed is kept.
     ///
     /// # Errors
@@ -153,10 +159,12 @@ impl Emitter<'_> {
                 let end = u64::from(op.whole.end).saturating_add(length);
                 frame = Some(Frame { at: self.out.len(), end });
                 self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
-            } else if !self.is_dead(index) {
-                if let Some(opcodes) = insertions.get(&index) {
-                    self.out.extend_from_slice(opcodes);
-                }
+                continue;
+            }
+            if let Some(opcodes) = insertions.get(&index) {
+                self.out.extend_from_slice(opcodes);
+            }
+            if !self.is_dead(index) {
                 self.emit(index, 0)?;
             }
         }

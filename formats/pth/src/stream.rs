@@ -1,0 +1,238 @@
+//! The legacy stream of PyTorch 0.1.10 to 1.5: five pickles, then the raw storages.
+//!
+//! ```text
+//! magic number | protocol version | system info | object | storage keys | (i64 count, bytes)*
+//! ```
+//! Source: `_legacy_save` and `_legacy_load` in `torch/serialization.py`.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use statedict_core::{Catalog, Container, DType, Fault, IndexMap, Layout, Plan, Source, Storage};
+
+use crate::edit::edited;
+use crate::pickle::Graph;
+use crate::pickle::graph::{CompoundId, NodeId};
+use crate::pickle::opcode::{self, Op};
+use crate::pickle::patch::binunicode;
+use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
+use crate::walk::{Surroundings, Walked, walk};
+
+/// The number that the first pickle holds, in the opcode of protocol 2 and later, with `STOP`.
+const MAGIC: [u8; 13] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/// The same number in protocols 0 and 1.
+const MAGIC_TEXT: &[u8] = b"L119547037146038801333356L\n.";
+
+/// Bytes of the count in front of each storage.
+const COUNT: u64 = 8;
+
+/// How much is read at first; doubled until the preamble is whole.
+const FIRST_READ: u64 = 64 << 10;
+
+/// The longest preamble, in bytes; see the limit of a pickle.
+const MAX_PREAMBLE: u64 = 1 << 30;
+
+/// An opened legacy stream.
+pub(crate) struct StreamFile {
+    /// The five pickles.
+    preamble: Vec<u8>,
+    /// Where the object's pickle is in the preamble.
+    object: Range<usize>,
+    /// Where the list of storage keys is in the preamble.
+    keys: Range<usize>,
+    /// The storages with their counts in front, by key, in file order.
+    storages: IndexMap<String, Range<u64>>,
+    /// Where the last storage ends.
+    end: u64,
+    len: u64,
+    catalog: Catalog,
+    mappings: Vec<CompoundId>,
+}
+
+/// True if the bytes start as a legacy stream does, in any protocol.
+fn is_stream(head: &[u8]) -> bool {
+    let head = match head {
+        [opcode::PROTO, 0..=5, rest @ ..] => rest,
+        head => head,
+    };
+    let head = match head {
+        [opcode::FRAME, rest @ ..] => rest.get(8..).unwrap_or_default(),
+        head => head,
+    };
+    head.starts_with(&MAGIC) || head.starts_with(MAGIC_TEXT)
+}
+
+impl StreamFile {
+    /// Reads the five pickles; `None` if the first is not the magic number.
+    pub(crate) fn open(source: &dyn Source) -> Result<Option<StreamFile>, Fault> {
+        let head = source.bytes(0..source.len().min(40))?;
+        if !is_stream(&head) {
+            return Ok(None);
+        }
+        let (preamble, [_, _, _, object, keys]) = preamble(source)?;
+        let graph =
+            Graph::read(&preamble[object.clone()]).map_err(|f| at_offset(f, object.start))?;
+        let order = storage_order(&preamble[keys.clone()]).map_err(|f| at_offset(f, keys.start))?;
+        let types = storage_types(&graph)?;
+        let storages = lay_of_storages(source, preamble.len() as u64, order, &types)?;
+        let mut places = Places { storages: &storages, found: HashMap::new() };
+        let around = Surroundings { storages: &mut places, code: None };
+        let Walked { catalog, mappings } = walk(&graph, around)?;
+        drop(graph);
+        let len = source.len();
+        let end = storages.values().map(|range| range.end).max().unwrap_or(preamble.len() as u64);
+        Ok(Some(StreamFile { preamble, object, keys, storages, end, len, catalog, mappings }))
+    }
+}
+
+impl Container for StreamFile {
+    fn kind(&self) -> &'static str {
+        "pth-legacy"
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
+        let mut layout = Layout::new();
+        if plan.is_identity() {
+            layout.copy(0..self.len);
+            return Ok(layout);
+        }
+        let old = Graph::read(&self.preamble[self.object.clone()])?;
+        let object = edited(&old, &self.catalog, &self.mappings, plan)?;
+        let types = storage_types(&Graph::read(&object)?)?;
+        let kept: Vec<&String> = self.storages.keys().filter(|k| types.contains_key(*k)).collect();
+        let keys = match kept.len() == self.storages.len() {
+            true => self.preamble[self.keys.clone()].to_vec(),
+            false => list_of(&kept),
+        };
+        let before = &self.preamble[..self.object.start];
+        layout.bytes([before, &object, &keys].concat());
+        for key in kept {
+            layout.copy(self.storages[key].clone());
+        }
+        // Loaders ignore what follows the storages; it is not ours to drop.
+        layout.copy(self.end..self.len);
+        Ok(layout)
+    }
+}
+
+/// The five pickles, and where each is.
+fn preamble(source: &dyn Source) -> Result<(Vec<u8>, [Range<usize>; 5]), Fault> {
+    let mut buffer = source.bytes(0..source.len().min(FIRST_READ))?;
+    let mut ranges: [Range<usize>; 5] = Default::default();
+    let mut at = 0;
+    for range in &mut ranges {
+        let start = at;
+        let mut code = None;
+        while code != Some(opcode::STOP) {
+            match Op::at(&buffer, at) {
+                Ok(op) => (at, code) = (op.whole.end as usize, Some(op.code)),
+                Err(fault) => buffer = more(source, buffer.len() as u64).ok_or(fault)??,
+            }
+        }
+        *range = start..at;
+    }
+    buffer.truncate(at);
+    Ok((buffer, ranges))
+}
+
+/// Twice as much of the file as was read; `None` if that was all, or all that may be read.
+fn more(source: &dyn Source, read: u64) -> Option<Result<Vec<u8>, Fault>> {
+    let end = source.len().min(read.saturating_mul(2));
+    (end > read && end <= MAX_PREAMBLE).then(|| source.bytes(0..end))
+}
+
+/// A fault with its offset counted from the start of the file.
+fn at_offset(fault: Fault, start: usize) -> Fault {
+    match fault {
+        Fault::Malformed { at: Some(at), what } => Fault::malformed(at + start as u64, what),
+        other => other,
+    }
+}
+
+/// The keys of the storages, in the order in which they follow the pickles.
+fn storage_order(pickle: &[u8]) -> Result<Vec<String>, Fault> {
+    let graph = Graph::read(pickle)?;
+    let expected = || Fault::broken("the list of storage keys is no list of texts");
+    let keys = graph.sequence(graph.root).ok_or_else(expected)?;
+    let text = |key: NodeId| graph.text(key).map(|key| key.into_owned()).ok_or_else(expected);
+    keys.into_iter().map(text).collect()
+}
+
+/// The element type of every storage that a pickle names; the first mention decides.
+fn storage_types(graph: &Graph<'_>) -> Result<HashMap<String, DType>, Fault> {
+    let mut types = HashMap::new();
+    for id in persistent_storages(graph) {
+        let id = id?;
+        types.entry(id.key).or_insert(id.dtype);
+    }
+    Ok(types)
+}
+
+/// Where the storages are, each with the eight bytes of its count in front.
+fn lay_of_storages(
+    source: &dyn Source,
+    start: u64,
+    order: Vec<String>,
+    types: &HashMap<String, DType>,
+) -> Result<IndexMap<String, Range<u64>>, Fault> {
+    let mut storages = IndexMap::default();
+    let mut at = start;
+    for key in order {
+        let Some(dtype) = types.get(&key) else {
+            return Err(Fault::malformed(at, format!("storage '{key}' is listed and never used")));
+        };
+        let mut count = [0; COUNT as usize];
+        source.read_at(at, &mut count)?;
+        let count = i64::from_le_bytes(count);
+        let bytes = u64::try_from(count).ok().and_then(|count| count.checked_mul(dtype.bits() / 8));
+        let end = bytes.and_then(|bytes| at.checked_add(COUNT)?.checked_add(bytes));
+        let Some(end) = end.filter(|end| *end <= source.len()) else {
+            let what = format!(
+                "storage '{key}' of {count} {dtype} elements ends beyond the file's {} bytes",
+                source.len()
+            );
+            return Err(Fault::malformed(at, what));
+        };
+        if storages.insert(key.clone(), at..end).is_some() {
+            return Err(Fault::malformed(at, format!("storage '{key}' is listed twice")));
+        }
+        at = end;
+    }
+    Ok(storages)
+}
+
+/// A pickled list of texts.
+fn list_of(keys: &[&String]) -> Vec<u8> {
+    let mut out = vec![opcode::PROTO, 2, opcode::EMPTY_LIST, opcode::MARK];
+    for key in keys {
+        out.extend(binunicode(key));
+    }
+    out.extend([opcode::APPENDS, opcode::STOP]);
+    out
+}
+
+/// The storages of a stream, for the tensors that look at them.
+struct Places<'a> {
+    storages: &'a IndexMap<String, Range<u64>>,
+    found: HashMap<(String, Range<u64>), Arc<Storage>>,
+}
+
+impl Storages for Places<'_> {
+    fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
+        let Some(range) = self.storages.get(&id.key) else {
+            return Err(Fault::broken(format!("storage '{}' does not follow the pickles", id.key)));
+        };
+        let whole = range.start + COUNT..range.end;
+        check_length(id, whole.end - whole.start)?;
+        let range = id.slice(whole)?;
+        let place = (id.key.clone(), range.clone());
+        let storage = self.found.entry(place);
+        Ok(storage.or_insert_with(|| Arc::new(Storage::stored(range))).clone())
+    }
+}
