@@ -1,0 +1,54 @@
+//! A new archive from tensors of any source.
+
+use std::collections::HashSet;
+
+use statedict_core::{Contents, DType, Elements, Layout, Unholdable};
+use statedict_zip::Writer;
+
+use crate::container::unfit;
+use crate::element::descr;
+use crate::header;
+use crate::member::SUFFIX;
+
+/// The most dimensions that an array has in NumPy 2.
+const MAX_DIMENSIONS: usize = 64;
+
+/// Lays out one stored member for each tensor, row-major and little-endian.
+pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
+    let mut seen = HashSet::new();
+    let mut bad = Vec::new();
+    let mut writer = Writer::numpy();
+    for (key, elements) in &contents.tensors {
+        match header(key, elements) {
+            _ if !seen.insert(key) => bad.push((key.clone(), "the key occurs twice".to_string())),
+            Ok(header) => writer.elements(&format!("{key}{SUFFIX}"), header, elements.clone()),
+            Err(why) => bad.push((key.clone(), why)),
+        }
+    }
+    let tie = "npz has no place to record ties; write them out with --ties each";
+    bad.extend(contents.ties.iter().map(|(key, _)| (key.clone(), tie.to_string())));
+    if bad.is_empty() { Ok(writer.finish()) } else { Err(Unholdable { entries: bad }) }
+}
+
+fn header(key: &str, elements: &Elements) -> Result<Vec<u8>, String> {
+    if let Some(why) = unfit(key) {
+        return Err(why.to_string());
+    }
+    let (dtype, shape) = (elements.dtype(), elements.shape());
+    let descr = descr(dtype).ok_or_else(|| unknown(dtype))?;
+    if shape.len() > MAX_DIMENSIONS {
+        return Err(format!("{} dimensions; NumPy has at most {MAX_DIMENSIONS}", shape.len()));
+    }
+    if elements.byte_len() == u64::MAX {
+        return Err(format!("shape {shape:?} of {dtype} has more bytes than 64 bits can count"));
+    }
+    Ok(header::write(&descr, shape))
+}
+
+fn unknown(dtype: &DType) -> String {
+    let hint = match dtype.is_float() {
+        true => "add --cast f32",
+        false => "leave the tensor out with 'drop', or keep the file's own format",
+    };
+    format!("npz has no {dtype}; {hint}")
+}
