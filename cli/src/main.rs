@@ -1,3 +1,66 @@
-//! The statedict command.
+//! The `statedict` command: rename, match, convert and check the keys of model checkpoints.
+//!
+//! What was typed becomes a [`Task`] in one step (`args`), a command runs it (`commands`), and what
+//! comes out is shown as text (`report`) or JSON (`json`).
+//! Everything worth having in a program of one's own is in the libraries; this crate only prints.
 
-fn main() {}
+mod args;
+mod commands;
+mod failure;
+mod grouping;
+mod hints;
+mod json;
+mod recipe;
+mod report;
+mod request;
+mod rules;
+mod suggestion;
+mod table;
+mod text;
+mod tree;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Task};
+use crate::commands::{list, remap};
+use crate::failure::{Exit, Failure};
+
+fn main() -> ExitCode {
+    let exit = match Args::try_parse() {
+        Ok(args) => exit_of(run(args)),
+        Err(usage) => return print_usage(&usage),
+    };
+    ExitCode::from(exit.status())
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match args.task()? {
+        Task::List(listing) => list::run(&listing, &mut out)?,
+        Task::Remap(request) => remap::run(&request, &mut out)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn exit_of(result: Result<(), Failure>) -> Exit {
+    let Err(failure) = result else { return Exit::Done };
+    for error in &failure.errors {
+        text::say(&format!("error: {error}"));
+    }
+    for hint in &failure.hints {
+        text::say(&format!("hint: {hint}"));
+    }
+    failure.exit
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn print_usage(usage: &clap::Error) -> ExitCode {
+    let status = match usage.print() {
+        Ok(()) => usage.exit_code(),
+        Err(error) => exit_of(Err(error.into())).status().into(),
+    };
+    ExitCode::from(u8::try_from(status).unwrap_or(Exit::CouldNot.status()))
+}

@@ -1,0 +1,326 @@
+//! What can be typed, and the task it stands for.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use statedict_checkpoint::{Existing, FORMATS, format_named_by};
+use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched};
+
+use crate::commands::list::{Listing, Shape};
+use crate::failure::Failure;
+use crate::recipe::{self, Direction};
+use crate::request::{Destination, Encoding, Form, Request, Talk};
+use crate::rules::{self, Rules};
+use crate::suggestion::suggestion;
+
+/// Rename, match, convert and check the keys of model checkpoints
+///
+/// Reads PyTorch archives (.pth, .pt, .ckpt, .bin), safetensors and npz; runs no pickle and loads
+/// no weight. With neither --output nor --in-place nothing is written: the plan is shown.
+///
+/// Exit status: 0 done, 1 the answer is no (a plan that cannot be), 2 could not.
+#[derive(Debug, Parser)]
+#[command(name = "statedict", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List keys with their dtypes, shapes and sizes
+    Ls(Ls),
+    /// Remove a leading prefix from keys
+    Strip {
+        /// Whole leading segments: `module` and `module.` mean the same
+        prefix: String,
+        #[command(flatten)]
+        rest: Remapping,
+    },
+    /// Put a prefix in front of keys
+    Add {
+        /// Whole leading segments: `module` and `module.` mean the same
+        prefix: String,
+        #[command(flatten)]
+        rest: Remapping,
+    },
+    /// Remove the segments that wrappers add, at any depth
+    ///
+    /// They are `module` (DataParallel, DistributedDataParallel), `_orig_mod` (torch.compile),
+    /// `_fsdp_wrapped_module`, `_checkpoint_wrapped_module` and `_forward_module` (DeepSpeed).
+    Unwrap {
+        /// Remove this segment instead of the usual ones; can be repeated
+        #[arg(long = "wrapper", value_name = "NAME")]
+        wrappers: Vec<String>,
+        #[command(flatten)]
+        rest: Remapping,
+    },
+    /// Rename keys by templates or regular expressions
+    ///
+    /// Templates work on segments: `*` is one segment, `**` any number, `{i}` one that is
+    /// captured, `{r..}` the rest, `{i+1}` a number shifted:
+    /// 'layers.{i}.attn.{r..} -> blocks.{i+1}.attention.{r..}'.
+    /// After `re:` stands a regular expression: 're:\.gamma$ -> .weight'.
+    /// All rules see the original key, and the first that matches wins.
+    Rename {
+        /// What becomes of keys of one form
+        #[arg(value_name = "FROM -> TO", required = true)]
+        rules: Vec<String>,
+        #[command(flatten)]
+        rest: Remapping,
+    },
+    /// Keep the keys that match a pattern and drop the others
+    Keep {
+        /// Templates: `encoder.**`, `*.weight`
+        #[arg(value_name = "PATTERN", required = true)]
+        patterns: Vec<String>,
+        #[command(flatten)]
+        rest: Remapping,
+    },
+    /// Drop the keys that match a pattern
+    Drop {
+        /// Templates: `head.**`, `*.bias`
+        #[arg(value_name = "PATTERN", required = true)]
+        patterns: Vec<String>,
+        #[command(flatten)]
+        rest: Remapping,
+    },
+    /// Apply a recipe of stages (TOML), or a plan saved earlier (JSON)
+    ///
+    /// A recipe has one `[[stage]]` after another, each with one of strip, add, unwrap, rename,
+    /// keep, drop or table.
+    Apply {
+        /// The recipe or plan
+        recipe: PathBuf,
+        /// Go back: apply what undoes the recipe or plan
+        #[arg(long)]
+        inverse: bool,
+        #[command(flatten)]
+        rest: Remapping,
+    },
+    /// Write a file of another format
+    Convert {
+        /// The file to read
+        #[arg(value_name = "IN")]
+        file: PathBuf,
+        /// The file to write, whose extension says which format
+        #[arg(value_name = "OUT")]
+        output: PathBuf,
+        #[command(flatten)]
+        writing: Writing,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Ls {
+    /// The file to read
+    file: PathBuf,
+    /// Show only what this path of dict keys and list indices leads to
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Add the SHA-256 of each tensor's elements, which reads the whole file
+    #[arg(long)]
+    hash: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Show modules with their number of tensors and size instead of every tensor
+    #[arg(long, conflicts_with_all = ["json", "hash"])]
+    tree: bool,
+}
+
+/// What every command that renames takes.
+#[derive(Debug, clap::Args)]
+struct Remapping {
+    /// The file to read
+    file: PathBuf,
+    /// Write the result to this file; its extension chooses the format
+    #[arg(short, long, value_name = "OUT", conflicts_with = "in_place")]
+    output: Option<PathBuf>,
+    /// Replace the file itself
+    #[arg(short, long)]
+    in_place: bool,
+    /// Refuse if a key is recognised by no rule
+    #[arg(long, conflicts_with = "only")]
+    strict: bool,
+    /// Drop the keys that no rule recognises
+    #[arg(long)]
+    only: bool,
+    /// Go on if no rule recognises any key
+    #[arg(long)]
+    allow_unchanged: bool,
+    /// Split keys into segments at this character instead of a dot
+    #[arg(long, value_name = "CHAR")]
+    separator: Option<char>,
+    #[command(flatten)]
+    writing: Writing,
+}
+
+/// What every command that writes takes.
+#[derive(Debug, clap::Args)]
+struct Writing {
+    /// Work on the state dict at this path; `*` for all of them
+    ///
+    /// Needed only where a file holds several.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Cast floating-point tensors to this type
+    #[arg(long, value_enum, value_name = "DTYPE")]
+    cast: Option<Cast>,
+    /// Choose how a conversion writes tensors that several keys share
+    #[arg(long, value_enum, default_value = "each")]
+    ties: TiesWritten,
+    /// Save the plan to this file, for `apply`
+    #[arg(long, value_name = "FILE")]
+    save_plan: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object that says what was done
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Cast {
+    F16,
+    Bf16,
+    F32,
+    F64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TiesWritten {
+    /// Under each key
+    Each,
+    /// Under the first key, recording the others
+    One,
+}
+
+/// What is to be done.
+pub(crate) enum Task {
+    List(Listing),
+    Remap(Request),
+}
+
+impl Args {
+    /// The task that was typed.
+    pub(crate) fn task(self) -> Result<Task, Failure> {
+        let (stage, rest) = match self.command {
+            Command::Ls(ls) => return Ok(Task::List(ls.listing())),
+            Command::Convert { file, output, writing } => {
+                return Ok(Task::Remap(conversion(file, output, writing)?));
+            }
+            Command::Apply { recipe, inverse, rest } => {
+                let direction = if inverse { Direction::Inverse } else { Direction::Forward };
+                let rules = recipe::read(&recipe, direction, rest.separator)?;
+                return Ok(Task::Remap(rest.request(rules)));
+            }
+            Command::Strip { prefix, rest } => (rules::strip(&prefix, rest.separator()), rest),
+            Command::Add { prefix, rest } => (rules::add(&prefix, rest.separator()), rest),
+            Command::Unwrap { wrappers, rest } => {
+                (rules::unwrap(&wrappers, rest.separator()), rest)
+            }
+            Command::Rename { rules, rest } => (rules::rename(&rules, rest.separator()), rest),
+            Command::Keep { patterns, rest } => (rules::keep(&patterns, rest.separator()), rest),
+            Command::Drop { patterns, rest } => (rules::drop(&patterns, rest.separator()), rest),
+        };
+        let stage: Rule = stage?;
+        Ok(Task::Remap(rest.request(Rules::Stages(vec![stage]))))
+    }
+}
+
+impl Ls {
+    fn listing(self) -> Listing {
+        let shape = match (self.json, self.tree) {
+            (true, _) => Shape::Json,
+            (_, true) => Shape::Tree,
+            _ => Shape::Table,
+        };
+        Listing { file: self.file, at: self.at, shape, hashed: self.hash }
+    }
+}
+
+impl Remapping {
+    fn separator(&self) -> char {
+        self.separator.unwrap_or(SEPARATOR)
+    }
+
+    fn request(self, rules: Rules) -> Request {
+        let undefined = match (self.strict, self.only) {
+            (true, _) => Undefined::Refuse,
+            (_, true) => Undefined::Drop,
+            _ => Undefined::Keep,
+        };
+        let unmatched = if self.allow_unchanged { Unmatched::Allow } else { Unmatched::Refuse };
+        let destination = match (self.output, self.in_place) {
+            (Some(path), _) => Destination::File(path),
+            (None, true) => Destination::InPlace,
+            (None, false) => {
+                let typed = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+                Destination::Nowhere { suggestion: suggestion(typed.collect(), &self.file) }
+            }
+        };
+        self.writing.request(self.file, rules, Policy { undefined, unmatched }, destination)
+    }
+}
+
+fn conversion(file: PathBuf, output: PathBuf, writing: Writing) -> Result<Request, Failure> {
+    if format_named_by(&output).is_none() {
+        let name = output.display();
+        let extensions = FORMATS.iter().flat_map(|format| format.extensions());
+        let extensions: Vec<_> = extensions.map(|extension| format!(".{extension}")).collect();
+        return Err(Failure::could_not(format_args!("{name}: the extension names no format"))
+            .hint(format!("expected {}", extensions.join(", "))));
+    }
+    let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
+    let destination = Destination::File(output);
+    Ok(writing.request(file, Rules::Stages(Vec::new()), policy, destination))
+}
+
+impl Writing {
+    fn request(
+        self,
+        file: PathBuf,
+        rules: Rules,
+        policy: Policy,
+        destination: Destination,
+    ) -> Request {
+        Request {
+            file,
+            rules,
+            policy,
+            destination,
+            at: self.at,
+            encoding: Encoding { cast: self.cast.map(Cast::dtype), ties: self.ties.ties() },
+            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            save_plan: self.save_plan,
+            form: if self.json { Form::Json } else { Form::Text },
+            talk: if self.quiet { Talk::Errors } else { Talk::All },
+        }
+    }
+}
+
+impl Cast {
+    fn dtype(self) -> DType {
+        match self {
+            Cast::F16 => DType::F16,
+            Cast::Bf16 => DType::Bf16,
+            Cast::F32 => DType::F32,
+            Cast::F64 => DType::F64,
+        }
+    }
+}
+
+impl TiesWritten {
+    fn ties(self) -> Ties {
+        match self {
+            TiesWritten::Each => Ties::Each,
+            TiesWritten::One => Ties::One,
+        }
+    }
+}

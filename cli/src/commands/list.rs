@@ -1,0 +1,84 @@
+//! `ls`: what a file holds.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use statedict_checkpoint::Checkpoint;
+use statedict_core::{Catalog, NotSelected, Row};
+
+use crate::failure::Failure;
+use crate::{json, table, tree};
+
+/// What to show of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Listing {
+    pub(crate) file: PathBuf,
+    /// The path to look below; none for the whole file.
+    pub(crate) at: Option<String>,
+    pub(crate) shape: Shape,
+    /// Digests of the elements are wanted.
+    pub(crate) hashed: bool,
+}
+
+/// How to show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A line for every tensor.
+    Table,
+    /// A line for every module.
+    Tree,
+    /// One JSON object.
+    Json,
+}
+
+/// A row with the digest of its elements, where that was asked for.
+pub(crate) struct Listed<'a> {
+    pub(crate) row: &'a Row,
+    /// In hexadecimal; none if not asked for, or if there are no plain elements.
+    pub(crate) sha256: Option<String>,
+}
+
+pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure> {
+    let checkpoint = Checkpoint::open(&listing.file)?;
+    let rows = rows(checkpoint.catalog(), listing.at.as_deref())
+        .map_err(|none| Failure::could_not(format_args!("{}: {none}", listing.file.display())))?;
+    let listed = rows.into_iter().map(|row| {
+        let digest = match listing.hashed {
+            true => checkpoint.sha256(&row.tensor)?.map(|bytes| hexadecimal(&bytes)),
+            false => None,
+        };
+        Ok::<_, Failure>(Listed { row, sha256: digest })
+    });
+    match listing.shape {
+        Shape::Json => json::listing(&checkpoint, listed, out),
+        Shape::Table => table::table(&checkpoint, &listed.collect::<Result<Vec<_>, _>>()?, out),
+        Shape::Tree => tree::tree(&checkpoint, &listed.collect::<Result<Vec<_>, _>>()?, out),
+    }
+}
+
+/// The rows at a path, or if there are none, below it.
+fn rows<'a>(catalog: &'a Catalog, at: Option<&str>) -> Result<Vec<&'a Row>, NotSelected> {
+    let Some(at) = at.filter(|at| *at != "*") else { return Ok(catalog.rows.iter().collect()) };
+    let selected = catalog.select(Some(at)).map(|found| found.into_iter().next());
+    let path = match &selected {
+        Ok(Some(state_dict)) => state_dict.at.as_str(),
+        _ => at.trim_end_matches('/'),
+    };
+    let rows_where = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&Row> {
+        catalog.rows.iter().filter(|row| is_wanted(&row.at)).collect()
+    };
+    let exact = rows_where(&|row_at| row_at == path);
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    let below =
+        rows_where(&|row_at| row_at.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
+    match below.is_empty() {
+        true => selected.map(|_| below),
+        false => Ok(below),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

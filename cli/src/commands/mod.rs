@@ -1,0 +1,4 @@
+//! One file, one command; what it takes is a value, and what it prints goes to a writer.
+
+pub(crate) mod list;
+pub(crate) mod remap;

@@ -1,0 +1,187 @@
+//! Everything that writes: strip, add, unwrap, rename, keep, drop, apply and convert are one request.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use statedict_checkpoint::{Checkpoint, Existing, format_named_by};
+use statedict_core::{
+    Contents, Format, IndexMap, Layout, NotSelected, Plan, Planned, Refused, Rule, Section,
+    StateDict, Ties, plan,
+};
+
+use crate::failure::Failure;
+use crate::request::{Conversion, Destination, Encoding, Form, Outcome, Request, Talk};
+use crate::rules::Rules;
+use crate::{hints, json, report};
+
+pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
+    request.refuse_to_overwrite()?;
+    let checkpoint = Checkpoint::open(&request.file)?;
+    let planned = request.plan(&checkpoint)?;
+    let (layout, conversion) = request.lay_out(&checkpoint, &planned.plan)?;
+    request.write(&checkpoint, &planned.plan, &layout)?;
+    let outcome = Outcome {
+        checkpoint: &checkpoint,
+        planned: &planned,
+        output: request.output(),
+        bytes: layout.len(),
+        conversion,
+    };
+    match (request.form, outcome.output) {
+        (Form::Json, _) => json::outcome(&outcome, out)?,
+        (Form::Text, None) => report::plan(&outcome, out)?,
+        (Form::Text, Some(_)) => {}
+    }
+    out.flush()?;
+    if request.talk == Talk::All {
+        report::tell(request, &outcome);
+    }
+    Ok(())
+}
+
+impl Request {
+    /// Sees to it before any work that nothing is in the way.
+    fn refuse_to_overwrite(&self) -> Result<(), Failure> {
+        if let Some(plan) = &self.save_plan
+            && (is_same_file(plan, &self.file)
+                || self.output().is_some_and(|output| is_same_file(plan, output)))
+        {
+            let name = plan.display();
+            return Err(Failure::could_not(format_args!("{name}: the plan would replace it")));
+        }
+        let output = match &self.destination {
+            Destination::File(path) => Some(path),
+            _ => None,
+        };
+        let new = output.into_iter().chain(&self.save_plan);
+        let mut there = new.filter(|path| fs::symlink_metadata(path).is_ok());
+        match (there.next(), self.existing) {
+            (Some(path), Existing::Refuse) => {
+                let error = format!("cannot write '{}': it exists already", path.display());
+                Err(Failure::could_not(error).hint("add --force to replace it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn plan(&self, checkpoint: &Checkpoint) -> Result<Planned, Failure> {
+        let catalog = checkpoint.catalog();
+        match &self.rules {
+            Rules::Stages(stages) => {
+                let selected = catalog
+                    .select(self.at.as_deref())
+                    .map_err(|error| self.not_selected(&error))?;
+                plan(stages, catalog, &selected, self.policy)
+                    .map_err(|refused| self.refused(&refused, stages, &selected))
+            }
+            Rules::Saved(_) if self.at.is_some() => {
+                Err(Failure::could_not("a saved plan names its state dicts; leave --at out"))
+            }
+            Rules::Saved(saved) => saved
+                .resolve(catalog, self.policy)
+                .map_err(|refused| self.refused(&refused, &[], &[])),
+        }
+    }
+
+    /// The new file: the old one with other keys, or the tensors encoded anew.
+    fn lay_out(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+    ) -> Result<(Layout, Option<Conversion>), Failure> {
+        let named = self.output().and_then(format_named_by);
+        let to = named.unwrap_or_else(|| checkpoint.format());
+        let anew = self.encoding.cast.is_some() || self.encoding.ties == Ties::One;
+        if to.name() == checkpoint.format().name() && !anew {
+            return Ok((checkpoint.rewrite(plan)?, None));
+        }
+        let (section, state_dict) = self.only_section(checkpoint, plan)?;
+        let Encoding { cast, ties } = &self.encoding;
+        let unholdable = |error| Failure::unholdable(self.file.display(), &error);
+        let gathered =
+            Contents::gather(checkpoint.catalog(), state_dict, section, cast.as_ref(), *ties);
+        let (mut contents, left) = gathered.map_err(unholdable)?;
+        contents.metadata = checkpoint.metadata();
+        let layout = checkpoint.encode(to, &contents).map_err(unholdable)?;
+        Ok((layout, Some(Conversion { to, left, tied: broken_ties(&contents, to), ties: *ties })))
+    }
+
+    /// The section of a plan for a file that can hold one state dict.
+    fn only_section<'a>(
+        &self,
+        checkpoint: &'a Checkpoint,
+        plan: &'a Plan,
+    ) -> Result<(&'a Section, &'a StateDict), Failure> {
+        let state_dicts = &checkpoint.catalog().state_dicts;
+        let found = match plan.sections() {
+            [section] => state_dicts.iter().find(|s| s.at == section.at()).map(|s| (section, s)),
+            _ => None,
+        };
+        found.ok_or_else(|| {
+            let (file, sections) = (self.file.display(), plan.sections().len());
+            let error = format!(
+                "{file}: a new file holds one state dict, and {sections} are selected; \
+                 expected --at PATH"
+            );
+            match state_dicts.first() {
+                Some(first) => Failure::could_not(error).hint(hints::at(&first.at)),
+                None => Failure::could_not(error),
+            }
+        })
+    }
+
+    /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
+    fn write(&self, checkpoint: &Checkpoint, plan: &Plan, layout: &Layout) -> Result<(), Failure> {
+        let existing = match self.destination {
+            Destination::InPlace => Existing::Replace,
+            _ => self.existing,
+        };
+        let output = self.output().map(|path| checkpoint.stage(layout, path, existing));
+        let output = output.transpose()?;
+        let plan = self.save_plan.as_deref().map(|path| {
+            let mut text = Layout::new();
+            text.bytes(plan.to_json().into_bytes());
+            checkpoint.stage(&text, path, self.existing)
+        });
+        let plan = plan.transpose()?;
+        for staged in output.into_iter().chain(plan) {
+            staged.commit()?;
+        }
+        Ok(())
+    }
+
+    fn not_selected(&self, error: &NotSelected) -> Failure {
+        let failure = Failure::could_not(format_args!("{}: {error}", self.file.display()));
+        match error {
+            NotSelected::Several(known) | NotSelected::Nowhere { known, .. } => match known.first()
+            {
+                Some((first, _)) => failure.hint(hints::at_or_all(first)),
+                None => failure,
+            },
+            NotSelected::None => failure,
+        }
+    }
+
+    fn refused(&self, refused: &Refused, stages: &[Rule], selected: &[&StateDict]) -> Failure {
+        let line = |offence| format!("{}: {offence}", self.file.display());
+        let mut failure = Failure::no(refused.offences.iter().map(line).collect());
+        failure.hints = hints::for_refusal(refused, stages, selected);
+        failure
+    }
+}
+
+/// Keys that share elements in the old file and do not in the new one, the first as it is written.
+fn broken_ties(contents: &Contents, to: &dyn Format) -> Vec<Vec<String>> {
+    let mut recorded = IndexMap::<&str, Vec<String>>::default();
+    for (key, kept) in &contents.ties {
+        recorded.entry(kept).or_insert_with(|| vec![kept.clone()]).push(key.clone());
+    }
+    let written_out = if to.shares_elements() { Vec::new() } else { contents.tied() };
+    let own = |group: Vec<&str>| group.into_iter().map(String::from).collect();
+    recorded.into_values().chain(written_out.into_iter().map(own)).collect()
+}
+
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}

@@ -1,0 +1,83 @@
+//! Why a command ended without doing its work, and the exit status that says so.
+
+use std::fmt;
+use std::io;
+
+use statedict_core::{BadRemap, Unholdable};
+
+/// What a command ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It did what was asked.
+    Done,
+    /// The answer is no: the plan or the conversion cannot be.
+    No,
+    /// It could not tell: usage, unreadable, malformed, I/O.
+    CouldNot,
+}
+
+/// An end before the work was done: what is wrong, and what would help.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// One line each; none if there is nothing to tell.
+    pub(crate) errors: Vec<String>,
+    pub(crate) hints: Vec<String>,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub(crate) fn status(self) -> u8 {
+        match self {
+            Exit::Done => 0,
+            Exit::No => 1,
+            Exit::CouldNot => 2,
+        }
+    }
+}
+
+impl Failure {
+    /// Something stood in the way.
+    pub(crate) fn could_not(error: impl fmt::Display) -> Failure {
+        Failure { exit: Exit::CouldNot, errors: vec![error.to_string()], hints: Vec::new() }
+    }
+
+    /// What was asked for cannot be, for each of these reasons.
+    pub(crate) fn no(errors: Vec<String>) -> Failure {
+        Failure { exit: Exit::No, errors, hints: Vec::new() }
+    }
+
+    /// Conversions refused for these tensors.
+    pub(crate) fn unholdable(file: impl fmt::Display, unholdable: &Unholdable) -> Failure {
+        let line = |(key, why): &(String, String)| format!("{file}: '{key}': {why}");
+        Failure::no(unholdable.entries.iter().map(line).collect())
+    }
+
+    /// The same, with a way out.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+/// Standard output could not be written; a reader that went away has simply had enough.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure { exit: Exit::Done, errors: Vec::new(), hints: Vec::new() };
+        }
+        Failure::could_not(format_args!("cannot write to standard output: {error}"))
+    }
+}
+
+impl From<statedict_checkpoint::Error> for Failure {
+    fn from(error: statedict_checkpoint::Error) -> Failure {
+        Failure::could_not(error)
+    }
+}
+
+impl From<BadRemap> for Failure {
+    fn from(error: BadRemap) -> Failure {
+        Failure::could_not(error)
+    }
+}

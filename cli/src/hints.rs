@@ -1,0 +1,114 @@
+//! Ways out: what to type instead of what was refused.
+
+use statedict_core::{
+    IndexMap, Offence, Refused, Remap, Rule, SEPARATOR, StateDict, Template, TemplatePair,
+};
+
+use crate::text::first_few;
+
+/// How to name one state dict.
+pub(crate) fn at(path: &str) -> String {
+    format!("add --at '{}'", if path.is_empty() { "/" } else { path })
+}
+
+/// How to name one state dict, or all.
+pub(crate) fn at_or_all(path: &str) -> String {
+    format!("{} (or --at '*' for all)", at(path))
+}
+
+/// What would help against a refusal; often nothing beyond what the offences say.
+pub(crate) fn for_refusal(
+    refused: &Refused,
+    stages: &[Rule],
+    state_dicts: &[&StateDict],
+) -> Vec<String> {
+    let nothing_matched = |offence| matches!(offence, &Offence::NothingMatched { .. });
+    if !refused.offences.iter().any(nothing_matched) {
+        return Vec::new();
+    }
+    let rules = stages.iter().flat_map(Rule::alternatives);
+    let mut hints: Vec<String> = rules.filter_map(|rule| instead_of(rule, state_dicts)).collect();
+    hints.push(first_segments(separator_of(stages), state_dicts));
+    hints.push("add --allow-unchanged if that is fine".into());
+    hints
+}
+
+/// What was probably meant by a rule that names a module where it should name the keys below it.
+fn instead_of(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
+    match rule {
+        Rule::Rewrite(pair) => below_both(pair, state_dicts),
+        Rule::Remap(Remap::Rename(rename)) => below_both(rename.pair(), state_dicts),
+        Rule::Remap(Remap::Keep(templates) | Remap::Drop(templates)) => {
+            let meant = templates.iter().find(|template| is_module(template, state_dicts))?;
+            Some(format!("did you mean '{meant}{}**'?", meant.separator()))
+        }
+        _ => None,
+    }
+}
+
+fn below_both(pair: &TemplatePair, state_dicts: &[&StateDict]) -> Option<String> {
+    let (from, to, dot) = (pair.from(), pair.to(), pair.from().separator());
+    let meant = format!("did you mean '{from}{dot}{{rest..}} -> {to}{dot}{{rest..}}'?");
+    is_module(from, state_dicts).then_some(meant)
+}
+
+/// True if keys lie below what the template matches.
+fn is_module(template: &Template, state_dicts: &[&StateDict]) -> bool {
+    let below = format!("{template}{}**", template.separator());
+    let Ok(below) = Template::parse(&below, template.separator()) else { return false };
+    state_dicts.iter().flat_map(|state_dict| state_dict.keys()).any(|key| below.matches(key))
+}
+
+fn first_segments(separator: char, state_dicts: &[&StateDict]) -> String {
+    let mut counts = IndexMap::<&str, usize>::default();
+    for key in state_dicts.iter().flat_map(|state_dict| state_dict.keys()) {
+        *counts.entry(key.split(separator).next().unwrap_or(key)).or_default() += 1;
+    }
+    let segments: Vec<_> = counts.iter().map(|(name, n)| format!("'{name}' ({n})")).collect();
+    match segments.is_empty() {
+        true => "the state dict has no keys".into(),
+        false => format!("keys start with {}", first_few(&segments, 8)),
+    }
+}
+
+fn separator_of(stages: &[Rule]) -> char {
+    stages.iter().flat_map(Rule::alternatives).find_map(separator).unwrap_or(SEPARATOR)
+}
+
+fn separator(rule: &Rule) -> Option<char> {
+    match rule {
+        Rule::Remap(Remap::Strip(prefix) | Remap::Add(prefix)) => Some(prefix.separator()),
+        Rule::Remap(Remap::Rename(rename)) => Some(rename.pair().from().separator()),
+        Rule::Remap(Remap::Keep(all) | Remap::Drop(all)) => all.first().map(Template::separator),
+        Rule::Rewrite(pair) => Some(pair.from().separator()),
+        Rule::Unwrap(wrappers) => Some(wrappers.separator()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use statedict_core::{Catalog, Policy, plan};
+
+    fn check(rule: &str, expected: &str) {
+        let catalog = Catalog::of_keys(["fc.0.weight", "fc.0.bias", "bn.weight"]).expect("unique");
+        let stages = [rule.parse::<Rule>().expect("a rule")];
+        let selected = catalog.select(None).expect("one state dict");
+        let refused = plan(&stages, &catalog, &selected, Policy::default()).expect_err("refused");
+        assert_eq!(for_refusal(&refused, &stages, &selected)[0], expected);
+    }
+
+    #[test]
+    fn a_module_is_taken_for_the_keys_below_it() {
+        check("rename:fc -> head", "did you mean 'fc.{rest..} -> head.{rest..}'?");
+        check("rename:fc.{n} -> head.{n}", "did you mean 'fc.{n}.{rest..} -> head.{n}.{rest..}'?");
+        check("drop:fc", "did you mean 'fc.**'?");
+    }
+
+    #[test]
+    fn otherwise_the_first_segments_are_named() {
+        check("strip:module", "keys start with 'fc' (2), 'bn' (1)");
+        check("rename:f -> head", "keys start with 'fc' (2), 'bn' (1)");
+    }
+}

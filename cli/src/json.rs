@@ -1,0 +1,129 @@
+//! What came out, as JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+use statedict_checkpoint::Checkpoint;
+use statedict_core::Data;
+
+use crate::commands::list::Listed;
+use crate::failure::Failure;
+use crate::request::Outcome;
+
+/// One tensor of `ls --json`.
+#[derive(Serialize)]
+struct Tensor<'a> {
+    at: &'a str,
+    key: &'a str,
+    dtype: &'a str,
+    shape: &'a [u64],
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<&'a str>,
+}
+
+/// What a command that writes did.
+#[derive(Serialize)]
+struct Done<'a> {
+    file: String,
+    format: &'a str,
+    output: Option<String>,
+    written: bool,
+    renamed: usize,
+    unchanged: usize,
+    dropped: usize,
+    passed_over: usize,
+    idle: &'a [String],
+    ties: &'a [Vec<String>],
+    left_behind: Behind<'a>,
+    plan: Value,
+}
+
+#[derive(Default, Serialize)]
+struct Behind<'a> {
+    keys: &'a [String],
+    payload: Vec<Thing<'a>>,
+}
+
+#[derive(Serialize)]
+struct Thing<'a> {
+    at: &'a str,
+    kind: &'a str,
+}
+
+/// One object with every tensor, written as the tensors come.
+pub(crate) fn listing<'a>(
+    checkpoint: &Checkpoint,
+    tensors: impl Iterator<Item = Result<Listed<'a>, Failure>>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let file = checkpoint.path().display().to_string();
+    write!(out, r#"{{"file":"#)?;
+    put(&file, out)?;
+    write!(out, r#","format":"#)?;
+    put(checkpoint.kind(), out)?;
+    write!(out, r#","tensors":["#)?;
+    for (i, listed) in tensors.enumerate() {
+        out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
+        put(&Tensor::of(&listed?), out)?;
+    }
+    Ok(writeln!(out, "\n]}}")?)
+}
+
+/// One object that says what was done, or would be.
+pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    let counts = outcome.counts();
+    let (left_behind, ties) = match &outcome.conversion {
+        Some(conversion) => (Behind::of(&conversion.left), conversion.tied.as_slice()),
+        None => (Behind::default(), [].as_slice()),
+    };
+    let done = Done {
+        file: outcome.checkpoint.path().display().to_string(),
+        format: outcome.checkpoint.kind(),
+        output: outcome.output.map(|path| path.display().to_string()),
+        written: outcome.output.is_some(),
+        renamed: counts.renamed,
+        unchanged: counts.unchanged,
+        dropped: counts.dropped,
+        passed_over: outcome.planned.passed_over,
+        idle: &outcome.planned.idle,
+        ties,
+        left_behind,
+        plan: serde_json::from_str(&outcome.planned.plan.to_json()).map_err(io::Error::from)?,
+    };
+    put(&done, out)?;
+    Ok(writeln!(out)?)
+}
+
+fn put(value: &(impl Serialize + ?Sized), out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(out, value).map_err(io::Error::from)
+}
+
+impl<'a> Tensor<'a> {
+    fn of(listed: &Listed<'a>) -> Tensor<'a> {
+        let tensor = &listed.row.tensor;
+        let layout = match &tensor.data {
+            Data::Opaque { layout, .. } => Some(layout.as_str()),
+            Data::View(_) => None,
+        };
+        Tensor {
+            at: &listed.row.at,
+            key: listed.row.key.as_str(),
+            dtype: tensor.dtype.name(),
+            shape: &tensor.shape,
+            bytes: tensor.byte_len(),
+            sha256: listed.sha256.clone(),
+            layout,
+        }
+    }
+}
+
+impl<'a> Behind<'a> {
+    fn of(left: &'a statedict_core::LeftBehind) -> Behind<'a> {
+        let payload = left.payload.iter().map(|(at, kind)| Thing { at, kind });
+        Behind { keys: &left.keys, payload: payload.collect() }
+    }
+}

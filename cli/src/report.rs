@@ -1,0 +1,123 @@
+//! What came out, as text: the plan on standard output, talk on standard error.
+
+use std::io::Write;
+
+use statedict_core::{Section, Ties};
+
+use crate::failure::Failure;
+use crate::grouping::{Line, grouped};
+use crate::request::{Conversion, Destination, Outcome, Request};
+use crate::text::{count, first_few, printable, say, size};
+
+/// Lines of a plan that are repeated after writing; the rest is counted.
+const LINES_TOLD: usize = 20;
+
+/// Things of one kind that a sentence names; the rest is counted.
+const NAMED: usize = 6;
+
+/// Everything that would become of the keys.
+pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    let file = outcome.checkpoint.path().display().to_string();
+    writeln!(out, "{}: {}", printable(&file), counts(outcome))?;
+    for line in changes(outcome) {
+        writeln!(out, "{}", printable(&line))?;
+    }
+    Ok(())
+}
+
+/// What was done and what is worth knowing about it.
+pub(crate) fn tell(request: &Request, outcome: &Outcome) {
+    if let Some(output) = outcome.output {
+        let format = outcome.conversion.as_ref().map_or(outcome.checkpoint.format(), |c| c.to);
+        let (name, size) = (format.name(), size(outcome.bytes));
+        say(&format!("wrote {} ({name}, {size}): {}", output.display(), counts(outcome)));
+        tell_changes(outcome);
+    }
+    if let Some(plan) = &request.save_plan {
+        say(&format!("saved the plan as {}", plan.display()));
+    }
+    for rule in &outcome.planned.idle {
+        say(&format!("note: {rule} matches no key"));
+    }
+    if outcome.planned.passed_over > 0 {
+        let keys = count(outcome.planned.passed_over, "key");
+        say(&format!("note: {keys} passed over by the rules (--strict refuses, --only drops)"));
+    }
+    if let Some(conversion) = &outcome.conversion {
+        tell_conversion(conversion);
+    }
+    if let Destination::Nowhere { suggestion } = &request.destination {
+        say("nothing is written yet; this would do it (-i instead of -o replaces the file):");
+        say(&format!("  {suggestion}"));
+    }
+}
+
+fn tell_changes(outcome: &Outcome) {
+    let lines = changes(outcome);
+    for line in lines.iter().take(LINES_TOLD) {
+        say(line);
+    }
+    if lines.len() > LINES_TOLD {
+        say(&format!("  and {} more", count(lines.len() - LINES_TOLD, "line")));
+    }
+}
+
+fn tell_conversion(conversion: &Conversion) {
+    if !conversion.tied.is_empty() {
+        let groups: Vec<String> = conversion.tied.iter().map(|keys| keys.join(" = ")).collect();
+        let groups = first_few(&groups, NAMED);
+        say(&match conversion.ties {
+            Ties::Each => {
+                format!("note: ties written out for each key (--ties one: once): {groups}")
+            }
+            Ties::One => format!("note: ties written once, under the first key: {groups}"),
+        });
+    }
+    let thing = |(at, kind): &(String, String)| format!("{at} ({kind})");
+    let keys = conversion.left.keys.iter().map(|key| format!("{key} (no tensor)"));
+    let left: Vec<String> = keys.chain(conversion.left.payload.iter().map(thing)).collect();
+    if !left.is_empty() {
+        let left = first_few(&left, NAMED);
+        say(&format!(
+            "note: left behind, for {} has no place for it: {left}",
+            conversion.to.name()
+        ));
+    }
+}
+
+/// `10 keys renamed, 2 unchanged, 1 dropped`.
+fn counts(outcome: &Outcome) -> String {
+    let counts = outcome.counts();
+    let mut text = format!("{} renamed", count(counts.renamed, "key"));
+    for (number, what) in [(counts.unchanged, "unchanged"), (counts.dropped, "dropped")] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
+    text
+}
+
+/// The changes of every section, under its path where there is one.
+fn changes(outcome: &Outcome) -> Vec<String> {
+    let sections = outcome.planned.plan.sections();
+    let mut lines = Vec::new();
+    for section in sections {
+        let changes = grouped(changed(section));
+        let named = sections.len() > 1 || !section.at().is_empty();
+        if named && !changes.is_empty() {
+            lines.push(format!("in '{}':", section.at()));
+        }
+        lines.extend(changes.iter().map(change));
+    }
+    lines
+}
+
+fn changed(section: &Section) -> impl Iterator<Item = (&str, Option<&str>)> {
+    section.fates().filter(|(old, new)| *new != Some(old))
+}
+
+fn change(line: &Line) -> String {
+    let keys = if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) };
+    let new = line.new.as_deref().unwrap_or("(dropped)");
+    format!("  {} -> {new}{keys}", line.old)
+}

@@ -1,0 +1,111 @@
+//! What is to become of a file, and what became of it.
+
+use std::path::{Path, PathBuf};
+
+use statedict_checkpoint::{Checkpoint, Existing};
+use statedict_core::{DType, Format, LeftBehind, Planned, Policy, Ties};
+
+use crate::rules::Rules;
+
+/// What is to become of a file.
+pub(crate) struct Request {
+    pub(crate) file: PathBuf,
+    pub(crate) rules: Rules,
+    pub(crate) policy: Policy,
+    /// The state dict; `*` for all, none where there is only one.
+    pub(crate) at: Option<String>,
+    pub(crate) destination: Destination,
+    pub(crate) encoding: Encoding,
+    /// What to do if a file to be written is there already.
+    pub(crate) existing: Existing,
+    pub(crate) save_plan: Option<PathBuf>,
+    pub(crate) form: Form,
+    pub(crate) talk: Talk,
+}
+
+/// Where the result goes.
+pub(crate) enum Destination {
+    /// Nowhere: the plan is shown, with the command line that would do it.
+    Nowhere { suggestion: String },
+    /// Into the file's own place.
+    InPlace,
+    /// Into another file, whose name chooses the format.
+    File(PathBuf),
+}
+
+/// How tensors are written anew where they are.
+pub(crate) struct Encoding {
+    pub(crate) cast: Option<DType>,
+    pub(crate) ties: Ties,
+}
+
+/// How the outcome is put on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
+}
+
+/// How much is said on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    All,
+    Errors,
+}
+
+/// What was done, or would be.
+pub(crate) struct Outcome<'a> {
+    pub(crate) checkpoint: &'a Checkpoint,
+    pub(crate) planned: &'a Planned,
+    /// The file that was written; none if nothing was.
+    pub(crate) output: Option<&'a Path>,
+    /// Bytes of the file, written or not.
+    pub(crate) bytes: u64,
+    /// What writing the tensors anew meant; none where the file is the old one with other keys.
+    pub(crate) conversion: Option<Conversion>,
+}
+
+/// What came of writing tensors into a new file.
+pub(crate) struct Conversion {
+    pub(crate) to: &'static dyn Format,
+    pub(crate) left: LeftBehind,
+    /// Groups of keys that share their elements in the old file and not in the new one.
+    pub(crate) tied: Vec<Vec<String>>,
+    pub(crate) ties: Ties,
+}
+
+/// How many keys became what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) renamed: usize,
+    pub(crate) unchanged: usize,
+    pub(crate) dropped: usize,
+}
+
+impl Request {
+    /// The file to write, if one is.
+    pub(crate) fn output(&self) -> Option<&Path> {
+        match &self.destination {
+            Destination::Nowhere { .. } => None,
+            Destination::InPlace => Some(&self.file),
+            Destination::File(path) => Some(path),
+        }
+    }
+}
+
+impl Outcome<'_> {
+    /// How many keys became what, over all state dicts.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for section in self.planned.plan.sections() {
+            for (old, new) in section.fates() {
+                match new {
+                    None => counts.dropped += 1,
+                    Some(new) if new == old => counts.unchanged += 1,
+                    Some(_) => counts.renamed += 1,
+                }
+            }
+        }
+        counts
+    }
+}

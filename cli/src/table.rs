@@ -1,0 +1,83 @@
+//! The tensors of a file as text, a line for each.
+
+use std::io::{self, Write};
+
+use statedict_checkpoint::Checkpoint;
+use statedict_core::{Catalog, Data, IndexMap, Row, Tensor};
+
+use crate::commands::list::Listed;
+use crate::failure::Failure;
+use crate::text::{count, first_few, printable, size};
+
+/// Things beside the tensors that the last line names; the rest is counted.
+const NAMED: usize = 8;
+
+/// A line for every tensor, in columns, below the path of the mapping that holds it.
+pub(crate) fn table(
+    checkpoint: &Checkpoint,
+    tensors: &[Listed],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    for (at, tensors) in by_path(tensors) {
+        head(at, out)?;
+        let lines: Vec<Cells> = tensors.into_iter().map(cells).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
+        let [k, d, s, z] = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0));
+        for [key, dtype, shape, size, last] in &lines {
+            let line = format!("{key:k$}  {dtype:d$}  {shape:s$}  {size:>z$}  {last}");
+            writeln!(out, "{}", line.trim_end())?;
+        }
+    }
+    foot(checkpoint, tensors, out)
+}
+
+/// Key, type, shape, size, and the digest or what the tensor is instead of plain elements.
+type Cells = [String; 5];
+
+fn cells(listed: &Listed) -> Cells {
+    let Row { key, tensor, .. } = listed.row;
+    let last = match (&listed.sha256, &tensor.data) {
+        (Some(digest), _) => digest.clone(),
+        (None, Data::Opaque { layout, .. }) => printable(layout).into_owned(),
+        (None, Data::View(_)) => String::new(),
+    };
+    [
+        printable(key.as_str()).into_owned(),
+        printable(tensor.dtype.name()).into_owned(),
+        format!("{:?}", tensor.shape),
+        size(tensor.byte_len()),
+        last,
+    ]
+}
+
+/// The tensors by the path of the mapping that holds them, in the order in which the paths occur.
+pub(crate) fn by_path<'a>(tensors: &'a [Listed<'a>]) -> IndexMap<&'a str, Vec<&'a Listed<'a>>> {
+    let mut groups = IndexMap::<&str, Vec<&Listed>>::default();
+    for listed in tensors {
+        groups.entry(listed.row.at.as_str()).or_default().push(listed);
+    }
+    groups
+}
+
+/// The path above the lines of one mapping.
+pub(crate) fn head(at: &str, out: &mut dyn Write) -> io::Result<()> {
+    if at.is_empty() { Ok(()) } else { writeln!(out, "{}:", printable(at)) }
+}
+
+/// How much there is in all, and what lies beside the tensors.
+pub(crate) fn foot(
+    checkpoint: &Checkpoint,
+    tensors: &[Listed],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let bytes = tensors.iter().map(|listed| Tensor::byte_len(&listed.row.tensor));
+    let (number, bytes) = (count(tensors.len(), "tensor"), bytes.fold(0, u64::saturating_add));
+    writeln!(out, "{number}, {} ({})", size(bytes), checkpoint.kind())?;
+    let Catalog { payload, state_dicts, .. } = checkpoint.catalog();
+    let beside = payload.iter().filter(|thing| state_dicts.iter().all(|s| s.at != thing.at));
+    let things: Vec<_> = beside.map(|thing| format!("{} ({})", thing.at, thing.kind)).collect();
+    if !things.is_empty() {
+        writeln!(out, "beside them: {}", printable(&first_few(&things, NAMED)))?;
+    }
+    Ok(())
+}
