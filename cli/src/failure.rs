@@ -51,6 +51,7 @@ impl Failure {
     pub(crate) fn unholdable(file: impl fmt::Display, unholdable: &Unholdable) -> Failure {
         let line = |(key, why): &(String, String)| format!("{file}: '{key}': {why}");
         Failure::no(unholdable.entries.iter().map(line).collect())
+            .hint("statedict drop KEY... FILE -o OUT leaves tensors out and converts the others")
     }
 
     /// The same, with a way out.

@@ -154,12 +154,10 @@ impl Request {
     fn not_selected(&self, error: &NotSelected) -> Failure {
         let failure = Failure::could_not(format_args!("{}: {error}", self.file.display()));
         match error {
-            NotSelected::Several(known) | NotSelected::Nowhere { known, .. } => match known.first()
-            {
-                Some((first, _)) => failure.hint(hints::at_or_all(first)),
-                None => failure,
-            },
-            NotSelected::None => failure,
+            NotSelected::Several(known) if !known.is_empty() => {
+                failure.hint(hints::at_or_all(&known[0].0))
+            }
+            _ => failure,
         }
     }
 
