@@ -1,25 +1,27 @@
 //! Gathering elements that are not side by side in their storage.
 //!
 //! The output is made block by block in row-major order. For each block the storage is read window
-//! by window in its own order, each window with one read, and scattered into the block; so a
-//! transposed matrix costs neither its size in memory nor a read for each element.
+//! by window in its own order, and each window is scattered into the block; so a transposed matrix
+//! costs neither its size in memory nor a read for each element.
 
-use ndarray::{ArrayView, ArrayViewMut, IxDyn, ShapeBuilder};
 use statedict_core::{Fault, Source};
+
+use crate::axes::{Axis, Cut};
+use crate::window::{Place, Scratch, size};
 
 /// How much memory a gather takes, and what it reads in vain; all in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     /// The most that is delivered at once.
     pub(crate) block: u64,
-    /// The most that is read at once.
+    /// The most that is read before it is scattered; small enough for a processor's cache.
     pub(crate) window: u64,
     /// Unneeded bytes between needed ones that are read rather than leapt over.
     pub(crate) gap: u64,
 }
 
 /// The budget in use: within it a read costs less than the system call it spares.
-pub(crate) const BUDGET: Budget = Budget { block: 16 << 20, window: 4 << 20, gap: 8 << 10 };
+pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 1 << 20, gap: 8 << 10 };
 
 /// The widths of numbers that are scattered whole.
 const UNITS: [u64; 5] = [16, 8, 4, 2, 1];
@@ -31,22 +33,6 @@ pub(crate) struct Strided {
     offset: u64,
     /// The bytes of a unit: one of [`UNITS`].
     unit: u64,
-}
-
-/// A dimension with the distances between neighbours, in the storage and in what is made of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Axis {
-    size: u64,
-    source: u64,
-    target: u64,
-}
-
-/// Axes of which the outer ones are stepped through and one is cut into runs of `chunk`.
-struct Cut<'a> {
-    outer: &'a [Axis],
-    axis: Axis,
-    chunk: u64,
-    inner: &'a [Axis],
 }
 
 impl Strided {
@@ -119,150 +105,6 @@ fn row_major(cut: &Cut<'_>, count: u64) -> Vec<Axis> {
         target *= axis.size;
     }
     axes
-}
-
-impl<'a> Cut<'a> {
-    fn at(axes: &'a [Axis], i: usize, chunk: u64) -> Cut<'a> {
-        Cut { outer: &axes[..i], axis: axes[i], chunk: chunk.max(1), inner: &axes[i + 1..] }
-    }
-
-    fn nowhere(axes: &'a [Axis]) -> Cut<'a> {
-        let one = Axis { size: 1, source: 0, target: 0 };
-        Cut { outer: &[], axis: one, chunk: 1, inner: axes }
-    }
-
-    /// Where each piece starts, in the storage and in the block, and how much of the cut axis it has.
-    fn pieces(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        let Axis { size, source, target } = self.axis;
-        let chunk = self.chunk;
-        steps(self.outer).flat_map(move |(from, to)| {
-            (0..size.div_ceil(chunk)).map(move |i| {
-                let first = i * chunk;
-                (from + first * source, to + first * target, chunk.min(size - first))
-            })
-        })
-    }
-}
-
-/// The place of every combination of indices, the last axis changing fastest.
-fn steps(axes: &[Axis]) -> impl Iterator<Item = (u64, u64)> {
-    let mut index = vec![0; axes.len()];
-    let mut place = axes.iter().all(|axis| axis.size > 0).then_some((0, 0));
-    std::iter::from_fn(move || {
-        let found = place?;
-        place = advance(axes, &mut index, found);
-        Some(found)
-    })
-}
-
-fn advance(axes: &[Axis], index: &mut [u64], (mut from, mut to): (u64, u64)) -> Option<(u64, u64)> {
-    for (axis, index) in axes.iter().zip(index).rev() {
-        if *index + 1 < axis.size {
-            *index += 1;
-            return Some((from + axis.source, to + axis.target));
-        }
-        from -= *index * axis.source;
-        to -= *index * axis.target;
-        *index = 0;
-    }
-    None
-}
-
-/// Memory that is used again for each block.
-#[derive(Default)]
-struct Scratch {
-    block: Vec<u8>,
-    window: Vec<u8>,
-}
-
-/// A storage of which a block is made.
-struct Place<'a> {
-    source: &'a dyn Source,
-    start: u64,
-    unit: u64,
-}
-
-impl Place<'_> {
-    /// Fills the block with the units of these axes, which start at unit `from` of the storage.
-    fn fill(
-        &self,
-        from: u64,
-        mut axes: Vec<Axis>,
-        budget: Budget,
-        scratch: &mut Scratch,
-    ) -> Result<(), Fault> {
-        axes.sort_by_key(|axis| std::cmp::Reverse(axis.source));
-        let cut = self.windows(&axes, budget);
-        for (source, target, count) in cut.pieces() {
-            let mut axes = vec![Axis { size: count, ..cut.axis }];
-            axes.extend(cut.inner);
-            axes.retain(|axis| axis.size != 1);
-            self.scatter(from + source, target, &axes, scratch)?;
-        }
-        Ok(())
-    }
-
-    /// The cut into windows: the axes of the smallest strides, as long as little is read in vain.
-    fn windows<'a>(&self, axes: &'a [Axis], budget: Budget) -> Cut<'a> {
-        let most = (budget.window / self.unit).max(1);
-        let mut extent = 1u64;
-        for (i, axis) in axes.iter().enumerate().rev() {
-            if axis.source.saturating_sub(extent) > budget.gap / self.unit {
-                return Cut::at(axes, i, 1);
-            }
-            let grown = (axis.size - 1) * axis.source + extent;
-            if grown > most {
-                let chunk = most.saturating_sub(extent) / axis.source.max(1) + 1;
-                return Cut::at(axes, i, chunk);
-            }
-            extent = grown;
-        }
-        Cut::nowhere(axes)
-    }
-
-    /// Reads one window and puts its units where they belong in the block.
-    fn scatter(
-        &self,
-        from: u64,
-        to: u64,
-        axes: &[Axis],
-        scratch: &mut Scratch,
-    ) -> Result<(), Fault> {
-        let extent: u64 = axes.iter().map(|axis| (axis.size - 1) * axis.source).sum();
-        let len = size((extent + 1) * self.unit);
-        let at = self.start + from * self.unit;
-        let block = &mut scratch.block[size(to * self.unit)..];
-        if matches!(axes, [] | [Axis { source: 1, target: 1, .. }]) {
-            return self.source.read_at(at, &mut block[..len]);
-        }
-        scratch.window.resize(len, 0);
-        self.source.read_at(at, &mut scratch.window)?;
-        let window = &scratch.window;
-        match self.unit {
-            16 => assign::<16>(window, block, axes),
-            8 => assign::<8>(window, block, axes),
-            4 => assign::<4>(window, block, axes),
-            2 => assign::<2>(window, block, axes),
-            _ => assign::<1>(window, block, axes),
-        }
-        Ok(())
-    }
-}
-
-fn assign<const N: usize>(window: &[u8], block: &mut [u8], axes: &[Axis]) {
-    let along = |of: fn(&Axis) -> u64| IxDyn(&axes.iter().map(|a| size(of(a))).collect::<Vec<_>>());
-    let sizes = along(|axis| axis.size);
-    let from = sizes.clone().strides(along(|axis| axis.source));
-    let to = sizes.strides(along(|axis| axis.target));
-    let window = ArrayView::from_shape(from, window.as_chunks::<N>().0);
-    let block = ArrayViewMut::from_shape(to, block.as_chunks_mut::<N>().0);
-    let window = window.expect("the window reaches from the first unit to the last");
-    block.expect("the block has room for its axes, which do not overlap").assign(&window);
-}
-
-/// A number of bytes or units of a block or window as a `usize`.
-fn size(number: u64) -> usize {
-    usize::try_from(number).expect("blocks and windows are bounded by the budget")
 }
 
 #[cfg(test)]
@@ -365,15 +207,6 @@ mod tests {
         assert!(done.is_ok());
         assert_eq!(len, 4_000_000);
         assert!(source.1.into_inner() < 100);
-    }
-
-    #[test]
-    fn rows_far_apart_are_read_without_what_lies_between() {
-        let strided = Strided::new(&[3, 10], &[1 << 40, 1], 0, 4);
-        let place = Place { source: &&[0u8; 0][..], start: 0, unit: 4 };
-        let axes = row_major(&strided.blocks(BUDGET), 1);
-        let cut = place.windows(&axes[1..], BUDGET);
-        assert_eq!((cut.chunk, cut.axis.source, cut.inner.len()), (1, 1 << 40, 1));
     }
 
     #[test]

@@ -36,6 +36,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod axes;
 mod cast;
 mod checkpoint;
 mod components;
@@ -49,6 +50,7 @@ mod registry;
 mod signatures;
 mod source;
 mod stage;
+mod window;
 mod write;
 
 pub use checkpoint::Checkpoint;

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use statedict_core::Format;
+use statedict_npz::NPZ;
+use statedict_pth::PTH;
 use statedict_safetensors::SAFETENSORS;
 
 /// Every format, in the order in which they are asked whether a file is theirs.
-pub static FORMATS: [&dyn Format; 1] = [&SAFETENSORS];
+pub static FORMATS: [&dyn Format; 3] = [&PTH, &NPZ, &SAFETENSORS];
 
 /// The format that a file name's ending asks for.
 pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {
@@ -26,6 +28,8 @@ mod tests {
         };
         check("a/b.safetensors", Some("safetensors"));
         check("B.SafeTensors", Some("safetensors"));
+        check("a.PT", Some("pth"));
+        check("a.npz", Some("npz"));
         check("safetensors", None);
         check("b.txt", None);
     }
