@@ -85,16 +85,16 @@ fn tell_conversion(conversion: &Conversion) {
     }
 }
 
-/// `10 keys renamed, 2 unchanged, 1 dropped`.
+/// `10 keys renamed, 2 unchanged, 1 dropped`, without what there is none of.
 fn counts(outcome: &Outcome) -> String {
     let counts = outcome.counts();
-    let mut text = format!("{} renamed", count(counts.renamed, "key"));
-    for (number, what) in [(counts.unchanged, "unchanged"), (counts.dropped, "dropped")] {
-        if number > 0 {
-            text.push_str(&format!(", {number} {what}"));
-        }
-    }
-    text
+    let all =
+        [(counts.renamed, "renamed"), (counts.unchanged, "unchanged"), (counts.dropped, "dropped")];
+    let mut some = all.into_iter().filter(|(number, _)| *number > 0);
+    let Some((number, what)) = some.next() else { return "no keys".into() };
+    some.fold(format!("{} {what}", count(number, "key")), |text, (number, what)| {
+        format!("{text}, {number} {what}")
+    })
 }
 
 /// The changes of every section, under its path where there is one.
