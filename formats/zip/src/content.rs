@@ -11,7 +11,7 @@ use crate::{Entry, Located, Method};
 /// Compressed bytes that are read at a time.
 const CHUNK_LEN: u64 = 65_536;
 /// No deflate stream grows to more than this many times its length: 258 bytes cost 2 bits.
-const MAX_GROWTH: u64 = 1_032;
+pub(crate) const MAX_GROWTH: u64 = 1_032;
 
 /// The first `len` bytes of a member; fewer if it has fewer.
 pub(crate) fn first(

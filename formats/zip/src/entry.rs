@@ -261,6 +261,13 @@ impl Entry {
                 self.compressed_size, self.size
             )));
         }
+        let growth = self.size / content::MAX_GROWTH;
+        if self.method() == Method::Deflated && growth > self.compressed_size {
+            return Err(Misread::Wrong(format!(
+                "member '{name}' of {} bytes deflated cannot inflate to {}",
+                self.compressed_size, self.size
+            )));
+        }
         let end = self.header_offset.checked_add(LOCAL_LEN);
         let end = end.and_then(|start| start.checked_add(self.compressed_size));
         if end.is_none_or(|end| end > file_len) {

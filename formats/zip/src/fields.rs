@@ -26,6 +26,9 @@ pub(crate) const LOCATOR_LEN: u64 = 20;
 /// Bytes of an end of the directory without comment.
 pub(crate) const END_LEN: u64 = 22;
 
+/// The version of the zip format that knows zip64, and what says so in headers.
+pub(crate) const ZIP64_VERSION: u16 = 45;
+
 /// A 16-bit count that stands elsewhere, in a zip64 record.
 pub(crate) const ELSEWHERE_16: u64 = 0xFFFF;
 /// A 32-bit number that stands elsewhere, in a zip64 record or field.

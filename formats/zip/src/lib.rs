@@ -42,9 +42,11 @@ mod entry;
 mod extra;
 mod fields;
 mod header;
+mod member;
 mod name;
 mod writer;
 
 pub use archive::Archive;
 pub use entry::{Entry, Located, Method};
-pub use writer::{MAX_NAME_LEN, Writer};
+pub use member::MAX_NAME_LEN;
+pub use writer::Writer;

@@ -4,28 +4,23 @@ use statedict_core::{Elements, Layout, Span};
 
 use crate::extra::{self, Renamed};
 use crate::fields::{
-    CENTRAL, DESCRIPTOR, ELSEWHERE_16, ELSEWHERE_32, END, END64, END64_LEN, LOCAL, LOCAL_LEN,
-    LOCATOR, short_16, short_32,
+    DESCRIPTOR, ELSEWHERE_16, ELSEWHERE_32, END, END64, END64_LEN, LOCATOR, ZIP64_VERSION,
+    short_16, short_32,
 };
-use crate::header::{Attributes, DESCRIBED, UTF8};
+use crate::header::{Attributes, DESCRIBED, STORED, UTF8};
+use crate::member::{ENTRY_CRC_PLACE, Member};
 use crate::{Entry, Located};
-
-/// The longest name of a member, in bytes: its length has two bytes.
-pub const MAX_NAME_LEN: usize = 0xFFFF;
 
 /// The largest alignment whose padding surely fits an extra field's two-byte length.
 const MAX_ALIGNMENT: u64 = 1 << 15;
-/// What NumPy aligns arrays to, counted from the start of the member: its headers are multiples
-/// of this.
-const NUMPY_ALIGNMENT: u64 = 64;
-/// The version of the zip format that knows zip64.
-const ZIP64_VERSION: u16 = 45;
+/// The longest comment of an archive, in bytes: its length has two bytes.
+const MAX_COMMENT_LEN: usize = 0xFFFF;
 /// What PyTorch says made its zip64 end record.
 const TORCH_END_MADE_BY: u16 = 0x031E;
 
 /// A new archive, member by member.
 ///
-/// Names are at most [`MAX_NAME_LEN`] bytes, which callers see to; a longer one panics.
+/// Names are at most [`MAX_NAME_LEN`](crate::MAX_NAME_LEN) bytes, which callers see to; a longer one panics.
 #[derive(Debug)]
 pub struct Writer {
     style: Style,
@@ -50,22 +45,6 @@ enum Style {
 enum Checksum {
     Known(u32),
     Computed(Span),
-}
-
-/// A member on its way into the archive.
-struct Member {
-    name: Vec<u8>,
-    attributes: Attributes,
-    size: u64,
-    compressed_size: u64,
-    /// The checksum, if it is known before the data is written.
-    crc32: Option<u32>,
-    header_offset: u64,
-    /// Has a zip64 field in its local header, needed or not.
-    is_wide: bool,
-    local_extra: Vec<u8>,
-    directory_extra: Vec<u8>,
-    comment: Vec<u8>,
 }
 
 impl Writer {
@@ -98,7 +77,7 @@ impl Writer {
 
     /// Sets the comment at the end of the archive.
     pub fn comment(&mut self, comment: &[u8]) {
-        self.comment = comment.get(..MAX_NAME_LEN).unwrap_or(comment).to_vec();
+        self.comment = comment.get(..MAX_COMMENT_LEN).unwrap_or(comment).to_vec();
     }
 
     /// Appends a member of the source archive, its bytes as they are, compressed or not.
@@ -129,10 +108,29 @@ impl Writer {
         self.end(&member, Checksum::Known(entry.crc32()));
     }
 
+    /// Appends a stored member with these bytes in place of one of the source archive.
+    ///
+    /// It keeps the very bytes of the name, and what [`Writer::copy`] keeps of its entry.
+    pub fn replace(&mut self, entry: &Entry, bytes: Vec<u8>) {
+        let crc32 = crc32fast::hash(&bytes);
+        let member = Member {
+            name: entry.raw_name().to_vec(),
+            attributes: Attributes { method: STORED, ..entry.attributes },
+            directory_extra: extra::foreign(&entry.extra, Renamed::No),
+            comment: entry.comment.clone(),
+            ..self.member("", bytes.len() as u64, Some(crc32))
+        };
+        self.stored(member, crc32, bytes);
+    }
+
     /// Appends a stored member with these bytes.
     pub fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
         let crc32 = crc32fast::hash(&bytes);
-        let mut member = self.member(name, bytes.len() as u64, Some(crc32));
+        let member = self.member(name, bytes.len() as u64, Some(crc32));
+        self.stored(member, crc32, bytes);
+    }
+
+    fn stored(&mut self, mut member: Member, crc32: u32, bytes: Vec<u8>) {
         self.begin(&mut member);
         self.pending.extend(bytes);
         self.end(&member, Checksum::Known(crc32));
@@ -234,7 +232,7 @@ impl Writer {
             });
         }
         let place = self.directory.len();
-        self.directory.extend(member.entry(&checksum));
+        self.directory.extend(member.entry());
         if let Checksum::Computed(span) = checksum {
             self.checksums.push((place + ENTRY_CRC_PLACE, span));
         }
@@ -284,102 +282,4 @@ impl Writer {
 
 fn has_utf8_comment(entry: &Entry) -> bool {
     entry.attributes.has(UTF8) && !entry.comment.is_ascii()
-}
-
-/// Where in an entry of the directory the checksum is.
-const ENTRY_CRC_PLACE: usize = 16;
-
-impl Member {
-    fn has_long_data(&self) -> bool {
-        self.size.max(self.compressed_size) >= ELSEWHERE_32
-    }
-
-    fn is_beyond_32_bits(&self) -> bool {
-        self.has_long_data() || self.header_offset >= ELSEWHERE_32
-    }
-
-    fn short_sizes(&self) -> Vec<u8> {
-        [self.compressed_size, self.size].map(|size| short_32(size).to_le_bytes()).concat()
-    }
-
-    /// PyTorch's: no checksum, no sizes but in a zip64 field, padding that ends at the alignment.
-    fn torch_header(&self, alignment: u64) -> Vec<u8> {
-        let mut numbers = Vec::new();
-        if self.has_long_data() {
-            // PyTorch's writer does not know the compressed size yet, and its offsets count on
-            // both numbers being there.
-            numbers.extend([self.size, 0]);
-        }
-        if self.header_offset >= ELSEWHERE_32 {
-            numbers.push(self.header_offset);
-        }
-        self.header([0; 12].to_vec(), extra::zip64(&numbers), alignment)
-    }
-
-    /// NumPy's: sizes in a zip64 field, the checksum if it is known, foreign fields, padding.
-    fn numpy_header(&mut self) -> Vec<u8> {
-        let wide = self.is_wide || self.has_long_data();
-        let mut numbers = self.crc32.unwrap_or(0).to_le_bytes().to_vec();
-        let mut extra = Vec::new();
-        if wide || self.is_beyond_32_bits() {
-            self.attributes.needed = self.attributes.needed.max(ZIP64_VERSION);
-        }
-        if wide {
-            numbers.extend([0xFF; 8]);
-            extra = extra::zip64(&[self.size, self.compressed_size]);
-        } else {
-            numbers.extend(self.short_sizes());
-        }
-        let room = MAX_NAME_LEN - extra.len() - 2 * NUMPY_ALIGNMENT as usize;
-        if self.local_extra.len() <= room {
-            extra.append(&mut self.local_extra);
-        }
-        self.header(numbers, extra, NUMPY_ALIGNMENT)
-    }
-
-    /// A local header: `numbers` are checksum and sizes, `extra` gets padding after it.
-    fn header(&self, numbers: Vec<u8>, mut extra: Vec<u8>, alignment: u64) -> Vec<u8> {
-        let padding_at = LOCAL_LEN + self.name.len() as u64 + extra.len() as u64;
-        extra.extend(extra::padding(self.header_offset.saturating_add(padding_at), alignment));
-        let Attributes { needed, flags, method, time, date, .. } = self.attributes;
-        let mut header = LOCAL.to_vec();
-        header.extend([needed, flags, method, time, date].map(u16::to_le_bytes).concat());
-        header.extend(numbers);
-        header
-            .extend([self.name_len(), short_16(extra.len() as u64)].map(u16::to_le_bytes).concat());
-        header.extend(&self.name);
-        header.extend(extra);
-        header
-    }
-
-    /// The entry of the directory; a checksum to be computed is 0 here.
-    fn entry(&self, checksum: &Checksum) -> Vec<u8> {
-        let crc32 = if let Checksum::Known(crc32) = checksum { *crc32 } else { 0 };
-        let numbers = [self.size, self.compressed_size, self.header_offset];
-        let wide: Vec<u64> = numbers.into_iter().filter(|n| *n >= ELSEWHERE_32).collect();
-        let mut extra = extra::zip64(&wide);
-        if self.directory_extra.len() <= MAX_NAME_LEN - extra.len() {
-            extra.extend(&self.directory_extra);
-        }
-        let Attributes { made_by, needed, flags, method, time, date, .. } = self.attributes;
-        let mut entry = CENTRAL.to_vec();
-        entry.extend([made_by, needed, flags, method, time, date].map(u16::to_le_bytes).concat());
-        entry.extend(crc32.to_le_bytes());
-        entry.extend(self.short_sizes());
-        let lengths = [extra.len(), self.comment.len()].map(|len| short_16(len as u64));
-        let [extra_len, comment_len] = lengths;
-        let disk = 0;
-        let shorts = [self.name_len(), extra_len, comment_len, disk, self.attributes.internal];
-        entry.extend(shorts.map(u16::to_le_bytes).concat());
-        entry.extend(self.attributes.external.to_le_bytes());
-        entry.extend(short_32(self.header_offset).to_le_bytes());
-        entry.extend(&self.name);
-        entry.extend(extra);
-        entry.extend(&self.comment);
-        entry
-    }
-
-    fn name_len(&self) -> u16 {
-        u16::try_from(self.name.len()).expect("callers see to names that fit")
-    }
 }

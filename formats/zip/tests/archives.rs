@@ -168,6 +168,22 @@ fn names_keep_their_bytes_until_they_change() {
 }
 
 #[test]
+fn a_member_replaced_keeps_its_name_and_the_rest_of_its_entry() {
+    let archive = open(TORCH).expect("sound");
+    let mut writer = Writer::torch(64);
+    for entry in archive.entries() {
+        writer.replace(entry, entry.read(&TORCH, 1 << 20).expect("sound"));
+    }
+    assert!(write(&writer.finish(), b"") == TORCH);
+    let file = deflated();
+    let mut writer = Writer::numpy();
+    writer.replace(&open(&file).expect("sound").entries()[0], b"other".to_vec());
+    let replaced = write(&writer.finish(), b"");
+    assert_eq!(listing(&replaced).expect("sound"), "a.npy=other");
+    assert_eq!(open(&replaced).expect("sound").entries()[0].method(), Method::Stored);
+}
+
+#[test]
 fn comments_and_trailing_bytes_are_tolerated() {
     let members = [("a", "one")];
     let mut writer = Writer::numpy();
@@ -194,6 +210,34 @@ fn more_members_than_sixteen_bits_count() {
     let archive = open(&file).expect("sound");
     assert_eq!(archive.entries().len(), 65_536);
     assert!(archive.find("65535").is_some());
+}
+
+/// The new bytes of an archive of one member of 2^32 + 100 bytes and one of none.
+fn beyond_32_bits(mut writer: Writer) -> Vec<u8> {
+    let len = (1 << 32) + 100;
+    let tensor = Tensor::dense(DType::U8, vec![len], 0, Storage::stored(0..len).into());
+    let elements = Elements::new(tensor.expect("within"), None).expect("plain");
+    writer.elements("m/data/0", Vec::new(), elements);
+    writer.bytes("m/version", b"3\n".to_vec());
+    let layout = writer.finish();
+    let new = layout.parts().iter().filter_map(|part| match part {
+        Part::New(bytes) => Some(bytes.as_slice()),
+        _ => None,
+    });
+    new.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn numbers_beyond_32_bits_stand_where_pytorch_puts_them() {
+    let bytes = beyond_32_bits(Writer::torch(64));
+    let has = |expected: &[u8]| bytes.windows(expected.len()).any(|found| found == expected);
+    let size = b"\x64\0\0\0\x01\0\0\0";
+    assert!(has(&[b"m/data/0\x01\0\x10\0", &size[..], &[0; 8], b"FB\x02\0ZZ"].concat()));
+    assert!(has(&[b"m/data/0\x01\0\x10\0", &size[..], size, b"PK\x01\x02"].concat()));
+    // The header, its padding, the data, and a descriptor of 24 bytes.
+    let offset = (64u64 + (1 << 32) + 100 + 24).to_le_bytes();
+    assert!(has(&[b"m/version\x01\0\x08\0", &offset[..], b"FB"].concat()));
+    assert!(has(&[b"m/version\x01\0\x08\0", &offset[..], b"PK\x06\x06"].concat()));
 }
 
 #[test]
@@ -239,6 +283,18 @@ fn entries_that_contradict_the_file_are_refused() {
     refused(&with_entry(34, &[7]), "volume 7");
     refused(&with_entry(42, &[3]), "a local header (PK\\3\\4) was expected");
     refused(&with_entry(46, b"\0"), "has a NUL in it");
+}
+
+#[test]
+fn a_stream_cannot_inflate_beyond_what_deflate_can() {
+    let mut file = deflated();
+    let directory = file.windows(4).position(|four| four == b"PK\x01\x02").expect("there");
+    file[directory + 24..directory + 28].copy_from_slice(&20_000u32.to_le_bytes());
+    refused(&file, "member 'a.npy' of 11 bytes deflated cannot inflate to 20000");
+    file[directory + 24..directory + 28].copy_from_slice(&1_001u32.to_le_bytes());
+    refused(&file, "has fewer bytes than the 1001 the directory gives");
+    file[directory + 24..directory + 28].copy_from_slice(&999u32.to_le_bytes());
+    refused(&file, "has more bytes than the 999 the directory gives");
 }
 
 #[test]
