@@ -175,7 +175,7 @@ impl Contents {
 }
 
 /// What makes two tensors one: where their storage is, and how they look at it.
-type Place<'a> = (u64, u64, u64, &'a [u64], &'a [u64], &'a DType);
+type Place<'a> = (u64, u64, u64, &'a [u64], &'a [u64], &'a DType, [bool; 2]);
 
 impl Elements {
     /// The place of the elements; none for those without a byte, which share nothing.
@@ -188,7 +188,8 @@ impl Elements {
             Location::Stored(range) => (range.start, range.end),
             Location::Deflated { compressed, .. } => (compressed.start, compressed.end),
         };
-        Some((start, end, view.offset(), self.shape(), view.strides(), self.dtype()))
+        let lazy = [view.conjugate, view.negate];
+        Some((start, end, view.offset(), self.shape(), view.strides(), self.dtype(), lazy))
     }
 }
 

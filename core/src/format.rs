@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use thiserror::Error;
 
-use crate::{Catalog, Contents, Layout, Plan, Unholdable};
+use crate::{Catalog, Contents, Layout, Plan, Unholdable, Value};
 
 /// Bytes at known places: a slice, a file, one day a remote object.
 pub trait Source: Send + Sync {
@@ -179,6 +179,14 @@ pub trait Container: Send + Sync {
         Vec::new()
     }
 
+    /// What the file holds beside its tensors; `None` where the format holds nothing else.
+    ///
+    /// # Errors
+    /// Payload beyond the reader's limits.
+    fn payload(&self) -> Result<Option<Value>, Fault> {
+        Ok(None)
+    }
+
     /// The same file with other keys, everything else as it was.
     ///
     /// A plan that renames nothing gives a copy of the whole file.
@@ -186,4 +194,14 @@ pub trait Container: Send + Sync {
     /// # Errors
     /// What stands in the way, for instance names that code in the file refers to.
     fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault>;
+
+    /// The same, spelled so that loaders read it by default: pickles in protocol 2.
+    ///
+    /// A format that has one spelling only is written as by [`Container::rewrite`].
+    ///
+    /// # Errors
+    /// As [`Container::rewrite`], and what cannot be spelled so.
+    fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Fault> {
+        self.rewrite(plan)
+    }
 }

@@ -48,6 +48,7 @@ mod rule;
 mod spelling;
 mod template;
 mod tensor;
+mod value;
 
 pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
 pub use dtype::DType;
@@ -62,6 +63,8 @@ pub use remap::{BadRemap, Fate, Prefix, Remap, Rename, Table, TemplatePair};
 pub use rule::{Replacement, Rule, WRAPPERS, Wrappers};
 pub use template::{BadTemplate, SEPARATOR, Template};
 pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
+
+pub use value::Value;
 
 /// An ordered map with a hasher that needs no standard library.
 pub type IndexMap<K, V> = indexmap::IndexMap<K, V, foldhash::fast::RandomState>;

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    ByteOrder, Catalog, Container, Fault, IndexMap, Layout, Location, Plan, Source, Storage,
+    ByteOrder, Catalog, Container, Fault, IndexMap, Layout, Location, Plan, Source, Storage, Value,
 };
 use statedict_zip::{Archive, Entry, Located, Method, Writer};
 
 use crate::edit::edited;
+use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
 use crate::scripted::Code;
@@ -72,6 +73,19 @@ impl ZipFile {
         Ok(Some(file))
     }
 
+    /// The archive again, with another pickle and the storages that it still names.
+    fn with_pickle(&self, old: &Graph<'_>, pickle: Vec<u8>) -> Result<Layout, Fault> {
+        let (before, after) = (storage_keys(old)?, storage_keys(&Graph::read(&pickle)?)?);
+        if before.keys().eq(after.keys()) {
+            return Ok(self.lay_out(pickle, |_| true));
+        }
+        // Storages went, so what PyTorch computes about the layout would be wrong: the record that
+        // makes it compute goes too, and it reads the offsets from the directory.
+        let gone = before.keys().filter(|key| !after.contains_key(*key));
+        let gone: HashSet<String> = gone.map(|key| format!("data/{key}")).collect();
+        Ok(self.lay_out(pickle, |record| record != ".format_version" && !gone.contains(record)))
+    }
+
     /// The archive again, with another pickle and without the records that `keeps` rejects.
     fn lay_out(&self, pickle: Vec<u8>, keeps: impl Fn(&str) -> bool) -> Layout {
         let mut writer = Writer::torch(self.alignment);
@@ -106,6 +120,10 @@ impl Container for ZipFile {
         &self.catalog
     }
 
+    fn payload(&self) -> Result<Option<Value>, Fault> {
+        payload(&Graph::read(&self.pickle)?).map(Some)
+    }
+
     fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
         if plan.is_identity() {
             let mut whole = Layout::new();
@@ -113,17 +131,15 @@ impl Container for ZipFile {
             return Ok(whole);
         }
         let old = Graph::read(&self.pickle)?;
-        let bytes = edited(&old, &self.catalog, &self.mappings, plan)?;
-        let new = Graph::read(&bytes)?;
-        let (before, after) = (storage_keys(&old)?, storage_keys(&new)?);
-        if before.keys().eq(after.keys()) {
-            return Ok(self.lay_out(bytes, |_| true));
-        }
-        // Storages went, so what PyTorch computes about the layout would be wrong: the record that
-        // makes it compute goes too, and it reads the offsets from the directory.
-        let gone = before.keys().filter(|key| !after.contains_key(*key));
-        let gone: HashSet<String> = gone.map(|key| format!("data/{key}")).collect();
-        Ok(self.lay_out(bytes, |record| record != ".format_version" && !gone.contains(record)))
+        let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
+        self.with_pickle(&old, pickle)
+    }
+
+    fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Fault> {
+        let old = Graph::read(&self.pickle)?;
+        let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
+        let pickle = Graph::read(pickle)?.in_protocol_2()?;
+        self.with_pickle(&old, pickle)
     }
 }
 

@@ -36,6 +36,7 @@ mod dtype;
 mod edit;
 mod encode;
 mod modules;
+mod payload;
 mod pickle;
 mod printed;
 mod scripted;

@@ -9,9 +9,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use statedict_core::{Catalog, Container, DType, Fault, IndexMap, Layout, Plan, Source, Storage};
+use statedict_core::{
+    Catalog, Container, DType, Fault, IndexMap, Layout, Plan, Source, Storage, Value,
+};
 
 use crate::edit::edited;
+use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
@@ -38,6 +41,8 @@ const MAX_PREAMBLE: u64 = 1 << 30;
 pub(crate) struct StreamFile {
     /// The five pickles.
     preamble: Vec<u8>,
+    /// Where the pickles before the object's are in the preamble.
+    before: [Range<usize>; 3],
     /// Where the object's pickle is in the preamble.
     object: Range<usize>,
     /// Where the list of storage keys is in the preamble.
@@ -71,7 +76,8 @@ impl StreamFile {
         if !is_stream(&head) {
             return Ok(None);
         }
-        let (preamble, [_, _, _, object, keys]) = preamble(source)?;
+        let (preamble, [magic, version, system, object, keys]) = preamble(source)?;
+        let before = [magic, version, system];
         let graph =
             Graph::read(&preamble[object.clone()]).map_err(|f| at_offset(f, object.start))?;
         let order = storage_order(&preamble[keys.clone()]).map_err(|f| at_offset(f, keys.start))?;
@@ -83,7 +89,17 @@ impl StreamFile {
         drop(graph);
         let len = source.len();
         let end = storages.values().map(|range| range.end).max().unwrap_or(preamble.len() as u64);
-        Ok(Some(StreamFile { preamble, object, keys, storages, end, len, catalog, mappings }))
+        Ok(Some(StreamFile {
+            preamble,
+            before,
+            object,
+            keys,
+            storages,
+            end,
+            len,
+            catalog,
+            mappings,
+        }))
     }
 }
 
@@ -96,12 +112,35 @@ impl Container for StreamFile {
         &self.catalog
     }
 
+    fn payload(&self) -> Result<Option<Value>, Fault> {
+        payload(&Graph::read(&self.preamble[self.object.clone()])?).map(Some)
+    }
+
     fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
-        let mut layout = Layout::new();
         if plan.is_identity() {
-            layout.copy(0..self.len);
-            return Ok(layout);
+            let mut whole = Layout::new();
+            whole.copy(0..self.len);
+            return Ok(whole);
         }
+        let [object, keys] = self.edited(plan)?;
+        self.lay_out(&self.preamble[..self.object.start], &object, &keys)
+    }
+
+    fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Fault> {
+        let [object, keys] = self.edited(plan)?;
+        let plain = |pickle: &[u8]| Graph::read(pickle)?.in_protocol_2();
+        let before: Vec<Vec<u8>> = self
+            .before
+            .iter()
+            .map(|range| plain(&self.preamble[range.clone()]))
+            .collect::<Result<_, _>>()?;
+        self.lay_out(&before.concat(), &plain(&object)?, &plain(&keys)?)
+    }
+}
+
+impl StreamFile {
+    /// The object's pickle and the list of storage keys as a plan makes them.
+    fn edited(&self, plan: &Plan) -> Result<[Vec<u8>; 2], Fault> {
         let old = Graph::read(&self.preamble[self.object.clone()])?;
         let object = edited(&old, &self.catalog, &self.mappings, plan)?;
         let types = storage_types(&Graph::read(&object)?)?;
@@ -110,10 +149,15 @@ impl Container for StreamFile {
             true => self.preamble[self.keys.clone()].to_vec(),
             false => list_of(&kept),
         };
-        let before = &self.preamble[..self.object.start];
-        layout.bytes([before, &object, &keys].concat());
-        for key in kept {
-            layout.copy(self.storages[key].clone());
+        Ok([object, keys])
+    }
+
+    /// A stream of pickles and the storages that one of them lists.
+    fn lay_out(&self, before: &[u8], object: &[u8], keys: &[u8]) -> Result<Layout, Fault> {
+        let mut layout = Layout::new();
+        layout.bytes([before, object, keys].concat());
+        for key in storage_order(keys)? {
+            layout.copy(self.storages[&key].clone());
         }
         // Loaders ignore what follows the storages; it is not ours to drop.
         layout.copy(self.end..self.len);

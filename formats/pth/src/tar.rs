@@ -14,14 +14,15 @@ use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Container, DType, Elements, Fault, Layout, Location, Misplaced, Plan, Source, Storage,
-    Tensor,
+    Tensor, Value,
 };
 
 use crate::dtype;
 use crate::edit::edit;
 use crate::encode::{Placed, archive};
+use crate::payload::payload;
 use crate::pickle::Graph;
-use crate::pickle::graph::{CompoundId, NodeId, Value};
+use crate::pickle::graph::{self, CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
 use crate::pickle::patch::Patch;
 use crate::tensors::{StorageId, Storages};
@@ -94,6 +95,10 @@ impl Container for TarFile {
 
     fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    fn payload(&self) -> Result<Option<Value>, Fault> {
+        payload(&Graph::read(&self.pickle)?).map(Some)
     }
 
     fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
@@ -370,7 +375,7 @@ impl Storages for Objects {
     }
 
     fn tensor(&self, graph: &Graph<'_>, node: NodeId) -> Result<Option<Tensor>, Fault> {
-        let Value::Persistent(id) = graph.value(node) else { return Ok(None) };
+        let graph::Value::Persistent(id) = graph.value(node) else { return Ok(None) };
         if graph.class_named_by(id).is_some() {
             return Ok(None);
         }

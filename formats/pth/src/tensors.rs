@@ -320,6 +320,14 @@ impl<'a> Tensors<'a> {
     }
 }
 
+/// True if a node would be rebuilt as a tensor, sound or not.
+pub(crate) fn is_tensor(graph: &Graph<'_>, node: NodeId) -> bool {
+    let function = graph.call(node).and_then(|(callable, _)| graph.global(callable));
+    function
+        .is_some_and(|(module, name)| module.starts_with("torch") && name.starts_with("_rebuild_"))
+        || matches!(graph.value(node), Value::Persistent(_))
+}
+
 fn size(graph: &Graph<'_>, node: NodeId) -> Result<u64, Fault> {
     match graph.value(node) {
         Value::Int(number) => u64::try_from(number)
@@ -333,6 +341,10 @@ pub(crate) fn storage_id(graph: &Graph<'_>, id: NodeId) -> Result<StorageId, Fau
     let expected = || {
         Fault::broken("a persistent id is not ('storage', class, key, location, count)".to_string())
     };
+    if graph.text(id).is_some() {
+        let what = "a persistent id as text (pickle protocol 0), which PyTorch itself cannot load";
+        return Err(Fault::Unsupported(what.into()));
+    }
     let [tag, class, key, _location, count, rest @ ..] = graph.tuple(id).ok_or_else(expected)?
     else {
         return Err(expected());

@@ -271,7 +271,7 @@ fn joined(at: &str, key: &Key) -> String {
 }
 
 /// True for dicts and for objects that were given items or are known to be mappings.
-fn is_mapping(graph: &Graph<'_>, compound: &Compound) -> bool {
+pub(crate) fn is_mapping(graph: &Graph<'_>, compound: &Compound) -> bool {
     match compound.kind {
         Kind::Dict => true,
         Kind::List | Kind::Set => false,

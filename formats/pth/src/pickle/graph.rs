@@ -72,6 +72,8 @@ pub(crate) struct CompoundId(pub(crate) u32);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Compound {
     pub(crate) kind: Kind,
+    /// The opcode that made it, with the mark in front if it took what was above one.
+    pub(crate) made: Batch,
     /// What `SETITEM(S)` put into it.
     pub(crate) entries: Vec<Entry>,
     /// What `APPEND(S)` or `ADDITEMS` put into it.
@@ -112,7 +114,7 @@ pub(crate) struct Element {
 }
 
 /// The opcodes around things added together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Batch {
     /// The `MARK` in front; none for a single `SETITEM` or `APPEND`.
     pub(crate) mark: Option<OpIndex>,
@@ -158,6 +160,10 @@ pub(crate) struct Graph<'p> {
     /// Every `DUP` of a text, with the node it repeats.
     pub(crate) repeats: Vec<(OpIndex, NodeId)>,
     pub(crate) memoized: Vec<Memoized>,
+    /// Every `STACK_GLOBAL`, with the texts it takes: module and name.
+    pub(crate) stack_globals: Vec<(OpIndex, Slot, Slot)>,
+    /// Every `NEWOBJ_EX`, with the class it takes.
+    pub(crate) keyword_instances: Vec<(OpIndex, Slot)>,
     /// Every reference to something outside the pickle, in stream order.
     pub(crate) persistent: Vec<Reference>,
 }

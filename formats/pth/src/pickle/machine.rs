@@ -76,6 +76,8 @@ impl<'p> Machine<'p> {
             gets: Vec::new(),
             repeats: Vec::new(),
             memoized: Vec::new(),
+            stack_globals: Vec::new(),
+            keyword_instances: Vec::new(),
             persistent: Vec::new(),
         };
         Machine { graph, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() }
@@ -141,7 +143,8 @@ impl<'p> Machine<'p> {
         self.push_slot(node, self.now());
     }
 
-    fn push_compound(&mut self, compound: Compound, start: OpIndex) {
+    fn push_compound(&mut self, mut compound: Compound, start: OpIndex) {
+        compound.made.close = self.now();
         let id = CompoundId(self.graph.compounds.len() as u32);
         self.graph.compounds.push(compound);
         let node = self.node(Value::Compound(id));
@@ -290,6 +293,8 @@ impl<'p> Machine<'p> {
                     _ => Err(self.fault(op, "needs two texts")),
                 };
                 let global = Global { module: text(module)?, name: text(name)? };
+                let now = self.now();
+                self.graph.stack_globals.push((now, module, name));
                 let node = self.node(Value::Global(global));
                 self.push_slot(node, module.start);
             }
@@ -314,6 +319,10 @@ impl<'p> Machine<'p> {
                     self.pop(op)?;
                 }
                 let (args, callable) = (self.pop(op)?.slot, self.pop(op)?.slot);
+                if op.code == opcode::NEWOBJ_EX {
+                    let now = self.now();
+                    self.graph.keyword_instances.push((now, callable));
+                }
                 self.instance(callable, args.node, callable.start);
             }
         }
@@ -369,7 +378,7 @@ impl<'p> Machine<'p> {
     fn collect(&mut self, op: Op) -> Result<(), Fault> {
         let (values, mark) = self.pop_to_mark(op)?;
         let batch = Batch { mark: Some(mark), close: self.now() };
-        let mut compound = Compound::default();
+        let mut compound = Compound { made: batch, ..Compound::default() };
         match op.code {
             opcode::DICT if values.len() % 2 == 1 => {
                 return Err(self.fault(op, "has a key without a value"));
@@ -441,28 +450,31 @@ impl<'p> Machine<'p> {
 
     /// A value without parts.
     fn plain(&self, op: Op) -> Result<Value, Fault> {
-        let pickle = &self.graph.pickle;
-        let argument = op.argument.of(pickle);
-        let text = || std::str::from_utf8(argument).map(str::trim).unwrap_or_default();
-        let no_number = || self.fault(op, "holds no number");
-        Ok(match op.code {
-            opcode::NONE => Value::None,
-            opcode::NEWTRUE => Value::Bool(true),
-            opcode::NEWFALSE => Value::Bool(false),
-            opcode::BININT1 | opcode::BININT2 => Value::Int(op.number(pickle) as i64),
-            opcode::BININT => Value::Int(i64::from(op.number(pickle) as u32 as i32)),
-            opcode::LONG1 | opcode::LONG4 => signed(argument),
-            opcode::INT if argument == b"00" => Value::Bool(false),
-            opcode::INT if argument == b"01" => Value::Bool(true),
-            opcode::INT | opcode::LONG => decimal(text()).ok_or_else(no_number)?,
-            opcode::FLOAT => Value::Float(text().parse().map_err(|_| no_number())?),
-            opcode::BINFLOAT => Value::Float(f64::from_bits(op.number(pickle).swap_bytes())),
-            opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8 | opcode::BYTEARRAY8 => {
-                Value::Bytes(op.argument)
-            }
-            _ => Value::Unknown,
-        })
+        plain(&self.graph.pickle, op).ok_or_else(|| self.fault(op, "holds no number"))
     }
+}
+
+/// The value of an opcode that pushes one without parts; `None` for a number that is none.
+pub(super) fn plain(pickle: &[u8], op: Op) -> Option<Value> {
+    let argument = op.argument.of(pickle);
+    let text = || std::str::from_utf8(argument).map(str::trim).unwrap_or_default();
+    Some(match op.code {
+        opcode::NONE => Value::None,
+        opcode::NEWTRUE => Value::Bool(true),
+        opcode::NEWFALSE => Value::Bool(false),
+        opcode::BININT1 | opcode::BININT2 => Value::Int(op.number(pickle) as i64),
+        opcode::BININT => Value::Int(i64::from(op.number(pickle) as u32 as i32)),
+        opcode::LONG1 | opcode::LONG4 => signed(argument),
+        opcode::INT if argument == b"00" => Value::Bool(false),
+        opcode::INT if argument == b"01" => Value::Bool(true),
+        opcode::INT | opcode::LONG => decimal(text())?,
+        opcode::FLOAT => Value::Float(text().parse().ok()?),
+        opcode::BINFLOAT => Value::Float(f64::from_bits(op.number(pickle).swap_bytes())),
+        opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8 | opcode::BYTEARRAY8 => {
+            Value::Bytes(op.argument)
+        }
+        _ => Value::Unknown,
+    })
 }
 
 /// Keys with their values, as they lie between a mark and the opcode that adds them.

@@ -4,5 +4,6 @@ pub(crate) mod graph;
 mod machine;
 pub(crate) mod opcode;
 pub(crate) mod patch;
+mod protocol;
 
 pub(crate) use graph::Graph;

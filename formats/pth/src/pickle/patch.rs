@@ -22,9 +22,38 @@ pub(crate) struct Patch {
     renames: HashMap<OpIndex, (Slot, String)>,
     dead: Vec<Range<OpIndex>>,
     insertions: BTreeMap<OpIndex, Vec<u8>>,
+    respelled: HashMap<OpIndex, Vec<u8>>,
+    /// Puts that are written after a later opcode: from where, to where.
+    moved_puts: HashMap<OpIndex, OpIndex>,
+    manner: Manner,
+}
+
+/// How frames and memo ids are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Manner {
+    /// As they are, as far as the changes allow.
+    #[default]
+    AsTheyAre,
+    /// As protocol 2 has them: no frames, and every memo id written out.
+    ProtocolTwo,
 }
 
 impl Patch {
+    /// No changes yet, to be written without what protocol 4 brought.
+    pub(crate) fn in_protocol_2() -> Patch {
+        Patch { manner: Manner::ProtocolTwo, ..Patch::default() }
+    }
+
+    /// Writes an opcode in other words.
+    pub(crate) fn respell(&mut self, op: OpIndex, opcodes: Vec<u8>) {
+        self.respelled.insert(op, opcodes);
+    }
+
+    /// Puts a value into the memo only after a later opcode.
+    pub(crate) fn move_put(&mut self, put: OpIndex, after: OpIndex) {
+        self.moved_puts.insert(put, after);
+    }
+
     /// Gives a key another text where it stands here, and nowhere else.
     pub(crate) fn rename(&mut self, key: Slot, text: &str) {
         self.renames.insert(key.pushed_by, (key, text.to_string()));
@@ -66,11 +95,19 @@ impl Patch {
     /// # Errors
     /// A pickle whose definitions depend on each other more deeply than any pickler writes.
     pub(crate) fn apply(&self, graph: &Graph<'_>) -> Result<Vec<u8>, Fault> {
+        let puts: HashMap<_, _> =
+            graph.puts.iter().map(|(op, id, place)| (*op, (*id, *place))).collect();
+        let late =
+            self.moved_puts.iter().filter_map(|(put, after)| Some((*after, *puts.get(put)?)));
         let mut emitter = Emitter {
             graph,
+            late_puts: late.collect(),
+            explicit: self.manner == Manner::ProtocolTwo || !self.dead.is_empty(),
+            manner: self.manner,
             replaced: self.replacements(graph),
             dead: self.dead_ops(graph),
-            puts: graph.puts.iter().map(|(op, id, place)| (*op, (*id, *place))).collect(),
+            puts: puts.into_iter().filter(|(op, _)| !self.moved_puts.contains_key(op)).collect(),
+            silent: self.moved_puts.keys().copied().collect(),
             gets: graph.gets.iter().map(|(op, id, place)| (*op, (*id, *place))).collect(),
             bound: HashMap::new(),
             out: Vec::with_capacity(graph.pickle.len()),
@@ -86,7 +123,7 @@ impl Patch {
             Value::Text(op) => op,
             _ => slot.pushed_by,
         };
-        let mut replaced = HashMap::new();
+        let mut replaced = self.respelled.clone();
         let mut edited = HashSet::new();
         for (op, (slot, text)) in &self.renames {
             edited.insert(definition(slot));
@@ -131,6 +168,13 @@ struct Emitter<'a> {
     replaced: HashMap<OpIndex, Vec<u8>>,
     dead: Vec<bool>,
     puts: HashMap<OpIndex, (u32, u32)>,
+    /// Puts that moved away.
+    silent: HashSet<OpIndex>,
+    /// Puts that moved to after an opcode.
+    late_puts: HashMap<OpIndex, (u32, u32)>,
+    /// `MEMOIZE` is written as a put with its id.
+    explicit: bool,
+    manner: Manner,
     gets: HashMap<OpIndex, (u32, u32)>,
     /// Memo ids as they are in the pickle written so far, with what they hold.
     bound: HashMap<u32, u32>,
@@ -152,6 +196,9 @@ impl Emitter<'_> {
             let op = self.graph.op(index);
             if frame.as_ref().is_some_and(|frame| u64::from(op.whole.start) >= frame.end) {
                 self.close(frame.take());
+            }
+            if op.code == opcode::FRAME && self.manner == Manner::ProtocolTwo {
+                continue;
             }
             if op.code == opcode::FRAME {
                 self.close(frame.take());
@@ -191,6 +238,8 @@ impl Emitter<'_> {
     fn emit(&mut self, index: OpIndex, depth: usize) -> Result<(), Fault> {
         if let Some(bytes) = self.replaced.get(&index) {
             self.out.extend_from_slice(bytes);
+        } else if self.silent.contains(&index) {
+            return Ok(());
         } else if let Some((id, place)) = self.puts.get(&index).copied() {
             self.bound.insert(id, place);
             self.put(index, id);
@@ -198,9 +247,16 @@ impl Emitter<'_> {
             if self.bound.get(&id) != Some(&place) {
                 return self.lift(place, depth);
             }
-            self.out.extend_from_slice(self.graph.bytes_of(index));
+            match self.manner {
+                Manner::ProtocolTwo => self.numbered(opcode::BINGET, opcode::LONG_BINGET, id),
+                Manner::AsTheyAre => self.out.extend_from_slice(self.graph.bytes_of(index)),
+            }
         } else {
             self.out.extend_from_slice(self.graph.bytes_of(index));
+        }
+        if let Some((id, place)) = self.late_puts.get(&index).copied() {
+            self.bound.insert(id, place);
+            self.explicit_put(id);
         }
         Ok(())
     }
@@ -208,14 +264,25 @@ impl Emitter<'_> {
     /// Where something goes, `MEMOIZE` would count differently, so ids are written out.
     fn put(&mut self, index: OpIndex, id: u32) {
         let op = self.graph.op(index);
-        if op.code != opcode::MEMOIZE || self.dead.is_empty() {
+        let spelled_out = matches!(op.code, opcode::BINPUT | opcode::LONG_BINPUT);
+        let in_text = op.code == opcode::PUT && self.manner == Manner::AsTheyAre;
+        if spelled_out || in_text || !self.explicit {
             self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
-            return;
+        } else {
+            self.explicit_put(id);
         }
+    }
+
+    fn explicit_put(&mut self, id: u32) {
+        self.numbered(opcode::BINPUT, opcode::LONG_BINPUT, id);
+    }
+
+    /// An opcode with a memo id, in the shorter of its two forms if the id fits.
+    fn numbered(&mut self, short: u8, long: u8, id: u32) {
         match u8::try_from(id) {
-            Ok(id) => self.out.extend_from_slice(&[opcode::BINPUT, id]),
+            Ok(id) => self.out.extend_from_slice(&[short, id]),
             Err(_) => {
-                self.out.push(opcode::LONG_BINPUT);
+                self.out.push(long);
                 self.out.extend_from_slice(&id.to_le_bytes());
             }
         }
