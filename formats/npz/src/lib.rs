@@ -43,5 +43,7 @@ mod encode;
 mod header;
 mod literal;
 mod member;
+mod record;
+mod scalar;
 
 pub use container::{NPZ, Npz};
