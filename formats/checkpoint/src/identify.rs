@@ -4,7 +4,7 @@ use std::path::Path;
 
 use statedict_core::{Fault, Source};
 
-use crate::signatures::{LEGACY, LEGACY_MAGIC, LEGACY_TAR, SIGNATURES};
+use crate::signatures::SIGNATURES;
 
 /// How much of a file's front is looked at.
 const LOOK: u64 = 64 << 10;
@@ -51,30 +51,14 @@ impl Front<'_> {
     }
 
     fn pickle(&self) -> Option<String> {
-        let [0x80, protocol @ 2..=5, rest @ ..] = self.bytes else { return None };
-        // Protocols 4 and 5 put a frame around the magic integer.
-        let unframed = match rest {
-            [0x95, frame @ ..] if *protocol >= 4 => frame.get(8..).unwrap_or_default(),
-            rest => rest,
-        };
-        if unframed.starts_with(LEGACY_MAGIC) {
-            return Some(format!("it is {LEGACY}"));
-        }
-        Some(
-            "it is a bare pickle that torch.save did not write, and pickles are not run"
-                .to_string(),
-        )
+        matches!(self.bytes, [0x80, 2..=5, ..]).then(|| {
+            "it is a bare pickle that torch.save did not write, and pickles are not run".to_string()
+        })
     }
 
     fn tar(&self) -> Option<String> {
-        self.bytes.get(257..262).filter(|magic| magic == b"ustar")?;
-        let name = self.bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-        let name = name.strip_prefix(b"./").unwrap_or(name);
-        let members: [&[u8]; 4] = [b"sys_info", b"pickle", b"tensors", b"storages"];
-        Some(match members.contains(&name) {
-            true => format!("it is {LEGACY_TAR}"),
-            false => "it is a tar archive; unpack it first".to_string(),
-        })
+        (self.bytes.get(257..262)? == b"ustar")
+            .then(|| "it is a tar archive without PyTorch's members; unpack it first".to_string())
     }
 
     fn zip(&self) -> Option<String> {
@@ -240,26 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn legacy_streams_are_known_in_every_protocol() {
-        let framed = |protocol| [&[0x80, protocol, 0x95][..], &[13, 0, 0, 0, 0, 0, 0, 0]].concat();
-        named(&[&[0x80, 2], LEGACY_MAGIC].concat(), "a PyTorch file of before 1.6");
-        named(&[&[0x80, 3], LEGACY_MAGIC].concat(), "a PyTorch file of before 1.6");
-        named(&[&framed(4)[..], LEGACY_MAGIC].concat(), "a PyTorch file of before 1.6");
-        named(&[&framed(5)[..], LEGACY_MAGIC].concat(), "a PyTorch file of before 1.6");
-        named(b"L119547037146038801333356L\n.I1001\n.", "a PyTorch file of before 1.6");
+    fn containers_are_told_apart() {
+        let mut tar = vec![0; 512];
+        tar[257..262].copy_from_slice(b"ustar");
+        named(&tar, "a tar archive");
         named(b"\x80\x02}q\0.", "a bare pickle");
-    }
-
-    #[test]
-    fn archives_are_told_apart() {
-        let tar = |name: &[u8]| {
-            let mut file = vec![0; 512];
-            file[..name.len()].copy_from_slice(name);
-            file[257..262].copy_from_slice(b"ustar");
-            file
-        };
-        named(&tar(b"sys_info"), "a PyTorch file of before 0.1.10");
-        named(&tar(b"model/weights.bin"), "a tar archive");
         named(b"PK\x03\x04\0\0", "cut short");
         named(b"PK\x03\x04\0\0 PK\x05\x06\0\0", "a zip archive without the data.pkl");
     }

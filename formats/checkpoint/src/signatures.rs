@@ -15,16 +15,6 @@ const fn first(bytes: &'static [u8], what: &'static str) -> Signature {
     at(0, bytes, what)
 }
 
-pub(crate) const LEGACY: &str =
-    "a PyTorch file of before 1.6 (legacy pickle stream), which this version does not read yet";
-
-pub(crate) const LEGACY_TAR: &str =
-    "a PyTorch file of before 0.1.10 (tar archive), which this version does not read yet";
-
-/// The integer that a legacy file's first pickle holds, as `LONG1` and as protocols 0 and 1 spell it.
-pub(crate) const LEGACY_MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
-const LEGACY_DIGITS: &[u8] = b"L119547037146038801333356L\n.";
-
 const LFS: &str = "a Git LFS pointer and not the file it stands for, which 'git lfs pull' fetches";
 const COMPRESSED: &str = "a compressed file; unpack it first";
 
@@ -32,7 +22,6 @@ const COMPRESSED: &str = "a compressed file; unpack it first";
 pub(crate) const SIGNATURES: &[Signature] = &[
     first(b"version https://git-lfs", LFS),
     first(b"version https://hawser", LFS),
-    first(LEGACY_DIGITS, LEGACY),
     first(b"PYTORCH1", "a preview of PyTorch 1.0's archives, which PyTorch itself no longer reads"),
     first(b"GGUF", "a GGUF model (llama.cpp)"),
     first(b"lmgg", "a GGML model (llama.cpp)"),
