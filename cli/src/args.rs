@@ -10,7 +10,7 @@ use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched}
 use crate::commands::list::{Listing, Shape};
 use crate::failure::Failure;
 use crate::recipe::{self, Direction};
-use crate::request::{Destination, Encoding, Form, Request, Talk};
+use crate::request::{Destination, Encoding, Form, Request, Spelling, Talk};
 use crate::rules::{self, Rules};
 use crate::suggestion::suggestion;
 
@@ -125,6 +125,9 @@ struct Ls {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Show what the file holds beside tensors: numbers, texts, containers; objects by their class
+    #[arg(long, conflicts_with_all = ["hash", "at", "tree"])]
+    payload: bool,
     /// Show modules with their number of tensors and size instead of every tensor
     #[arg(long, conflicts_with_all = ["json", "hash"])]
     tree: bool,
@@ -171,6 +174,9 @@ struct Writing {
     /// Choose how a conversion writes tensors that several keys share
     #[arg(long, value_enum, default_value = "each")]
     ties: TiesWritten,
+    /// Write the pickle of a .pth anew in this protocol, which PyTorch 2.6 and later load by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=2))]
+    protocol: Option<u8>,
     /// Save the plan to this file, for `apply`
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
@@ -236,9 +242,11 @@ impl Args {
 
 impl Ls {
     fn listing(self) -> Listing {
-        let shape = match (self.json, self.tree) {
-            (true, _) => Shape::Json,
-            (_, true) => Shape::Tree,
+        let shape = match (self.json, self.tree, self.payload) {
+            (true, _, false) => Shape::Json,
+            (true, _, true) => Shape::JsonWithPayload,
+            (_, true, _) => Shape::Tree,
+            (_, _, true) => Shape::Payload,
             _ => Shape::Table,
         };
         Listing { file: self.file, at: self.at, shape, hashed: self.hash }
@@ -296,7 +304,11 @@ impl Writing {
             policy,
             destination,
             at: self.at,
-            encoding: Encoding { cast: self.cast.map(Cast::dtype), ties: self.ties.ties() },
+            encoding: Encoding {
+                cast: self.cast.map(Cast::dtype),
+                ties: self.ties.ties(),
+                spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
+            },
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             save_plan: self.save_plan,
             form: if self.json { Form::Json } else { Form::Text },

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use statedict_checkpoint::Checkpoint;
 use statedict_core::Data;
@@ -58,6 +58,7 @@ struct Thing<'a> {
 pub(crate) fn listing<'a>(
     checkpoint: &Checkpoint,
     tensors: impl Iterator<Item = Result<Listed<'a>, Failure>>,
+    payload: Option<&statedict_core::Value>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let file = checkpoint.path().display().to_string();
@@ -70,7 +71,12 @@ pub(crate) fn listing<'a>(
         out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
         put(&Tensor::of(&listed?), out)?;
     }
-    Ok(writeln!(out, "\n]}}")?)
+    write!(out, "\n]")?;
+    if let Some(payload) = payload {
+        write!(out, r#","payload":"#)?;
+        put(&Shown(payload), out)?;
+    }
+    Ok(writeln!(out, "}}")?)
 }
 
 /// One object that says what was done, or would be.
@@ -96,6 +102,29 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
     };
     put(&done, out)?;
     Ok(writeln!(out)?)
+}
+
+/// A value as JSON: objects by their class in angle brackets; tensors, which are listed, left out.
+struct Shown<'a>(&'a statedict_core::Value);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use statedict_core::Value as Payload;
+        match self.0 {
+            Payload::None => serializer.serialize_none(),
+            Payload::Bool(value) => serializer.serialize_bool(*value),
+            Payload::Int(number) => serializer.serialize_i64(*number),
+            Payload::Float(number) => serializer.serialize_f64(*number),
+            Payload::Text(text) => serializer.serialize_str(text),
+            Payload::List(items) => serializer.collect_seq(items.iter().map(Shown)),
+            Payload::Map(entries) => {
+                let beside = entries.iter().filter(|(_, value)| *value != Payload::Tensor);
+                serializer.collect_map(beside.map(|(key, value)| (key, Shown(value))))
+            }
+            Payload::Object(class) => serializer.collect_str(&format_args!("<{class}>")),
+            Payload::Tensor => serializer.serialize_str("<tensor>"),
+        }
+    }
 }
 
 fn put(value: &(impl Serialize + ?Sized), out: &mut dyn Write) -> io::Result<()> {

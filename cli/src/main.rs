@@ -10,6 +10,7 @@ mod failure;
 mod grouping;
 mod hints;
 mod json;
+mod payload;
 mod recipe;
 mod report;
 mod request;

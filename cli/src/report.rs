@@ -32,6 +32,10 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
         let (name, size) = (format.name(), size(outcome.bytes));
         say(&format!("wrote {} ({name}, {size}): {}", output.display(), counts(outcome)));
         tell_changes(outcome);
+        let (kind, written) = (outcome.checkpoint.kind(), outcome.checkpoint.rewritten_as());
+        if outcome.conversion.is_none() && kind != written {
+            say(&format!("note: {kind} is read only; the new file is of the kind {written}"));
+        }
     }
     if let Some(plan) = &request.save_plan {
         say(&format!("saved the plan as {}", plan.display()));

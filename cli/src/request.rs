@@ -37,6 +37,16 @@ pub(crate) enum Destination {
 pub(crate) struct Encoding {
     pub(crate) cast: Option<DType>,
     pub(crate) ties: Ties,
+    pub(crate) spelling: Spelling,
+}
+
+/// How a file is written that keeps its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// In the words it has.
+    Kept,
+    /// In words that loaders read by default.
+    Plain,
 }
 
 /// How the outcome is put on standard output.

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Catalog, NotSelected, Row};
+use statedict_core::{Catalog, NotSelected, Row, Value};
 
 use crate::failure::Failure;
-use crate::{json, table, tree};
+use crate::{json, payload, table, tree};
 
 /// What to show of a file.
 #[derive(Clone, Debug)]
@@ -27,8 +27,12 @@ pub(crate) enum Shape {
     Table,
     /// A line for every module.
     Tree,
+    /// What lies beside the tensors, in lines.
+    Payload,
     /// One JSON object.
     Json,
+    /// One JSON object, with what lies beside the tensors.
+    JsonWithPayload,
 }
 
 /// A row with the digest of its elements, where that was asked for.
@@ -50,7 +54,12 @@ pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure>
         Ok::<_, Failure>(Listed { row, sha256: digest })
     });
     match listing.shape {
-        Shape::Json => json::listing(&checkpoint, listed, out),
+        Shape::Json => json::listing(&checkpoint, listed, None, out),
+        Shape::JsonWithPayload => {
+            let payload = checkpoint.payload()?.unwrap_or(Value::None);
+            json::listing(&checkpoint, listed, Some(&payload), out)
+        }
+        Shape::Payload => payload::payload(checkpoint.payload()?.as_ref(), out),
         Shape::Table => table::table(&checkpoint, &listed.collect::<Result<Vec<_>, _>>()?, out),
         Shape::Tree => tree::tree(&checkpoint, &listed.collect::<Result<Vec<_>, _>>()?, out),
     }

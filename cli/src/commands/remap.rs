@@ -11,9 +11,12 @@ use statedict_core::{
 };
 
 use crate::failure::Failure;
-use crate::request::{Conversion, Destination, Encoding, Form, Outcome, Request, Talk};
+use crate::request::{Conversion, Destination, Encoding, Form, Outcome, Request, Spelling, Talk};
 use crate::rules::Rules;
 use crate::{hints, json, report};
+
+/// The format whose files hold a pickle.
+const PICKLED: &str = "pth";
 
 pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
     request.refuse_to_overwrite()?;
@@ -92,12 +95,21 @@ impl Request {
     ) -> Result<(Layout, Option<Conversion>), Failure> {
         let named = self.output().and_then(format_named_by);
         let to = named.unwrap_or_else(|| checkpoint.format());
+        if self.encoding.spelling == Spelling::Plain && to.name() != PICKLED {
+            let error = format!("--protocol is for pickles, and {} has none", to.name());
+            return Err(Failure::could_not(error));
+        }
         let anew = self.encoding.cast.is_some() || self.encoding.ties == Ties::One;
-        if to.name() == checkpoint.format().name() && !anew {
-            return Ok((checkpoint.rewrite(plan)?, None));
+        let extracts = named.is_some() && self.is_fixed(checkpoint, plan);
+        if to.name() == checkpoint.format().name() && !anew && !extracts {
+            let layout = match self.encoding.spelling {
+                Spelling::Kept => checkpoint.rewrite(plan)?,
+                Spelling::Plain => checkpoint.rewrite_plainly(plan)?,
+            };
+            return Ok((layout, None));
         }
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
-        let Encoding { cast, ties } = &self.encoding;
+        let Encoding { cast, ties, .. } = &self.encoding;
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
         let gathered =
             Contents::gather(checkpoint.catalog(), state_dict, section, cast.as_ref(), *ties);
@@ -105,6 +117,13 @@ impl Request {
         contents.metadata = checkpoint.metadata();
         let layout = checkpoint.encode(to, &contents).map_err(unholdable)?;
         Ok((layout, Some(Conversion { to, left, tied: broken_ties(&contents, to), ties: *ties })))
+    }
+
+    /// True if a conversion would take a state dict out of an object whose keys are fixed.
+    fn is_fixed(&self, checkpoint: &Checkpoint, plan: &Plan) -> bool {
+        let state_dicts = &checkpoint.catalog().state_dicts;
+        let fixed = |at: &str| state_dicts.iter().any(|s| s.is_at(at) && s.fixed.is_some());
+        plan.sections().iter().any(|section| fixed(section.at()))
     }
 
     /// The section of a plan for a file that can hold one state dict.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use statedict_core::{
     Catalog, Container, Contents, Elements, Format, Layout, Part, Plan, Source, Tensor, Unholdable,
+    Value,
 };
 
 use crate::elements;
@@ -84,6 +85,29 @@ impl Checkpoint {
     pub fn rewrite(&self, plan: &Plan) -> Result<Layout, Error> {
         let layout = self.container.rewrite(plan);
         layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
+    }
+
+    /// The same, spelled so that loaders read it by default: pickles in protocol 2.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Error> {
+        let layout = self.container.rewrite_plainly(plan);
+        layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
+    }
+
+    /// The kind that [`Checkpoint::rewrite`] writes.
+    pub fn rewritten_as(&self) -> &'static str {
+        self.container.rewritten_as()
+    }
+
+    /// What the file holds beside its tensors; `None` where the format holds nothing else.
+    ///
+    /// # Errors
+    /// Payload beyond the reader's limits.
+    pub fn payload(&self) -> Result<Option<Value>, Error> {
+        let payload = self.container.payload();
+        payload.map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }
 
     /// A new file of a format, from tensors of this one.

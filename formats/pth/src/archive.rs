@@ -98,7 +98,7 @@ impl ZipFile {
             let name = entry.name();
             let record = name.get(self.prefix.len() + 1..).unwrap_or_default();
             match (record, pickle.take()) {
-                ("data.pkl", Some(bytes)) => writer.bytes(name, bytes),
+                ("data.pkl", Some(bytes)) => writer.replace(entry, bytes),
                 (_, rest) => {
                     pickle = rest;
                     if keeps(record) {
