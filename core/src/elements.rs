@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::tensor::bits_of;
+use crate::tensor::bytes_of;
 use crate::{ByteOrder, Catalog, DType, IndexMap, Key, Location, Section, StateDict, Tensor};
 
 /// The elements of one tensor, to be written row-major and little-endian, cast if so asked.
@@ -96,7 +96,7 @@ impl Elements {
 
     /// Bytes in the new file.
     pub fn byte_len(&self) -> u64 {
-        bits_of(&self.tensor.shape, self.dtype()).map_or(u64::MAX, |bits| bits.div_ceil(8))
+        bytes_of(&self.tensor.shape, self.dtype())
     }
 
     /// The range of the source file that holds these very bytes, if there is one.

@@ -71,8 +71,8 @@ pub enum ByteOrder {
 /// Why a tensor cannot be where its file says it is.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Misplaced {
-    /// The number of elements times their size is beyond 2⁶⁴ bits.
-    #[error("shape {shape:?} of {dtype} has more bytes than 64 bits can count")]
+    /// The number of elements is beyond 2⁶⁴.
+    #[error("shape {shape:?} of {dtype} has more elements than 64 bits can count")]
     Overflow {
         /// The shape as the file gives it.
         shape: Vec<u64>,
@@ -206,7 +206,7 @@ impl Tensor {
     /// Bytes its elements take when they stand side by side.
     pub fn byte_len(&self) -> u64 {
         match &self.data {
-            Data::View(_) => bits_of(&self.shape, &self.dtype).unwrap_or(u64::MAX).div_ceil(8),
+            Data::View(_) => bytes_of(&self.shape, &self.dtype),
             Data::Opaque { bytes, .. } => *bytes,
         }
     }
@@ -233,8 +233,15 @@ fn count_of(shape: &[u64]) -> Option<u64> {
     shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size))
 }
 
-pub(crate) fn bits_of(shape: &[u64], dtype: &DType) -> Option<u64> {
-    count_of(shape)?.checked_mul(dtype.bits())
+/// Bits of all elements side by side, if 64 bits can count the elements.
+fn bits_of(shape: &[u64], dtype: &DType) -> Option<u128> {
+    Some(u128::from(count_of(shape)?) * u128::from(dtype.bits()))
+}
+
+/// Bytes of all elements side by side; saturates where 64 bits cannot count them.
+pub(crate) fn bytes_of(shape: &[u64], dtype: &DType) -> u64 {
+    let bytes = bits_of(shape, dtype).map_or(u128::MAX, |bits| bits.div_ceil(8));
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Bytes from the start of the storage to the end of the last element.
@@ -294,6 +301,12 @@ mod tests {
     #[test]
     fn repeating_one_element_needs_one_element() {
         assert!(view(&[1 << 40], &[0], 0, 4).is_ok());
+    }
+
+    #[test]
+    fn repeating_one_element_beyond_all_files_is_legal_to_list() {
+        let tensor = view(&[1 << 31, 1 << 31], &[0, 0], 0, 4).expect("one element");
+        assert_eq!((tensor.count(), tensor.byte_len()), (1 << 62, u64::MAX));
     }
 
     #[test]

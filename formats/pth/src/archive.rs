@@ -17,8 +17,12 @@ use crate::scripted::Code;
 use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
 
-/// The longest inflated record that is read whole: a pickle's limit.
+/// The longest record that is read whole: a pickle's limit.
 const MAX_RECORD: u64 = 1 << 30;
+
+/// The longest pickle that is inflated: PyTorch stores its own, so a deflated one is of an archive
+/// that someone packed again, and no excuse to take memory beyond the file's size.
+const MAX_INFLATED: u64 = 32 << 20;
 
 /// The longest file of TorchScript code that is read, inflated; real ones are some kilobytes.
 const MAX_CODE: u64 = 16 << 20;
@@ -58,7 +62,8 @@ impl ZipFile {
         let byte_order = byte_order(text("byteorder")?)?;
         let alignment = alignment(text(".storage_alignment")?);
         let data = record("data.pkl").expect("the prefix is that of the pickle");
-        let pickle = data.read(source, MAX_RECORD)?;
+        let limit = if data.method() == Method::Stored { MAX_RECORD } else { MAX_INFLATED };
+        let pickle = data.read(source, limit)?;
         let mut records = Records::new(&archive, &located, &prefix, byte_order);
         let code = match record("constants.pkl") {
             Some(_) => Some(code(&archive, &prefix, source)?),
