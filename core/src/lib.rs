@@ -4,7 +4,6 @@
 //! tensors.
 //! Keys carry the history of how a model was wrapped, so a checkpoint saved under
 //! `nn.DataParallel` will not load without it, and the reverse.
-//! This crate renames keys without touching files: it is pure, `no_std`, and knows no format.
 //!
 //! ```text
 //! Catalog ──┐
@@ -43,6 +42,9 @@ mod format;
 mod layout;
 mod modules;
 mod plan;
+mod plan_json;
+mod planning;
+mod refused;
 mod remap;
 mod rule;
 mod spelling;
@@ -56,9 +58,10 @@ pub use elements::{Contents, Elements, LeftBehind, Ties, Unholdable};
 pub use format::{Container, Fault, Format, Source};
 pub use layout::{Layout, Part, Span};
 pub use modules::Modules;
-pub use plan::{
-    BadPlan, Offence, Plan, Planned, Policy, Refused, Section, Undefined, Unmatched, plan,
-};
+pub use plan::{Plan, Section};
+pub use plan_json::BadPlan;
+pub use planning::{Planned, Policy, Undefined, Unmatched, plan};
+pub use refused::{Offence, Refused};
 pub use remap::{BadRemap, Fate, Prefix, Remap, Rename, Table, TemplatePair};
 pub use rule::{Replacement, Rule, WRAPPERS, Wrappers};
 pub use template::{BadTemplate, SEPARATOR, Template};

@@ -1,0 +1,241 @@
+//! Planning: rules resolved against the keys of a file.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::remap::Step;
+use crate::{Catalog, IndexMap, Offence, Plan, Refused, Rule, Section, StateDict};
+
+/// What to do with keys that the rules say nothing about, and with rules that do nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// For keys that no rule recognises.
+    pub undefined: Undefined,
+    /// For rules that recognise no key at all.
+    pub unmatched: Unmatched,
+}
+
+/// What to do with a key that no rule recognises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Undefined {
+    /// Keep it under its own name, as PyTorch's prefix function does.
+    #[default]
+    Keep,
+    /// Refuse the plan.
+    Refuse,
+    /// Take it out.
+    Drop,
+}
+
+/// What to do when no rule recognises any key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// Refuse the plan.
+    #[default]
+    Refuse,
+    /// Let everything stay as it is.
+    Allow,
+}
+
+/// A plan and what is worth telling about how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Keys that some stage said nothing about and that kept the name they had.
+    pub passed_over: usize,
+    /// Rules that recognised no key, as text.
+    pub idle: Vec<String>,
+}
+
+/// Resolves stages of rules against state dicts of a catalog.
+///
+/// Within a stage every key sees the name the stage before gave it, and the first rule that
+/// recognises it decides. Two keys on one name are always refused.
+///
+/// # Errors
+/// Every offence of the first stage that has one.
+pub fn plan(
+    stages: &[Rule],
+    catalog: &Catalog,
+    state_dicts: &[&StateDict],
+    policy: Policy,
+) -> Result<Planned, Refused> {
+    let mut drafts: Vec<Draft> = state_dicts.iter().map(|s| Draft::new(catalog, s)).collect();
+    let mut log = Log::default();
+    for stage in stages {
+        let mut offences = Vec::new();
+        let mut hits = alloc::vec![0usize; stage.alternatives().len()];
+        for draft in &mut drafts {
+            draft.advance(stage, policy.undefined, &mut hits, &mut offences);
+        }
+        refuse_if_any(offences)?;
+        log.note(stage, &hits);
+    }
+    if log.hits == 0 && !stages.is_empty() && policy.unmatched == Unmatched::Refuse {
+        return Err(Refused { offences: [Offence::NothingMatched { rules: log.idle }].into() });
+    }
+    let passed_over = drafts.iter().map(|draft| draft.passed_over.len()).sum();
+    let sections: Vec<Section> = drafts.into_iter().map(Draft::finish).collect();
+    let fixed = sections.iter().zip(state_dicts).filter(|(s, _)| !s.is_identity());
+    let fixed = fixed.filter_map(|(section, state_dict)| {
+        let (at, reason) = (section.at.clone(), state_dict.fixed.clone()?);
+        Some(Offence::Fixed { at, reason })
+    });
+    refuse_if_any(fixed.collect())?;
+    Ok(Planned { plan: Plan { sections }, passed_over, idle: log.idle })
+}
+
+fn refuse_if_any(offences: Vec<Offence>) -> Result<(), Refused> {
+    if offences.is_empty() { Ok(()) } else { Err(Refused { offences }) }
+}
+
+/// Which rules did something.
+#[derive(Default)]
+struct Log {
+    hits: usize,
+    idle: Vec<String>,
+}
+
+impl Log {
+    fn note(&mut self, stage: &Rule, hits: &[usize]) {
+        self.hits += hits.iter().sum::<usize>();
+        let idle = stage.alternatives().iter().zip(hits).filter(|(_, hits)| **hits == 0);
+        self.idle.extend(idle.map(|(rule, _)| rule.to_string()));
+    }
+}
+
+/// A section in the making: each key with the name it has so far.
+struct Draft<'a> {
+    catalog: &'a Catalog,
+    state_dict: &'a StateDict,
+    names: Vec<Option<String>>,
+    passed_over: IndexMap<usize, ()>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(catalog: &'a Catalog, state_dict: &'a StateDict) -> Draft<'a> {
+        let names = state_dict.keys().map(|key| Some(key.to_string())).collect();
+        Draft { catalog, state_dict, names, passed_over: IndexMap::default() }
+    }
+
+    fn advance(
+        &mut self,
+        stage: &Rule,
+        undefined: Undefined,
+        hits: &mut [usize],
+        offences: &mut Vec<Offence>,
+    ) {
+        let at = || self.state_dict.at.clone();
+        let mut rules: Vec<Option<usize>> = alloc::vec![None; self.names.len()];
+        for (i, name) in self.names.iter_mut().enumerate() {
+            let Some(old) = name.as_deref() else { continue };
+            let (step, by) = decide(stage, old);
+            if let Some(by) = by {
+                hits[by] += 1;
+                rules[i] = Some(by);
+            }
+            match (step, undefined) {
+                (Step::Becomes(new), _) => *name = Some(new),
+                (Step::Dropped, _) | (Step::Undefined, Undefined::Drop) => *name = None,
+                (Step::Undefined, Undefined::Keep) => {
+                    self.passed_over.insert(i, ());
+                }
+                (Step::Undefined, Undefined::Refuse) => {
+                    offences.push(Offence::Undefined { at: at(), key: old.to_string() });
+                }
+                (Step::Emptied, _) => {
+                    let rule = by.map(|by| stage.alternatives()[by].to_string());
+                    let rule = rule.unwrap_or_default();
+                    offences.push(Offence::Emptied { at: at(), key: old.to_string(), rule });
+                }
+            }
+        }
+        offences.extend(self.collisions(stage, &rules));
+    }
+
+    fn collisions(&self, stage: &Rule, rules: &[Option<usize>]) -> Vec<Offence> {
+        let mut takers = IndexMap::<&str, usize>::default();
+        let mut shared = IndexMap::<&str, Vec<usize>>::default();
+        for (i, name) in self.names.iter().enumerate() {
+            let Some(name) = name.as_deref() else { continue };
+            if let Some(first) = takers.get(name) {
+                shared.entry(name).or_insert_with(|| [*first].into()).push(i);
+            } else {
+                takers.insert(name, i);
+            }
+        }
+        let keys: Vec<&str> = self.state_dict.keys().collect();
+        let collision = |(to, takers): (&str, Vec<usize>)| {
+            let tensors = takers.iter().map(|i| self.catalog.tensor(self.state_dict, keys[*i]));
+            let tensors: Option<Vec<_>> = tensors.collect();
+            let same_place =
+                tensors.is_some_and(|t| t.windows(2).all(|pair| pair[0].is_same_place(pair[1])));
+            let rule = |i: usize| rules[i].map(|by| stage.alternatives()[by].to_string());
+            let from = takers.iter().map(|i| (keys[*i].to_string(), rule(*i))).collect();
+            Offence::Collision {
+                at: self.state_dict.at.clone(),
+                to: to.to_string(),
+                from,
+                same_place,
+            }
+        };
+        shared.into_iter().map(collision).collect()
+    }
+
+    fn finish(self) -> Section {
+        let keys = self.state_dict.keys().map(ToString::to_string);
+        Section { at: self.state_dict.at.clone(), fates: keys.zip(self.names).collect() }
+    }
+}
+
+/// What a stage makes of a name, and which of its rules recognised it.
+fn decide(stage: &Rule, name: &str) -> (Step, Option<usize>) {
+    let mut unrecognised = Step::Undefined;
+    for (i, rule) in stage.alternatives().iter().enumerate() {
+        let (step, recognised) = rule.step(name);
+        if recognised {
+            return (step, Some(i));
+        }
+        unrecognised = step;
+    }
+    // `keep` and `drop` alone in their stage have a say on the keys they do not recognise.
+    match stage.alternatives() {
+        [_] => (unrecognised, None),
+        _ => (Step::Undefined, None),
+    }
+}
+
+impl Plan {
+    /// Holds a saved plan against a catalog: every key it names must be there.
+    ///
+    /// Keys that the plan does not name are treated as `policy` says.
+    ///
+    /// # Errors
+    /// Every state dict and key that is absent, and whatever [`plan`] refuses.
+    pub fn resolve(&self, catalog: &Catalog, policy: Policy) -> Result<Planned, Refused> {
+        let mut offences = Vec::new();
+        let mut all = Planned { plan: Plan::default(), passed_over: 0, idle: Vec::new() };
+        // Keys that match nothing are absent, and a section without keys is no mistake.
+        let policy = Policy { unmatched: Unmatched::Allow, ..policy };
+        for section in &self.sections {
+            let at = || section.at.clone();
+            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.at)) else {
+                offences.push(Offence::Absent { at: at(), key: None });
+                continue;
+            };
+            let absent = section.fates.keys().filter(|key| !state_dict.contains(key));
+            offences.extend(absent.map(|key| Offence::Absent { at: at(), key: Some(key.clone()) }));
+            let rule = Rule::Fates(section.fates.clone());
+            match plan(&[rule], catalog, &[state_dict], policy) {
+                Ok(planned) => {
+                    all.plan.sections.extend(planned.plan.sections);
+                    all.passed_over += planned.passed_over;
+                }
+                Err(refused) => offences.extend(refused.offences),
+            }
+        }
+        refuse_if_any(offences)?;
+        Ok(all)
+    }
+}
