@@ -36,6 +36,7 @@
 extern crate alloc;
 
 mod catalog;
+mod diff;
 mod dtype;
 mod elements;
 mod format;
@@ -46,6 +47,7 @@ mod plan_json;
 mod planning;
 mod refused;
 mod remap;
+mod renames;
 mod rule;
 mod spelling;
 mod template;
@@ -53,6 +55,7 @@ mod tensor;
 mod value;
 
 pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
+pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
 pub use elements::{Contents, Elements, LeftBehind, Ties, Unholdable};
 pub use format::{Container, Fault, Format, Source};
