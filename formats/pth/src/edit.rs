@@ -7,7 +7,8 @@ use statedict_core::{Catalog, Fault, Modules, Plan, Section};
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry};
 use crate::pickle::opcode;
-use crate::pickle::patch::{Patch, binunicode};
+use crate::pickle::patch::Patch;
+use crate::pickle::texts::binunicode;
 use crate::walk::metadata_of;
 
 /// The pickle with the keys that a plan gives its state dicts.

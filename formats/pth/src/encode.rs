@@ -7,7 +7,7 @@ use statedict_zip::Writer;
 
 use crate::dtype::{Storing, to_torch};
 use crate::pickle::opcode;
-use crate::pickle::patch::binunicode;
+use crate::pickle::texts::binunicode;
 
 /// The folder of the records, which is what PyTorch uses when it saves to a buffer.
 const PREFIX: &str = "archive";

@@ -18,7 +18,7 @@ use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
-use crate::pickle::patch::binunicode;
+use crate::pickle::texts::binunicode;
 use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
 

@@ -10,11 +10,9 @@ use std::ops::Range;
 
 use statedict_core::Fault;
 
+use super::emit::Emitter;
 use super::graph::{Entry, Graph, OpIndex, Slot, Value};
 use super::opcode;
-
-/// How many definitions may be lifted within each other; a pickler nests them a few deep.
-const MAX_LIFT_DEPTH: usize = 500;
 
 /// Changes to a pickle.
 #[derive(Debug, Default)]
@@ -30,7 +28,7 @@ pub(crate) struct Patch {
 
 /// How frames and memo ids are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Manner {
+pub(super) enum Manner {
     /// As they are, as far as the changes allow.
     #[default]
     AsTheyAre,
@@ -160,212 +158,6 @@ impl Patch {
         }
         dead
     }
-}
-
-/// Writes a patched pickle.
-struct Emitter<'a> {
-    graph: &'a Graph<'a>,
-    replaced: HashMap<OpIndex, Vec<u8>>,
-    dead: Vec<bool>,
-    puts: HashMap<OpIndex, (u32, u32)>,
-    /// Puts that moved away.
-    silent: HashSet<OpIndex>,
-    /// Puts that moved to after an opcode.
-    late_puts: HashMap<OpIndex, (u32, u32)>,
-    /// `MEMOIZE` is written as a put with its id.
-    explicit: bool,
-    manner: Manner,
-    gets: HashMap<OpIndex, (u32, u32)>,
-    /// Memo ids as they are in the pickle written so far, with what they hold.
-    bound: HashMap<u32, u32>,
-    out: Vec<u8>,
-}
-
-/// A frame whose length is mended once its end is reached.
-struct Frame {
-    /// Where its opcode stands in the new pickle.
-    at: usize,
-    /// Where it ends in the old one.
-    end: u64,
-}
-
-impl Emitter<'_> {
-    fn run(&mut self, insertions: &BTreeMap<OpIndex, Vec<u8>>) -> Result<(), Fault> {
-        let mut frame: Option<Frame> = None;
-        for index in 0..self.graph.ops.len() as OpIndex {
-            let op = self.graph.op(index);
-            if frame.as_ref().is_some_and(|frame| u64::from(op.whole.start) >= frame.end) {
-                self.close(frame.take());
-            }
-            if op.code == opcode::FRAME && self.manner == Manner::ProtocolTwo {
-                continue;
-            }
-            if op.code == opcode::FRAME {
-                self.close(frame.take());
-                let length = op.number(&self.graph.pickle);
-                let end = u64::from(op.whole.end).saturating_add(length);
-                frame = Some(Frame { at: self.out.len(), end });
-                self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
-                continue;
-            }
-            if let Some(opcodes) = insertions.get(&index) {
-                self.out.extend_from_slice(opcodes);
-            }
-            if !self.is_dead(index) {
-                self.emit(index, 0)?;
-            }
-        }
-        self.close(frame);
-        Ok(())
-    }
-
-    /// Mends a frame's length; a frame that became empty goes.
-    fn close(&mut self, frame: Option<Frame>) {
-        const OPCODE: usize = 9;
-        let Some(Frame { at, .. }) = frame else { return };
-        let length = self.out.len() - at - OPCODE;
-        if length == 0 {
-            self.out.truncate(at);
-        } else {
-            self.out[at + 1..at + OPCODE].copy_from_slice(&(length as u64).to_le_bytes());
-        }
-    }
-
-    fn is_dead(&self, index: OpIndex) -> bool {
-        self.dead.get(index as usize).copied().unwrap_or(false)
-    }
-
-    fn emit(&mut self, index: OpIndex, depth: usize) -> Result<(), Fault> {
-        if let Some(bytes) = self.replaced.get(&index) {
-            self.out.extend_from_slice(bytes);
-        } else if self.silent.contains(&index) {
-            return Ok(());
-        } else if let Some((id, place)) = self.puts.get(&index).copied() {
-            self.bound.insert(id, place);
-            self.put(index, id);
-        } else if let Some((id, place)) = self.gets.get(&index).copied() {
-            if self.bound.get(&id) != Some(&place) {
-                return self.lift(place, depth);
-            }
-            match self.manner {
-                Manner::ProtocolTwo => self.numbered(opcode::BINGET, opcode::LONG_BINGET, id),
-                Manner::AsTheyAre => self.out.extend_from_slice(self.graph.bytes_of(index)),
-            }
-        } else {
-            self.out.extend_from_slice(self.graph.bytes_of(index));
-        }
-        if let Some((id, place)) = self.late_puts.get(&index).copied() {
-            self.bound.insert(id, place);
-            self.explicit_put(id);
-        }
-        Ok(())
-    }
-
-    /// Where something goes, `MEMOIZE` would count differently, so ids are written out.
-    fn put(&mut self, index: OpIndex, id: u32) {
-        let op = self.graph.op(index);
-        let spelled_out = matches!(op.code, opcode::BINPUT | opcode::LONG_BINPUT);
-        let in_text = op.code == opcode::PUT && self.manner == Manner::AsTheyAre;
-        if spelled_out || in_text || !self.explicit {
-            self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
-        } else {
-            self.explicit_put(id);
-        }
-    }
-
-    fn explicit_put(&mut self, id: u32) {
-        self.numbered(opcode::BINPUT, opcode::LONG_BINPUT, id);
-    }
-
-    /// An opcode with a memo id, in the shorter of its two forms if the id fits.
-    fn numbered(&mut self, short: u8, long: u8, id: u32) {
-        match u8::try_from(id) {
-            Ok(id) => self.out.extend_from_slice(&[short, id]),
-            Err(_) => {
-                self.out.push(long);
-                self.out.extend_from_slice(&id.to_le_bytes());
-            }
-        }
-    }
-
-    /// Writes the opcodes that make a memoized value, here where it is first needed.
-    fn lift(&mut self, place: u32, depth: usize) -> Result<(), Fault> {
-        let memoized = self.graph.memoized[place as usize];
-        if depth > MAX_LIFT_DEPTH {
-            let at = u64::from(self.graph.ops[memoized.start as usize]);
-            let what = format!("definitions nest deeper than {MAX_LIFT_DEPTH}, the editor's limit");
-            return Err(Fault::too_large(at, what));
-        }
-        for index in memoized.start..memoized.end {
-            if self.graph.op(index).code != opcode::FRAME {
-                self.emit(index, depth + 1)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Graph<'_> {
-    /// An opcode as it stands.
-    fn bytes_of(&self, op: OpIndex) -> &[u8] {
-        self.op(op).whole.of(&self.pickle)
-    }
-
-    /// An opcode that pushes a text, in the manner of the one that pushed the old text.
-    fn literal(&self, definition: OpIndex, text: &str) -> Vec<u8> {
-        let old = self.op(definition);
-        let short = u8::try_from(text.len()).ok();
-        let was_long = old.argument.of(&self.pickle).len() > usize::from(u8::MAX);
-        match (old.code, short) {
-            (opcode::SHORT_BINUNICODE, Some(len)) => {
-                counted(opcode::SHORT_BINUNICODE, &[len], text)
-            }
-            (opcode::BINUNICODE, Some(len)) if was_long && self.protocol() >= 4 => {
-                counted(opcode::SHORT_BINUNICODE, &[len], text)
-            }
-            (opcode::SHORT_BINSTRING, Some(len)) => counted(opcode::SHORT_BINSTRING, &[len], text),
-            (opcode::BINUNICODE8, _) => {
-                counted(opcode::BINUNICODE8, &(text.len() as u64).to_le_bytes(), text)
-            }
-            (opcode::UNICODE | opcode::STRING, _) => unicode_line(text),
-            _ => binunicode(text),
-        }
-    }
-
-    /// The protocol that the pickle says it is written in; 0 where it says nothing.
-    fn protocol(&self) -> u8 {
-        match self.pickle.as_ref() {
-            [opcode::PROTO, protocol, ..] => *protocol,
-            _ => 0,
-        }
-    }
-}
-
-fn counted(code: u8, count: &[u8], text: &str) -> Vec<u8> {
-    [&[code], count, text.as_bytes()].concat()
-}
-
-/// The opcode that every protocol from 1 on and every unpickler reads.
-pub(crate) fn binunicode(text: &str) -> Vec<u8> {
-    let len = u32::try_from(text.len()).expect("keys are far shorter than 4 GiB");
-    counted(opcode::BINUNICODE, &len.to_le_bytes(), text)
-}
-
-/// A text as protocol 0 writes it.
-fn unicode_line(text: &str) -> Vec<u8> {
-    let mut out = vec![opcode::UNICODE];
-    for c in text.chars() {
-        match c {
-            '\\' | '\0' | '\n' | '\r' | '\x1a' => {
-                out.extend(format!("\\u{:04x}", u32::from(c)).bytes());
-            }
-            '\u{100}'..='\u{ffff}' => out.extend(format!("\\u{:04x}", u32::from(c)).bytes()),
-            '\u{10000}'.. => out.extend(format!("\\U{:08x}", u32::from(c)).bytes()),
-            latin => out.push(u32::from(latin) as u8),
-        }
-    }
-    out.push(b'\n');
-    out
 }
 
 #[cfg(test)]

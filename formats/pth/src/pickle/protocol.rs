@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use statedict_core::Fault;
 
 use super::graph::{Compound, CompoundId, Graph, Kind, OpIndex, Slot, Value};
-use super::machine::plain;
+use super::literal::plain;
 use super::opcode::{self, Op};
-use super::patch::{Patch, binunicode};
+use super::patch::Patch;
+use super::texts::binunicode;
 
 impl Graph<'_> {
     /// The same pickle in protocol 2.

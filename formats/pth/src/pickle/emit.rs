@@ -1,0 +1,155 @@
+//! Writes a patched pickle: opcodes as they are, in other words, or not at all.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use statedict_core::Fault;
+
+use super::graph::{Graph, OpIndex};
+use super::opcode;
+use super::patch::Manner;
+
+/// How many definitions may be lifted within each other; a pickler nests them a few deep.
+const MAX_LIFT_DEPTH: usize = 500;
+
+/// Writes a patched pickle.
+pub(super) struct Emitter<'a> {
+    pub(super) graph: &'a Graph<'a>,
+    pub(super) replaced: HashMap<OpIndex, Vec<u8>>,
+    pub(super) dead: Vec<bool>,
+    pub(super) puts: HashMap<OpIndex, (u32, u32)>,
+    /// Puts that moved away.
+    pub(super) silent: HashSet<OpIndex>,
+    /// Puts that moved to after an opcode.
+    pub(super) late_puts: HashMap<OpIndex, (u32, u32)>,
+    /// `MEMOIZE` is written as a put with its id.
+    pub(super) explicit: bool,
+    pub(super) manner: Manner,
+    pub(super) gets: HashMap<OpIndex, (u32, u32)>,
+    /// Memo ids as they are in the pickle written so far, with what they hold.
+    pub(super) bound: HashMap<u32, u32>,
+    pub(super) out: Vec<u8>,
+}
+
+/// A frame whose length is mended once its end is reached.
+struct Frame {
+    /// Where its opcode stands in the new pickle.
+    at: usize,
+    /// Where it ends in the old one.
+    end: u64,
+}
+
+impl Emitter<'_> {
+    pub(super) fn run(&mut self, insertions: &BTreeMap<OpIndex, Vec<u8>>) -> Result<(), Fault> {
+        let mut frame: Option<Frame> = None;
+        for index in 0..self.graph.ops.len() as OpIndex {
+            let op = self.graph.op(index);
+            if frame.as_ref().is_some_and(|frame| u64::from(op.whole.start) >= frame.end) {
+                self.close(frame.take());
+            }
+            if op.code == opcode::FRAME && self.manner == Manner::ProtocolTwo {
+                continue;
+            }
+            if op.code == opcode::FRAME {
+                self.close(frame.take());
+                let length = op.number(&self.graph.pickle);
+                let end = u64::from(op.whole.end).saturating_add(length);
+                frame = Some(Frame { at: self.out.len(), end });
+                self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
+                continue;
+            }
+            if let Some(opcodes) = insertions.get(&index) {
+                self.out.extend_from_slice(opcodes);
+            }
+            if !self.is_dead(index) {
+                self.emit(index, 0)?;
+            }
+        }
+        self.close(frame);
+        Ok(())
+    }
+
+    /// Mends a frame's length; a frame that became empty goes.
+    fn close(&mut self, frame: Option<Frame>) {
+        const OPCODE: usize = 9;
+        let Some(Frame { at, .. }) = frame else { return };
+        let length = self.out.len() - at - OPCODE;
+        if length == 0 {
+            self.out.truncate(at);
+        } else {
+            self.out[at + 1..at + OPCODE].copy_from_slice(&(length as u64).to_le_bytes());
+        }
+    }
+
+    fn is_dead(&self, index: OpIndex) -> bool {
+        self.dead.get(index as usize).copied().unwrap_or(false)
+    }
+
+    fn emit(&mut self, index: OpIndex, depth: usize) -> Result<(), Fault> {
+        if let Some(bytes) = self.replaced.get(&index) {
+            self.out.extend_from_slice(bytes);
+        } else if self.silent.contains(&index) {
+            return Ok(());
+        } else if let Some((id, place)) = self.puts.get(&index).copied() {
+            self.bound.insert(id, place);
+            self.put(index, id);
+        } else if let Some((id, place)) = self.gets.get(&index).copied() {
+            if self.bound.get(&id) != Some(&place) {
+                return self.lift(place, depth);
+            }
+            match self.manner {
+                Manner::ProtocolTwo => self.numbered(opcode::BINGET, opcode::LONG_BINGET, id),
+                Manner::AsTheyAre => self.out.extend_from_slice(self.graph.bytes_of(index)),
+            }
+        } else {
+            self.out.extend_from_slice(self.graph.bytes_of(index));
+        }
+        if let Some((id, place)) = self.late_puts.get(&index).copied() {
+            self.bound.insert(id, place);
+            self.explicit_put(id);
+        }
+        Ok(())
+    }
+
+    /// Where something goes, `MEMOIZE` would count differently, so ids are written out.
+    fn put(&mut self, index: OpIndex, id: u32) {
+        let op = self.graph.op(index);
+        let spelled_out = matches!(op.code, opcode::BINPUT | opcode::LONG_BINPUT);
+        let in_text = op.code == opcode::PUT && self.manner == Manner::AsTheyAre;
+        if spelled_out || in_text || !self.explicit {
+            self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
+        } else {
+            self.explicit_put(id);
+        }
+    }
+
+    fn explicit_put(&mut self, id: u32) {
+        self.numbered(opcode::BINPUT, opcode::LONG_BINPUT, id);
+    }
+
+    /// An opcode with a memo id, in the shorter of its two forms if the id fits.
+    fn numbered(&mut self, short: u8, long: u8, id: u32) {
+        match u8::try_from(id) {
+            Ok(id) => self.out.extend_from_slice(&[short, id]),
+            Err(_) => {
+                self.out.push(long);
+                self.out.extend_from_slice(&id.to_le_bytes());
+            }
+        }
+    }
+
+    /// Writes the opcodes that make a memoized value, here where it is first needed.
+    fn lift(&mut self, place: u32, depth: usize) -> Result<(), Fault> {
+        let memoized = self.graph.memoized[place as usize];
+        if depth > MAX_LIFT_DEPTH {
+            let at = u64::from(self.graph.ops[memoized.start as usize]);
+            let what = format!("definitions nest deeper than {MAX_LIFT_DEPTH}, the editor's limit");
+            return Err(Fault::too_large(at, what));
+        }
+        for index in memoized.start..memoized.end {
+            if self.graph.op(index).code != opcode::FRAME {
+                self.emit(index, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
