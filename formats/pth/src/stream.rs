@@ -15,10 +15,10 @@ use statedict_core::{
 
 use crate::edit::edited;
 use crate::payload::payload;
-use crate::pickle::Graph;
 use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
 use crate::pickle::texts::binunicode;
+use crate::pickle::{Graph, shifted};
 use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
 
@@ -79,8 +79,9 @@ impl StreamFile {
         let (preamble, [magic, version, system, object, keys]) = preamble(source)?;
         let before = [magic, version, system];
         let graph =
-            Graph::read(&preamble[object.clone()]).map_err(|f| at_offset(f, object.start))?;
-        let order = storage_order(&preamble[keys.clone()]).map_err(|f| at_offset(f, keys.start))?;
+            Graph::read(&preamble[object.clone()]).map_err(|f| shifted(f, object.start as u64))?;
+        let order =
+            storage_order(&preamble[keys.clone()]).map_err(|f| shifted(f, keys.start as u64))?;
         let types = storage_types(&graph)?;
         let storages = lay_of_storages(source, preamble.len() as u64, order, &types)?;
         let mut places = Places { storages: &storages, found: HashMap::new() };
@@ -189,14 +190,6 @@ fn preamble(source: &dyn Source) -> Result<(Vec<u8>, [Range<usize>; 5]), Fault> 
 fn more(source: &dyn Source, read: u64) -> Option<Result<Vec<u8>, Fault>> {
     let end = source.len().min(read.saturating_mul(2));
     (end > read && end <= MAX_PREAMBLE).then(|| source.bytes(0..end))
-}
-
-/// A fault with its offset counted from the start of the file.
-fn at_offset(fault: Fault, start: usize) -> Fault {
-    match fault {
-        Fault::Malformed { at: Some(at), what } => Fault::malformed(at + start as u64, what),
-        other => other,
-    }
 }
 
 /// The keys of the storages, in the order in which they follow the pickles.

@@ -68,6 +68,41 @@ fn stream() -> Vec<u8> {
     .concat()
 }
 
+/// A tar archive of one storage, a view of it, and a tensor over each, as PyTorch 0.1 wrote it.
+fn tar() -> Vec<u8> {
+    let storages = [
+        b"\x80\x02K\x01.".as_slice(),
+        b"\x80\x02K\x64U\x03cpuctorch\nHalfStorage\n\x87.",
+        b"\x06\0\0\0\0\0\0\0abcdefghijkl",
+        b"\x80\x02]((K\x65K\x64K\x02K\x02te.",
+    ];
+    let tensor = |key: u8, storage: u8, size: u8| {
+        let head = [&b"\x80\x02K"[..], &[key], b"K", &[storage], b"ctorch\nHalfTensor\n\x87."];
+        let raw = [
+            [1, 0, 0, 0, 9, 9, 9, 9],
+            [size, 0, 0, 0, 0, 0, 0, 0],
+            [1, 0, 0, 0, 0, 0, 0, 0],
+            [0; 8],
+        ];
+        [head.concat(), raw.concat()].concat()
+    };
+    let tensors = [b"\x80\x02K\x02.".to_vec(), tensor(200, 100, 6), tensor(201, 101, 2)].concat();
+    let pickle = b"\x80\x02}(U\x08module.aU\x03200QU\x08module.bU\x03201Qu.";
+    let member = |name: &str, content: &[u8]| {
+        let mut block = vec![0; 512];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[124..135].copy_from_slice(format!("{:011o}", content.len()).as_bytes());
+        block[148..156].fill(b' ');
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        block.extend(content);
+        block.resize(block.len().next_multiple_of(512), 0);
+        block
+    };
+    [member("storages", &storages.concat()), member("tensors", &tensors), member("pickle", pickle)]
+        .concat()
+}
+
 fn open(bytes: &[u8]) -> Result<Option<Box<dyn Container>>, Fault> {
     PTH.open(&bytes)
 }
@@ -138,6 +173,26 @@ fn a_dropped_storage_leaves_a_stream_and_its_list() {
     let rest = renamed(&stream(), "drop:module.a");
     assert_eq!(keys(&rest), ["module.b"]);
     assert!(!holds(&rest, "abcd") && holds(&rest, "efgh"));
+}
+
+#[test]
+fn a_tar_archive_is_renamed_into_a_zip_archive() {
+    let bytes = tar();
+    assert_eq!(
+        (opened(&bytes).kind(), keys(&bytes)),
+        ("pth-tar", vec!["module.a".into(), "module.b".into()])
+    );
+    let new = renamed(&bytes, "strip:module");
+    let file = opened(&new);
+    assert_eq!((file.kind(), keys(&new)), ("pth", vec!["a".into(), "b".into()]));
+    let rows = &file.catalog().rows;
+    let elements = |i: usize| {
+        let range = Elements::new(rows[i].tensor.clone(), None).expect("plain").verbatim();
+        new[..].bytes(range.expect("contiguous")).expect("within")
+    };
+    // The view is still a view: both tensors look at one storage.
+    assert_eq!((elements(0), elements(1)), (b"abcdefghijkl".to_vec(), b"efgh".to_vec()));
+    assert!(holds(&new, "archive/data/0") && !holds(&new, "archive/data/1"));
 }
 
 #[test]

@@ -10,3 +10,13 @@ mod protocol;
 pub(crate) mod texts;
 
 pub(crate) use graph::Graph;
+
+use statedict_core::Fault;
+
+/// A fault with its offset counted from where the pickle's `start` is.
+pub(crate) fn shifted(fault: Fault, start: u64) -> Fault {
+    match fault {
+        Fault::Malformed { at: Some(at), what } => Fault::malformed(at + start, what),
+        other => other,
+    }
+}

@@ -1,0 +1,135 @@
+//! The members of a tar archive, and the pickles and raw numbers in them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use statedict_core::{Fault, Source};
+
+use crate::pickle::opcode::{self, Op};
+
+/// Bytes in a block of a tar archive.
+const BLOCK: u64 = 512;
+
+/// The most members that are looked at; PyTorch wrote four.
+const MAX_MEMBERS: usize = 64;
+
+/// How much is read for a pickle between raw data at first; quadrupled until it is whole.
+const FIRST_READ: u64 = 256;
+
+/// The members of a tar archive, by name; empty for what is no tar archive.
+pub(super) fn members(source: &dyn Source) -> Result<HashMap<String, Range<u64>>, Fault> {
+    let mut members = HashMap::new();
+    let mut at = 0;
+    for _ in 0..MAX_MEMBERS {
+        if source.len().saturating_sub(at) < BLOCK {
+            break;
+        }
+        let block = source.bytes(at..at + BLOCK)?;
+        let Some((name, size)) = header(&block) else { break };
+        let start = at + BLOCK;
+        let end = start.checked_add(size).filter(|end| *end <= source.len());
+        let Some(end) = end else {
+            let what = format!("tar member '{name}' of {size} bytes ends beyond the file");
+            return Err(Fault::malformed(at, what));
+        };
+        members.insert(name.trim_start_matches("./").to_string(), start..end);
+        at = end.next_multiple_of(BLOCK);
+    }
+    Ok(members)
+}
+
+/// Name and size in a header block, if its checksum holds.
+fn header(block: &[u8]) -> Option<(String, u64)> {
+    let octal = |range: Range<usize>| {
+        let text = std::str::from_utf8(block.get(range)?).ok()?;
+        u64::from_str_radix(text.trim_matches(['\0', ' ']), 8).ok()
+    };
+    let unsummed = |(i, byte): (usize, &u8)| match i {
+        148..156 => u64::from(b' '),
+        _ => u64::from(*byte),
+    };
+    let sum: u64 = block.iter().enumerate().map(unsummed).sum();
+    if octal(148..156)? != sum {
+        return None;
+    }
+    let name = block.get(..100)?.split(|byte| *byte == 0).next()?;
+    Some((String::from_utf8_lossy(name).into_owned(), octal(124..136)?))
+}
+
+/// Reads pickles and raw numbers one after another.
+pub(super) struct Cursor<'a> {
+    source: &'a dyn Source,
+    pub(super) at: u64,
+    end: u64,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(source: &'a dyn Source, range: Range<u64>) -> Cursor<'a> {
+        Cursor { source, at: range.start, end: range.end }
+    }
+
+    /// The next pickle, up to its `STOP`.
+    pub(super) fn pickle(&mut self) -> Result<Vec<u8>, Fault> {
+        let mut len = FIRST_READ;
+        let mut scanned = 0;
+        loop {
+            let available = len.min(self.end - self.at);
+            let mut buffer = self.source.bytes(self.at..self.at + available)?;
+            let fault = loop {
+                match Op::at(&buffer, scanned) {
+                    Ok(op) => {
+                        scanned = op.whole.end as usize;
+                        if op.code == opcode::STOP {
+                            self.at += scanned as u64;
+                            buffer.truncate(scanned);
+                            return Ok(buffer);
+                        }
+                    }
+                    Err(fault) => break fault,
+                }
+            };
+            if available == self.end - self.at {
+                return Err(fault);
+            }
+            len = len.saturating_mul(4);
+        }
+    }
+
+    pub(super) fn skip(&mut self, bytes: u64) -> Result<Range<u64>, Fault> {
+        let start = self.at;
+        match start.checked_add(bytes).filter(|end| *end <= self.end) {
+            Some(end) => {
+                self.at = end;
+                Ok(start..end)
+            }
+            None => {
+                Err(Fault::malformed(start, format!("{bytes} bytes end beyond the tar member")))
+            }
+        }
+    }
+
+    pub(super) fn i32(&mut self) -> Result<i32, Fault> {
+        let bytes = self.source.bytes(self.skip(4)?)?;
+        Ok(i32::from_le_bytes(bytes.try_into().expect("four bytes were asked for")))
+    }
+
+    pub(super) fn size(&mut self) -> Result<u64, Fault> {
+        let at = self.at;
+        let bytes = self.source.bytes(self.skip(8)?)?;
+        let number = i64::from_le_bytes(bytes.try_into().expect("eight bytes were asked for"));
+        u64::try_from(number)
+            .map_err(|_| Fault::malformed(at, format!("{number} cannot be a size")))
+    }
+
+    pub(super) fn sizes(&mut self, count: u64) -> Result<Vec<u64>, Fault> {
+        // Refused before any memory is taken for it.
+        let end = self.at.checked_add(count.saturating_mul(8));
+        if end.is_none_or(|end| end > self.end) {
+            return Err(Fault::malformed(
+                self.at,
+                format!("{count} sizes end beyond the tar member"),
+            ));
+        }
+        (0..count).map(|_| self.size()).collect()
+    }
+}

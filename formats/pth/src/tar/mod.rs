@@ -1,0 +1,96 @@
+//! The tar archives of PyTorch before 0.1.10, which are read, and written anew as zip archives.
+//!
+//! ```text
+//! sys_info  pickle of a dict
+//! storages  n, then n × ((key, location, class), i64 count, bytes), then [(view, root, offset, count)]
+//! tensors   n, then n × ((key, storage, class), i32 rank, 4 bytes, i64 sizes, i64 strides, i64 offset)
+//! pickle    the object; a persistent id is the key of a tensor or storage, as text
+//! ```
+//! Source: `legacy_load` in `torch/serialization.py`.
+
+mod members;
+mod objects;
+
+use statedict_core::{Catalog, Container, Fault, Layout, Plan, Source, Value};
+
+use crate::edit::edit;
+use crate::encode::archive;
+use crate::payload::payload;
+use crate::pickle::Graph;
+use crate::pickle::graph::CompoundId;
+use crate::pickle::patch::Patch;
+use crate::tar::members::{Cursor, members};
+use crate::tar::objects::{Objects, number};
+use crate::walk::{Surroundings, Walked, walk};
+
+/// An opened tar archive.
+pub(crate) struct TarFile {
+    pickle: Vec<u8>,
+    objects: Objects,
+    catalog: Catalog,
+    mappings: Vec<CompoundId>,
+}
+
+impl TarFile {
+    /// Reads the members; `None` if the file is no tar archive with PyTorch's members.
+    pub(crate) fn open(source: &dyn Source) -> Result<Option<TarFile>, Fault> {
+        let members = members(source)?;
+        let (Some(storages), Some(tensors), Some(pickle)) =
+            (members.get("storages"), members.get("tensors"), members.get("pickle"))
+        else {
+            return Ok(None);
+        };
+        let mut objects = Objects::default();
+        objects.read_storages(&mut Cursor::new(source, storages.clone()))?;
+        objects.read_tensors(&mut Cursor::new(source, tensors.clone()))?;
+        let pickle = Cursor::new(source, pickle.clone()).pickle()?;
+        let graph = Graph::read(&pickle)?;
+        let around = Surroundings { storages: &mut objects, code: None };
+        let Walked { catalog, mappings } = walk(&graph, around)?;
+        drop(graph);
+        Ok(Some(TarFile { pickle, objects, catalog, mappings }))
+    }
+}
+
+impl Container for TarFile {
+    fn kind(&self) -> &'static str {
+        "pth-tar"
+    }
+
+    fn rewritten_as(&self) -> &'static str {
+        "pth"
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn payload(&self) -> Result<Option<Value>, Fault> {
+        payload(&Graph::read(&self.pickle)?).map(Some)
+    }
+
+    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
+        let graph = Graph::read(&self.pickle)?;
+        // Storages are numbered as the pickle comes to them, which is how PyTorch numbers its own.
+        let mut order: Vec<i64> = Vec::new();
+        let mut patch = Patch::default();
+        for reference in graph.persistent.iter().filter(|r| graph.class_named_by(r.id).is_none()) {
+            let key = number(&graph, reference.id)?;
+            let Some((storage, tensor)) = self.objects.tensors.get(&key) else {
+                let what = "the pickle holds a bare storage, which a zip archive has no place for";
+                return Err(Fault::Unsupported(what.into()));
+            };
+            let held = &self.objects.storages[storage];
+            let place = order.iter().position(|root| *root == held.root).unwrap_or(order.len());
+            if place == order.len() {
+                order.push(held.root);
+            }
+            let opcodes = self.objects.opcodes(held, tensor, place)?;
+            patch.replace(reference.start..reference.op + 1, &opcodes);
+        }
+        edit(&mut patch, &graph, &self.catalog, &self.mappings, plan)?;
+        let storages = order.iter().map(|root| self.objects.storages[root].elements());
+        let storages = storages.collect::<Result<Vec<_>, _>>()?;
+        Ok(archive(patch.apply(&graph)?, storages.into_iter()))
+    }
+}
