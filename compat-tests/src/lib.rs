@@ -1,1 +1,24 @@
-//! Tests of statedict against real PyTorch, NumPy and safetensors.
+//! What the tests against real PyTorch, NumPy and safetensors stand on.
+//!
+//! The tests in `tests/` run the built `statedict` command on files that real libraries wrote, and
+//! let those libraries judge what comes out. The oracle is Python: `python/zoo.py` writes a file of
+//! every shape users meet, `python/rules.py` and `python/operate.py` do in a few plain lines what
+//! statedict is asked to do, and `python/same.py` compares in every way a program could notice.
+//!
+//! - [`oracle`] asks Python, in an environment of its own with pinned versions, made on first use
+//!   under the user's cache folder; `STATEDICT_PYTHON` names another interpreter.
+//! - [`statedict`] runs the command, built from this workspace.
+//! - [`Zoo`] is a folder of generated files.
+//! - [`Tally`] collects what went wrong over many files, so that one failure does not hide another.
+
+mod command;
+mod environment;
+mod oracle;
+mod tally;
+mod zoo;
+
+pub use command::{Run, statedict, statedict_within};
+pub use environment::cache;
+pub use oracle::{oracle, python};
+pub use tally::Tally;
+pub use zoo::{Entry, Zoo, text};

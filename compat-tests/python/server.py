@@ -1,0 +1,51 @@
+"""Answers requests of the tests: one JSON object a line in, one a line out.
+
+Starting Python with PyTorch takes seconds and a request milliseconds, so one process serves a whole
+test program.
+"""
+
+import io
+import json
+import struct
+import sys
+import traceback
+import zipfile
+
+import torch
+
+import convert
+import operate
+import story
+import truth
+import zoo
+
+ACTIONS = {
+    "zoo": lambda request: zoo.generate(request["folder"]),
+    "truth": lambda request: truth.rows(request["file"]),
+    "operation": operate.judge,
+    "conversion": convert.judge,
+    "story": story.tell,
+    "script": lambda request: script(request["script"], request["out"]),
+}
+
+
+def script(text, out):
+    """Runs a few lines of a test that write the file `out`."""
+    exec(text, {"io": io, "struct": struct, "torch": torch, "zipfile": zipfile, "out": out})
+
+
+def main():
+    out = sys.stdout
+    sys.stdout = sys.stderr
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = {"ok": ACTIONS[request["do"]](request)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

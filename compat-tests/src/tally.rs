@@ -1,0 +1,37 @@
+//! Many cases in one test: every failure is shown, and how many there were.
+
+/// Counts cases and remembers what was wrong with them.
+#[derive(Debug, Default)]
+pub struct Tally {
+    cases: usize,
+    problems: Vec<String>,
+}
+
+impl Tally {
+    /// A tally of nothing.
+    pub fn new() -> Tally {
+        Tally::default()
+    }
+
+    /// Counts a case, and notes what was wrong with it, if something was.
+    pub fn note(&mut self, case: impl AsRef<str>, problem: Option<String>) {
+        self.cases += 1;
+        self.problems.extend(problem.map(|problem| format!("{}: {problem}", case.as_ref())));
+    }
+
+    /// Prints `N of N` and what was counted.
+    ///
+    /// # Panics
+    /// If something was wrong, or nothing was counted.
+    pub fn close(self, what: &str) {
+        let good = self.cases - self.problems.len();
+        println!("{good} of {} {what}", self.cases);
+        assert!(self.problems.is_empty(), "{good} of {} {what}\n{}", self.cases, self.shown());
+        assert!(self.cases > 0, "no {what} at all");
+    }
+
+    fn shown(&self) -> String {
+        let shorten = |problem: &String| problem.chars().take(1000).collect::<String>();
+        self.problems.iter().take(40).map(shorten).collect::<Vec<_>>().join("\n")
+    }
+}
