@@ -14,7 +14,9 @@ import zipfile
 import torch
 
 import convert
+import lossless
 import operate
+import protocols
 import story
 import truth
 import zoo
@@ -24,6 +26,11 @@ ACTIONS = {
     "truth": lambda request: truth.rows(request["file"]),
     "operation": operate.judge,
     "conversion": convert.judge,
+    "protocols": lambda request: protocols.generate(request["folder"]),
+    "anew": protocols.anew,
+    "random": lossless.generate,
+    "judge-random": lossless.judge,
+    "pickles": lossless.pickles,
     "story": story.tell,
     "script": lambda request: script(request["script"], request["out"]),
 }

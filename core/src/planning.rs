@@ -61,6 +61,9 @@ pub fn plan(
     state_dicts: &[&StateDict],
     policy: Policy,
 ) -> Result<Planned, Refused> {
+    if !stages.is_empty() {
+        refuse_if_any(state_dicts.iter().filter_map(|state_dict| fixed(state_dict)).collect())?;
+    }
     let mut drafts: Vec<Draft> = state_dicts.iter().map(|s| Draft::new(catalog, s)).collect();
     let mut log = Log::default();
     for stage in stages {
@@ -77,13 +80,13 @@ pub fn plan(
     }
     let passed_over = drafts.iter().map(|draft| draft.passed_over.len()).sum();
     let sections: Vec<Section> = drafts.into_iter().map(Draft::finish).collect();
-    let fixed = sections.iter().zip(state_dicts).filter(|(s, _)| !s.is_identity());
-    let fixed = fixed.filter_map(|(section, state_dict)| {
-        let (at, reason) = (section.at.clone(), state_dict.fixed.clone()?);
-        Some(Offence::Fixed { at, reason })
-    });
-    refuse_if_any(fixed.collect())?;
     Ok(Planned { plan: Plan { sections }, passed_over, idle: log.idle })
+}
+
+/// Why the keys of a state dict cannot be renamed, if they cannot.
+fn fixed(state_dict: &StateDict) -> Option<Offence> {
+    let (at, reason) = (state_dict.at.clone(), state_dict.fixed.clone()?);
+    Some(Offence::Fixed { at, reason })
 }
 
 fn refuse_if_any(offences: Vec<Offence>) -> Result<(), Refused> {
