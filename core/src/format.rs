@@ -146,6 +146,11 @@ pub trait Format: Sync {
         false
     }
 
+    /// True if the order of keys in a file means something, and is not how it was written by chance.
+    fn orders_keys(&self) -> bool {
+        false
+    }
+
     /// Reads what the file holds; `None` if the bytes are those of another format.
     ///
     /// Tensor bytes are never read.

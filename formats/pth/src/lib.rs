@@ -70,6 +70,10 @@ impl Format for Pth {
         true
     }
 
+    fn orders_keys(&self) -> bool {
+        true
+    }
+
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
         if let Some(file) = ZipFile::open(source)? {
             return Ok(Some(Box::new(file)));
