@@ -48,6 +48,10 @@ impl Checkpoint {
         &self.path
     }
 
+    pub(crate) fn source(&self) -> &FileSource {
+        &self.source
+    }
+
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
         self.source.len()

@@ -13,6 +13,7 @@
 //! - [`Checkpoint::stage`] writes beside the target in pieces of a few MiB, whatever the size of
 //!   the file; [`Staged::commit`] puts it in place in one step; a `Staged` that is dropped leaves
 //!   nothing behind.
+//! - [`compare`] holds the elements of two files against each other, whatever their formats.
 //! - The new file has the old one's mode, and its owner where that is permitted. A target is only
 //!   replaced if the caller says so, and never if it is a folder, a device or a pipe.
 //!
@@ -39,6 +40,7 @@
 mod axes;
 mod cast;
 mod checkpoint;
+mod compare;
 mod components;
 mod elements;
 mod error;
@@ -54,6 +56,7 @@ mod window;
 mod write;
 
 pub use checkpoint::Checkpoint;
+pub use compare::compare;
 pub use error::{Error, Kind};
 pub use registry::{FORMATS, format_named_by};
 pub use stage::{Existing, Staged};

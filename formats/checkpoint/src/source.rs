@@ -37,6 +37,19 @@ impl FileSource {
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()
     }
+
+    /// True if both are known to be one file, whatever the paths that led to it.
+    #[cfg(unix)]
+    pub(crate) fn is_same_file(&self, other: &FileSource) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let place = |source: &FileSource| source.metadata().map(|file| (file.dev(), file.ino()));
+        matches!((place(self), place(other)), (Ok(a), Ok(b)) if a == b)
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn is_same_file(&self, _: &FileSource) -> bool {
+        false
+    }
 }
 
 impl Source for FileSource {

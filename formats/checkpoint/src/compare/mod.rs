@@ -1,0 +1,47 @@
+//! The elements of two files held against each other.
+//!
+//! Bytes are compared as they stand wherever both files hold them so; elements are made into
+//! numbers only where bytes differ.
+
+mod couple;
+mod half;
+mod meter;
+mod numbers;
+mod shares;
+mod twins;
+
+use statedict_core::{Diff, Matching};
+
+use crate::checkpoint::Checkpoint;
+use crate::compare::couple::{Couple, deviations};
+use crate::compare::half::Half;
+use crate::compare::twins::twins;
+use crate::error::Error;
+
+/// What differs between two state dicts, elements included.
+///
+/// `matching` is of a state dict of `a` and one of `b`.
+/// Reads what both hold under the same key, and what may stand under another, in bounded memory.
+///
+/// # Errors
+/// What keeps the elements from being read.
+pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Result<Diff, Error> {
+    let mut diff = matching.diff();
+    let (mut keys, mut couples) = (Vec::new(), Vec::new());
+    for pair in matching.common.iter().filter(|pair| !pair.is_told_apart()) {
+        let halves = pair.elements();
+        let halves = halves.and_then(|(ours, theirs)| Half::of(a, ours).zip(Half::of(b, theirs)));
+        match halves.and_then(|(ours, theirs)| Couple::measured(ours, theirs)) {
+            None => diff.not_compared.push(pair.key.clone()),
+            Some(couple) => {
+                keys.push(&pair.key);
+                couples.push(couple);
+            }
+        }
+    }
+    let found = keys.into_iter().zip(deviations(&couples)?);
+    let differing = found.filter(|(_, deviation)| deviation.count > 0);
+    diff.values.extend(differing.map(|(key, deviation)| (key.clone(), deviation)));
+    diff.rename(&twins((a, &matching.removed), (b, &matching.added))?);
+    Ok(diff)
+}

@@ -1,0 +1,125 @@
+//! Tensors of two files that hold the same elements under other keys.
+//!
+//! Tensors of one type and shape are told apart by their first bytes, and then wholly: two that are
+//! left are read side by side, more than two are hashed, so that no tensor is read more than once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use statedict_core::{Entry, IndexMap, Twins};
+
+use crate::checkpoint::Checkpoint;
+use crate::compare::couple::{Couple, deviations};
+use crate::compare::half::{HEAD, Half};
+use crate::compare::shares::each;
+use crate::error::Error;
+
+/// The groups of entries with the same elements, at least one of each side in each group.
+pub(super) fn twins(
+    removed: (&Checkpoint, &[Entry<'_>]),
+    added: (&Checkpoint, &[Entry<'_>]),
+) -> Result<Vec<Twins>, Error> {
+    let crowd = Crowd::of(removed, added);
+    let alike = crowd.by_type_and_shape();
+    let (mut couples, groups) = crowd.couples(alike);
+    let heads = crowd.fingerprints(&groups, Half::head)?;
+    let (more, groups) = crowd.couples(crowd.split(groups, |member| heads.get(&member)));
+    couples.extend(more);
+    // What is no longer than its first bytes is told apart by now.
+    let (done, groups): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|group| crowd.is_short(group));
+    let hashes = crowd.fingerprints(&groups, Half::hash)?;
+    let groups = crowd.split(groups, |member| hashes.get(&member));
+    let couples = crowd.identical(couples)?;
+    Ok(couples.into_iter().chain(done).chain(groups).map(|group| crowd.twins(&group)).collect())
+}
+
+/// Members of a crowd by their positions, in order.
+type Group = Vec<usize>;
+
+/// Tensors that may be the same: those of one side, and from `second` on those of the other.
+struct Crowd<'a> {
+    members: Vec<Option<Half<'a>>>,
+    second: usize,
+}
+
+impl<'a> Crowd<'a> {
+    fn of(
+        removed: (&'a Checkpoint, &[Entry<'_>]),
+        added: (&'a Checkpoint, &[Entry<'_>]),
+    ) -> Crowd<'a> {
+        let halves = |(file, entries): (&'a Checkpoint, &[Entry<'_>])| {
+            let half = |entry: &Entry| entry.tensor.and_then(|tensor| Half::of(file, tensor));
+            entries.iter().map(half).collect::<Vec<_>>()
+        };
+        let mut members = halves(removed);
+        let second = members.len();
+        members.extend(halves(added));
+        Crowd { members, second }
+    }
+
+    fn member(&self, place: usize) -> Option<&Half<'a>> {
+        self.members.get(place)?.as_ref()
+    }
+
+    fn by_type_and_shape(&self) -> Vec<Group> {
+        let all = (0..self.members.len()).filter(|place| self.member(*place).is_some()).collect();
+        self.split(vec![all], |place| self.member(place).map(|half| (half.dtype(), half.shape())))
+    }
+
+    /// The groups split by what is known of their members; only those with both sides are kept.
+    fn split<K: Eq + Hash>(&self, groups: Vec<Group>, known: impl Fn(usize) -> K) -> Vec<Group> {
+        let split = groups.into_iter().flat_map(|group| {
+            let mut parts = IndexMap::<K, Group>::default();
+            for place in group {
+                parts.entry(known(place)).or_default().push(place);
+            }
+            parts.into_values()
+        });
+        split.filter(|group| self.has_both_sides(group)).collect()
+    }
+
+    fn has_both_sides(&self, group: &Group) -> bool {
+        let is_first = |place: &usize| *place < self.second;
+        group.first().is_some_and(is_first) && !group.last().is_some_and(is_first)
+    }
+
+    /// The groups of two, and the others.
+    fn couples(&self, groups: Vec<Group>) -> (Vec<Group>, Vec<Group>) {
+        groups.into_iter().partition(|group| group.len() == 2)
+    }
+
+    fn is_short(&self, group: &Group) -> bool {
+        let first = group.first().and_then(|place| self.member(*place));
+        first.is_some_and(|half| half.byte_len() <= HEAD)
+    }
+
+    fn fingerprints(
+        &self,
+        groups: &[Group],
+        fingerprint: impl Fn(&Half<'a>) -> Result<[u8; 32], Error> + Sync,
+    ) -> Result<HashMap<usize, [u8; 32]>, Error> {
+        let members = groups.iter().flatten();
+        let members = members.filter_map(|place| Some((*place, self.member(*place)?)));
+        let found = each(members, || |(place, half)| Ok((place, fingerprint(half)?)));
+        Ok(found?.into_iter().collect())
+    }
+
+    /// The groups of two whose elements are the same.
+    fn identical(&self, groups: Vec<Group>) -> Result<Vec<Group>, Error> {
+        let couple = |group: &Group| match group.as_slice() {
+            [a, b] => Some(Couple::compared(self.member(*a)?.clone(), self.member(*b)?.clone())),
+            _ => None,
+        };
+        let couples: Vec<_> = groups.iter().filter_map(couple).collect();
+        let found = groups.iter().zip(deviations(&couples)?);
+        let same = found.filter(|(_, deviation)| deviation.count == 0);
+        Ok(same.map(|(group, _)| group.clone()).collect())
+    }
+
+    fn twins(&self, group: &Group) -> Twins {
+        let (removed, added): (Vec<_>, Vec<_>) =
+            group.iter().partition(|place| **place < self.second);
+        Twins { removed, added: added.into_iter().map(|place| place - self.second).collect() }
+    }
+}
