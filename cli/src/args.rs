@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use statedict_checkpoint::{Existing, FORMATS, format_named_by};
 use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched};
 
+use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::commands::list::{Listing, Shape};
 use crate::failure::Failure;
 use crate::recipe::{self, Direction};
@@ -110,6 +111,41 @@ enum Command {
         #[command(flatten)]
         writing: Writing,
     },
+    /// Compare the keys, dtypes, shapes and values of two files of any formats
+    ///
+    /// Keys whose elements the other file has under another key are shown as renames. Numbers are
+    /// compared as numbers: NaN equals NaN, and -0 equals 0. A relative difference is
+    /// |a - b| / max(|a|, |b|). The order of keys is no difference.
+    ///
+    /// Exit status: 0 the same, 1 they differ, 2 could not compare.
+    Diff(Diff),
+}
+
+#[derive(Debug, clap::Args)]
+struct Diff {
+    /// The first file
+    a: PathBuf,
+    /// The second file
+    b: PathBuf,
+    /// Compare the state dict at this path of the first file
+    ///
+    /// Needed only where it holds several.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Compare it with the state dict at this path of the second file
+    ///
+    /// Otherwise that is the one at the same path, or the only one.
+    #[arg(long, value_name = "PATH")]
+    at_b: Option<String>,
+    /// Compare keys, dtypes and shapes, and read no elements
+    #[arg(long)]
+    keys_only: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors; the exit status tells
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -211,6 +247,7 @@ enum TiesWritten {
 pub(crate) enum Task {
     List(Listing),
     Remap(Request),
+    Diff(Comparison),
 }
 
 impl Args {
@@ -218,6 +255,7 @@ impl Args {
     pub(crate) fn task(self) -> Result<Task, Failure> {
         let (stage, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.listing())),
+            Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
             Command::Convert { file, output, writing } => {
                 return Ok(Task::Remap(conversion(file, output, writing)?));
             }
@@ -237,6 +275,18 @@ impl Args {
         };
         let stage: Rule = stage?;
         Ok(Task::Remap(rest.request(Rules::Stages(vec![stage]))))
+    }
+}
+
+impl Diff {
+    fn comparison(self) -> Comparison {
+        Comparison {
+            a: Subject { file: self.a, at: self.at },
+            b: Subject { file: self.b, at: self.at_b },
+            depth: if self.keys_only { Depth::Keys } else { Depth::Elements },
+            form: if self.json { Form::Json } else { Form::Text },
+            talk: if self.quiet { Talk::Errors } else { Talk::All },
+        }
     }
 }
 

@@ -15,14 +15,16 @@ pub(crate) struct Line {
     pub(crate) new: Option<String>,
     /// How many keys the line stands for.
     pub(crate) keys: usize,
+    /// Which keys these are, by their positions among all.
+    pub(crate) members: Vec<usize>,
 }
 
 /// The lines for these keys and their new names, in the order in which their forms first occur.
 pub(crate) fn grouped<'a>(keys: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Vec<Line> {
     let mut forms: Vec<(Form, Vec<Block>)> = Vec::new();
     let mut known: HashMap<Form, usize> = HashMap::new();
-    for (old, new) in keys {
-        let (form, block) = read(old, new);
+    for (place, (old, new)) in keys.into_iter().enumerate() {
+        let (form, block) = read(place, old, new);
         match known.entry(form) {
             Entry::Occupied(entry) => forms[*entry.get()].1.push(block),
             Entry::Vacant(entry) => {
@@ -48,13 +50,14 @@ type Span = (u64, u64);
 struct Block {
     old: Vec<Span>,
     new: Vec<Span>,
-    keys: usize,
+    members: Vec<usize>,
 }
 
-fn read<'a>(old: &'a str, new: Option<&'a str>) -> (Form<'a>, Block) {
+fn read<'a>(place: usize, old: &'a str, new: Option<&'a str>) -> (Form<'a>, Block) {
     let (old_texts, old_numbers) = split(old);
     let (new_texts, new_numbers) = new.map(split).unzip();
-    let block = Block { old: old_numbers, new: new_numbers.unwrap_or_default(), keys: 1 };
+    let new = new_numbers.unwrap_or_default();
+    let block = Block { old: old_numbers, new, members: vec![place] };
     (Form { old: old_texts, new: new_texts }, block)
 }
 
@@ -86,7 +89,8 @@ fn lines(form: &Form, mut blocks: Vec<Block>) -> Vec<Line> {
     let line = |block: Block| Line {
         old: filled(&form.old, &block.old),
         new: form.new.as_ref().map(|texts| filled(texts, &block.new)),
-        keys: block.keys,
+        keys: block.members.len(),
+        members: block.members,
     };
     blocks.into_iter().map(line).collect()
 }
@@ -121,7 +125,7 @@ impl Block {
         for (span, next) in spans {
             span.1 = next.1;
         }
-        self.keys += next.keys;
+        self.members.extend(&next.members);
     }
 }
 
@@ -179,6 +183,13 @@ mod tests {
         check_pairs(&[("a.0", "b"), ("a.1", "c")], &[("a.0", "b"), ("a.1", "c")]);
         let flat = [("a.0.0", "b.0"), ("a.0.1", "b.1"), ("a.1.0", "b.2"), ("a.1.1", "b.3")];
         check_pairs(&flat, &[("a.{0..1}.{0..1}", "b.{0..3}")]);
+    }
+
+    #[test]
+    fn a_line_knows_its_keys() {
+        let found = grouped(["a.1", "b", "a.0"].map(|key| (key, None)));
+        let members: Vec<_> = found.iter().map(|line| line.members.as_slice()).collect();
+        assert_eq!(members, [&[2, 0][..], &[1]]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod args;
 mod commands;
+mod difference;
 mod failure;
 mod grouping;
 mod hints;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{list, remap};
+use crate::commands::{diff, list, remap};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -42,6 +43,7 @@ fn run(args: Args) -> Result<(), Failure> {
     match args.task()? {
         Task::List(listing) => list::run(&listing, &mut out)?,
         Task::Remap(request) => remap::run(&request, &mut out)?,
+        Task::Diff(comparison) => diff::run(&comparison, &mut out)?,
     }
     Ok(out.flush()?)
 }
