@@ -4,6 +4,7 @@
 //! tensors.
 //! Keys carry the history of how a model was wrapped, so a checkpoint saved under
 //! `nn.DataParallel` will not load without it, and the reverse.
+//! This crate renames keys without touching files: it is pure, `no_std`, and knows no format.
 //!
 //! ```text
 //! Catalog ──┐
