@@ -13,6 +13,7 @@ import zipfile
 
 import torch
 
+import apart
 import convert
 import lossless
 import operate
@@ -32,6 +33,7 @@ ACTIONS = {
     "judge-random": lossless.judge,
     "pickles": lossless.pickles,
     "story": story.tell,
+    "apart": apart.generate,
     "script": lambda request: script(request["script"], request["out"]),
 }
 
