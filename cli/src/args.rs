@@ -11,8 +11,9 @@ use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::commands::list::{Listing, Shape};
 use crate::failure::Failure;
 use crate::recipe::{self, Direction};
-use crate::request::{Destination, Encoding, Form, Request, Spelling, Talk};
+use crate::request::{Destination, Encoding, Form, Request, Sharding, Spelling, Talk};
 use crate::rules::{self, Rules};
+use crate::size;
 use crate::suggestion::suggestion;
 
 /// Rename, match, convert and check the keys of model checkpoints
@@ -108,6 +109,8 @@ enum Command {
         /// The file to write, whose extension says which format
         #[arg(value_name = "OUT")]
         output: PathBuf,
+        #[command(flatten)]
+        shards: Shards,
         #[command(flatten)]
         writing: Writing,
     },
@@ -243,6 +246,37 @@ enum TiesWritten {
     One,
 }
 
+/// How `convert` spreads tensors over several files.
+#[derive(Debug, clap::Args)]
+struct Shards {
+    /// Write files of at most this size and an index into the folder OUT: `5GB`, `500MiB`
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    shard_size: Option<u64>,
+    /// Choose the format of those files
+    #[arg(long, value_enum, value_name = "FORMAT", requires = "shard_size")]
+    to: Option<ShardFormat>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ShardFormat {
+    /// `model-00001-of-00002.safetensors` …, the default
+    Safetensors,
+    /// `pytorch_model-00001-of-00002.bin` …
+    Pth,
+}
+
+impl Shards {
+    fn sharding(&self) -> Option<Sharding> {
+        let limit = self.shard_size?;
+        let name = match self.to {
+            Some(ShardFormat::Pth) => "pth",
+            _ => "safetensors",
+        };
+        let format = FORMATS.into_iter().find(|format| format.name() == name)?;
+        Some(Sharding { limit, format })
+    }
+}
+
 /// What is to be done.
 pub(crate) enum Task {
     List(Listing),
@@ -256,8 +290,8 @@ impl Args {
         let (stage, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.listing())),
             Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
-            Command::Convert { file, output, writing } => {
-                return Ok(Task::Remap(conversion(file, output, writing)?));
+            Command::Convert { file, output, shards, writing } => {
+                return Ok(Task::Remap(conversion(file, output, &shards, writing)?));
             }
             Command::Apply { recipe, inverse, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
@@ -327,8 +361,14 @@ impl Remapping {
     }
 }
 
-fn conversion(file: PathBuf, output: PathBuf, writing: Writing) -> Result<Request, Failure> {
-    if format_named_by(&output).is_none() {
+fn conversion(
+    file: PathBuf,
+    output: PathBuf,
+    shards: &Shards,
+    writing: Writing,
+) -> Result<Request, Failure> {
+    let sharding = shards.sharding();
+    if sharding.is_none() && format_named_by(&output).is_none() {
         let name = output.display();
         let extensions = FORMATS.iter().flat_map(|format| format.extensions());
         let extensions: Vec<_> = extensions.map(|extension| format!(".{extension}")).collect();
@@ -337,7 +377,9 @@ fn conversion(file: PathBuf, output: PathBuf, writing: Writing) -> Result<Reques
     }
     let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
     let destination = Destination::File(output);
-    Ok(writing.request(file, Rules::Stages(Vec::new()), policy, destination))
+    let mut request = writing.request(file, Rules::Stages(Vec::new()), policy, destination);
+    request.encoding.sharding = sharding;
+    Ok(request)
 }
 
 impl Writing {
@@ -358,6 +400,7 @@ impl Writing {
                 cast: self.cast.map(Cast::dtype),
                 ties: self.ties.ties(),
                 spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
+                sharding: None,
             },
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             save_plan: self.save_plan,

@@ -16,6 +16,7 @@ mod recipe;
 mod report;
 mod request;
 mod rules;
+mod size;
 mod suggestion;
 mod table;
 mod text;

@@ -30,7 +30,11 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if let Some(output) = outcome.output {
         let format = outcome.conversion.as_ref().map_or(outcome.checkpoint.format(), |c| c.to);
         let (name, size) = (format.name(), size(outcome.bytes));
-        say(&format!("wrote {} ({name}, {size}): {}", output.display(), counts(outcome)));
+        let files = match outcome.files {
+            1 => String::new(),
+            several => format!(", {several} files"),
+        };
+        say(&format!("wrote {} ({name}, {size}{files}): {}", output.display(), counts(outcome)));
         tell_changes(outcome);
         let (kind, written) = (outcome.checkpoint.kind(), outcome.checkpoint.rewritten_as());
         if outcome.conversion.is_none() && kind != written {

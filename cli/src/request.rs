@@ -38,6 +38,15 @@ pub(crate) struct Encoding {
     pub(crate) cast: Option<DType>,
     pub(crate) ties: Ties,
     pub(crate) spelling: Spelling,
+    /// Several files instead of one.
+    pub(crate) sharding: Option<Sharding>,
+}
+
+/// Several files with an index.
+pub(crate) struct Sharding {
+    /// The most bytes of elements in each.
+    pub(crate) limit: u64,
+    pub(crate) format: &'static dyn Format,
 }
 
 /// How a file is written that keeps its format.
@@ -71,6 +80,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) output: Option<&'a Path>,
     /// Bytes of the file, written or not.
     pub(crate) bytes: u64,
+    /// How many files there are, an index excepted.
+    pub(crate) files: usize,
     /// What writing the tensors anew meant; none where the file is the old one with other keys.
     pub(crate) conversion: Option<Conversion>,
 }

@@ -98,6 +98,17 @@ impl Layout {
         self.push(Part::Crc32(span));
     }
 
+    /// Moves every copied range further on, where the source is part of a longer one.
+    ///
+    /// Computed tensors stay: they say themselves where their elements are.
+    pub fn shift(&mut self, by: u64) {
+        for part in &mut self.parts {
+            if let Part::Copy(range) = part {
+                *range = range.start + by..range.end + by;
+            }
+        }
+    }
+
     /// The span from part `first` to the end as it is now; for [`Layout::crc32`].
     pub fn span_from(&self, first: usize) -> Span {
         Span { parts: first..self.parts.len() }

@@ -62,7 +62,20 @@ impl Plan {
     }
 }
 
+impl From<Section> for Plan {
+    fn from(section: Section) -> Plan {
+        Plan { sections: [section].into() }
+    }
+}
+
 impl Section {
+    /// The part of the section that speaks of these keys, in its order.
+    pub fn restricted_to(&self, mut holds: impl FnMut(&str) -> bool) -> Section {
+        let fates = self.fates.iter().filter(|(key, _)| holds(key));
+        let fates = fates.map(|(old, new)| (old.clone(), new.clone())).collect();
+        Section { at: self.at.clone(), fates }
+    }
+
     /// The path to the state dict.
     pub fn at(&self) -> &str {
         &self.at

@@ -144,6 +144,15 @@ impl View {
         &self.storage
     }
 
+    /// Looks at the same bytes at another place, such as the same file within several.
+    ///
+    /// # Panics
+    /// In debug builds, if the storage has another length.
+    pub fn move_to(&mut self, storage: Arc<Storage>) {
+        debug_assert_eq!(storage.len(), self.storage.len(), "the same bytes");
+        self.storage = storage;
+    }
+
     /// The first element's place in the storage, in elements.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{Checkpoint, Existing, format_named_by};
+use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
 use statedict_core::{
     Contents, Format, IndexMap, Layout, NotSelected, Plan, Planned, Refused, Rule, Section,
     StateDict, Ties, plan,
@@ -22,13 +22,14 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     request.refuse_to_overwrite()?;
     let checkpoint = Checkpoint::open(&request.file)?;
     let planned = request.plan(&checkpoint)?;
-    let (layout, conversion) = request.lay_out(&checkpoint, &planned.plan)?;
-    request.write(&checkpoint, &planned.plan, &layout)?;
+    let (rewritten, conversion) = request.lay_out(&checkpoint, &planned.plan)?;
+    request.write(&checkpoint, &planned.plan, &rewritten)?;
     let outcome = Outcome {
         checkpoint: &checkpoint,
         planned: &planned,
         output: request.output(),
-        bytes: layout.len(),
+        bytes: rewritten.len(),
+        files: rewritten.files(),
         conversion,
     };
     match (request.form, outcome.output) {
@@ -58,7 +59,9 @@ impl Request {
             _ => None,
         };
         let new = output.into_iter().chain(&self.save_plan);
-        let mut there = new.filter(|path| fs::symlink_metadata(path).is_ok());
+        // A folder is no obstacle to files that go into it; those are looked at one by one.
+        let is_file = |path: &&PathBuf| fs::symlink_metadata(path).is_ok_and(|it| !it.is_dir());
+        let mut there = new.filter(is_file);
         match (there.next(), self.existing) {
             (Some(path), Existing::Refuse) => {
                 let error = format!("cannot write '{}': it exists already", path.display());
@@ -92,8 +95,11 @@ impl Request {
         &self,
         checkpoint: &Checkpoint,
         plan: &Plan,
-    ) -> Result<(Layout, Option<Conversion>), Failure> {
-        let named = self.output().and_then(format_named_by);
+    ) -> Result<(Rewritten, Option<Conversion>), Failure> {
+        let named = match &self.encoding.sharding {
+            Some(sharding) => Some(sharding.format),
+            None => self.output().and_then(format_named_by),
+        };
         let to = named.unwrap_or_else(|| checkpoint.format());
         if self.encoding.spelling == Spelling::Plain && to.name() != PICKLED {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
@@ -101,7 +107,9 @@ impl Request {
         }
         let anew = self.encoding.cast.is_some() || self.encoding.ties == Ties::One;
         let extracts = named.is_some() && self.is_fixed(checkpoint, plan);
-        if to.name() == checkpoint.format().name() && !anew && !extracts {
+        let joins = named.is_some() && checkpoint.is_sharded();
+        let anew = anew || extracts || joins || self.encoding.sharding.is_some();
+        if to.name() == checkpoint.format().name() && !anew {
             let layout = match self.encoding.spelling {
                 Spelling::Kept => checkpoint.rewrite(plan)?,
                 Spelling::Plain => checkpoint.rewrite_plainly(plan)?,
@@ -115,8 +123,13 @@ impl Request {
             Contents::gather(checkpoint.catalog(), state_dict, section, cast.as_ref(), *ties);
         let (mut contents, left) = gathered.map_err(unholdable)?;
         contents.metadata = checkpoint.metadata();
-        let layout = checkpoint.encode(to, &contents).map_err(unholdable)?;
-        Ok((layout, Some(Conversion { to, left, tied: broken_ties(&contents, to), ties: *ties })))
+        let tied = broken_ties(&contents, to);
+        let rewritten = match &self.encoding.sharding {
+            None => checkpoint.encode(to, &contents),
+            Some(sharding) => checkpoint.encode_shards(to, contents, sharding.limit),
+        };
+        let conversion = Conversion { to, left, tied, ties: *ties };
+        Ok((rewritten.map_err(unholdable)?, Some(conversion)))
     }
 
     /// True if a conversion would take a state dict out of an object whose keys are fixed.
@@ -151,17 +164,22 @@ impl Request {
     }
 
     /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
-    fn write(&self, checkpoint: &Checkpoint, plan: &Plan, layout: &Layout) -> Result<(), Failure> {
+    fn write(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+        rewritten: &Rewritten,
+    ) -> Result<(), Failure> {
         let existing = match self.destination {
             Destination::InPlace => Existing::Replace,
             _ => self.existing,
         };
-        let output = self.output().map(|path| checkpoint.stage(layout, path, existing));
+        let output = self.output().map(|path| checkpoint.stage(rewritten, path, existing));
         let output = output.transpose()?;
         let plan = self.save_plan.as_deref().map(|path| {
             let mut text = Layout::new();
             text.bytes(plan.to_json().into_bytes());
-            checkpoint.stage(&text, path, self.existing)
+            checkpoint.stage(&text.into(), path, self.existing)
         });
         let plan = plan.transpose()?;
         for staged in output.into_iter().chain(plan) {

@@ -12,29 +12,42 @@ use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
 use crate::registry::FORMATS;
+use crate::rewritten::Rewritten;
+use crate::shards::{Rewrite, Sharded, find_index, split};
 use crate::source::FileSource;
-use crate::stage::{Existing, Staged, stage};
+use crate::stage::{Existing, Staged, Stager};
 
-/// A checkpoint file, opened for reading; no tensor byte is read before it is asked for.
+/// A checkpoint, opened for reading; no tensor byte is read before it is asked for.
 pub struct Checkpoint {
     path: PathBuf,
     source: FileSource,
-    format: &'static dyn Format,
-    container: Box<dyn Container>,
+    form: Form,
+}
+
+/// One file, or an index with the files it names.
+enum Form {
+    One { format: &'static dyn Format, container: Box<dyn Container> },
+    Sharded(Box<Sharded>),
 }
 
 impl Checkpoint {
-    /// Opens a file of any known format; its bytes decide which.
+    /// Opens a file of any known format, whose bytes decide which, or a sharded checkpoint: its
+    /// index, or the folder that holds it.
     ///
     /// # Errors
     /// What the system says, what is wrong with the file, or what it is if it is no checkpoint.
     pub fn open(path: &Path) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+        let checkpoint = |source, form| Checkpoint { path: path.to_path_buf(), source, form };
+        if let Some(index) = find_index(path).map_err(failed)? {
+            let (sharded, source) = Sharded::open(&index)?;
+            return Ok(checkpoint(source, Form::Sharded(Box::new(sharded))));
+        }
         let source = FileSource::open(path).map_err(failed)?;
         for format in FORMATS {
             let container = format.open(&source).map_err(|fault| failed(fault.into()))?;
             if let Some(container) = container {
-                return Ok(Checkpoint { path: path.to_path_buf(), source, format, container });
+                return Ok(checkpoint(source, Form::One { format, container }));
             }
         }
         Err(failed(match identify(&source, path) {
@@ -64,45 +77,71 @@ impl Checkpoint {
 
     /// The name of its kind, as `ls --json` gives it.
     pub fn kind(&self) -> &'static str {
-        self.container.kind()
+        match &self.form {
+            Form::One { container, .. } => container.kind(),
+            Form::Sharded(sharded) => sharded.kind(),
+        }
+    }
+
+    /// True if it is an index with the files it names.
+    pub fn is_sharded(&self) -> bool {
+        matches!(self.form, Form::Sharded(_))
     }
 
     /// The format that reads it.
     pub fn format(&self) -> &'static dyn Format {
-        self.format
+        match &self.form {
+            Form::One { format, .. } => *format,
+            Form::Sharded(sharded) => sharded.format(),
+        }
     }
 
     /// What it holds.
     pub fn catalog(&self) -> &Catalog {
-        self.container.catalog()
+        match &self.form {
+            Form::One { container, .. } => container.catalog(),
+            Form::Sharded(sharded) => sharded.catalog(),
+        }
     }
 
     /// Text beside the tensors that other formats have a place for.
     pub fn metadata(&self) -> Vec<(String, String)> {
-        self.container.metadata()
+        match &self.form {
+            Form::One { container, .. } => container.metadata(),
+            Form::Sharded(sharded) => sharded.metadata(),
+        }
     }
 
-    /// The same file with other keys.
+    /// The same checkpoint with other keys.
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn rewrite(&self, plan: &Plan) -> Result<Layout, Error> {
-        let layout = self.container.rewrite(plan);
-        layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
+    pub fn rewrite(&self, plan: &Plan) -> Result<Rewritten, Error> {
+        self.rewritten(plan, |container, plan| container.rewrite(plan))
     }
 
     /// The same, spelled so that loaders read it by default: pickles in protocol 2.
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Error> {
-        let layout = self.container.rewrite_plainly(plan);
-        layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
+    pub fn rewrite_plainly(&self, plan: &Plan) -> Result<Rewritten, Error> {
+        self.rewritten(plan, |container, plan| container.rewrite_plainly(plan))
+    }
+
+    fn rewritten(&self, plan: &Plan, rewrite: Rewrite) -> Result<Rewritten, Error> {
+        let rewritten = match &self.form {
+            Form::One { container, .. } => rewrite(container.as_ref(), plan).map(Rewritten::from),
+            Form::Sharded(sharded) => sharded.rewrite(plan, rewrite),
+        };
+        rewritten.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
     }
 
     /// The kind that [`Checkpoint::rewrite`] writes.
     pub fn rewritten_as(&self) -> &'static str {
-        self.container.rewritten_as()
+        match &self.form {
+            Form::One { container, .. } => container.rewritten_as(),
+            Form::Sharded(sharded) => sharded.kind(),
+        }
     }
 
     /// What the file holds beside its tensors; `None` where the format holds nothing else.
@@ -110,22 +149,39 @@ impl Checkpoint {
     /// # Errors
     /// Payload beyond the reader's limits.
     pub fn payload(&self) -> Result<Option<Value>, Error> {
-        let payload = self.container.payload();
-        payload.map_err(|fault| Error::new(Action::Read, &self.path, fault))
+        match &self.form {
+            Form::One { container, .. } => {
+                container.payload().map_err(|fault| Error::new(Action::Read, &self.path, fault))
+            }
+            Form::Sharded(_) => Ok(None),
+        }
     }
 
     /// A new file of a format, from tensors of this one.
     ///
     /// # Errors
     /// Every tensor that cannot be written, or that the format cannot hold.
-    pub fn encode(&self, format: &dyn Format, contents: &Contents) -> Result<Layout, Unholdable> {
-        let obstacles = contents.tensors.iter().filter_map(|(key, elements)| {
-            Some((key.clone(), elements::obstacle(elements)?.to_string()))
-        });
-        match obstacles.collect::<Vec<_>>() {
-            none if none.is_empty() => format.encode(contents),
-            entries => Err(Unholdable { entries }),
-        }
+    pub fn encode(
+        &self,
+        format: &dyn Format,
+        contents: &Contents,
+    ) -> Result<Rewritten, Unholdable> {
+        refuse_obstacles(contents)?;
+        format.encode(contents).map(Rewritten::from)
+    }
+
+    /// New files of at most `limit` bytes of elements, with an index, from tensors of this one.
+    ///
+    /// # Errors
+    /// Every tensor that cannot be written, or that the format cannot hold.
+    pub fn encode_shards(
+        &self,
+        format: &dyn Format,
+        contents: Contents,
+        limit: u64,
+    ) -> Result<Rewritten, Unholdable> {
+        refuse_obstacles(&contents)?;
+        split(format, contents, limit)
     }
 
     /// The SHA-256 of a tensor's elements in row-major, little-endian order.
@@ -144,15 +200,21 @@ impl Checkpoint {
         }
     }
 
-    /// Writes a layout of this file beside `out`, complete and synced, with this file's mode.
+    /// Writes what this checkpoint becomes beside `out`, complete and synced, with this file's mode.
     ///
-    /// `out` may be this file itself.
+    /// `out` may be this checkpoint itself. For files in a folder, `out` is that folder (made if it
+    /// is not there) or, to replace a sharded checkpoint, its index.
     ///
     /// # Errors
     /// Whatever keeps it from being written; then nothing is left of it.
-    pub fn stage(&self, layout: &Layout, out: &Path, existing: Existing) -> Result<Staged, Error> {
+    pub fn stage(
+        &self,
+        rewritten: &Rewritten,
+        out: &Path,
+        existing: Existing,
+    ) -> Result<Staged, Error> {
         let failed = |cause: Cause| Error::new(Action::Write, out, cause);
-        for part in layout.parts() {
+        for part in rewritten.layouts().flat_map(Layout::parts) {
             if let Part::Elements(elements) = part
                 && let Some(fault) = elements::obstacle(elements)
             {
@@ -160,7 +222,28 @@ impl Checkpoint {
             }
         }
         let like = self.source.metadata().map_err(|error| failed(error.into()))?;
-        stage(&self.source, &like, layout, out, existing)
+        let stager = Stager { source: &self.source, like: &like, existing };
+        stager.stage(rewritten, out, self.folder().as_deref())
+    }
+
+    /// The folder of a sharded checkpoint.
+    fn folder(&self) -> Option<PathBuf> {
+        let folder = match self.path.is_dir() {
+            true => self.path.clone(),
+            false => self.path.parent()?.to_path_buf(),
+        };
+        self.is_sharded().then_some(folder)
+    }
+}
+
+/// Refuses tensors whose elements cannot be written, all of them.
+fn refuse_obstacles(contents: &Contents) -> Result<(), Unholdable> {
+    let obstacles = contents.tensors.iter().filter_map(|(key, elements)| {
+        Some((key.clone(), elements::obstacle(elements)?.to_string()))
+    });
+    match obstacles.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        entries => Err(Unholdable { entries }),
     }
 }
 

@@ -8,10 +8,11 @@ use statedict_core::{Fault, Source};
 
 use crate::error::Cause;
 
-/// An open regular file with the length it had when it was opened.
+/// Open regular files laid end to end, mostly one, with the lengths they had when they were opened.
 #[derive(Debug)]
 pub(crate) struct FileSource {
-    file: File,
+    /// The files, each with the place where it starts.
+    files: Vec<(u64, File)>,
     len: u64,
 }
 
@@ -31,11 +32,26 @@ impl FileSource {
 
     pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
         let len = file.metadata()?.len();
-        Ok(FileSource { file, len })
+        Ok(FileSource { files: [(0, file)].into(), len })
     }
 
+    /// Several files as one.
+    pub(crate) fn joined(sources: Vec<FileSource>) -> FileSource {
+        let mut joined = FileSource { files: Vec::new(), len: 0 };
+        for source in sources {
+            let start = joined.len;
+            joined.files.extend(source.files.into_iter().map(|(at, file)| (start + at, file)));
+            joined.len += source.len;
+        }
+        joined
+    }
+
+    /// What the system says of the first file.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
-        self.file.metadata()
+        match self.files.first() {
+            Some((_, file)) => file.metadata(),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// True if both are known to be one file, whatever the paths that led to it.
@@ -43,7 +59,8 @@ impl FileSource {
     pub(crate) fn is_same_file(&self, other: &FileSource) -> bool {
         use std::os::unix::fs::MetadataExt;
         let place = |source: &FileSource| source.metadata().map(|file| (file.dev(), file.ino()));
-        matches!((place(self), place(other)), (Ok(a), Ok(b)) if a == b)
+        let alone = self.files.len() == 1 && other.files.len() == 1;
+        alone && matches!((place(self), place(other)), (Ok(a), Ok(b)) if a == b)
     }
 
     #[cfg(not(unix))]
@@ -58,7 +75,13 @@ impl Source for FileSource {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
-        read_exact_at(&self.file, offset, buffer).map_err(|error| match error.kind() {
+        // No range that is read crosses from one file into another.
+        let place = self.files.partition_point(|(start, _)| *start <= offset);
+        let Some((start, file)) = place.checked_sub(1).and_then(|place| self.files.get(place))
+        else {
+            return Err(Fault::malformed(offset, "there is no file to read"));
+        };
+        read_exact_at(file, offset - start, buffer).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Fault::malformed(offset, "the file ends too early"),
             _ => Fault::Unreadable(error.into()),
         })

@@ -1,4 +1,4 @@
-//! A new file beside its target, which becomes the target in one step or leaves no trace.
+//! New files beside their places, which they take in one step each or leave no trace.
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -9,6 +9,8 @@ use tempfile::{NamedTempFile, PersistError};
 
 use crate::elements::Stop;
 use crate::error::{Action, Cause, Error};
+use crate::rewritten::{Files, NewFile, Rewritten};
+use crate::shards::Index;
 use crate::source::check_regular;
 use crate::write::write;
 
@@ -21,50 +23,160 @@ pub enum Existing {
     Replace,
 }
 
-/// A file that is written and synced and not yet in its place; dropped, it is gone.
-#[must_use = "the file takes its place only when it is committed"]
+/// Files that are written and synced and not yet in their places; dropped, they are gone.
+#[must_use = "the files take their places only when they are committed"]
 #[derive(Debug)]
 pub struct Staged {
+    /// In the order in which they take their places: what names others comes last.
+    files: Vec<StagedFile>,
+    /// Files that are not needed once all are in their places.
+    obsolete: Vec<PathBuf>,
+    /// A folder that was made for the files, and goes again if they do not come.
+    made: Option<MadeFolder>,
+}
+
+#[derive(Debug)]
+struct StagedFile {
     file: NamedTempFile,
     out: PathBuf,
     existing: Existing,
-    len: u64,
 }
 
-/// Writes the layout beside `out`, with the mode and, where permitted, the owner of `like`.
-pub(crate) fn stage(
-    source: &dyn Source,
-    like: &Metadata,
-    layout: &Layout,
-    out: &Path,
-    existing: Existing,
-) -> Result<Staged, Error> {
-    let failed = |cause: Cause| Error::new(Action::Write, out, cause);
-    check_target(out, existing).map_err(failed)?;
-    let mut file = beside(out).map_err(failed)?;
-    fill(&mut file, source, layout).map_err(failed)?;
-    adopt(file.as_file(), like).map_err(|error| failed(error.into()))?;
-    file.as_file().sync_all().map_err(|error| failed(error.into()))?;
-    Ok(Staged { file, out: out.to_path_buf(), existing, len: layout.len() })
+/// A new folder, taken away again when dropped, if nothing is in it.
+#[derive(Debug)]
+struct MadeFolder(PathBuf);
+
+impl Drop for MadeFolder {
+    fn drop(&mut self) {
+        // A folder with files in it stays: those were committed.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Writes files beside their places, with the mode and, where permitted, the owner of `like`.
+pub(crate) struct Stager<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) like: &'a Metadata,
+    pub(crate) existing: Existing,
+}
+
+impl Stager<'_> {
+    /// Stages everything that a checkpoint becomes; `folder` is where its own shards are.
+    pub(crate) fn stage(
+        &self,
+        rewritten: &Rewritten,
+        out: &Path,
+        folder: Option<&Path>,
+    ) -> Result<Staged, Error> {
+        match &rewritten.0 {
+            Files::One(layout) => {
+                let files = [self.file(layout, out, self.existing)?].into();
+                Ok(Staged { files, obsolete: Vec::new(), made: None })
+            }
+            Files::Folder(files) => self.folder(files, None, out),
+            Files::Shards { files, index_name, index, gone } => {
+                let target = if out.is_file() { out.parent() } else { Some(out) };
+                match folder.filter(|folder| target.is_some_and(|out| is_same(folder, out))) {
+                    Some(folder) => self.in_place(files, (index_name, index), gone, folder),
+                    None => self.folder(files, Some((index_name, index)), out),
+                }
+            }
+        }
+    }
+
+    /// Files under their own names in a folder that is another one.
+    fn folder(
+        &self,
+        files: &[NewFile],
+        index: Option<(&String, &Index)>,
+        out: &Path,
+    ) -> Result<Staged, Error> {
+        let made = make_folder(out).map_err(|cause| Error::new(Action::Write, out, cause))?;
+        let mut staged = Staged { files: Vec::new(), obsolete: Vec::new(), made };
+        for file in files {
+            let path = out.join(&file.name);
+            if let Some(parent) = path.parent() {
+                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
+                fs::create_dir_all(parent).map_err(failed)?;
+            }
+            staged.files.push(self.file(&file.layout, &path, self.existing)?);
+        }
+        if let Some((name, index)) = index {
+            staged.files.push(self.index(index, &out.join(name), self.existing)?);
+        }
+        Ok(staged)
+    }
+
+    /// Changed files under new names, so that the index, which is replaced in one step, leads
+    /// readers to the old files or to the new ones and never to some of each.
+    fn in_place(
+        &self,
+        files: &[NewFile],
+        (index_name, index): (&String, &Index),
+        gone: &[String],
+        folder: &Path,
+    ) -> Result<Staged, Error> {
+        let mut staged = Staged { files: Vec::new(), obsolete: Vec::new(), made: None };
+        let mut index = index.clone();
+        for file in files.iter().filter(|file| file.changed) {
+            let name = fresh_name(folder, &file.name);
+            let places = index.weight_map.0.values_mut();
+            places.filter(|place| **place == file.name).for_each(|place| place.clone_from(&name));
+            let path = folder.join(&name);
+            staged.files.push(self.file(&file.layout, &path, Existing::Refuse)?);
+            staged.obsolete.push(folder.join(&file.name));
+        }
+        staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
+        let path = folder.join(index_name);
+        staged.files.push(self.index(&index, &path, self.existing)?);
+        Ok(staged)
+    }
+
+    fn index(&self, index: &Index, out: &Path, existing: Existing) -> Result<StagedFile, Error> {
+        let mut layout = Layout::new();
+        layout.bytes(index.to_json());
+        self.file(&layout, out, existing)
+    }
+
+    fn file(&self, layout: &Layout, out: &Path, existing: Existing) -> Result<StagedFile, Error> {
+        let failed = |cause: Cause| Error::new(Action::Write, out, cause);
+        check_target(out, existing).map_err(failed)?;
+        let mut file = beside(out).map_err(failed)?;
+        fill(&mut file, self.source, layout).map_err(failed)?;
+        adopt(file.as_file(), self.like).map_err(|error| failed(error.into()))?;
+        file.as_file().sync_all().map_err(|error| failed(error.into()))?;
+        Ok(StagedFile { file, out: out.to_path_buf(), existing })
+    }
 }
 
 impl Staged {
-    /// The length of the file in bytes.
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// True if the file has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Puts the file in its place, in one step that survives a crash.
+    /// Puts the files in their places, each in one step that survives a crash.
     ///
     /// # Errors
-    /// What the system says; then the place is as it was and the new file is gone.
+    /// What the system says; then files that are new go again, and those that others name are as
+    /// they were.
     pub fn commit(self) -> Result<(), Error> {
-        let Staged { file, out, existing, .. } = self;
+        let Staged { files, obsolete, made } = self;
+        let mut placed: Vec<PathBuf> = Vec::new();
+        for file in files {
+            let (out, existing) = (file.out.clone(), file.existing);
+            if let Err(error) = file.commit() {
+                // Only what was not there before may be taken away again.
+                placed.iter().for_each(|path| drop(fs::remove_file(path)));
+                return Err(error);
+            }
+            placed.extend((existing == Existing::Refuse).then_some(out));
+        }
+        // Nothing leads to these any more; one that cannot be removed does no harm.
+        obsolete.iter().for_each(|path| drop(fs::remove_file(path)));
+        drop(made);
+        Ok(())
+    }
+}
+
+impl StagedFile {
+    fn commit(self) -> Result<(), Error> {
+        let StagedFile { file, out, existing } = self;
         let failed = |cause: Cause| Error::new(Action::Write, &out, cause);
         let persisted = match existing {
             Existing::Replace => file.persist(&out),
@@ -80,6 +192,42 @@ impl Staged {
             failed(Cause::Io { doing, error })
         })
     }
+}
+
+/// Makes the folder of new files, unless it is there.
+fn make_folder(out: &Path) -> Result<Option<MadeFolder>, Cause> {
+    if out.is_dir() {
+        return Ok(None);
+    }
+    match fs::create_dir(out) {
+        Ok(()) => Ok(Some(MadeFolder(out.to_path_buf()))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Fault::Unsupported("several files are written, and this is no folder".into())
+                .into())
+        }
+        Err(error) => Err(Cause::Io { doing: Some("the folder cannot be made".into()), error }),
+    }
+}
+
+/// `model-00001-of-00002.r1.safetensors`: the name with a number that no file has yet.
+fn fresh_name(folder: &Path, name: &str) -> String {
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let base = match stem.rsplit_once(".r") {
+        Some((base, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => base,
+        _ => stem,
+    };
+    let numbered = |number: u64| format!("{base}.r{number}.{extension}");
+    let free = |name: &String| fs::symlink_metadata(folder.join(name)).is_err();
+    (1..).map(numbered).find(free).expect("numbers do not run out")
+}
+
+/// True if both paths lead to one folder.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let here = |path: &Path| match path.as_os_str().is_empty() {
+        true => fs::canonicalize("."),
+        false => fs::canonicalize(path),
+    };
+    matches!((here(a), here(b)), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Refuses a target that exists, unless it is a file or a link and may be replaced.

@@ -57,6 +57,6 @@ fn what_is_no_file_is_not_opened() {
     );
     assert_eq!(
         message(Path::new(".")),
-        "cannot read '.': it is a folder, and a regular file is expected"
+        "cannot read '.': it is a folder without an index of shards"
     );
 }

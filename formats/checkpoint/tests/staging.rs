@@ -23,7 +23,6 @@ fn a_committed_file_is_in_its_place_and_alone() {
     let checkpoint = folder.checkpoint();
     let layout = stripped(&checkpoint);
     let staged = checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse).expect("staged");
-    assert_eq!(staged.len(), layout.len());
     assert!(!folder.at("out").exists());
     staged.commit().expect("committed");
     assert_eq!(folder.names(), ["in.safetensors", "out"]);
@@ -107,7 +106,7 @@ fn a_tensor_out_of_proportion_is_not_written() {
     let huge = Tensor::view(DType::U8, vec![1 << 40], vec![0], 0, storage).expect("within");
     let mut layout = Layout::new();
     layout.elements(Elements::new(huge, None).expect("plain"));
-    let error = checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse);
+    let error = checkpoint.stage(&layout.into(), &folder.at("out"), Existing::Refuse);
     assert_eq!(error.expect_err("refused").kind(), Kind::TooLarge);
     assert_eq!(folder.names(), ["in.safetensors"]);
 }
@@ -118,7 +117,7 @@ fn a_copy_beyond_the_file_leaves_no_trace() {
     let checkpoint = folder.checkpoint();
     let mut layout = Layout::new();
     layout.copy(0..checkpoint.len() + 1);
-    let error = checkpoint.stage(&layout, &folder.at("out"), Existing::Refuse);
+    let error = checkpoint.stage(&layout.into(), &folder.at("out"), Existing::Refuse);
     assert_eq!(error.expect_err("refused").kind(), Kind::Malformed);
     assert_eq!(folder.names(), ["in.safetensors"]);
 }

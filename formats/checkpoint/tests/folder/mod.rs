@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::Checkpoint;
-use statedict_core::{Layout, Policy, plan};
+use statedict_checkpoint::{Checkpoint, Rewritten};
+use statedict_core::{Policy, plan};
 use tempfile::TempDir;
 
 /// A folder that goes when it is dropped.
@@ -53,7 +53,7 @@ impl Folder {
 }
 
 /// The checkpoint without its prefix.
-pub(crate) fn stripped(checkpoint: &Checkpoint) -> Layout {
+pub(crate) fn stripped(checkpoint: &Checkpoint) -> Rewritten {
     let catalog = checkpoint.catalog();
     let rules = ["strip:module".parse().expect("a rule")];
     let state_dicts = catalog.select(None).expect("one");

@@ -1,0 +1,132 @@
+//! Sharded checkpoints: made, listed, renamed, joined, and refused where they contradict themselves.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const LENET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lenet-dataparallel.pth");
+
+/// What the command prints and says, with its exit status.
+fn run(folder: &Path, words: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+    let output = command.args(words).current_dir(folder).output().expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code().expect("it ends by itself"), String::from_utf8(text).expect("UTF-8"))
+}
+
+fn succeed(folder: &Path, words: &[&str]) {
+    let (status, text) = run(folder, words);
+    assert_eq!(status, 0, "{words:?}: {text}");
+}
+
+/// A folder with the LeNet of the example in files of at most 100 kB.
+fn sharded() -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    succeed(folder.path(), &["convert", LENET, "net", "--shard-size", "100KB"]);
+    folder
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+fn index(folder: &Path) -> Value {
+    let text = fs::read(folder.join("net/model.safetensors.index.json")).expect("an index");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+const NAMES: [&str; 4] = [
+    "model-00001-of-00003.safetensors",
+    "model-00002-of-00003.safetensors",
+    "model-00003-of-00003.safetensors",
+    "model.safetensors.index.json",
+];
+
+#[test]
+fn shards_are_filled_in_order_and_a_large_tensor_is_alone() {
+    let folder = sharded();
+    assert_eq!(names(&folder.path().join("net")), NAMES);
+    let index = index(folder.path());
+    assert_eq!(index["metadata"]["total_size"], 248_024);
+    assert_eq!(index["weight_map"]["module.conv1.weight"], NAMES[0]);
+    assert_eq!(index["weight_map"]["module.fc1.weight"], NAMES[1]);
+    assert_eq!(index["weight_map"]["module.fc3.bias"], NAMES[2]);
+}
+
+#[test]
+fn what_fits_into_one_file_needs_no_index() {
+    let folder = tempfile::tempdir().expect("a folder");
+    succeed(folder.path(), &["convert", LENET, "net", "--shard-size", "5GB", "--to", "pth"]);
+    assert_eq!(names(&folder.path().join("net")), ["pytorch_model.bin"]);
+}
+
+#[test]
+fn a_folder_is_renamed_into_another_and_joined_again() {
+    let folder = sharded();
+    succeed(folder.path(), &["strip", "module", "net", "-o", "bare"]);
+    assert_eq!(names(&folder.path().join("bare")), NAMES);
+    succeed(folder.path(), &["convert", "bare", "bare.safetensors"]);
+    succeed(folder.path(), &["strip", "module", LENET, "-o", "straight.pth"]);
+    assert_eq!(run(folder.path(), &["diff", "bare.safetensors", "straight.pth", "-q"]).0, 0);
+    assert_eq!(run(folder.path(), &["diff", "bare", "straight.pth", "-q"]).0, 0);
+    let (status, text) = run(folder.path(), &["strip", "module", "net", "-o", "bare"]);
+    assert!(status == 2 && text.contains("it exists already"), "{text}");
+}
+
+#[test]
+fn in_place_the_index_changes_last_and_old_files_go() {
+    let folder = sharded();
+    succeed(folder.path(), &["rename", "module.fc3.{r..} -> head.{r..}", "net", "-i"]);
+    let renewed = "model-00003-of-00003.r1.safetensors";
+    assert_eq!(names(&folder.path().join("net")), [NAMES[0], NAMES[1], renewed, NAMES[3]]);
+    assert_eq!(index(folder.path())["weight_map"]["head.bias"], renewed);
+    succeed(
+        folder.path(),
+        &["drop", "module.fc1.weight", "net/model.safetensors.index.json", "-i"],
+    );
+    assert_eq!(names(&folder.path().join("net")), [NAMES[0], renewed, NAMES[3]]);
+    assert_eq!(index(folder.path())["metadata"]["total_size"], 248_024 - 192_000);
+}
+
+#[test]
+fn a_collision_between_files_is_refused() {
+    let folder = sharded();
+    let rule = "module.fc1.weight -> module.conv1.weight";
+    let (status, text) = run(folder.path(), &["rename", rule, "net", "-i"]);
+    assert!(status == 1 && text.contains("2 keys would become 'module.conv1.weight'"), "{text}");
+    assert_eq!(names(&folder.path().join("net")), NAMES);
+}
+
+#[test]
+fn an_index_and_its_files_must_agree() {
+    let check = |change: &dyn Fn(&mut Value, &Path), expected: &str| {
+        let folder = sharded();
+        let mut index = index(folder.path());
+        change(&mut index, &folder.path().join("net"));
+        let path = folder.path().join("net/model.safetensors.index.json");
+        fs::write(path, index.to_string()).expect("written");
+        let (status, text) = run(folder.path(), &["ls", "net"]);
+        assert!(status == 2 && text.contains(expected), "{text}");
+    };
+    let map = |index: &mut Value, key: &str, file: &str| index["weight_map"][key] = file.into();
+    check(&|index, _| map(index, "x", NAMES[0]), "key 'x' is not in 'model-00001-of-00003");
+    check(&|index, _| map(index, "module.fc3.bias", NAMES[0]), "which the index says is in");
+    check(&|index, _| map(index, "x", "../x.safetensors"), "outside the index's folder");
+    check(
+        &|index, _| {
+            drop(index["weight_map"].as_object_mut().expect("a map").remove("module.fc3.bias"))
+        },
+        "holds key 'module.fc3.bias', which the index does not name",
+    );
+    check(
+        &|_, folder| fs::remove_file(folder.join(NAMES[1])).expect("removed"),
+        "model-00002-of-00003.safetensors': there is no such file",
+    );
+}

@@ -1,0 +1,277 @@
+//! Checkpoints of several files with an index, as the Hugging Face hub keeps them.
+//!
+//! The files are laid end to end in one address space, so that every tensor of the merged catalog
+//! has a place in one source. A rename lays out each file on its own, and the index after them.
+
+mod index;
+mod split;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use statedict_core::{
+    Catalog, Container, Data, Elements, Fault, Format, IndexMap, Key, Layout, Location, Plan, Row,
+    Section, Source, StateDict, Storage, Tensor,
+};
+
+pub(crate) use index::Index;
+pub(crate) use split::split;
+
+use crate::error::{Action, Cause, Error};
+use crate::registry::FORMATS;
+use crate::rewritten::{Files, NewFile, Rewritten};
+use crate::source::FileSource;
+use index::MAX_INDEX;
+
+/// An opened index with its files.
+pub(crate) struct Sharded {
+    index_name: String,
+    index: Index,
+    shards: Vec<Shard>,
+    catalog: Catalog,
+}
+
+/// One of the files.
+struct Shard {
+    name: String,
+    format: &'static dyn Format,
+    container: Box<dyn Container>,
+    /// Where it starts in the joined address space.
+    start: u64,
+}
+
+/// How a container is written again.
+pub(crate) type Rewrite = fn(&dyn Container, &Plan) -> Result<Layout, Fault>;
+
+/// The index that a path leads to: itself, or the one in a folder; `None` for other files.
+pub(crate) fn find_index(path: &Path) -> Result<Option<PathBuf>, Cause> {
+    if !path.is_dir() {
+        return Ok(is_index(path).then(|| path.to_path_buf()));
+    }
+    let mut found: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?.path();
+        found.extend(is_index(&entry).then_some(entry));
+    }
+    found.sort();
+    match found.as_slice() {
+        [index] => Ok(Some(index.clone())),
+        [] => Err(Cause::Foreign("it is a folder without an index of shards".into())),
+        several => {
+            let name = |path: &PathBuf| path.file_name().map(|n| n.to_string_lossy().into_owned());
+            let names: Vec<String> = several.iter().filter_map(name).collect();
+            let what = format!("it is a folder with several indexes: {}", names.join(", "));
+            Err(Cause::Foreign(what))
+        }
+    }
+}
+
+/// True for `model.safetensors.index.json`, and with a variant, `….index.fp16.json`.
+fn is_index(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".json") && name.contains(".index.")
+}
+
+impl Sharded {
+    /// Opens an index and every file it names.
+    ///
+    /// # Errors
+    /// What is wrong with the index or a file, and every way in which they disagree.
+    pub(crate) fn open(path: &Path) -> Result<(Sharded, FileSource), Error> {
+        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+        let index = read_index(path).map_err(failed)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let (mut shards, mut sources) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        for name in index.files() {
+            let file = folder.join(name);
+            let (source, format, container) = open_file(&file)?;
+            let len = source.len();
+            shards.push(Shard { name: name.to_string(), format, container, start });
+            sources.push(source);
+            start += len;
+        }
+        let index_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let catalog = merged(&index, &shards).map_err(|fault| failed(fault.into()))?;
+        Ok((Sharded { index_name, index, shards, catalog }, FileSource::joined(sources)))
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The format of the files.
+    pub(crate) fn format(&self) -> &'static dyn Format {
+        self.shards[0].format
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.format().name() {
+            "pth" => "pth-sharded",
+            _ => "safetensors-sharded",
+        }
+    }
+
+    /// What the files say of themselves, each name once.
+    pub(crate) fn metadata(&self) -> Vec<(String, String)> {
+        let all = self.shards.iter().flat_map(|shard| shard.container.metadata());
+        let unique: IndexMap<String, String> = all.collect();
+        unique.into_iter().collect()
+    }
+
+    /// Every file with its keys as a plan has them, and the index that fits.
+    ///
+    /// Files that the plan empties go.
+    pub(crate) fn rewrite(&self, plan: &Plan, rewrite: Rewrite) -> Result<Rewritten, Fault> {
+        let Some(section) = plan.sections().first() else {
+            return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
+        };
+        let mut index = self.index.clone();
+        index.weight_map.0.clear();
+        for (old, new) in section.kept() {
+            if let Some(file) = self.index.weight_map.0.get(old) {
+                index.weight_map.0.insert(new.to_string(), file.clone());
+            }
+        }
+        let (bytes, elements) = self.totals(section);
+        index.set_totals(bytes, elements);
+        let kept: HashSet<&str> = index.files().into_iter().collect();
+        let mut files = Vec::new();
+        for shard in self.shards.iter().filter(|shard| kept.contains(shard.name.as_str())) {
+            let own = shard.section(section);
+            let changed = !own.is_identity();
+            let mut layout = rewrite(shard.container.as_ref(), &own.into())?;
+            layout.shift(shard.start);
+            files.push(NewFile { name: shard.name.clone(), layout, changed });
+        }
+        let gone = self.shards.iter().map(|shard| shard.name.clone());
+        let gone = gone.filter(|name| !kept.contains(name.as_str())).collect();
+        let index_name = self.index_name.clone();
+        Ok(Rewritten(Files::Shards { files, index_name, index: Box::new(index), gone }))
+    }
+
+    /// Bytes and elements of the tensors that a section keeps, shared ones once.
+    fn totals(&self, section: &Section) -> (u64, u64) {
+        let mut places = HashSet::new();
+        let (mut bytes, mut elements) = (0u64, 0u64);
+        for (old, _) in section.kept() {
+            let tensor = self.catalog.tensor(&self.catalog.state_dicts[0], old);
+            let Some(tensor) = tensor.and_then(|tensor| Elements::new(tensor.clone(), None).ok())
+            else {
+                continue;
+            };
+            let place = tensor.place().map(|place| format!("{place:?}"));
+            if place.is_none_or(|place| places.insert(place)) {
+                bytes = bytes.saturating_add(tensor.byte_len());
+                elements = elements.saturating_add(tensor.tensor().count());
+            }
+        }
+        (bytes, elements)
+    }
+}
+
+impl Shard {
+    /// The part of a plan for the merged state dict that is about this file.
+    fn section(&self, whole: &Section) -> Section {
+        let own = &self.container.catalog().state_dicts[0];
+        whole.restricted_to(|key| own.contains(key))
+    }
+}
+
+/// A file, its format, and what it holds.
+type OpenFile = (FileSource, &'static dyn Format, Box<dyn Container>);
+
+fn read_index(path: &Path) -> Result<Index, Cause> {
+    let source = FileSource::open(path)?;
+    if source.len() > MAX_INDEX {
+        let what = format!("an index of {} bytes, over {MAX_INDEX}", source.len());
+        return Err(Fault::TooLarge { at: None, what }.into());
+    }
+    let index = Index::parse(&source.bytes(0..source.len())?)?;
+    match index.weight_map.0.is_empty() {
+        true => Err(Fault::broken("the index names no key").into()),
+        false => Ok(index),
+    }
+}
+
+/// A file of the index, which holds one state dict at its root.
+fn open_file(path: &Path) -> Result<OpenFile, Error> {
+    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+    let source = FileSource::open(path).map_err(failed)?;
+    for format in FORMATS {
+        let container = format.open(&source).map_err(|fault| failed(fault.into()))?;
+        let Some(container) = container else { continue };
+        return match container.catalog().state_dicts.as_slice() {
+            [only] if only.at.is_empty() => Ok((source, format, container)),
+            _ => {
+                let what = "a shard holds one state dict, at its root, and this file does not";
+                Err(failed(Fault::Unsupported(what.into()).into()))
+            }
+        };
+    }
+    Err(failed(Cause::Foreign(
+        "a shard is a checkpoint, and this file is of no known format".into(),
+    )))
+}
+
+/// One state dict of all files, which must be what the index says.
+fn merged(index: &Index, shards: &[Shard]) -> Result<Catalog, Fault> {
+    let mut catalog = Catalog::default();
+    let mut state_dict = StateDict::default();
+    for shard in shards {
+        let name = &shard.name;
+        if shard.format.name() != shards[0].format.name() {
+            return Err(Fault::Unsupported(format!("'{name}' is of another format than the rest")));
+        }
+        let own = shard.container.catalog();
+        for key in own.state_dicts[0].keys() {
+            match index.weight_map.0.get(key) {
+                Some(file) if file == name => {}
+                Some(file) => {
+                    let what =
+                        format!("'{name}' holds key '{key}', which the index says is in '{file}'");
+                    return Err(Fault::broken(what));
+                }
+                None => {
+                    let what = format!("'{name}' holds key '{key}', which the index does not name");
+                    return Err(Fault::broken(what));
+                }
+            }
+            let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
+                let (at, tensor) = (String::new(), moved(tensor, shard.start));
+                catalog.rows.push(Row { at, key: Key::Text(key.to_string()), tensor });
+                catalog.rows.len() - 1
+            });
+            let twice = |twice: statedict_core::DuplicateKey| Fault::broken(twice.to_string());
+            state_dict.insert(key.to_string(), row).map_err(twice)?;
+        }
+        state_dict.fixed = state_dict.fixed.or(own.state_dicts[0].fixed.clone());
+    }
+    match index.weight_map.0.iter().find(|(key, _)| !state_dict.contains(key)) {
+        Some((key, file)) => Err(Fault::broken(format!(
+            "key '{key}' is not in '{file}', where the index says it is"
+        ))),
+        None => {
+            catalog.state_dicts.push(state_dict);
+            Ok(catalog)
+        }
+    }
+}
+
+/// A tensor whose file starts further on in the joined address space.
+fn moved(tensor: &Tensor, by: u64) -> Tensor {
+    let mut moved = tensor.clone();
+    if let Data::View(view) = &mut moved.data {
+        let mut storage: Storage = view.storage().as_ref().clone();
+        match &mut storage.location {
+            Location::Stored(range) => *range = range.start + by..range.end + by,
+            Location::Deflated { compressed, .. } => {
+                *compressed = compressed.start + by..compressed.end + by;
+            }
+        }
+        view.move_to(Arc::new(storage));
+    }
+    moved
+}

@@ -1,0 +1,85 @@
+//! New shards: tensors spread over files of a size, with an index.
+
+use std::collections::HashMap;
+
+use statedict_core::{Contents, Elements, Format, IndexMap, Unholdable};
+
+use super::Index;
+use crate::rewritten::{Files, NewFile, Rewritten};
+
+/// Spreads tensors over files of at most `limit` bytes of elements, greedily and in order.
+///
+/// A larger tensor has a file of its own, and tensors that share their elements are together.
+/// Source: `split_state_dict_into_shards_factory` in huggingface_hub.
+pub(crate) fn split(
+    format: &dyn Format,
+    contents: Contents,
+    limit: u64,
+) -> Result<Rewritten, Unholdable> {
+    let (stem, extension) = match format.name() {
+        "pth" => ("pytorch_model", "bin"),
+        _ => ("model", "safetensors"),
+    };
+    let groups = groups(contents.tensors, limit);
+    let count = groups.len();
+    let (mut index, mut files) = (Index::default(), Vec::new());
+    let mut totals = (0, 0);
+    for (i, tensors) in groups.into_iter().enumerate() {
+        let name = match count {
+            1 => format!("{stem}.{extension}"),
+            _ => format!("{stem}-{:05}-of-{count:05}.{extension}", i + 1),
+        };
+        let (bytes, elements) = sizes(&tensors);
+        totals = (totals.0 + bytes, totals.1 + elements);
+        let keys = tensors.iter().map(|(key, _)| (key.clone(), name.clone()));
+        index.weight_map.0.extend(keys);
+        let metadata = contents.metadata.clone();
+        let layout = format.encode(&Contents { tensors, metadata, ties: Vec::new() })?;
+        files.push(NewFile { name, layout, changed: true });
+    }
+    index.set_totals(totals.0, totals.1);
+    let index_name = format!("{stem}.{extension}.index.json");
+    Ok(Rewritten(match count {
+        1 => Files::Folder(files),
+        _ => Files::Shards { files, index_name, index: Box::new(index), gone: Vec::new() },
+    }))
+}
+
+/// The tensors of each file.
+fn groups(tensors: Vec<(String, Elements)>, limit: u64) -> Vec<Vec<(String, Elements)>> {
+    let mut groups: Vec<Vec<(String, Elements)>> = vec![Vec::new()];
+    let mut homes: HashMap<String, usize> = HashMap::new();
+    let mut room = limit;
+    for (key, elements) in tensors {
+        let place = elements.place().map(|place| format!("{place:?}"));
+        if let Some(home) = place.as_ref().and_then(|place| homes.get(place)) {
+            groups[*home].push((key, elements));
+            continue;
+        }
+        let bytes = elements.byte_len();
+        let last = groups.len() - 1;
+        if bytes > room && !groups[last].is_empty() {
+            groups.push(Vec::new());
+            room = limit;
+        }
+        room = room.saturating_sub(bytes);
+        let last = groups.len() - 1;
+        homes.extend(place.map(|place| (place, last)));
+        groups[last].push((key, elements));
+    }
+    groups
+}
+
+/// Bytes and elements, those that several keys share once.
+fn sizes(tensors: &[(String, Elements)]) -> (u64, u64) {
+    let mut places: IndexMap<String, ()> = IndexMap::default();
+    let mut sizes = (0u64, 0u64);
+    for (_, elements) in tensors {
+        let place = elements.place().map(|place| format!("{place:?}"));
+        if place.is_none_or(|place| places.insert(place, ()).is_none()) {
+            sizes.0 = sizes.0.saturating_add(elements.byte_len());
+            sizes.1 = sizes.1.saturating_add(elements.tensor().count());
+        }
+    }
+    sizes
+}
