@@ -12,7 +12,7 @@ FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_
 HOLDS = {
     "npz": set(NUMPY_NAMES.values()),
     "safetensors": set(TORCH_OF) - {"C128"} | {"F4"},
-    "pth": set(TORCH_OF) | {"torch.complex32"},
+    "pth": set(TORCH_OF) | {"F4", "torch.complex32"},
 }
 
 
@@ -47,8 +47,6 @@ def judge(request):
     if request.get("cast"):
         expected = {key: value and value.cast(CASTS[request["cast"]]) for key, value in expected.items()}
     unheld = [key for key, value in expected.items() if not holds(target, key, value)]
-    if kind(request["input"]) == target == "pth":
-        unheld = [key for key in unheld if expected[key] is None or expected[key].dtype != "F4"]
     if unheld:
         if request["status"] == 0:
             return f"not refused, and {target} cannot hold {unheld[0]!r}"

@@ -18,6 +18,7 @@ import convert
 import lossless
 import operate
 import protocols
+import shards
 import story
 import truth
 import zoo
@@ -29,6 +30,7 @@ ACTIONS = {
     "conversion": convert.judge,
     "protocols": lambda request: protocols.generate(request["folder"]),
     "anew": protocols.anew,
+    "shards": shards.judge,
     "random": lossless.generate,
     "judge-random": lossless.judge,
     "pickles": lossless.pickles,

@@ -151,8 +151,8 @@ impl Front<'_> {
         }
         let has = |word: &[u8]| self.bytes.windows(word.len()).any(|window| window == word);
         Some(if has(b"\"weight_map\"") {
-            "it is the index of a sharded checkpoint, which this version does not read yet; \
-             name one of its files"
+            "it is the index of a sharded checkpoint under another name; expected one such as \
+             model.safetensors.index.json"
                 .to_string()
         } else if has(b"\"statedict_plan\"") {
             "it is a saved plan, not a checkpoint".to_string()

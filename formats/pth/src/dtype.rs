@@ -90,8 +90,22 @@ pub(crate) fn to_torch(dtype: &DType) -> Option<(&'static str, Storing)> {
             "torch.float4_e2m1fn_x2" => ("float4_e2m1fn_x2", Untyped),
             _ => return None,
         },
-        DType::F4 | DType::F6E2M3 | DType::F6E3M2 => return None,
+        // PyTorch counts pairs of them; see `shape`.
+        DType::F4 => ("float4_e2m1fn_x2", Untyped),
+        DType::F6E2M3 | DType::F6E3M2 => return None,
     })
+}
+
+/// The shape that PyTorch gives a tensor: of 4-bit floats it counts pairs, along the last dimension.
+///
+/// `None` if the last dimension has no whole number of pairs.
+pub(crate) fn shape_in_torch(dtype: &DType, shape: &[u64]) -> Option<Vec<u64>> {
+    let mut shape = shape.to_vec();
+    if *dtype == DType::F4 {
+        let last = shape.last_mut().filter(|last| last.is_multiple_of(2))?;
+        *last /= 2;
+    }
+    Some(shape)
 }
 
 /// How PyTorch stores elements of a type.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use statedict_core::{Contents, DType, Elements, Layout, Unholdable, row_major_strides};
 use statedict_zip::Writer;
 
-use crate::dtype::{Storing, to_torch};
+use crate::dtype::{Storing, shape_in_torch, to_torch};
 use crate::pickle::opcode;
 use crate::pickle::texts::binunicode;
 
@@ -28,9 +28,9 @@ const BATCH: usize = 1000;
 pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     let mut entries: Vec<(String, String)> = Vec::new();
     for (key, elements) in &contents.tensors {
-        if to_torch(elements.dtype()).is_none() {
-            let why = format!("PyTorch has no dtype for {}", elements.dtype());
-            entries.push((key.clone(), why));
+        let (dtype, shape) = (elements.dtype(), elements.shape());
+        if to_torch(dtype).is_none() || shape_in_torch(dtype, shape).is_none() {
+            entries.push((key.clone(), format!("PyTorch has no dtype for {dtype} of {shape:?}")));
         }
     }
     for (key, kept) in &contents.ties {
@@ -111,11 +111,13 @@ impl Pickler {
                 if storage == storages.len() {
                     storages.push(elements);
                 }
+                let shape = shape_in_torch(elements.dtype(), elements.shape())
+                    .expect("every shape was checked");
                 self.tensor(&Placed {
                     dtype: elements.dtype(),
                     storage: (storage, elements.tensor().count()),
-                    shape: elements.shape(),
-                    strides: &row_major_strides(elements.shape()),
+                    shape: &shape,
+                    strides: &row_major_strides(&shape),
                     offset: 0,
                 });
             }

@@ -337,3 +337,26 @@ fn a_changed_byte_is_refused_or_changes_no_length() {
         }
     }
 }
+
+#[test]
+fn the_zip_crate_reads_the_same_archives_alike() {
+    let members = [("m/data.pkl", "abc"), ("m/data/0", ""), ("m/é", "xyz")];
+    let written = [Writer::torch(64), Writer::numpy()].map(|writer| archive_of(writer, &members));
+    for file in [written[0].as_slice(), &written[1], TORCH] {
+        let ours = open(file).expect("sound");
+        let mut theirs = zip::ZipArchive::new(std::io::Cursor::new(file)).expect("sound");
+        assert_eq!(theirs.len(), ours.entries().len());
+        for (i, entry) in ours.entries().iter().enumerate() {
+            let mut member = theirs.by_index(i).expect("a member");
+            let mut content = Vec::new();
+            std::io::Read::read_to_end(&mut member, &mut content).expect("its checksum holds");
+            let name = member.name().expect("UTF-8").into_owned();
+            assert_eq!((name.as_str(), member.size()), (entry.name(), entry.size()));
+            assert_eq!(
+                (member.crc32(), member.data_start()),
+                (entry.crc32(), Some(entry.locate(&file).expect("there").data.start),)
+            );
+            assert_eq!(content, entry.read(&file, 1 << 20).expect("sound"));
+        }
+    }
+}
