@@ -1,10 +1,12 @@
 //! Ways out: what to type instead of what was refused.
 
+use std::path::Path;
+
 use statedict_core::{
     IndexMap, Offence, Refused, Remap, Rule, SEPARATOR, StateDict, Template, TemplatePair,
 };
 
-use crate::text::first_few;
+use crate::text::{first_few, shell_word};
 
 /// How to name one state dict.
 pub(crate) fn at(path: &str) -> String {
@@ -14,6 +16,15 @@ pub(crate) fn at(path: &str) -> String {
 /// How to name one state dict, or all.
 pub(crate) fn at_or_all(path: &str) -> String {
     format!("{} (or --at '*' for all)", at(path))
+}
+
+/// The command that takes a state dict out of an object whose keys are fixed.
+pub(crate) fn extraction(file: &Path, at: Option<&str>) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let output = file.with_file_name(format!("{stem}-state-dict.pth"));
+    let [file, output] = [file, &output].map(|path| path.display().to_string());
+    let at = at.map(|at| format!(" --at {}", shell_word(at))).unwrap_or_default();
+    format!("statedict convert{at} {} {}", shell_word(&file), shell_word(&output))
 }
 
 /// What would help against a refusal; often nothing beyond what the offences say.

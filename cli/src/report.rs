@@ -41,6 +41,7 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
             say(&format!("note: {kind} is read only; the new file is of the kind {written}"));
         }
     }
+    tell_aliases(outcome);
     if let Some(plan) = &request.save_plan {
         say(&format!("saved the plan as {}", plan.display()));
     }
@@ -57,6 +58,22 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if let Destination::Nowhere { suggestion } = &request.destination {
         say("nothing is written yet; this would do it (-i instead of -o replaces the file):");
         say(&format!("  {suggestion}"));
+    }
+}
+
+/// One object under several paths is renamed under all of them.
+fn tell_aliases(outcome: &Outcome) {
+    let sections = outcome.planned.plan.sections();
+    let named = |at: &str| sections.iter().any(|section| section.at() == at);
+    let state_dicts = &outcome.checkpoint.catalog().state_dicts;
+    for state_dict in state_dicts.iter().filter(|state_dict| named(&state_dict.at)) {
+        if !state_dict.aliases.is_empty() {
+            let aliases = first_few(&state_dict.aliases, NAMED);
+            say(&format!(
+                "note: '{}' is the same object as {aliases}, so both change",
+                state_dict.at
+            ));
+        }
     }
 }
 

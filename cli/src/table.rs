@@ -19,7 +19,7 @@ pub(crate) fn table(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     for (at, tensors) in by_path(tensors) {
-        head(at, out)?;
+        head(at, tensors.len(), out)?;
         let lines: Vec<Cells> = tensors.into_iter().map(cells).collect();
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
         let [k, d, s, z] = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0));
@@ -59,9 +59,12 @@ pub(crate) fn by_path<'a>(tensors: &'a [Listed<'a>]) -> IndexMap<&'a str, Vec<&'
     groups
 }
 
-/// The path above the lines of one mapping.
-pub(crate) fn head(at: &str, out: &mut dyn Write) -> io::Result<()> {
-    if at.is_empty() { Ok(()) } else { writeln!(out, "{}:", printable(at)) }
+/// The path above the lines of one mapping, and how many tensors it holds.
+pub(crate) fn head(at: &str, tensors: usize, out: &mut dyn Write) -> io::Result<()> {
+    match at {
+        "" => Ok(()),
+        at => writeln!(out, "{} ({}):", printable(at), count(tensors, "tensor")),
+    }
 }
 
 /// How much there is in all, and what lies beside the tensors.

@@ -20,7 +20,7 @@ pub(crate) fn tree(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     for (at, tensors) in by_path(tensors) {
-        head(at, out)?;
+        head(at, tensors.len(), out)?;
         let root = Module::of(&tensors);
         let mut lines = Vec::new();
         root.lines(0, 1, &mut lines);

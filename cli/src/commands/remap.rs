@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
 use statedict_core::{
-    Contents, Format, IndexMap, Layout, NotSelected, Plan, Planned, Refused, Rule, Section,
-    StateDict, Ties, plan,
+    Contents, Format, IndexMap, Layout, NotSelected, Offence, Plan, Planned, Refused, Rule,
+    Section, StateDict, Ties, plan,
 };
 
 use crate::failure::Failure;
@@ -202,6 +202,10 @@ impl Request {
         let line = |offence| format!("{}: {offence}", self.file.display());
         let mut failure = Failure::no(refused.offences.iter().map(line).collect());
         failure.hints = hints::for_refusal(refused, stages, selected);
+        let is_fixed = |offence| matches!(offence, &Offence::Fixed { .. });
+        if refused.offences.iter().any(is_fixed) {
+            failure.hints.push(hints::extraction(&self.file, self.at.as_deref()));
+        }
         failure
     }
 }

@@ -196,6 +196,33 @@ fn a_tar_archive_is_renamed_into_a_zip_archive() {
 }
 
 #[test]
+fn a_view_of_a_storage_is_a_slice_of_its_bytes() {
+    // As PyTorch 0.3 wrote it: the tensor's storage is elements 1 and 2 of storage 7.
+    let plain = stream();
+    let at = plain.windows(5).position(|five| five == b"K\x02NtQ").expect("a count and no view");
+    let viewed = b"K\x02(X\x01\0\0\0vK\x01K\x01ttQ";
+    let mut bytes = [&plain[..at], viewed, &plain[at + 5..]].concat();
+    // One element of the view is all that is left to look at.
+    let size = bytes.windows(6).position(|six| six == b"K\0K\x02\x85K").expect("offset and size");
+    bytes[size + 3] = 1;
+    let file = opened(&bytes);
+    let elements = Elements::new(file.catalog().rows[0].tensor.clone(), None).expect("plain");
+    let range = elements.verbatim().expect("contiguous");
+    assert_eq!(bytes[..].bytes(range).expect("within"), b"cd");
+    bytes[size + 3] = 2;
+    assert!(matches!(open(&bytes), Err(Fault::Malformed { .. })));
+}
+
+#[test]
+fn every_prefix_of_a_tar_archive_is_refused_up_to_its_last_member() {
+    let bytes = tar();
+    let end = bytes.len() - 512 + 34;
+    for cut in 1..end {
+        assert!(!matches!(open(&bytes[..cut]), Ok(Some(_))), "{cut} of {} bytes", bytes.len());
+    }
+}
+
+#[test]
 fn every_prefix_of_a_file_is_refused() {
     for bytes in [archive(), stream()] {
         for end in 1..bytes.len() {
@@ -207,7 +234,7 @@ fn every_prefix_of_a_file_is_refused() {
 
 #[test]
 fn a_changed_byte_is_refused_or_read() {
-    for bytes in [archive(), stream()] {
+    for bytes in [archive(), stream(), tar()] {
         for at in 0..bytes.len() {
             for change in [0x01, 0x80, 0xff] {
                 let mut damaged = bytes.clone();
