@@ -8,8 +8,8 @@ use statedict_checkpoint::{Existing, FORMATS, format_named_by};
 use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched};
 
 use crate::commands::diff::{Comparison, Depth, Subject};
-use crate::commands::list::{Listing, Shape};
 use crate::failure::Failure;
+use crate::listing::{Listing, Shape};
 use crate::recipe::{self, Direction};
 use crate::request::{Destination, Encoding, Form, Request, Sharding, Spelling, Talk};
 use crate::rules::{self, Rules};

@@ -7,8 +7,8 @@ use serde_json::Value;
 use statedict_checkpoint::Checkpoint;
 use statedict_core::Data;
 
-use crate::commands::list::Listed;
 use crate::failure::Failure;
+use crate::listing::Listed;
 use crate::request::Outcome;
 
 /// One tensor of `ls --json`.

@@ -11,6 +11,7 @@ mod failure;
 mod grouping;
 mod hints;
 mod json;
+mod listing;
 mod payload;
 mod recipe;
 mod report;

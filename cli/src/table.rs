@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{Catalog, Data, IndexMap, Row, Tensor};
 
-use crate::commands::list::Listed;
 use crate::failure::Failure;
+use crate::listing::Listed;
 use crate::text::{count, first_few, printable, size};
 
 /// Things beside the tensors that the last line names; the rest is counted.

@@ -5,8 +5,8 @@ use std::io::Write;
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{IndexMap, SEPARATOR};
 
-use crate::commands::list::Listed;
 use crate::failure::Failure;
+use crate::listing::Listed;
 use crate::table::{by_path, foot, head};
 use crate::text::{count, printable, size};
 

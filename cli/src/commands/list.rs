@@ -1,46 +1,13 @@
 //! `ls`: what a file holds.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{Catalog, NotSelected, Row, Value};
 
 use crate::failure::Failure;
+use crate::listing::{Listed, Listing, Shape};
 use crate::{json, payload, table, tree};
-
-/// What to show of a file.
-#[derive(Clone, Debug)]
-pub(crate) struct Listing {
-    pub(crate) file: PathBuf,
-    /// The path to look below; none for the whole file.
-    pub(crate) at: Option<String>,
-    pub(crate) shape: Shape,
-    /// Digests of the elements are wanted.
-    pub(crate) hashed: bool,
-}
-
-/// How to show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// A line for every tensor.
-    Table,
-    /// A line for every module.
-    Tree,
-    /// What lies beside the tensors, in lines.
-    Payload,
-    /// One JSON object.
-    Json,
-    /// One JSON object, with what lies beside the tensors.
-    JsonWithPayload,
-}
-
-/// A row with the digest of its elements, where that was asked for.
-pub(crate) struct Listed<'a> {
-    pub(crate) row: &'a Row,
-    /// In hexadecimal; none if not asked for, or if there are no plain elements.
-    pub(crate) sha256: Option<String>,
-}
 
 pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure> {
     let checkpoint = Checkpoint::open(&listing.file)?;
