@@ -47,6 +47,7 @@ mod error;
 mod float8;
 mod gather;
 mod identify;
+mod index;
 mod inflate;
 mod registry;
 mod rewritten;

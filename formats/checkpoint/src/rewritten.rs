@@ -2,7 +2,7 @@
 
 use statedict_core::Layout;
 
-use crate::shards::Index;
+use crate::index::Index;
 
 /// The files that a checkpoint is to become, laid out and not yet written.
 #[derive(Debug)]

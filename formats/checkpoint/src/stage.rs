@@ -9,8 +9,8 @@ use tempfile::{NamedTempFile, PersistError};
 
 use crate::elements::Stop;
 use crate::error::{Action, Cause, Error};
+use crate::index::Index;
 use crate::rewritten::{Files, NewFile, Rewritten};
-use crate::shards::Index;
 use crate::source::check_regular;
 use crate::write::write;
 

@@ -3,7 +3,6 @@
 //! The files are laid end to end in one address space, so that every tensor of the merged catalog
 //! has a place in one source. A rename lays out each file on its own, and the index after them.
 
-mod index;
 mod split;
 
 use std::collections::HashSet;
@@ -16,14 +15,13 @@ use statedict_core::{
     Section, Source, StateDict, Storage, Tensor,
 };
 
-pub(crate) use index::Index;
 pub(crate) use split::split;
 
 use crate::error::{Action, Cause, Error};
+use crate::index::{Index, MAX_INDEX};
 use crate::registry::FORMATS;
 use crate::rewritten::{Files, NewFile, Rewritten};
 use crate::source::FileSource;
-use index::MAX_INDEX;
 
 /// An opened index with its files.
 pub(crate) struct Sharded {

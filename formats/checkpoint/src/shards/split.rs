@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use statedict_core::{Contents, Elements, Format, IndexMap, Unholdable};
 
-use super::Index;
+use crate::index::Index;
 use crate::rewritten::{Files, NewFile, Rewritten};
 
 /// Spreads tensors over files of at most `limit` bytes of elements, greedily and in order.
