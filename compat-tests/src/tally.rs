@@ -1,5 +1,7 @@
 //! Many cases in one test: every failure is shown, and how many there were.
 
+use std::io::{self, Write};
+
 /// Counts cases and remembers what was wrong with them.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -25,7 +27,8 @@ impl Tally {
     /// If something was wrong, or nothing was counted.
     pub fn close(self, what: &str) {
         let good = self.cases - self.problems.len();
-        println!("{good} of {} {what}", self.cases);
+        // Past the capture of test output, so that the counts show in every run.
+        let _ = writeln!(io::stderr(), "{good} of {} {what}", self.cases);
         assert!(self.problems.is_empty(), "{good} of {} {what}\n{}", self.cases, self.shown());
         assert!(self.cases > 0, "no {what} at all");
     }
