@@ -166,6 +166,19 @@ pub trait Format: Sync {
     fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable>;
 }
 
+/// What a revision may do to the tensors' places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// Nothing: every copied range stays at its offset.
+    Within,
+    /// Move all of them on by one multiple of a block, as a file system can insert blocks in front
+    /// of a file without moving a byte.
+    Insert {
+        /// The length of a block in bytes; at least 1.
+        block: u64,
+    },
+}
+
 /// An opened file.
 pub trait Container: Send + Sync {
     /// The name of its kind, as `ls --json` gives it; more precise than [`Format::name`].
@@ -208,5 +221,18 @@ pub trait Container: Send + Sync {
     /// As [`Container::rewrite`], and what cannot be spelled so.
     fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Fault> {
         self.rewrite(plan)
+    }
+
+    /// The file of [`Container::rewrite`] laid out around its tensors where they stand, so that
+    /// writing it is writing a few small ranges of the old file: [`Layout::edits`] tells which.
+    ///
+    /// It holds what the rewritten file holds; where the two differ is only in padding and order
+    /// of what is no tensor, and in bytes that nothing refers to.
+    /// `None` where the format, this file or these names leave no way to do that.
+    ///
+    /// # Errors
+    /// As [`Container::rewrite`].
+    fn revise(&self, _plan: &Plan, _growth: Growth) -> Result<Option<Layout>, Fault> {
+        Ok(None)
     }
 }

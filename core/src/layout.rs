@@ -35,6 +35,18 @@ pub struct Span {
     pub parts: Range<usize>,
 }
 
+/// What makes the source file into the new one, where its copied bytes are left standing.
+///
+/// First `inserted` bytes in front of the file, which moves all it has; then the writes; then the
+/// file is cut or extended to the layout's length.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits<'a> {
+    /// How far the copied bytes move on; 0 if they stay.
+    pub inserted: u64,
+    /// Bytes to write, each with its offset in the new file; ascending, apart, none empty.
+    pub writes: Vec<(u64, &'a [u8])>,
+}
+
 impl Part {
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
@@ -114,8 +126,79 @@ impl Layout {
         Span { parts: first..self.parts.len() }
     }
 
+    /// How to make the source file into this one without moving its bytes apart.
+    ///
+    /// `None` if copied ranges do not all move on by the same distance, or if bytes have to be
+    /// computed.
+    pub fn edits(&self) -> Option<Edits<'_>> {
+        let mut inserted = None;
+        let mut writes = Vec::new();
+        let mut at = 0;
+        for part in self.parts.iter().filter(|part| !part.is_empty()) {
+            match part {
+                Part::Copy(range) => {
+                    let moved = u64::checked_sub(at, range.start)?;
+                    if *inserted.get_or_insert(moved) != moved {
+                        return None;
+                    }
+                }
+                Part::New(bytes) => writes.push((at, bytes.as_slice())),
+                Part::Elements(_) | Part::Crc32(_) => return None,
+            }
+            at += part.len();
+        }
+        Some(Edits { inserted: inserted.unwrap_or(0), writes })
+    }
+
     fn push(&mut self, part: Part) {
         self.len = self.len.saturating_add(part.len());
         self.parts.push(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn layout(parts: &[Result<Range<u64>, &[u8]>]) -> Layout {
+        let mut layout = Layout::new();
+        for part in parts {
+            match part {
+                Ok(copied) => layout.copy(copied.clone()),
+                Err(new) => layout.bytes(new.to_vec()),
+            }
+        }
+        layout
+    }
+
+    /// Ranges to copy (`Ok`) and new bytes (`Err`), and what they come to.
+    fn check(parts: &[Result<Range<u64>, &[u8]>], inserted: u64, writes: &[(u64, &[u8])]) {
+        let expected = Edits { inserted, writes: writes.to_vec() };
+        assert_eq!(layout(parts).edits(), Some(expected), "{parts:?}");
+    }
+
+    #[test]
+    fn what_stands_is_not_written() {
+        check(&[Ok(0..9)], 0, &[]);
+        check(&[Err(b"ab"), Ok(2..9)], 0, &[(0, b"ab")]);
+        check(&[Ok(0..4), Err(b"ab"), Ok(6..9), Err(b"c")], 0, &[(4, b"ab"), (9, b"c")]);
+        check(&[Err(b"abc"), Ok(7..7)], 0, &[(0, b"abc")]);
+    }
+
+    #[test]
+    fn all_may_move_by_one_distance() {
+        check(&[Err(b"abcdef"), Ok(2..9), Ok(9..12)], 4, &[(0, b"abcdef")]);
+        assert_eq!(layout(&[Ok(0..1), Err(b"abcdef"), Ok(2..9)]).edits(), None);
+        assert_eq!(layout(&[Err(b"a"), Ok(2..9)]).edits(), None);
+    }
+
+    #[test]
+    fn what_has_to_be_computed_is_no_edit() {
+        let mut layout = Layout::new();
+        layout.bytes(vec![1]);
+        layout.crc32(layout.span_from(0));
+        assert_eq!(layout.edits(), None);
     }
 }

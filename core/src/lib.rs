@@ -59,8 +59,8 @@ pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDi
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
 pub use elements::{Contents, Elements, LeftBehind, Ties, Unholdable};
-pub use format::{Container, Fault, Format, Source};
-pub use layout::{Layout, Part, Span};
+pub use format::{Container, Fault, Format, Growth, Source};
+pub use layout::{Edits, Layout, Part, Span};
 pub use modules::Modules;
 pub use plan::{Plan, Section};
 pub use plan_json::BadPlan;
