@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Container, Contents, Elements, Format, Layout, Part, Plan, Source, Tensor, Unholdable,
     Value,
 };
 
+use crate::disk::{Disk, System};
 use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
@@ -22,6 +24,7 @@ pub struct Checkpoint {
     path: PathBuf,
     source: FileSource,
     form: Form,
+    disk: Arc<dyn Disk>,
 }
 
 /// One file, or an index with the files it names.
@@ -38,7 +41,8 @@ impl Checkpoint {
     /// What the system says, what is wrong with the file, or what it is if it is no checkpoint.
     pub fn open(path: &Path) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let checkpoint = |source, form| Checkpoint { path: path.to_path_buf(), source, form };
+        let disk = Arc::new(System);
+        let checkpoint = |source, form| Checkpoint { path: path.to_path_buf(), source, form, disk };
         if let Some(index) = find_index(path).map_err(failed)? {
             let (sharded, source) = Sharded::open(&index)?;
             return Ok(checkpoint(source, Form::Sharded(Box::new(sharded))));
@@ -54,6 +58,11 @@ impl Checkpoint {
             Ok(what) => Cause::Foreign(what),
             Err(fault) => fault.into(),
         }))
+    }
+
+    /// The same checkpoint, whose changes go through another disk.
+    pub fn on_disk(self, disk: Arc<dyn Disk>) -> Checkpoint {
+        Checkpoint { disk, ..self }
     }
 
     /// The file.
@@ -222,7 +231,7 @@ impl Checkpoint {
             }
         }
         let like = self.source.metadata().map_err(|error| failed(error.into()))?;
-        let stager = Stager { source: &self.source, like: &like, existing };
+        let stager = Stager { source: &self.source, like: &like, existing, disk: &self.disk };
         stager.stage(rewritten, out, self.folder().as_deref())
     }
 

@@ -42,6 +42,7 @@ mod cast;
 mod checkpoint;
 mod compare;
 mod components;
+mod disk;
 mod elements;
 mod error;
 mod float8;
@@ -60,6 +61,7 @@ mod write;
 
 pub use checkpoint::Checkpoint;
 pub use compare::compare;
+pub use disk::{Disk, System};
 pub use error::{Error, Kind};
 pub use registry::{FORMATS, format_named_by};
 pub use rewritten::Rewritten;

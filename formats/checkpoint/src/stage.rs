@@ -1,12 +1,13 @@
 //! New files beside their places, which they take in one step each or leave no trace.
 
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use statedict_core::{Fault, Layout, Source};
-use tempfile::{NamedTempFile, PersistError};
 
+use crate::disk::Disk;
 use crate::elements::Stop;
 use crate::error::{Action, Cause, Error};
 use crate::index::Index;
@@ -33,23 +34,78 @@ pub struct Staged {
     obsolete: Vec<PathBuf>,
     /// A folder that was made for the files, and goes again if they do not come.
     made: Option<MadeFolder>,
+    disk: Arc<dyn Disk>,
 }
 
 #[derive(Debug)]
 struct StagedFile {
-    file: NamedTempFile,
+    beside: Beside,
     out: PathBuf,
     existing: Existing,
 }
 
+/// A new file in the folder of another, taken away again when dropped.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    disk: Arc<dyn Disk>,
+    pub(crate) file: File,
+    path: PathBuf,
+    /// It got the name it was made for.
+    placed: bool,
+}
+
 /// A new folder, taken away again when dropped, if nothing is in it.
 #[derive(Debug)]
-struct MadeFolder(PathBuf);
+struct MadeFolder {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+}
 
 impl Drop for MadeFolder {
     fn drop(&mut self) {
         // A folder with files in it stays: those were committed.
-        let _ = fs::remove_dir(&self.0);
+        let _ = self.disk.remove_folder(&self.path);
+    }
+}
+
+impl Beside {
+    /// An empty file in the folder of `out`, so that a rename can put it in its place.
+    pub(crate) fn new(disk: &Arc<dyn Disk>, out: &Path) -> Result<Beside, Cause> {
+        let folder = folder(out);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".statedict-").suffix(".tmp").disable_cleanup(true);
+        let made = builder.make_in(folder, |path| disk.create(path)).map_err(|error| {
+            // The random name that was tried is of no use to anyone: only the kind of error is told.
+            let error = io::Error::from(error.kind());
+            let doing = Some(format!("no file can be made in the folder '{}'", folder.display()));
+            Cause::Io { doing, error }
+        })?;
+        let (file, path) = made.into_parts();
+        let path = path.to_path_buf();
+        Ok(Beside { disk: disk.clone(), file, path, placed: false })
+    }
+
+    /// Puts the file in its place in one step that survives a crash.
+    pub(crate) fn place(mut self, out: &Path, existing: Existing) -> Result<(), Cause> {
+        let renamed = self.disk.rename(&self.path, out, existing);
+        renamed.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Cause::AlreadyExists,
+            _ => error.into(),
+        })?;
+        self.placed = true;
+        self.disk.sync_folder(folder(out)).map_err(|error| {
+            let doing =
+                Some("the file is in its place, but its folder cannot be synced".to_string());
+            Cause::Io { doing, error }
+        })
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = self.disk.remove(&self.path);
+        }
     }
 }
 
@@ -58,6 +114,7 @@ pub(crate) struct Stager<'a> {
     pub(crate) source: &'a dyn Source,
     pub(crate) like: &'a Metadata,
     pub(crate) existing: Existing,
+    pub(crate) disk: &'a Arc<dyn Disk>,
 }
 
 impl Stager<'_> {
@@ -70,8 +127,9 @@ impl Stager<'_> {
     ) -> Result<Staged, Error> {
         match &rewritten.0 {
             Files::One(layout) => {
-                let files = [self.file(layout, out, self.existing)?].into();
-                Ok(Staged { files, obsolete: Vec::new(), made: None })
+                let mut staged = self.nothing();
+                staged.files.push(self.file(layout, out, self.existing)?);
+                Ok(staged)
             }
             Files::Folder(files) => self.folder(files, None, out),
             Files::Shards { files, index_name, index, gone } => {
@@ -84,6 +142,11 @@ impl Stager<'_> {
         }
     }
 
+    fn nothing(&self) -> Staged {
+        let disk = self.disk.clone();
+        Staged { files: Vec::new(), obsolete: Vec::new(), made: None, disk }
+    }
+
     /// Files under their own names in a folder that is another one.
     fn folder(
         &self,
@@ -91,13 +154,14 @@ impl Stager<'_> {
         index: Option<(&String, &Index)>,
         out: &Path,
     ) -> Result<Staged, Error> {
-        let made = make_folder(out).map_err(|cause| Error::new(Action::Write, out, cause))?;
-        let mut staged = Staged { files: Vec::new(), obsolete: Vec::new(), made };
+        let mut staged = self.nothing();
+        let made = make_folder(self.disk, out);
+        staged.made = made.map_err(|cause| Error::new(Action::Write, out, cause))?;
         for file in files {
             let path = out.join(&file.name);
             if let Some(parent) = path.parent() {
                 let failed = |error: io::Error| Error::new(Action::Write, parent, error);
-                fs::create_dir_all(parent).map_err(failed)?;
+                create_folders(self.disk.as_ref(), parent).map_err(failed)?;
             }
             staged.files.push(self.file(&file.layout, &path, self.existing)?);
         }
@@ -116,7 +180,7 @@ impl Stager<'_> {
         gone: &[String],
         folder: &Path,
     ) -> Result<Staged, Error> {
-        let mut staged = Staged { files: Vec::new(), obsolete: Vec::new(), made: None };
+        let mut staged = self.nothing();
         let mut index = index.clone();
         for file in files.iter().filter(|file| file.changed) {
             let name = fresh_name(folder, &file.name);
@@ -141,11 +205,12 @@ impl Stager<'_> {
     fn file(&self, layout: &Layout, out: &Path, existing: Existing) -> Result<StagedFile, Error> {
         let failed = |cause: Cause| Error::new(Action::Write, out, cause);
         check_target(out, existing).map_err(failed)?;
-        let mut file = beside(out).map_err(failed)?;
-        fill(&mut file, self.source, layout).map_err(failed)?;
-        adopt(file.as_file(), self.like).map_err(|error| failed(error.into()))?;
-        file.as_file().sync_all().map_err(|error| failed(error.into()))?;
-        Ok(StagedFile { file, out: out.to_path_buf(), existing })
+        let beside = Beside::new(self.disk, out).map_err(failed)?;
+        fill(&beside, self.source, layout).map_err(failed)?;
+        let finished = self.disk.adopt(&beside.file, self.like);
+        let finished = finished.and_then(|()| self.disk.sync(&beside.file));
+        finished.map_err(|error| failed(error.into()))?;
+        Ok(StagedFile { beside, out: out.to_path_buf(), existing })
     }
 }
 
@@ -156,57 +221,48 @@ impl Staged {
     /// What the system says; then files that are new go again, and those that others name are as
     /// they were.
     pub fn commit(self) -> Result<(), Error> {
-        let Staged { files, obsolete, made } = self;
+        let Staged { files, obsolete, made, disk } = self;
         let mut placed: Vec<PathBuf> = Vec::new();
         for file in files {
             let (out, existing) = (file.out.clone(), file.existing);
-            if let Err(error) = file.commit() {
+            if let Err(cause) = file.beside.place(&out, existing) {
                 // Only what was not there before may be taken away again.
-                placed.iter().for_each(|path| drop(fs::remove_file(path)));
-                return Err(error);
+                placed.iter().for_each(|path| drop(disk.remove(path)));
+                return Err(Error::new(Action::Write, &out, cause));
             }
             placed.extend((existing == Existing::Refuse).then_some(out));
         }
         // Nothing leads to these any more; one that cannot be removed does no harm.
-        obsolete.iter().for_each(|path| drop(fs::remove_file(path)));
+        obsolete.iter().for_each(|path| drop(disk.remove(path)));
         drop(made);
         Ok(())
     }
 }
 
-impl StagedFile {
-    fn commit(self) -> Result<(), Error> {
-        let StagedFile { file, out, existing } = self;
-        let failed = |cause: Cause| Error::new(Action::Write, &out, cause);
-        let persisted = match existing {
-            Existing::Replace => file.persist(&out),
-            Existing::Refuse => file.persist_noclobber(&out),
-        };
-        persisted.map_err(|PersistError { error, .. }| match error.kind() {
-            io::ErrorKind::AlreadyExists => failed(Cause::AlreadyExists),
-            _ => failed(error.into()),
-        })?;
-        sync_folder(folder(&out)).map_err(|error| {
-            let doing =
-                Some("the file is in its place, but its folder cannot be synced".to_string());
-            failed(Cause::Io { doing, error })
-        })
-    }
-}
-
 /// Makes the folder of new files, unless it is there.
-fn make_folder(out: &Path) -> Result<Option<MadeFolder>, Cause> {
+fn make_folder(disk: &Arc<dyn Disk>, out: &Path) -> Result<Option<MadeFolder>, Cause> {
     if out.is_dir() {
         return Ok(None);
     }
-    match fs::create_dir(out) {
-        Ok(()) => Ok(Some(MadeFolder(out.to_path_buf()))),
+    match disk.create_folder(out) {
+        Ok(()) => Ok(Some(MadeFolder { disk: disk.clone(), path: out.to_path_buf() })),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Fault::Unsupported("several files are written, and this is no folder".into())
                 .into())
         }
         Err(error) => Err(Cause::Io { doing: Some("the folder cannot be made".into()), error }),
     }
+}
+
+/// Makes a folder and those above it, so far as they are not there.
+fn create_folders(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent() {
+        create_folders(disk, above)?;
+    }
+    disk.create_folder(folder)
 }
 
 /// `model-00001-of-00002.r1.safetensors`: the name with a number that no file has yet.
@@ -250,27 +306,35 @@ fn check_target(out: &Path, existing: Existing) -> Result<(), Cause> {
     }
 }
 
-/// An empty file in the folder of `out`, so that a rename can put it in its place.
-fn beside(out: &Path) -> Result<NamedTempFile, Cause> {
-    let folder = folder(out);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".statedict-").suffix(".tmp").tempfile_in(folder).map_err(|error| {
-        // The random name that was tried is of no use to anyone: only the kind of error is told.
-        let error = io::Error::from(error.kind());
-        let doing = Some(format!("no file can be made in the folder '{}'", folder.display()));
-        Cause::Io { doing, error }
-    })
-}
-
-fn folder(out: &Path) -> &Path {
+/// The folder that a path is in.
+pub(crate) fn folder(out: &Path) -> &Path {
     match out.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
 }
 
-fn fill(file: &mut NamedTempFile, source: &dyn Source, layout: &Layout) -> Result<(), Cause> {
-    match write(source, layout, file.as_file_mut()) {
+/// A file that is written from front to back.
+struct Sequential<'a> {
+    beside: &'a Beside,
+    at: u64,
+}
+
+impl Write for Sequential<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Beside { disk, file, .. } = self.beside;
+        disk.write_at(file, self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn fill(beside: &Beside, source: &dyn Source, layout: &Layout) -> Result<(), Cause> {
+    match write(source, layout, &mut Sequential { beside, at: 0 }) {
         Ok(written) if written == layout.len() => Ok(()),
         Ok(written) => {
             let expected = layout.len();
@@ -283,35 +347,4 @@ fn fill(file: &mut NamedTempFile, source: &dyn Source, layout: &Layout) -> Resul
             Err(Cause::Io { doing, error })
         }
     }
-}
-
-/// Gives the file the mode of another, and its owner where that is permitted.
-#[cfg(unix)]
-fn adopt(file: &File, like: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let now = file.metadata()?;
-    if (now.uid(), now.gid()) != (like.uid(), like.gid()) {
-        // Only root may give files away; for everyone else the new file is their own.
-        let _ = fchown(file, Some(like.uid()), Some(like.gid()));
-    }
-    file.set_permissions(like.permissions())
-}
-
-#[cfg(not(unix))]
-fn adopt(_: &File, _: &Metadata) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // Some file systems cannot sync folders, and keep renames in order without it.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        synced => synced,
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }

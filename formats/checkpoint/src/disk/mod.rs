@@ -1,0 +1,73 @@
+//! The one place through which the disk is changed.
+//!
+//! Reading goes past it. What a crash leaves between any two of these calls is tested by a disk
+//! that stops after the n-th, and what an error at any of them leaves by one that fails at it.
+
+mod system;
+
+use std::fmt::Debug;
+use std::fs::{File, Metadata};
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+pub use system::System;
+
+use crate::stage::Existing;
+
+/// Everything that changes the disk, one method for each call to the system.
+///
+/// [`System`] is the real one; others exist to test what failures leave behind.
+///
+/// # Errors
+/// Every method gives what the system says. What a file system cannot do is
+/// [`io::ErrorKind::Unsupported`], whatever the system calls it.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes a file that is not there yet, for reading and writing.
+    fn create(&self, path: &Path) -> io::Result<File>;
+
+    /// Opens a file that is there, for reading and writing; changes nothing yet.
+    fn open(&self, path: &Path) -> io::Result<File>;
+
+    /// Makes a folder that is not there yet.
+    fn create_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Writes all the bytes at a place of the file.
+    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Cuts the file, or makes it longer by a hole.
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()>;
+
+    /// Takes space for a file of this length, so that writing does not run out of it.
+    fn reserve(&self, file: &File, len: u64) -> io::Result<()>;
+
+    /// Moves everything from `offset` on further back and leaves a hole; whole blocks only.
+    fn insert(&self, file: &File, offset: u64, len: u64) -> io::Result<()>;
+
+    /// Takes a range away and moves what follows it to the front; whole blocks only.
+    fn collapse(&self, file: &File, offset: u64, len: u64) -> io::Result<()>;
+
+    /// Makes `to` share everything that `from` holds.
+    fn clone_file(&self, from: &File, to: &File) -> io::Result<()>;
+
+    /// Copies bytes of one file to a place in another and gives how many, which may be fewer.
+    fn copy(&self, from: &File, range: Range<u64>, to: &File, offset: u64) -> io::Result<u64>;
+
+    /// Gives the file the mode of another, and its owner where that is permitted.
+    fn adopt(&self, file: &File, like: &Metadata) -> io::Result<()>;
+
+    /// Waits until the file's bytes are on the disk.
+    fn sync(&self, file: &File) -> io::Result<()>;
+
+    /// Waits until the names in the folder are on the disk.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Gives a file another name in one step.
+    fn rename(&self, from: &Path, to: &Path, existing: Existing) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder, if nothing is in it.
+    fn remove_folder(&self, path: &Path) -> io::Result<()>;
+}
