@@ -104,6 +104,14 @@ pub(crate) struct Counts {
 }
 
 impl Request {
+    /// The file to write that has a name of its own, if one is; its extension chooses the format.
+    pub(crate) fn new_file(&self) -> Option<&Path> {
+        match &self.destination {
+            Destination::File(path) => Some(path),
+            Destination::InPlace | Destination::Nowhere { .. } => None,
+        }
+    }
+
     /// The file to write, if one is.
     pub(crate) fn output(&self) -> Option<&Path> {
         match &self.destination {

@@ -130,3 +130,87 @@ fn an_index_and_its_files_must_agree() {
         "model-00002-of-00003.safetensors': there is no such file",
     );
 }
+
+#[test]
+fn a_cast_in_place_keeps_each_tensor_in_its_file() {
+    for target in ["net", "net/model.safetensors.index.json"] {
+        let folder = sharded();
+        succeed(folder.path(), &["strip", "module", target, "-i", "--cast", "f16"]);
+        let renewed = NAMES.map(|name| name.replace(".safetensors", ".r1.safetensors"));
+        let index = index(folder.path());
+        assert_eq!(index["metadata"]["total_size"], 248_024 / 2);
+        assert_eq!(index["weight_map"]["fc1.weight"], *renewed[1]);
+        assert_eq!(names(&folder.path().join("net")), [&renewed[..3], &[NAMES[3].into()]].concat());
+        succeed(folder.path(), &["strip", "module", LENET, "-o", "half.safetensors", "--cast=f16"]);
+        assert_eq!(run(folder.path(), &["diff", "net", "half.safetensors", "-q"]).0, 0);
+    }
+}
+
+#[test]
+fn a_cast_into_another_folder_keeps_each_tensor_in_its_file() {
+    let folder = sharded();
+    succeed(folder.path(), &["strip", "module", "net", "-o", "half", "--cast", "f16"]);
+    assert_eq!(names(&folder.path().join("half")), NAMES);
+}
+
+#[test]
+fn a_tie_written_once_is_recorded_beside_its_tensor() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tied = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tied.pth");
+    let words = ["convert", tied, "net", "--shard-size", "50B", "--ties", "one"];
+    succeed(folder.path(), &words);
+    let kept = &index(folder.path())["weight_map"]["embed.weight"];
+    let file = folder.path().join("net").join(kept.as_str().expect("a name"));
+    let bytes = fs::read(file).expect("readable");
+    let header = String::from_utf8_lossy(&bytes);
+    assert!(header.contains(r#""head.weight":"embed.weight""#), "{header}");
+}
+
+#[test]
+fn an_existing_folder_is_replaced_by_its_index_last() {
+    let folder = sharded();
+    succeed(folder.path(), &["strip", "module", "net", "-o", "bare"]);
+    succeed(folder.path(), &["add", "x", "net", "-o", "bare", "--force"]);
+    let names = names(&folder.path().join("bare"));
+    assert!(names.len() == 4 && names[0].ends_with(".r1.safetensors"), "{names:?}");
+    let (_, text) = run(folder.path(), &["ls", "bare"]);
+    assert!(text.contains("x.module.fc3.bias"), "{text}");
+}
+
+#[test]
+fn shards_spread_anew_in_their_own_folder_replace_the_old() {
+    let folder = sharded();
+    succeed(folder.path(), &["convert", "net", "net", "--shard-size", "210KB", "--force"]);
+    assert_eq!(names(&folder.path().join("net")).len(), 3);
+    assert_eq!(run(folder.path(), &["diff", "net", LENET, "-q"]).0, 0);
+    let words = ["convert", "net", "net", "--shard-size", "5GB", "--force"];
+    let (status, text) = run(folder.path(), &words);
+    assert!(status == 2 && text.contains("its index would still lead to the old files"), "{text}");
+}
+
+#[test]
+fn a_rename_keeps_the_order_and_the_totals_of_an_index() {
+    let folder = sharded();
+    let path = folder.path().join("net/model.safetensors.index.json");
+    let text = fs::read_to_string(&path).expect("an index").replace("248024", "248024.0");
+    let mut lines: Vec<&str> = text.lines().collect();
+    let first = lines.iter().position(|line| line.contains("conv1.bias")).expect("there");
+    lines.swap(first, first + 2);
+    fs::write(&path, lines.join("\n") + "\n").expect("written");
+    succeed(folder.path(), &["add", "x", "net", "-i"]);
+    succeed(folder.path(), &["strip", "x", "net", "-i"]);
+    let again = fs::read_to_string(&path).expect("an index");
+    assert_eq!(again.replace(".r2.", ".").replace(".r1.", "."), lines.join("\n") + "\n");
+}
+
+#[test]
+fn what_lies_beside_the_tensors_is_not_lost_in_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::copy(LENET, folder.path().join("a.pth")).expect("copied");
+    let (status, text) = run(folder.path(), &["strip", "module", "a.pth", "-i", "--cast", "f16"]);
+    assert!(status == 1 && text.contains("would lose what lies beside them"), "{text}");
+    assert_eq!(
+        fs::read(folder.path().join("a.pth")).unwrap_or_default(),
+        fs::read(LENET).expect("it")
+    );
+}

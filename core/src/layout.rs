@@ -110,6 +110,19 @@ impl Layout {
         self.push(Part::Crc32(span));
     }
 
+    /// True if the new file is this range of the source, byte for byte.
+    pub fn is_copy_of(&self, range: Range<u64>) -> bool {
+        let mut end = range.start;
+        let follows = |part: &Part| match part {
+            Part::Copy(copied) if copied.start == end => {
+                end = copied.end;
+                true
+            }
+            _ => false,
+        };
+        self.parts.iter().all(follows) && end == range.end
+    }
+
     /// Moves every copied range further on, where the source is part of a longer one.
     ///
     /// Computed tensors stay: they say themselves where their elements are.

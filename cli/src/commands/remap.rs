@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
 use statedict_core::{
-    Contents, Format, IndexMap, Layout, NotSelected, Offence, Plan, Planned, Refused, Rule,
-    Section, StateDict, Ties, plan,
+    Contents, Format, IndexMap, Layout, LeftBehind, NotSelected, Offence, Plan, Planned, Refused,
+    Rule, Section, StateDict, Ties, plan,
 };
 
 use crate::failure::Failure;
@@ -54,13 +54,9 @@ impl Request {
             let name = plan.display();
             return Err(Failure::could_not(format_args!("{name}: the plan would replace it")));
         }
-        let output = match &self.destination {
-            Destination::File(path) => Some(path),
-            _ => None,
-        };
-        let new = output.into_iter().chain(&self.save_plan);
+        let new = self.new_file().into_iter().chain(self.save_plan.as_deref());
         // A folder is no obstacle to files that go into it; those are looked at one by one.
-        let is_file = |path: &&PathBuf| fs::symlink_metadata(path).is_ok_and(|it| !it.is_dir());
+        let is_file = |path: &&Path| fs::symlink_metadata(path).is_ok_and(|it| !it.is_dir());
         let mut there = new.filter(is_file);
         match (there.next(), self.existing) {
             (Some(path), Existing::Refuse) => {
@@ -98,7 +94,7 @@ impl Request {
     ) -> Result<(Rewritten, Option<Conversion>), Failure> {
         let named = match &self.encoding.sharding {
             Some(sharding) => Some(sharding.format),
-            None => self.output().and_then(format_named_by),
+            None => self.new_file().and_then(format_named_by),
         };
         let to = named.unwrap_or_else(|| checkpoint.format());
         if self.encoding.spelling == Spelling::Plain && to.name() != PICKLED {
@@ -123,13 +119,31 @@ impl Request {
             Contents::gather(checkpoint.catalog(), state_dict, section, cast.as_ref(), *ties);
         let (mut contents, left) = gathered.map_err(unholdable)?;
         contents.metadata = checkpoint.metadata();
+        self.refuse_to_lose(&left)?;
         let tied = broken_ties(&contents, to);
         let rewritten = match &self.encoding.sharding {
-            None => checkpoint.encode(to, &contents),
             Some(sharding) => checkpoint.encode_shards(to, contents, sharding.limit),
+            None if named.is_none() => checkpoint.encode_alike(contents, section),
+            None => checkpoint.encode(to, &contents),
         };
         let conversion = Conversion { to, left, tied, ties: *ties };
         Ok((rewritten.map_err(unholdable)?, Some(conversion)))
+    }
+
+    /// Refuses to put a file of tensors alone in the place of one that holds more.
+    fn refuse_to_lose(&self, left: &LeftBehind) -> Result<(), Failure> {
+        let replaced = self.output().is_some_and(|output| is_same_file(output, &self.file));
+        if !replaced || (left.keys.is_empty() && left.payload.is_empty()) {
+            return Ok(());
+        }
+        let lost = left.payload.iter().map(|(path, kind)| format!("{path} ({kind})"));
+        let lost: Vec<String> = lost.chain(left.keys.iter().cloned()).collect();
+        let file = self.file.display();
+        let error = format!(
+            "{file}: writing its tensors anew would lose what lies beside them: {}",
+            lost.join(", ")
+        );
+        Err(Failure::no(vec![error]).hint("write another file with -o, which keeps this one"))
     }
 
     /// True if a conversion would take a state dict out of an object whose keys are fixed.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Format, Layout, Part, Plan, Source, Tensor, Unholdable,
-    Value,
+    Catalog, Container, Contents, Elements, Format, Layout, Part, Plan, Section, Source, Tensor,
+    Unholdable, Value,
 };
 
 use crate::disk::{Disk, System};
@@ -190,7 +190,29 @@ impl Checkpoint {
         limit: u64,
     ) -> Result<Rewritten, Unholdable> {
         refuse_obstacles(&contents)?;
-        split(format, contents, limit)
+        let rewritten = split(format, contents, limit)?;
+        Ok(match &self.form {
+            Form::One { .. } => rewritten,
+            Form::Sharded(sharded) => sharded.replaced_by(rewritten),
+        })
+    }
+
+    /// The same checkpoint with its tensors written anew, in as many files as it has.
+    ///
+    /// `section` says which key each tensor has now.
+    ///
+    /// # Errors
+    /// Every tensor that cannot be written, or that the format cannot hold.
+    pub fn encode_alike(
+        &self,
+        contents: Contents,
+        section: &Section,
+    ) -> Result<Rewritten, Unholdable> {
+        refuse_obstacles(&contents)?;
+        match &self.form {
+            Form::One { format, .. } => format.encode(&contents).map(Rewritten::from),
+            Form::Sharded(sharded) => sharded.encode(contents, section),
+        }
     }
 
     /// The SHA-256 of a tensor's elements in row-major, little-endian order.

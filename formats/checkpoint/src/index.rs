@@ -52,6 +52,12 @@ impl Index {
         files.into_keys().collect()
     }
 
+    /// Says that a file is called otherwise.
+    pub(crate) fn move_keys(&mut self, from: &str, to: &str) {
+        let places = self.weight_map.0.values_mut();
+        places.filter(|place| *place == from).for_each(|place| *place = to.to_string());
+    }
+
     /// The index as it is written: two spaces a level, as Hugging Face writes it.
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).expect("texts and numbers serialise");

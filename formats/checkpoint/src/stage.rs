@@ -131,12 +131,21 @@ impl Stager<'_> {
                 staged.files.push(self.file(layout, out, self.existing)?);
                 Ok(staged)
             }
-            Files::Folder(files) => self.folder(files, None, out),
+            Files::Folder(_) if folder.is_some_and(|folder| is_same(folder, out)) => {
+                let what = "its index would still lead to the old files; expected another folder";
+                let fault = Fault::Unsupported(what.into());
+                Err(Error::new(Action::Write, out, Cause::from(fault)))
+            }
+            Files::Folder(files) => self.folder(files, out),
             Files::Shards { files, index_name, index, gone } => {
                 let target = if out.is_file() { out.parent() } else { Some(out) };
-                match folder.filter(|folder| target.is_some_and(|out| is_same(folder, out))) {
-                    Some(folder) => self.in_place(files, (index_name, index), gone, folder),
-                    None => self.folder(files, Some((index_name, index)), out),
+                let own = folder.filter(|folder| target.is_some_and(|out| is_same(folder, out)));
+                match own {
+                    Some(folder) => {
+                        let changed = files.iter().filter(|file| file.changed);
+                        self.shards(changed, (index_name, index), gone, folder)
+                    }
+                    None => self.shards(files, (index_name, index), &[], out),
                 }
             }
         }
@@ -147,52 +156,53 @@ impl Stager<'_> {
         Staged { files: Vec::new(), obsolete: Vec::new(), made: None, disk }
     }
 
-    /// Files under their own names in a folder that is another one.
-    fn folder(
-        &self,
-        files: &[NewFile],
-        index: Option<(&String, &Index)>,
-        out: &Path,
-    ) -> Result<Staged, Error> {
-        let mut staged = self.nothing();
-        let made = make_folder(self.disk, out);
-        staged.made = made.map_err(|cause| Error::new(Action::Write, out, cause))?;
+    /// Nothing yet, for a folder, which is made if it is not there.
+    fn in_folder(&self, out: &Path) -> Result<Staged, Error> {
+        let failed = |cause| Error::new(Action::Write, out, cause);
+        let made = make_folder(self.disk, out).map_err(failed)?;
+        Ok(Staged { made, ..self.nothing() })
+    }
+
+    /// Files under their own names.
+    fn folder(&self, files: &[NewFile], out: &Path) -> Result<Staged, Error> {
+        let mut staged = self.in_folder(out)?;
         for file in files {
             let path = out.join(&file.name);
-            if let Some(parent) = path.parent() {
-                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
-                create_folders(self.disk.as_ref(), parent).map_err(failed)?;
-            }
             staged.files.push(self.file(&file.layout, &path, self.existing)?);
-        }
-        if let Some((name, index)) = index {
-            staged.files.push(self.index(index, &out.join(name), self.existing)?);
         }
         Ok(staged)
     }
 
-    /// Changed files under new names, so that the index, which is replaced in one step, leads
-    /// readers to the old files or to the new ones and never to some of each.
-    fn in_place(
+    /// Files under names that are free, so that the index, which is put in place last and in one
+    /// step, leads readers to the old files or to the new ones and never to some of each.
+    fn shards<'f>(
         &self,
-        files: &[NewFile],
+        files: impl IntoIterator<Item = &'f NewFile>,
         (index_name, index): (&String, &Index),
         gone: &[String],
         folder: &Path,
     ) -> Result<Staged, Error> {
-        let mut staged = self.nothing();
+        let mut staged = self.in_folder(folder)?;
         let mut index = index.clone();
-        for file in files.iter().filter(|file| file.changed) {
-            let name = fresh_name(folder, &file.name);
-            let places = index.weight_map.0.values_mut();
-            places.filter(|place| **place == file.name).for_each(|place| place.clone_from(&name));
-            let path = folder.join(&name);
+        for file in files {
+            let path = folder.join(&file.name);
+            let path = match self.existing {
+                Existing::Replace if fs::symlink_metadata(&path).is_ok() => {
+                    let name = fresh_name(folder, &file.name);
+                    index.move_keys(&file.name, &name);
+                    staged.obsolete.push(path);
+                    folder.join(&name)
+                }
+                _ => path,
+            };
+            if let Some(parent) = path.parent() {
+                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
+                create_folders(self.disk.as_ref(), parent).map_err(failed)?;
+            }
             staged.files.push(self.file(&file.layout, &path, Existing::Refuse)?);
-            staged.obsolete.push(folder.join(&file.name));
         }
         staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
-        let path = folder.join(index_name);
-        staged.files.push(self.index(&index, &path, self.existing)?);
+        staged.files.push(self.index(&index, &folder.join(index_name), self.existing)?);
         Ok(staged)
     }
 
@@ -241,7 +251,7 @@ impl Staged {
 
 /// Makes the folder of new files, unless it is there.
 fn make_folder(disk: &Arc<dyn Disk>, out: &Path) -> Result<Option<MadeFolder>, Cause> {
-    if out.is_dir() {
+    if out.as_os_str().is_empty() || out.is_dir() {
         return Ok(None);
     }
     match disk.create_folder(out) {
@@ -256,7 +266,7 @@ fn make_folder(disk: &Arc<dyn Disk>, out: &Path) -> Result<Option<MadeFolder>, C
 
 /// Makes a folder and those above it, so far as they are not there.
 fn create_folders(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
     if let Some(above) = folder.parent() {

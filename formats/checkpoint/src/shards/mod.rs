@@ -5,17 +5,18 @@
 
 mod split;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Data, Elements, Fault, Format, IndexMap, Key, Layout, Location, Plan, Row,
-    Section, Source, StateDict, Storage, Tensor,
+    Catalog, Container, Contents, Data, Elements, Fault, Format, IndexMap, Key, Layout, Location,
+    Plan, Row, Section, Source, StateDict, Storage, Tensor, Unholdable,
 };
 
 pub(crate) use split::split;
+use split::{Group, lay_out};
 
 use crate::error::{Action, Cause, Error};
 use crate::index::{Index, MAX_INDEX};
@@ -36,8 +37,9 @@ struct Shard {
     name: String,
     format: &'static dyn Format,
     container: Box<dyn Container>,
-    /// Where it starts in the joined address space.
+    /// Where it starts in the joined address space, and how long it is.
     start: u64,
+    len: u64,
 }
 
 /// How a container is written again.
@@ -87,7 +89,7 @@ impl Sharded {
             let file = folder.join(name);
             let (source, format, container) = open_file(&file)?;
             let len = source.len();
-            shards.push(Shard { name: name.to_string(), format, container, start });
+            shards.push(Shard { name: name.to_string(), format, container, start, len });
             sources.push(source);
             start += len;
         }
@@ -126,28 +128,74 @@ impl Sharded {
         let Some(section) = plan.sections().first() else {
             return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
         };
-        let mut index = self.index.clone();
-        index.weight_map.0.clear();
-        for (old, new) in section.kept() {
-            if let Some(file) = self.index.weight_map.0.get(old) {
-                index.weight_map.0.insert(new.to_string(), file.clone());
-            }
-        }
-        let (bytes, elements) = self.totals(section);
-        index.set_totals(bytes, elements);
+        let index = self.renamed_index(section);
         let kept: HashSet<&str> = index.files().into_iter().collect();
         let mut files = Vec::new();
         for shard in self.shards.iter().filter(|shard| kept.contains(shard.name.as_str())) {
             let own = shard.section(section);
-            let changed = !own.is_identity();
             let mut layout = rewrite(shard.container.as_ref(), &own.into())?;
+            let changed = !layout.is_copy_of(0..shard.len);
             layout.shift(shard.start);
             files.push(NewFile { name: shard.name.clone(), layout, changed });
         }
-        let gone = self.shards.iter().map(|shard| shard.name.clone());
-        let gone = gone.filter(|name| !kept.contains(name.as_str())).collect();
-        let index_name = self.index_name.clone();
-        Ok(Rewritten(Files::Shards { files, index_name, index: Box::new(index), gone }))
+        Ok(self.sharded(files, index))
+    }
+
+    /// The tensors of a section written anew, each in the file where it was.
+    ///
+    /// # Errors
+    /// Every tensor that the format of the files cannot hold.
+    pub(crate) fn encode(
+        &self,
+        contents: Contents,
+        section: &Section,
+    ) -> Result<Rewritten, Unholdable> {
+        let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
+        let Contents { tensors, metadata, ties } = contents;
+        let home = |key: &str| self.index.weight_map.0.get(*old.get(key)?);
+        let mut groups: IndexMap<String, Contents> = IndexMap::default();
+        for (key, elements) in tensors {
+            let home = home(&key).unwrap_or(&self.shards[0].name);
+            let group = groups
+                .entry(home.clone())
+                .or_insert_with(|| Contents { metadata: metadata.clone(), ..Contents::default() });
+            group.tensors.push((key, elements));
+        }
+        let groups = groups.into_iter().map(|(name, contents)| Group { name, contents }).collect();
+        let (files, index) = lay_out(self.format(), groups, ties, self.index.clone())?;
+        Ok(self.sharded(files, index))
+    }
+
+    fn sharded(&self, files: Vec<NewFile>, index: Index) -> Rewritten {
+        let (index_name, index) = (self.index_name.clone(), Box::new(index));
+        self.replaced_by(Rewritten(Files::Shards { files, index_name, index, gone: Vec::new() }))
+    }
+
+    /// New files of which an index of this one's name says where keys are: this one's files go.
+    pub(crate) fn replaced_by(&self, mut rewritten: Rewritten) -> Rewritten {
+        if let Files::Shards { files, index_name, gone, .. } = &mut rewritten.0
+            && *index_name == self.index_name
+        {
+            let kept: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+            let old = self.shards.iter().map(|shard| &shard.name);
+            gone.extend(old.filter(|name| !kept.contains(name.as_str())).cloned());
+        }
+        rewritten
+    }
+
+    /// The index with new keys, in its own order; its totals stay where all tensors do.
+    fn renamed_index(&self, section: &Section) -> Index {
+        let mut index = self.index.clone();
+        let renamed = self.index.weight_map.0.iter().filter_map(|(old, file)| {
+            let new = section.fate(old).unwrap_or(Some(old))?;
+            Some((new.to_string(), file.clone()))
+        });
+        index.weight_map.0 = renamed.collect();
+        if section.dropped().next().is_some() {
+            let (bytes, elements) = self.totals(section);
+            index.set_totals(bytes, elements);
+        }
+        index
     }
 
     /// Bytes and elements of the tensors that a section keeps, shared ones once.

@@ -20,29 +20,60 @@ pub(crate) fn split(
         "pth" => ("pytorch_model", "bin"),
         _ => ("model", "safetensors"),
     };
-    let groups = groups(contents.tensors, limit);
+    let Contents { tensors, metadata, ties } = contents;
+    let groups = groups(tensors, limit);
     let count = groups.len();
-    let (mut index, mut files) = (Index::default(), Vec::new());
-    let mut totals = (0, 0);
-    for (i, tensors) in groups.into_iter().enumerate() {
-        let name = match count {
-            1 => format!("{stem}.{extension}"),
-            _ => format!("{stem}-{:05}-of-{count:05}.{extension}", i + 1),
-        };
-        let (bytes, elements) = sizes(&tensors);
-        totals = (totals.0 + bytes, totals.1 + elements);
-        let keys = tensors.iter().map(|(key, _)| (key.clone(), name.clone()));
-        index.weight_map.0.extend(keys);
-        let metadata = contents.metadata.clone();
-        let layout = format.encode(&Contents { tensors, metadata, ties: Vec::new() })?;
-        files.push(NewFile { name, layout, changed: true });
-    }
-    index.set_totals(totals.0, totals.1);
+    let name = |i: usize| match count {
+        1 => format!("{stem}.{extension}"),
+        _ => format!("{stem}-{:05}-of-{count:05}.{extension}", i + 1),
+    };
+    let groups = groups.into_iter().enumerate().map(|(i, tensors)| Group {
+        name: name(i),
+        contents: Contents { tensors, metadata: metadata.clone(), ties: Vec::new() },
+    });
+    let (files, index) = lay_out(format, groups.collect(), ties, Index::default())?;
     let index_name = format!("{stem}.{extension}.index.json");
     Ok(Rewritten(match count {
         1 => Files::Folder(files),
         _ => Files::Shards { files, index_name, index: Box::new(index), gone: Vec::new() },
     }))
+}
+
+/// What one file is to hold.
+pub(crate) struct Group {
+    pub(crate) name: String,
+    pub(crate) contents: Contents,
+}
+
+/// The files of the groups, and an index that names their keys.
+///
+/// A recorded tie goes where the tensor is that it names.
+pub(crate) fn lay_out(
+    format: &dyn Format,
+    mut groups: Vec<Group>,
+    ties: Vec<(String, String)>,
+    mut index: Index,
+) -> Result<(Vec<NewFile>, Index), Unholdable> {
+    let homes: HashMap<String, usize> = groups
+        .iter()
+        .enumerate()
+        .flat_map(|(i, group)| group.contents.tensors.iter().map(move |(key, _)| (key.clone(), i)))
+        .collect();
+    for (alias, kept) in ties {
+        let home = homes.get(&kept).copied().unwrap_or_default();
+        groups[home].contents.ties.push((alias, kept));
+    }
+    let (mut files, mut totals) = (Vec::new(), (0u64, 0u64));
+    index.weight_map.0.clear();
+    for Group { name, contents } in groups {
+        let (bytes, elements) = sizes(&contents.tensors);
+        totals = (totals.0.saturating_add(bytes), totals.1.saturating_add(elements));
+        let keys = contents.tensors.iter().map(|(key, _)| (key.clone(), name.clone()));
+        index.weight_map.0.extend(keys);
+        files.push(NewFile { name, layout: format.encode(&contents)?, changed: true });
+    }
+    index.set_totals(totals.0, totals.1);
+    Ok((files, index))
 }
 
 /// The tensors of each file.
