@@ -46,7 +46,7 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
         say(&format!("saved the plan as {}", plan.display()));
     }
     for rule in &outcome.planned.idle {
-        say(&format!("note: {rule} matches no key"));
+        say(&format!("note: '{rule}' matches no key"));
     }
     if outcome.planned.passed_over > 0 {
         let keys = count(outcome.planned.passed_over, "key");

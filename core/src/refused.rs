@@ -82,7 +82,7 @@ impl fmt::Display for Offence {
                 for (i, (key, rule)) in from.iter().enumerate() {
                     let comma = if i == 0 { " " } else { ", " };
                     match rule {
-                        Some(rule) => write!(f, "{comma}'{key}' by {rule}")?,
+                        Some(rule) => write!(f, "{comma}'{key}' by '{rule}'")?,
                         None => write!(f, "{comma}'{key}', which keeps its name")?,
                     }
                 }
@@ -92,13 +92,13 @@ impl fmt::Display for Offence {
                 })
             }
             Offence::Emptied { at, key, rule } => {
-                write!(f, "nothing would be left of key '{key}'{} by {rule}", InStateDict(at))
+                write!(f, "nothing would be left of key '{key}'{} by '{rule}'", InStateDict(at))
             }
             Offence::Undefined { at, key } => {
                 write!(f, "no rule recognises key '{key}'{}", InStateDict(at))
             }
             Offence::NothingMatched { rules } => {
-                write!(f, "no key matches {}", rules.join(", "))
+                write!(f, "no key matches '{}'", rules.join("', '"))
             }
             Offence::Fixed { at, reason } => {
                 write!(f, "keys cannot be renamed{}: {reason}", InStateDict(at))

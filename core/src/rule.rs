@@ -52,6 +52,8 @@ pub struct Wrappers {
 pub struct Replacement {
     regex: Regex,
     to: String,
+    /// The same as the regex crate reads it.
+    expansion: String,
 }
 
 impl Rule {
@@ -191,12 +193,21 @@ impl Replacement {
     pub fn new(pattern: &str, to: &str) -> Result<Replacement, BadRemap> {
         let bad = |reason: String| BadRemap::Regex { pattern: pattern.to_string(), reason };
         let regex = Regex::new(pattern).map_err(|error| bad(last_line(&error.to_string())))?;
-        let to_text = to.to_string();
-        if let Some(group) = groups_in(to).find(|group| *group >= regex.captures_len()) {
-            let known = regex.captures_len() - 1;
-            return Err(bad(format!("'{to}' uses group {group}, and there are {known}")));
+        let (expansion, groups) = expansion_of(to);
+        let count = regex.captures_len();
+        for group in groups {
+            match group.parse::<usize>() {
+                Ok(number) if number < count => {}
+                Ok(number) => {
+                    let known = count - 1;
+                    return Err(bad(format!("'{to}' uses group {number}, and there are {known}")));
+                }
+                Err(_) if regex.capture_names().any(|name| name == Some(group)) => {}
+                Err(_) => return Err(bad(no_such_group(to, group))),
+            }
         }
-        Ok(Replacement { regex, to: to_text })
+        let to = to.to_string();
+        Ok(Replacement { regex, to, expansion })
     }
 
     /// Reads `FROM -> TO`.
@@ -219,35 +230,55 @@ impl Replacement {
         if !self.regex.is_match(key) {
             return Step::Undefined;
         }
-        Step::named(self.regex.replace_all(key, braced(&self.to).as_str()).into_owned())
+        Step::named(self.regex.replace_all(key, self.expansion.as_str()).into_owned())
     }
 }
 
-/// The replacement as the regex crate reads it: `$1` and `\1` are group 1 whatever follows.
-fn braced(to: &str) -> String {
-    let mut out = String::new();
+/// What the regex crate reads as the replacement, and the groups that it uses.
+///
+/// `$1` and `\1` are group 1 whatever follows, `$name` and `${name}` that group, `$$` a dollar.
+fn expansion_of(to: &str) -> (String, Vec<&str>) {
+    let (mut out, mut groups) = (String::new(), Vec::new());
     let mut rest = to;
     while let Some(c) = rest.chars().next() {
         let after = &rest[c.len_utf8()..];
-        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        if (c == '$' || c == '\\') && digits > 0 {
-            out.push_str(&format!("${{{}}}", &after[..digits]));
-            rest = &after[digits..];
-        } else {
-            out.push(c);
-            rest = after;
-        }
+        rest = match (c, group_at(c, after)) {
+            ('$' | '\\', Some((group, after))) => {
+                out.push_str(&format!("${{{group}}}"));
+                groups.push(group);
+                after
+            }
+            ('$', None) => {
+                out.push_str("$$");
+                after.strip_prefix('$').unwrap_or(after)
+            }
+            _ => {
+                out.push(c);
+                after
+            }
+        };
     }
-    out
+    (out, groups)
 }
 
-/// The numbered groups that a replacement uses.
-fn groups_in(to: &str) -> impl Iterator<Item = usize> {
-    to.match_indices(['$', '\\']).filter_map(move |(at, _)| {
-        let rest = to[at + 1..].trim_start_matches('{');
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        rest[..digits].parse().ok()
-    })
+/// The group that a text after a sign names, and what follows; names may stand only after a dollar.
+fn group_at(sign: char, text: &str) -> Option<(&str, &str)> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let length = |is: &dyn Fn(char) -> bool| text.find(|c| !is(c)).unwrap_or(text.len());
+    let digits = length(&|c| c.is_ascii_digit());
+    match (digits, text.strip_prefix('{')) {
+        (1.., _) => Some(text.split_at(digits)),
+        (0, Some(braced)) if sign == '$' => braced.split_once('}'),
+        (0, _) if sign == '$' => {
+            Some(text.split_at(length(&is_name))).filter(|(name, _)| !name.is_empty())
+        }
+        _ => None,
+    }
+}
+
+/// What to say where a text uses a group that the expression does not name.
+fn no_such_group(to: &str, group: &str) -> String {
+    format!("'{to}' uses group '{group}', which is not named; write $$ for a dollar sign")
 }
 
 /// The line of a compiler's message that says what is wrong.
@@ -298,6 +329,19 @@ mod tests {
         let message = Rule::rename("re:a(b) -> $2", '.').expect_err("bad").to_string();
         assert_eq!(message, "regular expression 'a(b)': '$2' uses group 2, and there are 1");
         assert!(Rule::rename("re:a( -> b", '.').is_err());
+        let message = Rule::rename("re:a(b) -> $b.c", '.').expect_err("bad").to_string();
+        let reason = "'$b.c' uses group 'b', which is not named; write $$ for a dollar sign";
+        assert_eq!(message, format!("regular expression 'a(b)': {reason}"));
+        assert!(Rule::rename("re:a(b) -> ${b}", '.').is_err());
+    }
+
+    #[test]
+    fn groups_can_be_named_and_dollars_written() {
+        let rule = |text| Rule::rename(text, '.').expect("a rule");
+        check(&rule(r"re:^(?<n>\w+)\.w -> x.$n.y${n}z"), "a.w", "x.a.yaz");
+        check(&rule("re:a -> b$$1"), "a", "b$1");
+        check(&rule("re:a -> $.b"), "a", "$.b");
+        check(&rule(r"re:(a) -> \n$1"), "a", r"\na");
     }
 
     #[test]

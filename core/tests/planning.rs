@@ -297,22 +297,22 @@ fn a_refusal_lists_every_offence_with_the_rule_behind_it() {
         &["strip:module"],
         &["module.a", "a", "module.b", "b", "module."],
         &[
-            "nothing would be left of key 'module.' by strip:module.",
-            "2 keys would become 'a': 'module.a' by strip:module., 'a', which keeps its name \
+            "nothing would be left of key 'module.' by 'strip:module.'",
+            "2 keys would become 'a': 'module.a' by 'strip:module.', 'a', which keeps its name \
              (different tensors)",
-            "2 keys would become 'b': 'module.b' by strip:module., 'b', which keeps its name \
+            "2 keys would become 'b': 'module.b' by 'strip:module.', 'b', which keeps its name \
              (different tensors)",
         ],
     );
     check_refused(
         &["strip:x", "add:y | strip:z"],
         &["a"],
-        &["no key matches strip:x., add:y. | strip:z."],
+        &["no key matches 'strip:x.', 'add:y. | strip:z.'"],
     );
     check_refused(
         &["rename:{n+1}.{r..} -> {r..}"],
         &["1"],
-        &["nothing would be left of key '1' by rename:{n+1}.{r..} -> {r..}"],
+        &["nothing would be left of key '1' by 'rename:{n+1}.{r..} -> {r..}'"],
     );
 }
 
