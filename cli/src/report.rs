@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use statedict_core::{Section, Ties};
+use statedict_core::{LeftBehind, Section, Ties};
 
 use crate::failure::Failure;
 use crate::grouping::{Line, grouped};
@@ -98,16 +98,17 @@ fn tell_conversion(conversion: &Conversion) {
             Ties::One => format!("note: ties written once, under the first key: {groups}"),
         });
     }
-    let thing = |(at, kind): &(String, String)| format!("{at} ({kind})");
-    let keys = conversion.left.keys.iter().map(|key| format!("{key} (no tensor)"));
-    let left: Vec<String> = keys.chain(conversion.left.payload.iter().map(thing)).collect();
-    if !left.is_empty() {
-        let left = first_few(&left, NAMED);
-        say(&format!(
-            "note: left behind, for {} has no place for it: {left}",
-            conversion.to.name()
-        ));
+    if !conversion.left.is_empty() {
+        let (to, left) = (conversion.to.name(), left_behind(&conversion.left));
+        say(&format!("note: left behind, for {to} has no place for it: {left}"));
     }
+}
+
+/// What has no place in a new file, the first few by name.
+pub(crate) fn left_behind(left: &LeftBehind) -> String {
+    let keys = left.keys.iter().map(|key| format!("{key} (no tensor)"));
+    let payload = left.payload.iter().map(|(at, kind)| format!("{at} ({kind})"));
+    first_few(&keys.chain(payload).collect::<Vec<_>>(), NAMED)
 }
 
 /// `10 keys renamed, 2 unchanged, 1 dropped`, without what there is none of.

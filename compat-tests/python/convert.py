@@ -90,6 +90,13 @@ def from_pth(path, at):
     return {str(key): from_torch(value) if isinstance(key, str) else None for key, value in tensors}
 
 
+def versions(path, at):
+    """The modules of a state dict with their versions, in order; None if it has none."""
+    [state_dict] = Pth(path).state_dicts([at])
+    metadata = getattr(state_dict, "_metadata", None)
+    return metadata and [[module, of["version"]] for module, of in metadata.items()]
+
+
 def from_torch(tensor):
     if tensor.is_quantized or tensor.is_meta or tensor.layout != torch.strided:
         return None

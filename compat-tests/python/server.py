@@ -28,6 +28,7 @@ ACTIONS = {
     "truth": lambda request: truth.rows(request["file"]),
     "operation": operate.judge,
     "conversion": convert.judge,
+    "versions": lambda request: convert.versions(request["file"], request["at"]),
     "protocols": lambda request: protocols.generate(request["folder"]),
     "anew": protocols.anew,
     "shards": shards.judge,

@@ -61,6 +61,34 @@ fn every_file_in_every_other_format_holds_the_same_tensors() {
     check(|_| vec![None], "conversions");
 }
 
+/// What is wrong with the versions of modules in a cast copy, if something is.
+fn misplaced_versions(zoo: &Zoo, entry: &Entry, at: &str, expected: &Value) -> Option<String> {
+    let output = zoo.output("cast.pth");
+    let (input, out) = (entry.path.to_str()?, output.to_str()?);
+    let run = statedict(["convert", input, out, "--cast", "f64", "--at", at]);
+    if run.status != Some(0) {
+        return Some(run.stderr);
+    }
+    let found = oracle(json!({ "do": "versions", "file": output, "at": "" }));
+    (found != *expected).then(|| format!("{found} instead of {expected}"))
+}
+
+#[test]
+fn versions_of_modules_come_along() {
+    let zoo = Zoo::new();
+    let mut tally = Tally::new();
+    for entry in zoo.renamable().filter(|entry| format(entry) == "pth") {
+        for at in &entry.at {
+            let expected = oracle(json!({ "do": "versions", "file": entry.path, "at": at }));
+            if expected.is_array() {
+                let case = format!("{} {at}", entry.name);
+                tally.note(case, misplaced_versions(&zoo, entry, at, &expected));
+            }
+        }
+    }
+    tally.close("files whose versions of modules are in a cast copy");
+}
+
 #[test]
 fn casts_round_as_pytorch_rounds() {
     let interesting = ["dtypes", "numbers", "orders", "views", "lazy", "compressed"];

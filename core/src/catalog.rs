@@ -67,8 +67,9 @@ pub struct StateDict {
     pub at: String,
     /// Other paths that lead to the same object, so that renaming here renames there.
     pub aliases: Vec<String>,
-    /// Module paths that its `_metadata` describes; the root is `""`.
-    pub modules: Vec<String>,
+    /// Module paths that its `_metadata` describes, with their versions where those are numbers; the
+    /// root is `""`.
+    pub modules: IndexMap<String, Option<u64>>,
     /// Why its keys cannot be renamed, if they cannot.
     pub fixed: Option<String>,
     entries: IndexMap<String, Option<usize>>,

@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use crate::tensor::bytes_of;
-use crate::{ByteOrder, Catalog, DType, IndexMap, Key, Location, Section, StateDict, Tensor};
+use crate::{
+    ByteOrder, Catalog, DType, Format, IndexMap, Key, Location, Section, StateDict, Tensor,
+};
 
 /// The elements of one tensor, to be written row-major and little-endian, cast if so asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Contents {
     pub tensors: Vec<(String, Elements)>,
     /// Text to keep beside the tensors, where the format has a place for it.
     pub metadata: Vec<(String, String)>,
+    /// Modules that own tensors, with their versions, where the format has a place for them.
+    pub modules: Vec<(String, u64)>,
     /// Keys that share another key's elements and are not written again: (key, the key that is).
     pub ties: Vec<(String, String)>,
 }
@@ -51,6 +55,23 @@ pub struct LeftBehind {
 pub struct Unholdable {
     /// At least one: the key, and what stands in the way.
     pub entries: Vec<(String, String)>,
+}
+
+impl LeftBehind {
+    /// True if everything came along.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.payload.is_empty()
+    }
+}
+
+impl Contents {
+    /// Leaves out what a format has no place for.
+    pub fn fit_into(&mut self, format: &dyn Format, left: &mut LeftBehind) {
+        if !format.versions_modules() && !self.modules.is_empty() {
+            self.modules.clear();
+            left.payload.push(("_metadata".to_string(), "versions of modules".to_string()));
+        }
+    }
 }
 
 fn lines(entries: &[(String, String)]) -> String {
@@ -132,6 +153,10 @@ impl Contents {
     ) -> Result<(Contents, LeftBehind), Unholdable> {
         let mut contents = Contents::default();
         let mut left = LeftBehind { payload: catalog.beside(state_dict), ..Default::default() };
+        let (modules, unknown) = section.versions(&state_dict.modules);
+        contents.modules = modules;
+        let strange = unknown.into_iter().map(|path| (path, "a module's version".to_string()));
+        left.payload.extend(strange);
         let mut unholdable = catalog.unnamed(state_dict);
         for (old, new) in section.kept() {
             let Some(tensor) = catalog.tensor(state_dict, old) else {
@@ -217,10 +242,6 @@ impl Catalog {
             payload.map(|payload| (payload.at.clone(), payload.kind.clone())).collect();
         let rows = self.rows.iter().filter(|row| is_around(&row.at));
         beside.extend(rows.map(|row| (row.path(), "tensor".to_string())));
-        if !state_dict.modules.is_empty() {
-            let at = alloc::format!("{}._metadata", state_dict.at);
-            beside.push((at, "versions of modules".to_string()));
-        }
         beside
     }
 }

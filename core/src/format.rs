@@ -151,6 +151,11 @@ pub trait Format: Sync {
         false
     }
 
+    /// True if a file says which version of its code each module had.
+    fn versions_modules(&self) -> bool {
+        false
+    }
+
     /// Reads what the file holds; `None` if the bytes are those of another format.
     ///
     /// Tensor bytes are never read.

@@ -53,6 +53,31 @@ impl Section {
         Modules { fates: paths.iter().cloned().zip(targets).collect(), added }
     }
 
+    /// The modules of a new file with their versions, and those whose version is no number.
+    ///
+    /// Paths that come into being have version 1, which is that of a plain module.
+    pub fn versions(
+        &self,
+        modules: &IndexMap<String, Option<u64>>,
+    ) -> (Vec<(String, u64)>, Vec<String>) {
+        let paths: Vec<String> = modules.keys().cloned().collect();
+        let Modules { fates, added } = self.modules(&paths);
+        let mut above = IndexMap::<String, Vec<(String, u64)>>::default();
+        for (path, before) in added {
+            above.entry(before).or_default().push((path, 1));
+        }
+        let (mut versions, mut unknown) = (Vec::new(), Vec::new());
+        for (old, new) in fates {
+            versions.extend(above.swap_remove(&old).unwrap_or_default());
+            match (new, modules.get(&old).copied().flatten()) {
+                (Some(new), Some(version)) => versions.push((new, version)),
+                (Some(_), None) => unknown.push(old),
+                (None, _) => {}
+            }
+        }
+        (versions, unknown)
+    }
+
     /// For every path that some key lies under, what the keys say.
     fn evidence(&self) -> BTreeMap<&str, Verdict> {
         let mut verdicts = BTreeMap::<&str, Verdict>::new();

@@ -308,3 +308,16 @@ fn taking_a_subtree_makes_it_the_root() {
 fn renaming_nothing_moves_no_path_however_odd() {
     check("identity", &["a.b"], &["", "x.y", "x"], &[("", ""), ("x.y", "x.y"), ("x", "x")]);
 }
+
+#[test]
+fn versions_follow_their_modules_and_new_ones_are_plain() {
+    let keys: Vec<String> = NET.iter().map(|key| key.to_string()).collect();
+    let versions = [("", Some(1)), ("conv", Some(1)), ("relu", None), ("fc", Some(2))];
+    let versions =
+        versions.map(|(path, version)| (path.to_string(), version)).into_iter().collect();
+    let plan = section("add:net", &keys);
+    let (found, unknown) = plan.section("").expect("the root").versions(&versions);
+    let expected = [("", 1), ("net", 1), ("net.conv", 1), ("net.fc", 2)];
+    assert_eq!(found, expected.map(|(path, version)| (path.to_string(), version)));
+    assert_eq!(unknown, ["relu"]);
+}

@@ -117,7 +117,8 @@ impl Request {
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
         let gathered =
             Contents::gather(checkpoint.catalog(), state_dict, section, cast.as_ref(), *ties);
-        let (mut contents, left) = gathered.map_err(unholdable)?;
+        let (mut contents, mut left) = gathered.map_err(unholdable)?;
+        contents.fit_into(to, &mut left);
         contents.metadata = checkpoint.metadata();
         self.refuse_to_lose(&left)?;
         let tied = broken_ties(&contents, to);
@@ -133,16 +134,12 @@ impl Request {
     /// Refuses to put a file of tensors alone in the place of one that holds more.
     fn refuse_to_lose(&self, left: &LeftBehind) -> Result<(), Failure> {
         let replaced = self.output().is_some_and(|output| is_same_file(output, &self.file));
-        if !replaced || (left.keys.is_empty() && left.payload.is_empty()) {
+        if !replaced || (left.is_empty()) {
             return Ok(());
         }
-        let lost = left.payload.iter().map(|(path, kind)| format!("{path} ({kind})"));
-        let lost: Vec<String> = lost.chain(left.keys.iter().cloned()).collect();
-        let file = self.file.display();
-        let error = format!(
-            "{file}: writing its tensors anew would lose what lies beside them: {}",
-            lost.join(", ")
-        );
+        let (file, lost) = (self.file.display(), report::left_behind(left));
+        let error =
+            format!("{file}: writing its tensors anew would lose what lies beside them: {lost}");
         Err(Failure::no(vec![error]).hint("write another file with -o, which keeps this one"))
     }
 

@@ -42,7 +42,8 @@ pub(crate) fn edit(
         let compound = graph.compound(*mapping);
         rename_keys(patch, graph, compound, section);
         if let Some(metadata) = metadata_of(graph, compound) {
-            rename_modules(patch, graph, metadata, &section.modules(&state_dict.modules));
+            let paths: Vec<String> = state_dict.modules.keys().cloned().collect();
+            rename_modules(patch, graph, metadata, &section.modules(&paths));
         }
     }
     Ok(())

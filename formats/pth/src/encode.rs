@@ -123,8 +123,31 @@ impl Pickler {
             }
             self.push(&[opcode::SETITEMS]);
         }
+        self.metadata(&contents.modules);
         self.push(&[opcode::STOP]);
         storages
+    }
+
+    /// Attaches `_metadata`, as `state_dict()` does.
+    fn metadata(&mut self, modules: &[(String, u64)]) {
+        if modules.is_empty() {
+            return;
+        }
+        self.push(&[opcode::EMPTY_DICT]);
+        self.text("_metadata");
+        self.empty_ordered_dict();
+        for batch in modules.chunks(BATCH) {
+            self.push(&[opcode::MARK]);
+            for (path, version) in batch {
+                self.push(&binunicode(path));
+                self.push(&[opcode::EMPTY_DICT]);
+                self.text("version");
+                self.number(*version);
+                self.push(&[opcode::SETITEM]);
+            }
+            self.push(&[opcode::SETITEMS]);
+        }
+        self.push(&[opcode::SETITEM, opcode::BUILD]);
     }
 
     fn tensor(&mut self, tensor: &Placed<'_>) {

@@ -66,6 +66,10 @@ impl Format for Pth {
         &["pth", "pt", "ckpt", "bin", "tar"]
     }
 
+    fn versions_modules(&self) -> bool {
+        true
+    }
+
     fn shares_elements(&self) -> bool {
         true
     }

@@ -201,7 +201,7 @@ impl<'a> Walker<'a> {
         };
         let mut state_dict = StateDict::of_keys(keys);
         state_dict.at.clone_from(&level.at);
-        state_dict.modules = module_paths(self.graph, compound);
+        state_dict.modules = module_versions(self.graph, compound);
         state_dict.fixed = fixed;
         Ok(state_dict)
     }
@@ -305,18 +305,23 @@ fn is_training_state(entries: &IndexMap<Key, Slot>) -> bool {
     (has("state") && has("param_groups")) || (has("last_epoch") && has("_step_count"))
 }
 
-/// The module paths in the `_metadata` that `BUILD` attached to a mapping.
-fn module_paths(graph: &Graph<'_>, compound: &Compound) -> Vec<String> {
-    let Some(metadata) = metadata_of(graph, compound) else { return Vec::new() };
-    let keys = graph.entries(metadata).into_iter().map(|entry| entry.key.node);
-    let mut paths: Vec<String> = Vec::new();
-    let mut seen = IndexMap::<String, ()>::default();
-    for path in keys.filter_map(|key| graph.text(key)) {
-        if seen.insert(path.to_string(), ()).is_none() {
-            paths.push(path.into_owned());
-        }
-    }
-    paths
+/// The modules in the `_metadata` that `BUILD` attached to a mapping, with their versions.
+fn module_versions(graph: &Graph<'_>, compound: &Compound) -> IndexMap<String, Option<u64>> {
+    let Some(metadata) = metadata_of(graph, compound) else { return IndexMap::default() };
+    let entries = graph.entries(metadata).into_iter();
+    let named = entries.filter_map(|entry| {
+        let path = graph.text(entry.key.node)?.into_owned();
+        Some((path, version(graph, entry.value.node)))
+    });
+    named.collect()
+}
+
+/// The number in `{'version': 2}`.
+fn version(graph: &Graph<'_>, module: NodeId) -> Option<u64> {
+    let (_, attributes) = graph.as_compound(module)?;
+    let named = |entry: &&Entry| graph.text(entry.key.node).is_some_and(|key| key == "version");
+    let entries = graph.entries(attributes);
+    u64::try_from(graph.int(entries.iter().rfind(named)?.value.node)?).ok()
 }
 
 /// The mapping that is a state dict's `_metadata`.

@@ -151,14 +151,16 @@ impl Sharded {
         section: &Section,
     ) -> Result<Rewritten, Unholdable> {
         let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
-        let Contents { tensors, metadata, ties } = contents;
+        let Contents { tensors, metadata, modules, ties } = contents;
         let home = |key: &str| self.index.weight_map.0.get(*old.get(key)?);
         let mut groups: IndexMap<String, Contents> = IndexMap::default();
         for (key, elements) in tensors {
             let home = home(&key).unwrap_or(&self.shards[0].name);
-            let group = groups
-                .entry(home.clone())
-                .or_insert_with(|| Contents { metadata: metadata.clone(), ..Contents::default() });
+            let group = groups.entry(home.clone()).or_insert_with(|| Contents {
+                metadata: metadata.clone(),
+                modules: modules.clone(),
+                ..Contents::default()
+            });
             group.tensors.push((key, elements));
         }
         let groups = groups.into_iter().map(|(name, contents)| Group { name, contents }).collect();
@@ -293,6 +295,7 @@ fn merged(index: &Index, shards: &[Shard]) -> Result<Catalog, Fault> {
             let twice = |twice: statedict_core::DuplicateKey| Fault::broken(twice.to_string());
             state_dict.insert(key.to_string(), row).map_err(twice)?;
         }
+        state_dict.modules.extend(own.state_dicts[0].modules.clone());
         state_dict.fixed = state_dict.fixed.or(own.state_dicts[0].fixed.clone());
     }
     match index.weight_map.0.iter().find(|(key, _)| !state_dict.contains(key)) {

@@ -20,7 +20,7 @@ pub(crate) fn split(
         "pth" => ("pytorch_model", "bin"),
         _ => ("model", "safetensors"),
     };
-    let Contents { tensors, metadata, ties } = contents;
+    let Contents { tensors, metadata, modules, ties } = contents;
     let groups = groups(tensors, limit);
     let count = groups.len();
     let name = |i: usize| match count {
@@ -29,7 +29,12 @@ pub(crate) fn split(
     };
     let groups = groups.into_iter().enumerate().map(|(i, tensors)| Group {
         name: name(i),
-        contents: Contents { tensors, metadata: metadata.clone(), ties: Vec::new() },
+        contents: Contents {
+            tensors,
+            metadata: metadata.clone(),
+            modules: modules.clone(),
+            ties: Vec::new(),
+        },
     });
     let (files, index) = lay_out(format, groups.collect(), ties, Index::default())?;
     let index_name = format!("{stem}.{extension}.index.json");
