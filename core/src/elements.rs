@@ -5,16 +5,28 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::tensor::bytes_of;
+use crate::tensor::{bytes_of, count_of};
 use crate::{
-    ByteOrder, Catalog, DType, Format, IndexMap, Key, Location, Section, StateDict, Tensor,
+    ByteOrder, Catalog, DType, Drawing, Format, IndexMap, Key, Location, Section, StateDict, Tensor,
 };
 
-/// The elements of one tensor, to be written row-major and little-endian, cast if so asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The elements of one tensor of a new file, to be written row-major and little-endian.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Elements {
-    tensor: Tensor,
-    cast: Option<DType>,
+    origin: Origin,
+    dtype: DType,
+    shape: Vec<u64>,
+}
+
+/// Where the elements of a new tensor come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// A tensor of the source, cast where its type is another one.
+    Tensor(Tensor),
+    /// No file: they are made as they are written.
+    Drawn(Drawing),
+    /// Several origins, the rows of one after those of the other.
+    Stacked(Vec<Elements>),
 }
 
 /// What a new file is to hold.
@@ -89,52 +101,75 @@ impl Elements {
                 Err(alloc::format!("a tensor of layout {layout} has no plain elements to write"))
             }
             crate::Data::View(_) => {
-                let cast = cast.filter(|to| tensor.dtype.is_float() && tensor.dtype != **to);
-                Ok(Elements { cast: cast.cloned(), tensor })
+                let cast = cast.filter(|_| tensor.dtype.is_float());
+                let dtype = cast.unwrap_or(&tensor.dtype).clone();
+                let shape = tensor.shape.clone();
+                Ok(Elements { origin: Origin::Tensor(tensor), dtype, shape })
             }
         }
     }
 
-    /// The tensor whose elements they are.
-    pub fn tensor(&self) -> &Tensor {
-        &self.tensor
+    /// Elements that no file has.
+    pub fn drawn(drawing: Drawing) -> Elements {
+        let (dtype, shape) = (drawing.dtype().clone(), drawing.shape().to_vec());
+        Elements { origin: Origin::Drawn(drawing), dtype, shape }
+    }
+
+    /// Elements of one type whose rows together have this shape.
+    pub(crate) fn stacked(dtype: DType, shape: Vec<u64>, parts: Vec<Elements>) -> Elements {
+        debug_assert!(parts.iter().all(|part| part.dtype == dtype), "of one type");
+        Elements { origin: Origin::Stacked(parts), dtype, shape }
+    }
+
+    /// Where they come from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The tensor whose elements they are, if they are those of one.
+    pub fn tensor(&self) -> Option<&Tensor> {
+        match &self.origin {
+            Origin::Tensor(tensor) => Some(tensor),
+            Origin::Drawn(_) | Origin::Stacked(_) => None,
+        }
     }
 
     /// The element type in the new file.
     pub fn dtype(&self) -> &DType {
-        self.cast.as_ref().unwrap_or(&self.tensor.dtype)
-    }
-
-    /// The element type to cast to, if it is another one.
-    pub fn cast(&self) -> Option<&DType> {
-        self.cast.as_ref()
+        &self.dtype
     }
 
     /// The size in each dimension.
     pub fn shape(&self) -> &[u64] {
-        &self.tensor.shape
+        &self.shape
+    }
+
+    /// How many they are; saturates where a file's shape is beyond counting.
+    pub fn count(&self) -> u64 {
+        count_of(&self.shape).unwrap_or(u64::MAX)
     }
 
     /// Bytes in the new file.
     pub fn byte_len(&self) -> u64 {
-        bytes_of(&self.tensor.shape, self.dtype())
+        bytes_of(&self.shape, &self.dtype)
     }
 
     /// The range of the source file that holds these very bytes, if there is one.
     pub fn verbatim(&self) -> Option<core::ops::Range<u64>> {
-        let view = self.tensor.as_view()?;
+        let tensor = self.tensor()?;
+        let view = tensor.as_view()?;
         let storage = view.storage();
-        let one_byte = self.tensor.dtype.swap_width() <= 1;
-        let plain = view.is_contiguous() && !view.conjugate && !view.negate && self.cast.is_none();
+        let one_byte = self.dtype.swap_width() <= 1;
+        let plain = view.is_contiguous() && !view.conjugate && !view.negate;
         let ordered = storage.byte_order == ByteOrder::Little || one_byte;
         let Location::Stored(range) = &storage.location else { return None };
-        if !plain || !ordered {
+        if !plain || !ordered || tensor.dtype != self.dtype {
             return None;
         }
         if self.byte_len() == 0 {
             return Some(range.start..range.start);
         }
-        let start = range.start + view.offset() * self.tensor.dtype.bits() / 8;
+        let start = range.start + view.offset() * self.dtype.bits() / 8;
         Some(start..start + self.byte_len())
     }
 }
@@ -203,9 +238,9 @@ impl Contents {
 type Place<'a> = (u64, u64, u64, &'a [u64], &'a [u64], &'a DType, [bool; 2]);
 
 impl Elements {
-    /// The place of the elements; none for those without a byte, which share nothing.
+    /// The place of the elements; none for those that have none, or no byte, and share nothing.
     pub fn place(&self) -> Option<Place<'_>> {
-        let view = self.tensor.as_view()?;
+        let view = self.tensor()?.as_view()?;
         if self.byte_len() == 0 {
             return None;
         }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::Elements;
+use crate::{Elements, Origin};
 
 /// A new file as ordered parts.
 ///
@@ -22,7 +22,7 @@ pub enum Part {
     Copy(Range<u64>),
     /// Bytes that are at hand.
     New(Vec<u8>),
-    /// The elements of a tensor, gathered, swapped or cast as they are written.
+    /// The elements of a tensor, gathered, swapped, cast or drawn as they are written.
     Elements(Elements),
     /// The CRC-32 of a span of earlier parts, 4 bytes, little-endian.
     Crc32(Span),
@@ -98,9 +98,12 @@ impl Layout {
 
     /// Appends a tensor's elements: a plain copy where the source holds the very bytes.
     pub fn elements(&mut self, elements: Elements) {
-        match elements.verbatim() {
-            Some(range) => self.copy(range),
-            None => self.push(Part::Elements(elements)),
+        match (elements.verbatim(), elements.origin()) {
+            (Some(range), _) => self.copy(range),
+            (None, Origin::Stacked(parts)) => {
+                parts.iter().for_each(|part| self.elements(part.clone()));
+            }
+            (None, _) => self.push(Part::Elements(elements)),
         }
     }
 

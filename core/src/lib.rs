@@ -41,6 +41,7 @@ mod diff;
 mod dtype;
 mod elements;
 mod format;
+mod init;
 mod layout;
 mod modules;
 mod plan;
@@ -54,12 +55,16 @@ mod spelling;
 mod template;
 mod tensor;
 mod value;
+mod views;
 
 pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
-pub use elements::{Contents, Elements, LeftBehind, Ties, Unholdable};
+pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};
 pub use format::{Container, Fault, Format, Growth, Source};
+pub use init::{
+    BadInit, Drawing, Fans, Init, InitRule, Initialiser, Needed, NotMade, ResizeRule, Stream,
+};
 pub use layout::{Edits, Layout, Part, Span};
 pub use modules::Modules;
 pub use plan::{Plan, Section};

@@ -235,7 +235,7 @@ impl Tensor {
 }
 
 /// The product of the sizes, if 64 bits can hold it.
-fn count_of(shape: &[u64]) -> Option<u64> {
+pub(crate) fn count_of(shape: &[u64]) -> Option<u64> {
     if shape.contains(&0) {
         return Some(0);
     }

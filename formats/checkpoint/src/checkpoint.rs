@@ -215,6 +215,18 @@ impl Checkpoint {
         }
     }
 
+    /// Lays the bytes of another checkpoint after this one's, so that a new file can be made of
+    /// tensors of both; gives what the other holds, with its places there.
+    pub fn adjoin(&mut self, other: Checkpoint) -> Catalog {
+        let mut catalog = other.catalog().clone();
+        let start = self.source.len();
+        for row in &mut catalog.rows {
+            row.tensor = row.tensor.moved(start);
+        }
+        self.source.append(other.source);
+        catalog
+    }
+
     /// The SHA-256 of a tensor's elements in row-major, little-endian order.
     ///
     /// `None` if it has no plain elements, or repeats a small storage beyond all proportion.

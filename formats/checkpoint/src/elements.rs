@@ -6,10 +6,11 @@
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
-use statedict_core::{ByteOrder, Elements, Fault, Location, Source, View};
+use statedict_core::{ByteOrder, DType, Elements, Fault, Location, Origin, Source, Tensor, View};
 
 use crate::cast::Cast;
 use crate::components;
+use crate::draw;
 use crate::gather::{BUDGET, Strided};
 use crate::inflate;
 
@@ -46,34 +47,11 @@ pub(crate) fn stream(
     elements: &Elements,
     sink: &mut Sink<'_>,
 ) -> Result<(), Stop> {
-    if let Some(fault) = obstacle(elements) {
-        return Err(fault.into());
-    }
-    if elements.byte_len() == 0 {
-        return Ok(());
-    }
-    let view = view(elements);
-    let item = item(elements);
-    let mut finish = Finish::new(elements);
-    let mut deliver = |pieces: &mut [u8]| {
-        let whole = if item > PIECE { PIECE } else { PIECE - PIECE % item };
-        let len = usize::try_from(whole).expect("a piece fits in memory");
-        let mut pieces = pieces.chunks_mut(len);
-        pieces.try_for_each(|piece| sink(finish.apply(piece)).map_err(Stop::Sink))
-    };
-    let location = &view.storage().location;
-    if view.is_contiguous() {
-        let start = view.offset() * elements.tensor().dtype.bits() / 8;
-        let mut reader = inflate::reader(source, location, start)?;
-        return contiguous(&mut reader, elements.tensor().byte_len(), item, &mut deliver);
-    }
-    let strided = Strided::new(elements.shape(), view.strides(), view.offset(), item);
-    match location {
-        Location::Stored(range) => strided.gather(source, range.start, BUDGET, &mut deliver),
-        Location::Deflated { len, .. } => {
-            let inflated = inflate::whole(source, location, *len)?;
-            strided.gather(&inflated, 0, BUDGET, &mut deliver)
-        }
+    match elements.origin() {
+        _ if elements.byte_len() == 0 => Ok(()),
+        Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).stream(source, sink),
+        Origin::Drawn(drawing) => draw::stream(drawing, sink).map_err(Stop::Sink),
+        Origin::Stacked(parts) => parts.iter().try_for_each(|part| stream(source, part, sink)),
     }
 }
 
@@ -93,49 +71,105 @@ pub(crate) fn sha256(source: &dyn Source, elements: &Elements) -> Result<[u8; 32
 
 /// Why the elements cannot be streamed, if they cannot.
 pub(crate) fn obstacle(elements: &Elements) -> Option<Fault> {
-    let view = view(elements);
-    let dtype = &elements.tensor().dtype;
-    let storage = view.storage().len();
-    if is_bomb(elements) {
-        let len = elements.byte_len();
-        let what = format!(
-            "the tensor repeats the {storage} bytes of its storage up to {len} bytes; \
-             the limit is {MAX_REPETITION} times its storage, or {MAX_REPEATED} bytes"
-        );
-        return Some(Fault::TooLarge { at: None, what });
+    match elements.origin() {
+        Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).obstacle(),
+        Origin::Drawn(_) => None,
+        Origin::Stacked(parts) => parts.iter().find_map(obstacle),
     }
-    if let Some(to) = elements.cast()
-        && Cast::new(dtype, to).is_none()
-    {
-        return Some(Fault::Unsupported(format!("no cast from {dtype} to {to} is known")));
-    }
-    if view.negate && !dtype.is_complex() && (!dtype.is_float() || dtype.bits() < 16) {
-        return Some(Fault::Unsupported(format!("a lazily negated tensor of {dtype}")));
-    }
-    if item(elements) > PIECE && must_swap(elements) {
-        return Some(Fault::Unsupported(format!("big-endian elements over {PIECE} bytes")));
-    }
-    None
 }
 
 /// True if the elements are out of proportion to the storage they repeat.
 pub(crate) fn is_bomb(elements: &Elements) -> bool {
-    let proportionate = view(elements).storage().len().saturating_mul(MAX_REPETITION);
-    elements.byte_len() > MAX_REPEATED.max(proportionate)
+    elements.tensor().is_some_and(|tensor| Stored::new(tensor, elements.dtype()).is_bomb())
 }
 
-fn view(elements: &Elements) -> &View {
-    elements.tensor().as_view().expect("elements are made of tensors that are views")
+/// A tensor's elements where a file has them.
+struct Stored<'a> {
+    tensor: &'a Tensor,
+    view: &'a View,
+    /// The type to cast to, if it is another one.
+    cast: Option<&'a DType>,
 }
 
-/// The bytes of an element in the storage; 1 for packed ones, which are always side by side.
-fn item(elements: &Elements) -> u64 {
-    elements.tensor().dtype.bytes().unwrap_or(1).max(1)
-}
+impl<'a> Stored<'a> {
+    fn new(tensor: &'a Tensor, dtype: &'a DType) -> Stored<'a> {
+        let view = tensor.as_view().expect("elements are made of tensors that are views");
+        Stored { tensor, view, cast: (tensor.dtype != *dtype).then_some(dtype) }
+    }
 
-fn must_swap(elements: &Elements) -> bool {
-    let width = elements.tensor().dtype.swap_width();
-    view(elements).storage().byte_order == ByteOrder::Big && width > 1
+    fn stream(&self, source: &dyn Source, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        if let Some(fault) = self.obstacle() {
+            return Err(fault.into());
+        }
+        let (view, item) = (self.view, self.item());
+        let mut finish = Finish::new(self);
+        let mut deliver = |pieces: &mut [u8]| {
+            let whole = if item > PIECE { PIECE } else { PIECE - PIECE % item };
+            let len = usize::try_from(whole).expect("a piece fits in memory");
+            let mut pieces = pieces.chunks_mut(len);
+            pieces.try_for_each(|piece| sink(finish.apply(piece)).map_err(Stop::Sink))
+        };
+        let location = &view.storage().location;
+        if view.is_contiguous() {
+            let start = view.offset() * self.tensor.dtype.bits() / 8;
+            let mut reader = inflate::reader(source, location, start)?;
+            return contiguous(&mut reader, self.tensor.byte_len(), item, &mut deliver);
+        }
+        let strided = Strided::new(&self.tensor.shape, view.strides(), view.offset(), item);
+        match location {
+            Location::Stored(range) => strided.gather(source, range.start, BUDGET, &mut deliver),
+            Location::Deflated { len, .. } => {
+                let inflated = inflate::whole(source, location, *len)?;
+                strided.gather(&inflated, 0, BUDGET, &mut deliver)
+            }
+        }
+    }
+
+    fn obstacle(&self) -> Option<Fault> {
+        let dtype = &self.tensor.dtype;
+        if self.is_bomb() {
+            let (len, storage) = (self.byte_len(), self.view.storage().len());
+            let what = format!(
+                "the tensor repeats the {storage} bytes of its storage up to {len} bytes; \
+                 the limit is {MAX_REPETITION} times its storage, or {MAX_REPEATED} bytes"
+            );
+            return Some(Fault::TooLarge { at: None, what });
+        }
+        if let Some(to) = self.cast
+            && Cast::new(dtype, to).is_none()
+        {
+            return Some(Fault::Unsupported(format!("no cast from {dtype} to {to} is known")));
+        }
+        if self.view.negate && !dtype.is_complex() && (!dtype.is_float() || dtype.bits() < 16) {
+            return Some(Fault::Unsupported(format!("a lazily negated tensor of {dtype}")));
+        }
+        if self.item() > PIECE && self.must_swap() {
+            return Some(Fault::Unsupported(format!("big-endian elements over {PIECE} bytes")));
+        }
+        None
+    }
+
+    fn is_bomb(&self) -> bool {
+        let proportionate = self.view.storage().len().saturating_mul(MAX_REPETITION);
+        self.byte_len() > MAX_REPEATED.max(proportionate)
+    }
+
+    /// Bytes of the elements as they are delivered.
+    fn byte_len(&self) -> u64 {
+        let bits = self.cast.unwrap_or(&self.tensor.dtype).bits();
+        let bytes = (u128::from(self.tensor.count()) * u128::from(bits)).div_ceil(8);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
+    /// The bytes of an element in the storage; 1 for packed ones, which are always side by side.
+    fn item(&self) -> u64 {
+        self.tensor.dtype.bytes().unwrap_or(1).max(1)
+    }
+
+    fn must_swap(&self) -> bool {
+        let big = self.view.storage().byte_order == ByteOrder::Big;
+        big && self.tensor.dtype.swap_width() > 1
+    }
 }
 
 /// Delivers the next `len` bytes of a reader in whole elements.
@@ -172,16 +206,16 @@ struct Finish {
 }
 
 impl Finish {
-    fn new(elements: &Elements) -> Finish {
-        let dtype = &elements.tensor().dtype;
+    fn new(stored: &Stored<'_>) -> Finish {
+        let Stored { tensor, view, cast } = stored;
+        let dtype = &tensor.dtype;
         let width = usize::try_from(dtype.swap_width()).expect("an element's width is 32 bits");
-        let view = view(elements);
         Finish {
-            swap: if must_swap(elements) { width } else { 1 },
+            swap: if stored.must_swap() { width } else { 1 },
             width,
             conjugate: view.conjugate && dtype.is_complex(),
             negate: view.negate,
-            cast: elements.cast().and_then(|to| Cast::new(dtype, to)),
+            cast: cast.and_then(|to| Cast::new(dtype, to)),
             out: Vec::new(),
         }
     }
@@ -207,7 +241,7 @@ impl Finish {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use statedict_core::{DType, Data, Storage, Tensor};
+    use statedict_core::{Data, Storage};
     use std::sync::Arc;
 
     fn streamed(source: &[u8], elements: &Elements) -> Result<Vec<u8>, String> {

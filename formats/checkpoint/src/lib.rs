@@ -43,6 +43,7 @@ mod checkpoint;
 mod compare;
 mod components;
 mod disk;
+mod draw;
 mod elements;
 mod error;
 mod float8;

@@ -38,12 +38,15 @@ impl FileSource {
     /// Several files as one.
     pub(crate) fn joined(sources: Vec<FileSource>) -> FileSource {
         let mut joined = FileSource { files: Vec::new(), len: 0 };
-        for source in sources {
-            let start = joined.len;
-            joined.files.extend(source.files.into_iter().map(|(at, file)| (start + at, file)));
-            joined.len += source.len;
-        }
+        sources.into_iter().for_each(|source| joined.append(source));
         joined
+    }
+
+    /// Lays other files after these.
+    pub(crate) fn append(&mut self, other: FileSource) {
+        let start = self.len;
+        self.files.extend(other.files.into_iter().map(|(at, file)| (start + at, file)));
+        self.len += other.len;
     }
 
     /// What the system says of the first file.

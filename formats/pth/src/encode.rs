@@ -115,7 +115,7 @@ impl Pickler {
                     .expect("every shape was checked");
                 self.tensor(&Placed {
                     dtype: elements.dtype(),
-                    storage: (storage, elements.tensor().count()),
+                    storage: (storage, elements.count()),
                     shape: &shape,
                     strides: &row_major_strides(&shape),
                     offset: 0,

@@ -20,6 +20,7 @@ pub(super) const HEAD: u64 = 64 << 10;
 #[derive(Clone)]
 pub(super) struct Half<'a> {
     file: &'a Checkpoint,
+    tensor: Tensor,
     elements: Elements,
     /// Bytes of an element; 1 for those that are smaller, or larger than what is read at once.
     unit: usize,
@@ -42,11 +43,12 @@ impl<'a> Half<'a> {
         }
         let whole = tensor.dtype.bytes().filter(|bytes| (1..=PIECE).contains(bytes)).unwrap_or(1);
         let unit = usize::try_from(whole).expect("a piece fits in memory");
-        Some(Half { file, verbatim: elements.verbatim(), elements, unit })
+        let (tensor, verbatim) = (tensor.clone(), elements.verbatim());
+        Some(Half { file, tensor, elements, unit, verbatim })
     }
 
     pub(super) fn dtype(&self) -> &DType {
-        &self.elements.tensor().dtype
+        &self.tensor.dtype
     }
 
     pub(super) fn shape(&self) -> &[u64] {
@@ -68,7 +70,7 @@ impl<'a> Half<'a> {
 
     /// True if both are the same bytes of the same file.
     pub(super) fn is_place_of(&self, other: &Half<'_>) -> bool {
-        self.elements.tensor().is_same_place(other.elements.tensor())
+        self.tensor.is_same_place(&other.tensor)
             && self.file.source().is_same_file(other.file.source())
     }
 
@@ -79,7 +81,7 @@ impl<'a> Half<'a> {
 
     /// True if the bytes are as the storage has them, side by side; it may be deflated.
     pub(super) fn is_plain(&self) -> bool {
-        let tensor = self.elements.tensor();
+        let tensor = &self.tensor;
         tensor.as_view().is_some_and(|view| {
             let little = view.storage().byte_order == ByteOrder::Little;
             let ordered = little || tensor.dtype.swap_width() <= 1;
@@ -99,7 +101,7 @@ impl<'a> Half<'a> {
 
     /// Reads the elements of a tensor that is plain.
     pub(super) fn reader(&self) -> Result<Box<dyn Read + '_>, Error> {
-        let tensor = self.elements.tensor();
+        let tensor = &self.tensor;
         let view = tensor.as_view().expect("elements are made of tensors that are views");
         let start = view.offset() * tensor.dtype.bits() / 8;
         let reader = inflate::reader(self.file.source(), &view.storage().location, start);

@@ -8,11 +8,10 @@ mod split;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Data, Elements, Fault, Format, IndexMap, Key, Layout, Location,
-    Plan, Row, Section, Source, StateDict, Storage, Tensor, Unholdable,
+    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Layout, Plan, Row,
+    Section, Source, StateDict, Unholdable,
 };
 
 pub(crate) use split::split;
@@ -213,7 +212,7 @@ impl Sharded {
             let place = tensor.place().map(|place| format!("{place:?}"));
             if place.is_none_or(|place| places.insert(place)) {
                 bytes = bytes.saturating_add(tensor.byte_len());
-                elements = elements.saturating_add(tensor.tensor().count());
+                elements = elements.saturating_add(tensor.count());
             }
         }
         (bytes, elements)
@@ -288,7 +287,7 @@ fn merged(index: &Index, shards: &[Shard]) -> Result<Catalog, Fault> {
                 }
             }
             let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
-                let (at, tensor) = (String::new(), moved(tensor, shard.start));
+                let (at, tensor) = (String::new(), tensor.moved(shard.start));
                 catalog.rows.push(Row { at, key: Key::Text(key.to_string()), tensor });
                 catalog.rows.len() - 1
             });
@@ -307,20 +306,4 @@ fn merged(index: &Index, shards: &[Shard]) -> Result<Catalog, Fault> {
             Ok(catalog)
         }
     }
-}
-
-/// A tensor whose file starts further on in the joined address space.
-fn moved(tensor: &Tensor, by: u64) -> Tensor {
-    let mut moved = tensor.clone();
-    if let Data::View(view) = &mut moved.data {
-        let mut storage: Storage = view.storage().as_ref().clone();
-        match &mut storage.location {
-            Location::Stored(range) => *range = range.start + by..range.end + by,
-            Location::Deflated { compressed, .. } => {
-                *compressed = compressed.start + by..compressed.end + by;
-            }
-        }
-        view.move_to(Arc::new(storage));
-    }
-    moved
 }

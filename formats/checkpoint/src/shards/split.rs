@@ -114,7 +114,7 @@ fn sizes(tensors: &[(String, Elements)]) -> (u64, u64) {
         let place = elements.place().map(|place| format!("{place:?}"));
         if place.is_none_or(|place| places.insert(place, ()).is_none()) {
             sizes.0 = sizes.0.saturating_add(elements.byte_len());
-            sizes.1 = sizes.1.saturating_add(elements.tensor().count());
+            sizes.1 = sizes.1.saturating_add(elements.count());
         }
     }
     sizes

@@ -1,0 +1,104 @@
+//! Other views of a tensor's elements: some of its rows, its transpose; elsewhere, the same.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use crate::{Data, Location, Tensor, View};
+
+impl Tensor {
+    /// Some of the rows, which are what the first dimension counts.
+    ///
+    /// None if there are no such rows, no plain elements, or packed ones that would be cut apart.
+    pub fn rows(&self, range: Range<u64>) -> Option<Tensor> {
+        let (view, rows) = (self.as_view()?, *self.shape.first()?);
+        if range.start > range.end || range.end > rows {
+            return None;
+        }
+        let mut shape = self.shape.clone();
+        shape[0] = range.end - range.start;
+        let start = range.start.checked_mul(*view.strides().first()?)?;
+        let offset = view.offset().checked_add(start)?;
+        let cut = self.viewed(shape, view.strides().to_vec(), offset)?;
+        let is_whole = |elements: u64| (elements % 8 * self.dtype.bits()).is_multiple_of(8);
+        (is_whole(offset) && is_whole(cut.count())).then_some(cut)
+    }
+
+    /// Two dimensions swapped; none for other numbers of dimensions, and where elements are packed.
+    pub fn transposed(&self) -> Option<Tensor> {
+        let ([rows, columns], view) = (self.shape.as_slice(), self.as_view()?) else { return None };
+        let [down, along] = view.strides() else { return None };
+        self.viewed([*columns, *rows].into(), [*along, *down].into(), view.offset())
+    }
+
+    /// The same tensor where its file starts `by` bytes further on, after other files.
+    pub fn moved(&self, by: u64) -> Tensor {
+        let mut moved = self.clone();
+        if let Data::View(view) = &mut moved.data {
+            let mut storage = view.storage().as_ref().clone();
+            let (Location::Stored(range) | Location::Deflated { compressed: range, .. }) =
+                &mut storage.location;
+            *range = range.start + by..range.end + by;
+            view.move_to(Arc::new(storage));
+        }
+        moved
+    }
+
+    /// Other elements of the same storage, read as these are.
+    fn viewed(&self, shape: Vec<u64>, strides: Vec<u64>, offset: u64) -> Option<Tensor> {
+        let View { conjugate, negate, .. } = *self.as_view()?;
+        let storage = self.as_view()?.storage().clone();
+        let mut tensor = Tensor::view(self.dtype.clone(), shape, strides, offset, storage).ok()?;
+        if let Data::View(view) = &mut tensor.data {
+            (view.conjugate, view.negate) = (conjugate, negate);
+        }
+        Some(tensor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DType, Storage, row_major_strides};
+
+    fn tensor(dtype: DType, shape: &[u64], offset: u64) -> Tensor {
+        let storage = Arc::new(Storage::stored(0..1000));
+        Tensor::view(dtype, shape.into(), row_major_strides(shape), offset, storage)
+            .expect("within")
+    }
+
+    /// Shape, strides and offset.
+    fn parts(tensor: Option<Tensor>) -> Option<(Vec<u64>, Vec<u64>, u64)> {
+        let tensor = tensor?;
+        let view = tensor.as_view()?;
+        Some((tensor.shape.clone(), view.strides().to_vec(), view.offset()))
+    }
+
+    #[test]
+    fn rows_are_cut_from_the_first_dimension() {
+        let whole = tensor(DType::F32, &[6, 2, 3], 5);
+        assert_eq!(parts(whole.rows(2..5)), Some(([3, 2, 3].into(), [6, 3, 1].into(), 17)));
+        assert_eq!(parts(whole.rows(6..6)), Some(([0, 2, 3].into(), [6, 3, 1].into(), 41)));
+        assert_eq!(whole.rows(2..7), None);
+        assert_eq!(tensor(DType::F32, &[], 0).rows(0..0), None);
+    }
+
+    #[test]
+    fn packed_elements_are_cut_between_bytes() {
+        let whole = tensor(DType::F4, &[4, 3], 0);
+        assert!(whole.rows(0..2).is_some() && whole.rows(2..4).is_some());
+        assert!(whole.rows(0..1).is_none() && whole.rows(1..3).is_none());
+    }
+
+    #[test]
+    fn two_dimensions_are_swapped() {
+        let mut whole = tensor(DType::F32, &[2, 3], 5);
+        if let Data::View(view) = &mut whole.data {
+            view.negate = true;
+        }
+        let transposed = whole.transposed();
+        assert!(transposed.as_ref().and_then(Tensor::as_view).is_some_and(|view| view.negate));
+        assert_eq!(parts(transposed), Some(([3, 2].into(), [1, 3].into(), 5)));
+        assert_eq!(tensor(DType::F32, &[3], 0).transposed(), None);
+    }
+}
