@@ -41,9 +41,11 @@ mod diff;
 mod dtype;
 mod elements;
 mod format;
+mod generalise;
 mod init;
 mod layout;
 mod modules;
+mod numbered;
 mod plan;
 mod plan_json;
 mod planning;
@@ -62,6 +64,7 @@ pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
 pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};
 pub use format::{Container, Fault, Format, Growth, Source};
+pub use generalise::{Generalised, generalise};
 pub use init::{
     BadInit, Drawing, Fans, Init, InitRule, Initialiser, Needed, NotMade, ResizeRule, Stream,
 };

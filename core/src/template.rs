@@ -36,7 +36,7 @@ pub struct Template {
 
 /// One position of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
+pub(crate) enum Segment {
     Literal(String),
     Hole { before: String, capture: Option<Capture>, after: String },
     Rest(Option<String>),
@@ -44,9 +44,9 @@ enum Segment {
 
 /// A named part of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Capture {
-    name: String,
-    shift: i64,
+pub(crate) struct Capture {
+    pub(crate) name: String,
+    pub(crate) shift: i64,
 }
 
 /// What the captures of a template hold after a match.
@@ -102,6 +102,11 @@ impl Template {
             seen.push(name);
         }
         Ok(template)
+    }
+
+    /// A template of these segments, whose captures have distinct names.
+    pub(crate) fn of_segments(segments: Vec<Segment>, separator: char) -> Template {
+        Template { separator, segments }
     }
 
     /// A template that matches this key alone.
@@ -221,6 +226,25 @@ impl Template {
         let mut buffer = [0u8; 4];
         let separator: &str = self.separator.encode_utf8(&mut buffer);
         Some(parts.join(separator))
+    }
+
+    /// The text that every key which matches begins with.
+    pub(crate) fn literal_start(&self) -> String {
+        let mut start = String::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => start.push_str(text),
+                Segment::Hole { before, .. } => return start + before,
+                Segment::Rest(_) => {
+                    // A rest may be empty, and then its separator is not there either.
+                    start.pop();
+                    return start;
+                }
+            }
+            start.push(self.separator);
+        }
+        start.pop();
+        start
     }
 
     /// A cheap look at the first segment, which settles most keys.
