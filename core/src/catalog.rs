@@ -2,11 +2,11 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, iter};
 
 use thiserror::Error;
 
-use crate::{IndexMap, Tensor};
+use crate::{IndexMap, SEPARATOR, Tensor};
 
 /// Keys, tensors and state dicts of one checkpoint, in file order.
 ///
@@ -132,14 +132,19 @@ impl Catalog {
         Ok(Catalog { state_dicts: [state_dict].into(), ..Catalog::default() })
     }
 
-    /// The state dicts at `at`: the only one if `None`, all of them for `*`.
+    /// The state dicts at `at`: all of them for `*`, and if `None` the one that can be meant.
+    ///
+    /// A mapping that has a state dict among its values is a trainer's, whatever tensors lie beside
+    /// it; and what a module keeps in its `_extra_state` is a part of the state dict around it.
     pub fn select(&self, at: Option<&str>) -> Result<Vec<&StateDict>, NotSelected> {
         let known = || self.state_dicts.iter().map(|s| (s.at.clone(), s.len())).collect();
         match (at, self.state_dicts.as_slice()) {
             (_, []) => Err(NotSelected::None),
             (Some("*"), all) => Ok(all.iter().collect()),
-            (None, [only]) => Ok([only].into()),
-            (None, _) => Err(NotSelected::Several(known())),
+            (None, all) => match models(all).as_slice() {
+                [only] => Ok([*only].into()),
+                _ => Err(NotSelected::Several(known())),
+            },
             (Some(at), all) => match all.iter().find(|state_dict| state_dict.is_at(at)) {
                 Some(found) => Ok([found].into()),
                 None => Err(NotSelected::Nowhere { at: at.to_string(), known: known() }),
@@ -152,6 +157,23 @@ impl Catalog {
         let row = (*state_dict.entries.get(key)?)?;
         self.rows.get(row).map(|row| &row.tensor)
     }
+}
+
+/// The state dicts that are a model's as a whole.
+fn models<'a>(all: &'a [StateDict]) -> Vec<&'a StateDict> {
+    let is_extra = |s: &&StateDict| s.at.split(['/', SEPARATOR]).any(|part| part == "_extra_state");
+    let (extra, whole): (Vec<_>, Vec<_>) = all.iter().partition(is_extra);
+    let whole = if whole.is_empty() { extra } else { whole };
+    let around = |s: &&'a StateDict| iter::successors(Some(s.at.as_str()), |at| above(at)).skip(1);
+    let enclosing: IndexMap<&str, ()> =
+        whole.iter().flat_map(around).map(|path| (path, ())).collect();
+    let is_inner = |s: &&StateDict| !enclosing.contains_key(s.at.as_str());
+    whole.into_iter().filter(is_inner).collect()
+}
+
+/// The path that leads to what holds the thing at a path; the root is in nothing.
+fn above(at: &str) -> Option<&str> {
+    (!at.is_empty()).then(|| at.rsplit_once('/').map_or("", |(above, _)| above))
 }
 
 /// A key that one mapping holds twice.
@@ -230,9 +252,29 @@ impl fmt::Display for Key {
 mod tests {
     use super::*;
 
+    fn at(paths: &[&str]) -> Catalog {
+        let named = |at: &&str| StateDict { at: at.to_string(), ..StateDict::default() };
+        Catalog { state_dicts: paths.iter().map(named).collect(), ..Catalog::default() }
+    }
+
     fn two() -> Catalog {
-        let named = |at: &str| StateDict { at: at.to_string(), ..StateDict::default() };
-        Catalog { state_dicts: [named("model"), named("ema")].into(), ..Catalog::default() }
+        at(&["model", "ema"])
+    }
+
+    #[test]
+    fn what_encloses_a_state_dict_is_not_meant_by_default() {
+        let check = |paths: &[&str], expected: Option<&str>| {
+            let catalog = at(paths);
+            let found = catalog.select(None).map(|found| found[0].at.clone());
+            assert_eq!(found.ok().as_deref(), expected, "{paths:?}");
+        };
+        check(&["", "state_dict"], Some("state_dict"));
+        check(&["a", "a/b", "a/b/c"], Some("a/b/c"));
+        check(&["", "model", "ema"], None);
+        check(&["model", "modelx"], None);
+        check(&["", "fc._extra_state"], Some(""));
+        check(&["model", "model/fc._extra_state"], Some("model"));
+        check(&["_extra_state"], Some("_extra_state"));
     }
 
     #[test]
