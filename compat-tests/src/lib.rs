@@ -9,16 +9,19 @@
 //!   under the user's cache folder; `STATEDICT_PYTHON` names another interpreter.
 //! - [`statedict`] runs the command, built from this workspace.
 //! - [`Zoo`] is a folder of generated files.
+//! - [`trial`] puts bytes through everything that is done in memory.
 //! - [`Tally`] collects what went wrong over many files, so that one failure does not hide another.
 
 mod command;
 mod environment;
 mod oracle;
 mod tally;
+mod trial;
 mod zoo;
 
 pub use command::{Run, statedict, statedict_within};
 pub use environment::cache;
 pub use oracle::{oracle, python};
 pub use tally::Tally;
+pub use trial::{Trial, trial, written};
 pub use zoo::{Entry, Zoo, text};

@@ -1,6 +1,7 @@
 //! From a graph to a catalog: every tensor with its path, and which mappings are state dicts.
 
 use std::collections::HashMap;
+use std::ptr;
 
 use statedict_core::{Catalog, Fault, IndexMap, Key, Payload, Row, StateDict};
 
@@ -328,6 +329,8 @@ fn version(graph: &Graph<'_>, module: NodeId) -> Option<u64> {
 pub(crate) fn metadata_of<'g>(graph: &'g Graph<'_>, compound: &Compound) -> Option<&'g Compound> {
     let state = compound.states.last()?;
     let (_, attributes) = graph.as_compound(state.node)?;
+    // A mapping that is its own attributes has the keys of a model in place of `_metadata`.
+    let attributes = Some(attributes).filter(|attributes| !ptr::eq(*attributes, compound))?;
     let named = |entry: &&Entry| graph.text(entry.key.node).is_some_and(|key| key == "_metadata");
     let entry = attributes.entries.iter().rfind(named)?;
     let (_, metadata) = graph.as_compound(entry.value.node)?;

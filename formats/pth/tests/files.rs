@@ -214,6 +214,13 @@ fn a_view_of_a_storage_is_a_slice_of_its_bytes() {
 }
 
 #[test]
+fn a_key_dropped_from_a_tar_archive_takes_its_tensor_along() {
+    let bytes = tar();
+    let dropped = renamed(&bytes, "drop:module.a");
+    assert_eq!(keys(&dropped), ["module.b"]);
+}
+
+#[test]
 fn every_prefix_of_a_tar_archive_is_refused_up_to_its_last_member() {
     let bytes = tar();
     let end = bytes.len() - 512 + 34;

@@ -15,7 +15,11 @@ const MAX_LIFT_DEPTH: usize = 500;
 pub(super) struct Emitter<'a> {
     pub(super) graph: &'a Graph<'a>,
     pub(super) replaced: HashMap<OpIndex, Vec<u8>>,
+    /// Opcodes in place of others: by the first, one past the last and what is written instead.
+    pub(super) exchanged: &'a BTreeMap<OpIndex, (OpIndex, Vec<u8>)>,
     pub(super) dead: Vec<bool>,
+    /// How many opcodes may still be lifted.
+    pub(super) liftable: usize,
     pub(super) puts: HashMap<OpIndex, (u32, u32)>,
     /// Puts that moved away.
     pub(super) silent: HashSet<OpIndex>,
@@ -41,6 +45,7 @@ struct Frame {
 impl Emitter<'_> {
     pub(super) fn run(&mut self, insertions: &BTreeMap<OpIndex, Vec<u8>>) -> Result<(), Fault> {
         let mut frame: Option<Frame> = None;
+        let mut done = 0;
         for index in 0..self.graph.ops.len() as OpIndex {
             let op = self.graph.op(index);
             if frame.as_ref().is_some_and(|frame| u64::from(op.whole.start) >= frame.end) {
@@ -60,12 +65,29 @@ impl Emitter<'_> {
             if let Some(opcodes) = insertions.get(&index) {
                 self.out.extend_from_slice(opcodes);
             }
-            if !self.is_dead(index) {
-                self.emit(index, 0)?;
+            if index >= done && !self.is_dead(index) {
+                done = self.emit_whole(index, self.graph.ops.len() as OpIndex, 0)?;
             }
         }
         self.close(frame);
         Ok(())
+    }
+
+    /// Writes an opcode, or what is written instead of it and those after it if they end before
+    /// `limit`; gives the next opcode.
+    fn emit_whole(
+        &mut self,
+        index: OpIndex,
+        limit: OpIndex,
+        depth: usize,
+    ) -> Result<OpIndex, Fault> {
+        match self.exchanged.get(&index) {
+            Some((end, opcodes)) if *end <= limit => {
+                self.out.extend_from_slice(opcodes);
+                Ok(*end)
+            }
+            _ => self.emit(index, depth).map(|()| index + 1),
+        }
     }
 
     /// Mends a frame's length; a frame that became empty goes.
@@ -140,15 +162,25 @@ impl Emitter<'_> {
     /// Writes the opcodes that make a memoized value, here where it is first needed.
     fn lift(&mut self, place: u32, depth: usize) -> Result<(), Fault> {
         let memoized = self.graph.memoized[place as usize];
-        if depth > MAX_LIFT_DEPTH {
+        let refuse = |what: String| {
             let at = u64::from(self.graph.ops[memoized.start as usize]);
-            let what = format!("definitions nest deeper than {MAX_LIFT_DEPTH}, the editor's limit");
-            return Err(Fault::too_large(at, what));
+            Err(Fault::too_large(at, what))
+        };
+        if depth > MAX_LIFT_DEPTH {
+            return refuse(format!(
+                "definitions nest deeper than {MAX_LIFT_DEPTH}, the editor's limit"
+            ));
         }
-        for index in memoized.start..memoized.end {
-            if self.graph.op(index).code != opcode::FRAME {
-                self.emit(index, depth + 1)?;
-            }
+        let Some(left) = self.liftable.checked_sub((memoized.end - memoized.start) as usize) else {
+            return refuse("definitions are needed again and again under one memo id".into());
+        };
+        self.liftable = left;
+        let mut index = memoized.start;
+        while index < memoized.end {
+            index = match self.graph.op(index).code {
+                opcode::FRAME => index + 1,
+                _ => self.emit_whole(index, memoized.end, depth + 1)?,
+            };
         }
         Ok(())
     }

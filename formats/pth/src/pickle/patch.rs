@@ -14,12 +14,18 @@ use super::emit::Emitter;
 use super::graph::{Entry, Graph, OpIndex, Slot, Value};
 use super::opcode;
 
+/// How many opcodes may be lifted, as a multiple of the pickle's: each is lifted once, unless its
+/// memo id changes hands in between, which no pickler makes it do.
+const MAX_LIFTED: usize = 4;
+
 /// Changes to a pickle.
 #[derive(Debug, Default)]
 pub(crate) struct Patch {
     renames: HashMap<OpIndex, (Slot, String)>,
     dead: Vec<Range<OpIndex>>,
     insertions: BTreeMap<OpIndex, Vec<u8>>,
+    /// Opcodes in place of others: by the first, one past the last and what is written instead.
+    exchanged: BTreeMap<OpIndex, (OpIndex, Vec<u8>)>,
     respelled: HashMap<OpIndex, Vec<u8>>,
     /// Puts that are written after a later opcode: from where, to where.
     moved_puts: HashMap<OpIndex, OpIndex>,
@@ -82,10 +88,9 @@ impl Patch {
         self.insertions.entry(op).or_default().extend_from_slice(opcodes);
     }
 
-    /// Puts opcodes in place of others.
-    pub(crate) fn replace(&mut self, ops: Range<OpIndex>, opcodes: &[u8]) {
-        self.insert_before(ops.start, opcodes);
-        self.dead.push(ops);
+    /// Puts opcodes in place of others, unless they are taken out with what they are part of.
+    pub(crate) fn replace(&mut self, ops: Range<OpIndex>, opcodes: Vec<u8>) {
+        self.exchanged.insert(ops.start, (ops.end, opcodes));
     }
 
     /// The new pickle, from its first opcode to its `STOP`; what followed is kept.
@@ -100,9 +105,12 @@ impl Patch {
         let mut emitter = Emitter {
             graph,
             late_puts: late.collect(),
-            explicit: self.manner == Manner::ProtocolTwo || !self.dead.is_empty(),
+            explicit: self.manner == Manner::ProtocolTwo
+                || !(self.dead.is_empty() && self.exchanged.is_empty()),
             manner: self.manner,
             replaced: self.replacements(graph),
+            exchanged: &self.exchanged,
+            liftable: graph.ops.len().saturating_mul(MAX_LIFTED),
             dead: self.dead_ops(graph),
             puts: puts.into_iter().filter(|(op, _)| !self.moved_puts.contains_key(op)).collect(),
             silent: self.moved_puts.keys().copied().collect(),

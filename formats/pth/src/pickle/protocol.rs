@@ -45,7 +45,7 @@ impl Graph<'_> {
             let (Some(module_name), Some(name)) = (text(module), text(name)) else {
                 return Err(Fault::broken("a global's name is no text"));
             };
-            patch.replace(module.start..*op + 1, &global_line(&module_name, &name));
+            patch.replace(module.start..*op + 1, global_line(&module_name, &name));
         }
         for (op, class) in &self.keyword_instances {
             patch.insert_before(class.start, &global_line("copyreg", "__newobj_ex__"));
@@ -254,6 +254,14 @@ mod tests {
         check(
             b"\x80\x04\x8c\x01m\x94\x8c\x01n\x94\x93h\0\x86.",
             b"\x80\x02cm\nn\nX\x01\0\0\0mq\0\x86.",
+        );
+    }
+
+    #[test]
+    fn a_class_from_the_stack_may_take_keywords() {
+        check(
+            b"\x80\x04\x8c\x01m\x8c\x01n\x93)}\x92.",
+            b"\x80\x02ccopy_reg\n__newobj_ex__\ncm\nn\n)}\x87R.",
         );
     }
 

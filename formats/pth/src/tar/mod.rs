@@ -86,7 +86,7 @@ impl Container for TarFile {
                 order.push(held.root);
             }
             let opcodes = self.objects.opcodes(held, tensor, place)?;
-            patch.replace(reference.start..reference.op + 1, &opcodes);
+            patch.replace(reference.start..reference.op + 1, opcodes);
         }
         edit(&mut patch, &graph, &self.catalog, &self.mappings, plan)?;
         let storages = order.iter().map(|root| self.objects.storages[root].elements());

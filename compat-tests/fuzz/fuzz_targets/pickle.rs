@@ -1,0 +1,6 @@
+//! A pickle of any bytes, in an archive with two storages.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|pickle: &[u8]| {
+    compat_tests::trial(&statedict_fuzz::archive(pickle));
+});
