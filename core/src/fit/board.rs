@@ -1,0 +1,123 @@
+//! Keys of both sides while partners are sought for them.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::fit::{FitOptions, Reason};
+use crate::{DType, SEPARATOR, Side, Tensor, WRAPPERS};
+
+/// What `nn.BatchNorm` counts its batches in, which old checkpoints lack.
+pub(super) const COUNTER: &str = "num_batches_tracked";
+
+/// Names that frameworks have for the same parameter, with PyTorch's name after them.
+const LEAVES: [(&str, &str); 6] = [
+    ("gamma", "weight"),
+    ("beta", "bias"),
+    ("scale", "weight"),
+    ("kernel", "weight"),
+    ("moving_mean", "running_mean"),
+    ("moving_variance", "running_var"),
+];
+
+/// A tensor of one side.
+pub(super) struct Item<'a> {
+    pub(super) key: &'a str,
+    /// The key without wrappers, and with PyTorch's name for its last segment.
+    pub(super) name: String,
+    pub(super) tensor: &'a Tensor,
+    /// The position of the other side's item that it belongs to, if one was found.
+    pub(super) partner: Option<usize>,
+}
+
+/// Both sides, and what was found so far.
+pub(super) struct Board<'a> {
+    pub(super) sources: Vec<Item<'a>>,
+    pub(super) targets: Vec<Item<'a>>,
+    /// Positions of those that belong together: source, target.
+    pub(super) pairs: Vec<(usize, usize, Reason)>,
+    /// Positions of those that would, if their shapes were the same.
+    pub(super) misfits: Vec<(usize, usize)>,
+    /// Source keys that are to be skipped.
+    pub(super) skipped: Vec<String>,
+}
+
+impl<'a> Board<'a> {
+    /// The tensors of both sides, without those to be skipped.
+    pub(super) fn new(source: Side<'a>, target: Side<'a>, options: &FitOptions) -> Board<'a> {
+        let mut sources = items(source);
+        let is_dropped = |item: &Item| options.drop.iter().any(|pattern| pattern.matches(item.key));
+        let mut skipped: Vec<String> =
+            sources.iter().filter(|item| is_dropped(item)).map(|item| item.key.into()).collect();
+        sources.retain(|item| !is_dropped(item));
+        let rest = sources.len().saturating_sub(options.drop_last);
+        skipped.extend(sources.drain(rest..).map(|item| item.key.to_string()));
+        let (pairs, misfits) = (Vec::new(), Vec::new());
+        Board { sources, targets: items(target), pairs, misfits, skipped }
+    }
+
+    /// Settles two that belong together by their names: as a pair, or as a misfit.
+    pub(super) fn settle(&mut self, source: usize, target: usize, reason: Reason) {
+        self.sources[source].partner = Some(target);
+        self.targets[target].partner = Some(source);
+        match self.agree(source, target) {
+            true => self.pairs.push((source, target, reason)),
+            false => self.misfits.push((source, target)),
+        }
+    }
+
+    /// True if the one's elements could stand for the other's.
+    pub(super) fn agree(&self, source: usize, target: usize) -> bool {
+        let (a, b) = (self.sources[source].tensor, self.targets[target].tensor);
+        a.shape == b.shape && kind(&a.dtype) == kind(&b.dtype)
+    }
+
+    pub(super) fn open_sources(&self) -> impl Iterator<Item = (usize, &Item<'a>)> {
+        open(&self.sources)
+    }
+
+    pub(super) fn open_targets(&self) -> impl Iterator<Item = (usize, &Item<'a>)> {
+        open(&self.targets)
+    }
+
+    /// True if both sides have keys without partners.
+    pub(super) fn is_open(&self) -> bool {
+        self.open_sources().next().is_some() && self.open_targets().next().is_some()
+    }
+}
+
+fn open<'s, 'a>(items: &'s [Item<'a>]) -> impl Iterator<Item = (usize, &'s Item<'a>)> {
+    items.iter().enumerate().filter(|(_, item)| item.partner.is_none())
+}
+
+fn items(side: Side<'_>) -> Vec<Item<'_>> {
+    let item = |key| {
+        let tensor = side.catalog.tensor(side.state_dict, key)?;
+        Some(Item { key, name: plain(key), tensor, partner: None })
+    };
+    side.state_dict.keys().filter_map(item).collect()
+}
+
+/// What of a type must be the same on both sides; one float can be cast to another.
+pub(super) fn kind(dtype: &DType) -> &str {
+    if dtype.is_float() { "float" } else { dtype.name() }
+}
+
+/// The key without wrappers, its last segment named as PyTorch would.
+fn plain(key: &str) -> String {
+    let (path, leaf) = key.rsplit_once(SEPARATOR).unwrap_or(("", key));
+    let synonym = LEAVES.iter().find(|(other, _)| *other == leaf && !path.is_empty());
+    let leaf = synonym.map_or(leaf, |(_, ours)| ours);
+    let mut name = String::with_capacity(key.len());
+    let segments = path.split(SEPARATOR).filter(|segment| !WRAPPERS.contains(segment));
+    for segment in segments.filter(|_| path.len() < key.len() && key.contains(SEPARATOR)) {
+        name.push_str(segment);
+        name.push(SEPARATOR);
+    }
+    name + leaf
+}
+
+/// True for tensors that count batches.
+pub(super) fn is_counter(item: &Item) -> bool {
+    let leaf = item.key.rsplit(SEPARATOR).next();
+    leaf == Some(COUNTER) && item.tensor.shape.is_empty() && item.tensor.dtype == DType::I64
+}

@@ -1,0 +1,208 @@
+//! Partners among modules that numbers alone tell apart.
+//!
+//! `layer{n}.{i}.bn1` and `res{n+1}.{i}.conv1.norm` belong together if their numbers lie alike, all
+//! shapes are the same, and nothing else on either side is so; where several are, names decide or
+//! nothing does.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::IndexMap;
+use crate::fit::Reason;
+use crate::fit::board::{Board, is_counter};
+use crate::fit::modules::{Depth, Family, Module, form};
+use crate::fit::words::{are_alike, told_apart};
+
+/// How often the families are looked at again, since each that is settled can settle others.
+const MAX_ROUNDS: usize = 16;
+
+/// Items that are passed on the way to the nearest with a partner.
+const MAX_DISTANCE: usize = 256;
+
+/// How far the numbers of the target are from those of the source, for stems of names.
+pub(super) type Shifts = IndexMap<(String, String), i64>;
+
+/// Two families that may belong together, and what speaks for it.
+struct Match<'f, 'b> {
+    source: &'f Family<'b>,
+    target: &'f Family<'b>,
+    reason: Reason,
+}
+
+impl Board<'_> {
+    /// Settles families of modules until no more are found.
+    pub(super) fn settle_families(&mut self, depth: Depth, are_ordered: bool) {
+        for _ in 0..MAX_ROUNDS {
+            if !self.is_open() || !self.settle_families_once(depth, are_ordered) {
+                return;
+            }
+        }
+    }
+
+    fn settle_families_once(&mut self, depth: Depth, are_ordered: bool) -> bool {
+        let mut shifts = self.shifts();
+        let mut settled = Vec::new();
+        let sources = Family::of(Module::of(self.open_sources()), depth);
+        let targets = Family::of(Module::of(self.open_targets()), depth);
+        for (sources, targets) in self.classes(&sources, &targets) {
+            for found in self.matches(&sources, &targets, are_ordered) {
+                let found_shifts = found.shifts();
+                if keeps(&shifts, &found_shifts) {
+                    shifts.extend(found_shifts);
+                    settled.extend(found.items());
+                }
+            }
+        }
+        let found = !settled.is_empty();
+        for (source, target, reason) in settled {
+            self.settle(source, target, reason);
+        }
+        found
+    }
+
+    /// Families of both sides that could be each other's, by their order in the file.
+    fn classes<'f, 'b>(
+        &self,
+        sources: &'f [Family<'b>],
+        targets: &'f [Family<'b>],
+    ) -> Vec<(Vec<&'f Family<'b>>, Vec<&'f Family<'b>>)> {
+        let mut classes = IndexMap::<String, (Vec<_>, Vec<_>)>::default();
+        for family in sources {
+            classes.entry(family.signature(&self.sources)).or_default().0.push(family);
+        }
+        for family in targets {
+            if let Some(class) = classes.get_mut(&family.signature(&self.targets)) {
+                class.1.push(family);
+            }
+        }
+        let mut classes: Vec<_> =
+            classes.into_values().filter(|(_, targets)| !targets.is_empty()).collect();
+        for (sources, targets) in &mut classes {
+            sources.sort_by_key(|family| family.first());
+            targets.sort_by_key(|family| family.first());
+        }
+        classes
+    }
+
+    fn matches<'f, 'b>(
+        &self,
+        sources: &[&'f Family<'b>],
+        targets: &[&'f Family<'b>],
+        are_ordered: bool,
+    ) -> Vec<Match<'f, 'b>> {
+        if let ([source], [target]) = (sources, targets) {
+            let reason = if source.members.len() > 1 { Reason::Template } else { Reason::Alone };
+            let is_sure = self.is_sure(source, target, are_ordered);
+            return is_sure.then_some(Match { source, target, reason }).into_iter().collect();
+        }
+        fn forms<'f>(families: &[&'f Family]) -> Vec<&'f str> {
+            families.iter().map(|family| family.form.as_str()).collect()
+        }
+        let pairs = told_apart(&forms(sources), &forms(targets), are_ordered);
+        let pair = |(a, b): (usize, usize)| Match {
+            source: sources[a],
+            target: targets[b],
+            reason: Reason::Likeness,
+        };
+        pairs.into_iter().map(pair).collect()
+    }
+
+    /// True if two families that are the only ones of their kind belong together beyond chance.
+    fn is_sure(&self, source: &Family, target: &Family, are_ordered: bool) -> bool {
+        let (a, b) = (&source.members[0].1, &target.members[0].1);
+        let are_beside = are_ordered && self.are_beside(a, b);
+        let is_placed = !are_ordered || are_beside || self.is_between(a, b);
+        let is_alike = are_alike(a.path, b.path);
+        match source.members.len() {
+            1 => is_placed && (is_alike || are_beside || a.is_distinctive(&self.sources)),
+            _ => is_alike || are_beside || a.is_distinctive(&self.sources),
+        }
+    }
+
+    /// True if the parameters before both modules, or those after both, belong together.
+    pub(super) fn are_beside(&self, source: &Module, target: &Module) -> bool {
+        let partner = |at: Option<usize>| at.and_then(|at| self.sources[at].partner);
+        let before = (0..source.first()).rev().find(|at| !is_counter(&self.sources[*at]));
+        let before_target = (0..target.first()).rev().find(|at| !is_counter(&self.targets[*at]));
+        let after =
+            (source.last() + 1..self.sources.len()).find(|at| !is_counter(&self.sources[*at]));
+        let after_target =
+            (target.last() + 1..self.targets.len()).find(|at| !is_counter(&self.targets[*at]));
+        partner(before).is_some_and(|at| Some(at) == before_target)
+            || partner(after).is_some_and(|at| Some(at) == after_target)
+    }
+
+    /// True if the target lies between the partners of the source's nearest neighbours.
+    fn is_between(&self, source: &Module, target: &Module) -> bool {
+        let partner = |at: usize| self.sources[at].partner;
+        let first = source.first();
+        let mut before = (first.saturating_sub(MAX_DISTANCE)..first).rev().filter_map(partner);
+        let end = self.sources.len().min(source.last() + 1 + MAX_DISTANCE);
+        let mut after = (source.last() + 1..end).filter_map(partner);
+        before.next().is_none_or(|at| at < target.first())
+            && after.next().is_none_or(|at| at > target.last())
+    }
+
+    /// The shifts of all numbers of names that were brought together.
+    pub(super) fn shifts(&self) -> Shifts {
+        let mut shifts = Shifts::default();
+        for (source, target, _) in &self.pairs {
+            let names = (&self.sources[*source].name, &self.targets[*target].name);
+            for (stems, by) in shifts_between(names.0, names.1) {
+                shifts.entry(stems).or_insert(by);
+            }
+        }
+        shifts
+    }
+}
+
+/// The shift of each number of two names, if both have as many.
+pub(super) fn shifts_between(source: &str, target: &str) -> Vec<((String, String), i64)> {
+    let ((a, own), (b, theirs)) = (form(source, Depth::All), form(target, Depth::All));
+    if own.len() != theirs.len() {
+        return Vec::new();
+    }
+    let by = own.iter().zip(&theirs).map(|(own, theirs)| theirs.cast_signed() - own.cast_signed());
+    let stems = stems(&a).zip(stems(&b)).map(|(a, b)| (a.to_string(), b.to_string()));
+    stems.zip(by).collect()
+}
+
+/// True if no number is shifted otherwise than it is known to be.
+pub(super) fn keeps(shifts: &Shifts, found: &[((String, String), i64)]) -> bool {
+    found.iter().all(|(stems, by)| shifts.get(stems).is_none_or(|known| known == by))
+}
+
+/// The form up to each of its numbers.
+fn stems(form: &str) -> impl Iterator<Item = &str> {
+    form.match_indices('\u{0}').map(|(at, _)| &form[..at])
+}
+
+impl Family<'_> {
+    fn first(&self) -> usize {
+        self.members.iter().map(|(_, module)| module.first()).min().unwrap_or(0)
+    }
+}
+
+impl Match<'_, '_> {
+    /// The shift of each number that varies, and of each in the first names if both have as many.
+    fn shifts(&self) -> Vec<((String, String), i64)> {
+        let (source, target) = (self.source, self.target);
+        let (own, theirs) = (source.stems(), target.stems());
+        let shift = |(a, b): (usize, usize)| {
+            let by = target.lowest(b).cast_signed() - source.lowest(a).cast_signed();
+            ((own[a].to_string(), theirs[b].to_string()), by)
+        };
+        let mut shifts: Vec<_> =
+            source.varied().into_iter().zip(target.varied()).map(shift).collect();
+        shifts.extend(shifts_between(source.members[0].1.path, target.members[0].1.path));
+        shifts
+    }
+
+    fn items(&self) -> impl Iterator<Item = (usize, usize, Reason)> {
+        let members = self.source.members.iter().zip(&self.target.members);
+        members.flat_map(|((_, source), (_, target))| {
+            let parts = source.parts.iter().zip(&target.parts);
+            parts.map(|((_, a), (_, b))| (*a, *b, self.reason.clone()))
+        })
+    }
+}

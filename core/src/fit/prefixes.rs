@@ -1,0 +1,223 @@
+//! Partners whose names end alike: below another prefix, or within a longer path.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::fit::Reason;
+use crate::fit::board::{Board, Item};
+use crate::numbered::Numbered;
+use crate::{IndexMap, SEPARATOR};
+
+/// Prefixes that are replaced one after another.
+const MAX_PREFIXES: usize = 32;
+
+/// Keys with the same ending, beyond which an ending tells nothing.
+const MAX_ALIKE: usize = 8;
+
+/// Segments of a key that are looked at from its end, so that time stays linear.
+const MAX_SEGMENTS: usize = 64;
+
+/// Of ten keys that speak for one prefix, how many may speak for a rival.
+const MAX_RIVALS: usize = 7;
+
+/// A prefix of the source and what stands in its place in the target; either may be empty.
+type Replacement = (String, String);
+
+impl Board<'_> {
+    /// Settles the keys below prefixes that are consistently replaced by others.
+    pub(super) fn settle_prefixes(&mut self) {
+        let mut refused = IndexMap::<Replacement, ()>::default();
+        for _ in 0..MAX_PREFIXES {
+            let votes = self.votes();
+            let Some(best) = best(&votes, &refused) else { return };
+            let found = self.below(&best);
+            if has_rival(&best, &votes) || !self.is_consistent(&best, &found) {
+                refused.insert(best, ());
+                continue;
+            }
+            for (source, target) in found {
+                let (from, to) = best.clone();
+                self.settle(source, target, Reason::Prefix { from, to });
+            }
+        }
+    }
+
+    /// For each replacement how many keys of the same shape it would bring together.
+    fn votes(&self) -> IndexMap<Replacement, usize> {
+        let mut endings = IndexMap::<&str, Vec<usize>>::default();
+        for (at, item) in self.open_targets() {
+            for start in starts(&item.name).filter(|start| is_telling(&item.name[*start..])) {
+                let alike = endings.entry(&item.name[start..]).or_default();
+                if alike.len() <= MAX_ALIKE {
+                    alike.push(at);
+                }
+            }
+        }
+        let mut votes = IndexMap::default();
+        for (source, item) in self.open_sources() {
+            let longest = starts(&item.name)
+                .find_map(|start| Some((start, endings.get(&item.name[start..])?)));
+            let Some((start, alike)) = longest.filter(|(_, alike)| alike.len() <= MAX_ALIKE) else {
+                continue;
+            };
+            for target in alike.iter().filter(|target| self.agree(source, **target)) {
+                let name = &self.targets[*target].name;
+                let ending = item.name.len() - start;
+                let replacement = (head(&item.name, ending), head(name, ending));
+                // Other numbers are a shift, which is for families of modules to find.
+                if numbers(&replacement.0).eq(numbers(&replacement.1)) {
+                    *votes.entry(replacement).or_default() += 1;
+                }
+            }
+        }
+        votes
+    }
+
+    /// Source and target keys that the replacement brings together.
+    fn below(&self, (from, to): &Replacement) -> Vec<(usize, usize)> {
+        let targets = self.open_targets().map(|(at, item)| (item.name.as_str(), at));
+        let targets: IndexMap<&str, usize> = targets.collect();
+        let pair = |(source, item): (usize, &Item)| {
+            let rest = rest(&item.name, from)?;
+            let name = if to.is_empty() { rest.to_string() } else { join(to, rest) };
+            Some((source, *targets.get(name.as_str())?))
+        };
+        self.open_sources().filter_map(pair).collect()
+    }
+
+    /// True if most shapes agree, and no keys are left of which the numbers alone differ: those
+    /// would speak for a shift.
+    fn is_consistent(&self, (from, to): &Replacement, found: &[(usize, usize)]) -> bool {
+        let agreeing = found.iter().filter(|(source, target)| self.agree(*source, *target)).count();
+        let (sources, targets): (IndexMap<_, ()>, IndexMap<_, ()>) =
+            found.iter().map(|&(source, target)| ((source, ()), (target, ()))).unzip();
+        let left = self.open_sources().filter(|(at, _)| !sources.contains_key(at));
+        let forms: IndexMap<String, ()> = left
+            .filter_map(|(_, item)| Some((form(rest(&item.name, from)?, &item.tensor.shape)?, ())))
+            .collect();
+        let mut wanted = self.open_targets().filter(|(at, _)| !targets.contains_key(at));
+        let is_shifted = wanted.any(|(_, item)| {
+            let form = rest(&item.name, to).and_then(|rest| form(rest, &item.tensor.shape));
+            form.is_some_and(|form| forms.contains_key(&form))
+        });
+        2 * agreeing > found.len() && !is_shifted
+    }
+
+    /// Settles keys that are the end of a longer one on the other side, and of no other there.
+    pub(super) fn settle_contained(&mut self) {
+        let (short, long) = (self.contained(false), self.contained(true));
+        for (source, target) in short.into_iter().chain(long) {
+            let is_open =
+                self.sources[source].partner.is_none() && self.targets[target].partner.is_none();
+            if is_open && self.agree(source, target) {
+                self.settle(source, target, Reason::Suffix);
+            }
+        }
+    }
+
+    /// Pairs of which one name ends with the whole of the other: the target's if `inverted`.
+    fn contained(&self, inverted: bool) -> Vec<(usize, usize)> {
+        let sources: Vec<_> = self.open_sources().collect();
+        let targets: Vec<_> = self.open_targets().collect();
+        let (short, long) = if inverted { (targets, sources) } else { (sources, targets) };
+        let names: IndexMap<&str, usize> =
+            short.iter().map(|(at, item)| (item.name.as_str(), *at)).collect();
+        let mut takers = IndexMap::<usize, Option<usize>>::default();
+        for (at, item) in &long {
+            let ends = starts(&item.name).skip(1).filter(|start| is_name(&item.name[*start..]));
+            let mut inner = ends.filter(|start| !has_number(&item.name[..*start]));
+            if let Some(found) = inner.find_map(|start| names.get(&item.name[start..])) {
+                takers.entry(*found).and_modify(|taker| *taker = None).or_insert(Some(*at));
+            }
+        }
+        let found = takers.into_iter().filter_map(|(short, long)| Some((short, long?)));
+        match inverted {
+            false => found.collect(),
+            true => found.map(|(target, source)| (source, target)).collect(),
+        }
+    }
+}
+
+/// The replacement that most keys speak for, of two at least.
+fn best(
+    votes: &IndexMap<Replacement, usize>,
+    refused: &IndexMap<Replacement, ()>,
+) -> Option<Replacement> {
+    let open = votes.iter().filter(|(found, votes)| **votes > 1 && !refused.contains_key(*found));
+    // Of those with as many votes, the first.
+    let (found, _) = open.rev().max_by_key(|(_, votes)| **votes)?;
+    Some(found.clone())
+}
+
+/// True if nearly as many keys speak for another source, or another target, of the same keys.
+fn has_rival(best: &Replacement, votes: &IndexMap<Replacement, usize>) -> bool {
+    let own = votes.get(best).copied().unwrap_or(0);
+    votes.iter().any(|(other, votes)| {
+        let competes = (other.0 == best.0) != (other.1 == best.1);
+        competes && 10 * votes > MAX_RIVALS * own
+    })
+}
+
+/// Where the segments of a name start, from the first on; of the last ones if there are many.
+fn starts(name: &str) -> impl Iterator<Item = usize> {
+    let mut starts: Vec<usize> = name
+        .rmatch_indices(SEPARATOR)
+        .map(|(at, _)| at + SEPARATOR.len_utf8())
+        .take(MAX_SEGMENTS)
+        .collect();
+    if starts.len() < MAX_SEGMENTS {
+        starts.push(0);
+    }
+    starts.into_iter().rev()
+}
+
+/// True if an ending says more than which parameter of some layer it is.
+fn is_telling(ending: &str) -> bool {
+    let Some((path, _)) = ending.rsplit_once(SEPARATOR) else { return false };
+    path.split(SEPARATOR).any(|segment| !Numbered::of(segment).is_bare())
+}
+
+/// True if a whole name says more than which parameter it is.
+fn is_name(name: &str) -> bool {
+    is_telling(name) || !name.contains(SEPARATOR) && !is_usual(name)
+}
+
+/// True for the names of parameters that most modules have.
+pub(super) fn is_usual(leaf: &str) -> bool {
+    ["weight", "bias", "running_mean", "running_var", super::board::COUNTER].contains(&leaf)
+}
+
+fn numbers(path: &str) -> impl Iterator<Item = u64> {
+    path.split(SEPARATOR).filter_map(|segment| Numbered::of(segment).number)
+}
+
+fn has_number(path: &str) -> bool {
+    numbers(path).next().is_some()
+}
+
+/// What stands before an ending of that length, without the separator.
+fn head(name: &str, ending: usize) -> String {
+    let head = &name[..name.len() - ending];
+    head.strip_suffix(SEPARATOR).unwrap_or(head).to_string()
+}
+
+/// What stands below a prefix; everything stands below the empty one.
+fn rest<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    match prefix {
+        "" => Some(name),
+        prefix => name.strip_prefix(prefix)?.strip_prefix(SEPARATOR),
+    }
+}
+
+fn join(prefix: &str, rest: &str) -> String {
+    alloc::format!("{prefix}{SEPARATOR}{rest}")
+}
+
+/// A name without its numbers, with its shape; none if it has no number.
+fn form(name: &str, shape: &[u64]) -> Option<String> {
+    has_number(name).then(|| {
+        let segments: Vec<String> =
+            name.split(SEPARATOR).map(|segment| Numbered::of(segment).to_string()).collect();
+        alloc::format!("{}{shape:?}", segments.join("."))
+    })
+}

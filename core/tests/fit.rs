@@ -1,0 +1,485 @@
+//! What of a checkpoint fits into a model: right, or left open, and never wrong.
+
+use std::sync::Arc;
+
+use statedict_core::{
+    By, Catalog, DType, Fit, FitOptions, NotFitted, Ordered, Reason, SEPARATOR, Side, Storage,
+    Template, Tensor, Whose, fit,
+};
+
+/// Keys with their shapes.
+type Tensors = Vec<(String, Vec<u64>)>;
+
+fn tensors(keys: &[(&str, &[u64])]) -> Tensors {
+    keys.iter().map(|(key, shape)| (key.to_string(), shape.to_vec())).collect()
+}
+
+/// The tensors for every number, `#` standing for it.
+fn blocks(numbers: std::ops::Range<u64>, keys: &[(&str, &[u64])]) -> Tensors {
+    let block = |number: u64| {
+        tensors(keys)
+            .into_iter()
+            .map(move |(key, shape)| (key.replace('#', &number.to_string()), shape))
+    };
+    numbers.flat_map(block).collect()
+}
+
+fn catalog(tensors: &Tensors) -> Catalog {
+    let storage = Arc::new(Storage::stored(0..1 << 40));
+    let tensor = |(key, shape): &(String, Vec<u64>)| {
+        let dtype = if key.ends_with("num_batches_tracked") { DType::I64 } else { DType::F32 };
+        let tensor = Tensor::dense(dtype, shape.clone(), 0, storage.clone()).expect("within");
+        (key.clone(), tensor)
+    };
+    Catalog::flat(tensors.iter().map(tensor)).expect("unique")
+}
+
+fn fitted_by(source: &Tensors, target: &Tensors, options: &FitOptions) -> Result<Fit, NotFitted> {
+    let (source, target) = (catalog(source), catalog(target));
+    fn side(catalog: &Catalog) -> Side<'_> {
+        Side { catalog, state_dict: &catalog.state_dicts[0] }
+    }
+    fit(side(&source), side(&target), options)
+}
+
+fn fitted(source: &Tensors, target: &Tensors) -> Fit {
+    fitted_by(source, target, &FitOptions::default()).expect("no place is needed")
+}
+
+fn pairs(fit: &Fit) -> Vec<(&str, &str)> {
+    fit.pairs.iter().map(|pair| (pair.from.as_str(), pair.to.as_str())).collect()
+}
+
+/// Fits, sees to it that nothing is wrong, and gives what of the truth was left open.
+fn open(source: &Tensors, target: &Tensors, truth: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let fit = fitted(source, target);
+    for pair in &fit.pairs {
+        assert_eq!(truth(&pair.from).as_ref(), Some(&pair.to), "{:?}", pair);
+    }
+    let found: Vec<_> = fit.pairs.iter().map(|pair| pair.from.clone()).collect();
+    let keys = source.iter().map(|(key, _)| key.clone());
+    keys.filter(|key| truth(key).is_some() && !found.contains(key)).collect()
+}
+
+const D: u64 = 64;
+
+fn norm(name: &str) -> Tensors {
+    tensors(&[(&format!("{name}.weight"), &[D]), (&format!("{name}.bias"), &[D])])
+}
+
+fn resnet(
+    block: &dyn Fn(u64, u64) -> Vec<(String, Vec<u64>)>,
+    stem: Tensors,
+    head: Tensors,
+) -> Tensors {
+    let blocks =
+        (1..5).flat_map(|layer| (0..[3, 4, 6, 3][layer as usize - 1]).map(move |i| (layer, i)));
+    stem.into_iter().chain(blocks.flat_map(|(layer, i)| block(layer, i))).chain(head).collect()
+}
+
+fn conv(name: String, out: u64, into: u64, kernel: u64) -> Tensors {
+    vec![(format!("{name}.weight"), vec![out, into, kernel, kernel])]
+}
+
+fn batch_norm(name: String, size: u64, counts: bool) -> Tensors {
+    let mut all: Tensors = ["weight", "bias", "running_mean", "running_var"]
+        .map(|leaf| (format!("{name}.{leaf}"), vec![size]))
+        .into();
+    if counts {
+        all.push((format!("{name}.num_batches_tracked"), vec![]));
+    }
+    all
+}
+
+fn torchvision() -> Tensors {
+    let block = |layer: u64, i: u64| {
+        let (width, out) = (64 << (layer - 1), 256 << (layer - 1));
+        let into = if i > 0 { out } else { if layer == 1 { 64 } else { out / 2 } };
+        let name = format!("layer{layer}.{i}");
+        let mut all = [
+            conv(format!("{name}.conv1"), width, into, 1),
+            batch_norm(format!("{name}.bn1"), width, true),
+            conv(format!("{name}.conv2"), width, width, 3),
+            batch_norm(format!("{name}.bn2"), width, true),
+            conv(format!("{name}.conv3"), out, width, 1),
+            batch_norm(format!("{name}.bn3"), out, true),
+        ]
+        .concat();
+        if i == 0 {
+            all.extend(conv(format!("{name}.downsample.0"), out, into, 1));
+            all.extend(batch_norm(format!("{name}.downsample.1"), out, true));
+        }
+        all
+    };
+    let stem = [conv("conv1".into(), 64, 3, 7), batch_norm("bn1".into(), 64, true)].concat();
+    resnet(&block, stem, tensors(&[("fc.weight", &[1000, 2048]), ("fc.bias", &[1000])]))
+}
+
+fn detectron() -> Tensors {
+    let block = |layer: u64, i: u64| {
+        let (width, out) = (64 << (layer - 1), 256 << (layer - 1));
+        let into = if i > 0 { out } else { if layer == 1 { 64 } else { out / 2 } };
+        let name = format!("res{}.{i}", layer + 1);
+        let mut all = Vec::new();
+        if i == 0 {
+            all.extend(conv(format!("{name}.shortcut"), out, into, 1));
+            all.extend(batch_norm(format!("{name}.shortcut.norm"), out, false));
+        }
+        for (conv_name, out, into, kernel) in
+            [("conv1", width, into, 1), ("conv2", width, width, 3), ("conv3", out, width, 1)]
+        {
+            all.extend(conv(format!("{name}.{conv_name}"), out, into, kernel));
+            all.extend(batch_norm(format!("{name}.{conv_name}.norm"), out, false));
+        }
+        all
+    };
+    let stem =
+        [conv("stem.conv1".into(), 64, 3, 7), batch_norm("stem.conv1.norm".into(), 64, false)]
+            .concat();
+    resnet(&block, stem, tensors(&[("linear.weight", &[1000, 2048]), ("linear.bias", &[1000])]))
+}
+
+fn to_detectron(key: &str) -> Option<String> {
+    if key.ends_with("num_batches_tracked") {
+        return None;
+    }
+    if let Some(leaf) = key.strip_prefix("fc.") {
+        return Some(format!("linear.{leaf}"));
+    }
+    let key = match key.strip_prefix("layer") {
+        Some(rest) => {
+            let layer: u64 = rest[..1].parse().expect("a layer");
+            format!("res{}{}", layer + 1, &rest[1..])
+        }
+        None => format!("stem.{key}"),
+    };
+    let key = key.replace("downsample.0", "shortcut").replace("downsample.1", "shortcut.norm");
+    Some((1..4).fold(key, |key, n| key.replace(&format!("bn{n}"), &format!("conv{n}.norm"))))
+}
+
+#[test]
+fn a_resnet_fits_under_other_names_in_another_order() {
+    assert_eq!(open(&torchvision(), &detectron(), to_detectron), [""; 0]);
+}
+
+#[test]
+fn llama_is_fitted_but_for_what_names_do_not_tell() {
+    let own = [
+        tensors(&[
+            ("tok_embeddings.weight", &[320, D]),
+            ("norm.weight", &[D]),
+            ("output.weight", &[320, D]),
+        ]),
+        blocks(
+            0..4,
+            &[
+                ("layers.#.attention.wq.weight", &[D, D]),
+                ("layers.#.attention.wk.weight", &[D, D]),
+                ("layers.#.attention.wv.weight", &[D, D]),
+                ("layers.#.attention.wo.weight", &[D, D]),
+                ("layers.#.feed_forward.w1.weight", &[172, D]),
+                ("layers.#.feed_forward.w2.weight", &[D, 172]),
+                ("layers.#.feed_forward.w3.weight", &[172, D]),
+                ("layers.#.attention_norm.weight", &[D]),
+                ("layers.#.ffn_norm.weight", &[D]),
+            ],
+        ),
+    ]
+    .concat();
+    let theirs = [
+        tensors(&[("model.embed_tokens.weight", &[320, D])]),
+        blocks(
+            0..4,
+            &[
+                ("model.layers.#.self_attn.q_proj.weight", &[D, D]),
+                ("model.layers.#.self_attn.k_proj.weight", &[D, D]),
+                ("model.layers.#.self_attn.v_proj.weight", &[D, D]),
+                ("model.layers.#.self_attn.o_proj.weight", &[D, D]),
+                ("model.layers.#.mlp.gate_proj.weight", &[172, D]),
+                ("model.layers.#.mlp.up_proj.weight", &[172, D]),
+                ("model.layers.#.mlp.down_proj.weight", &[D, 172]),
+                ("model.layers.#.input_layernorm.weight", &[D]),
+                ("model.layers.#.post_attention_layernorm.weight", &[D]),
+            ],
+        ),
+        tensors(&[("model.norm.weight", &[D]), ("lm_head.weight", &[320, D])]),
+    ]
+    .concat();
+    let truth = |key: &str| {
+        let renamed = [
+            ("tok_embeddings", "model.embed_tokens"),
+            ("output", "lm_head"),
+            ("layers", "model.layers"),
+            ("attention.wq", "self_attn.q_proj"),
+            ("attention.wk", "self_attn.k_proj"),
+            ("attention.wv", "self_attn.v_proj"),
+            ("attention.wo", "self_attn.o_proj"),
+            ("feed_forward.w1", "mlp.gate_proj"),
+            ("feed_forward.w2", "mlp.down_proj"),
+            ("feed_forward.w3", "mlp.up_proj"),
+            ("attention_norm", "input_layernorm"),
+            ("ffn_norm", "post_attention_layernorm"),
+        ]
+        .iter()
+        .fold(key.to_string(), |key, (a, b)| key.replace(a, b));
+        Some(if key == "norm.weight" { "model.norm.weight".into() } else { renamed })
+    };
+    let open = open(&own, &theirs, truth);
+    let is_open = |key: &str| open.iter().any(|open| open == key);
+    for (key, _) in &own {
+        let expected = ["w1", "w3", "_norm"].iter().any(|part| key.contains(part));
+        assert_eq!(is_open(key), expected, "{key}");
+    }
+}
+
+#[test]
+fn attention_is_told_apart_by_its_names() {
+    let own = blocks(
+        0..3,
+        &[
+            ("transformer.layer.#.attention.q_lin.weight", &[D, D]),
+            ("transformer.layer.#.attention.k_lin.weight", &[D, D]),
+            ("transformer.layer.#.attention.v_lin.weight", &[D, D]),
+            ("transformer.layer.#.attention.out_lin.weight", &[D, D]),
+        ],
+    );
+    let theirs = blocks(
+        0..3,
+        &[
+            ("encoder.layer.#.attention.self.query.weight", &[D, D]),
+            ("encoder.layer.#.attention.self.key.weight", &[D, D]),
+            ("encoder.layer.#.attention.self.value.weight", &[D, D]),
+            ("encoder.layer.#.attention.output.dense.weight", &[D, D]),
+        ],
+    );
+    let truth = |key: &str| {
+        let key = key.replace("transformer", "encoder").replace("q_lin", "self.query");
+        let key = key.replace("k_lin", "self.key").replace("v_lin", "self.value");
+        Some(key.replace("out_lin", "output.dense"))
+    };
+    assert_eq!(open(&own, &theirs, truth), [""; 0]);
+}
+
+#[test]
+fn names_of_old_and_new_versions_are_the_same() {
+    let own = [norm("bert.embeddings.LayerNorm"), norm("bert.encoder.layer.0.LayerNorm")].concat();
+    let old: Tensors = own
+        .iter()
+        .map(|(key, shape)| (key.replace("weight", "gamma").replace("bias", "beta"), shape.clone()))
+        .collect();
+    let bare: Tensors =
+        own.iter().map(|(key, shape)| (key.replace("bert.", ""), shape.clone())).collect();
+    let to_bare = |key: &str| {
+        let key = key.replace("gamma", "weight").replace("beta", "bias");
+        Some(key.replace("bert.", ""))
+    };
+    assert_eq!(open(&old, &bare, to_bare), [""; 0]);
+    assert_eq!(open(&own, &bare, to_bare), [""; 0]);
+    assert_eq!(open(&bare, &own, |key| Some(format!("bert.{key}"))), [""; 0]);
+}
+
+#[test]
+fn numbers_that_are_shifted_go_along() {
+    let layer: [(&str, &[u64]); 3] =
+        [("layers.#.attn.w", &[D, D]), ("layers.#.up.w", &[99, D]), ("layers.#.norm.weight", &[D])];
+    let own = blocks(0..6, &layer);
+    let theirs: Tensors = blocks(1..7, &layer)
+        .into_iter()
+        .map(|(key, shape)| (key.replace("layers", "net.blocks"), shape))
+        .collect();
+    let truth = |key: &str| {
+        let rest = key.strip_prefix("layers.")?;
+        let layer: u64 = rest[..1].parse().ok()?;
+        Some(format!("net.blocks.{}{}", layer + 1, &rest[1..]))
+    };
+    assert_eq!(open(&own, &theirs, truth), [""; 0]);
+}
+
+#[test]
+fn layers_that_changed_places_are_left_open() {
+    let own = tensors(&[("second.weight", &[D, D]), ("first.weight", &[D, D])]);
+    let theirs = tensors(&[("a.weight", &[D, D]), ("b.weight", &[D, D])]);
+    let fit = fitted(&own, &theirs);
+    assert_eq!(pairs(&fit), []);
+    assert_eq!(fit.open.len(), 1);
+    assert_eq!((fit.missing.len(), fit.unused.len()), (2, 2));
+    // Numbers that count against the order.
+    let own = tensors(&[("fc2.weight", &[D, D]), ("fc1.weight", &[D, D])]);
+    let theirs = tensors(&[("lin1.weight", &[D, D]), ("lin2.weight", &[D, D])]);
+    let truth = |key: &str| Some(key.replace("fc", "lin"));
+    open(&own, &theirs, truth);
+}
+
+#[test]
+fn candidates_as_good_as_each_other_are_left_open() {
+    let model: [(&str, &[u64]); 3] = [
+        ("conv1.weight", &[8, 3, 3, 3]),
+        ("layer.0.conv.weight", &[8, 8, 3, 3]),
+        ("layer.0.fc.weight", &[5, 8]),
+    ];
+    let prefixed = |prefix: &str| -> Tensors {
+        tensors(&model).into_iter().map(|(key, shape)| (format!("{prefix}.{key}"), shape)).collect()
+    };
+    let two = [prefixed("student"), prefixed("teacher")].concat();
+    assert_eq!(pairs(&fitted(&two, &tensors(&model))), []);
+    assert_eq!(pairs(&fitted(&tensors(&model), &two)), []);
+    assert_eq!(fitted(&tensors(&model), &two).missing.len(), 6);
+    let options = FitOptions {
+        drop: vec![Template::parse("teacher.**", SEPARATOR).expect("a pattern")],
+        ..FitOptions::default()
+    };
+    let fit = fitted_by(&two, &tensors(&model), &options).expect("fitted");
+    assert_eq!((fit.pairs.len(), fit.skipped.len(), fit.missing.len()), (3, 3, 0));
+}
+
+#[test]
+fn a_numbering_that_does_not_fit_is_not_forced() {
+    let layer: [(&str, &[u64]); 2] =
+        [("blocks.#.a.weight", &[D, D]), ("blocks.#.b.weight", &[9, D])];
+    let fit = fitted(&blocks(1..7, &layer), &blocks(0..6, &layer));
+    let missing: Vec<_> = fit.missing.iter().map(|wanted| wanted.key.as_str()).collect();
+    assert_eq!(missing, ["blocks.0.a.weight", "blocks.0.b.weight"]);
+    let unordered =
+        FitOptions { ordered: Ordered { source: false, target: false }, ..FitOptions::default() };
+    let fit = fitted_by(&blocks(1..7, &layer), &blocks(0..6, &layer), &unordered);
+    assert_eq!(fit.map(|fit| fit.missing.len()), Ok(2));
+}
+
+#[test]
+fn another_model_does_not_fit() {
+    let own = torchvision();
+    let theirs = [
+        tensors(&[("cls_token", &[1, 1, D]), ("patch_embed.proj.weight", &[D, 3, 16, 16])]),
+        blocks(
+            0..12,
+            &[
+                ("blocks.#.norm1.weight", &[D]),
+                ("blocks.#.norm1.bias", &[D]),
+                ("blocks.#.attn.qkv.weight", &[3 * D, D]),
+                ("blocks.#.attn.qkv.bias", &[3 * D]),
+                ("blocks.#.mlp.fc1.weight", &[4 * D, D]),
+                ("blocks.#.mlp.fc1.bias", &[4 * D]),
+            ],
+        ),
+    ]
+    .concat();
+    let fit = fitted(&own, &theirs);
+    assert_eq!(pairs(&fit), []);
+    assert_eq!(fit.missing.len(), theirs.len());
+}
+
+#[test]
+fn lone_vectors_at_other_places_are_left_alone() {
+    let body = tensors(&[("embed.weight", &[9, D]), ("block.fc.weight", &[3, D])]);
+    let own = [norm("ln_pre"), body.clone()].concat();
+    let theirs = [body, norm("fc_norm")].concat();
+    assert_eq!(fitted(&own, &theirs).pairs.len(), 2);
+}
+
+#[test]
+fn shapes_that_differ_are_told() {
+    let own = tensors(&[("fc.weight", &[1000, 8]), ("conv.weight", &[8, 3])]);
+    let theirs = tensors(&[("fc.weight", &[200, 8]), ("conv.weight", &[8, 3])]);
+    let fit = fitted(&own, &theirs);
+    assert_eq!(pairs(&fit), [("conv.weight", "conv.weight")]);
+    assert_eq!(
+        (fit.misfits[0].has.as_slice(), fit.misfits[0].wanted.shape.as_slice()),
+        (&[1000, 8][..], &[200, 8][..])
+    );
+    assert_eq!((fit.missing, fit.unused), (vec![], vec![]));
+}
+
+#[test]
+fn batch_counters_go_with_their_modules_or_are_told() {
+    let (own, theirs) = (batch_norm("net.bn1".into(), 8, true), batch_norm("bn1".into(), 8, true));
+    assert_eq!(fitted(&own, &theirs).pairs.len(), 5);
+    let fit = fitted(&batch_norm("net.bn1".into(), 8, false), &theirs);
+    assert_eq!((fit.pairs.len(), fit.counters.len(), fit.missing.len()), (4, 1, 0));
+    let fit = fitted(&own, &batch_norm("bn1".into(), 8, false));
+    assert_eq!((fit.pairs.len(), fit.unused), (4, vec!["net.bn1.num_batches_tracked".into()]));
+}
+
+/// The classic snippet's case: other names in the same order, and a head of another size.
+fn positional() -> (Tensors, Tensors) {
+    let body = |stem: &str, blocks: &str| {
+        let mut all = [
+            tensors(&[
+                (&format!("{stem}.weight"), &[16, 3, 3, 3]),
+                (&format!("{stem}.bias"), &[16]),
+            ]),
+            batch_norm("bn".into(), 16, true),
+        ]
+        .concat();
+        for i in 0..3 {
+            all.extend(tensors(&[
+                (&format!("{blocks}.{i}.0.weight"), &[16, 16, 3, 3]),
+                (&format!("{blocks}.{i}.0.bias"), &[16]),
+            ]));
+            all.extend(batch_norm(format!("{blocks}.{i}.1"), 16, true));
+        }
+        all
+    };
+    let head = |classes| tensors(&[("myFc.weight", &[classes, 16]), ("myFc.bias", &[classes])]);
+    (
+        [body("module.stem", "module.blocks"), head(1000)].concat(),
+        [body("conv", "layers"), head(200)].concat(),
+    )
+}
+
+#[test]
+fn the_snippets_case_is_fitted_by_evidence_and_by_position() {
+    let (own, theirs) = positional();
+    let fit = fitted(&own, &theirs);
+    assert_eq!((fit.pairs.len(), fit.misfits.len(), fit.missing.len()), (own.len() - 2, 2, 0));
+    let options = FitOptions {
+        by: By::Position,
+        drop_last: 2,
+        made: vec![Template::parse("myFc.*", SEPARATOR).expect("a pattern")],
+        ..FitOptions::default()
+    };
+    let by_position = fitted_by(&own, &theirs, &options).expect("as many on both sides");
+    assert_eq!(pairs(&by_position), pairs(&fit));
+    assert_eq!(by_position.skipped, ["myFc.weight", "myFc.bias"]);
+    assert!(by_position.pairs.iter().all(|pair| pair.reason == Reason::Position));
+}
+
+#[test]
+fn positions_need_as_many_keys_and_an_order_that_means_something() {
+    let (own, theirs) = (tensors(&[("a", &[1]), ("b", &[2])]), tensors(&[("c", &[1])]));
+    let by_position = FitOptions { by: By::Position, ..FitOptions::default() };
+    assert_eq!(fitted_by(&own, &theirs, &by_position), Err(NotFitted::Counts { from: 2, to: 1 }));
+    let last = FitOptions { drop_last: 1, ..by_position.clone() };
+    assert_eq!(fitted_by(&own, &theirs, &last).map(|fit| fit.pairs.len()), Ok(1));
+    let unordered = FitOptions { ordered: Ordered { source: false, target: true }, ..last };
+    let error = fitted_by(&own, &theirs, &unordered);
+    assert_eq!(error, Err(NotFitted::Unordered(Whose::Source)));
+    let first = FitOptions { drop: vec![Template::literal("a", SEPARATOR)], ..by_position };
+    let fit = fitted_by(&own, &theirs, &first).expect("as many on both sides");
+    assert_eq!((fit.pairs.len(), fit.misfits.len()), (0, 1));
+}
+
+#[test]
+fn evidence_can_be_narrowed() {
+    let own = tensors(&[
+        ("a.weight", &[1]),
+        ("module.b.weight", &[2]),
+        ("net.c.weight", &[3]),
+        ("net.d.weight", &[4]),
+    ]);
+    let theirs =
+        tensors(&[("a.weight", &[1]), ("b.weight", &[2]), ("c.weight", &[3]), ("d.weight", &[4])]);
+    let count = |by| {
+        fitted_by(&own, &theirs, &FitOptions { by, ..FitOptions::default() })
+            .map(|fit| fit.pairs.len())
+    };
+    assert_eq!((count(By::Name), count(By::Wrapper), count(By::Suffix)), (Ok(1), Ok(2), Ok(4)));
+}
+
+#[test]
+fn order_decides_only_between_what_is_sure() {
+    let own = tensors(&[("s.weight", &[7, 7]), ("x.weight", &[5, 5]), ("e.weight", &[6, 6])]);
+    let theirs = tensors(&[("s.weight", &[7, 7]), ("y.weight", &[5, 5]), ("e.weight", &[6, 6])]);
+    assert_eq!(pairs(&fitted(&own, &theirs))[1], ("x.weight", "y.weight"));
+    let crossed = tensors(&[("s.weight", &[7, 7]), ("e.weight", &[6, 6]), ("y.weight", &[5, 5])]);
+    assert_eq!(fitted(&own, &crossed).pairs.len(), 2);
+}
