@@ -22,9 +22,17 @@ const MAX_RECORD: u64 = 1 << 30;
 
 /// The longest pickle that is inflated: PyTorch stores its own, so a deflated one is of an archive
 /// that someone packed again, and no excuse to take memory beyond the file's size.
-const MAX_INFLATED: u64 = 32 << 20;
+const MAX_INFLATED: u64 = 1 << 20;
 
-/// The longest file of TorchScript code that is read, inflated; real ones are some kilobytes.
+/// A pickle that was deflated may inflate to more than that if it is at most this many times as
+/// long; keys and opcodes repeat, and shrink to a tenth.
+const MAX_INFLATION: u64 = 64;
+
+/// The longest record that says one thing, such as `byteorder`, in bytes.
+const MAX_NOTE: u64 = 1 << 10;
+
+/// The most TorchScript code that is read, inflated, in bytes; real models have some hundred
+/// kilobytes in all.
 const MAX_CODE: u64 = 16 << 20;
 
 /// The alignment of storages where the file names none (PyTorch's own default), in bytes.
@@ -56,13 +64,19 @@ impl ZipFile {
         let located: Vec<Located> =
             archive.entries().iter().map(|e| e.locate(source)).collect::<Result<_, _>>()?;
         let text = |name: &str| match record(name) {
-            Some(entry) => entry.read(source, MAX_RECORD).map(Some),
+            Some(entry) => entry.read(source, MAX_NOTE).map(Some),
             None => Ok(None),
         };
         let byte_order = byte_order(text("byteorder")?)?;
         let alignment = alignment(text(".storage_alignment")?);
         let data = record("data.pkl").expect("the prefix is that of the pickle");
-        let limit = if data.method() == Method::Stored { MAX_RECORD } else { MAX_INFLATED };
+        let limit = match data.method() {
+            Method::Stored => MAX_RECORD,
+            _ => {
+                let proportionate = data.compressed_size().saturating_mul(MAX_INFLATION);
+                proportionate.clamp(MAX_INFLATED, MAX_RECORD)
+            }
+        };
         let pickle = data.read(source, limit)?;
         let mut records = Records::new(&archive, &located, &prefix, byte_order);
         let code = match record("constants.pkl") {
@@ -156,11 +170,12 @@ fn read(pickle: &[u8], around: Surroundings<'_>) -> Result<Walked, Fault> {
 
 /// The code of a TorchScript archive.
 fn code(archive: &Archive, prefix: &str, source: &dyn Source) -> Result<Code, Fault> {
-    let mut code = Code::default();
+    let (mut code, mut left) = (Code::default(), MAX_CODE);
     for entry in archive.entries() {
         let path = entry.name().strip_prefix(prefix).and_then(|name| name.strip_prefix("/code/"));
         if let Some(path) = path.filter(|path| path.ends_with(".py")) {
-            let text = entry.read(source, MAX_CODE)?;
+            let text = entry.read(source, left)?;
+            left -= text.len() as u64;
             code.add(path, &String::from_utf8_lossy(&text));
         }
     }

@@ -32,6 +32,7 @@
 //! ```
 
 mod archive;
+mod budget;
 mod dtype;
 mod edit;
 mod encode;

@@ -7,12 +7,16 @@ use std::collections::HashSet;
 
 use statedict_core::{Fault, IndexMap};
 
+use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, Kind, NodeId, Value};
 use crate::scripted::Code;
 
 /// How deeply modules may nest; each level is a segment of the keys.
 const MAX_DEPTH: usize = 128;
+
+/// What a part of a module costs beside its name, in bytes of the listing's budget.
+const PART: usize = 32;
 
 /// What a module holds: its own parameters and buffers, and its children, by name.
 #[derive(Default)]
@@ -27,6 +31,7 @@ pub(crate) struct Modules<'a> {
     pub(crate) graph: &'a Graph<'a>,
     /// The code of a TorchScript archive, whose modules name their parts there.
     pub(crate) code: Option<&'a Code>,
+    pub(crate) budget: &'a Budget,
 }
 
 /// A module still to be listed, with the prefix of its keys and its depth.
@@ -37,21 +42,24 @@ impl Modules<'_> {
     /// what is no module.
     ///
     /// # Errors
-    /// Modules that nest or repeat beyond what the file's length allows.
+    /// Modules that nest beyond the limit, or repeat beyond the budget.
     pub(crate) fn state_dict(
         &self,
         module: NodeId,
     ) -> Result<Option<IndexMap<String, NodeId>>, Fault> {
-        if self.parts(module).is_none() {
+        if self.parts(module)?.is_none() {
             return Ok(None);
         }
         let mut found = IndexMap::default();
         let mut pending: Vec<Pending> = vec![(module, String::new(), 0)];
-        let mut budget = self.graph.ops.len();
         while let Some((module, prefix, depth)) = pending.pop() {
-            let spent = budget.checked_sub(1);
-            budget = spent.filter(|_| depth < MAX_DEPTH).ok_or_else(too_deep)?;
-            let Some(parts) = self.parts(module) else { continue };
+            if depth == MAX_DEPTH {
+                let what = format!("modules nest deeper than {MAX_DEPTH}, the reader's limit");
+                return Err(Fault::TooLarge { at: None, what });
+            }
+            let Some(parts) = self.parts(module)? else { continue };
+            let count = parts.own.len() + parts.children.len();
+            self.budget.spend(count.saturating_mul(PART + prefix.len()))?;
             let key = |(name, node)| (format!("{prefix}{name}"), node);
             found.extend(parts.own.into_iter().map(key));
             let deeper = |(name, node)| (node, format!("{prefix}{name}."), depth + 1);
@@ -60,33 +68,41 @@ impl Modules<'_> {
         Ok(Some(found))
     }
 
-    fn parts(&self, node: NodeId) -> Option<Parts> {
-        let (_, compound) = self.graph.as_compound(node)?;
-        let Kind::Call { callable, .. } = compound.kind else { return None };
-        let attributes = self.named(compound.states.last()?.node)?;
+    fn parts(&self, node: NodeId) -> Result<Option<Parts>, Fault> {
+        let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
+        let Kind::Call { callable, .. } = compound.kind else { return Ok(None) };
+        let state = self.graph.states.last(compound.states);
+        let Some(state) = state else { return Ok(None) };
+        let Some(attributes) = self.named(state.node)? else { return Ok(None) };
         match self.code {
             Some(code) => {
-                let (module, name) = self.graph.global(callable.node)?;
-                let members = code.members(&module, &name)?;
+                let members = self.graph.global(callable.node);
+                let members = members.and_then(|(module, name)| code.members(&module, &name));
+                let Some(members) = members else { return Ok(None) };
                 let own = members.parameters.iter().chain(&members.buffers);
                 let own = own.filter_map(|name| self.saved(name, *attributes.get(name)?));
                 let own = own.collect();
-                Some(Parts { own, children: attributes.into_iter().collect() })
+                Ok(Some(Parts { own, children: attributes.into_iter().collect() }))
             }
             None => self.pickled_parts(&attributes),
         }
     }
 
-    fn pickled_parts(&self, attributes: &IndexMap<String, NodeId>) -> Option<Parts> {
-        let group = |name: &str| self.named(*attributes.get(name)?);
-        let (parameters, children) = (group("_parameters")?, group("_modules")?);
+    fn pickled_parts(&self, attributes: &IndexMap<String, NodeId>) -> Result<Option<Parts>, Fault> {
+        let group = |name: &str| match attributes.get(name) {
+            Some(node) => self.named(*node),
+            None => Ok(None),
+        };
+        let (Some(parameters), Some(children)) = (group("_parameters")?, group("_modules")?) else {
+            return Ok(None);
+        };
         let transient = attributes.get("_non_persistent_buffers_set");
-        let transient = transient.map(|node| self.texts(*node)).unwrap_or_default();
-        let buffers = group("_buffers").unwrap_or_default().into_iter();
+        let transient = transient.map(|node| self.texts(*node)).transpose()?.unwrap_or_default();
+        let buffers = group("_buffers")?.unwrap_or_default().into_iter();
         let buffers = buffers.filter(|(name, _)| !transient.contains(name));
         let own = parameters.into_iter().chain(buffers);
         let own = own.filter_map(|(name, node)| self.saved(&name, node)).collect();
-        Some(Parts { own, children: children.into_iter().collect() })
+        Ok(Some(Parts { own, children: children.into_iter().collect() }))
     }
 
     /// A part, unless it is `None`, which `state_dict()` leaves out.
@@ -96,33 +112,38 @@ impl Modules<'_> {
     }
 
     /// A mapping's values under texts, first place and last value.
-    fn named(&self, node: NodeId) -> Option<IndexMap<String, NodeId>> {
-        let (_, compound) = self.graph.as_compound(node)?;
-        let entries = self.graph.entries(compound).into_iter();
-        let text = |key: NodeId| self.graph.text(key).map(|text| text.into_owned());
-        Some(entries.filter_map(|entry| Some((text(entry.key.node)?, entry.value.node))).collect())
+    fn named(&self, node: NodeId) -> Result<Option<IndexMap<String, NodeId>>, Fault> {
+        let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
+        let mut named = IndexMap::default();
+        for entry in self.budget.entries(self.graph, compound)? {
+            if let Some(text) = self.text(entry.key.node)? {
+                named.insert(text, entry.value.node);
+            }
+        }
+        Ok(Some(named))
+    }
+
+    fn text(&self, node: NodeId) -> Result<Option<String>, Fault> {
+        let Some(text) = self.graph.text(node) else { return Ok(None) };
+        self.budget.spend(PART + text.len())?;
+        Ok(Some(text.into_owned()))
     }
 
     /// The texts of a set, whichever way its pickler wrote it.
-    fn texts(&self, node: NodeId) -> HashSet<String> {
-        let Some((_, compound)) = self.graph.as_compound(node) else { return HashSet::new() };
+    fn texts(&self, node: NodeId) -> Result<HashSet<String>, Fault> {
+        let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(HashSet::new()) };
         let elements = |compound: &Compound| {
-            let nodes = compound.elements.iter().map(|element| element.value.node);
-            nodes.filter_map(|node| self.graph.text(node).map(|text| text.into_owned())).collect()
+            let elements = self.graph.elements.items(compound.elements);
+            elements.filter_map(|element| self.text(element.value.node).transpose()).collect()
         };
         match compound.kind {
             // Protocols below 4 call `set` on a list.
             Kind::Call { args, .. } => {
                 let first = self.graph.tuple(args).and_then(|args| args.first());
                 let list = first.and_then(|list| self.graph.as_compound(*list));
-                list.map(|(_, list)| elements(list)).unwrap_or_default()
+                list.map_or_else(|| Ok(HashSet::new()), |(_, list)| elements(list))
             }
             _ => elements(compound),
         }
     }
-}
-
-fn too_deep() -> Fault {
-    let what = format!("modules nest deeper than {MAX_DEPTH}, or contain each other");
-    Fault::TooLarge { at: None, what }
 }

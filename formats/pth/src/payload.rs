@@ -2,6 +2,7 @@
 
 use statedict_core::{Fault, Value};
 
+use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{self, Kind, NodeId};
 use crate::printed::{kind, printed};
@@ -11,30 +12,41 @@ use crate::walk::is_mapping;
 /// How deeply values may nest; see the limit of the walk that lists tensors.
 const MAX_DEPTH: usize = 128;
 
+/// What a value costs beside its text, in bytes of the budget.
+const VALUE: usize = 40;
+
+/// What a key costs beside its text.
+const KEY: usize = 24;
+
 /// The value that a pickle would build, objects shown by their class.
 ///
 /// # Errors
-/// Values that nest beyond the limit, or repeat beyond what the pickle's length allows.
+/// Values that nest beyond the limit, or repeat beyond the budget.
 pub(crate) fn payload(graph: &Graph<'_>) -> Result<Value, Fault> {
-    Reader { graph, budget: graph.ops.len() }.value(graph.root, MAX_DEPTH)
+    Reader { graph, budget: &Budget::of(graph) }.value(graph.root, MAX_DEPTH)
 }
 
 struct Reader<'a> {
     graph: &'a Graph<'a>,
-    /// Values still to be shown: a pickle with fewer opcodes repeats itself.
-    budget: usize,
+    budget: &'a Budget,
 }
 
 impl Reader<'_> {
-    fn value(&mut self, node: NodeId, depth: usize) -> Result<Value, Fault> {
-        self.budget = self.budget.checked_sub(1).filter(|_| depth > 0).ok_or_else(too_much)?;
+    fn value(&self, node: NodeId, depth: usize) -> Result<Value, Fault> {
+        if depth == 0 {
+            let what = format!("payload nests deeper than {MAX_DEPTH}, the reader's limit");
+            return Err(Fault::TooLarge { at: None, what });
+        }
+        self.budget.spend(VALUE)?;
         if is_tensor(self.graph, node) {
             return Ok(Value::Tensor);
         }
         if let Some(text) = self.graph.text(node) {
+            self.budget.spend(text.len())?;
             return Ok(Value::Text(text.into_owned()));
         }
         if let Some(items) = self.items(node) {
+            self.budget.spend(items.len().saturating_mul(size_of::<NodeId>()))?;
             let values = items.into_iter().map(|item| self.value(item, depth - 1));
             return Ok(Value::List(values.collect::<Result<_, _>>()?));
         }
@@ -44,14 +56,20 @@ impl Reader<'_> {
             graph::Value::Int(number) => Value::Int(number),
             graph::Value::Float(number) => Value::Float(number),
             graph::Value::Compound(id) if is_mapping(self.graph, self.graph.compound(id)) => {
-                let entries = self.graph.entries(self.graph.compound(id));
+                let entries = self.budget.entries(self.graph, self.graph.compound(id))?;
                 let entries = entries.into_iter().map(|entry| {
                     let value = self.value(entry.value.node, depth - 1)?;
-                    Ok((printed(self.graph, entry.key.node), value))
+                    let key = printed(self.graph, entry.key.node, self.budget)?;
+                    self.budget.spend(KEY + key.len())?;
+                    Ok((key, value))
                 });
                 Value::Map(entries.collect::<Result<_, Fault>>()?)
             }
-            _ => Value::Object(kind(self.graph, node)),
+            _ => {
+                let class = kind(self.graph, node);
+                self.budget.spend(class.len())?;
+                Value::Object(class)
+            }
         })
     }
 
@@ -62,7 +80,10 @@ impl Reader<'_> {
         }
         let (_, compound) = self.graph.as_compound(node)?;
         match compound.kind {
-            Kind::Set => Some(compound.elements.iter().map(|e| e.value.node).collect()),
+            Kind::Set => {
+                let elements = self.graph.elements.items(compound.elements);
+                Some(elements.map(|element| element.value.node).collect())
+            }
             Kind::Call { callable, args } => {
                 let (module, name) = self.graph.global(callable.node)?;
                 let is_sequence = matches!(
@@ -75,9 +96,4 @@ impl Reader<'_> {
             _ => None,
         }
     }
-}
-
-fn too_much() -> Fault {
-    let what = format!("payload nests deeper than {MAX_DEPTH}, or repeats itself");
-    Fault::TooLarge { at: None, what }
 }

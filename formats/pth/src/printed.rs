@@ -1,5 +1,8 @@
 //! Values as Python prints them, for keys and for the kinds of payload.
 
+use statedict_core::Fault;
+
+use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Kind, NodeId, Value};
 
@@ -7,36 +10,54 @@ use crate::pickle::graph::{Kind, NodeId, Value};
 const MAX_DEPTH: usize = 4;
 
 /// What `str(value)` gives.
-pub(crate) fn printed(graph: &Graph<'_>, node: NodeId) -> String {
+///
+/// # Errors
+/// A value whose text is beyond the budget, such as tuples of tuples that are all the same.
+pub(crate) fn printed(graph: &Graph<'_>, node: NodeId, budget: &Budget) -> Result<String, Fault> {
     match graph.text(node) {
-        Some(text) => text.into_owned(),
-        None => repr(graph, node, MAX_DEPTH),
+        Some(text) => Ok(text.into_owned()),
+        None => {
+            let mut out = String::new();
+            repr(graph, node, MAX_DEPTH, budget, &mut out)?;
+            Ok(out)
+        }
     }
 }
 
-/// What `repr(value)` gives, objects excepted, which are shown by their class.
-fn repr(graph: &Graph<'_>, node: NodeId, depth: usize) -> String {
+/// Appends what `repr(value)` gives, objects excepted, which are shown by their class.
+fn repr(
+    graph: &Graph<'_>,
+    node: NodeId,
+    depth: usize,
+    budget: &Budget,
+    out: &mut String,
+) -> Result<(), Fault> {
+    let before = out.len();
     match graph.value(node) {
-        Value::None => "None".into(),
-        Value::Bool(true) => "True".into(),
-        Value::Bool(false) => "False".into(),
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => format!("{number:?}"),
+        Value::None => out.push_str("None"),
+        Value::Bool(true) => out.push_str("True"),
+        Value::Bool(false) => out.push_str("False"),
+        Value::Int(number) => out.push_str(&number.to_string()),
+        Value::Float(number) => out.push_str(&format!("{number:?}")),
         Value::Text(_) => match graph.text(node) {
-            Some(text) => quoted(&text),
-            None => "'\\ufffd'".into(),
+            Some(text) => out.push_str(&quoted(&text)),
+            None => out.push_str("'\\ufffd'"),
         },
-        Value::Bytes(extent) => format!("b'{}'", extent.of(&graph.pickle).escape_ascii()),
+        Value::Bytes(extent) => {
+            out.push_str(&format!("b'{}'", extent.of(&graph.pickle).escape_ascii()));
+        }
         Value::Tuple(_) if depth > 0 => {
             let items = graph.tuple(node).unwrap_or_default();
-            let shown: Vec<_> = items.iter().map(|item| repr(graph, *item, depth - 1)).collect();
-            match shown.as_slice() {
-                [one] => format!("({one},)"),
-                _ => format!("({})", shown.join(", ")),
+            out.push('(');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i == 0 { "" } else { ", " });
+                repr(graph, *item, depth - 1, budget, out)?;
             }
+            out.push_str(if items.len() == 1 { ",)" } else { ")" });
         }
-        _ => format!("<{}>", kind(graph, node)),
+        _ => out.push_str(&format!("<{}>", kind(graph, node))),
     }
+    budget.spend(out.len() - before)
 }
 
 /// A text in quotes, as Python chooses them.
@@ -96,7 +117,8 @@ mod tests {
     fn keys_are_shown_as_python_prints_them() {
         let check = |pickle: &[u8], expected: &str| {
             let graph = Graph::read(pickle).expect("sound");
-            assert_eq!(printed(&graph, graph.root), expected);
+            let budget = Budget::of(&graph);
+            assert_eq!(printed(&graph, graph.root, &budget).expect("short"), expected);
         };
         check(b"K\x03.", "3");
         check(b"X\x01\0\0\0t.", "t");

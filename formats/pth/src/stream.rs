@@ -19,7 +19,7 @@ use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
 use crate::pickle::texts::binunicode;
 use crate::pickle::{Graph, shifted};
-use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
+use crate::tensors::{MAX_STORAGE_KEY, StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
 
 /// The number that the first pickle holds, in the opcode of protocol 2 and later, with `STOP`.
@@ -195,9 +195,12 @@ fn more(source: &dyn Source, read: u64) -> Option<Result<Vec<u8>, Fault>> {
 /// The keys of the storages, in the order in which they follow the pickles.
 fn storage_order(pickle: &[u8]) -> Result<Vec<String>, Fault> {
     let graph = Graph::read(pickle)?;
-    let expected = || Fault::broken("the list of storage keys is no list of texts");
+    let expected = || Fault::broken("the list of storage keys is no list of short texts");
     let keys = graph.sequence(graph.root).ok_or_else(expected)?;
-    let text = |key: NodeId| graph.text(key).map(|key| key.into_owned()).ok_or_else(expected);
+    let text = |key: NodeId| {
+        let key = graph.text(key).filter(|key| key.len() <= MAX_STORAGE_KEY);
+        key.map(|key| key.into_owned()).ok_or_else(expected)
+    };
     keys.into_iter().map(text).collect()
 }
 

@@ -2,17 +2,27 @@
 //!
 //! Source: the `_rebuild_*` functions of `torch/_utils.py` and `torch/_tensor.py`.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{DType, Data, Fault, Storage, Tensor};
 
+use crate::budget::Budget;
 use crate::dtype;
 use crate::pickle::Graph;
 use crate::pickle::graph::{NodeId, Value};
 
 /// How deeply rebuild calls may wrap each other: a subclass of a parameter of a tensor is three.
 const MAX_WRAPPING: usize = 16;
+
+/// How deeply the parts of a sparse or nested tensor may be wrapped: they are plain tensors, perhaps
+/// parameters, and each further layer of parts would double the work.
+const PART_WRAPPING: usize = 2;
+
+/// The longest key of a storage, in bytes; PyTorch numbers them.
+pub(crate) const MAX_STORAGE_KEY: usize = 1024;
 
 /// A storage as a persistent id names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +78,9 @@ pub(crate) fn check_length(id: &StorageId, found: u64) -> Result<(), Fault> {
 pub(crate) fn persistent_storages(
     graph: &Graph<'_>,
 ) -> impl Iterator<Item = Result<StorageId, Fault>> {
+    let mut seen = HashSet::new();
     let ids = graph.persistent.iter().map(|reference| reference.id);
-    let ids = ids.filter(|id| graph.class_named_by(*id).is_none());
+    let ids = ids.filter(move |id| seen.insert(*id) && graph.class_named_by(*id).is_none());
     ids.map(|id| storage_id(graph, id))
 }
 
@@ -88,10 +99,11 @@ pub(crate) trait Storages {
 pub(crate) struct Tensors<'a> {
     pub(crate) graph: &'a Graph<'a>,
     pub(crate) storages: &'a mut dyn Storages,
+    pub(crate) budget: &'a Budget,
 }
 
 /// A call: the function's module and name, and its arguments.
-type Call<'a> = (String, String, &'a [NodeId]);
+type Call<'a> = (Cow<'a, str>, Cow<'a, str>, &'a [NodeId]);
 
 impl<'a> Tensors<'a> {
     /// The tensor that a node would be; `None` if it would be something else.
@@ -118,7 +130,7 @@ impl<'a> Tensors<'a> {
     fn call(&self, node: NodeId) -> Option<Call<'a>> {
         let (callable, args) = self.graph.call(node)?;
         let (module, name) = self.graph.global(callable)?;
-        Some((module.into_owned(), name.into_owned(), self.graph.tuple(args)?))
+        Some((module, name, self.graph.tuple(args)?))
     }
 
     fn rebuild(&mut self, call: Call<'a>, depth: usize) -> Result<Option<Tensor>, Fault> {
@@ -126,7 +138,7 @@ impl<'a> Tensors<'a> {
         if !module.starts_with("torch") {
             return Ok(None);
         }
-        let tensor = match (name.as_str(), args) {
+        let tensor = match (name.as_ref(), args) {
             ("_rebuild_tensor", [storage, offset, size, stride, ..]) => {
                 self.strided(*storage, *offset, *size, *stride, None, None)?
             }
@@ -149,9 +161,9 @@ impl<'a> Tensors<'a> {
                 let dense = self.strided(*storage, *offset, *size, *stride, None, None)?;
                 opaque("quantized", dense.dtype.clone(), dense.shape.clone(), dense.byte_len())
             }
-            ("_rebuild_sparse_tensor", [layout, parts]) => self.sparse(*layout, *parts)?,
+            ("_rebuild_sparse_tensor", [layout, parts]) => self.sparse(*layout, *parts, depth)?,
             ("_rebuild_nested_tensor", [buffer, ..]) => {
-                let buffer = self.component(*buffer)?;
+                let buffer = self.component(*buffer, depth)?;
                 let bytes = buffer.byte_len();
                 opaque("nested", buffer.dtype, Vec::new(), bytes)
             }
@@ -194,9 +206,7 @@ impl<'a> Tensors<'a> {
             || Fault::broken(format!("a tensor is wrapped more than {MAX_WRAPPING} times"));
         let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
         match (self.graph.global(function), self.graph.tuple(args)) {
-            (Some((module, name)), Some(args)) => {
-                self.rebuild((module.into_owned(), name.into_owned(), args), depth)
-            }
+            (Some((module, name)), Some(args)) => self.rebuild((module, name, args), depth),
             _ => Err(Fault::broken("a tensor subclass names no function and arguments")),
         }
     }
@@ -204,7 +214,7 @@ impl<'a> Tensors<'a> {
     /// PyTorch before 0.4: an instance of `torch.FloatTensor` with (storage, offset, size, stride).
     fn by_class(&mut self, node: NodeId) -> Result<Option<Tensor>, Fault> {
         let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
-        let Some(state) = compound.states.last() else { return Ok(None) };
+        let Some(state) = self.graph.states.last(compound.states) else { return Ok(None) };
         let Some((callable, _)) = self.graph.call(node) else { return Ok(None) };
         let Some((module, name)) = self.graph.global(callable) else { return Ok(None) };
         if !module.starts_with("torch") || !name.ends_with("Tensor") || name.starts_with('_') {
@@ -241,13 +251,13 @@ impl<'a> Tensors<'a> {
         let mut tensor = Tensor::view(dtype, shape, strides, offset, storage)
             .map_err(|e| place(e.to_string()))?;
         if let (Data::View(view), Some(metadata)) = (&mut tensor.data, metadata) {
-            view.conjugate = self.is_set(*metadata, "conj");
-            view.negate = self.is_set(*metadata, "neg");
+            view.conjugate = self.is_set(*metadata, "conj")?;
+            view.negate = self.is_set(*metadata, "neg")?;
         }
         Ok(tensor)
     }
 
-    fn sparse(&mut self, layout: NodeId, parts: NodeId) -> Result<Tensor, Fault> {
+    fn sparse(&mut self, layout: NodeId, parts: NodeId, depth: usize) -> Result<Tensor, Fault> {
         let name = self.layout(layout);
         let parts = self.graph.sequence(parts).unwrap_or_default();
         let (indices, values, size) = match (name.as_str(), parts.as_slice()) {
@@ -257,10 +267,10 @@ impl<'a> Tensors<'a> {
             }
             _ => return Err(Fault::broken(format!("a {name} tensor without its parts"))),
         };
-        let values = self.component(values)?;
+        let values = self.component(values, depth)?;
         let mut bytes = values.byte_len();
         for part in indices {
-            bytes = bytes.saturating_add(self.component(part)?.byte_len());
+            bytes = bytes.saturating_add(self.component(part, depth)?.byte_len());
         }
         Ok(opaque(&name, values.dtype, self.sizes(size)?, bytes))
     }
@@ -274,8 +284,14 @@ impl<'a> Tensors<'a> {
     }
 
     /// A tensor that is part of another.
-    fn component(&mut self, node: NodeId) -> Result<Tensor, Fault> {
-        self.read(node)?.ok_or_else(|| Fault::broken("a part of a tensor is no tensor"))
+    fn component(&mut self, node: NodeId, depth: usize) -> Result<Tensor, Fault> {
+        let depth = depth.min(PART_WRAPPING + 1).checked_sub(1);
+        let depth = depth.ok_or_else(|| {
+            let what = "a tensor is part of parts that are no plain tensors";
+            Fault::Unsupported(what.to_string())
+        })?;
+        self.read_within(node, depth)?
+            .ok_or_else(|| Fault::broken("a part of a tensor is no tensor"))
     }
 
     /// The storage that a persistent id names: `('storage', class, key, location, count)`.
@@ -297,13 +313,14 @@ impl<'a> Tensors<'a> {
 
     fn sizes(&self, node: NodeId) -> Result<Vec<u64>, Fault> {
         // `torch.Size` is a call on the tuple of numbers.
-        let inner = self.call(node).and_then(|(_, name, args)| match name.as_str() {
+        let inner = self.call(node).and_then(|(_, name, args)| match name.as_ref() {
             "Size" => args.first().copied(),
             _ => None,
         });
         let Some(sizes) = self.graph.sequence(inner.unwrap_or(node)) else {
             return Err(Fault::broken("a tensor's size or stride is no tuple"));
         };
+        self.budget.spend(sizes.len().saturating_mul(size_of::<u64>()))?;
         sizes.into_iter().map(|size| self.size(size)).collect()
     }
 
@@ -311,12 +328,13 @@ impl<'a> Tensors<'a> {
         size(self.graph, node)
     }
 
-    fn is_set(&self, metadata: NodeId, flag: &str) -> bool {
-        let Some((_, metadata)) = self.graph.as_compound(metadata) else { return false };
-        metadata.entries.iter().any(|entry| {
+    fn is_set(&self, metadata: NodeId, flag: &str) -> Result<bool, Fault> {
+        let Some((_, metadata)) = self.graph.as_compound(metadata) else { return Ok(false) };
+        let entries = self.budget.entries(self.graph, metadata)?;
+        Ok(entries.iter().any(|entry| {
             let named = self.graph.text(entry.key.node).is_some_and(|key| key == flag);
             named && matches!(self.graph.value(entry.value.node), Value::Bool(true))
-        })
+        }))
     }
 }
 
@@ -357,17 +375,22 @@ pub(crate) fn storage_id(graph: &Graph<'_>, id: NodeId) -> Result<StorageId, Fau
         return Err(Fault::Unsupported(format!("storage class {class} is not known")));
     };
     let key = match (graph.text(*key), graph.int(*key)) {
-        (Some(key), _) => key.into_owned(),
-        (None, Some(number)) => number.to_string(),
+        (Some(key), _) => key,
+        (None, Some(number)) => number.to_string().into(),
         _ => return Err(expected()),
     };
+    if key.len() > MAX_STORAGE_KEY {
+        let what =
+            format!("a storage's key is longer than {MAX_STORAGE_KEY} bytes, the reader's limit");
+        return Err(Fault::TooLarge { at: None, what });
+    }
     let view = match rest.first().map(|node| graph.tuple(*node)) {
         Some(Some([_key, offset, count])) => {
             Some(StorageSlice { offset: size(graph, *offset)?, count: size(graph, *count)? })
         }
         _ => None,
     };
-    Ok(StorageId { key, dtype, count: size(graph, *count)?, view })
+    Ok(StorageId { key: key.into_owned(), dtype, count: size(graph, *count)?, view })
 }
 
 fn opaque(layout: &str, dtype: DType, shape: Vec<u64>, bytes: u64) -> Tensor {

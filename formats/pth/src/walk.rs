@@ -5,6 +5,7 @@ use std::ptr;
 
 use statedict_core::{Catalog, Fault, IndexMap, Key, Payload, Row, StateDict};
 
+use crate::budget::Budget;
 use crate::modules::Modules;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry, Kind, NodeId, Slot};
@@ -17,6 +18,18 @@ const MAX_DEPTH: usize = 128;
 
 /// How deep payload is listed one by one.
 const PAYLOAD_DEPTH: usize = 4;
+
+/// What a visit to an entry costs, in bytes of the listing's budget.
+const VISIT: usize = 16;
+
+/// What a listed tensor costs beside its path and shape.
+const ROW: usize = 320;
+
+/// What a listed thing beside the tensors costs beside its path.
+const THING: usize = 64;
+
+/// What a key costs beside its text.
+const KEY: usize = 32;
 
 /// A catalog, and for each of its state dicts the mapping in the graph.
 #[derive(Debug)]
@@ -37,13 +50,14 @@ pub(crate) struct Surroundings<'a> {
 /// # Errors
 /// A tensor that cannot be, with its key; nesting beyond any real file's.
 pub(crate) fn walk(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked, Fault> {
+    let budget = &Budget::of(graph);
     let mut walker = Walker {
         graph,
-        tensors: Tensors { graph, storages: around.storages },
-        modules: Modules { graph, code: around.code },
+        tensors: Tensors { graph, storages: around.storages, budget },
+        modules: Modules { graph, code: around.code, budget },
         found: Walked { catalog: Catalog::default(), mappings: Vec::new() },
         known: HashMap::new(),
-        budget: graph.ops.len(),
+        budget,
     };
     walker.run()?;
     Ok(walker.found)
@@ -56,16 +70,14 @@ struct Walker<'a> {
     found: Walked,
     /// The state dicts found so far, by their mapping.
     known: HashMap<CompoundId, usize>,
-    /// Entries still to be visited. A file with fewer opcodes than visits reaches its containers
-    /// by ever more paths.
-    budget: usize,
+    budget: &'a Budget,
 }
 
 /// A container being listed.
-struct Level {
+struct Level<'a> {
     node: NodeId,
     at: String,
-    children: std::vec::IntoIter<Child>,
+    children: Children<'a>,
     /// The state dict that this mapping is, once it has proved to be one.
     state_dict: Option<usize>,
     role: Role,
@@ -84,6 +96,9 @@ enum Role {
     Training,
 }
 
+/// What is still to be visited of a container.
+type Children<'a> = Box<dyn Iterator<Item = Child> + 'a>;
+
 struct Child {
     key: Key,
     node: NodeId,
@@ -97,20 +112,22 @@ impl<'a> Walker<'a> {
             self.found.catalog.rows.push(row);
             return Ok(());
         }
-        let mut path: Vec<Level> = self.level(root, String::new(), false)?.into_iter().collect();
+        let mut path: Vec<Level<'a>> =
+            self.level(root, String::new(), false)?.into_iter().collect();
         while let Some(level) = path.last_mut() {
             let Some(child) = level.children.next() else {
                 path.pop();
                 continue;
             };
-            self.spend()?;
+            self.budget.spend(VISIT)?;
             let depth = path.len();
+            let is_its_own_ancestor = path.iter().any(|level| level.node == child.node);
             let Some(level) = path.last_mut() else { break };
-            if let Some(deeper) = self.visit(level, child, depth)? {
-                let is_its_own_ancestor = path.iter().any(|level| level.node == deeper.node);
-                if !is_its_own_ancestor {
-                    path.push(deeper);
-                }
+            if let Some((child, at)) = self.visit(level, child, depth)?
+                && !is_its_own_ancestor
+            {
+                let training = level.role == Role::Training;
+                path.extend(self.level(child, at, training)?);
             }
             if path.len() > MAX_DEPTH {
                 let what = format!("containers nest deeper than {MAX_DEPTH}, the reader's limit");
@@ -120,22 +137,17 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn spend(&mut self) -> Result<(), Fault> {
-        let what = "containers are reached by more paths than the file has opcodes";
-        let spent = self.budget.checked_sub(1);
-        self.budget = spent.ok_or(Fault::TooLarge { at: None, what: what.into() })?;
-        Ok(())
-    }
-
-    /// Lists a tensor, or gives the container to go into.
+    /// Lists a tensor, or gives what may be a container to go into, with the path to it.
     fn visit(
         &mut self,
-        level: &mut Level,
+        level: &mut Level<'a>,
         child: Child,
         depth: usize,
-    ) -> Result<Option<Level>, Fault> {
+    ) -> Result<Option<(NodeId, String)>, Fault> {
         let tensor = self.tensors.read(child.node).map_err(|f| within(f, &level.at, &child.key))?;
         if let Some(tensor) = tensor {
+            let sizes = tensor.shape.len().saturating_mul(2 * size_of::<u64>());
+            self.budget.spend(ROW + sizes + level.at.len() + child.key.as_str().len())?;
             let row = self.found.catalog.rows.len();
             self.found.catalog.rows.push(Row {
                 at: level.at.clone(),
@@ -145,16 +157,18 @@ impl<'a> Walker<'a> {
             self.note_tensor(level, &child.key, row)?;
             return Ok(None);
         }
+        self.budget.spend(level.at.len())?;
         let at = joined(&level.at, &child.key);
         if level.role == Role::Mapping && depth <= PAYLOAD_DEPTH {
             let payload = Payload { at: at.clone(), kind: kind(self.graph, child.node) };
+            self.budget.spend(THING + at.len() + payload.kind.len())?;
             self.found.catalog.payload.push(payload);
         }
-        self.level(child.node, at, level.role == Role::Training)
+        Ok(Some((child.node, at)))
     }
 
     /// A mapping with a tensor under a text is a state dict.
-    fn note_tensor(&mut self, level: &mut Level, key: &Key, row: usize) -> Result<(), Fault> {
+    fn note_tensor(&mut self, level: &mut Level<'a>, key: &Key, row: usize) -> Result<(), Fault> {
         let Key::Text(key) = key else { return Ok(()) };
         if !matches!(level.role, Role::Mapping | Role::Module) {
             return Ok(());
@@ -171,10 +185,11 @@ impl<'a> Walker<'a> {
     }
 
     /// The state dict of a mapping: a new one, or the one that another path led to before.
-    fn enter_state_dict(&mut self, level: &mut Level) -> Result<usize, Fault> {
+    fn enter_state_dict(&mut self, level: &mut Level<'a>) -> Result<usize, Fault> {
         let (id, compound) = self.graph.as_compound(level.node).expect("mappings are compounds");
         let index = match self.known.get(&id) {
             Some(index) => {
+                self.budget.spend(KEY + level.at.len())?;
                 self.found.catalog.state_dicts[*index].aliases.push(level.at.clone());
                 *index
             }
@@ -190,7 +205,7 @@ impl<'a> Walker<'a> {
         Ok(index)
     }
 
-    fn new_state_dict(&self, level: &Level, compound: &Compound) -> Result<StateDict, Fault> {
+    fn new_state_dict(&self, level: &Level<'_>, compound: &Compound) -> Result<StateDict, Fault> {
         let module = match level.role {
             Role::Module => self.modules.state_dict(level.node)?,
             _ => None,
@@ -198,11 +213,14 @@ impl<'a> Walker<'a> {
         let fixed = module.is_some().then(|| self.fixed(&kind(self.graph, level.node)));
         let keys: Vec<String> = match module {
             Some(parts) => parts.into_keys().collect(),
-            None => effective(self.graph, compound).into_keys().filter_map(text).collect(),
+            None => {
+                let entries = effective(self.graph, compound, self.budget)?;
+                entries.into_keys().filter_map(text).collect()
+            }
         };
         let mut state_dict = StateDict::of_keys(keys);
         state_dict.at.clone_from(&level.at);
-        state_dict.modules = module_versions(self.graph, compound);
+        state_dict.modules = module_versions(self.graph, compound, self.budget)?;
         state_dict.fixed = fixed;
         Ok(state_dict)
     }
@@ -219,30 +237,31 @@ impl<'a> Walker<'a> {
     }
 
     /// A container with its children; `None` for what holds nothing.
-    fn level(&self, node: NodeId, at: String, training: bool) -> Result<Option<Level>, Fault> {
+    fn level(&self, node: NodeId, at: String, training: bool) -> Result<Option<Level<'a>>, Fault> {
         let Some((role, children)) = self.children(node)? else { return Ok(None) };
         let role = if training { Role::Training } else { role };
-        Ok(Some(Level { node, at, children: children.into_iter(), state_dict: None, role }))
+        Ok(Some(Level { node, at, children, state_dict: None, role }))
     }
 
-    fn children(&self, node: NodeId) -> Result<Option<(Role, Vec<Child>)>, Fault> {
+    fn children(&self, node: NodeId) -> Result<Option<(Role, Children<'a>)>, Fault> {
         if let Some(items) = self.graph.sequence(node) {
+            self.budget.spend(items.len().saturating_mul(size_of::<NodeId>()))?;
             let child = |(i, node): (usize, NodeId)| Child { key: Key::Other(i.to_string()), node };
-            let children = items.into_iter().enumerate().map(child).collect();
-            return Ok(Some((Role::Sequence, children)));
+            let children = items.into_iter().enumerate().map(child);
+            return Ok(Some((Role::Sequence, Box::new(children))));
         }
         if let Some(parts) = self.modules.state_dict(node)? {
             let child = |(key, node)| Child { key: Key::Text(key), node };
-            return Ok(Some((Role::Module, parts.into_iter().map(child).collect())));
+            return Ok(Some((Role::Module, Box::new(parts.into_iter().map(child)))));
         }
         let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
         if !is_mapping(self.graph, compound) {
             return Ok(None);
         }
-        let entries = effective(self.graph, compound);
+        let entries = effective(self.graph, compound, self.budget)?;
         let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
         let child = |(key, slot): (Key, Slot)| Child { key, node: slot.node };
-        Ok(Some((role, entries.into_iter().map(child).collect())))
+        Ok(Some((role, Box::new(entries.into_iter().map(child)))))
     }
 }
 
@@ -288,16 +307,21 @@ pub(crate) fn is_mapping(graph: &Graph<'_>, compound: &Compound) -> bool {
 }
 
 /// The entries as a dict has them: where a key occurs twice, its first place and its last value.
-fn effective(graph: &Graph<'_>, compound: &Compound) -> IndexMap<Key, Slot> {
+fn effective(
+    graph: &Graph<'_>,
+    compound: &Compound,
+    budget: &Budget,
+) -> Result<IndexMap<Key, Slot>, Fault> {
     let mut entries = IndexMap::default();
-    for Entry { key, value, .. } in graph.entries(compound) {
+    for Entry { key, value, .. } in budget.entries(graph, compound)? {
         let label = match graph.text(key.node) {
             Some(text) => Key::Text(text.into_owned()),
-            None => Key::Other(printed(graph, key.node)),
+            None => Key::Other(printed(graph, key.node, budget)?),
         };
+        budget.spend(KEY + label.as_str().len())?;
         entries.insert(label, value);
     }
-    entries
+    Ok(entries)
 }
 
 /// True for the state of an optimizer or a learning-rate scheduler.
@@ -307,32 +331,42 @@ fn is_training_state(entries: &IndexMap<Key, Slot>) -> bool {
 }
 
 /// The modules in the `_metadata` that `BUILD` attached to a mapping, with their versions.
-fn module_versions(graph: &Graph<'_>, compound: &Compound) -> IndexMap<String, Option<u64>> {
-    let Some(metadata) = metadata_of(graph, compound) else { return IndexMap::default() };
-    let entries = graph.entries(metadata).into_iter();
-    let named = entries.filter_map(|entry| {
-        let path = graph.text(entry.key.node)?.into_owned();
-        Some((path, version(graph, entry.value.node)))
-    });
-    named.collect()
+fn module_versions(
+    graph: &Graph<'_>,
+    compound: &Compound,
+    budget: &Budget,
+) -> Result<IndexMap<String, Option<u64>>, Fault> {
+    let mut versions = IndexMap::default();
+    let attributes = graph.states.last(compound.states).map(|state| state.node);
+    let attributes = attributes.and_then(|node| graph.as_compound(node));
+    let Some((_, attributes)) = attributes else { return Ok(versions) };
+    budget.entries(graph, attributes)?;
+    let Some(metadata) = metadata_of(graph, compound) else { return Ok(versions) };
+    for entry in budget.entries(graph, metadata)? {
+        let Some(path) = graph.text(entry.key.node) else { continue };
+        budget.spend(KEY + path.len())?;
+        versions.insert(path.into_owned(), version(graph, entry.value.node, budget)?);
+    }
+    Ok(versions)
 }
 
 /// The number in `{'version': 2}`.
-fn version(graph: &Graph<'_>, module: NodeId) -> Option<u64> {
-    let (_, attributes) = graph.as_compound(module)?;
+fn version(graph: &Graph<'_>, module: NodeId, budget: &Budget) -> Result<Option<u64>, Fault> {
+    let Some((_, attributes)) = graph.as_compound(module) else { return Ok(None) };
     let named = |entry: &&Entry| graph.text(entry.key.node).is_some_and(|key| key == "version");
-    let entries = graph.entries(attributes);
-    u64::try_from(graph.int(entries.iter().rfind(named)?.value.node)?).ok()
+    let entries = budget.entries(graph, attributes)?;
+    let number = entries.iter().rfind(named).and_then(|entry| graph.int(entry.value.node));
+    Ok(number.and_then(|number| u64::try_from(number).ok()))
 }
 
 /// The mapping that is a state dict's `_metadata`.
 pub(crate) fn metadata_of<'g>(graph: &'g Graph<'_>, compound: &Compound) -> Option<&'g Compound> {
-    let state = compound.states.last()?;
+    let state = graph.states.last(compound.states)?;
     let (_, attributes) = graph.as_compound(state.node)?;
     // A mapping that is its own attributes has the keys of a model in place of `_metadata`.
     let attributes = Some(attributes).filter(|attributes| !ptr::eq(*attributes, compound))?;
     let named = |entry: &&Entry| graph.text(entry.key.node).is_some_and(|key| key == "_metadata");
-    let entry = attributes.entries.iter().rfind(named)?;
+    let entry = graph.entries.items(attributes.entries).filter(named).last()?;
     let (_, metadata) = graph.as_compound(entry.value.node)?;
     is_mapping(graph, metadata).then_some(metadata)
 }

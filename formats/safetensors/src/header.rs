@@ -1,5 +1,6 @@
 //! The JSON header: every member with the places of its tokens in the text, order kept.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -179,13 +180,19 @@ fn metadata(text: &str, value: Token) -> Result<Vec<Pair>, Fault> {
     if text.get(value.clone()) == Some("null") {
         return Ok(Vec::new());
     }
-    let mut pairs = Vec::new();
+    let mut pairs: Vec<Pair> = Vec::new();
+    let mut seen = HashSet::new();
     for (key, value) in object(text, value, METADATA)? {
         let read = |token: Token| {
             let decoded = string(text, token.clone(), METADATA)?;
             Ok::<_, Fault>(Text { decoded, token })
         };
-        pairs.push(Pair { key: read(key)?, value: read(value)? });
+        let pair = Pair { key: read(key)?, value: read(value)? };
+        if !seen.insert(pair.key.decoded.clone()) {
+            let what = format!("'{}' stands twice in {METADATA}", pair.key.decoded);
+            return Err(fault(pair.key.token.start, what));
+        }
+        pairs.push(pair);
     }
     Ok(pairs)
 }
@@ -336,6 +343,10 @@ mod tests {
         check(
             r#"{"__metadata__":{},"__metadata__":{}}"#,
             "at byte 27: '__metadata__' stands twice in the header",
+        );
+        check(
+            r#"{"__metadata__":{"a":"1","\u0061":"2"}}"#,
+            "at byte 33: 'a' stands twice in __metadata__",
         );
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::chains::{Chain, Chains};
 use super::opcode::{self, Extent, Op};
 
 /// A node's place in the graph.
@@ -36,12 +37,16 @@ pub(crate) enum Value {
     Tuple(Items),
     /// A list, dict, set or object, which can grow after it was made.
     Compound(CompoundId),
-    Global(Global),
+    Global(GlobalId),
     /// A reference to something outside the pickle: a storage.
     Persistent(NodeId),
     /// An object of copyreg's extension registry, or one whose making cannot be followed.
     Unknown,
 }
+
+/// A global's place in the graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GlobalId(pub(crate) u32);
 
 /// A class or function by name.
 #[derive(Clone, Copy, Debug)]
@@ -69,17 +74,17 @@ pub(crate) struct Items {
 pub(crate) struct CompoundId(pub(crate) u32);
 
 /// A thing that can grow after it was made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Compound {
     pub(crate) kind: Kind,
     /// The opcode that made it, with the mark in front if it took what was above one.
     pub(crate) made: Batch,
     /// What `SETITEM(S)` put into it.
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Chain,
     /// What `APPEND(S)` or `ADDITEMS` put into it.
-    pub(crate) elements: Vec<Element>,
+    pub(crate) elements: Chain,
     /// What `BUILD` gave it.
-    pub(crate) states: Vec<Slot>,
+    pub(crate) states: Chain,
 }
 
 /// How a compound came to be.
@@ -152,7 +157,11 @@ pub(crate) struct Graph<'p> {
     pub(crate) ops: Vec<u32>,
     pub(crate) nodes: Vec<Value>,
     pub(crate) items: Vec<NodeId>,
+    pub(crate) globals: Vec<Global>,
     pub(crate) compounds: Vec<Compound>,
+    pub(crate) entries: Chains<Entry>,
+    pub(crate) elements: Chains<Element>,
+    pub(crate) states: Chains<Slot>,
     /// Every `PUT`, with its memo id and its place in `memoized`, in stream order.
     pub(crate) puts: Vec<(OpIndex, u32, u32)>,
     /// Every `GET`, with its memo id and its place in `memoized`, in stream order.
@@ -171,6 +180,25 @@ pub(crate) struct Graph<'p> {
 impl Graph<'_> {
     pub(crate) fn value(&self, node: NodeId) -> Value {
         self.nodes.get(node.0 as usize).copied().unwrap_or(Value::Unknown)
+    }
+
+    /// Bytes that the graph takes beside the pickle.
+    pub(crate) fn weight(&self) -> usize {
+        size_of_val(self.ops.as_slice())
+            + size_of_val(self.nodes.as_slice())
+            + size_of_val(self.items.as_slice())
+            + size_of_val(self.globals.as_slice())
+            + size_of_val(self.compounds.as_slice())
+            + size_of_val(self.puts.as_slice())
+            + size_of_val(self.gets.as_slice())
+            + size_of_val(self.repeats.as_slice())
+            + size_of_val(self.memoized.as_slice())
+            + size_of_val(self.stack_globals.as_slice())
+            + size_of_val(self.keyword_instances.as_slice())
+            + size_of_val(self.persistent.as_slice())
+            + self.entries.weight()
+            + self.elements.weight()
+            + self.states.weight()
     }
 
     pub(crate) fn compound(&self, id: CompoundId) -> &Compound {
@@ -221,7 +249,10 @@ impl Graph<'_> {
     /// `module` and `name` of a global.
     pub(crate) fn global(&self, node: NodeId) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
         match self.value(node) {
-            Value::Global(global) => Some((self.name(global.module)?, self.name(global.name)?)),
+            Value::Global(id) => {
+                let Global { module, name } = self.globals.get(id.0 as usize)?;
+                Some((self.name(*module)?, self.name(*name)?))
+            }
             Value::Persistent(id) => self.global(self.class_named_by(id)?),
             _ => None,
         }
@@ -267,25 +298,37 @@ impl Graph<'_> {
     /// Python 2 hands an `OrderedDict` its items as a list of lists in the call's arguments.
     pub(crate) fn entries(&self, compound: &Compound) -> Vec<Entry> {
         let mut entries = self.entries_in_arguments(compound).unwrap_or_default();
-        entries.extend_from_slice(&compound.entries);
+        entries.extend(self.entries.items(compound.entries));
         entries
     }
 
-    fn entries_in_arguments(&self, compound: &Compound) -> Option<Vec<Entry>> {
+    /// The list that a call of `OrderedDict` is given.
+    fn listed_pairs(&self, compound: &Compound) -> Option<&Compound> {
         let Kind::Call { callable, args } = compound.kind else { return None };
         let (module, name) = self.global(callable.node)?;
         if (module.as_ref(), name.as_ref()) != ("collections", "OrderedDict") {
             return None;
         }
         let [list] = self.tuple(args)? else { return None };
-        let (_, list) = self.as_compound(*list)?;
+        self.as_compound(*list).map(|(_, list)| list)
+    }
+
+    /// How many elements there are where [`Graph::entries`] looks for pairs beside a mapping's own.
+    pub(crate) fn pairs_in_arguments(&self, compound: &Compound) -> usize {
+        self.listed_pairs(compound).map_or(0, |list| self.elements.items(list.elements).count())
+    }
+
+    fn entries_in_arguments(&self, compound: &Compound) -> Option<Vec<Entry>> {
+        let list = self.listed_pairs(compound)?;
         let pair = |element: &Element| {
             let (_, pair) = self.as_compound(element.value.node)?;
-            let [key, value] = pair.elements.as_slice() else { return None };
-            let (key, value) = (key.value, value.value);
+            let mut parts = self.elements.items(pair.elements).map(|part| part.value);
+            let (Some(key), Some(value), None) = (parts.next(), parts.next(), parts.next()) else {
+                return None;
+            };
             Some(Entry { key, value, batch: element.batch, start: element.value.start })
         };
-        list.elements.iter().map(pair).collect()
+        self.elements.items(list.elements).map(pair).collect()
     }
 
     /// The values of a list or tuple.
@@ -295,7 +338,9 @@ impl Graph<'_> {
         }
         let (_, compound) = self.as_compound(node)?;
         match compound.kind {
-            Kind::List => Some(compound.elements.iter().map(|e| e.value.node).collect()),
+            Kind::List => {
+                Some(self.elements.items(compound.elements).map(|e| e.value.node).collect())
+            }
             _ => None,
         }
     }

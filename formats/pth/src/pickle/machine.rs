@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use statedict_core::Fault;
 
+use super::chains::Chains;
 use super::graph::{
-    Batch, Compound, CompoundId, Element, Entry, Global, Graph, Items, Kind, Memoized, Name,
-    NodeId, OpIndex, Reference, Slot, Value,
+    Batch, Compound, CompoundId, Element, Entry, Global, GlobalId, Graph, Items, Kind, Memoized,
+    Name, NodeId, OpIndex, Reference, Slot, Value,
 };
 use super::literal::{is_utf8_with_surrogates, plain};
 use super::opcode::{self, Extent, Op};
@@ -15,6 +16,21 @@ use super::opcode::{self, Extent, Op};
 /// The longest pickle that is read, in bytes: room for ten million tensors, and short enough that
 /// opcodes and nodes can be counted in 32 bits.
 const MAX_PICKLE: usize = 1 << 30;
+
+/// The most memory that a pickle's graph may take, as a multiple of the pickle's length.
+///
+/// The densest that picklers write, lists of small numbers and of short containers, take up to 40
+/// times their length; bytes that make a container each would take 100.
+const MAX_GROWTH: usize = 48;
+
+/// What a graph may take whatever the pickle's length: a million containers.
+const MAX_SMALL: usize = 64 << 20;
+
+/// The longest module or class name, in bytes: names are looked at again for every use of them.
+const MAX_NAME: usize = 1024;
+
+/// How many opcodes are followed between looks at the memory that they took.
+const LOOK_EVERY: usize = 1 << 12;
 
 impl<'p> Graph<'p> {
     /// Decodes a pickle up to its `STOP` and follows what it would build.
@@ -41,6 +57,9 @@ impl<'p> Graph<'p> {
                 return Ok(machine.graph);
             }
             machine.step(op)?;
+            if machine.graph.ops.len().is_multiple_of(LOOK_EVERY) {
+                machine.check_weight(op)?;
+            }
         }
     }
 }
@@ -72,7 +91,11 @@ impl<'p> Machine<'p> {
             ops: Vec::new(),
             nodes: Vec::new(),
             items: Vec::new(),
+            globals: Vec::new(),
             compounds: Vec::new(),
+            entries: Chains::default(),
+            elements: Chains::default(),
+            states: Chains::default(),
             puts: Vec::new(),
             gets: Vec::new(),
             repeats: Vec::new(),
@@ -82,6 +105,22 @@ impl<'p> Machine<'p> {
             persistent: Vec::new(),
         };
         Machine { graph, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() }
+    }
+
+    /// Refuses to let the graph grow beyond proportion.
+    fn check_weight(&self, op: Op) -> Result<(), Fault> {
+        let memo = (size_of::<(u32, u32)>() + 1) * 2;
+        let own = self.stack.len() * size_of::<Held>()
+            + self.marks.len() * size_of::<(usize, OpIndex)>()
+            + self.memo.len() * memo;
+        let limit = self.graph.pickle.len().saturating_mul(MAX_GROWTH).saturating_add(MAX_SMALL);
+        if own.saturating_add(self.graph.weight()) <= limit {
+            return Ok(());
+        }
+        let what = format!(
+            "what the pickle builds takes more than {MAX_GROWTH} times its length, the reader's limit"
+        );
+        Err(Fault::too_large(u64::from(op.whole.start), what))
     }
 
     /// The index of the opcode being followed.
@@ -267,41 +306,60 @@ impl<'p> Machine<'p> {
                 _ => Err(self.fault(op, "adds to a value that is no container")),
             };
         };
-        let compound = &mut self.graph.compounds[id.0 as usize];
+        let mut compound = self.graph.compounds[id.0 as usize];
         match op.code {
-            opcode::BUILD => compound.states.extend(added),
+            opcode::BUILD => added.into_iter().for_each(|state| {
+                self.graph.states.push(&mut compound.states, state);
+            }),
             opcode::SETITEM | opcode::SETITEMS => {
                 if added.len() % 2 == 1 {
                     return Err(self.fault(op, "has a key without a value"));
                 }
-                compound.entries.extend(pairs(&added, batch));
+                self.put_entries(&mut compound, &added, batch);
             }
-            _ => compound.elements.extend(added.into_iter().map(|value| Element { value, batch })),
+            _ => self.put_elements(&mut compound, &added, batch),
         }
+        self.graph.compounds[id.0 as usize] = compound;
         Ok(())
+    }
+
+    fn put_entries(&mut self, compound: &mut Compound, values: &[Slot], batch: Batch) {
+        for entry in pairs(values, batch) {
+            self.graph.entries.push(&mut compound.entries, entry);
+        }
+    }
+
+    fn put_elements(&mut self, compound: &mut Compound, values: &[Slot], batch: Batch) {
+        for value in values.iter().copied() {
+            self.graph.elements.push(&mut compound.elements, Element { value, batch });
+        }
     }
 
     fn call(&mut self, op: Op) -> Result<(), Fault> {
         match op.code {
             opcode::GLOBAL => {
                 let global = self.global_line(op)?;
-                self.push(Value::Global(global));
+                let node = self.global(global);
+                self.push_slot(node, self.now());
             }
             opcode::STACK_GLOBAL => {
                 let (name, module) = (self.pop(op)?.slot, self.pop(op)?.slot);
                 let text = |slot: Slot| match self.graph.value(slot.node) {
-                    Value::Text(op) => Ok(Name::Text(op)),
+                    Value::Text(text) => {
+                        self.check_name(op, self.graph.op(text).argument)?;
+                        Ok(Name::Text(text))
+                    }
                     _ => Err(self.fault(op, "needs two texts")),
                 };
                 let global = Global { module: text(module)?, name: text(name)? };
                 let now = self.now();
                 self.graph.stack_globals.push((now, module, name));
-                let node = self.node(Value::Global(global));
+                let node = self.global(global);
                 self.push_slot(node, module.start);
             }
             opcode::INST => {
                 let global = self.global_line(op)?;
-                let node = self.node(Value::Global(global));
+                let node = self.global(global);
                 let callable = Slot { node, pushed_by: self.now(), start: self.now() };
                 let (args, mark) = self.pop_to_mark(op)?;
                 let args = self.tuple_of(&args);
@@ -336,9 +394,25 @@ impl<'p> Machine<'p> {
         let Some(feed) = lines.iter().position(|byte| *byte == b'\n') else {
             return Err(self.fault(op, "names no module and name"));
         };
+        self.check_name(op, op.argument)?;
         let middle = start + feed as u32;
         let module = Name::Line(Extent { start, end: middle });
         Ok(Global { module, name: Name::Line(Extent { start: middle + 1, end }) })
+    }
+
+    fn check_name(&self, op: Op, name: Extent) -> Result<(), Fault> {
+        if name.of(&self.graph.pickle).len() <= MAX_NAME {
+            return Ok(());
+        }
+        let what =
+            format!("a module or class has a name of over {MAX_NAME} bytes, the reader's limit");
+        Err(Fault::too_large(u64::from(op.whole.start), what))
+    }
+
+    fn global(&mut self, global: Global) -> NodeId {
+        let id = GlobalId(self.graph.globals.len() as u32);
+        self.graph.globals.push(global);
+        self.node(Value::Global(id))
     }
 
     fn instance(&mut self, callable: Slot, args: NodeId, start: OpIndex) {
@@ -384,11 +458,10 @@ impl<'p> Machine<'p> {
             opcode::DICT if values.len() % 2 == 1 => {
                 return Err(self.fault(op, "has a key without a value"));
             }
-            opcode::DICT => compound.entries = pairs(&values, batch).collect(),
+            opcode::DICT => self.put_entries(&mut compound, &values, batch),
             code => {
                 compound.kind = if code == opcode::LIST { Kind::List } else { Kind::Set };
-                let element = |value| Element { value, batch };
-                compound.elements = values.into_iter().map(element).collect();
+                self.put_elements(&mut compound, &values, batch);
             }
         }
         self.push_compound(compound, mark);

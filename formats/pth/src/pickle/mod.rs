@@ -1,5 +1,6 @@
 //! Pickles as data: decoded, followed, edited; never executed.
 
+mod chains;
 mod emit;
 pub(crate) mod graph;
 mod literal;

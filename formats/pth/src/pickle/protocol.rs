@@ -65,13 +65,13 @@ impl Graph<'_> {
     /// A set that is made empty and filled: a list that `set` is called on once it is full.
     fn respell_set(&self, set: &Compound, put: Option<OpIndex>, patch: &mut Patch) {
         let mut opening = global_line("builtins", "set");
-        let Some(last) = set.elements.last().map(|element| element.batch.close) else {
+        let Some(last) = self.elements.last(set.elements).map(|element| element.batch.close) else {
             opening.extend([opcode::EMPTY_TUPLE, opcode::REDUCE]);
             return patch.respell(set.made.close, opening);
         };
         opening.push(opcode::EMPTY_LIST);
         patch.respell(set.made.close, opening);
-        for element in &set.elements {
+        for element in self.elements.items(set.elements) {
             patch.respell(element.batch.close, [opcode::APPENDS].into());
         }
         patch.respell(last, [opcode::APPENDS, opcode::TUPLE1, opcode::REDUCE].into());

@@ -11,7 +11,7 @@
 mod members;
 mod objects;
 
-use statedict_core::{Catalog, Container, Fault, Layout, Plan, Source, Value};
+use statedict_core::{Catalog, Container, Fault, IndexMap, Layout, Plan, Source, Value};
 
 use crate::edit::edit;
 use crate::encode::archive;
@@ -72,7 +72,7 @@ impl Container for TarFile {
     fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
         let graph = Graph::read(&self.pickle)?;
         // Storages are numbered as the pickle comes to them, which is how PyTorch numbers its own.
-        let mut order: Vec<i64> = Vec::new();
+        let mut order: IndexMap<i64, ()> = IndexMap::default();
         let mut patch = Patch::default();
         for reference in graph.persistent.iter().filter(|r| graph.class_named_by(r.id).is_none()) {
             let key = number(&graph, reference.id)?;
@@ -81,15 +81,12 @@ impl Container for TarFile {
                 return Err(Fault::Unsupported(what.into()));
             };
             let held = &self.objects.storages[storage];
-            let place = order.iter().position(|root| *root == held.root).unwrap_or(order.len());
-            if place == order.len() {
-                order.push(held.root);
-            }
+            let (place, _) = order.insert_full(held.root, ());
             let opcodes = self.objects.opcodes(held, tensor, place)?;
             patch.replace(reference.start..reference.op + 1, opcodes);
         }
         edit(&mut patch, &graph, &self.catalog, &self.mappings, plan)?;
-        let storages = order.iter().map(|root| self.objects.storages[root].elements());
+        let storages = order.keys().map(|root| self.objects.storages[root].elements());
         let storages = storages.collect::<Result<Vec<_>, _>>()?;
         Ok(archive(patch.apply(&graph)?, storages.into_iter()))
     }

@@ -12,6 +12,9 @@ use crate::pickle::{Graph, shifted};
 use crate::tar::members::Cursor;
 use crate::tensors::{StorageId, Storages};
 
+/// The most digits of a number that an object is named by; 64 bits have 19.
+const MAX_NUMBER: usize = 20;
+
 /// The tensors and storages of an archive, by the number that the pickle refers to them by.
 #[derive(Default)]
 pub(super) struct Objects {
@@ -154,7 +157,8 @@ fn count(cursor: &mut Cursor<'_>) -> Result<i64, Fault> {
 
 /// The number that a persistent id names an object by.
 pub(super) fn number(graph: &Graph<'_>, id: NodeId) -> Result<i64, Fault> {
-    let text = graph.text(id).and_then(|text| text.parse().ok());
+    let text = graph.text(id).filter(|text| text.len() <= MAX_NUMBER);
+    let text = text.and_then(|text| text.parse().ok());
     text.or_else(|| graph.int(id))
         .ok_or_else(|| Fault::broken("a persistent id is no number of a tensor or storage"))
 }
