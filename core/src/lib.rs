@@ -41,6 +41,7 @@ mod diff;
 mod dtype;
 mod elements;
 mod fit;
+mod finding;
 mod format;
 mod generalise;
 mod init;
@@ -67,6 +68,7 @@ pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};
 pub use fit::{
     By, Fit, FitOptions, FitPair, Misfit, NotFitted, Open, Ordered, Reason, Wanted, Whose, fit,
 };
+pub use finding::{Finding, Verdict};
 pub use format::{Container, Fault, Format, Growth, Source};
 pub use generalise::{Generalised, generalise};
 pub use init::{

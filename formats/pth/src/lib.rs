@@ -12,6 +12,7 @@
 //! | `pickle` | opcodes, the machine, the graph, the editor |
 //! | `tensors`, `walk` | from rebuild calls to tensors, from a graph to a catalog |
 //! | `edit` | from a plan to the changes of a pickle |
+//! | `scan` | what a pickle would run, for those who only want to know |
 //! | `container`, `encode` | the archive, read and rewritten, or made anew |
 //!
 //! # Example
@@ -40,6 +41,7 @@ mod modules;
 mod payload;
 mod pickle;
 mod printed;
+mod scan;
 mod scripted;
 mod stream;
 mod tar;
@@ -51,6 +53,8 @@ use statedict_core::{Container, Contents, Fault, Format, Layout, Source, Unholda
 use crate::archive::ZipFile;
 use crate::stream::StreamFile;
 use crate::tar::TarFile;
+
+pub use scan::{Loader, Scan, Trust, scan, search};
 
 /// PyTorch checkpoints.
 pub struct Pth;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::chains::{Chain, Chains};
 use super::opcode::{self, Extent, Op};
+use super::unescape::decoded;
 
 /// A node's place in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -240,8 +241,7 @@ impl Graph<'_> {
         let op = self.op(op);
         let bytes = op.argument.of(&self.pickle);
         match op.code {
-            opcode::UNICODE => raw_unicode_escape(bytes).map(Cow::Owned),
-            opcode::STRING => quoted_string(bytes).map(Cow::Owned),
+            opcode::UNICODE | opcode::STRING => decoded(op.code, bytes).map(Cow::Owned),
             _ => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
         }
     }
@@ -343,64 +343,5 @@ impl Graph<'_> {
             }
             _ => None,
         }
-    }
-}
-
-/// Text as protocol 0 writes it: Latin-1, with `\uXXXX` and `\UXXXXXXXX`.
-fn raw_unicode_escape(bytes: &[u8]) -> Option<String> {
-    let mut out = String::new();
-    let mut rest = bytes;
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = match (first, after.first()) {
-            (b'\\', Some(b'u')) => 4,
-            (b'\\', Some(b'U')) => 8,
-            _ => 0,
-        };
-        if digits == 0 {
-            out.push(char::from(first));
-            rest = after;
-        } else {
-            let hex = std::str::from_utf8(after.get(1..1 + digits)?).ok()?;
-            out.push(char::from_u32(u32::from_str_radix(hex, 16).ok()?)?);
-            rest = after.get(1 + digits..)?;
-        }
-    }
-    Some(out)
-}
-
-/// A quoted Python 2 string: `'…'` with backslash escapes, its bytes read as UTF-8.
-fn quoted_string(bytes: &[u8]) -> Option<String> {
-    let quote = *bytes.first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
-    let inner = bytes.get(1..)?.strip_suffix(&[quote])?;
-    let mut out = Vec::new();
-    let mut rest = inner.iter().copied();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'\\' => out.push(match rest.next()? {
-                b'n' => b'\n',
-                b't' => b'\t',
-                b'r' => b'\r',
-                b'x' => {
-                    let hex = [rest.next()?, rest.next()?];
-                    u8::from_str_radix(std::str::from_utf8(&hex).ok()?, 16).ok()?
-                }
-                other => other,
-            }),
-            other => out.push(other),
-        }
-    }
-    String::from_utf8(out).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_of_protocol_0_is_unescaped() {
-        assert_eq!(raw_unicode_escape(br"a\u00e9\U0001F600b").as_deref(), Some("aé😀b"));
-        assert_eq!(raw_unicode_escape(br"a\u00"), None);
-        assert_eq!(quoted_string(br"'it\'s\x41'").as_deref(), Some("it'sA"));
-        assert_eq!(quoted_string(b"'open"), None);
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod opcode;
 pub(crate) mod patch;
 mod protocol;
 pub(crate) mod texts;
+pub(crate) mod unescape;
 
 pub(crate) use graph::Graph;
 

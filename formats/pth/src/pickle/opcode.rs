@@ -33,7 +33,7 @@ opcodes! {
 
 /// How an opcode's argument is laid out after its byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Argument {
+pub(crate) enum Argument {
     /// This many bytes.
     Fixed(usize),
     /// A little-endian count of this many bytes, then as many bytes as it says.
@@ -44,7 +44,7 @@ enum Argument {
     Lines(usize),
 }
 
-fn argument(code: u8) -> Option<Argument> {
+pub(crate) fn argument(code: u8) -> Option<Argument> {
     use Argument::*;
     Some(match code {
         PROTO | BININT1 | BINPUT | BINGET | EXT1 => Fixed(1),
@@ -143,7 +143,7 @@ fn extents(pickle: &[u8], at: usize, argument: Argument) -> Option<(usize, usize
     }
 }
 
-fn little_endian(bytes: &[u8]) -> u64 {
+pub(crate) fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 

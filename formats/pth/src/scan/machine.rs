@@ -1,0 +1,512 @@
+//! Follows a pickle as far as it goes, to see what it brings in and what it calls.
+//!
+//! Unlike the reader's machine, which must understand a pickle to edit it, this one only has to
+//! know what would run: it keeps no contents of lists and dicts, goes on where a loader would
+//! give up, and takes what it cannot know as unknown.
+
+use std::ops::Range;
+
+use statedict_core::{Fault, IndexMap, Source};
+
+use super::imports::{Call, Import, Named};
+use super::memo::Memo;
+use super::reader::{Bad, Op, Reader};
+use crate::pickle::opcode;
+use crate::pickle::unescape::decoded;
+
+/// The most values on stack, in memo and in tuples together: 2 GiB of memory, which a pickle
+/// reaches only if it is that long itself.
+const MAX_VALUES: usize = 1 << 28;
+
+/// The longest name of a module or class that is shown and judged, in bytes; no real one is longer.
+const MAX_NAME: u32 = 1 << 10;
+
+/// How many items of a tuple are remembered: storages' persistent ids have six.
+const MAX_ITEMS: usize = 8;
+
+/// How much of a text among the arguments of a call is shown, in bytes.
+const MAX_SHOWN: u32 = 80;
+
+/// Whether a stretch of bytes is known to be a pickle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// A loader reads it as one, so it is followed even where it makes no sense.
+    Pickle,
+    /// It may be anything, so the first thing that no pickle has ends it.
+    Guess,
+}
+
+/// How a pickle ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With `STOP`, before this byte of the stretch.
+    Stop(u64),
+    /// It made no sense from this byte on.
+    Broken(u64, String),
+}
+
+/// What a pickle does.
+#[derive(Debug)]
+pub(super) struct Followed {
+    /// What it brings in, in the order in which it does.
+    pub(super) imports: Vec<Import>,
+    /// How it ended.
+    pub(super) end: End,
+    /// True if it called anything.
+    pub(super) calls: bool,
+    /// Opcodes that were followed.
+    pub(super) steps: u64,
+}
+
+/// A value that a pickle would make, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// What the opcode at this byte pushes.
+    Literal(u32),
+    /// A tuple, by its place in the machine's list.
+    Tuple(u32),
+    /// Something brought in, by its place among the imports.
+    Import(u32),
+    /// What a call of an import returned.
+    Returned(u32),
+    /// A list, dict or set.
+    Container,
+    /// Something that only the loader knows.
+    Unknown,
+}
+
+/// Follows the pickle that starts at the front of a stretch.
+///
+/// # Errors
+/// Only what keeps the bytes from being read.
+pub(super) fn follow(
+    source: &dyn Source,
+    stretch: Range<u64>,
+    trust: Trust,
+) -> Result<Followed, Fault> {
+    let mut machine = Machine::new(source, stretch, trust);
+    let mut at = 0;
+    let end = loop {
+        let op = match machine.reader.op(at) {
+            Ok(op) => op,
+            Err(Bad::Fault(fault)) => return Err(fault),
+            Err(Bad::Cut) => break End::Broken(at.into(), "the pickle ends without STOP".into()),
+            Err(Bad::Unknown(byte)) => {
+                break End::Broken(at.into(), format!("byte {byte:#04x} is no pickle opcode"));
+            }
+        };
+        machine.steps += 1;
+        at = op.end;
+        if op.code == opcode::STOP {
+            break match machine.value() {
+                Ok(_) => End::Stop(at.into()),
+                Err(why) => End::Broken(op.at.into(), why.into()),
+            };
+        }
+        if let Err(nonsense) = machine.step(&op)? {
+            break End::Broken(op.at.into(), nonsense.into());
+        }
+    };
+    let imports = machine.imports.into_values().collect();
+    Ok(Followed { imports, end, calls: machine.calls, steps: machine.steps })
+}
+
+struct Machine<'s> {
+    reader: Reader<'s>,
+    trust: Trust,
+    stack: Vec<Value>,
+    /// Stack heights at which marks stand.
+    marks: Vec<usize>,
+    memo: Memo,
+    /// The first items of tuples: where they start and end among `items`, and how many there are.
+    tuples: Vec<(u32, u32, u32)>,
+    items: Vec<Value>,
+    imports: IndexMap<Named, Import>,
+    calls: bool,
+    steps: u64,
+}
+
+/// Whether an opcode could be followed; if not, why.
+type Followable = Result<(), &'static str>;
+
+const SHORT_STACK: &str = "an opcode needs a value that is not on the stack";
+
+impl<'s> Machine<'s> {
+    fn new(source: &'s dyn Source, stretch: Range<u64>, trust: Trust) -> Machine<'s> {
+        Machine {
+            reader: Reader::new(source, stretch),
+            trust,
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: Memo::default(),
+            tuples: Vec::new(),
+            items: Vec::new(),
+            imports: IndexMap::default(),
+            calls: false,
+            steps: 0,
+        }
+    }
+
+    /// Follows one opcode; the outer error is one of reading.
+    fn step(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let held = self.stack.len() + self.memo.len() + self.items.len() + self.tuples.len();
+        if held > MAX_VALUES {
+            return Ok(Err("over 2^28 values at once, the limit of the scan"));
+        }
+        Ok(match op.code {
+            opcode::GLOBAL => self.global(op)?,
+            opcode::STACK_GLOBAL => self.stack_global(op)?,
+            opcode::INST => self.inst(op)?,
+            opcode::EXT1 | opcode::EXT2 | opcode::EXT4 => self.extension(op)?,
+            opcode::REDUCE | opcode::NEWOBJ | opcode::NEWOBJ_EX | opcode::OBJ => self.made(op)?,
+            opcode::BUILD => self.build(op)?,
+            opcode::BINPERSID => self.persistent(),
+            opcode::TUPLE | opcode::TUPLE1 | opcode::TUPLE2 | opcode::TUPLE3 => self.tuple(op),
+            opcode::BINPUT | opcode::LONG_BINPUT | opcode::BINGET | opcode::LONG_BINGET => {
+                let id = self.argument(op, 4)?;
+                self.memory(op, id as u32)
+            }
+            opcode::PUT | opcode::GET => {
+                let text = self.reader.bytes(op.argument.clone(), 20)?;
+                let id = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
+                id.map_or(Err("a memo id is no number"), |id| self.memory(op, id))
+            }
+            _ => self.plain(op),
+        })
+    }
+
+    /// Opcodes that neither bring anything in nor name anything.
+    fn plain(&mut self, op: &Op) -> Followable {
+        match op.code {
+            opcode::PROTO | opcode::FRAME | opcode::READONLY_BUFFER => Ok(()),
+            opcode::MARK => {
+                self.marks.push(self.stack.len());
+                Ok(())
+            }
+            opcode::POP if self.marks.last() == Some(&self.stack.len()) => {
+                self.marks.pop();
+                Ok(())
+            }
+            opcode::POP | opcode::APPEND => self.take(1),
+            opcode::SETITEM => self.take(2),
+            opcode::POP_MARK | opcode::APPENDS | opcode::SETITEMS | opcode::ADDITEMS => {
+                self.pop_to_mark().map(drop)
+            }
+            opcode::DICT | opcode::LIST | opcode::FROZENSET => {
+                self.pop_to_mark()?;
+                self.push(Value::Container)
+            }
+            opcode::EMPTY_DICT | opcode::EMPTY_LIST | opcode::EMPTY_SET => {
+                self.push(Value::Container)
+            }
+            opcode::EMPTY_TUPLE => {
+                let tuple = self.new_tuple(&[]);
+                self.push(tuple)
+            }
+            opcode::DUP => {
+                let top = self.top()?;
+                self.push(top)
+            }
+            opcode::MEMOIZE => {
+                let top = self.top()?;
+                self.memo.push(top);
+                Ok(())
+            }
+            opcode::PERSID | opcode::NEXT_BUFFER => self.push(Value::Unknown),
+            _ => self.push(Value::Literal(op.at)),
+        }
+    }
+
+    fn push(&mut self, value: Value) -> Followable {
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Value> {
+        let value = self.stack.pop();
+        // What a loader would refuse here, another may read on; so marks just move down.
+        while self.marks.last().is_some_and(|mark| *mark > self.stack.len()) {
+            self.marks.pop();
+        }
+        value
+    }
+
+    /// The top value; a stack that is too short ends a guess, and is unknown in a pickle.
+    fn top(&self) -> Result<Value, &'static str> {
+        self.or_unknown(self.stack.last().copied())
+    }
+
+    fn value(&mut self) -> Result<Value, &'static str> {
+        let value = self.pop();
+        self.or_unknown(value)
+    }
+
+    fn or_unknown(&self, value: Option<Value>) -> Result<Value, &'static str> {
+        match (value, self.trust) {
+            (Some(value), _) => Ok(value),
+            (None, Trust::Pickle) => Ok(Value::Unknown),
+            (None, Trust::Guess) => Err(SHORT_STACK),
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Followable {
+        (0..count).try_for_each(|_| self.value().map(drop))
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Value>, &'static str> {
+        match (self.marks.pop(), self.trust) {
+            (Some(mark), _) => Ok(self.stack.split_off(mark.min(self.stack.len()))),
+            (None, Trust::Pickle) => Ok(std::mem::take(&mut self.stack)),
+            (None, Trust::Guess) => Err("an opcode needs a mark that is not on the stack"),
+        }
+    }
+
+    fn memory(&mut self, op: &Op, id: u32) -> Followable {
+        match op.code {
+            opcode::BINPUT | opcode::LONG_BINPUT | opcode::PUT => {
+                let top = self.top()?;
+                self.memo.put(id, top);
+                Ok(())
+            }
+            _ => match (self.memo.get(id), self.trust) {
+                (Some(value), _) => self.push(value),
+                (None, Trust::Pickle) => self.push(Value::Unknown),
+                (None, Trust::Guess) => Err("a memo id was never put"),
+            },
+        }
+    }
+
+    fn tuple(&mut self, op: &Op) -> Followable {
+        let values = match op.code {
+            opcode::TUPLE => self.pop_to_mark()?,
+            code => {
+                let count = usize::from(code - opcode::TUPLE1) + 1;
+                let mut values = Vec::with_capacity(count);
+                for _ in 0..count {
+                    values.push(self.value()?);
+                }
+                values.reverse();
+                values
+            }
+        };
+        let tuple = self.new_tuple(&values);
+        self.push(tuple)
+    }
+
+    fn new_tuple(&mut self, values: &[Value]) -> Value {
+        let start = self.items.len() as u32;
+        self.items.extend(values.iter().take(MAX_ITEMS));
+        self.tuples.push((start, self.items.len() as u32, values.len() as u32));
+        Value::Tuple(self.tuples.len() as u32 - 1)
+    }
+
+    fn items(&self, tuple: u32) -> &[Value] {
+        let range = self.tuples.get(tuple as usize).map(|(start, end, _)| *start..*end);
+        let range =
+            range.and_then(|range| self.items.get(range.start as usize..range.end as usize));
+        range.unwrap_or_default()
+    }
+
+    /// A storage, or the class that a legacy file notes the source of.
+    fn persistent(&mut self) -> Followable {
+        let class = match self.value()? {
+            Value::Tuple(id) => match *self.items(id) {
+                [_, class @ Value::Import(_), _, _] => Some(class),
+                [class @ Value::Import(_), _, _] => Some(class),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.push(class.unwrap_or(Value::Unknown))
+    }
+
+    fn argument(&self, op: &Op, width: u32) -> Result<u64, Fault> {
+        Ok(opcode::little_endian(&self.reader.bytes(op.argument.clone(), width)?))
+    }
+
+    fn global(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let named = self.lines(op)?;
+        let import = self.import(op, named);
+        Ok(self.push(import))
+    }
+
+    /// The two lines of an argument: module and name.
+    fn lines(&self, op: &Op) -> Result<Named, Fault> {
+        let text = self.reader.bytes(op.argument.clone(), 2 * MAX_NAME)?;
+        let text = String::from_utf8_lossy(&text);
+        Ok(match text.split_once('\n') {
+            Some((module, name)) => Named::path(module, name),
+            None => Named::path(&text, ""),
+        })
+    }
+
+    fn stack_global(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let (name, module) = match (self.value(), self.value()) {
+            (Ok(name), Ok(module)) => (name, module),
+            _ => return Ok(Err(SHORT_STACK)),
+        };
+        let named = match (self.text(module)?, self.text(name)?) {
+            (Some(module), Some(name)) => Named::path(&module, &name),
+            (module, name) => Named::Computed { module, name },
+        };
+        let import = self.import(op, named);
+        Ok(self.push(import))
+    }
+
+    /// The text that a value is, if an opcode holds it.
+    fn text(&mut self, value: Value) -> Result<Option<String>, Fault> {
+        let Value::Literal(at) = value else { return Ok(None) };
+        let op = match self.reader.op(at) {
+            Ok(op) => op,
+            Err(Bad::Fault(fault)) => return Err(fault),
+            Err(_) => return Ok(None),
+        };
+        Ok(decoded(op.code, &self.reader.bytes(op.argument, MAX_NAME)?))
+    }
+
+    fn extension(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let named = Named::Extension(self.argument(op, 4)? as u32);
+        let import = self.import(op, named);
+        Ok(self.push(import))
+    }
+
+    fn import(&mut self, op: &Op, named: Named) -> Value {
+        let entry = self.imports.entry(named.clone());
+        let place = entry.index() as u32;
+        entry.or_insert_with(|| Import::new(named, op.at.into(), op.code));
+        Value::Import(place)
+    }
+
+    fn inst(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let arguments = match self.pop_to_mark() {
+            Ok(arguments) => arguments,
+            Err(why) => return Ok(Err(why)),
+        };
+        let named = self.lines(op)?;
+        let class = self.import(op, named);
+        let arguments = self.new_tuple(&arguments);
+        self.call(op, class, arguments)
+    }
+
+    /// Opcodes that call what is on the stack.
+    fn made(&mut self, op: &Op) -> Result<Followable, Fault> {
+        match self.callee(op) {
+            Ok((callable, arguments)) => self.call(op, callable, arguments),
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
+    fn callee(&mut self, op: &Op) -> Result<(Value, Value), &'static str> {
+        if op.code == opcode::OBJ {
+            let values = self.pop_to_mark()?;
+            let (class, arguments) = values.split_first().ok_or(SHORT_STACK)?;
+            let arguments = self.new_tuple(arguments);
+            return Ok((*class, arguments));
+        }
+        if op.code == opcode::NEWOBJ_EX {
+            self.value()?;
+        }
+        let arguments = self.value()?;
+        Ok((self.value()?, arguments))
+    }
+
+    fn call(&mut self, op: &Op, callable: Value, arguments: Value) -> Result<Followable, Fault> {
+        let (place, result) = match callable {
+            Value::Import(place) => (place, Value::Returned(place)),
+            Value::Returned(place) => (self.returned(op, place), callable),
+            // Numbers, texts and containers cannot be called, which is where a loader ends.
+            Value::Literal(_) | Value::Tuple(_) | Value::Container => {
+                return Ok(match self.trust {
+                    Trust::Guess => Err("what is called is no callable"),
+                    Trust::Pickle => self.push(Value::Unknown),
+                });
+            }
+            Value::Unknown => return Ok(self.push(Value::Unknown)),
+        };
+        self.calls = true;
+        let shown = match self.imports.get_index(place as usize) {
+            Some((_, Import { call: None, .. })) => Some(self.shown(arguments)?),
+            _ => None,
+        };
+        if let Some((_, import)) = self.imports.get_index_mut(place as usize) {
+            import.reduced |= !matches!(op.code, opcode::NEWOBJ | opcode::NEWOBJ_EX);
+            if let Some(arguments) = shown {
+                import.call = Some(Call { at: op.at.into(), opcode: op.code, arguments });
+            }
+        }
+        Ok(self.push(result))
+    }
+
+    /// The import that stands for calling what another returned.
+    fn returned(&mut self, op: &Op, place: u32) -> u32 {
+        let by = self.imports.get_index(place as usize).map(|(named, _)| named.to_string());
+        let named = Named::Returned(by.unwrap_or_default());
+        match self.import(op, named) {
+            Value::Import(place) => place,
+            _ => place,
+        }
+    }
+
+    /// `BUILD` on something that was brought in and not made here changes it for the whole program.
+    fn build(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let target = match self.value().and_then(|_state| self.top()) {
+            Ok(target) => target,
+            Err(why) => return Ok(Err(why)),
+        };
+        if let Value::Import(place) = target
+            && let Some((_, import)) = self.imports.get_index_mut(place as usize)
+        {
+            self.calls = true;
+            import.changed.get_or_insert(op.at.into());
+        }
+        Ok(Ok(()))
+    }
+
+    /// The arguments of a call as they are shown.
+    fn shown(&mut self, arguments: Value) -> Result<String, Fault> {
+        let Value::Tuple(id) = arguments else { return Ok("…".into()) };
+        let items = self.items(id).to_vec();
+        let all = self.tuples.get(id as usize).is_some_and(|t| t.2 as usize == items.len());
+        let mut shown = Vec::new();
+        for item in items {
+            shown.push(self.item(item)?);
+        }
+        if !all {
+            shown.push("…".into());
+        }
+        Ok(shown.join(", "))
+    }
+
+    fn item(&mut self, value: Value) -> Result<String, Fault> {
+        Ok(match value {
+            Value::Literal(at) => self.literal(at)?,
+            Value::Tuple(_) => "(…)".into(),
+            Value::Import(place) | Value::Returned(place) => {
+                let name =
+                    self.imports.get_index(place as usize).map(|(named, _)| named.to_string());
+                let call = if matches!(value, Value::Returned(_)) { "(…)" } else { "" };
+                name.unwrap_or_default() + call
+            }
+            Value::Container | Value::Unknown => "…".into(),
+        })
+    }
+
+    fn literal(&mut self, at: u32) -> Result<String, Fault> {
+        let Ok(op) = self.reader.op(at) else { return Ok("…".into()) };
+        let long = op.argument.end - op.argument.start > MAX_SHOWN;
+        let argument = self.reader.bytes(op.argument, MAX_SHOWN)?;
+        Ok(match op.code {
+            opcode::NONE => "None".into(),
+            opcode::NEWTRUE => "True".into(),
+            opcode::NEWFALSE => "False".into(),
+            opcode::BININT1 | opcode::BININT2 => opcode::little_endian(&argument).to_string(),
+            code if opcode::is_text(code) && !long => {
+                decoded(code, &argument).map_or("…".into(), |text| format!("{text:?}"))
+            }
+            code if opcode::is_text(code) => {
+                format!("\"{}…\"", String::from_utf8_lossy(&argument).escape_debug())
+            }
+            _ => "…".into(),
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! What pickles would run, found by following their opcodes and running none.
+//!
+//! A pickle is a program: it names things to import and calls them. [`scan`] follows the pickles
+//! of a stretch of bytes, wherever in a file it is, [`search`] looks for hidden ones, and both tell
+//! what would be brought in, judged by the table in `judge`.
+
+mod admitted;
+mod imports;
+mod inert;
+mod judge;
+mod known;
+mod machine;
+mod memo;
+mod reader;
+mod stretch;
+
+pub use judge::Loader;
+pub use machine::Trust;
+pub use stretch::{Scan, scan, search};
