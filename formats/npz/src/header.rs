@@ -12,6 +12,13 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// file; records with many fields need more, and reading a text runs nothing here.
 pub(crate) const MAX_TEXT_LEN: u64 = 1 << 20;
 
+/// The most that a header text may inflate to, as a multiple of what its whole member is deflated
+/// to: an archive of a thousand deflated headers must not take a thousand times its length.
+pub(crate) const MAX_INFLATION: u64 = 64;
+
+/// A header text of a deflated member that is read however short the member is.
+pub(crate) const MAX_SHORT_TEXT: u64 = 4096;
+
 /// What NumPy aligns the data to, from the start of the header.
 const ALIGNMENT: usize = 64;
 

@@ -6,7 +6,7 @@ use statedict_core::{ByteOrder, Data, Fault, Location, Source, Storage, Tensor};
 use statedict_zip::{Entry, Located, Method};
 
 use crate::element::{Element, Form};
-use crate::header::{Header, MAX_TEXT_LEN, Preamble};
+use crate::header::{Header, MAX_INFLATION, MAX_SHORT_TEXT, MAX_TEXT_LEN, Preamble};
 
 /// What NumPy puts after a key to name its member.
 pub(crate) const SUFFIX: &str = ".npy";
@@ -70,9 +70,10 @@ impl Place<'_> {
             return Ok(None);
         };
         let text = preamble.text.clone();
-        if text.end - text.start > MAX_TEXT_LEN {
+        let limit = self.text_limit();
+        if text.end - text.start > limit {
             let what = format!(
-                "'{}' has a header of {} bytes, over {MAX_TEXT_LEN}",
+                "'{}' has a header of {} bytes, over {limit}",
                 self.entry.name(),
                 text.end - text.start
             );
@@ -88,6 +89,15 @@ impl Place<'_> {
         })?;
         let header = Header::parse(&preamble, bytes).map_err(|what| self.fault(&what))?;
         self.tensor(header, text.end).map(Some)
+    }
+
+    /// The longest header text of this member that is read.
+    fn text_limit(&self) -> u64 {
+        let inflated = self.entry.compressed_size().saturating_mul(MAX_INFLATION);
+        match self.entry.method() {
+            Method::Stored => MAX_TEXT_LEN,
+            _ => MAX_TEXT_LEN.min(inflated.saturating_add(MAX_SHORT_TEXT)),
+        }
     }
 
     /// The tensor whose elements begin `skip` bytes into the member.

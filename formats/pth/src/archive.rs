@@ -215,7 +215,10 @@ fn check_names(archive: &Archive, prefix: &str) -> Result<(), Fault> {
         let rest = entry.name().strip_prefix(prefix);
         rest.is_some_and(|rest| rest.starts_with('/'))
     };
-    let climbs = |entry: &&Entry| entry.name().split(['/', '\\']).any(|part| part == "..");
+    let climbs = |entry: &&Entry| {
+        let name = entry.name();
+        name.starts_with('/') || name.split(['/', '\\']).any(|part| part == "..")
+    };
     match archive.entries().iter().find(|entry| !is_inside(entry) || climbs(entry)) {
         Some(entry) => {
             let what =

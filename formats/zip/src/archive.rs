@@ -33,7 +33,8 @@ impl Archive {
         }
         let end = End::find(source)?;
         let directory = source.bytes(end.offset..end.offset.saturating_add(end.size))?;
-        let entries = parse(&directory, &end, source.len())?;
+        let mut entries = parse(&directory, &end, source.len())?;
+        bound(&mut entries, end.offset);
         Ok(Some(Archive::index(entries, end.comment)))
     }
 
@@ -70,6 +71,18 @@ impl Archive {
     /// The comment at the end of the archive; for [`crate::Writer::comment`].
     pub fn comment(&self) -> &[u8] {
         &self.comment
+    }
+}
+
+/// Tells every entry where the next one's header or the directory starts, which its member may not
+/// reach: members that share bytes would be more in all than the file.
+fn bound(entries: &mut [Entry], directory: u64) {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    order.sort_by_key(|i| entries[*i].header_offset());
+    let mut limit = directory;
+    for i in order.into_iter().rev() {
+        entries[i].limit = limit;
+        limit = limit.min(entries[i].header_offset());
     }
 }
 

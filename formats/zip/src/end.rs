@@ -49,11 +49,11 @@ impl End {
         let short = Short::parse(record).ok_or_else(cut)?;
         let locator = before.len().checked_sub(LOCATOR_LEN as usize);
         let locator = locator.and_then(|place| Fields::after(LOCATOR, before.get(place..)?));
-        let numbers = match locator {
+        let (numbers, ends_at) = match locator {
             Some(locator) => wide(source, locator, at)?,
-            None => short.numbers,
+            None => (short.numbers, at),
         };
-        numbers.check(at, locator.is_some())?;
+        numbers.check(ends_at, locator.is_some())?;
         let Numbers { count, size, offset, .. } = numbers;
         Ok(End { count, size, offset, comment: short.comment })
     }
@@ -93,8 +93,9 @@ impl Short {
     }
 }
 
-/// The numbers of the zip64 end record, which count even where the short ones would do.
-fn wide(source: &dyn Source, mut locator: Fields<'_>, end: u64) -> Result<Numbers, Fault> {
+/// The numbers of the zip64 end record, which count even where the short ones would do, and where
+/// it stands.
+fn wide(source: &dyn Source, mut locator: Fields<'_>, end: u64) -> Result<(Numbers, u64), Fault> {
     let at = locator.u32().and_then(|_disk| locator.u64()).unwrap_or(u64::MAX);
     let last = end.saturating_sub(LOCATOR_LEN + END64_LEN);
     if at > last {
@@ -103,7 +104,7 @@ fn wide(source: &dyn Source, mut locator: Fields<'_>, end: u64) -> Result<Number
     }
     let record = source.bytes(at..at + END64_LEN)?;
     let expected = || Fault::malformed(at, "a zip64 end record (PK\\6\\6) was expected");
-    Numbers::parse_wide(&record).ok_or_else(expected)
+    Ok((Numbers::parse_wide(&record).ok_or_else(expected)?, at))
 }
 
 impl Numbers {
@@ -120,7 +121,8 @@ impl Numbers {
         })
     }
 
-    /// Holds the numbers against each other and against the end record's own place.
+    /// Holds the numbers against each other and against the end record's own place: some readers
+    /// count the directory's bytes back from there, so a gap would let them see another directory.
     fn check(&self, at: u64, is_wide: bool) -> Result<(), Fault> {
         let one_disk = matches!((self.disk, self.directory_disk), (0, 0) | (1, 1));
         if !one_disk || self.count_here != self.count {
@@ -129,9 +131,9 @@ impl Numbers {
         if !is_wide && (self.size == ELSEWHERE_32 || self.offset == ELSEWHERE_32) {
             return Err(Fault::malformed(at, "the zip64 end record is missing"));
         }
-        let Some(_) = self.offset.checked_add(self.size).filter(|end| *end <= at) else {
+        let Some(_) = self.offset.checked_add(self.size).filter(|end| *end == at) else {
             let what = format!(
-                "the zip directory of {} bytes at byte {} does not end before its end record",
+                "the zip directory of {} bytes at byte {} does not end where its end record begins",
                 self.size, self.offset
             );
             return Err(Fault::malformed(at, what));

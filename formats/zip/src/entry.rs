@@ -26,6 +26,8 @@ pub struct Entry {
     size: u64,
     compressed_size: u64,
     header_offset: u64,
+    /// Where the next member or the directory starts.
+    pub(crate) limit: u64,
     pub(crate) attributes: Attributes,
     pub(crate) extra: Vec<u8>,
     pub(crate) comment: Vec<u8>,
@@ -121,7 +123,8 @@ impl Entry {
     /// Finds the member's bytes through its local header, in one small read.
     ///
     /// # Errors
-    /// A local header that is not there, or data that would end beyond the file.
+    /// A local header that is not there, or data that would end beyond the file or in another
+    /// member.
     pub fn locate(&self, source: &dyn Source) -> Result<Located, Fault> {
         self.locate_with_head(source, 0).map(|(located, _)| located)
     }
@@ -144,6 +147,7 @@ impl Entry {
         let lengths =
             lengths.ok_or_else(|| self.fault("a local header (PK\\3\\4) was expected"))?;
         let data_start = LOCAL_LEN + u64::from(lengths.name) + u64::from(lengths.extra);
+        self.check_limit(data_start, source.len())?;
         let needed = data_start + len.min(self.compressed_size);
         if needed > header.len() as u64 {
             header =
@@ -214,6 +218,20 @@ impl Entry {
         Fault::malformed(self.header_offset, format!("member '{}': {what}", self.name))
     }
 
+    /// The member ends before the next one or the directory begins.
+    fn check_limit(&self, header_len: u64, file_len: u64) -> Result<(), Fault> {
+        let end = self.header_offset.checked_add(header_len);
+        let end = end.and_then(|start| start.checked_add(self.compressed_size));
+        match end.filter(|end| *end <= file_len) {
+            None => Err(self.beyond()),
+            Some(end) if end > self.limit => Err(self.fault(&format!(
+                "it ends at byte {end}, and another member or the directory begins at byte {}",
+                self.limit
+            ))),
+            Some(_) => Ok(()),
+        }
+    }
+
     fn beyond(&self) -> Fault {
         self.fault(&format!("its {} bytes end beyond the file", self.compressed_size))
     }
@@ -238,6 +256,7 @@ impl Entry {
             size: numbers.size,
             compressed_size: numbers.compressed_size,
             header_offset: numbers.header_offset,
+            limit: file_len,
             attributes: raw.attributes,
             extra: raw.extra.to_vec(),
             comment: raw.comment.to_vec(),

@@ -309,7 +309,28 @@ fn ends_that_contradict_the_file_are_refused() {
     refused(&with_end(14, &[0, 1, 0, 1]), "a zip directory of 48 bytes with 256 entries");
     refused(&with_end(14, &[0, 0, 0, 0]), "goes on after its 0 entries");
     refused(&with_end(10, &[0xFF; 8]), "the zip64 end record is missing");
-    refused(&with_end(6, &[0xFF]), "does not end before its end record");
+    refused(&with_end(6, &[0xFF]), "does not end where its end record begins");
+}
+
+#[test]
+fn members_that_share_bytes_are_refused() {
+    let mut file = archive_of(Writer::numpy(), &[("a", "1"), ("a", "2")]);
+    let entries: Vec<usize> =
+        (0..file.len()).filter(|at| file[*at..].starts_with(b"PK\x01\x02")).collect();
+    file[entries[1] + 42..entries[1] + 46].fill(0);
+    refused(&file, "another member or the directory begins at byte 0");
+    // A local header whose extra fields run into the directory.
+    let mut file = archive_of(Writer::numpy(), &[("a", "1")]);
+    file[28] += 1;
+    refused(&file, "it ends at byte 66, and another member or the directory begins at byte 65");
+}
+
+#[test]
+fn a_gap_before_the_end_record_is_refused() {
+    let mut file = archive_of(Writer::numpy(), &[("a", "1")]);
+    let end = file.len() - 22;
+    file.insert(end, 0);
+    refused(&file, "does not end where its end record begins");
 }
 
 #[test]
