@@ -1,6 +1,7 @@
 //! An opened checkpoint: what it holds, and the files that can be made from it.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::disk::{Disk, System};
 use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
+use crate::observer::Observer;
 use crate::registry::FORMATS;
 use crate::rewritten::Rewritten;
 use crate::shards::{Rewrite, Sharded, find_index, split};
@@ -25,6 +27,7 @@ pub struct Checkpoint {
     source: FileSource,
     form: Form,
     disk: Arc<dyn Disk>,
+    observer: Arc<dyn Observer>,
 }
 
 /// One file, or an index with the files it names.
@@ -42,7 +45,9 @@ impl Checkpoint {
     pub fn open(path: &Path) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         let disk = Arc::new(System);
-        let checkpoint = |source, form| Checkpoint { path: path.to_path_buf(), source, form, disk };
+        let path_to = path.to_path_buf();
+        let observer = Arc::new(|_| ControlFlow::Continue(()));
+        let checkpoint = |source, form| Checkpoint { path: path_to, source, form, disk, observer };
         if let Some(index) = find_index(path).map_err(failed)? {
             let (sharded, source) = Sharded::open(&index)?;
             return Ok(checkpoint(source, Form::Sharded(Box::new(sharded))));
@@ -63,6 +68,11 @@ impl Checkpoint {
     /// The same checkpoint, whose changes go through another disk.
     pub fn on_disk(self, disk: Arc<dyn Disk>) -> Checkpoint {
         Checkpoint { disk, ..self }
+    }
+
+    /// The same checkpoint, whose observer sees what is written, and can stop it.
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Checkpoint {
+        Checkpoint { observer, ..self }
     }
 
     /// The file.
@@ -265,7 +275,8 @@ impl Checkpoint {
             }
         }
         let like = self.source.metadata().map_err(|error| failed(error.into()))?;
-        let stager = Stager { source: &self.source, like: &like, existing, disk: &self.disk };
+        let (source, observer) = (&self.source, self.observer.as_ref());
+        let stager = Stager { source, like: &like, existing, disk: &self.disk, observer };
         stager.stage(rewritten, out, self.folder().as_deref())
     }
 

@@ -30,6 +30,8 @@ pub enum Kind {
     AlreadyExists,
     /// The path leads to a folder, a device or the like.
     NotAFile,
+    /// An [`Observer`](crate::Observer) said that the work is to stop.
+    Stopped,
     /// The system refused.
     Io,
 }
@@ -48,6 +50,7 @@ pub(crate) enum Cause {
     Foreign(String),
     AlreadyExists,
     NotAFile(&'static str),
+    Stopped,
     Io { doing: Option<String>, error: io::Error },
 }
 
@@ -71,6 +74,7 @@ impl Error {
             Cause::Foreign(_) => Kind::Foreign,
             Cause::AlreadyExists => Kind::AlreadyExists,
             Cause::NotAFile(_) => Kind::NotAFile,
+            Cause::Stopped => Kind::Stopped,
         }
     }
 }
@@ -112,6 +116,7 @@ impl fmt::Display for Cause {
             Cause::Foreign(what) => f.write_str(what),
             Cause::AlreadyExists => f.write_str("it exists already"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
+            Cause::Stopped => f.write_str("it was stopped"),
             Cause::Io { doing: Some(doing), error } => write!(f, "{doing}: {}", plain(error)),
             Cause::Io { doing: None, error } => f.write_str(&plain(error)),
         }

@@ -49,6 +49,14 @@ impl FileSource {
         self.len += other.len;
     }
 
+    /// The file, if there is only one.
+    pub(crate) fn only_file(&self) -> Option<&File> {
+        match self.files.as_slice() {
+            [(_, file)] => Some(file),
+            _ => None,
+        }
+    }
+
     /// What the system says of the first file.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         match self.files.first() {

@@ -1,19 +1,20 @@
 //! New files beside their places, which they take in one step each or leave no trace.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_core::{Fault, Layout, Source};
+use statedict_core::{Fault, Layout};
 
 use crate::disk::Disk;
 use crate::elements::Stop;
 use crate::error::{Action, Cause, Error};
 use crate::index::Index;
+use crate::observer::{Observer, is_stopped, tell};
 use crate::rewritten::{Files, NewFile, Rewritten};
-use crate::source::check_regular;
-use crate::write::write;
+use crate::source::{FileSource, check_regular};
+use crate::write::Writing;
 
 /// What to do with a file that stands where the new one is to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +112,11 @@ impl Drop for Beside {
 
 /// Writes files beside their places, with the mode and, where permitted, the owner of `like`.
 pub(crate) struct Stager<'a> {
-    pub(crate) source: &'a dyn Source,
+    pub(crate) source: &'a FileSource,
     pub(crate) like: &'a Metadata,
     pub(crate) existing: Existing,
     pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) observer: &'a dyn Observer,
 }
 
 impl Stager<'_> {
@@ -216,10 +218,12 @@ impl Stager<'_> {
         let failed = |cause: Cause| Error::new(Action::Write, out, cause);
         check_target(out, existing).map_err(failed)?;
         let beside = Beside::new(self.disk, out).map_err(failed)?;
-        fill(&beside, self.source, layout).map_err(failed)?;
-        let finished = self.disk.adopt(&beside.file, self.like);
-        let finished = finished.and_then(|()| self.disk.sync(&beside.file));
+        let (disk, file) = (self.disk.as_ref(), &beside.file);
+        let writing = Writing { source: self.source, layout, file, disk, observer: self.observer };
+        fill(&writing).map_err(failed)?;
+        let finished = disk.adopt(file, self.like).and_then(|()| disk.sync(file));
         finished.map_err(|error| failed(error.into()))?;
+        tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
         Ok(StagedFile { beside, out: out.to_path_buf(), existing })
     }
 }
@@ -324,37 +328,14 @@ pub(crate) fn folder(out: &Path) -> &Path {
     }
 }
 
-/// A file that is written from front to back.
-struct Sequential<'a> {
-    beside: &'a Beside,
-    at: u64,
-}
-
-impl Write for Sequential<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Beside { disk, file, .. } = self.beside;
-        disk.write_at(file, self.at, bytes)?;
-        self.at += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn fill(beside: &Beside, source: &dyn Source, layout: &Layout) -> Result<(), Cause> {
-    match write(source, layout, &mut Sequential { beside, at: 0 }) {
-        Ok(written) if written == layout.len() => Ok(()),
-        Ok(written) => {
-            let expected = layout.len();
-            let what = format!("{written} bytes were written, expected {expected}");
-            Err(Fault::broken(what).into())
+/// Writes the layout into the new file, which is empty.
+fn fill(writing: &Writing<'_>) -> Result<(), Cause> {
+    writing.run().map_err(|stop| match stop {
+        Stop::Read(fault) => fault.into(),
+        Stop::Sink(error) if is_stopped(&error) => Cause::Stopped,
+        Stop::Sink(error) => {
+            let doing = Some(format!("the file needs {} bytes", writing.layout.len()));
+            Cause::Io { doing, error }
         }
-        Err(Stop::Read(fault)) => Err(fault.into()),
-        Err(Stop::Sink(error)) => {
-            let doing = Some(format!("the file needs {} bytes", layout.len()));
-            Err(Cause::Io { doing, error })
-        }
-    }
+    })
 }

@@ -11,10 +11,10 @@ use statedict_core::{Deviation, Fault};
 
 use crate::compare::half::{Half, Pipe};
 use crate::compare::meter::{Meter, Scale};
-use crate::compare::shares::each;
 use crate::elements::Stop;
 use crate::error::Error;
 use crate::inflate;
+use crate::shares::each;
 
 /// Bytes of each side that are read at once; both stay in a processor's cache.
 const STEP: u64 = 256 << 10;

@@ -7,7 +7,6 @@ mod couple;
 mod half;
 mod meter;
 mod numbers;
-mod shares;
 mod twins;
 
 use statedict_core::{Diff, Matching};

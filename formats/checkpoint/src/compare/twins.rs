@@ -11,8 +11,8 @@ use statedict_core::{Entry, IndexMap, Twins};
 use crate::checkpoint::Checkpoint;
 use crate::compare::couple::{Couple, deviations};
 use crate::compare::half::{HEAD, Half};
-use crate::compare::shares::each;
 use crate::error::Error;
+use crate::shares::each;
 
 /// The groups of entries with the same elements, at least one of each side in each group.
 pub(super) fn twins(
