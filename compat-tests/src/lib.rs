@@ -14,6 +14,7 @@
 
 mod command;
 mod environment;
+mod frame;
 mod oracle;
 mod tally;
 mod trial;
@@ -21,6 +22,7 @@ mod zoo;
 
 pub use command::{Run, statedict, statedict_within};
 pub use environment::cache;
+pub use frame::{archive, npz, safetensors};
 pub use oracle::{oracle, python};
 pub use tally::Tally;
 pub use trial::{Trial, trial, written};

@@ -40,8 +40,8 @@ mod catalog;
 mod diff;
 mod dtype;
 mod elements;
-mod fit;
 mod finding;
+mod fit;
 mod format;
 mod generalise;
 mod init;
@@ -65,10 +65,10 @@ pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDi
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
 pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};
+pub use finding::{Finding, Verdict};
 pub use fit::{
     By, Fit, FitOptions, FitPair, Misfit, NotFitted, Open, Ordered, Reason, Wanted, Whose, fit,
 };
-pub use finding::{Finding, Verdict};
 pub use format::{Container, Fault, Format, Growth, Source};
 pub use generalise::{Generalised, generalise};
 pub use init::{

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|member: &[u8]| {
-    compat_tests::trial(&statedict_fuzz::npz(member));
+    compat_tests::trial(&compat_tests::npz(member));
 });

@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|pickle: &[u8]| {
-    compat_tests::trial(&statedict_fuzz::archive(pickle));
+    compat_tests::trial(&compat_tests::archive(pickle));
 });

@@ -57,6 +57,7 @@ impl Reader<'_> {
             graph::Value::Float(number) => Value::Float(number),
             graph::Value::Compound(id) if is_mapping(self.graph, self.graph.compound(id)) => {
                 let entries = self.budget.entries(self.graph, self.graph.compound(id))?;
+                self.budget.spend(size_of_val(entries.as_slice()))?;
                 let entries = entries.into_iter().map(|entry| {
                     let value = self.value(entry.value.node, depth - 1)?;
                     let key = printed(self.graph, entry.key.node, self.budget)?;
