@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use statedict_checkpoint::{Existing, FORMATS, format_named_by};
 use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched};
 
+use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::failure::Failure;
 use crate::listing::{Listing, Shape};
@@ -122,6 +123,45 @@ enum Command {
     ///
     /// Exit status: 0 the same, 1 they differ, 2 could not compare.
     Diff(Diff),
+    /// Find the recipe that turns the keys of one file into those of another of the same weights
+    ///
+    /// Nothing but the elements decides which key became which; what stands under several keys
+    /// (zeros, ties) goes where the rules found behind the others send it, or is left open. The
+    /// recipe is printed, for `apply`. What renaming cannot do is named beside it: tensors that are
+    /// transposed, reshaped, rows or columns of others; keys that stay open.
+    ///
+    /// Exit status: 0 the recipe gives all of the second file, 1 not all, 2 could not compare.
+    Derive(Derive),
+}
+
+#[derive(Debug, clap::Args)]
+struct Derive {
+    /// The file whose keys are to be renamed
+    a: PathBuf,
+    /// The file that has the keys wanted, with the same weights
+    b: PathBuf,
+    /// Take the state dict at this path of the first file
+    ///
+    /// Needed only where it holds several.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Take the state dict at this path of the second file
+    ///
+    /// Otherwise that is the one at the same path, or the only one.
+    #[arg(long, value_name = "PATH")]
+    at_b: Option<String>,
+    /// Save the recipe to this file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    save_recipe: Option<PathBuf>,
+    /// Replace the file of the recipe if it exists
+    #[arg(long, requires = "save_recipe")]
+    force: bool,
+    /// Print one JSON object, the recipe in it
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -282,6 +322,7 @@ pub(crate) enum Task {
     List(Listing),
     Remap(Request),
     Diff(Comparison),
+    Derive(Question),
 }
 
 impl Args {
@@ -290,6 +331,7 @@ impl Args {
         let (stage, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.listing())),
             Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
+            Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
             Command::Convert { file, output, shards, writing } => {
                 return Ok(Task::Remap(conversion(file, output, &shards, writing)?));
             }
@@ -309,6 +351,19 @@ impl Args {
         };
         let stage: Rule = stage?;
         Ok(Task::Remap(rest.request(Rules::Stages(vec![stage]))))
+    }
+}
+
+impl Derive {
+    fn question(self) -> Question {
+        Question {
+            a: Subject { file: self.a, at: self.at },
+            b: Subject { file: self.b, at: self.at_b },
+            save_recipe: self.save_recipe,
+            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            form: if self.json { Form::Json } else { Form::Text },
+            talk: if self.quiet { Talk::Errors } else { Talk::All },
+        }
     }
 }
 

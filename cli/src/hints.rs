@@ -82,7 +82,8 @@ fn first_segments(separator: char, state_dicts: &[&StateDict]) -> String {
     }
 }
 
-fn separator_of(stages: &[Rule]) -> char {
+/// What segments are joined by in these rules.
+pub(crate) fn separator_of(stages: &[Rule]) -> char {
     stages.iter().flat_map(Rule::alternatives).find_map(separator).unwrap_or(SEPARATOR)
 }
 

@@ -6,6 +6,7 @@
 
 mod args;
 mod commands;
+mod derivation;
 mod difference;
 mod failure;
 mod grouping;
@@ -14,6 +15,7 @@ mod json;
 mod listing;
 mod payload;
 mod recipe;
+mod recipe_text;
 mod report;
 mod request;
 mod rules;
@@ -29,7 +31,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{diff, list, remap};
+use crate::commands::{derive, diff, list, remap};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::List(listing) => list::run(&listing, &mut out)?,
         Task::Remap(request) => remap::run(&request, &mut out)?,
         Task::Diff(comparison) => diff::run(&comparison, &mut out)?,
+        Task::Derive(question) => derive::run(&question, &mut out)?,
     }
     Ok(out.flush()?)
 }

@@ -120,7 +120,7 @@ impl TryFrom<bool> for True {
 }
 
 /// The rules of a recipe; the recipe's own separator goes before the one given.
-fn stages(text: &str, separator: Option<char>) -> Result<Vec<Rule>, String> {
+pub(crate) fn stages(text: &str, separator: Option<char>) -> Result<Vec<Rule>, String> {
     let document: Document = toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
         let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();

@@ -114,7 +114,7 @@ pub struct Twins {
 
 impl<'a> Side<'a> {
     /// The keys in order, those that are no texts after the others.
-    fn entries(self) -> impl Iterator<Item = Entry<'a>> {
+    pub fn entries(self) -> impl Iterator<Item = Entry<'a>> {
         let Side { catalog, state_dict } = self;
         let named = state_dict.keys().map(move |key| Entry {
             key: Key::Text(key.to_string()),

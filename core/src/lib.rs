@@ -37,6 +37,7 @@
 extern crate alloc;
 
 mod catalog;
+mod derive;
 mod diff;
 mod dtype;
 mod elements;
@@ -62,6 +63,9 @@ mod value;
 mod views;
 
 pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
+pub use derive::{
+    Alike, Arrangement, Derivation, Evidence, Lines, Owner, Portion, Rearranged, Unexplained,
+};
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
 pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};

@@ -79,10 +79,10 @@ impl<'a> Class<'a> {
 }
 
 /// Where modules went, as the keys below them show; none for those that went to several places.
-struct Moves<'a>(IndexMap<&'a str, Option<&'a str>>);
+pub(crate) struct Moves<'a>(IndexMap<&'a str, Option<&'a str>>);
 
 impl<'a> Moves<'a> {
-    fn of(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Moves<'a> {
+    pub(crate) fn of(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Moves<'a> {
         let mut moves = IndexMap::default();
         for (from, to) in pairs {
             for (module, target) in modules(from, to) {
@@ -94,7 +94,7 @@ impl<'a> Moves<'a> {
     }
 
     /// The key to which the innermost module that is known leads.
-    fn target(&self, key: &str) -> Option<String> {
+    pub(crate) fn target(&self, key: &str) -> Option<String> {
         let mut modules = ends(key).map(|end| key.split_at(end));
         let (target, rest) =
             modules.find_map(|(module, rest)| Some((self.0.get(module)?, rest)))?;

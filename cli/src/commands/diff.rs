@@ -59,7 +59,7 @@ pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Fa
     let a = Checkpoint::open(&comparison.a.file)?;
     let b = Checkpoint::open(&comparison.b.file)?;
     let ours = comparison.a.only(a.catalog().select(comparison.a.at.as_deref()), "--at")?;
-    let theirs = comparison.counterpart(&b, ours)?;
+    let theirs = counterpart(&comparison.a, &comparison.b, &b, ours)?;
     let (a, b) = (
         Examined { checkpoint: &a, state_dict: ours },
         Examined { checkpoint: &b, state_dict: theirs },
@@ -80,29 +80,28 @@ pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Fa
     if difference.diff.is_same() { Ok(()) } else { Err(Failure::no(Vec::new())) }
 }
 
-impl Comparison {
-    /// The state dict of `b` to hold against that of `a`: the one that is named, the one at the
-    /// same path, or the only one.
-    fn counterpart<'a>(
-        &self,
-        b: &'a Checkpoint,
-        ours: &StateDict,
-    ) -> Result<&'a StateDict, Failure> {
-        if self.b.at.is_some() {
-            return self.b.only(b.catalog().select(self.b.at.as_deref()), "--at-b");
-        }
-        let path = self.a.at.as_deref().unwrap_or(&ours.at);
-        let mut there = b.catalog().state_dicts.iter();
-        match there.find(|state_dict| state_dict.is_at(path)) {
-            Some(same_path) => Ok(same_path),
-            None => self.b.only(b.catalog().select(None), "--at-b"),
-        }
+/// The state dict of `b` to hold against that of `a`: the one that is named, the one at the same
+/// path, or the only one.
+pub(crate) fn counterpart<'a>(
+    a: &Subject,
+    b: &Subject,
+    checkpoint: &'a Checkpoint,
+    ours: &StateDict,
+) -> Result<&'a StateDict, Failure> {
+    if b.at.is_some() {
+        return b.only(checkpoint.catalog().select(b.at.as_deref()), "--at-b");
+    }
+    let path = a.at.as_deref().unwrap_or(&ours.at);
+    let mut there = checkpoint.catalog().state_dicts.iter();
+    match there.find(|state_dict| state_dict.is_at(path)) {
+        Some(same_path) => Ok(same_path),
+        None => b.only(checkpoint.catalog().select(None), "--at-b"),
     }
 }
 
 impl Subject {
     /// The one state dict that was selected.
-    fn only<'a>(
+    pub(crate) fn only<'a>(
         &self,
         selected: Result<Vec<&'a StateDict>, NotSelected>,
         option: &str,
@@ -140,7 +139,7 @@ impl<'a> Difference<'a> {
 }
 
 impl<'a> Examined<'a> {
-    fn side(self) -> Side<'a> {
+    pub(crate) fn side(self) -> Side<'a> {
         Side { catalog: self.checkpoint.catalog(), state_dict: self.state_dict }
     }
 

@@ -63,7 +63,7 @@ mod window;
 mod write;
 
 pub use checkpoint::Checkpoint;
-pub use compare::compare;
+pub use compare::{compare, kinship};
 pub use disk::{Disk, System};
 pub use error::{Error, Kind};
 pub use observer::Observer;

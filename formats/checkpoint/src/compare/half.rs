@@ -37,18 +37,35 @@ pub(super) struct Pipe {
 impl<'a> Half<'a> {
     /// The tensor, if it has elements that can be read.
     pub(super) fn of(file: &'a Checkpoint, tensor: &Tensor) -> Option<Half<'a>> {
-        let elements = Elements::new(tensor.clone(), None).ok()?;
+        Half::cast(file, tensor, &tensor.dtype)
+    }
+
+    /// The tensor cast to a type, if that can be read.
+    pub(super) fn cast(file: &'a Checkpoint, tensor: &Tensor, to: &DType) -> Option<Half<'a>> {
+        let elements = Elements::new(tensor.clone(), Some(to)).ok()?;
         if elements::obstacle(&elements).is_some() {
             return None;
         }
-        let whole = tensor.dtype.bytes().filter(|bytes| (1..=PIECE).contains(bytes)).unwrap_or(1);
+        let whole =
+            elements.dtype().bytes().filter(|bytes| (1..=PIECE).contains(bytes)).unwrap_or(1);
         let unit = usize::try_from(whole).expect("a piece fits in memory");
         let (tensor, verbatim) = (tensor.clone(), elements.verbatim());
         Some(Half { file, tensor, elements, unit, verbatim })
     }
 
+    /// The same tensor cast to a type; none where it is of that type, or cannot be cast.
+    pub(super) fn cast_to(&self, dtype: &DType) -> Option<Half<'a>> {
+        let half = Half::cast(self.file, &self.tensor, dtype)?;
+        (self.dtype() != dtype && half.dtype() == dtype).then_some(half)
+    }
+
+    /// Another view of the tensor, of the same type.
+    pub(super) fn viewed(&self, view: impl Fn(&Tensor) -> Option<Tensor>) -> Option<Half<'a>> {
+        Half::cast(self.file, &view(&self.tensor)?, self.dtype())
+    }
+
     pub(super) fn dtype(&self) -> &DType {
-        &self.tensor.dtype
+        self.elements.dtype()
     }
 
     pub(super) fn shape(&self) -> &[u64] {
@@ -70,7 +87,8 @@ impl<'a> Half<'a> {
 
     /// True if both are the same bytes of the same file.
     pub(super) fn is_place_of(&self, other: &Half<'_>) -> bool {
-        self.tensor.is_same_place(&other.tensor)
+        self.dtype() == other.dtype()
+            && self.tensor.is_same_place(&other.tensor)
             && self.file.source().is_same_file(other.file.source())
     }
 
@@ -85,7 +103,8 @@ impl<'a> Half<'a> {
         tensor.as_view().is_some_and(|view| {
             let little = view.storage().byte_order == ByteOrder::Little;
             let ordered = little || tensor.dtype.swap_width() <= 1;
-            view.is_contiguous() && ordered && !view.conjugate && !view.negate
+            let plain = view.is_contiguous() && !view.conjugate && !view.negate;
+            plain && ordered && tensor.dtype == *self.dtype()
         })
     }
 
@@ -126,6 +145,21 @@ impl<'a> Half<'a> {
         match streamed {
             Err(Stop::Read(fault)) => Err(self.error(fault)),
             Ok(()) | Err(Stop::Sink(_)) => Ok(hash.finalize().into()),
+        }
+    }
+
+    /// True if there are elements, and all are the same.
+    pub(super) fn is_constant(&self) -> Result<bool, Error> {
+        let (mut first, mut differ) = (None::<Vec<u8>>, self.byte_len() == 0);
+        let streamed = self.stream(&mut |bytes| {
+            let mut units = bytes.chunks(self.unit);
+            let first = first.get_or_insert_with(|| bytes[..self.unit.min(bytes.len())].to_vec());
+            differ |= units.any(|unit| unit != first);
+            if differ { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
+        });
+        match streamed {
+            Err(Stop::Read(fault)) => Err(self.error(fault)),
+            Ok(()) | Err(Stop::Sink(_)) => Ok(!differ),
         }
     }
 

@@ -5,16 +5,21 @@
 
 mod couple;
 mod half;
+mod kinship;
 mod meter;
 mod numbers;
+mod portions;
+mod rows;
 mod twins;
 
 use statedict_core::{Diff, Matching};
 
+pub use kinship::kinship;
+
 use crate::checkpoint::Checkpoint;
 use crate::compare::couple::{Couple, deviations};
 use crate::compare::half::Half;
-use crate::compare::twins::twins;
+use crate::compare::twins::{Sort, halves, twins};
 use crate::error::Error;
 
 /// What differs between two state dicts, elements included.
@@ -41,6 +46,7 @@ pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Resul
     let found = keys.into_iter().zip(deviations(&couples)?);
     let differing = found.filter(|(_, deviation)| deviation.count > 0);
     diff.values.extend(differing.map(|(key, deviation)| (key.clone(), deviation)));
-    diff.rename(&twins((a, &matching.removed), (b, &matching.added))?);
+    let (removed, added) = (halves(a, &matching.removed), halves(b, &matching.added));
+    diff.rename(&twins(removed, added, Sort::TypeAndShape)?);
     Ok(diff)
 }

@@ -14,13 +14,16 @@ use crate::compare::half::{HEAD, Half};
 use crate::error::Error;
 use crate::shares::each;
 
-/// The groups of entries with the same elements, at least one of each side in each group.
-pub(super) fn twins(
-    removed: (&Checkpoint, &[Entry<'_>]),
-    added: (&Checkpoint, &[Entry<'_>]),
+/// The groups of tensors with the same elements, at least one of each side in each group.
+///
+/// Only tensors that `sort` puts together are compared; all of a sort have as many elements.
+pub(super) fn twins<'a>(
+    removed: Vec<Option<Half<'a>>>,
+    added: Vec<Option<Half<'a>>>,
+    sort: Sort,
 ) -> Result<Vec<Twins>, Error> {
     let crowd = Crowd::of(removed, added);
-    let alike = crowd.by_type_and_shape();
+    let alike = crowd.sorted(sort);
     let (mut couples, groups) = crowd.couples(alike);
     let heads = crowd.fingerprints(&groups, Half::head)?;
     let (more, groups) = crowd.couples(crowd.split(groups, |member| heads.get(&member)));
@@ -34,6 +37,21 @@ pub(super) fn twins(
     Ok(couples.into_iter().chain(done).chain(groups).map(|group| crowd.twins(&group)).collect())
 }
 
+/// Which tensors may be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// Those of one type and shape.
+    TypeAndShape,
+    /// Those of one type that have as many elements.
+    TypeAndCount,
+}
+
+/// The tensors of entries; none where one has no elements that can be read.
+pub(super) fn halves<'a>(file: &'a Checkpoint, entries: &[Entry<'_>]) -> Vec<Option<Half<'a>>> {
+    let half = |entry: &Entry| entry.tensor.and_then(|tensor| Half::of(file, tensor));
+    entries.iter().map(half).collect()
+}
+
 /// Members of a crowd by their positions, in order.
 type Group = Vec<usize>;
 
@@ -44,27 +62,22 @@ struct Crowd<'a> {
 }
 
 impl<'a> Crowd<'a> {
-    fn of(
-        removed: (&'a Checkpoint, &[Entry<'_>]),
-        added: (&'a Checkpoint, &[Entry<'_>]),
-    ) -> Crowd<'a> {
-        let halves = |(file, entries): (&'a Checkpoint, &[Entry<'_>])| {
-            let half = |entry: &Entry| entry.tensor.and_then(|tensor| Half::of(file, tensor));
-            entries.iter().map(half).collect::<Vec<_>>()
-        };
-        let mut members = halves(removed);
-        let second = members.len();
-        members.extend(halves(added));
-        Crowd { members, second }
+    fn of(removed: Vec<Option<Half<'a>>>, added: Vec<Option<Half<'a>>>) -> Crowd<'a> {
+        let second = removed.len();
+        Crowd { members: removed.into_iter().chain(added).collect(), second }
     }
 
     fn member(&self, place: usize) -> Option<&Half<'a>> {
         self.members.get(place)?.as_ref()
     }
 
-    fn by_type_and_shape(&self) -> Vec<Group> {
+    fn sorted(&self, sort: Sort) -> Vec<Group> {
         let all = (0..self.members.len()).filter(|place| self.member(*place).is_some()).collect();
-        self.split(vec![all], |place| self.member(place).map(|half| (half.dtype(), half.shape())))
+        self.split(vec![all], |place| {
+            let half = self.member(place)?;
+            let shape = (sort == Sort::TypeAndShape).then(|| half.shape());
+            Some((half.dtype(), half.units(), shape))
+        })
     }
 
     /// The groups split by what is known of their members; only those with both sides are kept.

@@ -1,0 +1,82 @@
+//! `derive`: the recipe that turns the keys of one file into those of another, told by the elements.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use statedict_checkpoint::{Checkpoint, Existing, kinship};
+use statedict_core::{Derivation, Entry, Layout};
+
+use crate::commands::diff::{Examined, Subject, counterpart};
+use crate::derivation::{json, report};
+use crate::failure::Failure;
+use crate::request::{Form, Talk};
+use crate::text::say;
+
+/// Two files of the same weights, and where the recipe goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) a: Subject,
+    pub(crate) b: Subject,
+    pub(crate) save_recipe: Option<PathBuf>,
+    pub(crate) existing: Existing,
+    pub(crate) form: Form,
+    pub(crate) talk: Talk,
+}
+
+/// What was found.
+pub(crate) struct Answer<'a> {
+    pub(crate) a: Examined<'a>,
+    pub(crate) b: Examined<'a>,
+    pub(crate) derivation: Derivation,
+}
+
+pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failure> {
+    question.refuse_to_overwrite()?;
+    let (a, b) = (Checkpoint::open(&question.a.file)?, Checkpoint::open(&question.b.file)?);
+    let ours = question.a.only(a.catalog().select(question.a.at.as_deref()), "--at")?;
+    let theirs = counterpart(&question.a, &question.b, &b, ours)?;
+    let (a, b) = (
+        Examined { checkpoint: &a, state_dict: ours },
+        Examined { checkpoint: &b, state_dict: theirs },
+    );
+    let (in_a, in_b): (Vec<Entry>, Vec<Entry>) =
+        (a.side().entries().collect(), b.side().entries().collect());
+    let evidence = kinship((a.checkpoint, &in_a), (b.checkpoint, &in_b))?;
+    let derivation = Derivation::new(&in_a, &in_b, &evidence);
+    let answer = Answer { a, b, derivation };
+    let recipe = report::recipe(&answer);
+    match (question.form, &question.save_recipe) {
+        (Form::Json, _) => json::answer(&answer, &recipe, out)?,
+        (Form::Text, None) => out.write_all(recipe.as_bytes())?,
+        (Form::Text, Some(_)) => {}
+    }
+    out.flush()?;
+    if question.talk == Talk::All {
+        report::lines(&answer).iter().for_each(|line| say(line));
+    }
+    question.save(&answer, recipe)?;
+    if answer.derivation.is_complete() { Ok(()) } else { Err(Failure::no(Vec::new())) }
+}
+
+impl Question {
+    fn refuse_to_overwrite(&self) -> Result<(), Failure> {
+        match (&self.save_recipe, self.existing) {
+            (Some(path), Existing::Refuse) if path.symlink_metadata().is_ok() => {
+                let error = format!("cannot write '{}': it exists already", path.display());
+                Err(Failure::could_not(error).hint("add --force to replace it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn save(&self, answer: &Answer, recipe: String) -> Result<(), Failure> {
+        let Some(path) = &self.save_recipe else { return Ok(()) };
+        let mut text = Layout::new();
+        text.bytes(recipe.into_bytes());
+        answer.a.checkpoint.stage(&text.into(), path, self.existing)?.commit()?;
+        if self.talk == Talk::All {
+            say(&format!("saved the recipe as {}", path.display()));
+        }
+        Ok(())
+    }
+}

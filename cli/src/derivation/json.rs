@@ -1,0 +1,106 @@
+//! What `derive` found, as JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use statedict_core::{Arrangement, Lines, Owner};
+
+use crate::commands::derive::Answer;
+use crate::failure::Failure;
+
+/// The object of `derive --json`.
+#[derive(Serialize)]
+struct Found<'a> {
+    a: String,
+    b: String,
+    at_a: &'a str,
+    at_b: &'a str,
+    complete: bool,
+    pairs: Vec<Pair<'a>>,
+    by_name: Vec<Pair<'a>>,
+    rearranged: Vec<Rearranged<'a>>,
+    portions: Vec<Portion<'a>>,
+    open: Vec<Open<'a>>,
+    dropped: &'a [String],
+    rules: Vec<String>,
+    recipe: &'a str,
+}
+
+#[derive(Serialize)]
+struct Pair<'a> {
+    from: &'a str,
+    to: &'a str,
+}
+
+#[derive(Serialize)]
+struct Rearranged<'a> {
+    from: &'a str,
+    to: &'a str,
+    how: &'static str,
+}
+
+#[derive(Serialize)]
+struct Portion<'a> {
+    part: &'a str,
+    whole: &'a str,
+    whole_in: &'static str,
+    lines: &'static str,
+    start: u64,
+    end: u64,
+    transposed: bool,
+}
+
+#[derive(Serialize)]
+struct Open<'a> {
+    key: &'a str,
+    candidates: &'a [String],
+}
+
+/// One object with all that was found, the recipe's text included.
+pub(crate) fn answer(answer: &Answer, recipe: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let (a, b, derivation) = (answer.a, answer.b, &answer.derivation);
+    let rearranged = derivation.rearranged.iter();
+    let portions = derivation.portions.iter();
+    let open = derivation.open.iter();
+    let found = Found {
+        a: a.name(),
+        b: b.name(),
+        at_a: &a.state_dict.at,
+        at_b: &b.state_dict.at,
+        complete: derivation.is_complete(),
+        pairs: pairs(&derivation.pairs),
+        by_name: pairs(&derivation.by_name),
+        rearranged: rearranged
+            .map(|it| Rearranged { from: &it.a, to: &it.b, how: how(it.how) })
+            .collect(),
+        portions: portions
+            .map(|it| Portion {
+                part: &it.part,
+                whole: &it.whole,
+                whole_in: if it.owner == Owner::A { "a" } else { "b" },
+                lines: if it.lines == Lines::Rows { "rows" } else { "columns" },
+                start: it.start,
+                end: it.end,
+                transposed: it.is_transposed,
+            })
+            .collect(),
+        open: open.map(|it| Open { key: &it.key, candidates: &it.candidates }).collect(),
+        dropped: &derivation.dropped,
+        rules: derivation.rules.stages.iter().map(ToString::to_string).collect(),
+        recipe,
+    };
+    serde_json::to_writer(&mut *out, &found).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
+}
+
+fn pairs(pairs: &[(String, String)]) -> Vec<Pair<'_>> {
+    pairs.iter().map(|(from, to)| Pair { from, to }).collect()
+}
+
+fn how(arrangement: Arrangement) -> &'static str {
+    match arrangement {
+        Arrangement::Transposed => "transposed",
+        Arrangement::Reshaped => "reshaped",
+        Arrangement::RowsReordered => "rows reordered",
+    }
+}

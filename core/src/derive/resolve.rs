@@ -1,0 +1,161 @@
+//! Which key became which.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::derive::{Alike, Evidence, Owner, renamed};
+use crate::renames::Moves;
+use crate::{Entry, IndexMap, Key, generalise};
+
+/// Rounds in which what was found helps to find more; in practice two are enough.
+const MAX_ROUNDS: usize = 4;
+
+/// Keys of both sides, and which of them were found to belong together.
+pub(super) struct Resolution<'a> {
+    pub(super) a: &'a [Entry<'a>],
+    pub(super) b: &'a [Entry<'a>],
+    /// For each of `a`, its key in `b`.
+    to: Vec<Option<usize>>,
+    /// For each of `b`, its key in `a`.
+    from: Vec<Option<usize>>,
+    places: IndexMap<&'a str, usize>,
+}
+
+impl<'a> Resolution<'a> {
+    pub(super) fn new(a: &'a [Entry<'a>], b: &'a [Entry<'a>]) -> Resolution<'a> {
+        let texts = b.iter().enumerate().filter(|(_, entry)| is_text(entry));
+        let places = texts.map(|(place, entry)| (entry.key.as_str(), place)).collect();
+        let (to, from) = (alloc::vec![None; a.len()], alloc::vec![None; b.len()]);
+        Resolution { a, b, to, from, places }
+    }
+
+    /// Pairs what decides by itself, and then what follows from that, until nothing more does.
+    pub(super) fn settle(&mut self, evidence: &Evidence) {
+        let (certain, others): (Vec<_>, Vec<_>) = evidence
+            .alike
+            .iter()
+            .partition(|alike| alike.a.len() == 1 && alike.b.len() == 1 && !alike.is_constant);
+        for alike in certain {
+            self.pair(alike.a[0], alike.b[0]);
+        }
+        for _ in 0..MAX_ROUNDS {
+            let found = self.following(&others);
+            if found.is_empty() {
+                return;
+            }
+            found.into_iter().for_each(|(a, b)| self.pair(a, b));
+        }
+    }
+
+    fn pair(&mut self, a: usize, b: usize) {
+        if is_text(&self.a[a]) && is_text(&self.b[b]) {
+            (self.to[a], self.from[b]) = (Some(b), Some(a));
+        }
+    }
+
+    /// Pairs of tensors that are alike, which the pairs so far suggest.
+    fn following(&self, others: &[&Alike]) -> Vec<(usize, usize)> {
+        let pairs = self.pairs();
+        let rules = generalise(&pairs, &[]).stages;
+        let moves = Moves::of(pairs.iter().map(|(old, new)| (old.as_str(), new.as_str())));
+        let mut found = Vec::new();
+        for alike in others {
+            let mut targets = IndexMap::<usize, Vec<usize>>::default();
+            for place in alike.a.iter().copied().filter(|place| self.to[*place].is_none()) {
+                let key = self.a[place].key.as_str();
+                let open = |target: Option<String>| self.open_among(alike, target);
+                match (open(renamed(&rules, key)), open(moves.target(key))) {
+                    (Some(one), Some(other)) if one != other => {}
+                    (one, other) => {
+                        let target = one.or(other).map(|target| targets.entry(target));
+                        target.into_iter().for_each(|entry| entry.or_default().push(place));
+                    }
+                }
+            }
+            found.extend(targets.into_iter().filter_map(|(to, from)| match from.as_slice() {
+                [one] => Some((*one, to)),
+                _ => None,
+            }));
+        }
+        found
+    }
+
+    /// The place of a key, if it is one of these and still without a pair.
+    fn open_among(&self, alike: &Alike, key: Option<String>) -> Option<usize> {
+        let place = *self.places.get(key?.as_str())?;
+        (alike.b.binary_search(&place).is_ok() && self.from[place].is_none()).then_some(place)
+    }
+
+    /// The pairs, in the order of `a`.
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+        let pairs = self.to.iter().enumerate().filter_map(|(a, b)| Some((a, (*b)?)));
+        pairs.map(|(a, b)| (self.a[a].key.to_string(), self.b[b].key.to_string())).collect()
+    }
+
+    /// Keys without a pair that the rules send to a key without one, of a tensor of that shape.
+    pub(super) fn by_name(&self, evidence: &Evidence) -> Vec<(String, String)> {
+        let rules = generalise(&self.pairs(), &[]).stages;
+        let (told_a, told_b) = told(evidence);
+        let mut found = IndexMap::<usize, Vec<usize>>::default();
+        for (a, entry) in self.a.iter().enumerate() {
+            if self.to[a].is_some() || told_a.contains_key(&a) || !is_text(entry) {
+                continue;
+            }
+            let target = renamed(&rules, entry.key.as_str());
+            let Some(b) = target.and_then(|key| self.places.get(key.as_str()).copied()) else {
+                continue;
+            };
+            let shape = |entry: &Entry<'a>| entry.tensor.map(|tensor| &tensor.shape);
+            if self.from[b].is_none()
+                && !told_b.contains_key(&b)
+                && shape(entry) == shape(&self.b[b])
+            {
+                found.entry(b).or_default().push(a);
+            }
+        }
+        let single = found.into_iter().filter(|(_, all)| all.len() == 1);
+        let pairs: Vec<(usize, usize)> = single.map(|(b, all)| (all[0], b)).collect();
+        let key = |entries: &[Entry<'_>], place: usize| entries[place].key.to_string();
+        pairs.into_iter().map(|(a, b)| (key(self.a, a), key(self.b, b))).collect()
+    }
+
+    /// The keys of `a` with the elements of one of `b`.
+    pub(super) fn candidates(&self, b: usize, evidence: &Evidence) -> Vec<String> {
+        let mut alike = evidence.alike.iter();
+        let alike = alike.find(|alike| alike.b.binary_search(&b).is_ok());
+        let places = alike.map_or(&[][..], |alike| &alike.a);
+        places.iter().map(|a| self.a[*a].key.to_string()).collect()
+    }
+
+    /// The keys of `a` that are told of and have no pair, and so keep their names.
+    pub(super) fn stays(&self, evidence: &Evidence) -> IndexMap<&'a str, ()> {
+        let (told, _) = told(evidence);
+        told.into_keys().map(|a| (self.a[a].key.as_str(), ())).collect()
+    }
+}
+
+/// The tensors of each side that the evidence has something to say of.
+fn told(evidence: &Evidence) -> (IndexMap<usize, ()>, IndexMap<usize, ()>) {
+    let (mut a, mut b) = (IndexMap::default(), IndexMap::default());
+    for alike in &evidence.alike {
+        a.extend(alike.a.iter().map(|place| (*place, ())));
+        b.extend(alike.b.iter().map(|place| (*place, ())));
+    }
+    for rearranged in &evidence.rearranged {
+        a.insert(rearranged.a, ());
+        b.insert(rearranged.b, ());
+    }
+    for portion in &evidence.portions {
+        let (in_a, in_b) = match portion.owner {
+            Owner::A => (portion.whole, portion.part),
+            Owner::B => (portion.part, portion.whole),
+        };
+        a.insert(in_a, ());
+        b.insert(in_b, ());
+    }
+    (a, b)
+}
+
+fn is_text(entry: &Entry<'_>) -> bool {
+    matches!(entry.key, Key::Text(_))
+}
