@@ -10,6 +10,8 @@ use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched}
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::failure::Failure;
+use crate::fit_args;
+use crate::fitting::Fitting;
 use crate::listing::{Listing, Shape};
 use crate::recipe::{self, Direction};
 use crate::request::{Destination, Encoding, Form, Request, Sharding, Spelling, Talk};
@@ -132,6 +134,16 @@ enum Command {
     ///
     /// Exit status: 0 the recipe gives all of the second file, 1 not all, 2 could not compare.
     Derive(Derive),
+    /// Make a checkpoint load into a model
+    ///
+    /// The new file has exactly the keys of TARGET, in its order, with its shapes and types. Keys
+    /// are found by name, without wrappers, below other prefixes, by numbers and shapes that go
+    /// along, and by their order between those that are sure. What could be several ways is left
+    /// open, and what is missing is refused unless --init says how to make it. With no --output
+    /// nothing is written: what was found is shown.
+    ///
+    /// Exit status: 0 it fits, 1 it does not, 2 could not tell.
+    Fit(fit_args::Fit),
 }
 
 #[derive(Debug, clap::Args)]
@@ -323,6 +335,7 @@ pub(crate) enum Task {
     Remap(Request),
     Diff(Comparison),
     Derive(Question),
+    Fit(Fitting),
 }
 
 impl Args {
@@ -332,6 +345,7 @@ impl Args {
             Command::Ls(ls) => return Ok(Task::List(ls.listing())),
             Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
+            Command::Fit(fit) => return Ok(Task::Fit(fit.fitting()?)),
             Command::Convert { file, output, shards, writing } => {
                 return Ok(Task::Remap(conversion(file, output, &shards, writing)?));
             }

@@ -9,6 +9,8 @@ mod commands;
 mod derivation;
 mod difference;
 mod failure;
+mod fit_args;
+mod fitting;
 mod grouping;
 mod hints;
 mod json;
@@ -31,7 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{derive, diff, list, remap};
+use crate::commands::{derive, diff, fit, list, remap};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Remap(request) => remap::run(&request, &mut out)?,
         Task::Diff(comparison) => diff::run(&comparison, &mut out)?,
         Task::Derive(question) => derive::run(&question, &mut out)?,
+        Task::Fit(fitting) => fit::run(&fitting, &mut out)?,
     }
     Ok(out.flush()?)
 }

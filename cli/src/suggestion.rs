@@ -14,14 +14,19 @@ pub(crate) fn suggestion(mut words: Vec<String>, file: &Path) -> String {
     format!("statedict {}", words.join(" "))
 }
 
-/// Takes `--save-plan` out, which has been done by then.
+/// Options that write something beside the output.
+const SAVES: [&str; 2] = ["--save-plan", "--save-recipe"];
+
+/// Takes these out, which has been done by then.
 fn forget_saved_plan(words: &mut Vec<String>) {
     let options = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    let option = words[..options].iter().position(|word| word == "--save-plan");
+    let option = words[..options].iter().position(|word| SAVES.contains(&word.as_str()));
     if let Some(at) = option {
         words.drain(at..words.len().min(at + 2));
     }
-    words.retain(|word| !word.starts_with("--save-plan="));
+    let is_saved =
+        |word: &String| word.split_once('=').is_some_and(|(option, _)| SAVES.contains(&option));
+    words.retain(|word| !is_saved(word));
 }
 
 /// `net-new.pth` for `net.pth`.

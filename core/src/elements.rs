@@ -255,7 +255,7 @@ impl Elements {
 
 impl Catalog {
     /// The tensors of a state dict whose keys are no texts, which only a pickle can hold.
-    fn unnamed(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+    pub(crate) fn unnamed(&self, state_dict: &StateDict) -> Vec<(String, String)> {
         let rows = self.rows.iter().filter(|row| row.at == state_dict.at);
         let unnamed = rows.filter_map(|row| match &row.key {
             Key::Other(key) => Some((key.clone(), "the key is no text".to_string())),
@@ -267,7 +267,7 @@ impl Catalog {
     /// What lies beside a state dict and has no place in a file of tensors alone.
     ///
     /// Siblings of the state dict and of the mappings around it, each with its path and kind.
-    fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+    pub(crate) fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
         let own = state_dict.at.as_str();
         let is_around = |at: &str| at != own && is_below(own, at);
         let parent = |at: &str| at.rsplit_once('/').map_or("", |(parent, _)| parent).to_string();

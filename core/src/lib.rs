@@ -71,7 +71,8 @@ pub use dtype::DType;
 pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};
 pub use finding::{Finding, Verdict};
 pub use fit::{
-    By, Fit, FitOptions, FitPair, Misfit, NotFitted, Open, Ordered, Reason, Wanted, Whose, fit,
+    Assembled, By, Casts, Filling, Fit, FitOptions, FitPair, Made, Making, Misfit, NotFitted, Open,
+    Ordered, Reason, Unmet, Wanted, Whose, fit,
 };
 pub use format::{Container, Fault, Format, Growth, Source};
 pub use generalise::{Generalised, generalise};

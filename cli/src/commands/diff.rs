@@ -113,7 +113,7 @@ impl Subject {
             Ok(selected) => match selected.as_slice() {
                 [one] => Ok(one),
                 all => Err(refused(&format_args!("{} state dicts are selected", all.len()))
-                    .hint(format!("one is compared with one: {option} PATH"))),
+                    .hint(format!("one is expected: {option} PATH"))),
             },
             Err(NotSelected::Several(known)) => {
                 let first = known.first().map_or("/", |(at, _)| at);

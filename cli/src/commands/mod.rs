@@ -2,5 +2,6 @@
 
 pub(crate) mod derive;
 pub(crate) mod diff;
+pub(crate) mod fit;
 pub(crate) mod list;
 pub(crate) mod remap;

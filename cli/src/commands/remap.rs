@@ -222,7 +222,7 @@ impl Request {
 }
 
 /// Keys that share elements in the old file and do not in the new one, the first as it is written.
-fn broken_ties(contents: &Contents, to: &dyn Format) -> Vec<Vec<String>> {
+pub(crate) fn broken_ties(contents: &Contents, to: &dyn Format) -> Vec<Vec<String>> {
     let mut recorded = IndexMap::<&str, Vec<String>>::default();
     for (key, kept) in &contents.ties {
         recorded.entry(kept).or_insert_with(|| vec![kept.clone()]).push(key.clone());
@@ -232,6 +232,6 @@ fn broken_ties(contents: &Contents, to: &dyn Format) -> Vec<Vec<String>> {
     recorded.into_values().chain(written_out.into_iter().map(own)).collect()
 }
 
-fn is_same_file(a: &Path, b: &Path) -> bool {
+pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
     a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

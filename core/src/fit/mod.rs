@@ -3,6 +3,7 @@
 //! Each step looks only at what those before it left open, and settles only what it leaves no
 //! choice about: a tensor in the wrong place loads without an error, and is worse than none.
 
+mod assembly;
 mod board;
 mod families;
 mod modules;
@@ -11,6 +12,8 @@ mod order;
 mod position;
 mod prefixes;
 mod words;
+
+pub use assembly::{Assembled, Casts, Filling, Made, Making, Unmet};
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -65,6 +68,8 @@ pub struct Ordered {
 /// What of a source fits into a target, and what stands in the way.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fit {
+    /// The tensors of the target, in order.
+    pub wanted: Vec<Wanted>,
     /// The keys that belong together, in the target's order.
     pub pairs: Vec<FitPair>,
     /// Keys that belong together and have other shapes, in the target's order.
@@ -84,7 +89,7 @@ pub struct Fit {
 }
 
 /// A source key and the target key it goes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FitPair {
     /// The source key.
     pub from: String,
@@ -326,12 +331,13 @@ impl Board<'_> {
                 wanted: Wanted::new(to.key, to.tensor),
             }
         };
-        let lacks_counter = |item: &board::Item| is_counter(item);
         let wanted = |counters: bool| {
-            let open = self.open_targets().filter(|(_, item)| lacks_counter(item) == counters);
+            let open = self.open_targets().filter(|(_, item)| is_counter(item) == counters);
             open.map(|(_, item)| Wanted::new(item.key, item.tensor)).collect()
         };
+        let all = self.targets.iter().map(|item| Wanted::new(item.key, item.tensor));
         Fit {
+            wanted: all.collect(),
             pairs: self.pairs.iter().map(pair).collect(),
             misfits: self.misfits.iter().map(misfit).collect(),
             missing: wanted(false),

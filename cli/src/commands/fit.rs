@@ -1,0 +1,199 @@
+//! `fit`: make a checkpoint load into a model.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
+use statedict_core::{
+    Assembled, Fit, FitOptions, Init, Layout, NotFitted, Ordered, Plan, Side, StateDict, fit,
+    generalise,
+};
+
+use crate::commands::remap::{broken_ties, is_same_file};
+use crate::failure::Failure;
+use crate::fitting::target::Target;
+use crate::fitting::{Fitted, Fitting, Put, json, report};
+use crate::recipe_text;
+use crate::request::{Form, Talk};
+
+pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure> {
+    fitting.refuse_to_overwrite()?;
+    let mut source = Checkpoint::open(&fitting.source.file)?;
+    let mut target = Target::open(&fitting.target.file)?;
+    if fitting.keeps_the_targets() {
+        target = target.adjoined_to(&mut source);
+    }
+    let ours =
+        fitting.source.only(source.catalog().select(fitting.source.at.as_deref()), "--at")?;
+    let theirs = target.catalog().select(fitting.target.at.as_deref());
+    let theirs = fitting.target.only(theirs, "--at-target")?;
+    let work = Work { fitting, source: &source, ours, target: &target, theirs };
+    let fit = work.fit()?;
+    let assembled = fit.assemble(work.side(), work.elements(), &fitting.filling);
+    let (result, rewritten) = match assembled {
+        Ok(assembled) => {
+            let (put, rewritten) = work.lay_out(&fit, assembled)?;
+            work.write(&fit, &rewritten)?;
+            (Ok(put), true)
+        }
+        Err(unmet) => (Err(unmet), false),
+    };
+    let output = fitting.output().filter(|_| rewritten);
+    let fitted =
+        Fitted { source: &source, target: &fitting.target.file, fit: &fit, result, output };
+    match (fitting.form, fitting.output()) {
+        (Form::Json, _) => json::fit(&fitted, out)?,
+        (Form::Text, None) => report::fit(&fitted, out)?,
+        (Form::Text, Some(_)) => {}
+    }
+    out.flush()?;
+    if let Err(unmet) = &fitted.result {
+        return Err(report::refusal(&fitted, unmet));
+    }
+    if fitting.talk == Talk::All {
+        report::tell(fitting, &fitted);
+    }
+    Ok(())
+}
+
+/// Both sides, opened.
+struct Work<'a> {
+    fitting: &'a Fitting,
+    source: &'a Checkpoint,
+    ours: &'a StateDict,
+    target: &'a Target,
+    theirs: &'a StateDict,
+}
+
+impl Fitting {
+    /// Sees to it before any work that nothing is in the way.
+    fn refuse_to_overwrite(&self) -> Result<(), Failure> {
+        let read = [&self.source.file, &self.target.file];
+        if let Some(recipe) = &self.save_recipe
+            && (read.iter().any(|file| is_same_file(recipe, file))
+                || self.output().is_some_and(|output| is_same_file(recipe, output)))
+        {
+            let name = recipe.display();
+            return Err(Failure::could_not(format_args!("{name}: the recipe would replace it")));
+        }
+        let mut new = self.output().into_iter().chain(self.save_recipe.as_deref());
+        match (new.find(|path| fs::symlink_metadata(path).is_ok()), self.existing) {
+            (Some(path), Existing::Refuse) => {
+                let error = format!("cannot write '{}': it exists already", path.display());
+                Err(Failure::could_not(error).hint("add --force to replace it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// True if elements of the target may be wanted.
+    fn keeps_the_targets(&self) -> bool {
+        self.filling.initialiser.rules.iter().any(|rule| rule.init == Init::Target)
+    }
+}
+
+impl<'a> Work<'a> {
+    fn side(&self) -> Side<'a> {
+        Side { catalog: self.source.catalog(), state_dict: self.ours }
+    }
+
+    /// The target, if its elements lie beside those of the source.
+    fn elements(&self) -> Option<Side<'a>> {
+        let side = Side { catalog: self.target.catalog(), state_dict: self.theirs };
+        self.target.is_adjoined().then_some(side)
+    }
+
+    fn fit(&self) -> Result<Fit, Failure> {
+        let Fitting { by, drop, drop_last, filling, .. } = self.fitting;
+        let made = filling.initialiser.rules.iter().map(|rule| rule.pattern.clone());
+        let options = FitOptions {
+            by: *by,
+            drop: drop.clone(),
+            drop_last: *drop_last,
+            made: made.collect(),
+            ordered: Ordered {
+                source: self.source.format().orders_keys(),
+                target: self.target.orders_keys(),
+            },
+        };
+        let target = Side { catalog: self.target.catalog(), state_dict: self.theirs };
+        fit(self.side(), target, &options).map_err(|error| {
+            let hint = match error {
+                NotFitted::Unordered(_) => "the other evidence needs no order: leave --by position out, and --drop PATTERN skips keys by name",
+                NotFitted::Counts { .. } => "--drop PATTERN and --drop-last N skip keys of the checkpoint, and keys that --init makes do not count",
+            };
+            Failure::no(vec![format!("{}: {error}", self.source.path().display())]).hint(hint)
+        })
+    }
+
+    /// The new file: the old one with other keys where that is all, or the tensors written anew.
+    fn lay_out(&self, fit: &Fit, assembled: Assembled) -> Result<(Put, Rewritten), Failure> {
+        let to = self.fitting.output().and_then(format_named_by);
+        let to = to.unwrap_or_else(|| self.source.format());
+        let Assembled { mut contents, mut left, made } = assembled;
+        let is_renamed_only = made.is_empty() && to.name() == self.source.format().name();
+        if is_renamed_only && self.keeps_its_form(fit) {
+            let plan = Plan::from(fit.section(self.side()));
+            let rewritten = self.source.rewrite_plainly(&plan)?;
+            let put = Put { made, left, to, tied: Vec::new(), bytes: rewritten.len() };
+            return Ok((put, rewritten));
+        }
+        contents.fit_into(to, &mut left);
+        contents.metadata = self.source.metadata();
+        let tied = broken_ties(&contents, to);
+        let rewritten = self
+            .source
+            .encode(to, &contents)
+            .map_err(|error| Failure::unholdable(self.source.path().display(), &error))?;
+        if !left.is_empty()
+            && self.fitting.output().is_some_and(|it| is_same_file(it, self.source.path()))
+        {
+            let error =
+                format!("{}: it holds more than the new file would", self.source.path().display());
+            return Err(Failure::no(vec![error]).hint("write another file with -o"));
+        }
+        Ok((Put { made, left, to, tied, bytes: rewritten.len() }, rewritten))
+    }
+
+    /// True if the source is a state dict as it stands, whose tensors are wanted in their order.
+    fn keeps_its_form(&self, fit: &Fit) -> bool {
+        let section = fit.section(self.side());
+        let wanted = fit.pairs.iter().map(|pair| pair.to.as_str());
+        self.ours.at.is_empty()
+            && self.ours.fixed.is_none()
+            && !self.source.is_sharded()
+            && !self.target.is_adjoined()
+            && fit.pairs.iter().all(|pair| pair.cast.is_none())
+            && section.kept().map(|(_, new)| new).eq(wanted)
+    }
+
+    /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all.
+    fn write(&self, fit: &Fit, rewritten: &Rewritten) -> Result<(), Failure> {
+        let existing = self.fitting.existing;
+        let stage =
+            |rewritten: &Rewritten, path: &Path| self.source.stage(rewritten, path, existing);
+        let output = self.fitting.output().map(|path| stage(rewritten, path)).transpose()?;
+        let recipe = self.fitting.save_recipe.as_deref().map(|path| {
+            let mut text = Layout::new();
+            text.bytes(self.recipe(fit).into_bytes());
+            stage(&text.into(), path)
+        });
+        let recipe = recipe.transpose()?;
+        for staged in output.into_iter().chain(recipe) {
+            staged.commit()?;
+        }
+        Ok(())
+    }
+
+    /// The renames as a recipe; keys that go nowhere are dropped.
+    fn recipe(&self, fit: &Fit) -> String {
+        let renames = fit.renames();
+        let stays: std::collections::HashSet<&str> =
+            renames.iter().map(|(old, _)| old.as_str()).collect();
+        let keys = self.ours.keys().filter(|key| !stays.contains(key));
+        let gone: Vec<String> = keys.map(String::from).collect();
+        let stages = generalise(&renames, &gone).stages;
+        recipe_text::recipe(&stages).expect("rules that were found are no plan")
+    }
+}

@@ -1,0 +1,140 @@
+//! What can be typed after `fit`, and what it stands for.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use statedict_checkpoint::Existing;
+use statedict_core::{By, Casts, Filling, InitRule, Initialiser, ResizeRule, SEPARATOR, Template};
+
+use crate::commands::diff::Subject;
+use crate::failure::Failure;
+use crate::fitting::{Destination, Fitting};
+use crate::request::{Form, Talk};
+use crate::suggestion::suggestion;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Fit {
+    /// The checkpoint to read
+    #[arg(value_name = "CKPT")]
+    file: PathBuf,
+    /// The model: a checkpoint of it, or what `ls --json` printed of one
+    #[arg(long = "to", value_name = "TARGET")]
+    target: PathBuf,
+    /// Write the result to this file; its extension chooses the format
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Read the state dict at this path of the checkpoint
+    ///
+    /// Needed only where it holds several.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Fit it into the state dict at this path of the target
+    #[arg(long, value_name = "PATH")]
+    at_target: Option<String>,
+    /// Choose the evidence by which keys are found; each adds to those before it but position
+    #[arg(long, value_enum, default_value = "auto")]
+    by: Evidence,
+    /// Skip the keys of the checkpoint that match this pattern; can be repeated
+    #[arg(long, value_name = "PATTERN")]
+    drop: Vec<String>,
+    /// Skip the last N keys of the checkpoint
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    drop_last: usize,
+    /// Make what is missing, or has another shape: 'head.weight=normal(0,0.02)'; can be repeated
+    ///
+    /// After the pattern stands zeros, ones, constant(c), uniform(low,high),
+    /// normal(mean,deviation), xavier_uniform, kaiming_uniform, or target to keep the target's own.
+    #[arg(long, value_name = "PATTERN=HOW")]
+    init: Vec<String>,
+    /// Choose the numbers that are drawn; the same seed gives the same bytes on every machine
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Keep the rows that both have where their number differs: 'head.*=rows'; can be repeated
+    ///
+    /// Rows beyond those are made by --init.
+    #[arg(long, value_name = "PATTERN=rows")]
+    resize: Vec<String>,
+    /// Cast floating-point tensors to the target's types
+    #[arg(long)]
+    cast: bool,
+    /// Save what was found as a recipe to this file, for `apply` on checkpoints of the same kind
+    #[arg(long, value_name = "FILE")]
+    save_recipe: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Evidence {
+    /// The same name
+    Name,
+    /// The same name without wrappers
+    Wrapper,
+    /// The same ending below another prefix
+    Suffix,
+    /// The same place, and nothing else
+    Position,
+    /// Numbers, shapes and order, too; what could be several ways is left open
+    Auto,
+}
+
+impl Fit {
+    /// What was asked for.
+    pub(crate) fn fitting(self) -> Result<Fitting, Failure> {
+        let filling = self.filling()?;
+        let pattern = |text: &String| Template::parse(text, SEPARATOR);
+        let drop = self.drop.iter().map(pattern).collect::<Result<_, _>>();
+        let destination = match self.output {
+            Some(path) => Destination::File(path),
+            None => {
+                let typed = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+                Destination::Nowhere { suggestion: suggestion(typed.collect(), &self.file) }
+            }
+        };
+        Ok(Fitting {
+            source: Subject { file: self.file, at: self.at },
+            target: Subject { file: self.target, at: self.at_target },
+            by: self.by.by(),
+            drop: drop.map_err(Failure::could_not)?,
+            drop_last: self.drop_last,
+            filling,
+            destination,
+            save_recipe: self.save_recipe,
+            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            form: if self.json { Form::Json } else { Form::Text },
+            talk: if self.quiet { Talk::Errors } else { Talk::All },
+        })
+    }
+
+    fn filling(&self) -> Result<Filling, Failure> {
+        let init = |text: &String| InitRule::parse(text, SEPARATOR);
+        let rules = self.init.iter().map(init).collect::<Result<_, _>>();
+        let rows = |text: &String| ResizeRule::parse(text, SEPARATOR);
+        let resize = self.resize.iter().map(rows).collect::<Result<_, _>>();
+        Ok(Filling {
+            casts: if self.cast { Casts::Make } else { Casts::Refuse },
+            initialiser: Initialiser { rules: rules.map_err(Failure::could_not)?, seed: self.seed },
+            resize: resize.map_err(Failure::could_not)?,
+        })
+    }
+}
+
+impl Evidence {
+    fn by(self) -> By {
+        match self {
+            Evidence::Name => By::Name,
+            Evidence::Wrapper => By::Wrapper,
+            Evidence::Suffix => By::Suffix,
+            Evidence::Position => By::Position,
+            Evidence::Auto => By::Auto,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What fits into what, and how it is told.
+
+pub(crate) mod json;
+pub(crate) mod report;
+pub(crate) mod target;
+
+use std::path::{Path, PathBuf};
+
+use statedict_checkpoint::{Checkpoint, Existing};
+use statedict_core::{By, Filling, Fit, Format, LeftBehind, Made, Template, Unmet};
+
+use crate::commands::diff::Subject;
+use crate::request::{Form, Talk};
+
+/// What is to fit into what.
+pub(crate) struct Fitting {
+    pub(crate) source: Subject,
+    pub(crate) target: Subject,
+    pub(crate) by: By,
+    /// Source keys to skip.
+    pub(crate) drop: Vec<Template>,
+    pub(crate) drop_last: usize,
+    pub(crate) filling: Filling,
+    pub(crate) destination: Destination,
+    pub(crate) save_recipe: Option<PathBuf>,
+    /// What to do if a file to be written is there already.
+    pub(crate) existing: Existing,
+    pub(crate) form: Form,
+    pub(crate) talk: Talk,
+}
+
+/// Where the result goes.
+pub(crate) enum Destination {
+    /// Nowhere: the fit is shown, with the command line that would write it.
+    Nowhere { suggestion: String },
+    /// Into another file, whose name chooses the format.
+    File(PathBuf),
+}
+
+/// What came of it.
+pub(crate) struct Fitted<'a> {
+    pub(crate) source: &'a Checkpoint,
+    pub(crate) target: &'a Path,
+    pub(crate) fit: &'a Fit,
+    /// What was put together, or why it could not be.
+    pub(crate) result: Result<Put, Vec<Unmet>>,
+    /// The file that was written; none if nothing was.
+    pub(crate) output: Option<&'a Path>,
+}
+
+/// What a new file is made of.
+pub(crate) struct Put {
+    pub(crate) made: Vec<Made>,
+    pub(crate) left: LeftBehind,
+    pub(crate) to: &'static dyn Format,
+    /// Groups of keys that share their elements in the old file and not in the new one.
+    pub(crate) tied: Vec<Vec<String>>,
+    pub(crate) bytes: u64,
+}
+
+impl Fitting {
+    /// The file to write, if one is.
+    pub(crate) fn output(&self) -> Option<&Path> {
+        match &self.destination {
+            Destination::Nowhere { .. } => None,
+            Destination::File(path) => Some(path),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What fits and what does not, as text.
+//!
+//! A sign begins each line of what is not simply taken over: `+` for tensors that are made, `~` for
+//! casts, `-` for keys of the source that go nowhere, `?` for what could be several ways.
+
+use std::io::Write;
+
+use statedict_core::{Fit, IndexMap, Init, Making, Misfit, Reason, SEPARATOR, Unmet, Wanted};
+
+use crate::failure::Failure;
+use crate::fitting::{Destination, Fitted, Fitting, Put};
+use crate::grouping::{Line, grouped};
+use crate::text::{count, first_few, printable, say, shell_word, size};
+
+/// Lines that are repeated after writing; the rest is counted.
+const LINES_TOLD: usize = 20;
+
+/// Things of one kind that a sentence names; the rest is counted.
+const NAMED: usize = 6;
+
+/// Everything that was found.
+pub(crate) fn fit(fitted: &Fitted, out: &mut dyn Write) -> Result<(), Failure> {
+    let headline = [format!("{}: {}", fitted.source.path().display(), counts(fitted))];
+    for line in headline.into_iter().chain(lines(fitted)) {
+        writeln!(out, "{}", printable(&line))?;
+    }
+    Ok(())
+}
+
+/// What was written, and what is worth knowing about it.
+pub(crate) fn tell(fitting: &Fitting, fitted: &Fitted) {
+    let Ok(put) = &fitted.result else { return };
+    if let Some(output) = fitted.output {
+        let (format, bytes) = (put.to.name(), size(put.bytes));
+        say(&format!("wrote {} ({format}, {bytes}): {}", output.display(), counts(fitted)));
+        let lines = lines(fitted);
+        lines.iter().take(LINES_TOLD).for_each(|line| say(line));
+        if lines.len() > LINES_TOLD {
+            say(&format!("  and {} more", count(lines.len() - LINES_TOLD, "line")));
+        }
+    }
+    tell_left_behind(put);
+    if !put.tied.is_empty() {
+        let groups: Vec<String> = put.tied.iter().map(|keys| keys.join(" = ")).collect();
+        say(&format!("note: ties written out for each key: {}", first_few(&groups, NAMED)));
+    }
+    if let Some(recipe) = &fitting.save_recipe {
+        say(&format!("saved the recipe as {}", recipe.display()));
+    }
+    if let Destination::Nowhere { suggestion } = &fitting.destination {
+        say("nothing is written yet; this would do it:");
+        say(&format!("  {suggestion}"));
+    }
+}
+
+fn tell_left_behind(put: &Put) {
+    let keys = put.left.keys.iter().map(|key| format!("{key} (no tensor)"));
+    let payload = put.left.payload.iter().map(|(at, kind)| format!("{at} ({kind})"));
+    let left: Vec<String> = keys.chain(payload).collect();
+    if !left.is_empty() {
+        let left = first_few(&left, NAMED);
+        say(&format!("note: left behind, for a state dict has no place for it: {left}"));
+    }
+}
+
+/// `24 of the 26 keys of net.pth found, 2 made`.
+fn counts(fitted: &Fitted) -> String {
+    let fit = fitted.fit;
+    let (found, wanted) = (fit.pairs.len(), fit.wanted.len());
+    let mut text = format!("{found} of the {wanted} keys of {} found", fitted.target.display());
+    let made = fitted.result.as_ref().map_or(0, |put| put.made.len());
+    for (number, what) in
+        [(made, "made"), (fit.unused.len(), "not wanted"), (fit.skipped.len(), "skipped")]
+    {
+        if number > 0 {
+            text += &format!(", {number} {what}");
+        }
+    }
+    text
+}
+
+fn lines(fitted: &Fitted) -> Vec<String> {
+    let fit = fitted.fit;
+    let made = fitted.result.iter().flat_map(made);
+    let mut lines = pairs(fit);
+    lines.extend(casts(fit));
+    lines.extend(made);
+    let gone = |keys: &[String], why: &str| {
+        let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
+        lines
+            .iter()
+            .map(|line| format!("- {} ({why}){}", line.old, keys_of(line)))
+            .collect::<Vec<_>>()
+    };
+    lines.extend(gone(&fit.unused, "not wanted"));
+    lines.extend(gone(&fit.skipped, "skipped"));
+    lines
+}
+
+/// The keys that were found, those of one form and reason in one line.
+fn pairs(fit: &Fit) -> Vec<String> {
+    let mut reasons = IndexMap::<&Reason, Vec<(&str, Option<&str>)>>::default();
+    for pair in &fit.pairs {
+        reasons.entry(&pair.reason).or_default().push((&pair.from, Some(&pair.to)));
+    }
+    let mut lines = Vec::new();
+    for (reason, keys) in reasons {
+        let why = because(reason);
+        if *reason == Reason::SameName {
+            lines.push(format!("  {} ({why})", count(keys.len(), "key")));
+            continue;
+        }
+        for (old, new, keys) in joined(&grouped(keys)) {
+            let keys = if keys == 1 { String::new() } else { format!(", {keys} keys") };
+            lines.push(format!("  {old} -> {new}  ({why}{keys})"));
+        }
+    }
+    lines
+}
+
+/// Old and new names with the number of keys; parameters of the same modules share a line.
+fn joined(lines: &[Line]) -> Vec<(String, String, usize)> {
+    let split = |name| str::rsplit_once(name, SEPARATOR).unwrap_or(("", name));
+    let mut modules = IndexMap::<(&str, &str, Option<&str>), (Vec<&str>, usize)>::default();
+    for line in lines {
+        let ((from, own), (to, new)) = (split(&line.old), split(line.new.as_deref().unwrap_or("")));
+        // Those whose own name changes stay on a line of their own.
+        let renamed = (own != new || from.is_empty() || to.is_empty()).then_some(own);
+        let module = modules.entry((from, to, renamed)).or_default();
+        module.0.push(if renamed.is_none() { own } else { line.new.as_deref().unwrap_or("") });
+        module.1 += line.keys;
+    }
+    let line = |((from, to, renamed), (names, keys)): (_, (Vec<&str>, usize))| {
+        let under = |path: &str, name: &str| match path {
+            "" => name.to_string(),
+            path => format!("{path}{SEPARATOR}{name}"),
+        };
+        match (renamed, names.as_slice()) {
+            (Some(own), [new]) => (under(from, own), new.to_string(), keys),
+            (_, [one]) => (under(from, one), under(to, one), keys),
+            (_, names) => {
+                let names = format!("{{{}}}", names.join(","));
+                (under(from, &names), under(to, &names), keys)
+            }
+        }
+    };
+    modules.into_iter().map(line).collect()
+}
+
+/// Why two keys belong together, in a few words.
+fn because(reason: &Reason) -> String {
+    match reason {
+        Reason::SameName => "the same name".into(),
+        Reason::Wrapper => "the same name without wrappers".into(),
+        Reason::Prefix { from, to } if to.is_empty() => format!("without '{from}'"),
+        Reason::Prefix { from, to } if from.is_empty() => format!("below '{to}'"),
+        Reason::Prefix { from, to } => format!("'{from}' is '{to}'"),
+        Reason::Suffix => "no other name ends so".into(),
+        Reason::Template => "numbers and shapes go along".into(),
+        Reason::Alone => "no other has its shape".into(),
+        Reason::Likeness => "its name is the likest".into(),
+        Reason::Order => "in order between sure ones".into(),
+        Reason::Position => "the same place".into(),
+    }
+}
+
+/// The key as it is shown for machines.
+pub(crate) fn reason(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::SameName => "same name",
+        Reason::Wrapper => "wrapper",
+        Reason::Prefix { .. } => "prefix",
+        Reason::Suffix => "suffix",
+        Reason::Template => "template",
+        Reason::Alone => "shape",
+        Reason::Likeness => "likeness",
+        Reason::Order => "order",
+        Reason::Position => "position",
+    }
+}
+
+fn casts(fit: &Fit) -> Vec<String> {
+    let mut casts = IndexMap::<String, Vec<&str>>::default();
+    for pair in &fit.pairs {
+        if let Some((from, to)) = &pair.cast {
+            casts.entry(format!("{from} -> {to}")).or_default().push(&pair.to);
+        }
+    }
+    marked("~", casts)
+}
+
+fn made(put: &Put) -> Vec<String> {
+    let mut made = IndexMap::<String, Vec<&str>>::default();
+    for tensor in &put.made {
+        let how = match tensor.how {
+            Making::Init(Init::Target) => "the target's own".into(),
+            Making::Init(init) => init.to_string(),
+            Making::Rows { kept, new: 0 } => format!("the first {kept} rows"),
+            Making::Rows { kept, new } => format!("{kept} rows, and {new} made"),
+            Making::Counter => "0, for the file counts no batches".into(),
+        };
+        let what = format!("{how} {:?}", tensor.wanted.shape);
+        made.entry(what).or_default().push(&tensor.wanted.key);
+    }
+    marked("+", made)
+}
+
+/// A line for each thing that is said of keys, with a sign.
+fn marked(sign: &str, said: IndexMap<String, Vec<&str>>) -> Vec<String> {
+    let line = |(what, keys): (String, Vec<&str>)| {
+        let lines = grouped(keys.into_iter().map(|key| (key, None)));
+        let line = move |line: Line| format!("{sign} {}: {what}{}", line.old, keys_of(&line));
+        lines.into_iter().map(line).collect::<Vec<_>>()
+    };
+    said.into_iter().flat_map(line).collect()
+}
+
+fn keys_of(line: &Line) -> String {
+    if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
+}
+
+/// Why nothing could be put together, all of it, and ways out.
+pub(crate) fn refusal(fitted: &Fitted, unmet: &[Unmet]) -> Failure {
+    let fit = fitted.fit;
+    let mut alike = IndexMap::<String, Vec<&str>>::default();
+    let mut errors = Vec::new();
+    for unmet in unmet {
+        let (what, key) = match unmet {
+            Unmet::Missing(Wanted { key, dtype, shape }, _) => {
+                (format!("missing, {dtype} {shape:?}"), key)
+            }
+            Unmet::Cast { key, has, wanted } => {
+                (format!("file has {has}, target wants {wanted}"), key)
+            }
+            other => {
+                errors.push(other.to_string());
+                continue;
+            }
+        };
+        alike.entry(what).or_default().push(key);
+    }
+    for (what, keys) in alike {
+        let lines = grouped(keys.into_iter().map(|key| (key, None)));
+        errors.extend(lines.iter().map(|line| format!("{}: {what}{}", line.old, keys_of(line))));
+    }
+    for open in &fit.open {
+        let names = |keys: &[String]| {
+            let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
+            first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
+        };
+        errors.push(format!(
+            "left open: {} of the file could each be any of {}",
+            names(&open.from),
+            names(&open.to)
+        ));
+    }
+    let source = fitted.source.path().display().to_string();
+    let mut failure =
+        Failure::no(errors.into_iter().map(|error| format!("{source}: {error}")).collect());
+    failure.hints = hints(fit, unmet);
+    failure
+}
+
+/// What would help: at most one way for each kind of obstacle.
+fn hints(fit: &Fit, unmet: &[Unmet]) -> Vec<String> {
+    let mut hints = Vec::new();
+    if fit.pairs.is_empty() {
+        hints.push("no key was found; is this a checkpoint of another model?".to_string());
+        return hints;
+    }
+    if unmet.iter().any(|unmet| matches!(unmet, Unmet::Cast { .. })) {
+        hints.push("add --cast to cast to the target's types".into());
+    }
+    let rows = |misfit: &Misfit| {
+        let (has, wanted) = (&misfit.has, &misfit.wanted.shape);
+        has.len() == wanted.len() && has != wanted && has.get(1..) == wanted.get(1..)
+    };
+    let resized = unmet.iter().find_map(|unmet| match unmet {
+        Unmet::Misfit(misfit, _) if rows(misfit) => Some(&misfit.wanted.key),
+        _ => None,
+    });
+    let made = unmet.iter().find_map(|unmet| match unmet {
+        Unmet::Misfit(misfit, _) => Some(&misfit.wanted.key),
+        Unmet::Missing(wanted, _) => Some(&wanted.key),
+        _ => None,
+    });
+    if let Some(key) = made {
+        let rule = shell_word(&format!("{key}=normal(0,0.02)")).into_owned();
+        hints.push(format!("--init {rule} makes a tensor anew"));
+    }
+    if let Some(key) = resized {
+        let rule = shell_word(&format!("{key}=rows")).into_owned();
+        hints.push(format!("--resize {rule} keeps the rows that both have; --init makes new ones"));
+    }
+    if !fit.open.is_empty() {
+        hints.push("what is left open can be renamed first (statedict rename), or --drop what is not meant".into());
+    }
+    hints
+}

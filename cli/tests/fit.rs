@@ -1,0 +1,331 @@
+//! `statedict fit` as its users meet it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A key with the name of its type, and its shape.
+type Tensor<'a> = (&'a str, &'a str, &'a [u64]);
+
+const SOURCE: [Tensor; 6] = [
+    ("module.layers.0.fc.weight", "F32", &[4, 3]),
+    ("module.layers.0.fc.bias", "F32", &[4]),
+    ("module.layers.1.fc.weight", "F32", &[4, 3]),
+    ("module.layers.1.fc.bias", "F32", &[4]),
+    ("module.head.weight", "F32", &[5, 4]),
+    ("module.epoch", "I64", &[1]),
+];
+
+const TARGET: [Tensor; 6] = [
+    ("blocks.1.fc.weight", "F32", &[4, 3]),
+    ("blocks.1.fc.bias", "F32", &[4]),
+    ("blocks.2.fc.weight", "F32", &[4, 3]),
+    ("blocks.2.fc.bias", "F32", &[4]),
+    ("blocks.2.norm.num_batches_tracked", "I64", &[]),
+    ("head.weight", "F32", &[2, 4]),
+];
+
+/// A folder of its own for each test, and the command run in it.
+struct Folder(TempDir);
+
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Folder {
+    /// A folder with these safetensors files.
+    fn with(files: &[(&str, &[Tensor])]) -> Folder {
+        let folder = Folder(tempfile::tempdir().expect("a folder"));
+        for (name, tensors) in files {
+            fs::write(folder.path(name), safetensors(tensors)).expect("written");
+        }
+        folder
+    }
+
+    fn of_models() -> Folder {
+        Folder::with(&[("a.safetensors", &SOURCE), ("b.safetensors", &TARGET)])
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, words: &str) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+        let output = command.args(words.split_whitespace()).current_dir(self.0.path()).output();
+        let Output { status, stdout, stderr } = output.expect("it runs");
+        Ran {
+            status: status.code().expect("it ends by itself"),
+            out: String::from_utf8(stdout).expect("UTF-8"),
+            err: String::from_utf8(stderr).expect("UTF-8"),
+        }
+    }
+
+    /// The command ends with this status, having printed and said these lines.
+    fn check(&self, words: &str, status: i32, out: &[&str], err: &[&str]) {
+        let ran = self.run(words);
+        let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
+        assert_eq!((ran.status, lines(&ran.out)), (status, lines(&out.join("\n"))), "{}", ran.err);
+        assert_eq!(lines(&ran.err), lines(&err.join("\n")));
+    }
+
+    fn json(&self, words: &str) -> Value {
+        let ran = self.run(words);
+        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.err))
+    }
+
+    /// Keys with their types and shapes, in order.
+    fn listed(&self, name: &str) -> Vec<(String, String, Value)> {
+        let listing = self.json(&format!("ls {name} --json"));
+        let text = |value: &Value| value.as_str().expect("a text").to_string();
+        let tensors = listing["tensors"].as_array().expect("a list").iter();
+        tensors.map(|it| (text(&it["key"]), text(&it["dtype"]), it["shape"].clone())).collect()
+    }
+}
+
+/// A file whose tensors hold bytes that repeat after 61.
+fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
+    let (mut entries, mut end) = (Vec::new(), 0);
+    for (key, dtype, shape) in tensors {
+        let width = if *dtype == "I64" {
+            8
+        } else if *dtype == "F32" {
+            4
+        } else {
+            2
+        };
+        let start = end;
+        end += shape.iter().product::<u64>() * width;
+        entries.push(format!(
+            r#""{key}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{start},{end}]}}"#
+        ));
+    }
+    let header = format!("{{{}}}", entries.join(","));
+    let len = (header.len() as u64).to_le_bytes();
+    let data: Vec<u8> = (0..end).map(|byte| (byte % 61) as u8).collect();
+    [&len[..], header.as_bytes(), &data].concat()
+}
+
+#[test]
+fn what_is_missing_is_refused_all_of_it_with_ways_out() {
+    Folder::of_models().check(
+        "fit a.safetensors --to b.safetensors -o out.safetensors",
+        1,
+        &[],
+        &[
+            "error: a.safetensors: 'module.head.weight' -> 'head.weight': file has [5, 4], target wants [2, 4]",
+            "hint: --init 'head.weight=normal(0,0.02)' makes a tensor anew",
+            "hint: --resize head.weight=rows keeps the rows that both have; --init makes new ones",
+        ],
+    );
+}
+
+#[test]
+fn without_an_output_the_fit_is_shown_with_the_line_that_writes_it() {
+    let words = "fit a.safetensors --to b.safetensors --init head.weight=normal(0,0.02)";
+    Folder::of_models().check(
+        words,
+        0,
+        &[
+            "a.safetensors: 4 of the 6 keys of b.safetensors found, 2 made, 1 not wanted",
+            "  module.layers.{0..1}.fc.{weight,bias} -> blocks.{1..2}.fc.{weight,bias}  (numbers and shapes go along, 4 keys)",
+            "+ blocks.2.norm.num_batches_tracked: 0, for the file counts no batches []",
+            "+ head.weight: normal(0,0.02) [2, 4]",
+            "- module.epoch (not wanted)",
+        ],
+        &[
+            "nothing is written yet; this would do it:",
+            "  statedict fit a.safetensors --to b.safetensors --init 'head.weight=normal(0,0.02)' -o a-new.safetensors",
+        ],
+    );
+}
+
+#[test]
+fn the_output_has_the_targets_keys_order_types_and_shapes() {
+    let folder = Folder::of_models();
+    let ran = folder.run("fit a.safetensors --to b.safetensors --resize head.*=rows -o out.pth");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let said = "wrote out.pth (pth, ";
+    assert!(
+        ran.err.starts_with(said) && ran.err.contains("+ head.weight: the first 2 rows [2, 4]")
+    );
+    assert_eq!(folder.listed("out.pth"), folder.listed("b.safetensors"));
+    let diff = folder.json("diff out.pth a.safetensors --json");
+    let renamed = diff["renamed"].as_array().expect("a list");
+    assert_eq!(renamed.len(), 4, "{diff}");
+}
+
+#[test]
+fn a_listing_is_a_target_and_the_same_seed_gives_the_same_bytes() {
+    let folder = Folder::of_models();
+    let listing = folder.run("ls b.safetensors --json").out;
+    fs::write(folder.path("b.json"), listing).expect("written");
+    let write = |out: &str, seed: u64| {
+        let words = format!(
+            "fit a.safetensors --to b.json --init head.weight=normal(0,0.02) --seed {seed} -o {out}"
+        );
+        let ran = folder.run(&words);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        fs::read(folder.path(out)).expect("written")
+    };
+    let first = write("1.safetensors", 7);
+    assert_eq!(first, write("2.safetensors", 7));
+    assert_ne!(first, write("3.safetensors", 8));
+    let own = folder.run("fit a.safetensors --to b.json --init head.weight=target");
+    let why = "error: a.safetensors: 'module.head.weight' -> 'head.weight': file has [5, 4], target \
+               wants [2, 4] (the target is a listing, which has no elements to keep)";
+    assert_eq!((own.status, own.err.lines().next()), (1, Some(why)));
+}
+
+#[test]
+fn the_target_keeps_its_own_where_that_is_asked_for() {
+    let folder = Folder::of_models();
+    let words = "fit a.safetensors --to b.safetensors --init head.weight=target -o out.safetensors";
+    assert_eq!(folder.run(words).status, 0);
+    let diff = folder.json("diff out.safetensors b.safetensors --json");
+    let differ = diff["values"].as_array().expect("a list").iter().map(|it| it["key"].clone());
+    assert!(!differ.collect::<Vec<_>>().contains(&json!("head.weight")), "{diff}");
+}
+
+#[test]
+fn types_are_cast_only_if_asked_for() {
+    let folder = Folder::with(&[
+        ("a.safetensors", &[("x.w", "F32", &[2]), ("y.w", "F32", &[3])]),
+        ("b.safetensors", &[("x.w", "BF16", &[2]), ("y.w", "F32", &[3])]),
+    ]);
+    folder.check(
+        "fit a.safetensors --to b.safetensors -o out.safetensors",
+        1,
+        &[],
+        &[
+            "error: a.safetensors: x.w: file has F32, target wants BF16",
+            "hint: add --cast to cast to the target's types",
+        ],
+    );
+    let ran = folder.run("fit a.safetensors --to b.safetensors --cast -o out.safetensors");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("~ x.w: F32 -> BF16"), "{}", ran.err);
+    assert_eq!(folder.listed("out.safetensors"), folder.listed("b.safetensors"));
+}
+
+#[test]
+fn a_recipe_fits_a_sister_with_more_layers() {
+    let sister: Vec<Tensor> = [
+        ("module.layers.0.fc.weight", "F32", &[8, 3][..]),
+        ("module.layers.7.fc.bias", "F32", &[8]),
+        ("module.head.weight", "F32", &[9, 8]),
+        ("module.epoch", "I64", &[1]),
+    ]
+    .into();
+    let folder = Folder::of_models();
+    fs::write(folder.path("sister.safetensors"), safetensors(&sister)).expect("written");
+    let words = "fit a.safetensors --to b.safetensors --init **=zeros --save-recipe fit.toml";
+    let ran = folder.run(words);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(
+        !ran.err.lines().any(|line| line.starts_with("  statedict") && line.contains("recipe"))
+    );
+    let applied = folder.run("apply fit.toml sister.safetensors -o new.safetensors");
+    assert_eq!(applied.status, 0, "{}", applied.err);
+    let keys: Vec<_> = folder.listed("new.safetensors").into_iter().map(|(key, ..)| key).collect();
+    assert_eq!(keys, ["blocks.1.fc.weight", "blocks.8.fc.bias", "head.weight"]);
+}
+
+#[test]
+fn what_could_be_several_ways_is_left_open_and_named() {
+    let folder = Folder::with(&[
+        (
+            "a.safetensors",
+            &[
+                ("x.weight", "F32", &[3, 3]),
+                ("y.weight", "F32", &[3, 3]),
+                ("z.weight", "F32", &[2]),
+            ],
+        ),
+        (
+            "b.safetensors",
+            &[
+                ("p.weight", "F32", &[3, 3]),
+                ("q.weight", "F32", &[3, 3]),
+                ("z.weight", "F32", &[2]),
+            ],
+        ),
+    ]);
+    folder.check(
+        "fit a.safetensors --to b.safetensors -q",
+        1,
+        &["a.safetensors: 1 of the 3 keys of b.safetensors found, 2 not wanted", "  1 key (the same name)", "- x.weight (not wanted)", "- y.weight (not wanted)"],
+        &[
+            "error: a.safetensors: p.weight: missing, F32 [3, 3]",
+            "error: a.safetensors: q.weight: missing, F32 [3, 3]",
+            "error: a.safetensors: left open: x.weight, y.weight of the file could each be any of p.weight, q.weight",
+            "hint: --init 'p.weight=normal(0,0.02)' makes a tensor anew",
+            "hint: what is left open can be renamed first (statedict rename), or --drop what is not meant",
+        ],
+    );
+}
+
+#[test]
+fn another_model_does_not_fit() {
+    let folder = Folder::with(&[
+        ("a.safetensors", &[("conv.weight", "F32", &[3, 3, 1, 1])]),
+        ("b.safetensors", &[("embed.weight", "F32", &[9, 2])]),
+    ]);
+    let ran = folder.run("fit a.safetensors --to b.safetensors");
+    let hint = "hint: no key was found; is this a checkpoint of another model?";
+    assert_eq!((ran.status, ran.err.lines().last()), (1, Some(hint)));
+}
+
+#[test]
+fn positions_mean_nothing_in_files_without_order() {
+    Folder::of_models().check(
+        "fit a.safetensors --to b.safetensors --by position",
+        1,
+        &[],
+        &[
+            "error: a.safetensors: the order of keys in the source means nothing",
+            "hint: the other evidence needs no order: leave --by position out, and --drop PATTERN skips keys by name",
+        ],
+    );
+}
+
+#[test]
+fn all_is_told_as_json_too() {
+    let folder = Folder::of_models();
+    let found = folder.json("fit a.safetensors --to b.safetensors --json --drop **.epoch");
+    assert_eq!(found["fits"], json!(false));
+    assert_eq!(found["pairs"][0]["from"], json!("module.layers.0.fc.weight"));
+    assert_eq!(found["pairs"][0]["reason"], json!("template"));
+    let misfit = json!([{ "from": "module.head.weight", "to": "head.weight", "has": [5, 4], "wants": [2, 4] }]);
+    assert_eq!((&found["misfits"], &found["skipped"]), (&misfit, &json!(["module.epoch"])));
+    let made = folder.json("fit a.safetensors --to b.safetensors --json --init head.weight=ones");
+    let expected = json!([
+        { "key": "blocks.2.norm.num_batches_tracked", "by": "zeros" },
+        { "key": "head.weight", "by": "ones" },
+    ]);
+    assert_eq!((&made["fits"], &made["made"]), (&json!(true), &expected));
+}
+
+#[test]
+fn nothing_is_replaced_without_force() {
+    let folder = Folder::of_models();
+    let words = "fit a.safetensors --to b.safetensors --init head.weight=ones -o b.safetensors";
+    let before = fs::read(folder.path("b.safetensors")).expect("there");
+    let ran = folder.run(words);
+    assert_eq!((ran.status, ran.err.lines().last()), (2, Some("hint: add --force to replace it")));
+    assert_eq!(fs::read(folder.path("b.safetensors")).expect("there"), before);
+}
+
+#[test]
+fn a_target_that_is_neither_checkpoint_nor_listing_is_refused() {
+    let folder = Folder::of_models();
+    fs::write(folder.path("b.json"), "{\"tensors\": 3}").expect("written");
+    let ran = folder.run("fit a.safetensors --to b.json");
+    let hint = "hint: a target is a checkpoint, or what 'statedict ls --json' prints of one";
+    assert_eq!((ran.status, ran.err.lines().last()), (2, Some(hint)));
+}

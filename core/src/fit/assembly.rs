@@ -1,0 +1,300 @@
+//! What a fit becomes: the target's tensors, each from the source or made anew.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use thiserror::Error;
+
+use crate::fit::{Fit, FitPair, Misfit, Wanted};
+use crate::{
+    Contents, DType, Elements, IndexMap, Init, InitRule, Initialiser, LeftBehind, Needed, NotMade,
+    ResizeRule, SEPARATOR, Section, Side, Template, Tensor,
+};
+
+/// How to fill what the source has not, or has otherwise.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filling {
+    /// What to do with elements of another floating-point type.
+    pub casts: Casts,
+    /// How missing tensors are made, and those of another shape.
+    pub initialiser: Initialiser,
+    /// Tensors whose rows are kept as far as both have them.
+    pub resize: Vec<ResizeRule>,
+}
+
+/// What to do with elements of another floating-point type than the target's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Casts {
+    /// Refuse them.
+    #[default]
+    Refuse,
+    /// Cast them to the target's type.
+    Make,
+}
+
+/// The target's tensors, ready to be written.
+#[derive(Clone, Debug)]
+pub struct Assembled {
+    /// The tensors in the target's order, with the versions of modules the source knows.
+    pub contents: Contents,
+    /// What of the source has no place among them.
+    pub left: LeftBehind,
+    /// The tensors that are not the source's, or not wholly.
+    pub made: Vec<Made>,
+}
+
+/// A tensor that is not the source's, or not wholly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// What it is to be.
+    pub wanted: Wanted,
+    /// How it comes about.
+    pub how: Making,
+}
+
+/// How a tensor comes about that the source has not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Making {
+    /// By an initialiser.
+    Init(Init),
+    /// Of the rows that the source has too, and of others by a rule.
+    Rows {
+        /// How many are the source's.
+        kept: u64,
+        /// How many are made.
+        new: u64,
+    },
+    /// As 0: a counter of batches that the source has not.
+    Counter,
+}
+
+/// Why a tensor of the target cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unmet {
+    /// No source key was found for it.
+    #[error("'{}' is missing: {} {:?}{}", .0.key, .0.dtype, .0.shape, Because(.1))]
+    Missing(Wanted, NotMade),
+    /// The source's tensor has another shape, or elements of another kind.
+    #[error("{}{}", Difference(.0), Because(.1))]
+    Misfit(Box<Misfit>, NotMade),
+    /// The elements are of another type.
+    #[error("'{key}': file has {has}, target wants {wanted}")]
+    Cast {
+        /// The target key.
+        key: String,
+        /// The type in the source.
+        has: DType,
+        /// The type in the target.
+        wanted: DType,
+    },
+    /// The target's value is no tensor.
+    #[error("'{0}' is no tensor in the target")]
+    NoTensor(String),
+    /// The source's tensor has no plain elements.
+    #[error("'{key}': {why}")]
+    Unholdable {
+        /// The source key.
+        key: String,
+        /// What stands in the way.
+        why: String,
+    },
+}
+
+/// Why it is not made either; that no rule was given goes without saying.
+struct Because<'a>(&'a NotMade);
+
+impl fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            NotMade::NoRule => Ok(()),
+            why => write!(f, " ({why})"),
+        }
+    }
+}
+
+/// What the file has and what the target wants.
+struct Difference<'a>(&'a Misfit);
+
+impl fmt::Display for Difference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Misfit { from, has_dtype, has, wanted } = self.0;
+        if *from != wanted.key {
+            write!(f, "'{from}' -> ")?;
+        }
+        match *has == wanted.shape {
+            true => {
+                write!(f, "'{}': file has {has_dtype}, target wants {}", wanted.key, wanted.dtype)
+            }
+            false => {
+                write!(f, "'{}': file has {has:?}, target wants {:?}", wanted.key, wanted.shape)
+            }
+        }
+    }
+}
+
+impl Fit {
+    /// What becomes of every key of the source: its name in the target, or none.
+    pub fn section(&self, source: Side) -> Section {
+        let pairs: IndexMap<&str, &str> =
+            self.pairs.iter().map(|pair| (pair.from.as_str(), pair.to.as_str())).collect();
+        let fate = |key: &str| (key.to_string(), pairs.get(key).map(ToString::to_string));
+        let fates = source.state_dict.keys().map(fate).collect();
+        Section { at: source.state_dict.at.clone(), fates }
+    }
+
+    /// Old names with new ones, of all keys that belong together, whatever their shapes; for
+    /// [`generalise`](crate::generalise).
+    pub fn renames(&self) -> Vec<(String, String)> {
+        let pairs = self.pairs.iter().map(|pair| (pair.from.clone(), pair.to.clone()));
+        let misfits = self.misfits.iter().map(|it| (it.from.clone(), it.wanted.key.clone()));
+        pairs.chain(misfits).collect()
+    }
+
+    /// The target's tensors, each from the source or made as `filling` says.
+    ///
+    /// `source` is the side that was fitted; `target` the other one if its elements can be had,
+    /// with places in the same file.
+    ///
+    /// # Errors
+    /// Every tensor that cannot be had.
+    pub fn assemble(
+        &self,
+        source: Side,
+        target: Option<Side>,
+        filling: &Filling,
+    ) -> Result<Assembled, Vec<Unmet>> {
+        let assembly = Assembly::new(self, source, target, filling);
+        let mut unmet: Vec<Unmet> = self.no_tensors.iter().cloned().map(Unmet::NoTensor).collect();
+        let (mut tensors, mut made) = (Vec::new(), Vec::new());
+        for wanted in &self.wanted {
+            match assembly.elements(wanted) {
+                Ok((elements, how)) => {
+                    tensors.push((wanted.key.clone(), elements));
+                    made.extend(how.map(|how| Made { wanted: wanted.clone(), how }));
+                }
+                Err(why) => unmet.push(why),
+            }
+        }
+        if !unmet.is_empty() {
+            return Err(unmet);
+        }
+        let (modules, unknown) = self.section(source).versions(&source.state_dict.modules);
+        let contents = Contents { tensors, modules, ..Contents::default() };
+        let mut left = self.left_behind(source);
+        let strange = unknown.into_iter().map(|path| (path, "a module's version".to_string()));
+        left.payload.extend(strange);
+        Ok(Assembled { contents, left, made })
+    }
+
+    /// What of the source is no tensor, and what lies beside the state dict.
+    fn left_behind(&self, source: Side) -> LeftBehind {
+        let Side { catalog, state_dict } = source;
+        let no_tensor = |key: &&str| catalog.tensor(state_dict, key).is_none();
+        let keys = state_dict.keys().filter(no_tensor).map(ToString::to_string);
+        let unnamed = catalog.unnamed(state_dict).into_iter().map(|(key, _)| key);
+        LeftBehind { keys: keys.chain(unnamed).collect(), payload: catalog.beside(state_dict) }
+    }
+}
+
+/// What is known of each key of the target.
+struct Assembly<'a> {
+    source: Side<'a>,
+    target: Option<Side<'a>>,
+    filling: &'a Filling,
+    /// Makes counters.
+    zero: Initialiser,
+    pairs: IndexMap<&'a str, &'a FitPair>,
+    misfits: IndexMap<&'a str, &'a Misfit>,
+    counters: IndexMap<&'a str, ()>,
+}
+
+impl<'a> Assembly<'a> {
+    fn new(
+        fit: &'a Fit,
+        source: Side<'a>,
+        target: Option<Side<'a>>,
+        filling: &'a Filling,
+    ) -> Assembly<'a> {
+        let all = Template::parse("**", SEPARATOR).expect("a template");
+        let zero = InitRule { pattern: all, init: Init::ZEROS };
+        Assembly {
+            source,
+            target,
+            filling,
+            zero: Initialiser { rules: [zero].into(), seed: 0 },
+            pairs: fit.pairs.iter().map(|pair| (pair.to.as_str(), pair)).collect(),
+            misfits: fit.misfits.iter().map(|it| (it.wanted.key.as_str(), it)).collect(),
+            counters: fit.counters.iter().map(|wanted| (wanted.key.as_str(), ())).collect(),
+        }
+    }
+
+    fn elements(&self, wanted: &Wanted) -> Result<(Elements, Option<Making>), Unmet> {
+        let key = wanted.key.as_str();
+        if let Some(pair) = self.pairs.get(key) {
+            return Ok((self.copied(pair)?, None));
+        }
+        if let Some(misfit) = self.misfits.get(key) {
+            let made = self.resized(misfit).or_else(|why| match why {
+                NotMade::NoRule => self.made(wanted),
+                why => Err(why),
+            });
+            let unmet = |why| Unmet::Misfit(Box::new((*misfit).clone()), why);
+            return made.map(|(elements, how)| (elements, Some(how))).map_err(unmet);
+        }
+        let made = self.made(wanted).or_else(|why| match why {
+            NotMade::NoRule if self.counters.contains_key(key) => {
+                Ok((self.zero.make(self.needed(wanted))?, Making::Counter))
+            }
+            why => Err(why),
+        });
+        let unmet = |why| Unmet::Missing(wanted.clone(), why);
+        made.map(|(elements, how)| (elements, Some(how))).map_err(unmet)
+    }
+
+    /// The source's elements, cast if they must be and may be.
+    fn copied(&self, pair: &FitPair) -> Result<Elements, Unmet> {
+        let unholdable = |why| Unmet::Unholdable { key: pair.from.clone(), why };
+        let tensor = self.tensor(&pair.from).ok_or_else(|| unholdable("it is no tensor".into()))?;
+        let cast = match (&pair.cast, self.filling.casts) {
+            (Some((from, to)), Casts::Refuse) => {
+                let (has, wanted) = (from.clone(), to.clone());
+                return Err(Unmet::Cast { key: pair.to.clone(), has, wanted });
+            }
+            (Some((_, to)), Casts::Make) => Some(to),
+            (None, _) => None,
+        };
+        Elements::new(tensor.clone(), cast).map_err(unholdable)
+    }
+
+    /// The rows that both have, if that is asked for.
+    fn resized(&self, misfit: &Misfit) -> Result<(Elements, Making), NotMade> {
+        let wanted = &misfit.wanted;
+        let is_asked = self.filling.resize.iter().any(|rule| rule.pattern.matches(&wanted.key));
+        let tensor = self.tensor(&misfit.from).filter(|_| is_asked).ok_or(NotMade::NoRule)?;
+        let cast = Some(&wanted.dtype).filter(|_| self.filling.casts == Casts::Make);
+        let elements = self.filling.initialiser.resize(tensor, cast, self.needed(wanted))?;
+        let rows = |shape: &[u64]| shape.first().copied().unwrap_or(0);
+        let (theirs, all) = (rows(&misfit.has), rows(&wanted.shape));
+        Ok((elements, Making::Rows { kept: theirs.min(all), new: all.saturating_sub(theirs) }))
+    }
+
+    /// A tensor by the first rule that speaks of it.
+    fn made(&self, wanted: &Wanted) -> Result<(Elements, Making), NotMade> {
+        let initialiser = &self.filling.initialiser;
+        let rule = initialiser.rule(&wanted.key).ok_or(NotMade::NoRule)?;
+        let elements = initialiser.make(self.needed(wanted))?;
+        Ok((elements, Making::Init(initialiser.rules[rule].init)))
+    }
+
+    fn needed<'n>(&'n self, wanted: &'n Wanted) -> Needed<'n> {
+        let Wanted { key, dtype, shape } = wanted;
+        let target = self.target.and_then(|side| side.catalog.tensor(side.state_dict, key));
+        Needed { key, dtype, shape, target }
+    }
+
+    fn tensor(&self, key: &str) -> Option<&'a Tensor> {
+        self.source.catalog.tensor(self.source.state_dict, key)
+    }
+}
