@@ -186,10 +186,16 @@ impl Stager<'_> {
     ) -> Result<Staged, Error> {
         let mut staged = self.in_folder(folder)?;
         let mut index = index.clone();
+        let failed = |path: &Path, cause: Cause| Error::new(Action::Write, path, cause);
+        for name in gone {
+            check_below(folder, name).map_err(|cause| failed(folder, cause))?;
+        }
         for file in files {
             let path = folder.join(&file.name);
+            check_below(folder, &file.name).map_err(|cause| failed(&path, cause))?;
             let path = match self.existing {
                 Existing::Replace if fs::symlink_metadata(&path).is_ok() => {
+                    check_target(&path, self.existing).map_err(|cause| failed(&path, cause))?;
                     let name = fresh_name(folder, &file.name);
                     index.move_keys(&file.name, &name);
                     staged.obsolete.push(path);
@@ -318,6 +324,22 @@ fn check_target(out: &Path, existing: Existing) -> Result<(), Cause> {
             }
         }
     }
+}
+
+/// Refuses the name of a file to be written or removed if a link below the folder would lead out of
+/// it: names come from an index, which someone else may have written.
+fn check_below(folder: &Path, name: &str) -> Result<(), Cause> {
+    let below = Path::new(name).parent().unwrap_or(Path::new(""));
+    let mut path = folder.to_path_buf();
+    for part in below.components() {
+        path.push(part);
+        if path.is_symlink() {
+            let what =
+                format!("'{}' is a link, which would lead out of the folder", path.display());
+            return Err(Fault::Unsupported(what).into());
+        }
+    }
+    Ok(())
 }
 
 /// The folder that a path is in.
