@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Format, Layout, Part, Plan, Section, Source, Tensor,
-    Unholdable, Value,
+    Catalog, Container, Contents, Elements, Format, Growth, Layout, Part, Plan, Section, Source,
+    Tensor, Unholdable, Value,
 };
 
-use crate::disk::{Disk, System};
+use crate::disk::{Disk, Front, System};
 use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
+use crate::in_place::{Editor, Interrupted, Locked, Replaced, Way, restore};
 use crate::observer::Observer;
 use crate::registry::FORMATS;
 use crate::rewritten::Rewritten;
@@ -28,6 +29,8 @@ pub struct Checkpoint {
     form: Form,
     disk: Arc<dyn Disk>,
     observer: Arc<dyn Observer>,
+    /// What keeps others from editing it, if it is opened to be replaced.
+    locked: Option<Locked>,
 }
 
 /// One file, or an index with the files it names.
@@ -44,25 +47,44 @@ impl Checkpoint {
     /// What the system says, what is wrong with the file, or what it is if it is no checkpoint.
     pub fn open(path: &Path) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let disk = Arc::new(System);
-        let path_to = path.to_path_buf();
-        let observer = Arc::new(|_| ControlFlow::Continue(()));
-        let checkpoint = |source, form| Checkpoint { path: path_to, source, form, disk, observer };
-        if let Some(index) = find_index(path).map_err(failed)? {
-            let (sharded, source) = Sharded::open(&index)?;
-            return Ok(checkpoint(source, Form::Sharded(Box::new(sharded))));
-        }
-        let source = FileSource::open(path).map_err(failed)?;
-        for format in FORMATS {
-            let container = format.open(&source).map_err(|fault| failed(fault.into()))?;
-            if let Some(container) = container {
-                return Ok(checkpoint(source, Form::One { format, container }));
+        let (source, form) = match find_index(path).map_err(failed)? {
+            Some(index) => {
+                let (sharded, source) = Sharded::open(&index)?;
+                (source, Form::Sharded(Box::new(sharded)))
             }
+            None => Form::of(FileSource::open(path).map_err(failed)?, path)?,
+        };
+        Ok(Checkpoint::new(path, (source, form), Arc::new(System), None))
+    }
+
+    /// Opens a checkpoint to replace it: nobody else can until it is dropped, and an edit that was
+    /// cut short is undone first.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`]; if somebody else is editing the file, or it has a journal that is
+    /// not its own.
+    pub fn open_to_replace(path: &Path, disk: Arc<dyn Disk>) -> Result<Checkpoint, Error> {
+        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+        if let Some(index) = find_index(path).map_err(failed)? {
+            let locked = Some(Locked::new(&index, disk.as_ref()).map_err(failed)?);
+            let (sharded, source) = Sharded::open(&index)?;
+            let opened = (source, Form::Sharded(Box::new(sharded)));
+            return Ok(Checkpoint::new(path, opened, disk, locked));
         }
-        Err(failed(match identify(&source, path) {
-            Ok(what) => Cause::Foreign(what),
-            Err(fault) => fault.into(),
-        }))
+        let locked = Locked::new(path, disk.as_ref()).map_err(failed)?;
+        let restored = restore(&locked, disk.as_ref()).map_err(failed)?;
+        let source = FileSource::restored(&locked.file, restored).map_err(failed)?;
+        Ok(Checkpoint::new(path, Form::of(source, path)?, disk, Some(locked)))
+    }
+
+    fn new(
+        path: &Path,
+        (source, form): (FileSource, Form),
+        disk: Arc<dyn Disk>,
+        locked: Option<Locked>,
+    ) -> Checkpoint {
+        let (path, observer) = (path.to_path_buf(), Arc::new(|_| ControlFlow::Continue(())));
+        Checkpoint { path, source, form, disk, observer, locked }
     }
 
     /// The same checkpoint, whose changes go through another disk.
@@ -73,6 +95,11 @@ impl Checkpoint {
     /// The same checkpoint, whose observer sees what is written, and can stop it.
     pub fn observed_by(self, observer: Arc<dyn Observer>) -> Checkpoint {
         Checkpoint { observer, ..self }
+    }
+
+    /// What was found of edits of its files that were cut short.
+    pub fn interrupted(&self) -> &[Interrupted] {
+        self.source.interrupted()
     }
 
     /// The file.
@@ -280,6 +307,54 @@ impl Checkpoint {
         stager.stage(rewritten, out, self.folder().as_deref())
     }
 
+    /// Makes this checkpoint, which was opened to be replaced, what it becomes, by the cheapest way
+    /// there is: if that is a rename by a plan, its tensors are not written where the format and
+    /// the file system allow that.
+    ///
+    /// A symbolic link stays and leads to the new file. What is edited where it stands stays the
+    /// same file, under all its names; otherwise a new file takes its place.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done; then the file is as it was.
+    pub fn replace(&self, rewritten: &Rewritten, plan: Option<&Plan>) -> Result<Replaced, Error> {
+        if let (Some(plan), Some(locked)) = (plan, &self.locked)
+            && let Form::One { container, .. } = &self.form
+            && let Some(replaced) = self.edit(container.as_ref(), plan, locked)?
+        {
+            return Ok(replaced);
+        }
+        let out = match &self.locked {
+            Some(locked) if !self.is_sharded() => &locked.path,
+            _ => &self.path,
+        };
+        self.stage(rewritten, out, Existing::Replace)?.commit()?;
+        Ok(Replaced { way: Way::Replaced, written: rewritten.len() })
+    }
+
+    /// Edits the one file where it stands, if that can be.
+    fn edit(
+        &self,
+        container: &dyn Container,
+        plan: &Plan,
+        locked: &Locked,
+    ) -> Result<Option<Replaced>, Error> {
+        let failed = |cause: Cause| Error::new(Action::Write, &self.path, cause);
+        let editor = Editor { locked, source: &self.source, disk: &self.disk };
+        let block = match Front::of(&locked.file) {
+            Front::Insert { block } | Front::Share { block } => Some(Growth::Insert { block }),
+            Front::Copy => None,
+        };
+        for growth in [Some(Growth::Within), block].into_iter().flatten() {
+            let layout = container.revise(plan, growth);
+            let layout = layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))?;
+            let Some(layout) = layout else { continue };
+            if let Some(replaced) = editor.edit(&layout).map_err(failed)? {
+                return Ok(Some(replaced));
+            }
+        }
+        Ok(None)
+    }
+
     /// The folder of a sharded checkpoint.
     fn folder(&self) -> Option<PathBuf> {
         let folder = match self.path.is_dir() {
@@ -287,6 +362,23 @@ impl Checkpoint {
             false => self.path.parent()?.to_path_buf(),
         };
         self.is_sharded().then_some(folder)
+    }
+}
+
+impl Form {
+    /// What a file is by its bytes; the path only helps to name what is no checkpoint.
+    fn of(source: FileSource, path: &Path) -> Result<(FileSource, Form), Error> {
+        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+        for format in FORMATS {
+            let container = format.open(&source).map_err(|fault| failed(fault.into()))?;
+            if let Some(container) = container {
+                return Ok((source, Form::One { format, container }));
+            }
+        }
+        Err(failed(match identify(&source, path) {
+            Ok(what) => Cause::Foreign(what),
+            Err(fault) => fault.into(),
+        }))
     }
 }
 

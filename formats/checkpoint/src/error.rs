@@ -32,6 +32,10 @@ pub enum Kind {
     NotAFile,
     /// An [`Observer`](crate::Observer) said that the work is to stop.
     Stopped,
+    /// Somebody else is editing the file.
+    InUse,
+    /// The journal of an edit stands in the way, and is not the file's.
+    Journal,
     /// The system refused.
     Io,
 }
@@ -42,6 +46,7 @@ pub(crate) enum Action {
     Read,
     Rewrite,
     Write,
+    Recover,
 }
 
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub(crate) enum Cause {
     AlreadyExists,
     NotAFile(&'static str),
     Stopped,
+    InUse,
+    Journal { journal: PathBuf, why: String },
     Io { doing: Option<String>, error: io::Error },
 }
 
@@ -75,6 +82,8 @@ impl Error {
             Cause::AlreadyExists => Kind::AlreadyExists,
             Cause::NotAFile(_) => Kind::NotAFile,
             Cause::Stopped => Kind::Stopped,
+            Cause::InUse => Kind::InUse,
+            Cause::Journal { .. } => Kind::Journal,
         }
     }
 }
@@ -105,6 +114,7 @@ impl fmt::Display for Action {
             Action::Read => "read",
             Action::Rewrite => "rewrite",
             Action::Write => "write",
+            Action::Recover => "recover",
         })
     }
 }
@@ -117,6 +127,11 @@ impl fmt::Display for Cause {
             Cause::AlreadyExists => f.write_str("it exists already"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
             Cause::Stopped => f.write_str("it was stopped"),
+            Cause::InUse => f.write_str("it is being edited by another process"),
+            Cause::Journal { journal, why } => {
+                let journal = journal.display();
+                write!(f, "there is a journal of an edit, '{journal}', which is not used: {why}")
+            }
             Cause::Io { doing: Some(doing), error } => write!(f, "{doing}: {}", plain(error)),
             Cause::Io { doing: None, error } => f.write_str(&plain(error)),
         }

@@ -7,13 +7,24 @@ use std::path::Path;
 use statedict_core::{Fault, Source};
 
 use crate::error::Cause;
+use crate::in_place::{Interrupted, Past, look};
 
 /// Open regular files laid end to end, mostly one, with the lengths they had when they were opened.
 #[derive(Debug)]
 pub(crate) struct FileSource {
-    /// The files, each with the place where it starts.
-    files: Vec<(u64, File)>,
+    files: Vec<Opened>,
     len: u64,
+    /// What was found of edits that were cut short.
+    interrupted: Vec<Interrupted>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    /// Where the file starts.
+    start: u64,
+    file: File,
+    /// What it was before an edit that was cut short; that is what is read.
+    past: Option<Box<Past>>,
 }
 
 impl FileSource {
@@ -23,21 +34,51 @@ impl FileSource {
         check_regular(fs::metadata(path)?.file_type())?;
         let file = File::open(path)?;
         check_regular(file.metadata()?.file_type())?;
-        let source = FileSource::from_file(file)?;
-        match source.len {
+        let (past, interrupted) = look(path, &file)?;
+        FileSource::new(file, past, interrupted.into_iter().collect())?.with_bytes()
+    }
+
+    /// A file that is locked, as it stands after what was found of an edit that was cut short.
+    pub(crate) fn restored(
+        file: &File,
+        interrupted: Option<Interrupted>,
+    ) -> Result<FileSource, Cause> {
+        let interrupted = interrupted.into_iter().collect();
+        FileSource::new(file.try_clone()?, None, interrupted)?.with_bytes()
+    }
+
+    fn with_bytes(self) -> Result<FileSource, Cause> {
+        match self.len {
             0 => Err(Fault::broken("the file is empty").into()),
-            _ => Ok(source),
+            _ => Ok(self),
         }
     }
 
+    /// A file as it stands.
     pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
-        let len = file.metadata()?.len();
-        Ok(FileSource { files: [(0, file)].into(), len })
+        FileSource::new(file, None, Vec::new())
+    }
+
+    fn new(
+        file: File,
+        past: Option<Box<Past>>,
+        interrupted: Vec<Interrupted>,
+    ) -> io::Result<FileSource> {
+        let len = match &past {
+            Some(past) => past.len(),
+            None => file.metadata()?.len(),
+        };
+        Ok(FileSource { files: [Opened { start: 0, file, past }].into(), len, interrupted })
+    }
+
+    /// What was found of edits that were cut short.
+    pub(crate) fn interrupted(&self) -> &[Interrupted] {
+        &self.interrupted
     }
 
     /// Several files as one.
     pub(crate) fn joined(sources: Vec<FileSource>) -> FileSource {
-        let mut joined = FileSource { files: Vec::new(), len: 0 };
+        let mut joined = FileSource { files: Vec::new(), len: 0, interrupted: Vec::new() };
         sources.into_iter().for_each(|source| joined.append(source));
         joined
     }
@@ -45,14 +86,16 @@ impl FileSource {
     /// Lays other files after these.
     pub(crate) fn append(&mut self, other: FileSource) {
         let start = self.len;
-        self.files.extend(other.files.into_iter().map(|(at, file)| (start + at, file)));
+        let moved = |file: Opened| Opened { start: start + file.start, ..file };
+        self.files.extend(other.files.into_iter().map(moved));
         self.len += other.len;
+        self.interrupted.extend(other.interrupted);
     }
 
-    /// The file, if there is only one.
+    /// The file, if there is only one, and it is read as it stands.
     pub(crate) fn only_file(&self) -> Option<&File> {
         match self.files.as_slice() {
-            [(_, file)] => Some(file),
+            [Opened { file, past: None, .. }] => Some(file),
             _ => None,
         }
     }
@@ -60,23 +103,16 @@ impl FileSource {
     /// What the system says of the first file.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         match self.files.first() {
-            Some((_, file)) => file.metadata(),
+            Some(opened) => opened.file.metadata(),
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
     /// True if both are known to be one file, whatever the paths that led to it.
-    #[cfg(unix)]
     pub(crate) fn is_same_file(&self, other: &FileSource) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let place = |source: &FileSource| source.metadata().map(|file| (file.dev(), file.ino()));
         let alone = self.files.len() == 1 && other.files.len() == 1;
-        alone && matches!((place(self), place(other)), (Ok(a), Ok(b)) if a == b)
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn is_same_file(&self, _: &FileSource) -> bool {
-        false
+        let both = (self.metadata(), other.metadata());
+        alone && cfg!(unix) && matches!(both, (Ok(a), Ok(b)) if is_same(&a, &b))
     }
 }
 
@@ -87,16 +123,40 @@ impl Source for FileSource {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
         // No range that is read crosses from one file into another.
-        let place = self.files.partition_point(|(start, _)| *start <= offset);
-        let Some((start, file)) = place.checked_sub(1).and_then(|place| self.files.get(place))
-        else {
+        let place = self.files.partition_point(|opened| opened.start <= offset);
+        let Some(opened) = place.checked_sub(1).and_then(|place| self.files.get(place)) else {
             return Err(Fault::malformed(offset, "there is no file to read"));
         };
-        read_exact_at(file, offset - start, buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Fault::malformed(offset, "the file ends too early"),
-            _ => Fault::Unreadable(error.into()),
-        })
+        let at = offset - opened.start;
+        match &opened.past {
+            Some(past) => past.read(&opened.file, at, buffer),
+            None => read_exact_at(&opened.file, at, buffer).map_err(|error| fault(offset, error)),
+        }
     }
+}
+
+/// Fills a buffer with the bytes of a file as it stands.
+pub(crate) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+    read_exact_at(file, offset, buffer).map_err(|error| fault(offset, error))
+}
+
+fn fault(offset: u64, error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Fault::malformed(offset, "the file ends too early"),
+        _ => Fault::Unreadable(error.into()),
+    }
+}
+
+/// True if both describe one file; where the system cannot tell, true.
+#[cfg(unix)]
+pub(crate) fn is_same(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 //! Reading goes past it. What a crash leaves between any two of these calls is tested by a disk
 //! that stops after the n-th, and what an error at any of them leaves by one that fails at it.
 
+mod file_system;
 mod system;
 
 use std::fmt::Debug;
@@ -11,6 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+pub(crate) use file_system::Front;
 pub use system::System;
 
 use crate::stage::Existing;

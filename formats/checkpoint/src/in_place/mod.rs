@@ -1,0 +1,213 @@
+//! Editing a file where it stands, so that a kill at any point leaves the old file or the new one.
+//!
+//! Before the first write, the old bytes of what is written are in a [`journal`] beside the file.
+//! From there on until the journal is gone, the file is the old one: who reads it reads through the
+//! journal, and who writes to it restores it first.
+
+mod edit;
+mod journal;
+mod lock;
+mod past;
+mod recover;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use statedict_core::{Edits, Layout, Source};
+
+pub(crate) use lock::Locked;
+pub(crate) use past::Past;
+pub(crate) use recover::restore;
+pub use recover::{Interrupted, recover, recover_on};
+
+use crate::disk::{Disk, Front};
+use crate::elements::Stop;
+use crate::error::Cause;
+use crate::stage::{Beside, Existing, folder};
+use edit::Patch;
+use recover::Pending;
+
+/// The most writes that one journal holds; a file that needs more is written anew.
+const MAX_WRITES: usize = 1 << 20;
+
+/// How long reading waits for an edit that is going on, which takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// By which way a file became the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It was the new one already.
+    Unchanged,
+    /// Ranges of it were written where it stands.
+    InPlace,
+    /// The file system put blocks in front of its bytes; then as in place.
+    Inserted,
+    /// Another file that shares its blocks took its place.
+    Shared,
+    /// Another file took its place.
+    Replaced,
+}
+
+/// What became of a file that was to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// By which way.
+    pub way: Way,
+    /// Bytes written to the disk for it, those of the journal included.
+    pub written: u64,
+}
+
+/// A locked file, and what its changes go through.
+pub(crate) struct Editor<'a> {
+    pub(crate) locked: &'a Locked,
+    pub(crate) source: &'a dyn Source,
+    pub(crate) disk: &'a Arc<dyn Disk>,
+}
+
+impl Editor<'_> {
+    /// Makes the file the one that is laid out, around its copied bytes where they stand; `None`
+    /// where that cannot be.
+    pub(crate) fn edit(&self, layout: &Layout) -> Result<Option<Replaced>, Cause> {
+        let Some(Edits { inserted, writes }) = layout.edits() else { return Ok(None) };
+        if inserted > 0 && Front::of(&self.locked.file) == Front::Copy {
+            return Ok(None);
+        }
+        let patch = Patch::new(self.source, layout.len(), inserted, &writes)?;
+        if patch.edit.is_nothing() {
+            return Ok(Some(Replaced { way: Way::Unchanged, written: 0 }));
+        }
+        if !self.locked.is_writable || !patch.edit.is_sound() || patch.bytes.len() > MAX_WRITES {
+            return Ok(None);
+        }
+        let (way, written) = match Front::of(&self.locked.file) {
+            Front::Share { .. } if inserted > 0 => (Way::Shared, self.share(&patch)?),
+            _ if inserted > 0 => (Way::Inserted, self.apply(&patch)?),
+            _ => (Way::InPlace, self.apply(&patch)?),
+        };
+        Ok(written.map(|written| Replaced { way, written }))
+    }
+
+    /// Edits the file; `None` if its file system cannot insert blocks, and the file is as it was.
+    fn apply(&self, patch: &Patch<'_>) -> Result<Option<u64>, Cause> {
+        let journal = journal::path_for(&self.locked.path);
+        let saved = self.save(&journal, patch)?;
+        let edited = self.write(&self.locked.file, patch).and_then(|()| self.disk.remove(&journal));
+        match edited {
+            Ok(()) => {
+                let synced = self.disk.sync_folder(folder(&journal));
+                let doing = "the file is edited, but its folder cannot be synced";
+                synced.map_err(|error| Cause::Io { doing: Some(doing.into()), error })?;
+                Ok(Some(saved + patch.len()))
+            }
+            Err(error) => match restore(self.locked, self.disk.as_ref()) {
+                Ok(_) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+                Ok(_) => Err(error.into()),
+                Err(_) => {
+                    let doing = "it is edited in part, which the next command that writes to it \
+                                 undoes";
+                    Err(Cause::Io { doing: Some(doing.into()), error })
+                }
+            },
+        }
+    }
+
+    /// Puts the journal beside the file, for good, and gives its length.
+    fn save(&self, path: &Path, patch: &Patch<'_>) -> Result<u64, Cause> {
+        let doing = |error| {
+            let doing = Some(format!("the journal '{}' cannot be written", path.display()));
+            Cause::Io { doing, error }
+        };
+        let journal = self.disk.create(path).map_err(doing)?;
+        let like = self.locked.file.metadata()?;
+        let disk = self.disk.as_ref();
+        let adopted = disk.adopt(&journal, &like).map_err(Stop::Sink);
+        let written = adopted
+            .and_then(|()| journal::write(disk, &journal, &self.locked.path, self.source, patch))
+            .and_then(|len| disk.sync_folder(folder(path)).map_err(Stop::Sink).map(|()| len));
+        written.map_err(|stop| {
+            let _ = disk.remove(path);
+            match stop {
+                Stop::Read(fault) => fault.into(),
+                Stop::Sink(error) => doing(error),
+            }
+        })
+    }
+
+    /// Makes the old bytes in a file the new ones, and waits until they are on the disk.
+    fn write(&self, file: &File, patch: &Patch<'_>) -> io::Result<()> {
+        let edit = &patch.edit;
+        if edit.inserted > 0 {
+            self.disk.insert(file, 0, edit.inserted)?;
+        }
+        self.fill(file, patch)
+    }
+
+    fn fill(&self, file: &File, patch: &Patch<'_>) -> io::Result<()> {
+        let edit = &patch.edit;
+        for (write, bytes) in edit.writes.iter().zip(&patch.bytes) {
+            self.disk.write_at(file, write.start, bytes)?;
+        }
+        if edit.new_len < edit.old_len {
+            self.disk.set_len(file, edit.new_len)?;
+        }
+        self.disk.sync(file)
+    }
+
+    /// Makes a file beside this one that shares its blocks further back, and puts it in its place.
+    fn share(&self, patch: &Patch<'_>) -> Result<Option<u64>, Cause> {
+        let (locked, old_len) = (self.locked, patch.edit.old_len);
+        let beside = Beside::new(self.disk, &locked.path)?;
+        let mut at = 0;
+        while at < old_len {
+            let to = at + patch.edit.inserted;
+            match self.disk.copy(&locked.file, at..old_len, &beside.file, to) {
+                Ok(0) => return Ok(None),
+                Ok(copied) => at += copied,
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.disk.adopt(&beside.file, &locked.file.metadata()?)?;
+        self.fill(&beside.file, patch)?;
+        beside.place(&locked.path, Existing::Replace)?;
+        Ok(Some(patch.len()))
+    }
+}
+
+/// What a file was, if an edit of it was cut short, and what there is to say of that.
+pub(crate) fn look(
+    path: &Path,
+    file: &File,
+) -> Result<(Option<Box<Past>>, Option<Interrupted>), Cause> {
+    let at = recover::resolved(path)?;
+    if !journal::is_there(&at) {
+        return Ok((None, None));
+    }
+    wait_for_editor(file)?;
+    Ok(match recover::find(&at, file)? {
+        Pending::Nothing | Pending::Torn => (None, None),
+        Pending::Past(past) => (Some(past), Some(Interrupted::Pending { file: path.into() })),
+        Pending::Foreign(why) => {
+            (None, Some(Interrupted::Ignored { journal: journal::path_for(&at), why }))
+        }
+    })
+}
+
+/// Waits until nobody edits the file, and sees to it that nobody does as long as it is open.
+fn wait_for_editor(file: &File) -> Result<(), Cause> {
+    let start = Instant::now();
+    loop {
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => {
+                return Err(Cause::InUse);
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
+            // A file system without locks has no editors in place either.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Undoing an edit that was cut short.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use statedict_core::Source;
+
+use super::edit::pieces;
+use super::journal::{self, Found};
+use super::lock::Locked;
+use super::past::{Past, View};
+use crate::disk::{Disk, System};
+use crate::error::{Action, Cause, Error};
+use crate::stage::folder;
+
+/// What was found of an edit that was cut short; its text is one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// The file is read as it was before, through the journal of the edit.
+    Pending {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file was restored as it was before.
+    Restored {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The edit had not begun; its unfinished journal was removed.
+    Discarded {
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is a journal that is not believed; the file is read as it stands.
+    Ignored {
+        /// The journal.
+        journal: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Interrupted::Pending { file } => {
+                let file = file.display();
+                write!(f, "an edit of '{file}' was cut short; it is read as it was before")
+            }
+            Interrupted::Restored { file } => {
+                let file = file.display();
+                write!(f, "an edit of '{file}' was cut short; it is restored as it was before")
+            }
+            Interrupted::Discarded { file } => {
+                let file = file.display();
+                write!(f, "an edit of '{file}' was cut short before it began; the file is whole")
+            }
+            Interrupted::Ignored { journal, why } => {
+                write!(f, "the journal '{}' is ignored: {why}", journal.display())
+            }
+        }
+    }
+}
+
+/// Restores a file whose editing in place was cut short; `None` if it was not.
+///
+/// # Errors
+/// What the system says, an edit that is going on, or a journal that does not belong to the file.
+pub fn recover(path: &Path) -> Result<Option<Interrupted>, Error> {
+    recover_on(path, &System)
+}
+
+/// The same on another disk than the system's.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_on(path: &Path, disk: &dyn Disk) -> Result<Option<Interrupted>, Error> {
+    let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
+    let locked = Locked::new(path, disk).map_err(failed)?;
+    restore(&locked, disk).map_err(failed)
+}
+
+/// Restores the file from its journal, if there is one.
+pub(crate) fn restore(locked: &Locked, disk: &dyn Disk) -> Result<Option<Interrupted>, Cause> {
+    let file = locked.path.clone();
+    let journal = journal::path_for(&file);
+    let foreign = |why: String| Cause::Journal { journal: journal.clone(), why };
+    let found = match find(&file, &locked.file)? {
+        Pending::Nothing => return Ok(None),
+        Pending::Foreign(why) => return Err(foreign(why)),
+        Pending::Torn => Interrupted::Discarded { file },
+        Pending::Past(past) => {
+            put_back(&past, &locked.file, disk)?;
+            Interrupted::Restored { file }
+        }
+    };
+    remove(&journal, disk)?;
+    Ok(Some(found))
+}
+
+/// Takes a journal away for good.
+pub(crate) fn remove(journal: &Path, disk: &dyn Disk) -> Result<(), Cause> {
+    let doing = |error| {
+        let doing = Some(format!("the journal '{}' cannot be removed", journal.display()));
+        Cause::Io { doing, error }
+    };
+    disk.remove(journal).map_err(doing)?;
+    disk.sync_folder(folder(journal)).map_err(doing)
+}
+
+/// What there is to undo.
+pub(crate) enum Pending {
+    Nothing,
+    Torn,
+    Past(Box<Past>),
+    Foreign(String),
+}
+
+/// Looks for the journal of an opened file, and whether it belongs to it.
+pub(crate) fn find(path: &Path, file: &File) -> Result<Pending, Cause> {
+    Ok(match journal::find(path)? {
+        Found::Nothing => Pending::Nothing,
+        Found::Torn => Pending::Torn,
+        Found::Foreign(why) => Pending::Foreign(why),
+        Found::Whole(journal) => match Past::new(*journal, file, file.metadata()?.len())? {
+            Ok(past) => Pending::Past(Box::new(past)),
+            Err(why) => Pending::Foreign(why),
+        },
+    })
+}
+
+/// Makes the file what it was.
+///
+/// May be cut short at any call itself: what has been put back are old bytes, as before.
+fn put_back(past: &Past, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
+    let len = past.len();
+    if past.moved() > 0 {
+        // First to the length that tells that the bytes have moved and nothing else has.
+        if file.metadata()?.len() != len + past.moved() {
+            disk.set_len(file, len + past.moved())?;
+        }
+        disk.collapse(file, 0, past.moved())?;
+    }
+    let old = View { past, file };
+    for (range, _) in past.saved() {
+        for piece in pieces(range.clone()) {
+            disk.write_at(file, piece.start, &old.bytes(piece.clone())?)?;
+        }
+    }
+    if file.metadata()?.len() != len {
+        disk.set_len(file, len)?;
+    }
+    Ok(disk.sync(file)?)
+}
+
+/// The path that leads to a file without any link.
+pub(crate) fn resolved(path: &Path) -> Result<PathBuf, Cause> {
+    Ok(fs::canonicalize(path)?)
+}
