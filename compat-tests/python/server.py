@@ -18,6 +18,7 @@ import convert
 import lossless
 import operate
 import protocols
+import renamings
 import shards
 import story
 import truth
@@ -32,6 +33,7 @@ ACTIONS = {
     "protocols": lambda request: protocols.generate(request["folder"]),
     "anew": protocols.anew,
     "shards": shards.judge,
+    "renamings": lambda request: renamings.generate(request["folder"]),
     "random": lossless.generate,
     "judge-random": lossless.judge,
     "pickles": lossless.pickles,

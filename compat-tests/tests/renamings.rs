@@ -1,0 +1,140 @@
+//! Real renamings, which conversion scripts do by hand, found without being told a rule.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+
+use compat_tests::{oracle, statedict, text};
+use serde_json::{Value, json};
+
+/// A model under two naming schemes.
+struct Model {
+    name: String,
+    source: String,
+    target: String,
+    /// For each target key, the source key and what is made of its tensor.
+    truth: BTreeMap<String, (String, String)>,
+}
+
+/// How many of a model's keys were found, and what is wrong with any.
+#[derive(Default)]
+struct Score {
+    right: usize,
+    open: usize,
+    wrong: Vec<String>,
+}
+
+impl Model {
+    /// All of them, written by PyTorch into a folder.
+    fn all(folder: &tempfile::TempDir) -> Vec<Model> {
+        let written = oracle(json!({ "do": "renamings", "folder": folder.path() }));
+        written.as_array().expect("a list").iter().map(Model::of).collect()
+    }
+
+    fn of(written: &Value) -> Model {
+        let truth = written["truth"].as_object().expect("an object").iter();
+        let truth = truth.map(|(key, it)| (key.clone(), (text(&it["from"]), text(&it["how"]))));
+        Model {
+            name: text(&written["name"]),
+            source: text(&written["source"]),
+            target: text(&written["target"]),
+            truth: truth.collect(),
+        }
+    }
+
+    /// Holds what was found against the truth; what was not found is open.
+    fn score(&self, found: &[(String, String, String)]) -> Score {
+        let mut score = Score { open: self.truth.len(), ..Score::default() };
+        for (from, to, how) in found {
+            match self.truth.get(to) {
+                Some((source, made)) if source == from && made == how => {
+                    score.right += 1;
+                    score.open -= 1;
+                }
+                expected => {
+                    score.wrong.push(format!("{to} from {from} ({how}), expected {expected:?}"));
+                }
+            }
+        }
+        score
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} right, {} wrong, {} left open", self.right, self.wrong.len(), self.open)
+    }
+}
+
+/// Tells the counts past the capture of test output, and fails if anything is wrong.
+fn tell(what: &str, scores: &[(&Model, Score)]) {
+    let mut told = io::stderr();
+    for (model, score) in scores {
+        let _ = writeln!(told, "{what} {}: {score}", model.name);
+    }
+    let sum = |of: fn(&Score) -> usize| scores.iter().map(|(_, score)| of(score)).sum::<usize>();
+    let (right, open) = (sum(|score| score.right), sum(|score| score.open));
+    let wrong: Vec<String> = scores.iter().flat_map(|(_, score)| score.wrong.clone()).collect();
+    let count = wrong.len();
+    let _ = writeln!(told, "{what} in all: {right} right, {count} wrong, {open} left open");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(right > 0, "nothing was found");
+}
+
+fn list<'a>(found: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    found[name].as_array().expect("a list").iter()
+}
+
+/// What `derive` says of a model: from, to, and what is made of the tensor.
+fn derived(model: &Model) -> (Value, Vec<(String, String, String)>) {
+    let run = statedict(["derive", "--json", "-q", &model.source, &model.target]);
+    assert!(matches!(run.status, Some(0 | 1)), "{}: {}", model.name, run.stderr);
+    let found = run.json();
+    let both = |it: &Value, how: String| (text(&it["from"]), text(&it["to"]), how);
+    let pairs = list(&found, "pairs").map(|it| both(it, "same".into()));
+    let rearranged = list(&found, "rearranged").map(|it| both(it, text(&it["how"])));
+    let portions = list(&found, "portions").map(|it| {
+        let how = format!("{} {}..{}", text(&it["lines"]), it["start"], it["end"]);
+        (text(&it["whole"]), text(&it["part"]), how)
+    });
+    let all = pairs.chain(rearranged).chain(portions).collect();
+    (found, all)
+}
+
+#[test]
+fn derive_finds_real_renamings_from_the_values() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let models = Model::all(&folder);
+    let scores: Vec<_> =
+        models.iter().map(|model| (model, model.score(&derived(model).1))).collect();
+    tell("derive", &scores);
+    for (model, score) in &scores {
+        let is_untrained = model.name.starts_with("untrained");
+        assert!(is_untrained || score.open < model.truth.len() / 4, "{}: {score}", model.name);
+    }
+}
+
+/// The recipe, applied to the source, gives the keys that were found to be renamed, and no other
+/// key of the target.
+#[test]
+fn a_derived_recipe_does_what_was_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for model in Model::all(&folder) {
+        let (found, _) = derived(&model);
+        let recipe = folder.path().join("recipe.toml").display().to_string();
+        std::fs::write(&recipe, text(&found["recipe"])).expect("writable");
+        let output = format!("{}.renamed.pth", model.source);
+        let run = statedict(["apply", &recipe, &model.source, "-o", &output, "--force"]);
+        assert_eq!(run.status, Some(0), "{}: {}", model.name, run.stderr);
+        let held = statedict(["diff", "--json", &output, &model.target]).json();
+        let keys = |name: &str| list(&held, name).map(text).collect::<Vec<_>>();
+        let renamed = list(&found, "pairs").map(|it| text(&it["to"])).collect::<Vec<_>>();
+        let added = keys("added");
+        assert!(renamed.iter().all(|key| !added.contains(key)), "{}: {added:?}", model.name);
+        let by_name: Vec<String> = list(&found, "by_name").map(|it| text(&it["to"])).collect();
+        let differ: Vec<String> = list(&held, "values").map(|it| text(&it["key"])).collect();
+        let excused = list(&found, "rearranged").map(|it| text(&it["to"])).chain(by_name);
+        let excused: Vec<String> = excused.collect();
+        assert!(differ.iter().all(|key| excused.contains(key)), "{}: {differ:?}", model.name);
+    }
+}
