@@ -8,7 +8,8 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -16,6 +17,9 @@ use statedict_core::{BadRemap, Plan, Remap, Rule, SEPARATOR, Table};
 
 use crate::failure::Failure;
 use crate::rules::{self, Rules};
+
+/// The longest recipe or plan that is read, in bytes: room for a million keys.
+const MAX_TEXT: u64 = 256 << 20;
 
 /// Which way to apply what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub(crate) fn read(
     direction: Direction,
     separator: Option<char>,
 ) -> Result<Rules, Failure> {
-    let text = fs::read_to_string(path).map_err(|error| in_file(path, error))?;
+    let text = text_of(path)?;
     let rules = match text.trim_start().starts_with('{') {
         true => Rules::Saved(Plan::from_json(&text).map_err(|error| in_file(path, error))?),
         false => Rules::Stages(stages(&text, separator).map_err(|error| in_file(path, error))?),
@@ -43,6 +47,19 @@ pub(crate) fn read(
                  statedict apply plan.json --inverse leads back",
             )
         }),
+    }
+}
+
+/// The text of a recipe or plan, which may come through a pipe.
+fn text_of(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| in_file(path, error))?;
+    file.take(MAX_TEXT + 1).read_to_string(&mut text).map_err(|error| in_file(path, error))?;
+    match text.len() as u64 > MAX_TEXT {
+        true => {
+            Err(in_file(path, format_args!("it has over {MAX_TEXT} bytes, the limit of recipes")))
+        }
+        false => Ok(text),
     }
 }
 
@@ -156,6 +173,53 @@ impl Texts {
         match self {
             Texts::One(text) => vec![text],
             Texts::Several(texts) => texts,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECIPE: &str = "separator = '.'\n[[stage]]\nunwrap = [\"module\"]\n[[stage]]\n\
+        rename = ['a.{n} -> b.{n+1}', 're:x$ -> y']\n[[stage]]\ntable = { k = \"l\" }\n";
+
+    #[test]
+    fn every_prefix_and_changed_byte_of_a_recipe_is_rules_or_an_error() {
+        assert_eq!(stages(RECIPE, None).expect("a recipe").len(), 3);
+        let mut read = 0;
+        for end in 0..RECIPE.len() {
+            read += usize::from(stages(&RECIPE[..end], None).is_ok());
+        }
+        let mut damaged = RECIPE.as_bytes().to_vec();
+        for at in 0..damaged.len() {
+            let byte = damaged[at];
+            for value in 0..=u8::MAX {
+                damaged[at] = value;
+                let text = String::from_utf8_lossy(&damaged);
+                read += usize::from(stages(&text, None).is_ok());
+            }
+            damaged[at] = byte;
+        }
+        assert!(read > RECIPE.len(), "each byte is itself once: {read}");
+    }
+
+    #[test]
+    fn a_recipe_names_keys_and_nothing_else() {
+        for field in ["output", "file", "include", "run", "at", "in-place"] {
+            let error = stages(&format!("{field} = 'x'\n{RECIPE}"), None).expect_err(field);
+            assert!(error.contains("unknown field"), "{error}");
+            let stage = format!("[[stage]]\n{field} = 'x'\n");
+            let error = stages(&stage, None).expect_err(field);
+            assert!(error.contains("unknown variant"), "{error}");
+        }
+    }
+
+    #[test]
+    fn deep_recipes_are_refused() {
+        for deep in ["[", "{a=", "a."] {
+            let text = format!("[[stage]]\nstrip = {}", deep.repeat(100_000));
+            assert!(stages(&text, None).is_err(), "{deep}");
         }
     }
 }

@@ -62,8 +62,9 @@ impl Plan {
             return Err(BadPlan::Version(json.statedict_plan));
         }
         let mut sections = Vec::<Section>::new();
+        let mut known = IndexMap::<String, ()>::default();
         for section in json.state_dicts {
-            if sections.iter().any(|known| known.at == section.at) {
+            if known.insert(section.at.clone(), ()).is_some() {
                 return Err(BadPlan::Repeated(section.at));
             }
             sections.push(Section::from_json(section)?);

@@ -1,6 +1,7 @@
 //! From a plan to the changes of a pickle: keys, entries, and the `_metadata` that follows them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::iter;
 
 use statedict_core::{Catalog, Fault, Modules, Plan, Section};
 
@@ -31,8 +32,11 @@ pub(crate) fn edit(
     mappings: &[CompoundId],
     plan: &Plan,
 ) -> Result<(), Fault> {
+    let mut places = places(catalog);
     for section in plan.sections() {
-        let known = catalog.state_dicts.iter().zip(mappings).find(|(s, _)| s.is_at(section.at()));
+        let place =
+            places.get_mut(section.at().trim_end_matches('/')).and_then(VecDeque::pop_front);
+        let known = place.and_then(|i| catalog.state_dicts.get(i).zip(mappings.get(i)));
         let Some((state_dict, mapping)) = known else {
             return Err(Fault::Unsupported(format!("no state dict at '{}'", section.at())));
         };
@@ -49,6 +53,17 @@ pub(crate) fn edit(
     Ok(())
 }
 
+/// The state dicts by the paths to them; several that one path leads to in their order.
+fn places(catalog: &Catalog) -> HashMap<&str, VecDeque<usize>> {
+    let mut places = HashMap::<&str, VecDeque<usize>>::new();
+    for (i, state_dict) in catalog.state_dicts.iter().enumerate() {
+        for path in iter::once(&state_dict.at).chain(&state_dict.aliases) {
+            places.entry(path).or_default().push_back(i);
+        }
+    }
+    places
+}
+
 fn rename_keys(patch: &mut Patch, graph: &Graph<'_>, compound: &Compound, section: &Section) {
     let fate =
         |entry: &Entry| section.fate(&graph.text(entry.key.node)?).map(|f| f.map(str::to_string));
@@ -63,10 +78,14 @@ fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, mod
     change(patch, graph, &entries, |entry| {
         fates.get(path(entry)?.as_ref()).map(|fate| fate.cloned())
     });
+    let mut by_path: HashMap<_, &Entry> = HashMap::new();
+    for entry in &entries {
+        if let Some(path) = path(entry) {
+            by_path.entry(path).or_insert(entry);
+        }
+    }
     for (ancestor, before) in &modules.added {
-        let Some(entry) = entries.iter().find(|e| path(e).as_deref() == Some(before)) else {
-            continue;
-        };
+        let Some(entry) = by_path.get(before.as_str()) else { continue };
         patch.insert_before(entry.start, &module_entry(graph, entry, ancestor));
     }
 }
