@@ -9,6 +9,7 @@ use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched}
 
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
+use crate::commands::recover::Recovery;
 use crate::failure::Failure;
 use crate::fit_args;
 use crate::fitting::Fitting;
@@ -144,6 +145,21 @@ enum Command {
     ///
     /// Exit status: 0 it fits, 1 it does not, 2 could not tell.
     Fit(fit_args::Fit),
+    /// Restore a file whose editing in place was cut short, by a crash or a kill
+    ///
+    /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
+    /// a file as it was before the edit, and the next one with -i restores it; this one does
+    /// nothing else. It is no error if there is nothing to restore.
+    Recover {
+        /// The file to restore
+        file: PathBuf,
+        /// Print one JSON object that says what was done
+        #[arg(long)]
+        json: bool,
+        /// Say nothing but errors
+        #[arg(short, long)]
+        quiet: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -232,7 +248,12 @@ struct Remapping {
     /// Write the result to this file; its extension chooses the format
     #[arg(short, long, value_name = "OUT", conflicts_with = "in_place")]
     output: Option<PathBuf>,
-    /// Replace the file itself
+    /// Edit the file itself
+    ///
+    /// Tensors are not moved where the format and the file system allow that; otherwise a new file
+    /// takes its place. A symbolic link stays, and what it leads to is edited. A file that is
+    /// edited where it stands changes under all its names (hard links). A crash leaves the old file
+    /// or the new one, at the latest once `statedict recover` has run.
     #[arg(short, long)]
     in_place: bool,
     /// Refuse if a key is recognised by no rule
@@ -336,6 +357,7 @@ pub(crate) enum Task {
     Diff(Comparison),
     Derive(Question),
     Fit(Fitting),
+    Recover(Recovery),
 }
 
 impl Args {
@@ -346,6 +368,11 @@ impl Args {
             Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
             Command::Fit(fit) => return Ok(Task::Fit(fit.fitting()?)),
+            Command::Recover { file, json, quiet } => {
+                let form = if json { Form::Json } else { Form::Text };
+                let talk = if quiet { Talk::Errors } else { Talk::All };
+                return Ok(Task::Recover(Recovery { file, form, talk }));
+            }
             Command::Convert { file, output, shards, writing } => {
                 return Ok(Task::Remap(conversion(file, output, &shards, writing)?));
             }

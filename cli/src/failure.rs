@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use statedict_checkpoint::Kind;
 use statedict_core::{BadRemap, Unholdable};
 
 /// What a command ends with.
@@ -73,7 +74,12 @@ impl From<io::Error> for Failure {
 
 impl From<statedict_checkpoint::Error> for Failure {
     fn from(error: statedict_checkpoint::Error) -> Failure {
-        Failure::could_not(error)
+        let foreign_journal = error.kind() == Kind::Journal;
+        let failure = Failure::could_not(error);
+        match foreign_journal {
+            true => failure.hint("if the file is whole, remove the journal"),
+            false => failure,
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What came out, as JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use statedict_checkpoint::Checkpoint;
+use statedict_checkpoint::{Checkpoint, Interrupted, Way};
 use statedict_core::Data;
 
+use crate::commands::recover;
 use crate::failure::Failure;
 use crate::listing::Listed;
 use crate::request::Outcome;
@@ -32,6 +34,9 @@ struct Done<'a> {
     format: &'a str,
     output: Option<String>,
     written: bool,
+    /// How a file was edited in place.
+    way: Option<&'static str>,
+    bytes_written: Option<u64>,
     renamed: usize,
     unchanged: usize,
     dropped: usize,
@@ -91,6 +96,8 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         format: outcome.checkpoint.kind(),
         output: outcome.output.map(|path| path.display().to_string()),
         written: outcome.output.is_some(),
+        way: outcome.replaced.map(|replaced| way(replaced.way)),
+        bytes_written: outcome.bytes_written(),
         renamed: counts.renamed,
         unchanged: counts.unchanged,
         dropped: counts.dropped,
@@ -101,6 +108,28 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         plan: serde_json::from_str(&outcome.planned.plan.to_json()).map_err(io::Error::from)?,
     };
     put(&done, out)?;
+    Ok(writeln!(out)?)
+}
+
+/// The name of a way to edit a file in place.
+fn way(way: Way) -> &'static str {
+    match way {
+        Way::Unchanged => "unchanged",
+        Way::InPlace => "in-place",
+        Way::Inserted => "inserted",
+        Way::Shared => "shared",
+        Way::Replaced => "replaced",
+    }
+}
+
+/// One object that says what was restored.
+pub(crate) fn recovery(
+    file: &Path,
+    found: Option<&Interrupted>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let file = file.display().to_string();
+    put(&serde_json::json!({ "file": file, "outcome": recover::word(found) }), out)?;
     Ok(writeln!(out)?)
 }
 

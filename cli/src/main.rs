@@ -15,6 +15,7 @@ mod grouping;
 mod hints;
 mod json;
 mod listing;
+mod opening;
 mod payload;
 mod recipe;
 mod recipe_text;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{derive, diff, fit, list, remap};
+use crate::commands::{derive, diff, fit, list, recover, remap};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -52,6 +53,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Diff(comparison) => diff::run(&comparison, &mut out)?,
         Task::Derive(question) => derive::run(&question, &mut out)?,
         Task::Fit(fitting) => fit::run(&fitting, &mut out)?,
+        Task::Recover(recovery) => recover::run(&recovery, &mut out)?,
     }
     Ok(out.flush()?)
 }

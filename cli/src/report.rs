@@ -1,7 +1,9 @@
 //! What came out, as text: the plan on standard output, talk on standard error.
 
 use std::io::Write;
+use std::path::Path;
 
+use statedict_checkpoint::Way;
 use statedict_core::{LeftBehind, Section, Ties};
 
 use crate::failure::Failure;
@@ -28,13 +30,7 @@ pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure
 /// What was done and what is worth knowing about it.
 pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if let Some(output) = outcome.output {
-        let format = outcome.conversion.as_ref().map_or(outcome.checkpoint.format(), |c| c.to);
-        let (name, size) = (format.name(), size(outcome.bytes));
-        let files = match outcome.files {
-            1 => String::new(),
-            several => format!(", {several} files"),
-        };
-        say(&format!("wrote {} ({name}, {size}{files}): {}", output.display(), counts(outcome)));
+        say(&format!("{}: {}", written(outcome, output), counts(outcome)));
         tell_changes(outcome);
         let (kind, written) = (outcome.checkpoint.kind(), outcome.checkpoint.rewritten_as());
         if outcome.conversion.is_none() && kind != written {
@@ -58,6 +54,28 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if let Destination::Nowhere { suggestion } = &request.destination {
         say("nothing is written yet; this would do it (-i instead of -o replaces the file):");
         say(&format!("  {suggestion}"));
+    }
+}
+
+/// What was written where, and by which way.
+fn written(outcome: &Outcome, output: &Path) -> String {
+    let format = outcome.conversion.as_ref().map_or(outcome.checkpoint.format(), |c| c.to);
+    let (name, output) = (format.name(), output.display());
+    let bytes = size(outcome.bytes_written().unwrap_or_default());
+    let files = match outcome.files {
+        1 => String::new(),
+        several => format!(", {several} files"),
+    };
+    match outcome.replaced.map(|replaced| replaced.way) {
+        None | Some(Way::Replaced) => format!("wrote {output} ({name}, {bytes}{files})"),
+        Some(Way::Unchanged) => format!("{output} ({name}) is as wanted"),
+        Some(Way::InPlace) => format!("edited {output} in place ({name}, {bytes} written)"),
+        Some(Way::Inserted) => {
+            format!("edited {output} in place ({name}, {bytes} written, blocks inserted)")
+        }
+        Some(Way::Shared) => {
+            format!("replaced {output} by a clone ({name}, {bytes} written)")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{Checkpoint, Existing};
+use statedict_checkpoint::{Checkpoint, Existing, Replaced};
 use statedict_core::{DType, Format, LeftBehind, Planned, Policy, Ties};
 
 use crate::rules::Rules;
@@ -78,6 +78,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) planned: &'a Planned,
     /// The file that was written; none if nothing was.
     pub(crate) output: Option<&'a Path>,
+    /// How the file itself was edited, if that was asked for.
+    pub(crate) replaced: Option<Replaced>,
     /// Bytes of the file, written or not.
     pub(crate) bytes: u64,
     /// How many files there are, an index excepted.
@@ -123,6 +125,12 @@ impl Request {
 }
 
 impl Outcome<'_> {
+    /// Bytes that were written to the disk, if any were to be.
+    pub(crate) fn bytes_written(&self) -> Option<u64> {
+        let whole = self.output.map(|_| self.bytes);
+        self.replaced.map(|replaced| replaced.written).or(whole)
+    }
+
     /// How many keys became what, over all state dicts.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();

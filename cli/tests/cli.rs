@@ -326,7 +326,7 @@ fn what_was_done_is_said_as_json() {
     });
     let expected = json!({
         "file": "net.safetensors", "format": "safetensors", "output": null, "written": false,
-        "renamed": 1, "unchanged": 2, "dropped": 0, "passed_over": 2, "idle": [], "ties": [],
+        "way": null, "bytes_written": null, "renamed": 1, "unchanged": 2, "dropped": 0, "passed_over": 2, "idle": [], "ties": [],
         "left_behind": { "keys": [], "payload": [] }, "plan": plan,
     });
     assert_eq!(folder.json(&["strip", "m", "net.safetensors", "--json"]), expected);

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use statedict_checkpoint::{Checkpoint, Existing, kinship};
+use statedict_checkpoint::{Existing, kinship};
 use statedict_core::{Derivation, Entry, Layout};
 
 use crate::commands::diff::{Examined, Subject, counterpart};
 use crate::derivation::{json, report};
 use crate::failure::Failure;
+use crate::opening::open;
 use crate::request::{Form, Talk};
 use crate::text::say;
 
@@ -32,7 +33,7 @@ pub(crate) struct Answer<'a> {
 
 pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failure> {
     question.refuse_to_overwrite()?;
-    let (a, b) = (Checkpoint::open(&question.a.file)?, Checkpoint::open(&question.b.file)?);
+    let (a, b) = (open(&question.a.file)?, open(&question.b.file)?);
     let ours = question.a.only(a.catalog().select(question.a.at.as_deref()), "--at")?;
     let theirs = counterpart(&question.a, &question.b, &b, ours)?;
     let (a, b) = (

@@ -8,6 +8,7 @@ use statedict_core::{Diff, Matching, NotSelected, Side, StateDict};
 
 use crate::difference::{json, remedy, report};
 use crate::failure::Failure;
+use crate::opening::open;
 use crate::request::{Form, Talk};
 use crate::text::say;
 
@@ -56,8 +57,8 @@ pub(crate) struct Examined<'a> {
 }
 
 pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Failure> {
-    let a = Checkpoint::open(&comparison.a.file)?;
-    let b = Checkpoint::open(&comparison.b.file)?;
+    let a = open(&comparison.a.file)?;
+    let b = open(&comparison.b.file)?;
     let ours = comparison.a.only(a.catalog().select(comparison.a.at.as_deref()), "--at")?;
     let theirs = counterpart(&comparison.a, &comparison.b, &b, ours)?;
     let (a, b) = (

@@ -14,12 +14,13 @@ use crate::commands::remap::{broken_ties, is_same_file};
 use crate::failure::Failure;
 use crate::fitting::target::Target;
 use crate::fitting::{Fitted, Fitting, Put, json, report};
+use crate::opening::open;
 use crate::recipe_text;
 use crate::request::{Form, Talk};
 
 pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure> {
     fitting.refuse_to_overwrite()?;
-    let mut source = Checkpoint::open(&fitting.source.file)?;
+    let mut source = open(&fitting.source.file)?;
     let mut target = Target::open(&fitting.target.file)?;
     if fitting.keeps_the_targets() {
         target = target.adjoined_to(&mut source);

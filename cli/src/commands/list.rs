@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use statedict_checkpoint::Checkpoint;
 use statedict_core::{Catalog, NotSelected, Row, Value};
 
 use crate::failure::Failure;
 use crate::listing::{Listed, Listing, Shape};
+use crate::opening::open;
 use crate::{json, payload, table, tree};
 
 pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure> {
-    let checkpoint = Checkpoint::open(&listing.file)?;
+    let checkpoint = open(&listing.file)?;
     let rows = rows(checkpoint.catalog(), listing.at.as_deref())
         .map_err(|none| Failure::could_not(format_args!("{}: {none}", listing.file.display())))?;
     let listed = rows.into_iter().map(|row| {

@@ -4,4 +4,5 @@ pub(crate) mod derive;
 pub(crate) mod diff;
 pub(crate) mod fit;
 pub(crate) mod list;
+pub(crate) mod recover;
 pub(crate) mod remap;

@@ -4,13 +4,14 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
+use statedict_checkpoint::{Checkpoint, Existing, Replaced, Rewritten, format_named_by};
 use statedict_core::{
     Contents, Format, IndexMap, Layout, LeftBehind, NotSelected, Offence, Plan, Planned, Refused,
     Rule, Section, StateDict, Ties, plan,
 };
 
 use crate::failure::Failure;
+use crate::opening::{open, open_to_replace};
 use crate::request::{Conversion, Destination, Encoding, Form, Outcome, Request, Spelling, Talk};
 use crate::rules::Rules;
 use crate::{hints, json, report};
@@ -20,14 +21,20 @@ const PICKLED: &str = "pth";
 
 pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure> {
     request.refuse_to_overwrite()?;
-    let checkpoint = Checkpoint::open(&request.file)?;
+    let checkpoint = match request.destination {
+        Destination::InPlace => open_to_replace(&request.file)?,
+        _ => open(&request.file)?,
+    };
     let planned = request.plan(&checkpoint)?;
     let (rewritten, conversion) = request.lay_out(&checkpoint, &planned.plan)?;
-    request.write(&checkpoint, &planned.plan, &rewritten)?;
+    let revisable = conversion.is_none() && request.encoding.spelling == Spelling::Kept;
+    let revised = revisable.then_some(&planned.plan);
+    let replaced = request.write(&checkpoint, &planned.plan, &rewritten, revised)?;
     let outcome = Outcome {
         checkpoint: &checkpoint,
         planned: &planned,
         output: request.output(),
+        replaced,
         bytes: rewritten.len(),
         files: rewritten.files(),
         conversion,
@@ -174,18 +181,16 @@ impl Request {
         })
     }
 
-    /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
+    /// Writes the output and the plan, so far as they are wanted, each wholly or not at all; the
+    /// file itself is revised by a plan where that is all there is to do.
     fn write(
         &self,
         checkpoint: &Checkpoint,
         plan: &Plan,
         rewritten: &Rewritten,
-    ) -> Result<(), Failure> {
-        let existing = match self.destination {
-            Destination::InPlace => Existing::Replace,
-            _ => self.existing,
-        };
-        let output = self.output().map(|path| checkpoint.stage(rewritten, path, existing));
+        revised: Option<&Plan>,
+    ) -> Result<Option<Replaced>, Failure> {
+        let output = self.new_file().map(|path| checkpoint.stage(rewritten, path, self.existing));
         let output = output.transpose()?;
         let plan = self.save_plan.as_deref().map(|path| {
             let mut text = Layout::new();
@@ -193,10 +198,14 @@ impl Request {
             checkpoint.stage(&text.into(), path, self.existing)
         });
         let plan = plan.transpose()?;
+        let replaced = match self.destination {
+            Destination::InPlace => Some(checkpoint.replace(rewritten, revised)?),
+            _ => None,
+        };
         for staged in output.into_iter().chain(plan) {
             staged.commit()?;
         }
-        Ok(())
+        Ok(replaced)
     }
 
     fn not_selected(&self, error: &NotSelected) -> Failure {

@@ -8,6 +8,7 @@ use statedict_checkpoint::{Checkpoint, FORMATS, Kind};
 use statedict_core::{Catalog, DType, Data, Format, IndexMap, Key, Row, StateDict, Tensor};
 
 use crate::failure::Failure;
+use crate::opening::told;
 
 /// The largest listing that is read, in bytes; one of a hundred thousand keys has a tenth of that.
 const MAX_LISTING: u64 = 256 << 20;
@@ -41,7 +42,7 @@ impl Target {
     /// Opens a checkpoint, or reads a listing.
     pub(crate) fn open(path: &Path) -> Result<Target, Failure> {
         let error = match Checkpoint::open(path) {
-            Ok(checkpoint) => return Ok(Target::Checkpoint(checkpoint)),
+            Ok(checkpoint) => return Ok(Target::Checkpoint(told(checkpoint))),
             Err(error) => error,
         };
         let is_short = fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() <= MAX_LISTING);

@@ -1,0 +1,42 @@
+//! `recover`: a file whose editing in place was cut short becomes what it was.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use statedict_checkpoint::{Interrupted, recover};
+
+use crate::failure::Failure;
+use crate::json;
+use crate::request::{Form, Talk};
+use crate::text::say;
+
+/// The file to restore, and how to tell what came of it.
+pub(crate) struct Recovery {
+    pub(crate) file: PathBuf,
+    pub(crate) form: Form,
+    pub(crate) talk: Talk,
+}
+
+pub(crate) fn run(recovery: &Recovery, out: &mut dyn Write) -> Result<(), Failure> {
+    let found = recover(&recovery.file)?;
+    if recovery.form == Form::Json {
+        json::recovery(&recovery.file, found.as_ref(), out)?;
+    }
+    if recovery.talk == Talk::All {
+        say(&match &found {
+            Some(found) => found.to_string(),
+            None => format!("no edit of '{}' was cut short", recovery.file.display()),
+        });
+    }
+    Ok(())
+}
+
+/// What was done, in one word.
+pub(crate) fn word(found: Option<&Interrupted>) -> &'static str {
+    match found {
+        None => "nothing",
+        Some(Interrupted::Restored { .. }) => "restored",
+        Some(Interrupted::Discarded { .. }) => "discarded",
+        Some(Interrupted::Pending { .. } | Interrupted::Ignored { .. }) => "left",
+    }
+}

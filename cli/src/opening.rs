@@ -1,0 +1,31 @@
+//! Opening checkpoints, with a word about edits that were cut short.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use statedict_checkpoint::{Checkpoint, Interrupted, System};
+
+use crate::failure::Failure;
+use crate::text::{say, shell_word};
+
+/// Opens a checkpoint to read it.
+pub(crate) fn open(path: &Path) -> Result<Checkpoint, Failure> {
+    Ok(told(Checkpoint::open(path)?))
+}
+
+/// Opens a checkpoint that nobody else is to edit meanwhile.
+pub(crate) fn open_to_replace(path: &Path) -> Result<Checkpoint, Failure> {
+    Ok(told(Checkpoint::open_to_replace(path, Arc::new(System))?))
+}
+
+/// The checkpoint, once it is said what was found of edits of it that were cut short.
+pub(crate) fn told(checkpoint: Checkpoint) -> Checkpoint {
+    for interrupted in checkpoint.interrupted() {
+        say(&format!("note: {interrupted}"));
+        if let Interrupted::Pending { file } = interrupted {
+            let file = file.display().to_string();
+            say(&format!("hint: statedict recover {} restores it", shell_word(&file)));
+        }
+    }
+    checkpoint
+}
