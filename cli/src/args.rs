@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use statedict_checkpoint::{Existing, FORMATS, format_named_by};
 use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched};
 
+use crate::commands::check::Inspection;
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::commands::recover::Recovery;
@@ -126,6 +127,14 @@ enum Command {
     ///
     /// Exit status: 0 the same, 1 they differ, 2 could not compare.
     Diff(Diff),
+    /// Say whether files are whole and what they would run; nothing is run
+    ///
+    /// Checks structure, lengths, checksums and geometry, and follows every pickle, whatever the
+    /// file's parts are called. What PyTorch's weights-only loading admits is safe, and so are some
+    /// classes that do nothing; anything else that a pickle brings in makes the file dangerous.
+    ///
+    /// Exit status: 0 all safe, 1 something is dangerous, 2 something is malformed or unreadable.
+    Check(Check),
     /// Find the recipe that turns the keys of one file into those of another of the same weights
     ///
     /// Nothing but the elements decides which key became which; what stands under several keys
@@ -188,6 +197,19 @@ struct Derive {
     #[arg(long)]
     json: bool,
     /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// The files; a folder stands for the checkpoints and pickles in it and below
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Print one JSON object a line for each file
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors; the exit status tells
     #[arg(short, long)]
     quiet: bool,
 }
@@ -355,6 +377,7 @@ pub(crate) enum Task {
     List(Listing),
     Remap(Request),
     Diff(Comparison),
+    Check(Inspection),
     Derive(Question),
     Fit(Fitting),
     Recover(Recovery),
@@ -366,6 +389,7 @@ impl Args {
         let (stage, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.listing())),
             Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
+            Command::Check(check) => return Ok(Task::Check(check.inspection())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
             Command::Fit(fit) => return Ok(Task::Fit(fit.fitting()?)),
             Command::Recover { file, json, quiet } => {
@@ -402,6 +426,16 @@ impl Derive {
             b: Subject { file: self.b, at: self.at_b },
             save_recipe: self.save_recipe,
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            form: if self.json { Form::Json } else { Form::Text },
+            talk: if self.quiet { Talk::Errors } else { Talk::All },
+        }
+    }
+}
+
+impl Check {
+    fn inspection(self) -> Inspection {
+        Inspection {
+            paths: self.files,
             form: if self.json { Form::Json } else { Form::Text },
             talk: if self.quiet { Talk::Errors } else { Talk::All },
         }

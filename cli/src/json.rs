@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use statedict_checkpoint::{Checkpoint, Interrupted, Way};
-use statedict_core::Data;
+use statedict_checkpoint::{Checked, Checkpoint, Interrupted, Way};
+use statedict_core::{Data, Finding};
 
 use crate::commands::recover;
 use crate::failure::Failure;
@@ -154,6 +154,38 @@ impl Serialize for Shown<'_> {
             Payload::Tensor => serializer.serialize_str("<tensor>"),
         }
     }
+}
+
+/// The contract of `check --json`: one object a line for each file; `notes` are no faults.
+pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        r#where: &'a str,
+        what: &'a str,
+        why: &'a str,
+    }
+    #[derive(Serialize)]
+    struct Report<'a> {
+        file: String,
+        verdict: &'static str,
+        findings: Vec<Shown<'a>>,
+        notes: Vec<Shown<'a>>,
+    }
+    fn shown(findings: &[Finding]) -> Vec<Shown<'_>> {
+        let shown = |f| {
+            let Finding { place, what, why, .. }: &Finding = f;
+            Shown { r#where: place, what, why }
+        };
+        findings.iter().map(shown).collect()
+    }
+    let report = Report {
+        file: checked.path.display().to_string(),
+        verdict: checked.verdict().name(),
+        findings: shown(&checked.findings),
+        notes: shown(&checked.notes),
+    };
+    put(&report, out)?;
+    Ok(writeln!(out)?)
 }
 
 fn put(value: &(impl Serialize + ?Sized), out: &mut dyn Write) -> io::Result<()> {

@@ -21,6 +21,7 @@ mod recipe;
 mod recipe_text;
 mod report;
 mod request;
+mod rescue;
 mod rules;
 mod size;
 mod suggestion;
@@ -34,7 +35,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{derive, diff, fit, list, recover, remap};
+use crate::commands::{check, derive, diff, fit, list, recover, remap};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -51,6 +52,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::List(listing) => list::run(&listing, &mut out)?,
         Task::Remap(request) => remap::run(&request, &mut out)?,
         Task::Diff(comparison) => diff::run(&comparison, &mut out)?,
+        Task::Check(inspection) => check::run(&inspection, &mut out)?,
         Task::Derive(question) => derive::run(&question, &mut out)?,
         Task::Fit(fitting) => fit::run(&fitting, &mut out)?,
         Task::Recover(recovery) => recover::run(&recovery, &mut out)?,

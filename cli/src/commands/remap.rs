@@ -52,6 +52,14 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
 }
 
 impl Request {
+    /// Does all but the writing, to see whether it can be done.
+    pub(crate) fn rehearse(&self) -> Result<(), Failure> {
+        self.refuse_to_overwrite()?;
+        let checkpoint = Checkpoint::open(&self.file)?;
+        let planned = self.plan(&checkpoint)?;
+        self.lay_out(&checkpoint, &planned.plan).map(drop)
+    }
+
     /// Sees to it before any work that nothing is in the way.
     fn refuse_to_overwrite(&self) -> Result<(), Failure> {
         if let Some(plan) = &self.save_plan

@@ -39,6 +39,7 @@
 
 mod axes;
 mod cast;
+mod check;
 mod checkpoint;
 mod compare;
 mod components;
@@ -63,6 +64,7 @@ mod stage;
 mod window;
 mod write;
 
+pub use check::{Checked, check, checkable};
 pub use checkpoint::Checkpoint;
 pub use compare::{compare, kinship};
 pub use disk::{Disk, System};

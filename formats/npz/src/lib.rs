@@ -37,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod array;
 mod container;
 mod element;
 mod encode;
@@ -46,4 +47,5 @@ mod member;
 mod record;
 mod scalar;
 
+pub use array::Array;
 pub use container::{NPZ, Npz};

@@ -55,6 +55,7 @@ use crate::stream::StreamFile;
 use crate::tar::TarFile;
 
 pub use scan::{Loader, Scan, Trust, scan, search};
+pub use tar::tar_members;
 
 /// PyTorch checkpoints.
 pub struct Pth;

@@ -52,9 +52,9 @@ fn inflate(
 }
 
 /// A range of a source as a stream.
-struct Bytes<'a> {
-    source: &'a dyn Source,
-    range: Range<u64>,
+pub(crate) struct Bytes<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) range: Range<u64>,
 }
 
 impl Read for Bytes<'_> {

@@ -3,7 +3,8 @@
 use statedict_core::{Fault, Source};
 
 use crate::fields::{
-    CENTRAL_LEN, ELSEWHERE_32, END, END_LEN, END64, END64_LEN, Fields, LOCATOR, LOCATOR_LEN,
+    CENTRAL_LEN, ELSEWHERE_16, ELSEWHERE_32, END, END_LEN, END64, END64_LEN, Fields, LOCATOR,
+    LOCATOR_LEN,
 };
 
 /// How far from the end of the file the end record is looked for: the longest comment that its
@@ -18,6 +19,10 @@ pub(crate) struct End {
     pub(crate) size: u64,
     pub(crate) offset: u64,
     pub(crate) comment: Vec<u8>,
+    /// Where the end record itself is.
+    pub(crate) at: u64,
+    /// What the zip64 end record says otherwise than the short one, if both say something.
+    pub(crate) contradiction: Option<&'static str>,
 }
 
 impl End {
@@ -54,8 +59,9 @@ impl End {
             None => (short.numbers, at),
         };
         numbers.check(ends_at, locator.is_some())?;
+        let contradiction = short.numbers.contradiction(&numbers);
         let Numbers { count, size, offset, .. } = numbers;
-        Ok(End { count, size, offset, comment: short.comment })
+        Ok(End { count, size, offset, comment: short.comment, at, contradiction })
     }
 }
 
@@ -66,6 +72,7 @@ struct Short {
 }
 
 /// What the end record and the zip64 end record both say.
+#[derive(Clone, Copy)]
 struct Numbers {
     disk: u64,
     directory_disk: u64,
@@ -119,6 +126,20 @@ impl Numbers {
             size: fields.u64()?,
             offset: fields.u64()?,
         })
+    }
+
+    /// What these short numbers say otherwise than the wide ones, which some readers pass over.
+    fn contradiction(&self, wide: &Numbers) -> Option<&'static str> {
+        let differ = |short: u64, wide: u64, elsewhere: u64| short != wide && short != elsewhere;
+        if differ(self.count, wide.count, ELSEWHERE_16) {
+            Some("the number of entries")
+        } else if differ(self.size, wide.size, ELSEWHERE_32) {
+            Some("the size of the directory")
+        } else if differ(self.offset, wide.offset, ELSEWHERE_32) {
+            Some("the place of the directory")
+        } else {
+            None
+        }
     }
 
     /// Holds the numbers against each other and against the end record's own place: some readers

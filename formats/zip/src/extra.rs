@@ -36,6 +36,11 @@ pub(crate) fn has_zip64(extra: &[u8]) -> bool {
     fields(extra).any(|(tag, _)| tag == ZIP64)
 }
 
+/// The name that a Unicode path field gives: after a version and a checksum (4.6.9).
+pub(crate) fn unicode_path(extra: &[u8]) -> Option<&[u8]> {
+    fields(extra).find(|(tag, _)| *tag == UNICODE_PATH).and_then(|(_, field)| field.get(5..))
+}
+
 /// The numbers with those that stand in the zip64 field; `None` if one of them is missing there.
 pub(crate) fn resolve(short: Numbers, extra: &[u8]) -> Option<Numbers> {
     let zip64 = fields(extra).find(|(tag, _)| *tag == ZIP64);

@@ -8,6 +8,7 @@
 //!   and trailing bytes as PyTorch tolerates them, every offset and length held against the file
 //!   before it is used. An [`Entry`] says where its member is ([`Entry::locate`]) or reads it whole
 //!   ([`Entry::read`]).
+//! - [`Archive::audit`] and [`Entry::verify`] hold an archive to more than reading it takes.
 //! - [`Writer`] lays a new archive out from front to back, as PyTorch or as NumPy would write it.
 //!   The bytes of members become parts of a [`statedict_core::Layout`]: copied from the source,
 //!   compressed or not, or computed on the way, with the checksum after what it covers.
@@ -36,6 +37,7 @@
 //! ```
 
 mod archive;
+mod audit;
 mod content;
 mod end;
 mod entry;
@@ -47,6 +49,7 @@ mod name;
 mod writer;
 
 pub use archive::Archive;
+pub use audit::Audit;
 pub use entry::{Entry, Located, Method};
 pub use member::MAX_NAME_LEN;
 pub use writer::Writer;

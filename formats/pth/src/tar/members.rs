@@ -18,7 +18,15 @@ const FIRST_READ: u64 = 256;
 
 /// The members of a tar archive, by name; empty for what is no tar archive.
 pub(super) fn members(source: &dyn Source) -> Result<HashMap<String, Range<u64>>, Fault> {
-    let mut members = HashMap::new();
+    Ok(tar_members(source)?.into_iter().collect())
+}
+
+/// The members of a tar archive as they follow each other; none for what is no tar archive.
+///
+/// # Errors
+/// A member that would end beyond the file.
+pub fn tar_members(source: &dyn Source) -> Result<Vec<(String, Range<u64>)>, Fault> {
+    let mut members = Vec::new();
     let mut at = 0;
     for _ in 0..MAX_MEMBERS {
         if source.len().saturating_sub(at) < BLOCK {
@@ -32,7 +40,7 @@ pub(super) fn members(source: &dyn Source) -> Result<HashMap<String, Range<u64>>
             let what = format!("tar member '{name}' of {size} bytes ends beyond the file");
             return Err(Fault::malformed(at, what));
         };
-        members.insert(name.trim_start_matches("./").to_string(), start..end);
+        members.push((name.trim_start_matches("./").to_string(), start..end));
         at = end.next_multiple_of(BLOCK);
     }
     Ok(members)

@@ -1,0 +1,209 @@
+//! A zip archive: its structure, its members, and what lies between them.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use statedict_core::{Fault, Finding, Source};
+use statedict_pth::{Loader, Trust, scan, search};
+use statedict_zip::{Archive, Audit, Entry, Located, Method};
+
+use super::code;
+use super::content::{Content, Look};
+use super::limits::{MAX_DEPTH, MAX_HELD};
+use super::part::Part;
+
+/// How much of a deflated member tells what it is.
+const FRONT: u64 = 64 << 10;
+
+/// What starts a member, in the directory or not.
+const MEMBER: [u8; 4] = *b"PK\x03\x04";
+
+/// The length of a local header before its name.
+const HEADER_LEN: u64 = 30;
+
+/// How much of the bytes between members is searched at a time.
+const WINDOW: u64 = 1 << 20;
+
+/// The most headers of dead members that are looked at in one stretch; an archive renamed a
+/// thousand times has a thousand.
+const MAX_DEAD: usize = 10_000;
+
+const INFLATES: &str = "the archive inflates to over 4 GiB and 100 times its length, the limit";
+
+impl Look<'_> {
+    /// Looks at an archive and at everything in it.
+    pub(super) fn archive(&mut self, content: &Content<'_>) -> Result<(), Fault> {
+        let source = content.source;
+        if content.depth > MAX_DEPTH {
+            let what = format!("archives lie in archives over {MAX_DEPTH} deep, the limit");
+            self.malformed(content, what, "nobody packs a model like that");
+            return Ok(());
+        }
+        let archive = match Archive::open(source) {
+            Ok(Some(archive)) => archive,
+            Ok(None) => return Ok(()),
+            Err(fault @ Fault::Unreadable(_)) => return Err(fault),
+            Err(fault) => {
+                self.malformed(content, fault.to_string(), "the archive has no sound directory");
+                return self.dead(content, 0..source.len());
+            }
+        };
+        let audit = archive.audit(source)?;
+        self.take(content, audit.findings.iter().cloned());
+        self.verify(content, &archive, &audit)?;
+        let is_scripted = archive.entries().iter().any(|e| e.name().ends_with("/constants.pkl"));
+        let loader = if is_scripted { Loader::TorchScript } else { content.loader };
+        for (entry, located) in archive.entries().iter().zip(&audit.located) {
+            let Some(located) = located else { continue };
+            self.member(content, entry, located, loader)?;
+        }
+        for gap in audit.gaps {
+            self.dead(content, gap)?;
+        }
+        Ok(())
+    }
+
+    /// Holds every member's bytes against its length and checksum, on all cores.
+    fn verify(
+        &mut self,
+        content: &Content<'_>,
+        archive: &Archive,
+        audit: &Audit,
+    ) -> Result<(), Fault> {
+        let entries = archive.entries();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut found = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let (Some(entry), Some(located)) = (entries.get(i), audit.located.get(i)) else {
+                    return Ok::<_, Fault>(found);
+                };
+                let Some(located) = located else { continue };
+                let finding = match entry.method() {
+                    Method::Deflated if !self.budget.take(entry.size()) => {
+                        Some(Finding::malformed(entry.name(), INFLATES, "it is made to waste time"))
+                    }
+                    _ => entry.verify(content.source, located)?,
+                };
+                found.extend(finding.map(|finding| (i, finding)));
+            }
+        };
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(entries.len());
+        let results: Vec<_> = thread::scope(|scope| {
+            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let mine = work();
+            let join = |worker: thread::ScopedJoinHandle<'_, _>| worker.join();
+            let theirs = others.into_iter().map(join);
+            let theirs = theirs.map(|result| result.expect("checking a member does not panic"));
+            [mine].into_iter().chain(theirs).collect()
+        });
+        let mut found: Vec<_> = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
+        found.sort_by_key(|(i, _)| *i);
+        self.take(content, found.into_iter().map(|(_, finding)| finding));
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        content: &Content<'_>,
+        entry: &Entry,
+        located: &Located,
+        loader: Loader,
+    ) -> Result<(), Fault> {
+        let name = content.below(entry.name());
+        match entry.method() {
+            Method::Stored => {
+                let part = Part::new(content.source, located.data.clone());
+                let source: &dyn Source = &part;
+                self.content(&Content { source, name, loader, depth: content.depth + 1 })?;
+                self.code(entry, source, loader, content)
+            }
+            Method::Deflated => {
+                let Some(bytes) = self.inflated(content, entry, located)? else { return Ok(()) };
+                let source: &dyn Source = &bytes.as_slice();
+                self.content(&Content { source, name, loader, depth: content.depth + 1 })?;
+                self.code(entry, source, loader, content)
+            }
+            // The audit has said that nobody can read it.
+            Method::Other(_) => Ok(()),
+        }
+    }
+
+    /// As much of a deflated member as tells what it would run; `None` if it does not inflate.
+    fn inflated(
+        &mut self,
+        content: &Content<'_>,
+        entry: &Entry,
+        located: &Located,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let read = |len: u64| match entry.read_head(content.source, located, len) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(fault @ Fault::Unreadable(_)) => Err(fault),
+            Err(_) => Ok(None),
+        };
+        let Some(front) = read(FRONT)? else { return Ok(None) };
+        if entry.size() <= FRONT || Look::is_plain_array(&front) {
+            return Ok(Some(front));
+        }
+        if entry.size() > MAX_HELD {
+            let what = format!("'{}' inflates to over {MAX_HELD} bytes, the limit", entry.name());
+            self.malformed(content, what, "only plain arrays are that large");
+        }
+        match self.budget.take(entry.size().min(MAX_HELD)) {
+            true => read(MAX_HELD),
+            false => Ok(Some(front)),
+        }
+    }
+
+    /// The code of a TorchScript archive can do a few things beside computing.
+    fn code(
+        &mut self,
+        entry: &Entry,
+        source: &dyn Source,
+        loader: Loader,
+        content: &Content<'_>,
+    ) -> Result<(), Fault> {
+        let is_code = entry.name().contains("/code/") && entry.name().ends_with(".py");
+        if loader == Loader::TorchScript && is_code {
+            let text = source.bytes(0..source.len().min(MAX_HELD))?;
+            self.take(content, code::check(entry.name(), &text).into_iter());
+        }
+        Ok(())
+    }
+
+    /// Bytes that no directory tells of: earlier members, or something hidden.
+    fn dead(&mut self, content: &Content<'_>, gap: Range<u64>) -> Result<(), Fault> {
+        let inside = Content { name: content.below("bytes of no member"), ..content.clone() };
+        let found = search(content.source, gap.clone())?;
+        self.take(&inside, found.into_iter());
+        for data in dead_members(content.source, gap)? {
+            let found = scan(content.source, data, Trust::Guess, Loader::Python)?;
+            self.take(&inside, found.findings.into_iter());
+        }
+        Ok(())
+    }
+}
+
+/// Where the data of members starts that a stretch of a file holds.
+fn dead_members(source: &dyn Source, stretch: Range<u64>) -> Result<Vec<Range<u64>>, Fault> {
+    let mut found = Vec::new();
+    let mut at = stretch.start;
+    while at < stretch.end && found.len() < MAX_DEAD {
+        let end = at.saturating_add(WINDOW).min(stretch.end);
+        let bytes = source.bytes(at..end.saturating_add(HEADER_LEN).min(stretch.end))?;
+        for (place, header) in bytes.windows(HEADER_LEN as usize).enumerate() {
+            if !header.starts_with(&MEMBER) {
+                continue;
+            }
+            let length = |at: usize| u64::from(header[at]) | u64::from(header[at + 1]) << 8;
+            let data = at + place as u64 + HEADER_LEN + length(26) + length(28);
+            if data < stretch.end {
+                found.push(data..stretch.end);
+            }
+        }
+        at = end;
+    }
+    Ok(found)
+}

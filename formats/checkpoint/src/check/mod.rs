@@ -1,0 +1,170 @@
+//! Is a file whole, and what would it run? Nothing is taken on trust and nothing is run.
+//!
+//! | step | where |
+//! |---|---|
+//! | the reader of its format opens it: lengths, geometry, shards against their index | the formats |
+//! | archives are held to more than reading takes: headers, places, names, checksums | `archive` |
+//! | whatever the bytes are, by their looks and not their names, is looked into | `content` |
+//! | pickles are followed and what they bring in is judged | `statedict_pth::scan` |
+//!
+//! The worst finding is the verdict: dangerous before malformed before safe.
+
+mod archive;
+mod code;
+mod content;
+mod folder;
+mod limits;
+mod part;
+mod pieces;
+
+use std::path::{Path, PathBuf};
+
+use statedict_core::{Fault, Finding, Source, Verdict};
+
+use self::content::{Content, Look};
+use self::limits::Budget;
+use self::part::Part;
+use self::pieces::pieces;
+use crate::error::{Action, Cause, Error, Kind};
+use crate::identify::identify;
+use crate::index::Index;
+use crate::registry::FORMATS;
+use crate::shards::{Sharded, find_index};
+use crate::source::FileSource;
+
+pub use folder::checkable;
+
+/// What was found of a file.
+#[derive(Debug)]
+pub struct Checked {
+    /// The file.
+    pub path: PathBuf,
+    /// What speaks against it; nothing if it is safe.
+    pub findings: Vec<Finding>,
+    /// What is worth knowing and no fault.
+    pub notes: Vec<Finding>,
+}
+
+impl Checked {
+    fn new(path: &Path, findings: Vec<Finding>) -> Checked {
+        let is_note = |finding: &Finding| finding.verdict == Verdict::Safe;
+        let (notes, mut findings): (Vec<_>, Vec<_>) = findings.into_iter().partition(is_note);
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+        Checked { path: path.to_path_buf(), findings, notes }
+    }
+
+    /// What the file is.
+    pub fn verdict(&self) -> Verdict {
+        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default()
+    }
+}
+
+/// Checks a file of any kind, or the index of a sharded checkpoint with the files it names.
+///
+/// Reads all of it, in bounded memory.
+///
+/// # Errors
+/// Only what keeps the file from being read.
+pub fn check(path: &Path) -> Result<Checked, Error> {
+    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+    let findings = match find_index(path).map_err(failed)? {
+        Some(index) => check_shards(&index)?,
+        None => check_file(path)?,
+    };
+    Ok(Checked::new(path, findings))
+}
+
+fn check_file(path: &Path) -> Result<Vec<Finding>, Error> {
+    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+    let source = match FileSource::open(path) {
+        Ok(source) => source,
+        Err(Cause::Fault(fault @ Fault::Malformed { .. })) => return Ok(vec![broken(&fault)]),
+        Err(cause) => return Err(failed(cause)),
+    };
+    let is_distributed = path.extension().is_some_and(|extension| extension == "distcp");
+    let findings = match is_distributed.then(|| pieces(&source)).transpose() {
+        Ok(Some(Some(pieces))) => check_pieces(&source, pieces),
+        Ok(_) => check_source(&source, path),
+        Err(fault) => Err(fault),
+    };
+    findings.map_err(|fault| failed(fault.into()))
+}
+
+/// A file of a distributed checkpoint: archives end to end.
+fn check_pieces(
+    source: &dyn Source,
+    pieces: Vec<std::ops::Range<u64>>,
+) -> Result<Vec<Finding>, Fault> {
+    let mut findings = Vec::new();
+    for piece in pieces {
+        let name = format!("archive at byte {}", piece.start);
+        let part = Part::new(source, piece);
+        let found = check_source(&part, Path::new(""))?;
+        findings.extend(found.into_iter().map(|finding| finding.within(&name)));
+    }
+    Ok(findings)
+}
+
+fn check_source(source: &dyn Source, path: &Path) -> Result<Vec<Finding>, Fault> {
+    let budget = Budget::for_file(source.len());
+    let mut look = Look { findings: Vec::new(), is_plain: false, budget: &budget };
+    look.content(&Content::file(source))?;
+    let mut findings = look.findings;
+    match opened(source)? {
+        Opened::Sound => {}
+        Opened::Foreign if look.is_plain => {}
+        Opened::Foreign => {
+            let why = "a checkpoint was expected";
+            findings.push(Finding::malformed("", identify(source, path)?, why));
+        }
+        Opened::Broken(finding) => findings.push(finding),
+    }
+    Ok(findings)
+}
+
+/// What the formats make of a file.
+enum Opened {
+    Sound,
+    Broken(Finding),
+    Foreign,
+}
+
+fn opened(source: &dyn Source) -> Result<Opened, Fault> {
+    for format in FORMATS {
+        match format.open(source) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(Opened::Sound),
+            Err(fault @ Fault::Unreadable(_)) => return Err(fault),
+            Err(fault) => return Ok(Opened::Broken(broken(&fault))),
+        }
+    }
+    Ok(Opened::Foreign)
+}
+
+fn broken(fault: &Fault) -> Finding {
+    Finding::malformed("", fault.to_string(), "the file cannot be what it says it is")
+}
+
+/// An index with the files it names: each by itself, and all of them against the index.
+fn check_shards(path: &Path) -> Result<Vec<Finding>, Error> {
+    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+    let mut findings = Vec::new();
+    match Sharded::open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == Kind::Io && error.path() == path => return Err(error),
+        Err(error) => {
+            let why = "index and files do not go together";
+            findings.push(Finding::malformed("", error.to_string(), why));
+        }
+    }
+    let text = std::fs::read(path).map_err(|error| failed(error.into()))?;
+    let Ok(index) = Index::parse(&text) else { return Ok(findings) };
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for name in index.files() {
+        // A file that is missing is told above.
+        if let Ok(found) = check_file(&folder.join(name)) {
+            findings.extend(found.into_iter().map(|finding| finding.within(name)));
+        }
+    }
+    Ok(findings)
+}

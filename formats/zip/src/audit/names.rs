@@ -1,0 +1,52 @@
+//! Names of members: none climbs, none stands twice.
+
+use std::collections::HashSet;
+
+use statedict_core::Finding;
+
+use crate::{Archive, extra};
+
+const CLIMBS: &str = "unpacked by name it lands outside the folder it is unpacked into";
+const TWICE: &str = "some readers take the first, some the last";
+
+pub(super) fn check(archive: &Archive) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen = HashSet::new();
+    for entry in archive.entries() {
+        let name = entry.name();
+        if climbs(name) {
+            findings.push(Finding::malformed(name, "the member's name climbs", CLIMBS));
+        }
+        if !seen.insert(name) {
+            findings.push(Finding::malformed(name, "two members have this name", TWICE));
+        }
+        if let Some(other) = extra::unicode_path(&entry.extra)
+            && other != entry.raw_name()
+        {
+            let what = format!("the member is also named '{}'", String::from_utf8_lossy(other));
+            findings.push(Finding::malformed(name, what, "readers differ on which name counts"));
+        }
+    }
+    findings
+}
+
+/// True for names that are absolute, have a drive, or go up, in the manner of Unix or Windows.
+fn climbs(name: &str) -> bool {
+    let has_drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    name.starts_with(['/', '\\']) || has_drive || name.split(['/', '\\']).any(|part| part == "..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_leave_their_folder_are_told() {
+        for name in ["../x", "m/../../x", "/x", "\\x", "C:\\x", "c:x", "m\\..\\x", ".."] {
+            assert!(climbs(name), "{name}");
+        }
+        for name in ["m/data.pkl", "m/.data/x", "a..b", "...", "layer/0.weight.npy", ""] {
+            assert!(!climbs(name), "{name}");
+        }
+    }
+}
