@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod derivation;
 mod difference;
+mod digests;
 mod failure;
 mod fit_args;
 mod fitting;

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use statedict_core::{Catalog, NotSelected, Row, Value};
 
+use crate::digests::Digests;
 use crate::failure::Failure;
 use crate::listing::{Listed, Listing, Shape};
 use crate::opening::open;
@@ -13,12 +14,11 @@ pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure>
     let checkpoint = open(&listing.file)?;
     let rows = rows(checkpoint.catalog(), listing.at.as_deref())
         .map_err(|none| Failure::could_not(format_args!("{}: {none}", listing.file.display())))?;
+    let digests = listing.hashed.then(|| Digests::new(&checkpoint, &rows));
+    let mut digests = digests.transpose()?;
     let listed = rows.into_iter().map(|row| {
-        let digest = match listing.hashed {
-            true => checkpoint.sha256(&row.tensor)?.map(|bytes| hexadecimal(&bytes)),
-            false => None,
-        };
-        Ok::<_, Failure>(Listed { row, sha256: digest })
+        let digest = digests.as_mut().map(|digests| digests.of(&row.tensor));
+        Ok::<_, Failure>(Listed { row, sha256: digest.transpose()?.flatten() })
     });
     match listing.shape {
         Shape::Json => json::listing(&checkpoint, listed, None, out),
@@ -53,8 +53,4 @@ fn rows<'a>(catalog: &'a Catalog, at: Option<&str>) -> Result<Vec<&'a Row>, NotS
         true => selected.map(|_| below),
         false => Ok(below),
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

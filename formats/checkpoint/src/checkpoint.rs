@@ -301,6 +301,9 @@ impl Checkpoint {
                 return Err(failed(fault.into()));
             }
         }
+        if let Some(fault) = elements::repetition(self.len(), rewritten) {
+            return Err(failed(fault.into()));
+        }
         let like = self.source.metadata().map_err(|error| failed(error.into()))?;
         let (source, observer) = (&self.source, self.observer.as_ref());
         let stager = Stager { source, like: &like, existing, disk: &self.disk, observer };

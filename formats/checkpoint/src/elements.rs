@@ -6,13 +6,16 @@
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
-use statedict_core::{ByteOrder, DType, Elements, Fault, Location, Origin, Source, Tensor, View};
+use statedict_core::{
+    ByteOrder, DType, Elements, Fault, Layout, Location, Origin, Part, Source, Tensor, View,
+};
 
 use crate::cast::Cast;
 use crate::components;
 use crate::draw;
 use crate::gather::{BUDGET, Strided};
 use crate::inflate;
+use crate::rewritten::Rewritten;
 
 /// Bytes that are read, finished and delivered at once.
 pub(crate) const PIECE: u64 = 1 << 20;
@@ -81,6 +84,25 @@ pub(crate) fn obstacle(elements: &Elements) -> Option<Fault> {
 /// True if the elements are out of proportion to the storage they repeat.
 pub(crate) fn is_bomb(elements: &Elements) -> bool {
     elements.tensor().is_some_and(|tensor| Stored::new(tensor, elements.dtype()).is_bomb())
+}
+
+/// Why a file of `len` bytes is not written out like this: its tensors overlap, and would be out of
+/// proportion to it together.
+pub(crate) fn repetition(len: u64, rewritten: &Rewritten) -> Option<Fault> {
+    let of_the_file = |part: &Part| match part {
+        Part::Elements(elements) => elements.tensor().map_or(0, |_| elements.byte_len()),
+        Part::Copy(range) => range.end - range.start,
+        Part::New(_) | Part::Crc32(_) => 0,
+    };
+    let parts = rewritten.layouts().flat_map(Layout::parts);
+    let bytes = parts.map(of_the_file).fold(0, u64::saturating_add);
+    (bytes > MAX_REPEATED.max(len.saturating_mul(MAX_REPETITION))).then(|| {
+        let what = format!(
+            "its tensors overlap, and take {bytes} bytes when each is written out; the limit is \
+             {MAX_REPETITION} times the file's {len}, or {MAX_REPEATED} bytes"
+        );
+        Fault::TooLarge { at: None, what }
+    })
 }
 
 /// A tensor's elements where a file has them.

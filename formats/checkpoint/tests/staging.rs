@@ -112,6 +112,23 @@ fn a_tensor_out_of_proportion_is_not_written() {
 }
 
 #[test]
+fn tensors_that_together_are_out_of_proportion_are_not_written() {
+    let folder = Folder::new();
+    let checkpoint = folder.checkpoint();
+    let storage = Arc::new(Storage::stored(0..1));
+    let large = Tensor::view(DType::U8, vec![1 << 29], vec![0], 0, storage).expect("within");
+    let mut layout = Layout::new();
+    for _ in 0..3 {
+        layout.elements(Elements::new(large.clone(), None).expect("plain"));
+    }
+    let error = checkpoint.stage(&layout.into(), &folder.at("out"), Existing::Refuse);
+    let error = error.expect_err("refused");
+    assert_eq!(error.kind(), Kind::TooLarge);
+    assert!(error.to_string().contains("its tensors overlap"), "{error}");
+    assert_eq!(folder.names(), ["in.safetensors"]);
+}
+
+#[test]
 fn a_copy_beyond_the_file_leaves_no_trace() {
     let folder = Folder::new();
     let checkpoint = folder.checkpoint();
