@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     No,
     /// It could not tell: usage, unreadable, malformed, I/O.
     CouldNot,
+    /// A signal of this number asked for the end.
+    Stopped(u8),
 }
 
 /// An end before the work was done: what is wrong, and what would help.
@@ -33,6 +35,8 @@ impl Exit {
             Exit::Done => 0,
             Exit::No => 1,
             Exit::CouldNot => 2,
+            // As a shell shows what a signal ended.
+            Exit::Stopped(signal) => 128 + signal,
         }
     }
 }
@@ -41,6 +45,12 @@ impl Failure {
     /// Something stood in the way.
     pub(crate) fn could_not(error: impl fmt::Display) -> Failure {
         Failure { exit: Exit::CouldNot, errors: vec![error.to_string()], hints: Vec::new() }
+    }
+
+    /// A signal ended the work, which left nothing behind.
+    pub(crate) fn stopped(signal: u8) -> Failure {
+        let error = format!("stopped by signal {signal}; every file is as it was");
+        Failure { exit: Exit::Stopped(signal), errors: vec![error], hints: Vec::new() }
     }
 
     /// What was asked for cannot be, for each of these reasons.

@@ -24,11 +24,13 @@ mod report;
 mod request;
 mod rescue;
 mod rules;
+mod signals;
 mod size;
 mod suggestion;
 mod table;
 mod text;
 mod tree;
+mod watch;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

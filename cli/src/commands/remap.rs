@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::opening::{open, open_to_replace};
 use crate::request::{Conversion, Destination, Encoding, Form, Outcome, Request, Spelling, Talk};
 use crate::rules::Rules;
+use crate::watch::Watch;
 use crate::{hints, json, report};
 
 /// The format whose files hold a pickle.
@@ -29,7 +30,9 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     let (rewritten, conversion) = request.lay_out(&checkpoint, &planned.plan)?;
     let revisable = conversion.is_none() && request.encoding.spelling == Spelling::Kept;
     let revised = revisable.then_some(&planned.plan);
-    let replaced = request.write(&checkpoint, &planned.plan, &rewritten, revised)?;
+    let (checkpoint, watch) = Watch::over(checkpoint, rewritten.len(), request.talk)?;
+    let replaced = request.write(&checkpoint, &planned.plan, &rewritten, revised);
+    let replaced = watch.settle(replaced)?;
     let outcome = Outcome {
         checkpoint: &checkpoint,
         planned: &planned,
