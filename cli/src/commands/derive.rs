@@ -7,6 +7,7 @@ use statedict_checkpoint::{Existing, kinship};
 use statedict_core::{Derivation, Entry, Layout};
 
 use crate::commands::diff::{Examined, Subject, counterpart};
+use crate::commands::remap::is_same_file;
 use crate::derivation::{json, report};
 use crate::failure::Failure;
 use crate::opening::open;
@@ -61,9 +62,14 @@ pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failur
 
 impl Question {
     fn refuse_to_overwrite(&self) -> Result<(), Failure> {
-        match (&self.save_recipe, self.existing) {
-            (Some(path), Existing::Refuse) if path.symlink_metadata().is_ok() => {
-                let error = format!("cannot write '{}': it exists already", path.display());
+        let Some(path) = &self.save_recipe else { return Ok(()) };
+        let name = path.display();
+        if [&self.a.file, &self.b.file].iter().any(|file| is_same_file(path, file)) {
+            return Err(Failure::could_not(format_args!("{name}: the recipe would replace it")));
+        }
+        match self.existing {
+            Existing::Refuse if path.symlink_metadata().is_ok() => {
+                let error = format!("cannot write '{name}': it exists already");
                 Err(Failure::could_not(error).hint("add --force to replace it"))
             }
             _ => Ok(()),
