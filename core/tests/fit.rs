@@ -232,6 +232,39 @@ fn llama_is_fitted_but_for_what_names_do_not_tell() {
     }
 }
 
+/// The same tensors in an order that tells nothing.
+fn sorted(tensors: &Tensors) -> Tensors {
+    let mut sorted = tensors.clone();
+    sorted.sort();
+    sorted
+}
+
+#[test]
+fn an_order_that_is_none_is_not_believed() {
+    let mut backwards = torchvision();
+    backwards.reverse();
+    for own in [backwards, sorted(&torchvision())] {
+        let open = open(&own, &detectron(), to_detectron);
+        assert!(!open.is_empty() && open.len() < own.len());
+    }
+}
+
+#[test]
+fn numbers_that_count_up_unevenly_are_aligned() {
+    let conv = |name: &str, size: u64| conv(name.into(), size, size, 3);
+    let own: Tensors = [0, 2, 5, 7].map(|n| conv(&format!("features.{n}"), 8)).concat();
+    let theirs = ["conv1_1", "conv1_2", "conv2_1", "conv2_2"].map(|name| conv(name, 8)).concat();
+    // The forms differ, and the last numbers begin anew: all numbers count.
+    let truth = |key: &str| {
+        let names =
+            [("features.0", "conv1_1"), ("features.2", "conv1_2"), ("features.5", "conv2_1")];
+        let (name, leaf) = key.rsplit_once('.').expect("a module");
+        let found = names.iter().find(|(own, _)| *own == name).map_or("conv2_2", |(_, to)| to);
+        Some(format!("{found}.{leaf}"))
+    };
+    assert_eq!(open(&own, &theirs, truth), [""; 0]);
+}
+
 #[test]
 fn attention_is_told_apart_by_its_names() {
     let own = blocks(

@@ -10,7 +10,10 @@ use crate::{DType, SEPARATOR, Side, Tensor, WRAPPERS};
 pub(super) const COUNTER: &str = "num_batches_tracked";
 
 /// Names that frameworks have for the same parameter, with PyTorch's name after them.
-const LEAVES: [(&str, &str); 6] = [
+const LEAVES: [(&str, &str); 9] = [
+    ("w", "weight"),
+    ("b", "bias"),
+    ("g", "weight"),
     ("gamma", "weight"),
     ("beta", "bias"),
     ("scale", "weight"),

@@ -19,8 +19,19 @@ const MAX_ROUNDS: usize = 16;
 /// Items that are passed on the way to the nearest with a partner.
 const MAX_DISTANCE: usize = 256;
 
-/// How far the numbers of the target are from those of the source, for stems of names.
-pub(super) type Shifts = IndexMap<(String, String), i64>;
+/// What stands before a number on either side.
+type Stems = (String, String);
+
+/// How far the numbers of the target are from those of the source.
+pub(super) type Shifts = IndexMap<Stems, i64>;
+
+/// How far one number is from another.
+pub(super) struct Shift {
+    stems: Stems,
+    /// The source's number.
+    number: u64,
+    by: i64,
+}
 
 /// Two families that may belong together, and what speaks for it.
 struct Match<'f, 'b> {
@@ -48,7 +59,9 @@ impl Board<'_> {
             for found in self.matches(&sources, &targets, are_ordered) {
                 let found_shifts = found.shifts();
                 if keeps(&shifts, &found_shifts) {
-                    shifts.extend(found_shifts);
+                    if found.source.members.len() > 1 {
+                        shifts.extend(found_shifts.into_iter().map(|it| (it.stems, it.by)));
+                    }
                     settled.extend(found.items());
                 }
             }
@@ -143,33 +156,51 @@ impl Board<'_> {
             && after.next().is_none_or(|at| at > target.last())
     }
 
-    /// The shifts of all numbers of names that were brought together.
+    /// The shifts on which several numbers agree among the names that were brought together.
     pub(super) fn shifts(&self) -> Shifts {
-        let mut shifts = Shifts::default();
+        let mut known = IndexMap::<Stems, (i64, u64, Agreement)>::default();
         for (source, target, _) in &self.pairs {
             let names = (&self.sources[*source].name, &self.targets[*target].name);
-            for (stems, by) in shifts_between(names.0, names.1) {
-                shifts.entry(stems).or_insert(by);
+            for Shift { stems, number, by } in shifts_between(names.0, names.1) {
+                let (first, seen, agreement) =
+                    known.entry(stems).or_insert((by, number, Agreement::One));
+                *agreement = match *agreement {
+                    _ if *first != by => Agreement::None,
+                    Agreement::One if *seen != number => Agreement::Several,
+                    same => same,
+                };
             }
         }
-        shifts
+        let agreed = known.into_iter().filter(|(_, (.., it))| *it == Agreement::Several);
+        agreed.map(|(stems, (by, ..))| (stems, by)).collect()
     }
 }
 
+/// Whether numbers agree on how they are shifted.
+#[derive(Clone, Copy, PartialEq)]
+enum Agreement {
+    One,
+    Several,
+    None,
+}
+
 /// The shift of each number of two names, if both have as many.
-pub(super) fn shifts_between(source: &str, target: &str) -> Vec<((String, String), i64)> {
+pub(super) fn shifts_between(source: &str, target: &str) -> Vec<Shift> {
     let ((a, own), (b, theirs)) = (form(source, Depth::All), form(target, Depth::All));
     if own.len() != theirs.len() {
         return Vec::new();
     }
-    let by = own.iter().zip(&theirs).map(|(own, theirs)| theirs.cast_signed() - own.cast_signed());
     let stems = stems(&a).zip(stems(&b)).map(|(a, b)| (a.to_string(), b.to_string()));
-    stems.zip(by).collect()
+    let shift = |(stems, (number, other)): (Stems, (u64, u64))| {
+        let by = other.cast_signed() - number.cast_signed();
+        Shift { stems, number, by }
+    };
+    stems.zip(own.into_iter().zip(theirs)).map(shift).collect()
 }
 
 /// True if no number is shifted otherwise than it is known to be.
-pub(super) fn keeps(shifts: &Shifts, found: &[((String, String), i64)]) -> bool {
-    found.iter().all(|(stems, by)| shifts.get(stems).is_none_or(|known| known == by))
+pub(super) fn keeps(shifts: &Shifts, found: &[Shift]) -> bool {
+    found.iter().all(|found| shifts.get(&found.stems).is_none_or(|known| *known == found.by))
 }
 
 /// The form up to each of its numbers.
@@ -185,12 +216,13 @@ impl Family<'_> {
 
 impl Match<'_, '_> {
     /// The shift of each number that varies, and of each in the first names if both have as many.
-    fn shifts(&self) -> Vec<((String, String), i64)> {
+    fn shifts(&self) -> Vec<Shift> {
         let (source, target) = (self.source, self.target);
         let (own, theirs) = (source.stems(), target.stems());
         let shift = |(a, b): (usize, usize)| {
-            let by = target.lowest(b).cast_signed() - source.lowest(a).cast_signed();
-            ((own[a].to_string(), theirs[b].to_string()), by)
+            let (number, other) = (source.lowest(a), target.lowest(b));
+            let stems = (own[a].to_string(), theirs[b].to_string());
+            Shift { stems, number, by: other.cast_signed() - number.cast_signed() }
         };
         let mut shifts: Vec<_> =
             source.varied().into_iter().zip(target.varied()).map(shift).collect();

@@ -249,11 +249,11 @@ impl Board<'_> {
         }
         let are_ordered = ordered.source && ordered.target;
         for depth in [Depth::All, Depth::Bare, Depth::None] {
-            self.settle_families(depth, are_ordered);
+            self.settle_families(depth, are_ordered && self.is_in_order());
             self.settle_counters();
             self.settle_by_rules();
         }
-        if are_ordered && self.is_open() {
+        if are_ordered && self.is_open() && self.is_in_order() {
             self.settle_by_order();
             self.settle_counters();
             self.settle_by_rules();

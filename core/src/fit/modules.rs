@@ -68,7 +68,10 @@ impl<'b> Module<'b> {
     /// Names, shapes and types of its parameters, as text.
     pub(super) fn signature(&self, items: &[Item]) -> String {
         let mut text = String::new();
+        let is_alone = self.parts.len() == 1;
         for (leaf, at) in &self.parts {
+            // A parameter may have a module around it on one side and none on the other.
+            let leaf = if is_alone && *leaf == "weight" { "" } else { *leaf };
             let tensor = items[*at].tensor;
             let _ = write!(text, "{leaf}{:?}{};", tensor.shape, kind(&tensor.dtype));
         }

@@ -7,15 +7,22 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::IndexMap;
 use crate::fit::Reason;
-use crate::fit::board::Board;
+use crate::fit::board::{Board, Item};
 use crate::fit::families::{keeps, shifts_between};
-use crate::fit::modules::{Depth, Module, form};
-use crate::fit::words::told_apart;
+use crate::fit::modules::Module;
+use crate::fit::words::{Rivals, told_apart};
+use crate::numbered::Numbered;
+use crate::{IndexMap, SEPARATOR};
 
 /// Cells of the tables of all gaps together, so that time and memory stay bounded.
 const MAX_CELLS: usize = 1 << 22;
+
+/// Of three pairs two must be in order for order to be believed.
+const MOST: (usize, usize) = (3, 2);
+
+/// Of five numbers one may be below the one before.
+const DOWN: (usize, usize) = (5, 1);
 
 /// What is left between two neighbouring pairs that keep the order.
 #[derive(Default)]
@@ -30,6 +37,7 @@ impl Board<'_> {
         let mut cells = MAX_CELLS;
         let mut settled = Vec::new();
         let shifts = self.shifts();
+        let (sources, targets) = (open_words(&self.sources), open_words(&self.targets));
         for gap in self.gaps() {
             let Some(left) = gap.cells().and_then(|needed| cells.checked_sub(needed)) else {
                 continue;
@@ -37,7 +45,15 @@ impl Board<'_> {
             cells = left;
             for (source, target) in gap.sure() {
                 let (source, target) = (&gap.sources[source].0, &gap.targets[target].0);
-                if !keeps(&shifts, &shifts_between(source.path, target.path)) {
+                let is_liker = |rivals: Option<&Option<Rivals>>, path: &str, partner: &str| {
+                    let rivals = rivals.and_then(Option::as_ref);
+                    rivals.is_none_or(|rivals| rivals.outdo(path, partner))
+                };
+                let signature = source.signature(&self.sources);
+                if !keeps(&shifts, &shifts_between(source.path, target.path))
+                    || is_liker(targets.get(&signature), source.path, target.path)
+                    || is_liker(sources.get(&signature), target.path, source.path)
+                {
                     continue;
                 }
                 let parts = source.parts.iter().zip(&target.parts);
@@ -47,6 +63,12 @@ impl Board<'_> {
         for (source, target) in settled {
             self.settle(source, target, Reason::Order);
         }
+    }
+
+    /// True if order can be believed: what was brought together is in order, and so is each side.
+    pub(super) fn is_in_order(&self) -> bool {
+        let is_kept = MOST.1 * self.pairs.len() <= MOST.0 * self.anchors().len();
+        is_kept && counts_up(&self.sources) && counts_up(&self.targets)
     }
 
     /// The open modules of both sides, by the sure pairs between which they lie.
@@ -98,6 +120,62 @@ impl Board<'_> {
     }
 }
 
+/// The words of open modules by their signatures; none where there are too many.
+fn open_words(items: &[Item]) -> IndexMap<String, Option<Rivals>> {
+    let open = items.iter().enumerate().filter(|(_, item)| item.partner.is_none());
+    let mut paths = IndexMap::<String, Vec<&str>>::default();
+    for module in Module::of(open) {
+        paths.entry(module.signature(items)).or_default().push(module.path);
+    }
+    paths.into_iter().map(|(it, paths)| (it, Rivals::of(paths.into_iter()))).collect()
+}
+
+/// True if the keys of a side are in the order in which a model makes its modules, and not in that
+/// of the alphabet or another: numbers count up, and weights come before biases.
+fn counts_up(items: &[Item]) -> bool {
+    let mut last = IndexMap::<String, u64>::default();
+    let (mut up, mut down) = (0, 0);
+    for item in items {
+        let mut stem = String::new();
+        for segment in item.name.split(SEPARATOR) {
+            let part = Numbered::of(segment);
+            if let Some(number) = part.number {
+                let before = last.insert(alloc::format!("{stem}{part}"), number);
+                up += usize::from(before.is_some_and(|before| before < number));
+                down += usize::from(before.is_some_and(|before| before > number));
+            }
+            stem.push_str(segment);
+            stem.push(SEPARATOR);
+        }
+    }
+    let mut leaves = IndexMap::<&str, &str>::default();
+    let (mut weight_first, mut bias_first) = (0usize, 0usize);
+    for (path, leaf) in items.iter().filter_map(|item| item.name.rsplit_once(SEPARATOR)) {
+        match (leaves.insert(path, leaf), leaf) {
+            (Some("weight"), "bias") => weight_first += 1,
+            (Some("bias"), "weight") => bias_first += 1,
+            _ => {}
+        }
+    }
+    DOWN.0 * down <= DOWN.1 * (up + down) && bias_first <= weight_first
+}
+
+/// A path without its numbers, and all of them.
+fn counted(path: &str) -> (String, Vec<u64>) {
+    let (mut text, mut numbers, mut digits) = (String::new(), Vec::new(), String::new());
+    for c in path.chars().chain(['\0']) {
+        if c.is_ascii_digit() {
+            digits.push(c);
+            continue;
+        }
+        // A number too long to be one is as good as the largest.
+        numbers.extend((!digits.is_empty()).then(|| digits.parse().unwrap_or(u64::MAX)));
+        digits.clear();
+        text.push(c);
+    }
+    (text, numbers)
+}
+
 impl Gap<'_> {
     fn cells(&self) -> Option<usize> {
         (self.sources.len() + 1).checked_mul(self.targets.len() + 1)
@@ -128,7 +206,7 @@ impl Gap<'_> {
     /// True if on each side numbers alone tell the modules apart, and count upwards.
     fn are_numbered(&self, pairs: &[(usize, usize)]) -> bool {
         let count_up = |paths: Vec<&str>| {
-            let forms: Vec<_> = paths.iter().map(|path| form(path, Depth::All)).collect();
+            let forms: Vec<_> = paths.iter().map(|path| counted(path)).collect();
             forms.windows(2).all(|two| two[0].0 == two[1].0 && two[0].1 < two[1].1)
         };
         count_up(pairs.iter().map(|(at, _)| self.sources[*at].0.path).collect())

@@ -12,11 +12,14 @@ const MIN_WITHIN: usize = 4;
 /// Alternatives of one side, beyond which nothing is compared.
 const MAX_ALTERNATIVES: usize = 64;
 
+/// Alternatives, from which on it is no chance that all of them have names alike.
+const MIN_WHOLE: usize = 3;
+
 /// Which of several alternatives belong together, as their names and their order say.
 ///
 /// Two belong together if what tells them from the others of their side is the same. If it is
-/// only alike (`q` and `query`), their places among the others must be the same too, and so must
-/// that of the last one left on both sides, to which nothing else remains.
+/// only alike (`q` and `query`), their places among the others must be the same too, unless all of
+/// them have names alike; and so must that of the last one left on both sides.
 pub(super) fn told_apart(
     sources: &[&str],
     targets: &[&str],
@@ -34,15 +37,16 @@ pub(super) fn told_apart(
     if !is_whole && own.iter().chain(&theirs).any(has_digit) {
         found.clear();
     }
-    if sources.len() != targets.len() || !are_ordered {
+    if sources.len() != targets.len() {
         return found;
     }
     let words = |names: &[String]| names.iter().map(|name| words(name)).collect::<Vec<_>>();
     let (own, theirs) = (words(&own), words(&theirs));
     let alike = |a: usize, b: usize| likeness(&own[a], &theirs[b]);
     let by_words = mutual(sources.len(), targets.len(), &found, alike);
-    // Where names and order contradict each other, neither is believed.
-    if by_words.iter().any(|(a, b)| a != b) {
+    let is_whole = found.len() + by_words.len() == sources.len() && sources.len() >= MIN_WHOLE;
+    // Where names and order contradict each other, neither is believed, but for all names together.
+    if !is_whole && (!are_ordered || by_words.iter().any(|(a, b)| a != b)) {
         return found;
     }
     found.extend(by_words);
@@ -54,11 +58,39 @@ pub(super) fn told_apart(
     let target = left(&|at| found.iter().any(|(_, b)| *b == at));
     if let (Some(source), Some(target)) = (source, target)
         && source == target
+        && are_ordered
         && !found.is_empty()
     {
         found.push((source, target));
     }
     found
+}
+
+/// The words of several paths, each once.
+pub(super) struct Rivals(Vec<Vec<String>>);
+
+impl Rivals {
+    /// The words of these paths; none if there are too many to compare.
+    pub(super) fn of<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Rivals> {
+        let mut all = Vec::new();
+        for path in paths {
+            let words = words(path);
+            if !all.contains(&words) {
+                all.push(words);
+            }
+            if all.len() > MAX_ALTERNATIVES {
+                return None;
+            }
+        }
+        Some(Rivals(all))
+    }
+
+    /// True if one of them is more like the path than its partner is.
+    pub(super) fn outdo(&self, path: &str, partner: &str) -> bool {
+        let (path, partner) = (words(path), words(partner));
+        let own = likeness(&path, &partner);
+        self.0.iter().any(|rival| likeness(&path, rival) > own)
+    }
 }
 
 /// True if the last names of two paths have a word in common.
@@ -179,6 +211,11 @@ mod tests {
             ],
         );
         check(&["a.q_lin", "a.k_lin"], &["key", "query"], &[]);
+        check(
+            &["k_proj", "v_proj", "q_proj"],
+            &["self.query", "self.key", "self.value"],
+            &[("k_proj", "self.key"), ("q_proj", "self.query"), ("v_proj", "self.value")],
+        );
         check(
             &["attention_norm", "ffn_norm"],
             &["input_layernorm", "post_attention_layernorm"],
