@@ -16,6 +16,7 @@ import torch
 import apart
 import convert
 import lossless
+import made
 import operate
 import protocols
 import renamings
@@ -33,6 +34,8 @@ ACTIONS = {
     "protocols": lambda request: protocols.generate(request["folder"]),
     "anew": protocols.anew,
     "shards": shards.judge,
+    "made": lambda request: made.generate(request["folder"]),
+    "judge-made": made.judge,
     "renamings": lambda request: renamings.generate(request["folder"]),
     "random": lossless.generate,
     "judge-random": lossless.judge,
