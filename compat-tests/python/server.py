@@ -22,6 +22,7 @@ import protocols
 import renamings
 import shards
 import story
+import transfer
 import truth
 import zoo
 
@@ -41,6 +42,7 @@ ACTIONS = {
     "judge-random": lossless.judge,
     "pickles": lossless.pickles,
     "story": story.tell,
+    "transfer": transfer.tell,
     "apart": apart.generate,
     "script": lambda request: script(request["script"], request["out"]),
 }
