@@ -15,6 +15,7 @@ import torch
 
 import apart
 import convert
+import hostile
 import lossless
 import made
 import operate
@@ -38,6 +39,8 @@ ACTIONS = {
     "made": lambda request: made.generate(request["folder"]),
     "judge-made": made.judge,
     "renamings": lambda request: renamings.generate(request["folder"]),
+    "hostile": lambda request: hostile.generate(request["folder"]),
+    "admitted": lambda request: hostile.admitted(request["out"]),
     "random": lossless.generate,
     "judge-random": lossless.judge,
     "pickles": lossless.pickles,

@@ -1,9 +1,11 @@
 //! A zip archive: its structure, its members, and what lies between them.
 
+use std::io::Read;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use flate2::read::DeflateDecoder;
 use statedict_core::{Fault, Finding, Source};
 use statedict_pth::{Loader, Trust, scan, search};
 use statedict_zip::{Archive, Audit, Entry, Located, Method};
@@ -28,6 +30,9 @@ const WINDOW: u64 = 1 << 20;
 /// The most headers of dead members that are looked at in one stretch; an archive renamed a
 /// thousand times has a thousand.
 const MAX_DEAD: usize = 10_000;
+
+/// How much of a deflated dead member is looked at: longer pickles are no secret.
+const MAX_DEAD_LEN: u64 = 1 << 20;
 
 const INFLATES: &str = "the archive inflates to over 4 GiB and 100 times its length, the limit";
 
@@ -61,6 +66,10 @@ impl Look<'_> {
         for gap in audit.gaps {
             self.dead(content, gap)?;
         }
+        let comment = archive.comment();
+        let hidden = search(&comment, 0..comment.len() as u64)?;
+        let inside = Content { name: content.below("the comment"), ..content.clone() };
+        self.take(&inside, hidden.into_iter());
         Ok(())
     }
 
@@ -178,16 +187,41 @@ impl Look<'_> {
         let inside = Content { name: content.below("bytes of no member"), ..content.clone() };
         let found = search(content.source, gap.clone())?;
         self.take(&inside, found.into_iter());
-        for data in dead_members(content.source, gap)? {
-            let found = scan(content.source, data, Trust::Guess, Loader::Python)?;
+        for dead in dead_members(content.source, gap)? {
+            let found = match dead.is_deflated {
+                false => scan(content.source, dead.data, Trust::Guess, Loader::Python)?,
+                true => {
+                    let bytes = self.inflated_dead(content.source, dead.data)?;
+                    scan(&bytes.as_slice(), 0..bytes.len() as u64, Trust::Guess, Loader::Python)?
+                }
+            };
             self.take(&inside, found.findings.into_iter());
         }
         Ok(())
     }
+
+    /// What a deflate stream gives that ends somewhere in a range, as far as it goes.
+    fn inflated_dead(&self, source: &dyn Source, range: Range<u64>) -> Result<Vec<u8>, Fault> {
+        let end = range.end.min(range.start.saturating_add(MAX_DEAD_LEN));
+        let packed = source.bytes(range.start..end)?;
+        let mut bytes = Vec::new();
+        if self.budget.take(MAX_DEAD_LEN) {
+            // What comes before an error would have been read before it.
+            let _ = DeflateDecoder::new(&*packed).take(MAX_DEAD_LEN).read_to_end(&mut bytes);
+        }
+        Ok(bytes)
+    }
 }
 
-/// Where the data of members starts that a stretch of a file holds.
-fn dead_members(source: &dyn Source, stretch: Range<u64>) -> Result<Vec<Range<u64>>, Fault> {
+/// A member that no directory tells of.
+struct Dead {
+    /// From where its data starts to where it ends at the latest.
+    data: Range<u64>,
+    is_deflated: bool,
+}
+
+/// The members that a stretch of a file holds, by their local headers.
+fn dead_members(source: &dyn Source, stretch: Range<u64>) -> Result<Vec<Dead>, Fault> {
     let mut found = Vec::new();
     let mut at = stretch.start;
     while at < stretch.end && found.len() < MAX_DEAD {
@@ -200,7 +234,8 @@ fn dead_members(source: &dyn Source, stretch: Range<u64>) -> Result<Vec<Range<u6
             let length = |at: usize| u64::from(header[at]) | u64::from(header[at + 1]) << 8;
             let data = at + place as u64 + HEADER_LEN + length(26) + length(28);
             if data < stretch.end {
-                found.push(data..stretch.end);
+                let is_deflated = length(8) == 8;
+                found.push(Dead { data: data..stretch.end, is_deflated });
             }
         }
         at = end;

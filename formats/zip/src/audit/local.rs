@@ -25,10 +25,11 @@ pub(super) struct Local {
 }
 
 pub(super) fn check(entry: &Entry, source: &dyn Source) -> Result<Local, Fault> {
-    let located = entry.locate(source)?;
     let at = entry.header_offset();
     let header = source.bytes(at..at.saturating_add(LOCAL_LEN))?;
-    let own = Own::parse(&header).ok_or_else(|| entry.fault("its local header is cut short"))?;
+    let expected = || entry.fault("a local header (PK\\3\\4) was expected");
+    let own = Own::parse(&header).ok_or_else(expected)?;
+    let located = own.locate(entry, source)?;
     let mut wrong = Vec::new();
     if located.local_name != entry.raw_name() {
         let local = String::from_utf8_lossy(&located.local_name);
@@ -66,6 +67,8 @@ struct Own {
     crc32: u32,
     compressed_size: u32,
     size: u32,
+    name_len: u16,
+    extra_len: u16,
 }
 
 impl Own {
@@ -73,7 +76,21 @@ impl Own {
         let mut fields = Fields::after(LOCAL, header)?;
         let (_needed, flags, method) = (fields.u16()?, fields.u16()?, fields.u16()?);
         let (_time, _date, crc32) = (fields.u16()?, fields.u16()?, fields.u32()?);
-        Some(Own { flags, method, crc32, compressed_size: fields.u32()?, size: fields.u32()? })
+        let (compressed_size, size) = (fields.u32()?, fields.u32()?);
+        let (name_len, extra_len) = (fields.u16()?, fields.u16()?);
+        Some(Own { flags, method, crc32, compressed_size, size, name_len, extra_len })
+    }
+
+    /// Where the member is by its own header, whatever else is there: a reader that does not look
+    /// reads it so.
+    fn locate(&self, entry: &Entry, source: &dyn Source) -> Result<Located, Fault> {
+        let name = entry.header_offset().saturating_add(LOCAL_LEN);
+        let extra = name.saturating_add(self.name_len.into());
+        let data = extra.saturating_add(self.extra_len.into());
+        let end = data.checked_add(entry.compressed_size()).filter(|end| *end <= source.len());
+        let end = end.ok_or_else(|| entry.fault("it ends beyond the file"))?;
+        let (local_name, local_extra) = (source.bytes(name..extra)?, source.bytes(extra..data)?);
+        Ok(Located { data: data..end, local_name, local_extra })
     }
 
     /// Numbers that differ from the directory's.
