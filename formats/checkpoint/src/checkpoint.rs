@@ -17,10 +17,11 @@ use crate::identify::identify;
 use crate::in_place::{Editor, Interrupted, Locked, Replaced, Way, restore};
 use crate::observer::Observer;
 use crate::registry::FORMATS;
-use crate::rewritten::Rewritten;
+use crate::rewritten::{Files, Rewritten};
 use crate::shards::{Rewrite, Sharded, find_index, split};
 use crate::source::FileSource;
 use crate::stage::{Existing, Staged, Stager};
+use crate::write::BLOCK;
 
 /// A checkpoint, opened for reading; no tensor byte is read before it is asked for.
 pub struct Checkpoint {
@@ -160,10 +161,22 @@ impl Checkpoint {
 
     /// The same checkpoint with other keys.
     ///
+    /// Where the file system can clone files, a new one shares the tensors with this one, and may
+    /// differ from what is written elsewhere in padding and in bytes that nothing refers to.
+    ///
     /// # Errors
     /// What stands in the way.
     pub fn rewrite(&self, plan: &Plan) -> Result<Rewritten, Error> {
-        self.rewritten(plan, |container, plan| container.rewrite(plan))
+        let mut rewritten = self.rewritten(plan, |container, plan| container.rewrite(plan))?;
+        if let (Form::One { container, .. }, Files::One { instead, .. }) =
+            (&self.form, &mut rewritten.0)
+        {
+            let growths = [Growth::Within, Growth::Insert { block: BLOCK }].into_iter();
+            let revised = growths.map(|growth| container.revise(plan, growth));
+            // What stands in the way of these stands in the way of nothing but them.
+            instead.extend(revised.filter_map(Result::ok).flatten());
+        }
+        Ok(rewritten)
     }
 
     /// The same, spelled so that loaders read it by default: pickles in protocol 2.

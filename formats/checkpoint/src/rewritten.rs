@@ -11,8 +11,8 @@ pub struct Rewritten(pub(crate) Files);
 /// One file, or several in a folder.
 #[derive(Debug)]
 pub(crate) enum Files {
-    /// A file of its own.
-    One(Layout),
+    /// A file of its own, and layouts that hold the same and can be cloned rather than copied.
+    One { layout: Layout, instead: Vec<Layout> },
     /// Files in a folder.
     Folder(Vec<NewFile>),
     /// Files in a folder, with the index that names them.
@@ -36,7 +36,7 @@ pub(crate) struct NewFile {
 
 impl From<Layout> for Rewritten {
     fn from(layout: Layout) -> Rewritten {
-        Rewritten(Files::One(layout))
+        Rewritten(Files::One { layout, instead: Vec::new() })
     }
 }
 
@@ -44,7 +44,7 @@ impl Rewritten {
     /// Bytes of all files, the index excepted.
     pub fn len(&self) -> u64 {
         match &self.0 {
-            Files::One(layout) => layout.len(),
+            Files::One { layout, .. } => layout.len(),
             Files::Folder(files) | Files::Shards { files, .. } => {
                 files.iter().map(|file| file.layout.len()).sum()
             }
@@ -59,14 +59,14 @@ impl Rewritten {
     /// How many files there are, the index excepted.
     pub fn files(&self) -> usize {
         match &self.0 {
-            Files::One(_) => 1,
+            Files::One { .. } => 1,
             Files::Folder(files) | Files::Shards { files, .. } => files.len(),
         }
     }
 
     pub(crate) fn layouts(&self) -> impl Iterator<Item = &Layout> {
         let (one, files) = match &self.0 {
-            Files::One(layout) => (Some(layout), &[][..]),
+            Files::One { layout, .. } => (Some(layout), &[][..]),
             Files::Folder(files) | Files::Shards { files, .. } => (None, files.as_slice()),
         };
         one.into_iter().chain(files.iter().map(|file| &file.layout))

@@ -92,12 +92,17 @@ impl FileSource {
         self.interrupted.extend(other.interrupted);
     }
 
-    /// The file, if there is only one, and it is read as it stands.
-    pub(crate) fn only_file(&self) -> Option<&File> {
-        match self.files.as_slice() {
-            [Opened { file, past: None, .. }] => Some(file),
+    /// The file that has this byte, and where it starts, if it is read as it stands.
+    pub(crate) fn file_at(&self, offset: u64) -> Option<(&File, u64)> {
+        match self.opened_at(offset)? {
+            Opened { start, file, past: None } => Some((file, *start)),
             _ => None,
         }
+    }
+
+    fn opened_at(&self, offset: u64) -> Option<&Opened> {
+        let place = self.files.partition_point(|opened| opened.start <= offset);
+        self.files.get(place.checked_sub(1)?)
     }
 
     /// What the system says of the first file.
@@ -123,8 +128,7 @@ impl Source for FileSource {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
         // No range that is read crosses from one file into another.
-        let place = self.files.partition_point(|opened| opened.start <= offset);
-        let Some(opened) = place.checked_sub(1).and_then(|place| self.files.get(place)) else {
+        let Some(opened) = self.opened_at(offset) else {
             return Err(Fault::malformed(offset, "there is no file to read"));
         };
         let at = offset - opened.start;

@@ -128,9 +128,9 @@ impl Stager<'_> {
         folder: Option<&Path>,
     ) -> Result<Staged, Error> {
         match &rewritten.0 {
-            Files::One(layout) => {
+            Files::One { layout, instead } => {
                 let mut staged = self.nothing();
-                staged.files.push(self.file(layout, out, self.existing)?);
+                staged.files.push(self.file(layout, instead, out, self.existing)?);
                 Ok(staged)
             }
             Files::Folder(_) if folder.is_some_and(|folder| is_same(folder, out)) => {
@@ -170,7 +170,7 @@ impl Stager<'_> {
         let mut staged = self.in_folder(out)?;
         for file in files {
             let path = out.join(&file.name);
-            staged.files.push(self.file(&file.layout, &path, self.existing)?);
+            staged.files.push(self.file(&file.layout, &[], &path, self.existing)?);
         }
         Ok(staged)
     }
@@ -207,7 +207,7 @@ impl Stager<'_> {
                 let failed = |error: io::Error| Error::new(Action::Write, parent, error);
                 create_folders(self.disk.as_ref(), parent).map_err(failed)?;
             }
-            staged.files.push(self.file(&file.layout, &path, Existing::Refuse)?);
+            staged.files.push(self.file(&file.layout, &[], &path, Existing::Refuse)?);
         }
         staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
         staged.files.push(self.index(&index, &folder.join(index_name), self.existing)?);
@@ -217,16 +217,23 @@ impl Stager<'_> {
     fn index(&self, index: &Index, out: &Path, existing: Existing) -> Result<StagedFile, Error> {
         let mut layout = Layout::new();
         layout.bytes(index.to_json());
-        self.file(&layout, out, existing)
+        self.file(&layout, &[], out, existing)
     }
 
-    fn file(&self, layout: &Layout, out: &Path, existing: Existing) -> Result<StagedFile, Error> {
+    /// One file; `instead` has layouts to prefer where the file system can clone.
+    fn file(
+        &self,
+        layout: &Layout,
+        instead: &[Layout],
+        out: &Path,
+        existing: Existing,
+    ) -> Result<StagedFile, Error> {
         let failed = |cause: Cause| Error::new(Action::Write, out, cause);
         check_target(out, existing).map_err(failed)?;
         let beside = Beside::new(self.disk, out).map_err(failed)?;
         let (disk, file) = (self.disk.as_ref(), &beside.file);
         let writing = Writing { source: self.source, layout, file, disk, observer: self.observer };
-        fill(&writing).map_err(failed)?;
+        fill(&writing, instead).map_err(failed)?;
         let finished = disk.adopt(file, self.like).and_then(|()| disk.sync(file));
         finished.map_err(|error| failed(error.into()))?;
         tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
@@ -351,8 +358,8 @@ pub(crate) fn folder(out: &Path) -> &Path {
 }
 
 /// Writes the layout into the new file, which is empty.
-fn fill(writing: &Writing<'_>) -> Result<(), Cause> {
-    writing.run().map_err(|stop| match stop {
+fn fill(writing: &Writing<'_>, instead: &[Layout]) -> Result<(), Cause> {
+    writing.run(instead).map_err(|stop| match stop {
         Stop::Read(fault) => fault.into(),
         Stop::Sink(error) if is_stopped(&error) => Cause::Stopped,
         Stop::Sink(error) => {

@@ -23,7 +23,11 @@ use crate::source::FileSource;
 use checksums::{Checksums, Sum};
 use stretches::{Stretch, Work, stretches};
 
+/// Blocks of every file system that can share them are of this length, or of a divisor of it.
+pub(crate) const BLOCK: u64 = 4096;
+
 /// A layout on its way into an empty file.
+#[derive(Clone, Copy)]
 pub(crate) struct Writing<'a> {
     pub(crate) source: &'a FileSource,
     pub(crate) layout: &'a Layout,
@@ -35,48 +39,93 @@ pub(crate) struct Writing<'a> {
 /// What the file has before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ground {
-    /// Nothing.
+    /// Its length.
     Empty,
-    /// What the source has.
-    Clone,
+    /// Its length, on a file system where it can share blocks with the source.
+    Sharing,
+    /// Everything that the file has which starts at this byte of the source.
+    Clone(u64),
 }
 
 impl Writing<'_> {
     /// Writes every part; does not wait for the disk.
-    pub(crate) fn run(&self) -> Result<(), Stop> {
-        let stretches = stretches(self.layout);
-        let ground = self.prepare(&stretches).map_err(Stop::Sink)?;
-        let stands = |stretch: &Stretch| ground == Ground::Clone && stretch.stands();
-        let (standing, apart): (Vec<_>, Vec<_>) = stretches.iter().partition(|it| stands(it));
+    ///
+    /// Where the file system can clone, it writes the first of the layouts in `instead` that leaves
+    /// most of the source standing.
+    pub(crate) fn run(&self, instead: &[Layout]) -> Result<(), Stop> {
+        for layout in instead.iter().chain([self.layout]) {
+            let writing = Writing { layout, ..*self };
+            let stretches = stretches(layout);
+            if let Some(ground) = writing.share(&stretches).map_err(Stop::Sink)? {
+                return writing.complete(&stretches, ground);
+            }
+        }
+        let len = self.layout.len();
+        match self.disk.reserve(self.file, len) {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+            _ => self.disk.set_len(self.file, len),
+        }
+        .map_err(Stop::Sink)?;
+        self.complete(&stretches(self.layout), Ground::Empty)
+    }
+
+    /// Shares what the source has with the file, if that is most of it and the file system can.
+    fn share(&self, stretches: &[Stretch<'_>]) -> io::Result<Option<Ground>> {
+        let Some((file, start)) = stretches.iter().find_map(|it| self.source.file_at(it.from()?))
+        else {
+            return Ok(None);
+        };
+        let (ground, len) = (Ground::Clone(start), self.layout.len());
+        let stands = |ground: Ground| stretches.iter().filter(move |it| ground.has(it));
+        let standing: u64 = stands(ground).map(Stretch::len).sum();
+        let alike: u64 = stands(Ground::Sharing).map(Stretch::len).sum();
+        // What cannot be cloned is copied, and fails then if it cannot be.
+        if standing.max(alike) <= len / 2 || self.disk.clone_file(file, self.file).is_err() {
+            return Ok(None);
+        }
+        let ground = if standing > len / 2 { ground } else { Ground::Sharing };
+        if ground == Ground::Sharing {
+            self.disk.set_len(self.file, 0)?;
+        }
+        self.disk.set_len(self.file, len)?;
+        Ok(Some(ground))
+    }
+
+    /// Writes what is not there yet.
+    fn complete(&self, stretches: &[Stretch<'_>], ground: Ground) -> Result<(), Stop> {
+        let stands = |it: &&Stretch| matches!(ground, Ground::Clone(_)) && ground.has(it);
+        let (standing, apart): (Vec<_>, Vec<_>) = stretches.iter().partition(stands);
         let standing = standing.into_iter().map(Stretch::len).sum();
         tell(self.observer, standing).map_err(Stop::Sink)?;
         let shares = apart.into_iter().flat_map(Stretch::shares);
         let sums = each(shares, || {
             let mut buffer = Vec::new();
-            move |share| self.write(&share, &mut buffer)
+            move |share: Stretch| {
+                let shared = if ground == Ground::Sharing { self.share_blocks(&share)? } else { 0 };
+                self.write(&share.after(shared), &mut buffer)
+            }
         })?;
-        self.fill(&stretches, Checksums::of(self.layout, sums.into_iter().flatten().collect()))
+        self.fill(stretches, Checksums::of(self.layout, sums.into_iter().flatten().collect()))
     }
 
-    /// Gives the file its length, and the source's bytes if most of them stay and can be shared.
-    fn prepare(&self, stretches: &[Stretch<'_>]) -> io::Result<Ground> {
-        let len = self.layout.len();
-        let standing: u64 = stretches.iter().filter(|it| it.stands()).map(Stretch::len).sum();
-        if standing > len / 2
-            && let Some(file) = self.source.only_file()
-        {
-            if self.disk.clone_file(file, self.file).is_ok() {
-                self.disk.set_len(self.file, len)?;
-                return Ok(Ground::Clone);
+    /// Shares the blocks at the start of a stretch; gives how many bytes that were.
+    fn share_blocks(&self, stretch: &Stretch<'_>) -> Result<u64, Stop> {
+        let Stretch { at, work: Work::Copy(range), .. } = stretch else { return Ok(0) };
+        let Some((file, start)) = self.source.file_at(range.start) else { return Ok(0) };
+        if !at.is_multiple_of(BLOCK) || !Ground::Sharing.has(stretch) {
+            return Ok(0);
+        }
+        let (mut done, len) = (0, stretch.len() / BLOCK * BLOCK);
+        while done < len {
+            let from = range.start - start + done..range.start - start + len;
+            match self.disk.copy(file, from, self.file, at + done) {
+                Ok(copied @ 1..) => done += copied,
+                // The reading that follows finds out why.
+                Ok(0) | Err(_) => break,
             }
-            // What cannot be cloned is copied, and fails then if it cannot be.
-            self.disk.set_len(self.file, 0)?;
         }
-        match self.disk.reserve(self.file, len) {
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
-            _ => self.disk.set_len(self.file, len)?,
-        }
-        Ok(Ground::Empty)
+        tell(self.observer, done).map_err(Stop::Sink)?;
+        Ok(done)
     }
 
     /// Writes a stretch, and sums it if that is asked for.
@@ -161,6 +210,18 @@ impl Writing<'_> {
         let len = self.layout.len();
         Fault::broken(format!("writing came to byte {at} of {len}, which is not as laid out"))
             .into()
+    }
+}
+
+impl Ground {
+    /// True if the stretch is there, or can be shared.
+    fn has(self, stretch: &Stretch<'_>) -> bool {
+        let Some(from) = stretch.from().filter(|_| stretch.summed.is_none()) else { return false };
+        match self {
+            Ground::Empty => false,
+            Ground::Sharing => from % BLOCK == stretch.at % BLOCK,
+            Ground::Clone(start) => from.checked_sub(start) == Some(stretch.at),
+        }
     }
 }
 

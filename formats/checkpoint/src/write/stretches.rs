@@ -80,9 +80,21 @@ impl<'a> Stretch<'a> {
         self.at.saturating_add(self.len())
     }
 
-    /// True if the file that it is copied from has the same bytes at the same place.
-    pub(super) fn stands(&self) -> bool {
-        matches!(&self.work, Work::Copy(range) if range.start == self.at) && self.summed.is_none()
+    /// Where in the source it is copied from, if it is.
+    pub(super) fn from(&self) -> Option<u64> {
+        match &self.work {
+            Work::Copy(range) => Some(range.start),
+            Work::Elements(_) => None,
+        }
+    }
+
+    /// What remains of a copy when its first bytes are done.
+    pub(super) fn after(mut self, done: u64) -> Stretch<'a> {
+        if let Work::Copy(range) = &mut self.work {
+            range.start += done;
+            self.at += done;
+        }
+        self
     }
 
     fn goes_on_in(&self, next: &Stretch<'_>) -> bool {
@@ -99,21 +111,20 @@ impl<'a> Stretch<'a> {
         }
     }
 
-    /// The same in shares for several threads.
+    /// The same in shares for several threads, cut where blocks of the new file are.
     pub(super) fn shares(&self) -> impl Iterator<Item = Stretch<'a>> + use<'a> {
-        let whole = self.clone();
-        let step = match &whole.work {
-            Work::Copy(_) => SHARE,
-            Work::Elements(_) => whole.len().max(1),
-        };
-        let (len, step_by) = (whole.len(), usize::try_from(step).unwrap_or(usize::MAX));
-        (0..len).step_by(step_by).map(move |from| {
-            let mut share = whole.clone();
-            share.at += from;
-            if let Work::Copy(range) = &mut share.work {
-                *range = range.start + from..range.end.min(range.start + from + step);
+        let mut left = Some(self.clone());
+        std::iter::from_fn(move || {
+            let mut share = left.take()?;
+            let len = SHARE - share.at % SHARE;
+            if let Work::Copy(range) = &mut share.work
+                && range.end - range.start > len
+            {
+                let rest = Stretch { work: Work::Copy(range.clone()), ..share };
+                range.end = range.start + len;
+                left = Some(rest.after(len));
             }
-            share
+            Some(share)
         })
     }
 }
