@@ -116,6 +116,25 @@ fn a_key_that_stays_among_those_that_stay_is_paired_with_itself() {
 }
 
 #[test]
+fn a_key_does_not_stay_where_its_module_has_gone() {
+    let same = [Same(&["l.0.w"], &["l.1.w"])];
+    let found =
+        derived(&["l.0.w", "l.0.n"], &["l.1.w", "l.0.n"], &same, &[Same(&["l.0.n"], &["l.0.n"])]);
+    assert_eq!(pairs(&found.pairs), [("l.0.w", "l.1.w")]);
+    assert_eq!(open(&found), [("l.0.n", vec!["l.0.n"])]);
+}
+
+#[test]
+fn values_that_are_no_tensors_are_told_by_their_names() {
+    let keys = Catalog::of_keys(["epoch", "only.a"]).expect("unique");
+    let other = Catalog::of_keys(["epoch", "only.b"]).expect("unique");
+    let found = Derivation::new(&entries(&keys), &entries(&other), &Evidence::default());
+    assert_eq!(pairs(&found.pairs), [("epoch", "epoch")]);
+    assert_eq!(open(&found), [("only.b", vec![])]);
+    assert_eq!(found.dropped, ["only.a"]);
+}
+
+#[test]
 fn keys_of_other_elements_go_by_the_rules_and_that_is_said() {
     let a = ["m.a.w", "m.b.w", "m.head.w", "m.old"];
     let b = ["a.w", "b.w", "head.w"];

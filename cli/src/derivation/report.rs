@@ -59,8 +59,9 @@ fn headline(answer: &Answer) -> String {
 fn beyond(answer: &Answer) -> Vec<String> {
     let derivation = &answer.derivation;
     let by_name = derivation.by_name.iter().map(|(a, b)| (a.as_str(), b.as_str()));
-    let mut lines =
-        described(by_name, |a, b| format!("by name alone, the elements differ: {a} -> {b}"));
+    let mut lines = described(by_name, |a, b| {
+        format!("by name alone, the elements differ or cannot be compared: {a} -> {b}")
+    });
     lines.extend(rearranged(answer));
     lines.extend(portions(answer));
     lines.extend(open(answer));

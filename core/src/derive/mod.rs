@@ -97,9 +97,11 @@ pub enum Lines {
 /// How the keys of `a` become those of `b`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Derivation {
-    /// Keys whose tensors have the same elements, if need be after a cast; in the order of `a`.
+    /// Keys whose tensors have the same elements, if need be after a cast, and keys of values that
+    /// are no tensors; in the order of `a`.
     pub pairs: Vec<(String, String)>,
-    /// Keys that go together by the rules or by their names; their elements differ, or are none.
+    /// Keys that go together by the rules or by their names; their elements differ, or cannot be
+    /// compared.
     pub by_name: Vec<(String, String)>,
     /// Tensors that a renaming alone does not make into those of `b`.
     pub rearranged: Vec<Rearranged<String>>,
@@ -137,7 +139,7 @@ impl Derivation {
     pub fn new(a: &[Entry<'_>], b: &[Entry<'_>], evidence: &Evidence) -> Derivation {
         let mut resolution = Resolution::new(a, b);
         resolution.settle(evidence);
-        let by_name = resolution.by_name(evidence);
+        let by_name = resolution.settle_names(evidence);
         let mut found = Derivation {
             pairs: resolution.pairs(),
             rearranged: evidence.rearranged.iter().map(|it| it.named(a, b)).collect(),

@@ -64,7 +64,10 @@ impl<'a> Resolution<'a> {
             for place in alike.a.iter().copied().filter(|place| self.to[*place].is_none()) {
                 let key = self.a[place].key.as_str();
                 let open = |target: Option<String>| self.open_among(alike, target);
-                match (open(renamed(&rules, key)), open(moves.target(key))) {
+                let (ruled, moved) = (renamed(&rules, key), moves.target(key));
+                // No rule is no reason to stay where the modules around have gone elsewhere.
+                let ruled = ruled.filter(|it| it != key || moved.as_ref().is_none_or(|m| m == key));
+                match (open(ruled), open(moved)) {
                     (Some(one), Some(other)) if one != other => {}
                     (one, other) => {
                         let target = one.or(other).map(|target| targets.entry(target));
@@ -93,30 +96,37 @@ impl<'a> Resolution<'a> {
     }
 
     /// Keys without a pair that the rules send to a key without one, of a tensor of that shape.
-    pub(super) fn by_name(&self, evidence: &Evidence) -> Vec<(String, String)> {
+    ///
+    /// Those of values that are no tensors are paired, for there is nothing more to tell of them.
+    pub(super) fn settle_names(&mut self, evidence: &Evidence) -> Vec<(String, String)> {
+        let pairs = self.named_alike(evidence);
+        let (tensors, others): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(a, _)| self.a[*a].tensor.is_some());
+        others.into_iter().for_each(|(a, b)| self.pair(a, b));
+        let key = |entries: &[Entry<'_>], place: usize| entries[place].key.to_string();
+        tensors.into_iter().map(|(a, b)| (key(self.a, a), key(self.b, b))).collect()
+    }
+
+    fn named_alike(&self, evidence: &Evidence) -> Vec<(usize, usize)> {
         let rules = generalise(&self.pairs(), &[]).stages;
         let (told_a, told_b) = told(evidence);
+        let shape = |entry: &Entry<'a>| entry.tensor.map(|tensor| &tensor.shape);
         let mut found = IndexMap::<usize, Vec<usize>>::default();
         for (a, entry) in self.a.iter().enumerate() {
             if self.to[a].is_some() || told_a.contains_key(&a) || !is_text(entry) {
                 continue;
             }
             let target = renamed(&rules, entry.key.as_str());
-            let Some(b) = target.and_then(|key| self.places.get(key.as_str()).copied()) else {
-                continue;
-            };
-            let shape = |entry: &Entry<'a>| entry.tensor.map(|tensor| &tensor.shape);
-            if self.from[b].is_none()
-                && !told_b.contains_key(&b)
+            let target = target.and_then(|key| self.places.get(key.as_str()).copied());
+            let is_open = |b: &usize| self.from[*b].is_none() && !told_b.contains_key(b);
+            if let Some(b) = target.filter(is_open)
                 && shape(entry) == shape(&self.b[b])
             {
                 found.entry(b).or_default().push(a);
             }
         }
         let single = found.into_iter().filter(|(_, all)| all.len() == 1);
-        let pairs: Vec<(usize, usize)> = single.map(|(b, all)| (all[0], b)).collect();
-        let key = |entries: &[Entry<'_>], place: usize| entries[place].key.to_string();
-        pairs.into_iter().map(|(a, b)| (key(self.a, a), key(self.b, b))).collect()
+        single.map(|(b, all)| (all[0], b)).collect()
     }
 
     /// The keys of `a` with the elements of one of `b`.

@@ -3,7 +3,7 @@
 //! The first rows of each smaller tensor are looked for in one pass over each larger one; what is
 //! found so is then compared to its end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::RandomState;
 
 use statedict_core::{DType, Lines, Owner, Portion, Tensor};
@@ -35,60 +35,37 @@ pub(super) fn portions(
 ) -> Result<Vec<Portion>, Error> {
     let keys = RandomState::new();
     let needles = Needle::all(parts, wholes, &keys)?;
-    let haystacks = views(wholes).filter(|(_, _, half)| needles.iter().any(|it| it.fits(half)));
-    let found = each(haystacks, || {
-        |(whole, is_turned, half): (usize, bool, Half<'_>)| {
-            let places = search(&half, &needles, &keys)?;
-            Ok(places
-                .into_iter()
-                .map(move |place| (whole, is_turned, half.clone(), place))
-                .collect::<Vec<_>>())
-        }
-    })?;
-    let mut candidates: Vec<_> = found.into_iter().flatten().collect();
-    candidates.sort_by_key(|(whole, is_turned, _, place)| {
-        (place.needle, *whole, *is_turned, place.start)
-    });
-    let mut couples = Vec::new();
-    for (_, _, half, place) in &candidates {
-        let needle = &needles[place.needle];
-        let range = place.start..place.start + needle.rows;
-        let cut = half.viewed(|tensor| tensor.rows(range.clone()));
-        couples.extend(cut.map(|cut| Couple::compared(cut, needle.half.clone())));
-    }
-    if couples.len() != candidates.len() {
-        return Ok(Vec::new());
-    }
+    let haystacks = views(wholes).filter(|view| needles.iter().any(|it| it.fits(&view.half)));
+    let found = each(haystacks, || |view: View<'_>| search(&view, &needles, &keys))?;
+    let mut places: Vec<Place> = found.into_iter().flatten().collect();
+    places.sort_by_key(|it| (it.needle, it.whole, it.is_turned, it.start));
+    let couples = places
+        .iter()
+        .map(|it| Couple::compared(it.cut.clone(), needles[it.needle].half.clone()))
+        .collect::<Vec<_>>();
     let same = deviations(&couples)?;
-    let mut portions: Vec<Portion> = Vec::new();
-    for ((whole, is_turned, _, place), _) in
-        candidates.iter().zip(same).filter(|(_, deviation)| deviation.count == 0)
-    {
-        let needle = &needles[place.needle];
-        portions.push(Portion {
-            part: needle.part,
-            whole: *whole,
-            owner,
-            start: place.start,
-            end: place.start + needle.rows,
-            lines: if *is_turned { Lines::Columns } else { Lines::Rows },
-            is_transposed: needle.is_turned != *is_turned,
-        });
-    }
+    let same = places.iter().zip(same).filter(|(_, deviation)| deviation.count == 0);
+    let found = same.map(|(place, _)| place.portion(&needles[place.needle], owner));
+    let mut found: Vec<Portion> = found.collect();
     let mut counts = HashMap::<usize, usize>::new();
-    portions.iter().for_each(|portion| *counts.entry(portion.part).or_default() += 1);
-    portions.retain(|portion| counts[&portion.part] == 1);
-    Ok(portions)
+    found.iter().for_each(|portion| *counts.entry(portion.part).or_default() += 1);
+    found.retain(|portion| counts[&portion.part] == 1);
+    Ok(found)
+}
+
+/// A tensor as it stands, or transposed.
+struct View<'a> {
+    place: usize,
+    is_turned: bool,
+    half: Half<'a>,
 }
 
 /// Tensors as they stand, and those of two dimensions transposed.
-fn views<'h, 'a: 'h>(
-    halves: &'h [Option<Half<'a>>],
-) -> impl Iterator<Item = (usize, bool, Half<'a>)> + 'h {
+fn views<'h, 'a: 'h>(halves: &'h [Option<Half<'a>>]) -> impl Iterator<Item = View<'a>> + 'h {
     halves.iter().enumerate().flat_map(|(place, half)| {
-        let plain = half.clone().map(|half| (place, false, half));
         let turned = half.as_ref().and_then(|half| half.viewed(Tensor::transposed));
-        plain.into_iter().chain(turned.map(|half| (place, true, half)))
+        let plain = half.clone().map(|half| View { place, is_turned: false, half });
+        plain.into_iter().chain(turned.map(|half| View { place, is_turned: true, half }))
     })
 }
 
@@ -103,10 +80,27 @@ struct Needle<'a> {
     hash: u64,
 }
 
-/// Where the first rows of a smaller tensor are.
-struct Place {
+/// Where the first rows of a smaller tensor are, and as many rows from there as it has.
+struct Place<'a> {
     needle: usize,
+    whole: usize,
+    is_turned: bool,
     start: u64,
+    cut: Half<'a>,
+}
+
+impl Place<'_> {
+    fn portion(&self, needle: &Needle<'_>, owner: Owner) -> Portion {
+        Portion {
+            part: needle.part,
+            whole: self.whole,
+            owner,
+            start: self.start,
+            end: self.start + needle.rows,
+            lines: if self.is_turned { Lines::Columns } else { Lines::Rows },
+            is_transposed: needle.is_turned != self.is_turned,
+        }
+    }
 }
 
 impl<'a> Needle<'a> {
@@ -117,14 +111,14 @@ impl<'a> Needle<'a> {
         keys: &RandomState,
     ) -> Result<Vec<Needle<'a>>, Error> {
         let mut room = HashMap::<(DType, usize), u64>::new();
-        for (_, _, half) in views(wholes) {
+        for View { half, .. } in views(wholes) {
             if let Some(len) = row_len(&half) {
                 let most = room.entry((half.dtype().clone(), len)).or_default();
                 *most = (*most).max(half.shape()[0]);
             }
         }
         let mut needles = Vec::new();
-        for (part, is_turned, half) in views(parts) {
+        for View { place: part, is_turned, half } in views(parts) {
             let Some(row_len) = row_len(&half) else { continue };
             let rows = half.shape()[0];
             let has_room =
@@ -161,40 +155,68 @@ fn window_hash(half: &Half<'_>, window: usize, keys: &RandomState) -> Result<Opt
 }
 
 /// Where the first rows of the smaller tensors are in a larger one.
-fn search(
-    whole: &Half<'_>,
+fn search<'a>(
+    view: &View<'a>,
     needles: &[Needle<'_>],
     keys: &RandomState,
-) -> Result<Vec<Place>, Error> {
-    let fitting = needles.iter().enumerate().filter(|(_, needle)| needle.fits(whole));
+) -> Result<Vec<Place<'a>>, Error> {
+    let fitting = needles.iter().enumerate().filter(|(_, needle)| needle.fits(&view.half));
     let mut wanted = HashMap::<(usize, u64), Vec<usize>>::new();
     fitting.for_each(|(i, it)| wanted.entry((it.window, it.hash)).or_default().push(i));
-    let mut windows: Vec<Window> = wanted.keys().map(|(len, _)| *len).map(Window::new).collect();
-    windows.sort_by_key(|window| window.len);
-    windows.dedup_by_key(|window| window.len);
-    let most = windows.last().map_or(0, |window| window.len);
-    let (total, mut row, mut last) = (whole.shape()[0], 0u64, VecDeque::with_capacity(most + 1));
-    let (mut places, mut found) = (Vec::new(), HashMap::<usize, usize>::new());
-    rows(whole, keys, |hash| {
-        last.push_back(hash);
-        row += 1;
-        for window in &mut windows {
-            let Some(sum) = window.slide(&last) else { continue };
-            let start = row - window.len as u64;
-            for &needle in wanted.get(&(window.len, sum)).into_iter().flatten() {
-                let count = found.entry(needle).or_default();
-                *count += 1;
-                if *count <= MAX_PLACES && start + needles[needle].rows <= total {
-                    places.push(Place { needle, start });
+    let mut windows = Windows::new(wanted.keys().map(|(len, _)| *len));
+    let mut found = HashMap::<usize, Vec<u64>>::new();
+    rows(&view.half, keys, |row| {
+        windows.slide(row, |len, hash, start| {
+            for &needle in wanted.get(&(len, hash)).into_iter().flatten() {
+                let starts = found.entry(needle).or_default();
+                if starts.len() < MAX_PLACES {
+                    starts.push(start);
                 }
             }
-        }
-        if last.len() > most {
-            last.pop_front();
-        }
+        });
         Rows::More
     })?;
-    Ok(places)
+    let place = |needle: usize, start: u64| {
+        let end = start + needles[needle].rows;
+        let cut = view.half.viewed(|tensor| tensor.rows(start..end))?;
+        Some(Place { needle, whole: view.place, is_turned: view.is_turned, start, cut })
+    };
+    let places = found.iter().flat_map(|(needle, starts)| {
+        let places = starts.iter().filter_map(|start| place(*needle, *start));
+        places.collect::<Vec<_>>()
+    });
+    Ok(places.collect())
+}
+
+/// Windows of several lengths that slide over the rows of a tensor together.
+struct Windows {
+    all: Vec<Window>,
+    /// The hashes of the last rows, as many as the longest window has.
+    last: VecDeque<u64>,
+    /// Rows that were taken in.
+    seen: u64,
+}
+
+impl Windows {
+    fn new(lengths: impl Iterator<Item = usize>) -> Windows {
+        let lengths: BTreeSet<usize> = lengths.collect();
+        let all = lengths.into_iter().map(Window::new).collect();
+        Windows { all, last: VecDeque::new(), seen: 0 }
+    }
+
+    /// Takes a row in; tells the length of each window that is full, its hash, and where it starts.
+    fn slide(&mut self, row: u64, mut tell: impl FnMut(usize, u64, u64)) {
+        self.last.push_back(row);
+        self.seen += 1;
+        for window in &mut self.all {
+            if let Some(hash) = window.slide(&self.last) {
+                tell(window.len, hash, self.seen - window.len as u64);
+            }
+        }
+        if self.all.last().is_none_or(|longest| self.last.len() > longest.len) {
+            self.last.pop_front();
+        }
+    }
 }
 
 /// The hash of the last rows of some number.
