@@ -22,6 +22,7 @@ def main():
 def seed(data):
     """A file is a seed for the targets that read its kind."""
     write("rename", data)
+    write("check", data)
     if data[8:9] == b"{":
         write("safetensors", data)
     if data[:4] in (b"PK\3\4", b"PK\5\6"):

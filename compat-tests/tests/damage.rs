@@ -3,6 +3,7 @@
 //!
 //! In files of up to [`EVERY_VALUE`] bytes every byte takes all 255 other values. In longer ones it
 //! takes up to twelve: each of its bits flipped, 0x00, 0xff, one more and one less.
+//! Each prefix, and each file with all bits of one byte flipped, is checked as well.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,8 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use compat_tests::{Tally, Trial, trial};
-use statedict_checkpoint::Checkpoint;
-use statedict_core::Plan;
+use statedict_checkpoint::{Checkpoint, check};
+use statedict_core::{Plan, Verdict};
+use tempfile::NamedTempFile;
 
 /// The longest file whose bytes take every other value.
 const EVERY_VALUE: usize = 512;
@@ -24,6 +26,22 @@ const MEMORY: u64 = 64 << 20;
 
 /// The longest that one damaged file may take, unoptimised and beside other tests.
 const TIME: Duration = Duration::from_secs(1);
+
+thread_local! {
+    /// The file that this thread checks, again and again with other bytes in it.
+    static FILE: NamedTempFile = NamedTempFile::new().expect("a file");
+}
+
+/// Puts a file through everything, and checks it: what is safe is never refused.
+fn trial_and_check(bytes: &[u8]) -> Trial {
+    let found = trial(bytes);
+    let verdict = FILE.with(|file| {
+        fs::write(file.path(), bytes).expect("writable");
+        check(file.path()).expect("readable").verdict()
+    });
+    assert!(verdict != Verdict::Safe || found != Trial::Refused, "it is safe and cannot be read");
+    found
+}
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
@@ -96,7 +114,7 @@ fn the_files_themselves_are_renamed() {
             "module.pth" | "scripted.pt" => Trial::Listed,
             _ => Trial::Renamed,
         };
-        assert_eq!(within_bounds(&name, &bytes, trial), expected, "{name}");
+        assert_eq!(within_bounds(&name, &bytes, trial_and_check), expected, "{name}");
     }
 }
 
@@ -105,7 +123,8 @@ fn every_prefix_of_a_file_is_refused() {
     let mut tally = Tally::new();
     for (name, bytes) in files(&fixtures()) {
         for end in 0..bytes.len() {
-            let found = within_bounds(&format!("{name} cut to {end}"), &bytes[..end], trial);
+            let found =
+                within_bounds(&format!("{name} cut to {end}"), &bytes[..end], trial_and_check);
             let refused = matches!(found, Trial::Refused | Trial::Foreign);
             tally.note(&name, (!refused).then(|| format!("cut to {end} it is read")));
         }
@@ -119,6 +138,18 @@ fn every_changed_byte_of_a_file_is_noticed_or_harmless() {
         let start = Instant::now();
         let count = every_change(&name, &bytes, trial);
         println!("{name}: {count} changes in {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn every_flipped_byte_of_a_file_can_be_checked() {
+    for (name, bytes) in files(&fixtures()) {
+        let mut damaged = bytes.clone();
+        for at in 0..bytes.len() {
+            damaged[at] = !bytes[at];
+            within_bounds(&format!("{name} with byte {at} flipped"), &damaged, trial_and_check);
+            damaged[at] = bytes[at];
+        }
     }
 }
 
