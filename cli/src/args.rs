@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use statedict_checkpoint::{Existing, FORMATS, format_named_by};
-use statedict_core::{DType, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched};
+use statedict_core::{DType, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched};
 
 use crate::commands::check::Inspection;
 use crate::commands::derive::Question;
@@ -311,6 +311,11 @@ struct Writing {
     /// Write the pickle of a .pth anew in this protocol, which PyTorch 2.6 and later load by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=2))]
     protocol: Option<u8>,
+    /// Leave this much room in what is written anew, so that longer keys fit in place later
+    ///
+    /// Otherwise 64 KiB, or 1 % of the tensors if that is less.
+    #[arg(long, value_name = "SIZE", value_parser = size::reserve)]
+    reserve: Option<u64>,
     /// Save the plan to this file, for `apply`
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
@@ -530,6 +535,7 @@ impl Writing {
                 cast: self.cast.map(Cast::dtype),
                 ties: self.ties.ties(),
                 spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
+                reserve: self.reserve.map_or(Reserve::Usual, Reserve::Bytes),
                 sharding: None,
             },
             existing: if self.force { Existing::Replace } else { Existing::Refuse },

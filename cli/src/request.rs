@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, Replaced};
-use statedict_core::{DType, Format, LeftBehind, Planned, Policy, Ties};
+use statedict_core::{DType, Format, LeftBehind, Planned, Policy, Reserve, Ties};
 
 use crate::rules::Rules;
 
@@ -38,6 +38,8 @@ pub(crate) struct Encoding {
     pub(crate) cast: Option<DType>,
     pub(crate) ties: Ties,
     pub(crate) spelling: Spelling,
+    /// Room for longer keys in what is written.
+    pub(crate) reserve: Reserve,
     /// Several files instead of one.
     pub(crate) sharding: Option<Sharding>,
 }

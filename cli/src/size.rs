@@ -1,7 +1,22 @@
 //! Sizes as people type them.
 
-/// A number of bytes: `5GB`, `500MiB`, `1000000`.
+/// The most room that can be asked for: the longest header that safetensors has.
+const MOST_RESERVED: u64 = 100_000_000;
+
+/// A number of bytes above 0.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
+    let some = bytes(text)?.filter(|bytes| *bytes > 0);
+    some.ok_or_else(|| "expected a number of bytes above 0".into())
+}
+
+/// A number of bytes to keep free, which may be none.
+pub(crate) fn reserve(text: &str) -> Result<u64, String> {
+    let some = bytes(text)?.filter(|bytes| *bytes <= MOST_RESERVED);
+    some.ok_or_else(|| "expected at most 100MB".into())
+}
+
+/// A number of bytes: `5GB`, `500MiB`, `1000000`; `None` if it is beyond counting.
+fn bytes(text: &str) -> Result<Option<u64>, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let unit = match unit.trim().to_ascii_lowercase().as_str() {
@@ -12,10 +27,16 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
         "kib" => 1 << 10,
         "mib" => 1 << 20,
         "gib" => 1 << 30,
-        _ => return Err("expected a number and B, KB, MB, GB, KiB, MiB or GiB".into()),
+        _ => return expected(),
     };
-    let bytes = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "expected a number of bytes above 0".into())
+    if digits == 0 {
+        return expected();
+    }
+    Ok(number.parse().ok().and_then(|number: u64| number.checked_mul(unit)))
+}
+
+fn expected<T>() -> Result<T, String> {
+    Err("expected a number and B, KB, MB, GB, KiB, MiB or GiB".into())
 }
 
 #[cfg(test)]
@@ -34,5 +55,13 @@ mod tests {
         check("5XB", None);
         check("GB", None);
         check("99999999999GB", None);
+    }
+
+    #[test]
+    fn nothing_can_be_reserved_and_not_everything() {
+        assert_eq!(reserve("0"), Ok(0));
+        assert_eq!(reserve("64KiB"), Ok(65_536));
+        assert_eq!(reserve("101MB").ok(), None);
+        assert_eq!(reserve("B").ok(), None);
     }
 }

@@ -347,8 +347,11 @@ fn a_saved_plan_leads_back() {
     assert_eq!(folder.keys("out.safetensors"), ["a", "b", "c"]);
     folder.run(&["apply", "plan.json", "net.safetensors", "-o", "again.safetensors"]);
     assert_eq!(folder.read("again.safetensors"), folder.read("out.safetensors"));
+    let back = ["apply", "plan.json", "out.safetensors", "--inverse", "-o", "back.safetensors"];
+    assert_eq!(folder.run(&back).status, 0);
+    assert_eq!(folder.read("back.safetensors"), original);
     assert_eq!(folder.run(&["apply", "plan.json", "out.safetensors", "--inverse", "-i"]).status, 0);
-    assert_eq!(folder.read("out.safetensors"), original);
+    assert_eq!(folder.keys("out.safetensors"), folder.keys("net.safetensors"));
     let words = ["the plan names key 'module.a'", "the plan names key '_orig_mod.b'"];
     folder.check_refused(&["apply", "plan.json", "again.safetensors"], 1, &words);
 }

@@ -6,8 +6,8 @@
 use serde_json::json;
 use statedict_checkpoint::FORMATS;
 use statedict_core::{
-    Catalog, Container, Elements, Fault, Format, Growth, Key, Layout, Part, Plan, Policy, Row,
-    Rule, Source, StateDict, Unmatched, plan,
+    Catalog, Container, Elements, Fault, Format, Growth, Key, Layout, Part, Plan, Policy, Reserve,
+    Row, Rule, Source, StateDict, Unmatched, plan,
 };
 
 /// How far a file got.
@@ -39,22 +39,23 @@ pub fn trial(bytes: &[u8]) -> Trial {
     };
     let seen = Seen::of(file.as_ref(), bytes);
     let Some(plan) = prefixed(file.catalog()) else { return Trial::Listed };
-    if let Ok(layout) = file.rewrite_plainly(&plan) {
+    if let Ok(layout) = file.rewrite_plainly(&plan, Reserve::Usual) {
         reopened(&written(&layout, bytes), "written plainly");
     }
     if let Some(first) = dropped(file.catalog())
-        && let Ok(layout) = file.rewrite(&first)
+        && let Ok(layout) = file.rewrite(&first, Reserve::Usual)
     {
         reopened(&written(&layout, bytes), "with a key dropped");
     }
-    let Ok(layout) = file.rewrite(&plan) else { return Trial::Listed };
+    let Ok(layout) = file.rewrite(&plan, Reserve::Usual) else { return Trial::Listed };
     let renamed = written(&layout, bytes);
     let again = reopened(&renamed, "renamed");
     assert_eq!(again.kind(), file.rewritten_as());
     seen.is_renamed(&Seen::of(again.as_ref(), &renamed), file.catalog(), &plan);
     revised(file.as_ref(), bytes, &plan, again.as_ref(), &renamed);
     if !is_nested(&plan) {
-        let back = again.rewrite(&plan.invert()).expect("the way back is a rename too");
+        let back =
+            again.rewrite(&plan.invert(), Reserve::Usual).expect("the way back is a rename too");
         let back = written(&back, &renamed);
         assert_eq!(Seen::of(reopened(&back, "renamed back").as_ref(), &back), seen);
     }

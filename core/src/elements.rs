@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use crate::tensor::{bytes_of, count_of};
 use crate::{
-    ByteOrder, Catalog, DType, Drawing, Format, IndexMap, Key, Location, Section, StateDict, Tensor,
+    ByteOrder, Catalog, DType, Drawing, Format, IndexMap, Key, Location, Reserve, Section,
+    StateDict, Tensor,
 };
 
 /// The elements of one tensor of a new file, to be written row-major and little-endian.
@@ -40,6 +41,8 @@ pub struct Contents {
     pub modules: Vec<(String, u64)>,
     /// Keys that share another key's elements and are not written again: (key, the key that is).
     pub ties: Vec<(String, String)>,
+    /// Room for longer keys.
+    pub reserve: Reserve,
 }
 
 /// How to write tensors that share their elements.
@@ -210,6 +213,12 @@ impl Contents {
             contents.write_ties_once();
         }
         Ok((contents, left))
+    }
+
+    /// The bytes of all elements in the new file; saturates where they are beyond counting.
+    pub fn byte_len(&self) -> u64 {
+        let lens = self.tensors.iter().map(|(_, elements)| elements.byte_len());
+        lens.fold(0, u64::saturating_add)
     }
 
     /// Groups of keys whose tensors are the same elements at the same place, two or more in each.

@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use thiserror::Error;
 
-use crate::{Catalog, Contents, Layout, Plan, Unholdable, Value};
+use crate::{Catalog, Contents, Layout, Plan, Reserve, Unholdable, Value};
 
 /// Bytes at known places: a slice, a file, one day a remote object.
 pub trait Source: Send + Sync {
@@ -184,6 +184,19 @@ pub enum Growth {
     },
 }
 
+impl Growth {
+    /// How long the head of a file becomes that has `old` bytes and needs `needed`; `None` if it
+    /// may not grow so far.
+    pub fn of_head(self, old: u64, needed: u64) -> Option<u64> {
+        let missing = needed.saturating_sub(old);
+        let inserted = match self {
+            Growth::Within => 0,
+            Growth::Insert { block } => missing.checked_next_multiple_of(block.max(1))?,
+        };
+        (inserted >= missing).then(|| old.checked_add(inserted)).flatten()
+    }
+}
+
 /// An opened file.
 pub trait Container: Send + Sync {
     /// The name of its kind, as `ls --json` gives it; more precise than [`Format::name`].
@@ -212,11 +225,12 @@ pub trait Container: Send + Sync {
 
     /// The same file with other keys, everything else as it was.
     ///
-    /// A plan that renames nothing gives a copy of the whole file.
+    /// A plan that renames nothing gives a copy of the whole file; any other a file that keeps
+    /// `reserve`.
     ///
     /// # Errors
     /// What stands in the way, for instance names that code in the file refers to.
-    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault>;
+    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault>;
 
     /// The same, spelled so that loaders read it by default: pickles in protocol 2.
     ///
@@ -224,8 +238,8 @@ pub trait Container: Send + Sync {
     ///
     /// # Errors
     /// As [`Container::rewrite`], and what cannot be spelled so.
-    fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Fault> {
-        self.rewrite(plan)
+    fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+        self.rewrite(plan, reserve)
     }
 
     /// The file of [`Container::rewrite`] laid out around its tensors where they stand, so that

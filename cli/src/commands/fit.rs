@@ -6,8 +6,8 @@ use std::path::Path;
 
 use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
 use statedict_core::{
-    Assembled, Fit, FitOptions, Init, Layout, NotFitted, Ordered, Plan, Side, StateDict, fit,
-    generalise,
+    Assembled, Fit, FitOptions, Init, Layout, NotFitted, Ordered, Plan, Reserve, Side, StateDict,
+    fit, generalise,
 };
 
 use crate::commands::remap::{broken_ties, is_same_file};
@@ -136,7 +136,7 @@ impl<'a> Work<'a> {
         let is_renamed_only = made.is_empty() && to.name() == self.source.format().name();
         if is_renamed_only && self.keeps_its_form(fit) {
             let plan = Plan::from(fit.section(self.side()));
-            let rewritten = self.source.rewrite_plainly(&plan)?;
+            let rewritten = self.source.rewrite_plainly(&plan, Reserve::Usual)?;
             let put = Put { made, left, to, tied: Vec::new(), bytes: rewritten.len() };
             return Ok((put, rewritten));
         }

@@ -124,9 +124,10 @@ impl Request {
         let joins = named.is_some() && checkpoint.is_sharded();
         let anew = anew || extracts || joins || self.encoding.sharding.is_some();
         if to.name() == checkpoint.format().name() && !anew {
+            let reserve = self.encoding.reserve;
             let layout = match self.encoding.spelling {
-                Spelling::Kept => checkpoint.rewrite(plan)?,
-                Spelling::Plain => checkpoint.rewrite_plainly(plan)?,
+                Spelling::Kept => checkpoint.rewrite(plan, reserve)?,
+                Spelling::Plain => checkpoint.rewrite_plainly(plan, reserve)?,
             };
             return Ok((layout, None));
         }
@@ -138,6 +139,7 @@ impl Request {
         let (mut contents, mut left) = gathered.map_err(unholdable)?;
         contents.fit_into(to, &mut left);
         contents.metadata = checkpoint.metadata();
+        contents.reserve = self.encoding.reserve;
         self.refuse_to_lose(&left)?;
         let tied = broken_ties(&contents, to);
         let rewritten = match &self.encoding.sharding {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Format, Growth, Layout, Part, Plan, Section, Source,
-    Tensor, Unholdable, Value,
+    Catalog, Container, Contents, Elements, Format, Growth, Layout, Part, Plan, Reserve, Section,
+    Source, Tensor, Unholdable, Value,
 };
 
 use crate::disk::{Disk, Front, System};
@@ -159,15 +159,16 @@ impl Checkpoint {
         }
     }
 
-    /// The same checkpoint with other keys.
+    /// The same checkpoint with other keys, and room for longer ones.
     ///
     /// Where the file system can clone files, a new one shares the tensors with this one, and may
     /// differ from what is written elsewhere in padding and in bytes that nothing refers to.
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn rewrite(&self, plan: &Plan) -> Result<Rewritten, Error> {
-        let mut rewritten = self.rewritten(plan, |container, plan| container.rewrite(plan))?;
+    pub fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Rewritten, Error> {
+        let mut rewritten =
+            self.rewritten(plan, &|container, plan| container.rewrite(plan, reserve))?;
         if let (Form::One { container, .. }, Files::One { instead, .. }) =
             (&self.form, &mut rewritten.0)
         {
@@ -183,11 +184,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn rewrite_plainly(&self, plan: &Plan) -> Result<Rewritten, Error> {
-        self.rewritten(plan, |container, plan| container.rewrite_plainly(plan))
+    pub fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Rewritten, Error> {
+        self.rewritten(plan, &|container, plan| container.rewrite_plainly(plan, reserve))
     }
 
-    fn rewritten(&self, plan: &Plan, rewrite: Rewrite) -> Result<Rewritten, Error> {
+    fn rewritten(&self, plan: &Plan, rewrite: Rewrite<'_>) -> Result<Rewritten, Error> {
         let rewritten = match &self.form {
             Form::One { container, .. } => rewrite(container.as_ref(), plan).map(Rewritten::from),
             Form::Sharded(sharded) => sharded.rewrite(plan, rewrite),

@@ -1,10 +1,10 @@
 //! Opening and rewriting an archive.
 
 use statedict_core::{
-    Catalog, Container, Contents, Fault, Format, Key, Layout, Payload, Plan, Row, Section, Source,
-    StateDict, Unholdable,
+    Catalog, Container, Contents, Fault, Format, Growth, Key, Layout, Payload, Plan, Reserve, Row,
+    Section, Source, StateDict, Unholdable,
 };
-use statedict_zip::{Archive, MAX_NAME_LEN, Writer};
+use statedict_zip::{Archive, Change, Located, MAX_NAME_LEN, Writer};
 
 use crate::encode;
 use crate::member::{Member, SUFFIX};
@@ -95,25 +95,64 @@ impl Container for File {
         &self.catalog
     }
 
-    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
-        let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
-            let mut layout = Layout::new();
-            layout.copy(0..self.len);
-            return Ok(layout);
-        };
-        check_names(section)?;
-        let mut writer = Writer::numpy();
-        for (entry, member) in self.archive.entries().iter().zip(&self.members) {
-            match section.fate(&member.key) {
-                Some(None) => {}
-                Some(Some(key)) if key != member.key => {
-                    writer.copy(entry, &member.located, &member.name_for(key));
-                }
-                Some(Some(_)) | None => writer.copy(entry, &member.located, entry.name()),
+    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+        let Some(changes) = self.changes(plan)? else { return Ok(self.whole()) };
+        let mut writer = Writer::numpy_with_room(self.room(&changes, reserve));
+        for ((entry, member), change) in
+            self.archive.entries().iter().zip(&self.members).zip(&changes)
+        {
+            match change {
+                Change::Drop => {}
+                Change::Rename(name) => writer.copy(entry, &member.located, name),
+                _ => writer.copy(entry, &member.located, entry.name()),
             }
         }
         writer.comment(self.archive.comment());
         Ok(writer.finish())
+    }
+
+    /// Names within the padding of the members' headers, and a new directory.
+    ///
+    /// There is nothing to insert: every member has a header of its own to grow in.
+    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+        let Some(changes) = self.changes(plan)? else { return Ok(Some(self.whole())) };
+        if growth != Growth::Within {
+            return Ok(None);
+        }
+        let located: Vec<&Located> = self.members.iter().map(|member| &member.located).collect();
+        Ok(self.archive.revise(&located, changes, self.len))
+    }
+}
+
+impl File {
+    /// The file as it is.
+    fn whole(&self) -> Layout {
+        let mut layout = Layout::new();
+        layout.copy(0..self.len);
+        layout
+    }
+
+    /// What becomes of each member; `None` if nothing does.
+    fn changes(&self, plan: &Plan) -> Result<Option<Vec<Change>>, Fault> {
+        let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
+            return Ok(None);
+        };
+        check_names(section)?;
+        let change = |member: &Member| match section.fate(&member.key) {
+            Some(None) => Change::Drop,
+            Some(Some(key)) if key != member.key => Change::Rename(member.name_for(key)),
+            Some(Some(_)) | None => Change::Keep,
+        };
+        Ok(Some(self.members.iter().map(change).collect()))
+    }
+
+    /// The bytes to keep in each member's header.
+    fn room(&self, changes: &[Change], reserve: Reserve) -> u64 {
+        let members = self.archive.entries().iter().zip(changes);
+        let kept = members.filter(|(_, change)| **change != Change::Drop);
+        let sizes: Vec<u64> = kept.map(|(entry, _)| entry.compressed_size()).collect();
+        let bytes = sizes.iter().fold(0u64, |sum, size| sum.saturating_add(*size));
+        encode::room_of_each(reserve.beside(bytes), sizes.len())
     }
 }
 

@@ -17,7 +17,8 @@ const MAX_DIMENSIONS: usize = 64;
 pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     let mut seen = HashSet::new();
     let mut bad = Vec::new();
-    let mut writer = Writer::numpy();
+    let reserve = contents.reserve.beside(contents.byte_len());
+    let mut writer = Writer::numpy_with_room(room_of_each(reserve, contents.tensors.len()));
     for (key, elements) in &contents.tensors {
         match header(key, elements) {
             _ if !seen.insert(key) => bad.push((key.clone(), "the key occurs twice".to_string())),
@@ -28,6 +29,11 @@ pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     let tie = "npz has no place to record ties; write them out with --ties each";
     bad.extend(contents.ties.iter().map(|(key, _)| (key.clone(), tie.to_string())));
     if bad.is_empty() { Ok(writer.finish()) } else { Err(Unholdable { entries: bad }) }
+}
+
+/// Each member's share of the room for longer names.
+pub(crate) fn room_of_each(reserve: u64, members: usize) -> u64 {
+    reserve / (members as u64).max(1)
 }
 
 fn header(key: &str, elements: &Elements) -> Result<Vec<u8>, String> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use statedict_core::{
     ByteOrder, Catalog, Container, Contents, DType, Data, Elements, Fault, Format, Layout,
-    Location, Part, Policy, Rule, Storage, Tensor, Unholdable, plan,
+    Location, Part, Policy, Reserve, Rule, Storage, Tensor, Unholdable, plan,
 };
 use statedict_npz::NPZ;
 use statedict_zip::{Archive, Writer};
@@ -45,7 +45,7 @@ fn rename(file: &[u8], rules: &[&str]) -> Result<Vec<u8>, Fault> {
     let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().expect(rule)).collect();
     let selected = catalog.select(None).expect("one");
     let planned = plan(&rules, catalog, &selected, Policy::default()).expect("no offence");
-    Ok(write(&container.rewrite(&planned.plan)?, file))
+    Ok(write(&container.rewrite(&planned.plan, Reserve::Usual)?, file))
 }
 
 /// Every key, and what is under it in the words of `ls`.
@@ -170,7 +170,7 @@ fn a_plan_that_renames_nothing_copies_the_file() {
     let catalog = container.catalog();
     let selected = catalog.select(None).expect("one");
     let planned = plan(&[], catalog, &selected, Policy::default()).expect("nothing to refuse");
-    let layout = container.rewrite(&planned.plan).expect("can be");
+    let layout = container.rewrite(&planned.plan, Reserve::Usual).expect("can be");
     assert!(matches!(layout.parts(), [Part::Copy(range)] if *range == (0..KINDS.len() as u64)));
 }
 

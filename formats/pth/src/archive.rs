@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    ByteOrder, Catalog, Container, Fault, IndexMap, Layout, Location, Plan, Source, Storage, Value,
+    ByteOrder, Catalog, Container, Fault, Growth, IndexMap, Layout, Location, Plan, Reserve,
+    Source, Storage, Value,
 };
-use statedict_zip::{Archive, Entry, Located, Method, Writer};
+use statedict_zip::{Archive, Change, Entry, Located, Method, Writer};
 
 use crate::edit::edited;
 use crate::payload::payload;
@@ -16,6 +17,15 @@ use crate::pickle::graph::CompoundId;
 use crate::scripted::Code;
 use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
+
+/// The kind of archives that hold code.
+const SCRIPTED: &str = "torchscript";
+
+/// The record that builds the object.
+const PICKLE: &str = "data.pkl";
+
+/// The folder of the storages' records.
+const STORAGES: &str = "data/";
 
 /// The longest record that is read whole: a pickle's limit.
 const MAX_RECORD: u64 = 1 << 30;
@@ -69,7 +79,7 @@ impl ZipFile {
         };
         let byte_order = byte_order(text("byteorder")?)?;
         let alignment = alignment(text(".storage_alignment")?);
-        let data = record("data.pkl").expect("the prefix is that of the pickle");
+        let data = record(PICKLE).expect("the prefix is that of the pickle");
         let limit = match data.method() {
             Method::Stored => MAX_RECORD,
             _ => {
@@ -86,47 +96,83 @@ impl ZipFile {
         let around = Surroundings { storages: &mut records, code: code.as_ref() };
         let Walked { catalog, mappings } = read(&pickle, around)?;
         let len = source.len();
-        let kind = if code.is_some() { "torchscript" } else { "pth" };
+        let kind = if code.is_some() { SCRIPTED } else { "pth" };
         let file =
             ZipFile { archive, located, len, kind, prefix, alignment, pickle, catalog, mappings };
         Ok(Some(file))
     }
 
-    /// The archive again, with another pickle and the storages that it still names.
-    fn with_pickle(&self, old: &Graph<'_>, pickle: Vec<u8>) -> Result<Layout, Fault> {
-        let (before, after) = (storage_keys(old)?, storage_keys(&Graph::read(&pickle)?)?);
+    /// The file as it is.
+    fn whole(&self) -> Layout {
+        let mut whole = Layout::new();
+        whole.copy(0..self.len);
+        whole
+    }
+
+    /// The records that have no place beside another pickle.
+    fn gone(&self, old: &Graph<'_>, pickle: &[u8]) -> Result<HashSet<String>, Fault> {
+        let (before, after) = (storage_keys(old)?, storage_keys(&Graph::read(pickle)?)?);
         if before.keys().eq(after.keys()) {
-            return Ok(self.lay_out(pickle, |_| true));
+            return Ok(HashSet::new());
         }
         // Storages went, so what PyTorch computes about the layout would be wrong: the record that
         // makes it compute goes too, and it reads the offsets from the directory.
         let gone = before.keys().filter(|key| !after.contains_key(*key));
-        let gone: HashSet<String> = gone.map(|key| format!("data/{key}")).collect();
-        Ok(self.lay_out(pickle, |record| record != ".format_version" && !gone.contains(record)))
+        let gone = gone.map(|key| format!("{STORAGES}{key}"));
+        Ok(gone.chain([".format_version".to_string()]).collect())
     }
 
-    /// The archive again, with another pickle and without the records that `keeps` rejects.
-    fn lay_out(&self, pickle: Vec<u8>, keeps: impl Fn(&str) -> bool) -> Layout {
+    /// The archive again, with another pickle and without the records that are `gone`.
+    fn lay_out(&self, pickle: Vec<u8>, gone: &HashSet<String>, reserve: Reserve) -> Layout {
         let mut writer = Writer::torch(self.alignment);
         writer.comment(self.archive.comment());
-        let mut pickle = Some(pickle);
+        let mut pickle = pickle;
         // In the order in which they lie in the file: PyTorch may compute offsets from it.
         let mut records: Vec<_> = self.archive.entries().iter().zip(&self.located).collect();
         records.sort_by_key(|(entry, _)| entry.header_offset());
         for (entry, located) in records {
-            let name = entry.name();
-            let record = name.get(self.prefix.len() + 1..).unwrap_or_default();
-            match (record, pickle.take()) {
-                ("data.pkl", Some(bytes)) => writer.replace(entry, bytes),
-                (_, rest) => {
-                    pickle = rest;
-                    if keeps(record) {
-                        writer.copy(entry, located, name);
-                    }
+            match self.record(entry) {
+                PICKLE => {
+                    writer.replace(entry, std::mem::take(&mut pickle));
+                    // PyTorch's offsets count from the first storage on, so a gap before is free.
+                    writer.gap(self.room(gone, reserve));
                 }
+                record if gone.contains(record) => {}
+                _ => writer.copy(entry, located, entry.name()),
             }
         }
         writer.finish()
+    }
+
+    /// The same archive around its storages where they stand.
+    fn revised(&self, pickle: Vec<u8>, gone: &HashSet<String>) -> Option<Layout> {
+        let mut pickle = pickle;
+        let mut change = |entry| match self.record(entry) {
+            PICKLE => {
+                let content = std::mem::take(&mut pickle);
+                Change::Replace { content, alignment: self.alignment }
+            }
+            record if gone.contains(record) => Change::Drop,
+            _ => Change::Keep,
+        };
+        let changes = self.archive.entries().iter().map(&mut change).collect();
+        let located: Vec<&Located> = self.located.iter().collect();
+        self.archive.revise(&located, changes, self.len)
+    }
+
+    /// The bytes to leave free for a longer pickle; TorchScript's names are its code's.
+    fn room(&self, gone: &HashSet<String>, reserve: Reserve) -> u64 {
+        let kept = self.archive.entries().iter().filter(|entry| {
+            let record = self.record(entry);
+            record.starts_with(STORAGES) && !gone.contains(record)
+        });
+        let bytes = kept.map(Entry::size).fold(0, u64::saturating_add);
+        if self.kind == SCRIPTED { 0 } else { reserve.beside(bytes) }
+    }
+
+    /// The name of an entry in the archive's folder.
+    fn record<'e>(&self, entry: &'e Entry) -> &'e str {
+        entry.name().get(self.prefix.len() + 1..).unwrap_or_default()
     }
 }
 
@@ -143,22 +189,40 @@ impl Container for ZipFile {
         payload(&Graph::read(&self.pickle)?).map(Some)
     }
 
-    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         if plan.is_identity() {
-            let mut whole = Layout::new();
-            whole.copy(0..self.len);
-            return Ok(whole);
+            return Ok(self.whole());
         }
         let old = Graph::read(&self.pickle)?;
         let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
-        self.with_pickle(&old, pickle)
+        let gone = self.gone(&old, &pickle)?;
+        Ok(self.lay_out(pickle, &gone, reserve))
     }
 
-    fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Fault> {
+    fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         let old = Graph::read(&self.pickle)?;
         let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
         let pickle = Graph::read(pickle)?.in_protocol_2()?;
-        self.with_pickle(&old, pickle)
+        let gone = self.gone(&old, &pickle)?;
+        Ok(self.lay_out(pickle, &gone, reserve))
+    }
+
+    /// The new pickle in the old one's place, or behind the end of the file.
+    ///
+    /// Storages are not moved, so `.format_version` stays true while all of them stay. There is
+    /// nothing to insert: what does not fit stands at the end. TorchScript archives, which their
+    /// code speaks of by name, are written anew.
+    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+        if plan.is_identity() {
+            return Ok(Some(self.whole()));
+        }
+        if self.kind == SCRIPTED || growth != Growth::Within {
+            return Ok(None);
+        }
+        let old = Graph::read(&self.pickle)?;
+        let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
+        let gone = self.gone(&old, &pickle)?;
+        Ok(self.revised(pickle, &gone))
     }
 }
 

@@ -42,14 +42,23 @@ pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     }
     let mut pickler = Pickler::sharing();
     let storages = pickler.state_dict(contents);
-    Ok(archive(pickler.out, storages.into_iter().cloned()))
+    let reserve = contents.reserve.beside(contents.byte_len());
+    Ok(archive(pickler.out, storages.into_iter().cloned(), reserve))
 }
 
 /// An archive of a pickle and the storages it names `0`, `1`, … in the order in which it does.
-pub(crate) fn archive(pickle: Vec<u8>, storages: impl Iterator<Item = Elements>) -> Layout {
+///
+/// `reserve` bytes behind the pickle are left free, which PyTorch's offsets allow: they count from
+/// the first storage on.
+pub(crate) fn archive(
+    pickle: Vec<u8>,
+    storages: impl Iterator<Item = Elements>,
+    reserve: u64,
+) -> Layout {
     let mut writer = Writer::torch(ALIGNMENT);
     let record = |name: &str| format!("{PREFIX}/{name}");
     writer.bytes(&record("data.pkl"), pickle);
+    writer.gap(reserve);
     writer.bytes(&record(".format_version"), b"1".into());
     writer.bytes(&record(".storage_alignment"), ALIGNMENT.to_string().into());
     writer.bytes(&record("byteorder"), b"little".into());

@@ -10,7 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, IndexMap, Layout, Plan, Source, Storage, Value,
+    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Plan, Reserve, Source, Storage,
+    Value,
 };
 
 use crate::edit::edited;
@@ -117,17 +118,39 @@ impl Container for StreamFile {
         payload(&Graph::read(&self.preamble[self.object.clone()])?).map(Some)
     }
 
-    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         if plan.is_identity() {
-            let mut whole = Layout::new();
-            whole.copy(0..self.len);
-            return Ok(whole);
+            return Ok(self.whole());
         }
         let [object, keys] = self.edited(plan)?;
+        let object = with_room(&object, self.room(&keys, reserve)?)?;
         self.lay_out(&self.preamble[..self.object.start], &object, &keys)
     }
 
-    fn rewrite_plainly(&self, plan: &Plan) -> Result<Layout, Fault> {
+    /// The new pickle with as much filler as makes it as long as the old one; what follows counts
+    /// from its end, so no storage can go.
+    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+        if plan.is_identity() {
+            return Ok(Some(self.whole()));
+        }
+        let [object, keys] = self.edited(plan)?;
+        if keys != self.preamble[self.keys.clone()] {
+            return Ok(None);
+        }
+        let bare = Graph::read(&object)?.bare()?;
+        let Some(len) = growth.of_head(self.object.len() as u64, bare.len() as u64) else {
+            return Ok(None);
+        };
+        let Some(object) = Graph::read(&bare)?.filled(len as usize - bare.len())? else {
+            return Ok(None);
+        };
+        let mut layout = Layout::new();
+        layout.bytes([&self.preamble[..self.object.start], &object, &keys].concat());
+        layout.copy(self.preamble.len() as u64..self.len);
+        Ok(Some(layout))
+    }
+
+    fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         let [object, keys] = self.edited(plan)?;
         let plain = |pickle: &[u8]| Graph::read(pickle)?.in_protocol_2();
         let before: Vec<Vec<u8>> = self
@@ -135,11 +158,27 @@ impl Container for StreamFile {
             .iter()
             .map(|range| plain(&self.preamble[range.clone()]))
             .collect::<Result<_, _>>()?;
-        self.lay_out(&before.concat(), &plain(&object)?, &plain(&keys)?)
+        let keys = plain(&keys)?;
+        let object = with_room(&plain(&object)?, self.room(&keys, reserve)?)?;
+        self.lay_out(&before.concat(), &object, &keys)
     }
 }
 
 impl StreamFile {
+    /// The file as it is.
+    fn whole(&self) -> Layout {
+        let mut whole = Layout::new();
+        whole.copy(0..self.len);
+        whole
+    }
+
+    /// The bytes to keep for a longer pickle beside the storages of a list.
+    fn room(&self, keys: &[u8], reserve: Reserve) -> Result<u64, Fault> {
+        let storages = storage_order(keys)?;
+        let bytes = storages.iter().map(|key| self.storages[key].end - self.storages[key].start);
+        Ok(reserve.beside(bytes.sum()))
+    }
+
     /// The object's pickle and the list of storage keys as a plan makes them.
     fn edited(&self, plan: &Plan) -> Result<[Vec<u8>; 2], Fault> {
         let old = Graph::read(&self.preamble[self.object.clone()])?;
@@ -164,6 +203,14 @@ impl StreamFile {
         layout.copy(self.end..self.len);
         Ok(layout)
     }
+}
+
+/// A pickle with so many bytes of filler, give or take what opcodes cannot come to.
+fn with_room(pickle: &[u8], bytes: u64) -> Result<Vec<u8>, Fault> {
+    let bare = Graph::read(pickle)?.bare()?;
+    let bytes = usize::try_from(bytes).unwrap_or(0);
+    let filled = Graph::read(&bare)?.filled(bytes)?;
+    Ok(filled.unwrap_or(bare))
 }
 
 /// The five pickles, and where each is.

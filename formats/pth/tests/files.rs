@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use statedict_core::{
-    Container, Contents, DType, Elements, Fault, Format, Layout, Part, Plan, Policy, Source,
-    Storage, Tensor, plan,
+    Container, Contents, DType, Elements, Fault, Format, Layout, Part, Plan, Policy, Reserve,
+    Source, Storage, Tensor, plan,
 };
 use statedict_pth::PTH;
 
@@ -120,7 +120,7 @@ fn planned(file: &dyn Container, rule: &str) -> Plan {
 
 fn renamed(bytes: &[u8], rule: &str) -> Vec<u8> {
     let file = opened(bytes);
-    let layout = file.rewrite(&planned(file.as_ref(), rule)).expect("possible");
+    let layout = file.rewrite(&planned(file.as_ref(), rule), Reserve::Usual).expect("possible");
     written(&layout, bytes)
 }
 
@@ -254,7 +254,7 @@ fn a_changed_byte_is_refused_or_read() {
                     continue;
                 };
                 // A rename that succeeds gives a file with the renamed keys.
-                let Ok(layout) = file.rewrite(&planned.plan) else { continue };
+                let Ok(layout) = file.rewrite(&planned.plan, Reserve::Usual) else { continue };
                 let out = written(&layout, &damaged);
                 let new: Vec<&str> =
                     planned.plan.sections()[0].kept().map(|(_, new)| new).collect();

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Fault, Format, Layout, Plan, Source, Storage, Tensor, Unholdable,
+    Catalog, Container, Contents, Fault, Format, Growth, Layout, Plan, Reserve, Source, Storage,
+    Tensor, Unholdable,
 };
 
 use crate::header::{Entry, Header, MAX_HEADER, PREAMBLE};
@@ -61,6 +62,13 @@ struct File {
 }
 
 impl File {
+    /// The file as it is.
+    fn whole(&self) -> Layout {
+        let mut layout = Layout::new();
+        layout.copy(0..self.data.end);
+        layout
+    }
+
     fn open(source: &dyn Source, len: u64) -> Result<File, Fault> {
         let text = header_text(source, len)?;
         let header = Header::parse(text)?;
@@ -121,21 +129,44 @@ impl Container for File {
         pairs.map(|pair| (pair.key.decoded.clone(), pair.value.decoded.clone())).collect()
     }
 
-    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
-        let mut layout = Layout::new();
+    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
-            layout.copy(0..self.data.end);
-            return Ok(layout);
+            return Ok(self.whole());
         };
+        let mut layout = Layout::new();
         let edited = edit::edit(&self.header, section)?;
         let too_long = || {
             let what = format!("the new header would be over the format's {MAX_HEADER} bytes");
             Fault::TooLarge { at: None, what }
         };
-        layout.bytes(edit::front(&edited.text).ok_or_else(too_long)?);
+        let kept = edited.data.iter().map(|range| range.end - range.start).sum();
+        layout.bytes(edit::front(&edited.text, reserve.beside(kept)).ok_or_else(too_long)?);
         for range in edited.data {
             layout.copy(self.data.start + range.start..self.data.start + range.end);
         }
         Ok(layout)
+    }
+
+    /// The new header in the old one's place, with spaces after it.
+    ///
+    /// Tensors have to follow each other without a hole, so none can go.
+    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+        let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
+            return Ok(Some(self.whole()));
+        };
+        let edited = edit::edit(&self.header, section)?;
+        let kept: u64 = edited.data.iter().map(|range| range.end - range.start).sum();
+        if kept < self.data.end - self.data.start {
+            return Ok(None);
+        }
+        let old = self.data.start - PREAMBLE;
+        let len = growth.of_head(old, edit::text_len(&edited.text));
+        let front = len.and_then(|len| edit::front_of(&edited.text, len));
+        Ok(front.map(|front| {
+            let mut layout = Layout::new();
+            layout.bytes(front);
+            layout.copy(self.data.clone());
+            layout
+        }))
     }
 }

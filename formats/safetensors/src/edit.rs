@@ -135,14 +135,28 @@ fn apply(text: &str, edits: &[Edit]) -> String {
     new
 }
 
-/// The bytes in front of the data: the length, the header, and spaces up to a multiple of 8.
-pub(crate) fn front(text: &str) -> Option<Vec<u8>> {
-    let text = text.trim_end_matches(' ').as_bytes();
-    let padded = text.len().next_multiple_of(8);
-    let len = u64::try_from(padded).ok().filter(|len| *len <= MAX_HEADER)?;
-    let mut bytes = Vec::with_capacity(padded + PREAMBLE as usize);
+/// The bytes in front of the data: the length, the header, and `reserve` spaces up to a multiple of
+/// 8; `None` if the header is over the format's limit, which is also where the spaces end.
+pub(crate) fn front(text: &str, reserve: u64) -> Option<Vec<u8>> {
+    let needed = text_len(text).saturating_add(reserve.min(MAX_HEADER));
+    front_of(text, needed.next_multiple_of(8).min(MAX_HEADER))
+}
+
+/// The bytes in front of the data, the header with its spaces being `len` long; `None` if it is
+/// longer than that, or that is over the format's limit.
+pub(crate) fn front_of(text: &str, len: u64) -> Option<Vec<u8>> {
+    if text_len(text) > len || len > MAX_HEADER {
+        return None;
+    }
+    let whole = usize::try_from(PREAMBLE + len).ok()?;
+    let mut bytes = Vec::with_capacity(whole);
     bytes.extend(len.to_le_bytes());
-    bytes.extend(text);
-    bytes.resize(padded + PREAMBLE as usize, b' ');
+    bytes.extend(text.trim_end_matches(' ').as_bytes());
+    bytes.resize(whole, b' ');
     Some(bytes)
+}
+
+/// How long a header is without the spaces after it.
+pub(crate) fn text_len(text: &str) -> u64 {
+    text.trim_end_matches(' ').len() as u64
 }

@@ -19,7 +19,8 @@ pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     let entries = entries(contents)?;
     let metadata = metadata(contents)?;
     let (order, starts) = place(&entries)?;
-    let header = front(&header(&metadata, &entries, &starts));
+    let reserve = contents.reserve.beside(contents.byte_len());
+    let header = front(&header(&metadata, &entries, &starts), reserve);
     let Some(header) = header else {
         let what = format!("the header would be over the format's {MAX_HEADER} bytes");
         return Err(unholdable(METADATA, what));

@@ -21,7 +21,7 @@
 //!
 //! # Example
 //! ```
-//! use statedict_core::{Format, Policy, plan};
+//! use statedict_core::{Format, Policy, Reserve, plan};
 //! use statedict_safetensors::SAFETENSORS;
 //!
 //! let header = br#"{"module.w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#;
@@ -30,7 +30,7 @@
 //! let catalog = container.catalog();
 //! let planned =
 //!     plan(&["strip:module".parse()?], catalog, &catalog.select(None)?, Policy::default())?;
-//! let layout = container.rewrite(&planned.plan)?;
+//! let layout = container.rewrite(&planned.plan, Reserve::Usual)?;
 //! assert_eq!(layout.len(), 8 + 56 + 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

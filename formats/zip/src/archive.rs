@@ -17,7 +17,7 @@ pub struct Archive {
     entries: Vec<Entry>,
     by_name: HashMap<String, usize>,
     repeated: Vec<usize>,
-    comment: Vec<u8>,
+    end: End,
 }
 
 impl Archive {
@@ -35,10 +35,10 @@ impl Archive {
         let directory = source.bytes(end.offset..end.offset.saturating_add(end.size))?;
         let mut entries = parse(&directory, &end, source.len())?;
         bound(&mut entries, end.offset);
-        Ok(Some(Archive::index(entries, end.comment)))
+        Ok(Some(Archive::index(entries, end)))
     }
 
-    fn index(entries: Vec<Entry>, comment: Vec<u8>) -> Archive {
+    fn index(entries: Vec<Entry>, end: End) -> Archive {
         let mut by_name = HashMap::with_capacity(entries.len());
         let mut repeated = Vec::new();
         for (i, entry) in entries.iter().enumerate() {
@@ -46,7 +46,7 @@ impl Archive {
                 repeated.push(i);
             }
         }
-        Archive { entries, by_name, repeated, comment }
+        Archive { entries, by_name, repeated, end }
     }
 
     /// The entries as the directory has them, repeated names included.
@@ -70,7 +70,11 @@ impl Archive {
 
     /// The comment at the end of the archive; for [`crate::Writer::comment`].
     pub fn comment(&self) -> &[u8] {
-        &self.comment
+        &self.end.comment
+    }
+
+    pub(crate) fn end(&self) -> &End {
+        &self.end
     }
 }
 

@@ -13,11 +13,13 @@ use crate::fields::{
 const TAIL_LEN: u64 = 65_536 + END_LEN + END64_LEN + LOCATOR_LEN;
 
 /// Where the directory is, held against the length of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct End {
     pub(crate) count: u64,
     pub(crate) size: u64,
     pub(crate) offset: u64,
+    /// What says that it made the zip64 end record, if there is one.
+    pub(crate) made_by: Option<u16>,
     pub(crate) comment: Vec<u8>,
     /// Where the end record itself is.
     pub(crate) at: u64,
@@ -60,8 +62,8 @@ impl End {
         };
         numbers.check(ends_at, locator.is_some())?;
         let contradiction = short.numbers.contradiction(&numbers);
-        let Numbers { count, size, offset, .. } = numbers;
-        Ok(End { count, size, offset, comment: short.comment, at, contradiction })
+        let Numbers { count, size, offset, made_by, .. } = numbers;
+        Ok(End { count, size, offset, made_by, comment: short.comment, at, contradiction })
     }
 }
 
@@ -80,6 +82,7 @@ struct Numbers {
     count: u64,
     size: u64,
     offset: u64,
+    made_by: Option<u16>,
 }
 
 impl Short {
@@ -92,6 +95,7 @@ impl Short {
             count: fields.u16()?.into(),
             size: fields.u32()?.into(),
             offset: fields.u32()?.into(),
+            made_by: None,
         };
         let len = fields.u16()?;
         // As in PyTorch, what follows need not be a comment of the length that is given here.
@@ -117,7 +121,7 @@ fn wide(source: &dyn Source, mut locator: Fields<'_>, end: u64) -> Result<(Numbe
 impl Numbers {
     fn parse_wide(record: &[u8]) -> Option<Numbers> {
         let mut fields = Fields::after(END64, record)?;
-        let (_record_len, _made_by, _needed) = (fields.u64()?, fields.u16()?, fields.u16()?);
+        let (_record_len, made_by, _needed) = (fields.u64()?, fields.u16()?, fields.u16()?);
         Some(Numbers {
             disk: fields.u32()?.into(),
             directory_disk: fields.u32()?.into(),
@@ -125,6 +129,7 @@ impl Numbers {
             count: fields.u64()?,
             size: fields.u64()?,
             offset: fields.u64()?,
+            made_by: Some(made_by),
         })
     }
 

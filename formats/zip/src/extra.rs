@@ -9,6 +9,9 @@ const PADDING: u16 = 0x4246;
 /// The name again in UTF-8, which a new name makes untrue (4.6.9).
 const UNICODE_PATH: u16 = 0x7075;
 
+/// Bytes of a field before what it holds: its tag and its length.
+pub(crate) const HEAD_LEN: u64 = 4;
+
 /// What PyTorch fills its padding with.
 const FILL: u8 = b'Z';
 
@@ -85,13 +88,25 @@ pub(crate) fn zip64(numbers: &[u64]) -> Vec<u8> {
     field
 }
 
-/// A padding field after which the offset is a multiple of `alignment`, if it starts at `at`.
-pub(crate) fn padding(at: u64, alignment: u64) -> Vec<u8> {
-    let start = at.wrapping_add(4);
-    let pad = start.next_multiple_of(alignment).wrapping_sub(start);
+/// A padding field after which the offset is a multiple of `alignment`, if it starts at `at`; with
+/// `room` more, which is a multiple of it too.
+pub(crate) fn padding(at: u64, alignment: u64, room: u64) -> Vec<u8> {
+    let start = at.wrapping_add(HEAD_LEN);
+    let pad = start.next_multiple_of(alignment).wrapping_sub(start).wrapping_add(room);
     let mut field = Vec::new();
     push(&mut field, PADDING, &vec![FILL; usize::try_from(pad).unwrap_or(0)]);
     field
+}
+
+/// A padding field of exactly this length; `None` if none is so short or so long.
+pub(crate) fn filling(len: usize) -> Option<Vec<u8>> {
+    let mut field = Vec::new();
+    if len > 0 {
+        let pad = len.checked_sub(HEAD_LEN as usize)?;
+        u16::try_from(pad).ok()?;
+        push(&mut field, PADDING, &vec![FILL; pad]);
+    }
+    Some(field)
 }
 
 fn push(extra: &mut Vec<u8>, tag: u16, field: &[u8]) {
@@ -110,7 +125,7 @@ mod tests {
 
     #[test]
     fn saturated_numbers_stand_in_the_zip64_field_in_order() {
-        let extra = [padding(0, 8), zip64(&[1 << 32, 1 << 33])].concat();
+        let extra = [padding(0, 8, 0), zip64(&[1 << 32, 1 << 33])].concat();
         let wide = resolve(SHORT, &extra).expect("both are there");
         assert_eq!((wide.size, wide.compressed_size, wide.header_offset), (1 << 32, 7, 1 << 33));
         assert!(resolve(SHORT, &zip64(&[1 << 32])).is_none());
@@ -120,9 +135,9 @@ mod tests {
     #[test]
     fn padding_ends_at_the_alignment() {
         for at in 0..130 {
-            assert_eq!((at + padding(at, 64).len() as u64) % 64, 0);
+            assert_eq!((at + padding(at, 64, 128).len() as u64) % 64, 0);
         }
-        assert_eq!(padding(60, 64), b"FB\0\0");
+        assert_eq!(padding(60, 64, 0), b"FB\0\0");
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //! - [`Writer`] lays a new archive out from front to back, as PyTorch or as NumPy would write it.
 //!   The bytes of members become parts of a [`statedict_core::Layout`]: copied from the source,
 //!   compressed or not, or computed on the way, with the checksum after what it covers.
+//! - [`Archive::revise`] lays the same archive out with members renamed, replaced or gone, and every
+//!   byte of the others where it stands, so that only headers and the directory need be written.
 //!
 //! It does not compress, decrypt, join disks or repair.
 //!
@@ -46,10 +48,13 @@ mod fields;
 mod header;
 mod member;
 mod name;
+mod revise;
+mod tail;
 mod writer;
 
 pub use archive::Archive;
 pub use audit::Audit;
 pub use entry::{Entry, Located, Method};
 pub use member::MAX_NAME_LEN;
+pub use revise::Change;
 pub use writer::Writer;

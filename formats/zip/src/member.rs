@@ -1,8 +1,11 @@
 //! One member's headers, in PyTorch's style and in NumPy's.
 
-use crate::extra;
-use crate::fields::{CENTRAL, ELSEWHERE_32, LOCAL, LOCAL_LEN, ZIP64_VERSION, short_16, short_32};
-use crate::header::Attributes;
+use crate::extra::{self, Renamed};
+use crate::fields::{
+    CENTRAL, DESCRIPTOR, ELSEWHERE_32, LOCAL, LOCAL_LEN, ZIP64_VERSION, short_16, short_32,
+};
+use crate::header::{Attributes, DESCRIBED, STORED, UTF8};
+use crate::{Entry, Located};
 
 /// The longest name of a member, in bytes: its length has two bytes.
 pub const MAX_NAME_LEN: usize = 0xFFFF;
@@ -32,6 +35,45 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// A member of an archive as it is, under this name.
+    pub(crate) fn of(entry: &Entry, located: &Located, name: &str) -> Member {
+        let renamed = if name == entry.name() { Renamed::No } else { Renamed::Yes };
+        let mut member = Member {
+            name: entry.raw_name().to_vec(),
+            attributes: entry.attributes,
+            size: entry.size(),
+            compressed_size: entry.compressed_size(),
+            crc32: Some(entry.crc32()),
+            header_offset: entry.header_offset(),
+            is_wide: extra::has_zip64(&located.local_extra),
+            local_extra: extra::foreign(&located.local_extra, renamed),
+            directory_extra: extra::foreign(&entry.extra, renamed),
+            comment: entry.comment.clone(),
+        };
+        if renamed == Renamed::Yes {
+            member.name = name.as_bytes().to_vec();
+            let has_utf8_comment = entry.attributes.has(UTF8) && !entry.comment.is_ascii();
+            member.attributes.set(UTF8, !name.is_ascii() || has_utf8_comment);
+        }
+        member
+    }
+
+    /// A stored member with these bytes in place of one of an archive.
+    pub(crate) fn replacing(entry: &Entry, content: &[u8]) -> Member {
+        Member {
+            name: entry.raw_name().to_vec(),
+            attributes: Attributes { method: STORED, ..entry.attributes },
+            size: content.len() as u64,
+            compressed_size: content.len() as u64,
+            crc32: Some(crc32fast::hash(content)),
+            header_offset: 0,
+            is_wide: false,
+            local_extra: Vec::new(),
+            directory_extra: extra::foreign(&entry.extra, Renamed::No),
+            comment: entry.comment.clone(),
+        }
+    }
+
     fn has_long_data(&self) -> bool {
         self.size.max(self.compressed_size) >= ELSEWHERE_32
     }
@@ -40,8 +82,31 @@ impl Member {
         self.has_long_data() || self.header_offset >= ELSEWHERE_32
     }
 
-    pub(crate) fn short_sizes(&self) -> Vec<u8> {
+    fn short_sizes(&self) -> Vec<u8> {
         [self.compressed_size, self.size].map(|size| short_32(size).to_le_bytes()).concat()
+    }
+
+    pub(crate) fn long_sizes(&self) -> Vec<u8> {
+        [self.compressed_size, self.size].map(u64::to_le_bytes).concat()
+    }
+
+    /// The sizes that follow the data in PyTorch's manner.
+    pub(crate) fn sizes(&self) -> Vec<u8> {
+        if self.is_beyond_32_bits() { self.long_sizes() } else { self.short_sizes() }
+    }
+
+    /// A whole member in PyTorch's manner, headers and all, as it stands at an offset.
+    pub(crate) fn torch_record(&mut self, at: u64, content: &[u8], alignment: u64) -> Vec<u8> {
+        self.header_offset = at;
+        self.attributes.set(DESCRIBED, !content.is_empty());
+        let mut record = self.torch_header(alignment);
+        record.extend(content);
+        if !content.is_empty() {
+            record.extend(DESCRIPTOR);
+            record.extend(self.crc32.unwrap_or(0).to_le_bytes());
+            record.extend(self.sizes());
+        }
+        record
     }
 
     /// PyTorch's: no checksum, no sizes but in a zip64 field, padding that ends at the alignment.
@@ -55,11 +120,12 @@ impl Member {
         if self.header_offset >= ELSEWHERE_32 {
             numbers.push(self.header_offset);
         }
-        self.header([0; 12].to_vec(), extra::zip64(&numbers), alignment)
+        self.header([0; 12].to_vec(), extra::zip64(&numbers), alignment, 0)
     }
 
-    /// NumPy's: sizes in a zip64 field, the checksum if it is known, foreign fields, padding.
-    pub(crate) fn numpy_header(&mut self) -> Vec<u8> {
+    /// NumPy's: sizes in a zip64 field, the checksum if it is known, foreign fields, padding with
+    /// `room` for a longer name.
+    pub(crate) fn numpy_header(&mut self, room: u64) -> Vec<u8> {
         let wide = self.is_wide || self.has_long_data();
         let mut numbers = self.crc32.unwrap_or(0).to_le_bytes().to_vec();
         let mut extra = Vec::new();
@@ -72,17 +138,54 @@ impl Member {
         } else {
             numbers.extend(self.short_sizes());
         }
-        let room = MAX_EXTRA_LEN - extra.len() - 2 * NUMPY_ALIGNMENT as usize;
-        if self.local_extra.len() <= room {
+        let left = MAX_EXTRA_LEN - extra.len() - 2 * NUMPY_ALIGNMENT as usize;
+        if self.local_extra.len() <= left {
             extra.append(&mut self.local_extra);
         }
-        self.header(numbers, extra, NUMPY_ALIGNMENT)
+        let left = (MAX_EXTRA_LEN - extra.len()) as u64 - NUMPY_ALIGNMENT - extra::HEAD_LEN;
+        let room = room.min(left) / NUMPY_ALIGNMENT * NUMPY_ALIGNMENT;
+        self.header(numbers, extra, NUMPY_ALIGNMENT, room)
+    }
+
+    /// A local header of exactly this length, padding included; `None` if there is none for the name.
+    ///
+    /// The zip64 field that NumPy writes whatever the size goes where the name needs its room.
+    pub(crate) fn header_of(&self, len: u64) -> Option<Vec<u8>> {
+        let room = len.checked_sub(LOCAL_LEN + self.name.len() as u64)?;
+        let room = usize::from(u16::try_from(room).ok()?);
+        let can_be_short = !self.has_long_data() && !self.attributes.has(DESCRIBED);
+        self.header_within(room, self.is_wide || self.has_long_data())
+            .or_else(|| self.header_within(room, false).filter(|_| can_be_short))
+    }
+
+    /// A local header whose extra fields are exactly `room` bytes; numbers that follow the data are
+    /// 0 in it.
+    fn header_within(&self, room: usize, is_wide: bool) -> Option<Vec<u8>> {
+        let is_described = self.attributes.has(DESCRIBED);
+        let known = |number: u64| if is_described { 0 } else { number };
+        let mut numbers = self.crc32.filter(|_| !is_described).unwrap_or(0).to_le_bytes().to_vec();
+        let mut extra = Vec::new();
+        if is_wide {
+            numbers.extend([0xFF; 8]);
+            extra = extra::zip64(&[self.size, self.compressed_size].map(known));
+        } else {
+            let sizes = [self.compressed_size, self.size].map(known);
+            numbers.extend(sizes.map(|size| short_32(size).to_le_bytes()).concat());
+        }
+        extra.extend(&self.local_extra);
+        extra.extend(extra::filling(room.checked_sub(extra.len())?)?);
+        Some(self.header_with(numbers, &extra))
     }
 
     /// A local header: `numbers` are checksum and sizes, `extra` gets padding after it.
-    fn header(&self, numbers: Vec<u8>, mut extra: Vec<u8>, alignment: u64) -> Vec<u8> {
+    fn header(&self, numbers: Vec<u8>, mut extra: Vec<u8>, alignment: u64, room: u64) -> Vec<u8> {
         let padding_at = LOCAL_LEN + self.name.len() as u64 + extra.len() as u64;
-        extra.extend(extra::padding(self.header_offset.saturating_add(padding_at), alignment));
+        let padding_at = self.header_offset.saturating_add(padding_at);
+        extra.extend(extra::padding(padding_at, alignment, room));
+        self.header_with(numbers, &extra)
+    }
+
+    fn header_with(&self, numbers: Vec<u8>, extra: &[u8]) -> Vec<u8> {
         let Attributes { needed, flags, method, time, date, .. } = self.attributes;
         let mut header = LOCAL.to_vec();
         header.extend([needed, flags, method, time, date].map(u16::to_le_bytes).concat());

@@ -2,21 +2,16 @@
 
 use statedict_core::{Elements, Layout, Span};
 
-use crate::extra::{self, Renamed};
-use crate::fields::{
-    DESCRIPTOR, ELSEWHERE_16, ELSEWHERE_32, END, END64, END64_LEN, LOCATOR, ZIP64_VERSION,
-    short_16, short_32,
-};
-use crate::header::{Attributes, DESCRIBED, STORED, UTF8};
+use crate::fields::DESCRIPTOR;
+use crate::header::{Attributes, DESCRIBED, UTF8};
 use crate::member::{ENTRY_CRC_PLACE, Member};
+use crate::tail::{TORCH_MADE_BY, Tail};
 use crate::{Entry, Located};
 
 /// The largest alignment whose padding surely fits an extra field's two-byte length.
 const MAX_ALIGNMENT: u64 = 1 << 15;
 /// The longest comment of an archive, in bytes: its length has two bytes.
 const MAX_COMMENT_LEN: usize = 0xFFFF;
-/// What PyTorch says made its zip64 end record.
-const TORCH_END_MADE_BY: u16 = 0x031E;
 
 /// A new archive, member by member.
 ///
@@ -38,7 +33,7 @@ pub struct Writer {
 #[derive(Clone, Copy, Debug)]
 enum Style {
     Torch { alignment: u64 },
-    Numpy,
+    Numpy { room: u64 },
 }
 
 /// A member's checksum.
@@ -60,7 +55,13 @@ impl Writer {
     /// As NumPy lays archives out, and with every member aligned to 64 bytes by padding that also
     /// leaves room for a longer name.
     pub fn numpy() -> Writer {
-        Writer::new(Style::Numpy)
+        Writer::numpy_with_room(0)
+    }
+
+    /// The same with `room` more bytes of padding in every member's header, down to a multiple of
+    /// the alignment, and as far as a header can hold it.
+    pub fn numpy_with_room(room: u64) -> Writer {
+        Writer::new(Style::Numpy { room })
     }
 
     fn new(style: Style) -> Writer {
@@ -87,20 +88,9 @@ impl Writer {
     /// numbers, save those of a local header in PyTorch's style, which has no place for them.
     /// Under the name it has, it keeps that name's very bytes.
     pub fn copy(&mut self, entry: &Entry, located: &Located, name: &str) {
-        let renamed = if name == entry.name() { Renamed::No } else { Renamed::Yes };
-        let mut member = Member {
-            name: entry.raw_name().to_vec(),
-            attributes: entry.attributes,
-            is_wide: extra::has_zip64(&located.local_extra),
-            local_extra: extra::foreign(&located.local_extra, renamed),
-            directory_extra: extra::foreign(&entry.extra, renamed),
-            comment: entry.comment.clone(),
-            ..self.member(name, entry.size(), Some(entry.crc32()))
-        };
-        member.compressed_size = entry.compressed_size();
-        if renamed == Renamed::Yes {
-            member.name = name.as_bytes().to_vec();
-            member.attributes.set(UTF8, self.flags_utf8(name) || has_utf8_comment(entry));
+        let mut member = Member::of(entry, located, name);
+        if name != entry.name() && matches!(self.style, Style::Torch { .. }) {
+            member.attributes.set(UTF8, true);
         }
         self.begin(&mut member);
         self.flush();
@@ -112,28 +102,26 @@ impl Writer {
     ///
     /// It keeps the very bytes of the name, and what [`Writer::copy`] keeps of its entry.
     pub fn replace(&mut self, entry: &Entry, bytes: Vec<u8>) {
-        let crc32 = crc32fast::hash(&bytes);
-        let member = Member {
-            name: entry.raw_name().to_vec(),
-            attributes: Attributes { method: STORED, ..entry.attributes },
-            directory_extra: extra::foreign(&entry.extra, Renamed::No),
-            comment: entry.comment.clone(),
-            ..self.member("", bytes.len() as u64, Some(crc32))
-        };
-        self.stored(member, crc32, bytes);
+        let member = Member { is_wide: self.is_wide(), ..Member::replacing(entry, &bytes) };
+        self.stored(member, bytes);
     }
 
     /// Appends a stored member with these bytes.
     pub fn bytes(&mut self, name: &str, bytes: Vec<u8>) {
         let crc32 = crc32fast::hash(&bytes);
-        let member = self.member(name, bytes.len() as u64, Some(crc32));
-        self.stored(member, crc32, bytes);
+        self.stored(self.member(name, bytes.len() as u64, Some(crc32)), bytes);
     }
 
-    fn stored(&mut self, mut member: Member, crc32: u32, bytes: Vec<u8>) {
+    /// Leaves bytes free behind what was appended last, which belong to no member.
+    pub fn gap(&mut self, len: u64) {
+        let end = self.pending.len().saturating_add(usize::try_from(len).unwrap_or(0));
+        self.pending.resize(end, 0);
+    }
+
+    fn stored(&mut self, mut member: Member, bytes: Vec<u8>) {
         self.begin(&mut member);
         self.pending.extend(bytes);
-        self.end(&member, Checksum::Known(crc32));
+        self.end(&member, Checksum::Known(member.crc32.unwrap_or(0)));
     }
 
     /// Appends a stored member of `head` and a tensor's elements; its checksum is computed as it is
@@ -166,7 +154,8 @@ impl Writer {
             start = place + 4;
         }
         self.pending.extend(directory.get(start..).unwrap_or_default());
-        self.tail(offset, directory.len() as u64);
+        let records = self.tail(offset, directory.len() as u64).records();
+        self.pending.extend(records);
         self.flush();
         self.layout
     }
@@ -175,7 +164,7 @@ impl Writer {
     fn member(&self, name: &str, size: u64, crc32: Option<u32>) -> Member {
         let mut attributes = match self.style {
             Style::Torch { .. } => Attributes::TORCH,
-            Style::Numpy => Attributes::NUMPY,
+            Style::Numpy { .. } => Attributes::NUMPY,
         };
         attributes.set(UTF8, self.flags_utf8(name));
         Member {
@@ -185,11 +174,21 @@ impl Writer {
             compressed_size: size,
             crc32,
             header_offset: 0,
-            is_wide: matches!(self.style, Style::Numpy),
+            is_wide: self.is_wide(),
             local_extra: Vec::new(),
             directory_extra: Vec::new(),
             comment: Vec::new(),
         }
+    }
+
+    fn tail(&self, offset: u64, size: u64) -> Tail<'_> {
+        let made_by = matches!(self.style, Style::Torch { .. }).then_some(TORCH_MADE_BY);
+        Tail { offset, size, count: self.count, made_by, comment: &self.comment }
+    }
+
+    /// True if local headers have a zip64 field, needed or not.
+    fn is_wide(&self) -> bool {
+        matches!(self.style, Style::Numpy { .. })
     }
 
     fn flags_utf8(&self, name: &str) -> bool {
@@ -211,12 +210,12 @@ impl Writer {
         member.header_offset = self.position();
         let described = match self.style {
             Style::Torch { .. } => member.compressed_size > 0,
-            Style::Numpy => member.crc32.is_none(),
+            Style::Numpy { .. } => member.crc32.is_none(),
         };
         member.attributes.set(DESCRIBED, described);
         let header = match self.style {
             Style::Torch { alignment } => member.torch_header(alignment),
-            Style::Numpy => member.numpy_header(),
+            Style::Numpy { room } => member.numpy_header(room),
         };
         self.pending.extend(header);
     }
@@ -227,8 +226,8 @@ impl Writer {
             self.pending.extend(DESCRIPTOR);
             self.checksum(&checksum);
             self.pending.extend(match self.style {
-                Style::Torch { .. } if !member.is_beyond_32_bits() => member.short_sizes(),
-                _ => [member.compressed_size, member.size].map(u64::to_le_bytes).concat(),
+                Style::Torch { .. } => member.sizes(),
+                Style::Numpy { .. } => member.long_sizes(),
             });
         }
         let place = self.directory.len();
@@ -248,38 +247,4 @@ impl Writer {
             }
         }
     }
-
-    /// Writes the end records.
-    fn tail(&mut self, offset: u64, size: u64) {
-        let made_by = match self.style {
-            Style::Torch { .. } => Some(TORCH_END_MADE_BY),
-            Style::Numpy => {
-                let wide = self.count >= ELSEWHERE_16 || offset.max(size) >= ELSEWHERE_32;
-                wide.then_some(ZIP64_VERSION)
-            }
-        };
-        if let Some(made_by) = made_by {
-            let end64 = self.position();
-            self.pending.extend(END64);
-            self.pending.extend((END64_LEN - 12).to_le_bytes());
-            self.pending.extend([made_by, ZIP64_VERSION].map(u16::to_le_bytes).concat());
-            self.pending.extend([0; 8]);
-            let numbers = [self.count, self.count, size, offset];
-            self.pending.extend(numbers.map(u64::to_le_bytes).concat());
-            self.pending.extend(LOCATOR);
-            self.pending.extend([0; 4]);
-            self.pending.extend(end64.to_le_bytes());
-            self.pending.extend(1u32.to_le_bytes());
-        }
-        let (count, comment_len) = (short_16(self.count), short_16(self.comment.len() as u64));
-        self.pending.extend(END);
-        self.pending.extend([0, 0, count, count].map(u16::to_le_bytes).concat());
-        self.pending.extend([size, offset].map(|number| short_32(number).to_le_bytes()).concat());
-        self.pending.extend(comment_len.to_le_bytes());
-        self.pending.append(&mut self.comment);
-    }
-}
-
-fn has_utf8_comment(entry: &Entry) -> bool {
-    entry.attributes.has(UTF8) && !entry.comment.is_ascii()
 }

@@ -42,7 +42,7 @@ struct Shard {
 }
 
 /// How a container is written again.
-pub(crate) type Rewrite = fn(&dyn Container, &Plan) -> Result<Layout, Fault>;
+pub(crate) type Rewrite<'a> = &'a dyn Fn(&dyn Container, &Plan) -> Result<Layout, Fault>;
 
 /// The index that a path leads to: itself, or the one in a folder; `None` for other files.
 pub(crate) fn find_index(path: &Path) -> Result<Option<PathBuf>, Cause> {
@@ -123,7 +123,7 @@ impl Sharded {
     /// Every file with its keys as a plan has them, and the index that fits.
     ///
     /// Files that the plan empties go.
-    pub(crate) fn rewrite(&self, plan: &Plan, rewrite: Rewrite) -> Result<Rewritten, Fault> {
+    pub(crate) fn rewrite(&self, plan: &Plan, rewrite: Rewrite<'_>) -> Result<Rewritten, Fault> {
         let Some(section) = plan.sections().first() else {
             return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
         };
@@ -150,7 +150,7 @@ impl Sharded {
         section: &Section,
     ) -> Result<Rewritten, Unholdable> {
         let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
-        let Contents { tensors, metadata, modules, ties } = contents;
+        let Contents { tensors, metadata, modules, ties, reserve } = contents;
         let home = |key: &str| self.index.weight_map.0.get(*old.get(key)?);
         let mut groups: IndexMap<String, Contents> = IndexMap::default();
         for (key, elements) in tensors {
@@ -158,6 +158,7 @@ impl Sharded {
             let group = groups.entry(home.clone()).or_insert_with(|| Contents {
                 metadata: metadata.clone(),
                 modules: modules.clone(),
+                reserve,
                 ..Contents::default()
             });
             group.tensors.push((key, elements));

@@ -20,7 +20,7 @@ pub(crate) fn split(
         "pth" => ("pytorch_model", "bin"),
         _ => ("model", "safetensors"),
     };
-    let Contents { tensors, metadata, modules, ties } = contents;
+    let Contents { tensors, metadata, modules, ties, reserve } = contents;
     let groups = groups(tensors, limit);
     let count = groups.len();
     let name = |i: usize| match count {
@@ -34,6 +34,7 @@ pub(crate) fn split(
             metadata: metadata.clone(),
             modules: modules.clone(),
             ties: Vec::new(),
+            reserve,
         },
     });
     let (files, index) = lay_out(format, groups.collect(), ties, Index::default())?;

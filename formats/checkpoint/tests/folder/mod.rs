@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Rewritten};
-use statedict_core::{Policy, plan};
+use statedict_core::{Policy, Reserve, plan};
 use tempfile::TempDir;
 
 /// A folder that goes when it is dropped.
@@ -58,7 +58,7 @@ pub(crate) fn stripped(checkpoint: &Checkpoint) -> Rewritten {
     let rules = ["strip:module".parse().expect("a rule")];
     let state_dicts = catalog.select(None).expect("one");
     let planned = plan(&rules, catalog, &state_dicts, Policy::default()).expect("a plan");
-    checkpoint.rewrite(&planned.plan).expect("a layout")
+    checkpoint.rewrite(&planned.plan, Reserve::Usual).expect("a layout")
 }
 
 /// The keys of a file.

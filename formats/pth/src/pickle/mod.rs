@@ -2,6 +2,7 @@
 
 mod chains;
 mod emit;
+mod filler;
 pub(crate) mod graph;
 mod literal;
 mod machine;

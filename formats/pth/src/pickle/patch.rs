@@ -88,6 +88,11 @@ impl Patch {
         self.insertions.entry(op).or_default().extend_from_slice(opcodes);
     }
 
+    /// Takes opcodes out.
+    pub(crate) fn remove(&mut self, ops: Range<OpIndex>) {
+        self.dead.push(ops);
+    }
+
     /// Puts opcodes in place of others, unless they are taken out with what they are part of.
     pub(crate) fn replace(&mut self, ops: Range<OpIndex>, opcodes: Vec<u8>) {
         self.exchanged.insert(ops.start, (ops.end, opcodes));

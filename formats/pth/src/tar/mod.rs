@@ -11,7 +11,7 @@
 mod members;
 mod objects;
 
-use statedict_core::{Catalog, Container, Fault, IndexMap, Layout, Plan, Source, Value};
+use statedict_core::{Catalog, Container, Fault, IndexMap, Layout, Plan, Reserve, Source, Value};
 
 use crate::edit::edit;
 use crate::encode::archive;
@@ -71,7 +71,7 @@ impl Container for TarFile {
         payload(&Graph::read(&self.pickle)?).map(Some)
     }
 
-    fn rewrite(&self, plan: &Plan) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         let graph = Graph::read(&self.pickle)?;
         // Storages are numbered as the pickle comes to them, which is how PyTorch numbers its own.
         let mut order: IndexMap<i64, ()> = IndexMap::default();
@@ -90,6 +90,7 @@ impl Container for TarFile {
         edit(&mut patch, &graph, &self.catalog, &self.mappings, plan)?;
         let storages = order.keys().map(|root| self.objects.storages[root].elements());
         let storages = storages.collect::<Result<Vec<_>, _>>()?;
-        Ok(archive(patch.apply(&graph)?, storages.into_iter()))
+        let bytes = storages.iter().map(|storage| storage.byte_len()).fold(0, u64::saturating_add);
+        Ok(archive(patch.apply(&graph)?, storages.into_iter(), reserve.beside(bytes)))
     }
 }
