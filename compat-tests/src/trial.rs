@@ -90,8 +90,12 @@ fn prefixed(catalog: &Catalog) -> Option<Plan> {
     (!renamable.is_empty()).then_some(planned.plan)
 }
 
-/// A plan that takes out the first key of the first state dict.
+/// A plan that takes out the first key of the first state dict, if tensors are left: an archive of
+/// other things alone is no npz.
 fn dropped(catalog: &Catalog) -> Option<Plan> {
+    if catalog.rows.len() < 2 {
+        return None;
+    }
     let state_dict = catalog.state_dicts.first().filter(|s| s.fixed.is_none())?;
     let key = state_dict.keys().next()?;
     let section = json!({ "at": state_dict.at, "keys": [[key, null]] });

@@ -56,6 +56,9 @@ pub enum Location {
         skip: u64,
         /// Inflated bytes of the storage.
         len: u64,
+        /// The checksum of all inflated bytes, those that are skipped included; none if the writer
+        /// left it out.
+        crc32: Option<u32>,
     },
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
+use crc32fast::Hasher;
 use flate2::bufread::DeflateDecoder;
 use statedict_core::{Fault, Location, Source};
 
@@ -26,8 +27,9 @@ pub(crate) fn reader<'a>(
             let start = range.start.saturating_add(from).min(range.end);
             Ok(Box::new(RangeReader { source, range: start..range.end }))
         }
-        Location::Deflated { compressed, skip, .. } => {
-            let mut inflated = Inflater::new(source, compressed.clone());
+        Location::Deflated { compressed, skip, len, crc32 } => {
+            let expected = crc32.map(|crc32| (skip.saturating_add(*len), crc32));
+            let mut inflated = Inflater::new(source, compressed.clone(), expected);
             let skip = skip.saturating_add(from);
             let skipped = io::copy(&mut inflated.by_ref().take(skip), &mut io::sink());
             match skipped.map_err(fault)? == skip {
@@ -130,13 +132,32 @@ impl Read for RangeReader<'_> {
 struct Inflater<'a> {
     decoder: DeflateDecoder<BufReader<RangeReader<'a>>>,
     start: u64,
+    sum: Hasher,
+    /// How many bytes there are, and their checksum.
+    expected: Option<(u64, u32)>,
 }
 
 impl<'a> Inflater<'a> {
-    fn new(source: &'a dyn Source, compressed: Range<u64>) -> Inflater<'a> {
+    fn new(
+        source: &'a dyn Source,
+        compressed: Range<u64>,
+        expected: Option<(u64, u32)>,
+    ) -> Inflater<'a> {
         let start = compressed.start;
         let reader = BufReader::with_capacity(READ, RangeReader { source, range: compressed });
-        Inflater { decoder: DeflateDecoder::new(reader), start }
+        Inflater { decoder: DeflateDecoder::new(reader), start, sum: Hasher::new(), expected }
+    }
+
+    /// Once the last byte is there, the checksum of all must hold.
+    fn check_sum(&self) -> Result<(), Fault> {
+        match self.expected {
+            Some((len, expected)) if self.decoder.total_out() == len => {
+                let found = self.sum.clone().finalize();
+                let what = || format!("inflated to checksum {found:08x}, expected {expected:08x}");
+                if found == expected { Ok(()) } else { Err(Fault::malformed(self.start, what())) }
+            }
+            _ => Ok(()),
+        }
     }
 
     fn ended(&self) -> Fault {
@@ -154,10 +175,14 @@ impl Read for Inflater<'_> {
                 io::Error::other(Fault::malformed(self.start, what))
             }
         })?;
-        match (read, buffer.len()) {
-            (0, 1..) => Err(io::Error::other(self.ended())),
-            _ => Ok(read),
+        if read == 0 && !buffer.is_empty() {
+            return Err(io::Error::other(self.ended()));
         }
+        if self.expected.is_some() {
+            self.sum.update(&buffer[..read]);
+            self.check_sum().map_err(io::Error::other)?;
+        }
+        Ok(read)
     }
 }
 
@@ -173,8 +198,12 @@ mod tests {
         let plain: Vec<u8> = (0..len).map(|i| i as u8).collect();
         encoder.write_all(&plain).expect("to memory");
         let file = encoder.finish().expect("to memory");
-        let location =
-            Location::Deflated { compressed: 4..file.len() as u64, skip, len: len as u64 - skip };
+        let location = Location::Deflated {
+            compressed: 4..file.len() as u64,
+            skip,
+            len: len as u64 - skip,
+            crc32: Some(crc32fast::hash(&plain)),
+        };
         (file, location)
     }
 
@@ -198,6 +227,22 @@ mod tests {
         let inflated = to_file(&mut bytes, 990).expect("sound");
         assert_eq!(inflated.bytes(0..2).expect("within"), [10, 11]);
         assert_eq!(inflated.len(), 990);
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_noticed_with_the_last_byte() {
+        let (file, mut location) = deflated(1000, 10);
+        let Location::Deflated { crc32, .. } = &mut location else { unreachable!("deflated") };
+        let right = crc32.replace(7).expect("a checksum");
+        let file = file.as_slice();
+        let mut bytes = vec![0; 989];
+        let mut reader = reader(&file, &location, 0).expect("sound so far");
+        reader.read_exact(&mut bytes).expect("sound so far");
+        let error = fault(reader.read_exact(&mut bytes[..1]).expect_err("refused"));
+        let expected = format!("at byte 4: inflated to checksum {right:08x}, expected 00000007");
+        assert_eq!(error.to_string(), expected);
+        let whole = whole(&file, &location, 990).err().expect("refused");
+        assert_eq!(whole.to_string(), expected);
     }
 
     #[test]

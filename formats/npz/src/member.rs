@@ -130,6 +130,7 @@ impl Place<'_> {
                 compressed: data,
                 skip,
                 len: self.entry.size().saturating_sub(skip),
+                crc32: Some(self.entry.crc32()).filter(|crc32| *crc32 != 0),
             },
         }
     }

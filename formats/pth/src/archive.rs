@@ -345,7 +345,8 @@ impl<'a> Records<'a> {
         let location = match entry.method() {
             Method::Stored => Location::Stored(range),
             Method::Deflated => {
-                Location::Deflated { compressed: range, skip: 0, len: entry.size() }
+                let crc32 = Some(entry.crc32()).filter(|crc32| *crc32 != 0);
+                Location::Deflated { compressed: range, skip: 0, len: entry.size(), crc32 }
             }
             Method::Other(method) => {
                 let what = format!("record '{name}' is compressed by method {method}");
