@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::derive::{Alike, Evidence, Owner, renamed};
 use crate::renames::Moves;
-use crate::{Entry, IndexMap, Key, generalise};
+use crate::{Entry, IndexMap, Key, Rule, SEPARATOR, generalise};
 
 /// Rounds in which what was found helps to find more; in practice two are enough.
 const MAX_ROUNDS: usize = 4;
@@ -56,31 +56,28 @@ impl<'a> Resolution<'a> {
     /// Pairs of tensors that are alike, which the pairs so far suggest.
     fn following(&self, others: &[&Alike]) -> Vec<(usize, usize)> {
         let pairs = self.pairs();
-        let rules = generalise(&pairs, &[]).stages;
-        let moves = Moves::of(pairs.iter().map(|(old, new)| (old.as_str(), new.as_str())));
+        let signs = Signs::of(&pairs);
         let mut found = Vec::new();
         for alike in others {
             let mut targets = IndexMap::<usize, Vec<usize>>::default();
             for place in alike.a.iter().copied().filter(|place| self.to[*place].is_none()) {
-                let key = self.a[place].key.as_str();
-                let open = |target: Option<String>| self.open_among(alike, target);
-                let (ruled, moved) = (renamed(&rules, key), moves.target(key));
-                // No rule is no reason to stay where the modules around have gone elsewhere.
-                let ruled = ruled.filter(|it| it != key || moved.as_ref().is_none_or(|m| m == key));
-                match (open(ruled), open(moved)) {
-                    (Some(one), Some(other)) if one != other => {}
-                    (one, other) => {
-                        let target = one.or(other).map(|target| targets.entry(target));
-                        target.into_iter().for_each(|entry| entry.or_default().push(place));
-                    }
+                if let Some(target) = self.target(self.a[place].key.as_str(), alike, &signs) {
+                    targets.entry(target).or_default().push(place);
                 }
             }
-            found.extend(targets.into_iter().filter_map(|(to, from)| match from.as_slice() {
-                [one] => Some((*one, to)),
-                _ => None,
-            }));
+            let single = targets.into_iter().filter(|(_, all)| all.len() == 1);
+            found.extend(single.map(|(to, all)| (all[0], to)));
         }
         found
+    }
+
+    /// The tensor that the signs lead to, of those that are alike; none where they disagree.
+    fn target(&self, key: &str, alike: &Alike, signs: &Signs<'_>) -> Option<usize> {
+        let (ruled, moved) = (signs.ruled(key), signs.moves.target(key));
+        match (self.open_among(alike, ruled), self.open_among(alike, moved)) {
+            (Some(one), Some(other)) => (one == other).then_some(one),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The place of a key, if it is one of these and still without a pair.
@@ -141,6 +138,28 @@ impl<'a> Resolution<'a> {
     pub(super) fn stays(&self, evidence: &Evidence) -> IndexMap<&'a str, ()> {
         let (told, _) = told(evidence);
         told.into_keys().map(|a| (self.a[a].key.as_str(), ())).collect()
+    }
+}
+
+/// What the pairs so far say of other keys.
+struct Signs<'p> {
+    rules: Vec<Rule>,
+    moves: Moves<'p>,
+}
+
+impl<'p> Signs<'p> {
+    fn of(pairs: &'p [(String, String)]) -> Signs<'p> {
+        let moves = Moves::of(pairs.iter().map(|(old, new)| (old.as_str(), new.as_str())));
+        Signs { rules: generalise(pairs, &[]).stages, moves }
+    }
+
+    /// What the rules make of a key, be it the key itself.
+    ///
+    /// No rule is no reason to stay where the module around has gone elsewhere.
+    fn ruled(&self, key: &str) -> Option<String> {
+        let has_gone =
+            key.contains(SEPARATOR) && self.moves.target(key).is_some_and(|it| it != key);
+        renamed(&self.rules, key).filter(|it| it != key || !has_gone)
     }
 }
 
