@@ -15,6 +15,8 @@
 //! - A [`Remap`] is a renaming that never sends two keys to one; remaps compose and invert.
 //! - A [`Rule`] is what a user asks for; [`plan`] resolves rules against a catalog into a [`Plan`],
 //!   or refuses with every offence.
+//! - A [`Derivation`] is the renaming behind two files of the same weights; an [`Initialiser`] makes
+//!   tensors that no file has.
 //! - A [`Layout`] describes a new file: bytes copied, bytes made, tensors computed on the way.
 //! - A [`Format`] opens files and lays them out; formats live in crates of their own.
 //!

@@ -26,9 +26,20 @@ impl Tensor {
 
     /// Two dimensions swapped; none for other numbers of dimensions, and where elements are packed.
     pub fn transposed(&self) -> Option<Tensor> {
-        let ([rows, columns], view) = (self.shape.as_slice(), self.as_view()?) else { return None };
-        let [down, along] = view.strides() else { return None };
-        self.viewed([*columns, *rows].into(), [*along, *down].into(), view.offset())
+        self.permuted(&[1, 0])
+    }
+
+    /// The dimensions in another order, each of `axes` being a dimension of this tensor.
+    ///
+    /// None if that is not all of them, or elements are packed.
+    pub fn permuted(&self, axes: &[usize]) -> Option<Tensor> {
+        let view = self.as_view()?;
+        let is_whole = (0..self.shape.len()).all(|axis| axes.contains(&axis));
+        if axes.len() != self.shape.len() || !is_whole {
+            return None;
+        }
+        let of = |sizes: &[u64]| axes.iter().map(|axis| sizes[*axis]).collect::<Vec<u64>>();
+        self.viewed(of(&self.shape), of(view.strides()), view.offset())
     }
 
     /// The same tensor where its file starts `by` bytes further on, after other files.
@@ -100,5 +111,14 @@ mod tests {
         assert!(transposed.as_ref().and_then(Tensor::as_view).is_some_and(|view| view.negate));
         assert_eq!(parts(transposed), Some(([3, 2].into(), [1, 3].into(), 5)));
         assert_eq!(tensor(DType::F32, &[3], 0).transposed(), None);
+    }
+
+    #[test]
+    fn dimensions_are_put_in_another_order() {
+        let kernel = tensor(DType::F32, &[7, 5, 3, 2], 0);
+        let expected = ([2, 3, 7, 5].into(), [1, 2, 30, 6].into(), 0);
+        assert_eq!(parts(kernel.permuted(&[3, 2, 0, 1])), Some(expected));
+        assert_eq!(kernel.permuted(&[1, 0]), None);
+        assert_eq!(kernel.permuted(&[0, 0, 1, 2]), None);
     }
 }

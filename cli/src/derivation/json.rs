@@ -37,6 +37,8 @@ struct Rearranged<'a> {
     from: &'a str,
     to: &'a str,
     how: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    axes: Option<&'static [usize]>,
 }
 
 #[derive(Serialize)]
@@ -70,9 +72,7 @@ pub(crate) fn answer(answer: &Answer, recipe: &str, out: &mut dyn Write) -> Resu
         complete: derivation.is_complete(),
         pairs: pairs(&derivation.pairs),
         by_name: pairs(&derivation.by_name),
-        rearranged: rearranged
-            .map(|it| Rearranged { from: &it.a, to: &it.b, how: how(it.how) })
-            .collect(),
+        rearranged: rearranged.map(Rearranged::of).collect(),
         portions: portions
             .map(|it| Portion {
                 part: &it.part,
@@ -97,10 +97,14 @@ fn pairs(pairs: &[(String, String)]) -> Vec<Pair<'_>> {
     pairs.iter().map(|(from, to)| Pair { from, to }).collect()
 }
 
-fn how(arrangement: Arrangement) -> &'static str {
-    match arrangement {
-        Arrangement::Transposed => "transposed",
-        Arrangement::Reshaped => "reshaped",
-        Arrangement::RowsReordered => "rows reordered",
+impl<'a> Rearranged<'a> {
+    fn of(it: &'a statedict_core::Rearranged<String>) -> Rearranged<'a> {
+        let (how, axes) = match it.how {
+            Arrangement::Transposed => ("transposed", None),
+            Arrangement::Permuted(axes) => ("permuted", Some(axes)),
+            Arrangement::Reshaped => ("reshaped", None),
+            Arrangement::RowsReordered => ("rows reordered", None),
+        };
+        Rearranged { from: &it.a, to: &it.b, how, axes }
     }
 }

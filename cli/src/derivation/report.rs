@@ -75,12 +75,13 @@ fn beyond(answer: &Answer) -> Vec<String> {
 }
 
 fn rearranged(answer: &Answer) -> Vec<String> {
-    let mut alike = IndexMap::<&str, Vec<(&str, &str)>>::default();
+    let mut alike = IndexMap::<String, Vec<(&str, &str)>>::default();
     for it in &answer.derivation.rearranged {
         let words = match it.how {
-            Arrangement::Transposed => "transposed",
-            Arrangement::Reshaped => "in another shape",
-            Arrangement::RowsReordered => "with its rows in another order",
+            Arrangement::Transposed => "transposed".into(),
+            Arrangement::Permuted(axes) => format!("with its dimensions in the order {axes:?}"),
+            Arrangement::Reshaped => "in another shape".into(),
+            Arrangement::RowsReordered => "with its rows in another order".into(),
         };
         alike.entry(words).or_default().push((&it.a, &it.b));
     }

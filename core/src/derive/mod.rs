@@ -51,6 +51,8 @@ pub struct Rearranged<T = usize> {
 pub enum Arrangement {
     /// Rows are columns.
     Transposed,
+    /// Three dimensions or more in another order: which of the other's dimensions each is.
+    Permuted(&'static [usize]),
     /// In the same order, in another shape.
     Reshaped,
     /// The same rows in another order.

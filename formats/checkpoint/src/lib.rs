@@ -13,7 +13,10 @@
 //! - [`Checkpoint::stage`] writes beside the target in pieces of a few MiB, whatever the size of
 //!   the file; [`Staged::commit`] puts it in place in one step; a `Staged` that is dropped leaves
 //!   nothing behind.
-//! - [`compare`] holds the elements of two files against each other, whatever their formats.
+//! - [`compare`] holds the elements of two files against each other, whatever their formats;
+//!   [`kinship`] tells which tensors of one are those of the other under other names.
+//! - Elements that no file has are drawn as they are written: the same seed gives the same bytes on
+//!   every machine.
 //! - The new file has the old one's mode, and its owner where that is permitted. A target is only
 //!   replaced if the caller says so, and never if it is a folder, a device or a pipe.
 //!

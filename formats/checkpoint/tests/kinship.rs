@@ -90,6 +90,23 @@ fn transposed_and_reshaped_tensors_are_known() {
     check(&[16, 4], turned, Some(Arrangement::RowsReordered));
 }
 
+/// A kernel as TensorFlow and JAX keep it: height, width, inputs, outputs.
+#[test]
+fn kernels_of_other_frameworks_are_known() {
+    let kernel = noise(2 * 3 * 4 * 5, 8);
+    let at = |h: usize, w: usize, i: usize, o: usize| kernel[((h * 3 + w) * 4 + i) * 5 + o];
+    let mut weight = Vec::new();
+    for (o, i) in (0..5).flat_map(|o| (0..4).map(move |i| (o, i))) {
+        weight
+            .extend((0..2).flat_map(|h| (0..3).map(move |w| (h, w))).map(|(h, w)| at(h, w, i, o)));
+    }
+    let a = [("k", "U8", &[2, 3, 4, 5][..], kernel.clone())];
+    let b = [("w", "U8", &[5, 4, 2, 3][..], weight)];
+    let how = |found: Evidence| found.rearranged.first().map(|it| it.how);
+    assert_eq!(how(evidence(&a, &b)), Some(Arrangement::Permuted(&[3, 2, 0, 1])));
+    assert_eq!(how(evidence(&b, &a)), Some(Arrangement::Permuted(&[2, 3, 1, 0])));
+}
+
 #[test]
 fn one_number_in_another_shape_shows_nothing() {
     let found =

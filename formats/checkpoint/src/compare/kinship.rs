@@ -15,6 +15,10 @@ use crate::compare::rows::reordered;
 use crate::compare::twins::{Sort, halves, twins};
 use crate::error::Error;
 
+/// Orders of dimensions in which frameworks keep kernels: those of PyTorch from those of TensorFlow
+/// and JAX, and back.
+const PERMUTATIONS: [&[usize]; 3] = [&[2, 1, 0], &[3, 2, 0, 1], &[2, 3, 1, 0]];
+
 /// What comparing the elements of two state dicts shows.
 ///
 /// The entries are those of a state dict of `a` and of one of `b`. Memory stays bounded; a tensor
@@ -46,6 +50,10 @@ impl<'a> Question<'a> {
     fn ask(&mut self) -> Result<(), Error> {
         self.ask_alike()?;
         self.ask_arrangement(Tensor::transposed, Sort::TypeAndShape, Arrangement::Transposed)?;
+        for axes in PERMUTATIONS {
+            let how = Arrangement::Permuted(axes);
+            self.ask_arrangement(|it| it.permuted(axes), Sort::TypeAndShape, how)?;
+        }
         self.ask_arrangement(|it| Some(it.clone()), Sort::TypeAndCount, Arrangement::Reshaped)?;
         for owner in [Owner::A, Owner::B] {
             let (parts, wholes) = match owner {
