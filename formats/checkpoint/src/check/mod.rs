@@ -27,9 +27,8 @@ use self::part::Part;
 use self::pieces::pieces;
 use crate::error::{Action, Cause, Error, Kind};
 use crate::identify::identify;
-use crate::index::Index;
 use crate::registry::FORMATS;
-use crate::shards::{Sharded, find_index};
+use crate::shards::{Sharded, find_index, read_index};
 use crate::source::FileSource;
 
 pub use folder::checkable;
@@ -147,7 +146,6 @@ fn broken(fault: &Fault) -> Finding {
 
 /// An index with the files it names: each by itself, and all of them against the index.
 fn check_shards(path: &Path) -> Result<Vec<Finding>, Error> {
-    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let mut findings = Vec::new();
     match Sharded::open(path) {
         Ok(_) => {}
@@ -157,8 +155,7 @@ fn check_shards(path: &Path) -> Result<Vec<Finding>, Error> {
             findings.push(Finding::malformed("", error.to_string(), why));
         }
     }
-    let text = std::fs::read(path).map_err(|error| failed(error.into()))?;
-    let Ok(index) = Index::parse(&text) else { return Ok(findings) };
+    let Ok(index) = read_index(path) else { return Ok(findings) };
     let folder = path.parent().unwrap_or(Path::new(""));
     for name in index.files() {
         // A file that is missing is told above.

@@ -68,7 +68,7 @@ pub(crate) fn find_index(path: &Path) -> Result<Option<PathBuf>, Cause> {
 }
 
 /// True for `model.safetensors.index.json`, and with a variant, `….index.fp16.json`.
-fn is_index(path: &Path) -> bool {
+pub(crate) fn is_index(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name.ends_with(".json") && name.contains(".index.")
 }
@@ -231,7 +231,8 @@ impl Shard {
 /// A file, its format, and what it holds.
 type OpenFile = (FileSource, &'static dyn Format, Box<dyn Container>);
 
-fn read_index(path: &Path) -> Result<Index, Cause> {
+/// An index that names keys, and only files beside it or below.
+pub(crate) fn read_index(path: &Path) -> Result<Index, Cause> {
     let source = FileSource::open(path)?;
     if source.len() > MAX_INDEX {
         let what = format!("an index of {} bytes, over {MAX_INDEX}", source.len());
