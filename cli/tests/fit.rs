@@ -282,6 +282,29 @@ fn another_model_does_not_fit() {
 }
 
 #[test]
+fn shapes_alone_do_not_make_a_part_of_another_model_fit() {
+    let folder = Folder::with(&[
+        (
+            "a.safetensors",
+            &[
+                ("net.conv.weight", "F32", &[3, 3, 1, 1]),
+                ("net.embed.weight", "F32", &[9, 2]),
+                ("net.head.weight", "F32", &[7, 2]),
+            ],
+        ),
+        ("b.safetensors", &[("x.first.weight", "F32", &[9, 2])]),
+    ]);
+    let ran = folder.run("fit a.safetensors --to b.safetensors");
+    let lines: Vec<_> = ran.err.lines().collect();
+    let error = "error: a.safetensors: 2 of its tensors are not wanted, and most of the 1 that are \
+                 were told by their shapes alone";
+    let hint = "hint: if it is no other model, --drop PATTERN says which keys are not meant";
+    assert_eq!((ran.status, lines), (1, vec![error, hint]));
+    let words = "fit a.safetensors --to b.safetensors --drop **.conv.* --drop **.head.*";
+    assert_eq!(folder.run(words).status, 0);
+}
+
+#[test]
 fn positions_mean_nothing_in_files_without_order() {
     Folder::of_models().check(
         "fit a.safetensors --to b.safetensors --by position",

@@ -1,10 +1,17 @@
 //! What of a checkpoint fits into a model: right, or left open, and never wrong.
 
+mod generate;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use generate::{Scene, scenes};
+use proptest::prelude::ProptestConfig;
+use proptest::{prop_assert, prop_assert_eq, proptest};
+
 use statedict_core::{
-    By, Catalog, DType, Fit, FitOptions, NotFitted, Ordered, Reason, SEPARATOR, Side, Storage,
-    Template, Tensor, Whose, fit,
+    By, Casts, Catalog, DType, Fate, Filling, Fit, FitOptions, InitRule, Initialiser, NotFitted,
+    Ordered, Reason, SEPARATOR, Side, Storage, Template, Tensor, Whose, fit,
 };
 
 /// Keys with their shapes.
@@ -34,11 +41,12 @@ fn catalog(tensors: &Tensors) -> Catalog {
     Catalog::flat(tensors.iter().map(tensor)).expect("unique")
 }
 
+fn side(catalog: &Catalog) -> Side<'_> {
+    Side { catalog, state_dict: &catalog.state_dicts[0] }
+}
+
 fn fitted_by(source: &Tensors, target: &Tensors, options: &FitOptions) -> Result<Fit, NotFitted> {
     let (source, target) = (catalog(source), catalog(target));
-    fn side(catalog: &Catalog) -> Side<'_> {
-        Side { catalog, state_dict: &catalog.state_dicts[0] }
-    }
     fit(side(&source), side(&target), options)
 }
 
@@ -515,4 +523,85 @@ fn order_decides_only_between_what_is_sure() {
     assert_eq!(pairs(&fitted(&own, &theirs))[1], ("x.weight", "y.weight"));
     let crossed = tensors(&[("s.weight", &[7, 7]), ("e.weight", &[6, 6]), ("y.weight", &[5, 5])]);
     assert_eq!(fitted(&own, &crossed).pairs.len(), 2);
+}
+
+/// Odd keys and keys made of them by rules, with few shapes, so that much could be each other's.
+fn sides(scene: &mut Scene) -> (Tensors, Tensors) {
+    let shapes: [&[u64]; 4] = [&[], &[4], &[4, 4], &[2, 4]];
+    let rules = [scene.dice.rule(&scene.keys), scene.dice.rule(&scene.keys)];
+    let (mut source, mut target, mut taken) = (Vec::new(), Vec::new(), HashSet::new());
+    for key in &scene.keys {
+        let shape = shapes[scene.dice.throw(4)].to_vec();
+        let new = match rules[scene.dice.throw(2)].apply(key) {
+            Fate::Becomes(new) => new,
+            _ => key.clone(),
+        };
+        let other = shapes[scene.dice.throw(4)].to_vec();
+        let wanted = if scene.dice.throw(4) == 3 { other } else { shape.clone() };
+        if taken.insert(new.clone()) {
+            target.push((new, wanted));
+        }
+        source.push((key.clone(), shape));
+    }
+    (source, target)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the keys, each is told of once, pairs have one shape, and all that is told to be
+    /// made can be.
+    #[test]
+    fn every_key_is_accounted_for(mut scene in scenes()) {
+        let (source, target) = sides(&mut scene);
+        for by in [By::Name, By::Wrapper, By::Suffix, By::Auto] {
+            let options = FitOptions { by, ..FitOptions::default() };
+            let fit = fitted_by(&source, &target, &options).expect("no place is needed");
+            let misfits = fit.misfits.iter().map(|it| (&it.from, &it.wanted.key));
+            let pairs = fit.pairs.iter().map(|pair| (&pair.from, &pair.to));
+            let (mut from, mut to): (Vec<_>, Vec<_>) = pairs.chain(misfits).unzip();
+            from.extend(&fit.unused);
+            to.extend(fit.missing.iter().chain(&fit.counters).map(|wanted| &wanted.key));
+            let (olds, news): (Vec<_>, Vec<_>) =
+                (source.iter().map(|(key, _)| key).collect(), target.iter().map(|(key, _)| key).collect());
+            let unique = |keys: &[&String]| keys.iter().copied().cloned().collect::<HashSet<_>>();
+            prop_assert_eq!((from.len(), unique(&from)), (olds.len(), unique(&olds)));
+            prop_assert_eq!((to.len(), unique(&to)), (news.len(), unique(&news)));
+            let shape = |tensors: &Tensors, key: &String| tensors.iter().find(|(k, _)| k == key).map(|(_, s)| s.clone());
+            for pair in &fit.pairs {
+                prop_assert_eq!(shape(&source, &pair.from), shape(&target, &pair.to));
+            }
+        }
+    }
+
+    /// A fit into itself is the same names, whatever the keys.
+    #[test]
+    fn everything_fits_into_itself(mut scene in scenes()) {
+        let (source, _) = sides(&mut scene);
+        let fit = fitted(&source, &source);
+        prop_assert!(fit.pairs.iter().all(|pair| pair.from == pair.to && pair.reason == Reason::SameName));
+        prop_assert_eq!(fit.pairs.len(), source.len());
+    }
+}
+
+#[test]
+fn what_is_put_together_has_the_targets_tensors() {
+    let (own, theirs) = positional();
+    let (source, target) = (catalog(&own), catalog(&theirs));
+    let fit = fit(side(&source), side(&target), &FitOptions::default()).expect("fitted");
+    let refused = fit.assemble(side(&source), None, &Filling::default()).map(|_| ());
+    let messages: Vec<_> =
+        refused.expect_err("a head is missing").iter().map(ToString::to_string).collect();
+    let expected = [
+        "'myFc.weight': file has [1000, 16], target wants [200, 16]",
+        "'myFc.bias': file has [1000], target wants [200]",
+    ];
+    assert_eq!(messages, expected);
+    let zeros = InitRule::parse("myFc.*=zeros", SEPARATOR).expect("a rule");
+    let initialiser = Initialiser { rules: vec![zeros], seed: 0 };
+    let filling = Filling { casts: Casts::Refuse, initialiser, resize: Vec::new() };
+    let put = fit.assemble(side(&source), None, &filling).expect("all is there");
+    let made: Vec<_> =
+        put.contents.tensors.iter().map(|(key, it)| (key.clone(), it.shape().to_vec())).collect();
+    assert_eq!((made, put.made.len()), (theirs, 2));
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
 use statedict_core::{
-    Assembled, Fit, FitOptions, Init, Layout, NotFitted, Ordered, Plan, Reserve, Side, StateDict,
-    fit, generalise,
+    Assembled, Fit, FitOptions, Init, Layout, NotFitted, Ordered, Plan, Reserve, Rule, SEPARATOR,
+    Side, StateDict, Unmet, fit, generalise,
 };
 
 use crate::commands::remap::{broken_ties, is_same_file};
@@ -17,6 +17,7 @@ use crate::fitting::{Fitted, Fitting, Put, json, report};
 use crate::opening::open;
 use crate::recipe_text;
 use crate::request::{Form, Talk};
+use crate::watch::Watch;
 
 pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure> {
     fitting.refuse_to_overwrite()?;
@@ -25,22 +26,17 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
     if fitting.keeps_the_targets() {
         target = target.adjoined_to(&mut source);
     }
-    let ours =
-        fitting.source.only(source.catalog().select(fitting.source.at.as_deref()), "--at")?;
-    let theirs = target.catalog().select(fitting.target.at.as_deref());
-    let theirs = fitting.target.only(theirs, "--at-target")?;
-    let work = Work { fitting, source: &source, ours, target: &target, theirs };
-    let fit = work.fit()?;
-    let assembled = fit.assemble(work.side(), work.elements(), &fitting.filling);
-    let (result, rewritten) = match assembled {
-        Ok(assembled) => {
-            let (put, rewritten) = work.lay_out(&fit, assembled)?;
-            work.write(&fit, &rewritten)?;
-            (Ok(put), true)
+    let prepared = Work::new(fitting, &source, &target)?.prepare()?;
+    let (fit, recipe) = (prepared.fit, prepared.recipe);
+    let (source, result) = match prepared.result {
+        Ok((put, rewritten)) => {
+            let (source, watch) = Watch::over(source, put.bytes, fitting.talk)?;
+            watch.settle(fitting.write(&source, &rewritten, recipe))?;
+            (source, Ok(put))
         }
-        Err(unmet) => (Err(unmet), false),
+        Err(unmet) => (source, Err(unmet)),
     };
-    let output = fitting.output().filter(|_| rewritten);
+    let output = fitting.output().filter(|_| result.is_ok());
     let fitted =
         Fitted { source: &source, target: &fitting.target.file, fit: &fit, result, output };
     match (fitting.form, fitting.output()) {
@@ -56,6 +52,15 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
         report::tell(fitting, &fitted);
     }
     Ok(())
+}
+
+/// What is known before anything is written.
+struct Prepared {
+    fit: Fit,
+    /// The renames, if they are to be saved.
+    recipe: Option<String>,
+    /// The new file, or why there can be none.
+    result: Result<(Put, Rewritten), Vec<Unmet>>,
 }
 
 /// Both sides, opened.
@@ -88,6 +93,28 @@ impl Fitting {
         }
     }
 
+    /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all.
+    fn write(
+        &self,
+        source: &Checkpoint,
+        rewritten: &Rewritten,
+        recipe: Option<String>,
+    ) -> Result<(), Failure> {
+        let stage =
+            |rewritten: &Rewritten, path: &Path| source.stage(rewritten, path, self.existing);
+        let output = self.output().map(|path| stage(rewritten, path)).transpose()?;
+        let recipe = self.save_recipe.as_deref().zip(recipe).map(|(path, recipe)| {
+            let mut text = Layout::new();
+            text.bytes(recipe.into_bytes());
+            stage(&text.into(), path)
+        });
+        let recipe = recipe.transpose()?;
+        for staged in output.into_iter().chain(recipe) {
+            staged.commit()?;
+        }
+        Ok(())
+    }
+
     /// True if elements of the target may be wanted.
     fn keeps_the_targets(&self) -> bool {
         self.filling.initialiser.rules.iter().any(|rule| rule.init == Init::Target)
@@ -95,6 +122,30 @@ impl Fitting {
 }
 
 impl<'a> Work<'a> {
+    /// The state dicts that are meant.
+    fn new(
+        fitting: &'a Fitting,
+        source: &'a Checkpoint,
+        target: &'a Target,
+    ) -> Result<Work<'a>, Failure> {
+        let ours = source.catalog().select(fitting.source.at.as_deref());
+        let ours = fitting.source.only(ours, "--at")?;
+        let theirs = target.catalog().select(fitting.target.at.as_deref());
+        let theirs = fitting.target.only(theirs, "--at-target")?;
+        Ok(Work { fitting, source, ours, target, theirs })
+    }
+
+    /// Does all but the writing.
+    fn prepare(&self) -> Result<Prepared, Failure> {
+        let fit = self.fit()?;
+        let result = match fit.assemble(self.side(), self.elements(), &self.fitting.filling) {
+            Ok(assembled) => Ok(self.lay_out(&fit, assembled)?),
+            Err(unmet) => Err(unmet),
+        };
+        let recipe = self.fitting.save_recipe.is_some().then(|| self.recipe(&fit));
+        Ok(Prepared { fit, recipe, result })
+    }
+
     fn side(&self) -> Side<'a> {
         Side { catalog: self.source.catalog(), state_dict: self.ours }
     }
@@ -169,24 +220,6 @@ impl<'a> Work<'a> {
             && section.kept().map(|(_, new)| new).eq(wanted)
     }
 
-    /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all.
-    fn write(&self, fit: &Fit, rewritten: &Rewritten) -> Result<(), Failure> {
-        let existing = self.fitting.existing;
-        let stage =
-            |rewritten: &Rewritten, path: &Path| self.source.stage(rewritten, path, existing);
-        let output = self.fitting.output().map(|path| stage(rewritten, path)).transpose()?;
-        let recipe = self.fitting.save_recipe.as_deref().map(|path| {
-            let mut text = Layout::new();
-            text.bytes(self.recipe(fit).into_bytes());
-            stage(&text.into(), path)
-        });
-        let recipe = recipe.transpose()?;
-        for staged in output.into_iter().chain(recipe) {
-            staged.commit()?;
-        }
-        Ok(())
-    }
-
     /// The renames as a recipe; keys that go nowhere are dropped.
     fn recipe(&self, fit: &Fit) -> String {
         let renames = fit.renames();
@@ -194,7 +227,11 @@ impl<'a> Work<'a> {
             renames.iter().map(|(old, _)| old.as_str()).collect();
         let keys = self.ours.keys().filter(|key| !stays.contains(key));
         let gone: Vec<String> = keys.map(String::from).collect();
-        let stages = generalise(&renames, &gone).stages;
+        let mut stages = generalise(&renames, &gone).stages;
+        if stages.is_empty() {
+            // A recipe has a stage, if only one that changes nothing.
+            stages.extend(Rule::rename("{rest..} -> {rest..}", SEPARATOR));
+        }
         recipe_text::recipe(&stages).expect("rules that were found are no plan")
     }
 }

@@ -268,6 +268,9 @@ fn hints(fit: &Fit, unmet: &[Unmet]) -> Vec<String> {
         hints.push("no key was found; is this a checkpoint of another model?".to_string());
         return hints;
     }
+    if unmet.iter().any(|unmet| matches!(unmet, Unmet::Doubtful { .. })) {
+        hints.push("if it is no other model, --drop PATTERN says which keys are not meant".into());
+    }
     if unmet.iter().any(|unmet| matches!(unmet, Unmet::Cast { .. })) {
         hints.push("add --cast to cast to the target's types".into());
     }

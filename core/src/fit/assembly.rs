@@ -7,7 +7,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::fit::{Fit, FitPair, Misfit, Wanted};
+use crate::fit::{Fit, FitPair, Misfit, Reason, Wanted};
 use crate::{
     Contents, DType, Elements, IndexMap, Init, InitRule, Initialiser, LeftBehind, Needed, NotMade,
     ResizeRule, SEPARATOR, Section, Side, Template, Tensor,
@@ -89,6 +89,17 @@ pub enum Unmet {
         /// The type in the target.
         wanted: DType,
     },
+    /// What was found was mostly found by shapes, in a checkpoint of which most is not wanted.
+    #[error(
+        "{unused} of its tensors are not wanted, and most of the {found} that are were told by \
+         their shapes alone"
+    )]
+    Doubtful {
+        /// How many keys were found.
+        found: usize,
+        /// How many keys of the source are left.
+        unused: usize,
+    },
     /// The target's value is no tensor.
     #[error("'{0}' is no tensor in the target")]
     NoTensor(String),
@@ -167,6 +178,7 @@ impl Fit {
     ) -> Result<Assembled, Vec<Unmet>> {
         let assembly = Assembly::new(self, source, target, filling);
         let mut unmet: Vec<Unmet> = self.no_tensors.iter().cloned().map(Unmet::NoTensor).collect();
+        unmet.extend(self.doubt());
         let (mut tensors, mut made) = (Vec::new(), Vec::new());
         for wanted in &self.wanted {
             match assembly.elements(wanted) {
@@ -186,6 +198,19 @@ impl Fit {
         let strange = unknown.into_iter().map(|path| (path, "a module's version".to_string()));
         left.payload.extend(strange);
         Ok(Assembled { contents, left, made })
+    }
+
+    /// That this is a checkpoint of another model which happens to have tensors of these shapes.
+    fn doubt(&self) -> Option<Unmet> {
+        let by_shape = |pair: &&FitPair| {
+            matches!(
+                pair.reason,
+                Reason::Template | Reason::Alone | Reason::Likeness | Reason::Order
+            )
+        };
+        let told = self.pairs.iter().filter(by_shape).count();
+        let (found, unused) = (self.pairs.len(), self.unused.len());
+        (unused > found && 2 * told > found).then_some(Unmet::Doubtful { found, unused })
     }
 
     /// What of the source is no tensor, and what lies beside the state dict.

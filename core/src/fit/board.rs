@@ -58,8 +58,12 @@ impl<'a> Board<'a> {
         Board { sources, targets: items(target), pairs, misfits, skipped }
     }
 
-    /// Settles two that belong together by their names: as a pair, or as a misfit.
+    /// Settles two that belong together by their names, as a pair or as a misfit, if neither has
+    /// a partner.
     pub(super) fn settle(&mut self, source: usize, target: usize, reason: Reason) {
+        if self.sources[source].partner.is_some() || self.targets[target].partner.is_some() {
+            return;
+        }
         self.sources[source].partner = Some(target);
         self.targets[target].partner = Some(source);
         match self.agree(source, target) {

@@ -31,7 +31,7 @@ impl Board<'_> {
 }
 
 /// The items by name; none where several have it.
-fn only<'s, 'a: 's>(
+pub(super) fn only<'s, 'a: 's>(
     items: impl Iterator<Item = (usize, &'s Item<'a>)>,
     name: impl Fn(&Item) -> String,
 ) -> IndexMap<String, Option<usize>> {

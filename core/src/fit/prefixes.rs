@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::fit::Reason;
 use crate::fit::board::{Board, Item};
+use crate::fit::names::only;
 use crate::numbered::Numbered;
 use crate::{IndexMap, SEPARATOR};
 
@@ -75,14 +76,14 @@ impl Board<'_> {
 
     /// Source and target keys that the replacement brings together.
     fn below(&self, (from, to): &Replacement) -> Vec<(usize, usize)> {
-        let targets = self.open_targets().map(|(at, item)| (item.name.as_str(), at));
-        let targets: IndexMap<&str, usize> = targets.collect();
-        let pair = |(source, item): (usize, &Item)| {
-            let rest = rest(&item.name, from)?;
+        let own_name = |item: &Item| item.name.clone();
+        let targets = only(self.open_targets(), own_name);
+        let pair = |(name, source): (String, Option<usize>)| {
+            let rest = rest(&name, from)?;
             let name = if to.is_empty() { rest.to_string() } else { join(to, rest) };
-            Some((source, *targets.get(name.as_str())?))
+            source.zip(*targets.get(&name)?)
         };
-        self.open_sources().filter_map(pair).collect()
+        only(self.open_sources(), own_name).into_iter().filter_map(pair).collect()
     }
 
     /// True if most shapes agree, and no keys are left of which the numbers alone differ: those
@@ -107,9 +108,7 @@ impl Board<'_> {
     pub(super) fn settle_contained(&mut self) {
         let (short, long) = (self.contained(false), self.contained(true));
         for (source, target) in short.into_iter().chain(long) {
-            let is_open =
-                self.sources[source].partner.is_none() && self.targets[target].partner.is_none();
-            if is_open && self.agree(source, target) {
+            if self.agree(source, target) {
                 self.settle(source, target, Reason::Suffix);
             }
         }
@@ -120,13 +119,12 @@ impl Board<'_> {
         let sources: Vec<_> = self.open_sources().collect();
         let targets: Vec<_> = self.open_targets().collect();
         let (short, long) = if inverted { (targets, sources) } else { (sources, targets) };
-        let names: IndexMap<&str, usize> =
-            short.iter().map(|(at, item)| (item.name.as_str(), *at)).collect();
+        let names = only(short.into_iter(), |item| item.name.clone());
         let mut takers = IndexMap::<usize, Option<usize>>::default();
         for (at, item) in &long {
             let ends = starts(&item.name).skip(1).filter(|start| is_name(&item.name[*start..]));
             let mut inner = ends.filter(|start| !has_number(&item.name[..*start]));
-            if let Some(found) = inner.find_map(|start| names.get(&item.name[start..])) {
+            if let Some(Some(found)) = inner.find_map(|start| names.get(&item.name[start..])) {
                 takers.entry(*found).and_modify(|taker| *taker = None).or_insert(Some(*at));
             }
         }
