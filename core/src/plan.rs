@@ -36,6 +36,11 @@ impl Plan {
         self.sections.iter().all(Section::is_identity)
     }
 
+    /// True if a key is taken out.
+    pub fn drops(&self) -> bool {
+        self.sections.iter().any(|section| section.dropped().next().is_some())
+    }
+
     /// The plan that leads back from the new names to the old; what was dropped stays dropped.
     pub fn invert(&self) -> Plan {
         let invert = |section: &Section| Section {

@@ -109,6 +109,20 @@ impl ZipFile {
         whole
     }
 
+    /// The pickle that a plan makes of the old one, and the records that have no place beside it.
+    fn edited(
+        &self,
+        old: &Graph<'_>,
+        plan: &Plan,
+    ) -> Result<(Vec<u8>, HashSet<String>), Fault> {
+        let pickle = edited(old, &self.catalog, &self.mappings, plan)?;
+        let gone = match plan.drops() {
+            true => self.gone(old, &pickle)?,
+            false => HashSet::new(),
+        };
+        Ok((pickle, gone))
+    }
+
     /// The records that have no place beside another pickle.
     fn gone(&self, old: &Graph<'_>, pickle: &[u8]) -> Result<HashSet<String>, Fault> {
         let (before, after) = (storage_keys(old)?, storage_keys(&Graph::read(pickle)?)?);
@@ -193,17 +207,13 @@ impl Container for ZipFile {
         if plan.is_identity() {
             return Ok(self.whole());
         }
-        let old = Graph::read(&self.pickle)?;
-        let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
-        let gone = self.gone(&old, &pickle)?;
+        let (pickle, gone) = self.edited(&Graph::read(&self.pickle)?, plan)?;
         Ok(self.lay_out(pickle, &gone, reserve))
     }
 
     fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
-        let old = Graph::read(&self.pickle)?;
-        let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
+        let (pickle, gone) = self.edited(&Graph::read(&self.pickle)?, plan)?;
         let pickle = Graph::read(pickle)?.in_protocol_2()?;
-        let gone = self.gone(&old, &pickle)?;
         Ok(self.lay_out(pickle, &gone, reserve))
     }
 
@@ -219,9 +229,7 @@ impl Container for ZipFile {
         if self.kind == SCRIPTED || growth != Growth::Within {
             return Ok(None);
         }
-        let old = Graph::read(&self.pickle)?;
-        let pickle = edited(&old, &self.catalog, &self.mappings, plan)?;
-        let gone = self.gone(&old, &pickle)?;
+        let (pickle, gone) = self.edited(&Graph::read(&self.pickle)?, plan)?;
         Ok(self.revised(pickle, &gone))
     }
 }

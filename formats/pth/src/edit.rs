@@ -65,19 +65,16 @@ fn places(catalog: &Catalog) -> HashMap<&str, VecDeque<usize>> {
 }
 
 fn rename_keys(patch: &mut Patch, graph: &Graph<'_>, compound: &Compound, section: &Section) {
-    let fate =
-        |entry: &Entry| section.fate(&graph.text(entry.key.node)?).map(|f| f.map(str::to_string));
+    let fate = |entry: &Entry| section.fate(&graph.text(entry.key.node)?);
     change(patch, graph, &graph.entries(compound), fate);
 }
 
 fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, modules: &Modules) {
     let entries = graph.entries(metadata);
     let fates: HashMap<_, _> =
-        modules.fates.iter().map(|(old, new)| (old.as_str(), new.as_ref())).collect();
+        modules.fates.iter().map(|(old, new)| (old.as_str(), new.as_deref())).collect();
     let path = |entry: &Entry| graph.text(entry.key.node);
-    change(patch, graph, &entries, |entry| {
-        fates.get(path(entry)?.as_ref()).map(|fate| fate.cloned())
-    });
+    change(patch, graph, &entries, |entry| fates.get(path(entry)?.as_ref()).copied());
     let mut by_path: HashMap<_, &Entry> = HashMap::new();
     for entry in &entries {
         if let Some(path) = path(entry) {
@@ -91,17 +88,17 @@ fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, mod
 }
 
 /// Renames and deletes entries; `fate` gives a new key, `Some(None)` to delete, `None` to leave.
-fn change(
+fn change<'f>(
     patch: &mut Patch,
     graph: &Graph<'_>,
     entries: &[Entry],
-    fate: impl Fn(&Entry) -> Option<Option<String>>,
+    fate: impl Fn(&Entry) -> Option<Option<&'f str>>,
 ) {
     for entry in entries {
         if let Some(Some(new)) = fate(entry)
-            && graph.text(entry.key.node).as_deref() != Some(&new)
+            && graph.text(entry.key.node).as_deref() != Some(new)
         {
-            patch.rename(entry.key, &new);
+            patch.rename(entry.key, new);
         }
     }
     patch.delete(graph, entries, |entry| fate(entry) == Some(None));

@@ -37,6 +37,7 @@ mod budget;
 mod dtype;
 mod edit;
 mod encode;
+mod memo;
 mod modules;
 mod payload;
 mod pickle;

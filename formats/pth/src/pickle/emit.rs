@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use statedict_core::Fault;
+use statedict_core::{Fault, IndexMap};
 
 use super::graph::{Graph, OpIndex};
-use super::opcode;
+use super::opcode::{self, Op};
 use super::patch::Manner;
+use crate::memo::Memo;
 
 /// How many definitions may be lifted within each other; a pickler nests them a few deep.
 const MAX_LIFT_DEPTH: usize = 500;
@@ -14,13 +15,13 @@ const MAX_LIFT_DEPTH: usize = 500;
 /// Writes a patched pickle.
 pub(super) struct Emitter<'a> {
     pub(super) graph: &'a Graph<'a>,
-    pub(super) replaced: HashMap<OpIndex, Vec<u8>>,
+    pub(super) replaced: IndexMap<OpIndex, Vec<u8>>,
     /// Opcodes in place of others: by the first, one past the last and what is written instead.
     pub(super) exchanged: &'a BTreeMap<OpIndex, (OpIndex, Vec<u8>)>,
     pub(super) dead: Vec<bool>,
     /// How many opcodes may still be lifted.
     pub(super) liftable: usize,
-    pub(super) puts: HashMap<OpIndex, (u32, u32)>,
+    pub(super) puts: InStream<'a>,
     /// Puts that moved away.
     pub(super) silent: HashSet<OpIndex>,
     /// Puts that moved to after an opcode.
@@ -28,10 +29,34 @@ pub(super) struct Emitter<'a> {
     /// `MEMOIZE` is written as a put with its id.
     pub(super) explicit: bool,
     pub(super) manner: Manner,
-    pub(super) gets: HashMap<OpIndex, (u32, u32)>,
+    pub(super) gets: InStream<'a>,
     /// Memo ids as they are in the pickle written so far, with what they hold.
-    pub(super) bound: HashMap<u32, u32>,
+    pub(super) bound: Memo<u32>,
     pub(super) out: Vec<u8>,
+}
+
+/// Opcodes that put into the memo or get from it, in stream order, of which the next is most often
+/// the one that is asked for.
+pub(super) struct InStream<'a> {
+    ops: &'a [(OpIndex, u32, u32)],
+    next: usize,
+}
+
+impl InStream<'_> {
+    pub(super) fn new(ops: &[(OpIndex, u32, u32)]) -> InStream<'_> {
+        InStream { ops, next: 0 }
+    }
+
+    /// The memo id that an opcode names, and the place of what it holds in `memoized`.
+    fn find(&mut self, index: OpIndex) -> Option<(u32, u32)> {
+        let is_next = self.ops.get(self.next).is_some_and(|(op, ..)| *op == index);
+        if !is_next {
+            self.next = self.ops.binary_search_by_key(&index, |(op, ..)| *op).ok()?;
+        }
+        let (_, id, place) = self.ops[self.next];
+        self.next += 1;
+        Some((id, place))
+    }
 }
 
 /// A frame whose length is mended once its end is reached.
@@ -66,7 +91,7 @@ impl Emitter<'_> {
                 self.out.extend_from_slice(opcodes);
             }
             if index >= done && !self.is_dead(index) {
-                done = self.emit_whole(index, self.graph.ops.len() as OpIndex, 0)?;
+                done = self.emit_whole(index, op, self.graph.ops.len() as OpIndex, 0)?;
             }
         }
         self.close(frame);
@@ -78,6 +103,7 @@ impl Emitter<'_> {
     fn emit_whole(
         &mut self,
         index: OpIndex,
+        op: Op,
         limit: OpIndex,
         depth: usize,
     ) -> Result<OpIndex, Fault> {
@@ -86,7 +112,7 @@ impl Emitter<'_> {
                 self.out.extend_from_slice(opcodes);
                 Ok(*end)
             }
-            _ => self.emit(index, depth).map(|()| index + 1),
+            _ => self.emit(index, op, depth).map(|()| index + 1),
         }
     }
 
@@ -106,35 +132,38 @@ impl Emitter<'_> {
         self.dead.get(index as usize).copied().unwrap_or(false)
     }
 
-    fn emit(&mut self, index: OpIndex, depth: usize) -> Result<(), Fault> {
+    fn emit(&mut self, index: OpIndex, op: Op, depth: usize) -> Result<(), Fault> {
         if let Some(bytes) = self.replaced.get(&index) {
             self.out.extend_from_slice(bytes);
         } else if self.silent.contains(&index) {
             return Ok(());
-        } else if let Some((id, place)) = self.puts.get(&index).copied() {
-            self.bound.insert(id, place);
-            self.put(index, id);
-        } else if let Some((id, place)) = self.gets.get(&index).copied() {
-            if self.bound.get(&id) != Some(&place) {
+        } else if opcode::is_put(op.code)
+            && let Some((id, place)) = self.puts.find(index)
+        {
+            self.bound.put(id, place);
+            self.put(op, id);
+        } else if opcode::is_get(op.code)
+            && let Some((id, place)) = self.gets.find(index)
+        {
+            if self.bound.get(id) != Some(place) {
                 return self.lift(place, depth);
             }
             match self.manner {
                 Manner::ProtocolTwo => self.numbered(opcode::BINGET, opcode::LONG_BINGET, id),
-                Manner::AsTheyAre => self.out.extend_from_slice(self.graph.bytes_of(index)),
+                Manner::AsTheyAre => self.out.extend_from_slice(op.whole.of(&self.graph.pickle)),
             }
         } else {
-            self.out.extend_from_slice(self.graph.bytes_of(index));
+            self.out.extend_from_slice(op.whole.of(&self.graph.pickle));
         }
         if let Some((id, place)) = self.late_puts.get(&index).copied() {
-            self.bound.insert(id, place);
+            self.bound.put(id, place);
             self.explicit_put(id);
         }
         Ok(())
     }
 
     /// Where something goes, `MEMOIZE` would count differently, so ids are written out.
-    fn put(&mut self, index: OpIndex, id: u32) {
-        let op = self.graph.op(index);
+    fn put(&mut self, op: Op, id: u32) {
         let spelled_out = matches!(op.code, opcode::BINPUT | opcode::LONG_BINPUT);
         let in_text = op.code == opcode::PUT && self.manner == Manner::AsTheyAre;
         if spelled_out || in_text || !self.explicit {
@@ -177,9 +206,10 @@ impl Emitter<'_> {
         self.liftable = left;
         let mut index = memoized.start;
         while index < memoized.end {
-            index = match self.graph.op(index).code {
+            let op = self.graph.op(index);
+            index = match op.code {
                 opcode::FRAME => index + 1,
-                _ => self.emit_whole(index, memoized.end, depth + 1)?,
+                _ => self.emit_whole(index, op, memoized.end, depth + 1)?,
             };
         }
         Ok(())

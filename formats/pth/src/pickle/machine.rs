@@ -1,7 +1,6 @@
 //! Follows a pickle's opcodes without executing anything.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use statedict_core::Fault;
 
@@ -12,6 +11,7 @@ use super::graph::{
 };
 use super::literal::{is_utf8_with_surrogates, plain};
 use super::opcode::{self, Extent, Op};
+use crate::memo::Memo;
 
 /// The longest pickle that is read, in bytes: room for ten million tensors, and short enough that
 /// opcodes and nodes can be counted in 32 bits.
@@ -71,7 +71,7 @@ struct Machine<'p> {
     /// Stack heights at which marks stand, with the opcodes that set them.
     marks: Vec<(usize, OpIndex)>,
     /// Memo ids, with the place of what they hold in the graph's `memoized`.
-    memo: HashMap<u32, u32>,
+    memo: Memo<u32>,
 }
 
 /// A value on the stack.
@@ -104,7 +104,7 @@ impl<'p> Machine<'p> {
             keyword_instances: Vec::new(),
             persistent: Vec::new(),
         };
-        Machine { graph, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() }
+        Machine { graph, stack: Vec::new(), marks: Vec::new(), memo: Memo::default() }
     }
 
     /// Refuses to let the graph grow beyond proportion.
@@ -200,8 +200,10 @@ impl<'p> Machine<'p> {
     }
 
     fn top(&mut self, op: Op) -> Result<&mut Held, Fault> {
-        let missing = self.fault(op, "needs a value that is not on the stack");
-        self.stack.last_mut().ok_or(missing)
+        match self.stack.len().checked_sub(1) {
+            Some(last) => Ok(&mut self.stack[last]),
+            None => Err(self.fault(op, "needs a value that is not on the stack")),
+        }
     }
 
     /// The values above the last mark, and the opcode that set it.
@@ -237,7 +239,7 @@ impl<'p> Machine<'p> {
         let id = self.memo_id(op)?;
         match op.code {
             opcode::BINGET | opcode::LONG_BINGET | opcode::GET => {
-                let Some(&place) = self.memo.get(&id) else {
+                let Some(place) = self.memo.get(id) else {
                     return Err(self.fault(op, &format!("gets memo {id}, which was never put")));
                 };
                 let now = self.now();
@@ -257,7 +259,7 @@ impl<'p> Machine<'p> {
                     self.graph.memoized.push(Memoized { node, start, end: now + 1 });
                 }
                 self.extend(Some(place));
-                self.memo.insert(id, place);
+                self.memo.put(id, place);
                 self.graph.puts.push((now, id, place));
             }
         }

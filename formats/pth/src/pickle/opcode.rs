@@ -147,6 +147,16 @@ pub(crate) fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
+/// True for the opcodes that put what is on top of the stack into the memo.
+pub(crate) fn is_put(code: u8) -> bool {
+    matches!(code, BINPUT | LONG_BINPUT | PUT | MEMOIZE)
+}
+
+/// True for the opcodes that push what is in the memo.
+pub(crate) fn is_get(code: u8) -> bool {
+    matches!(code, BINGET | LONG_BINGET | GET)
+}
+
 /// True for the opcodes that push a text.
 pub(crate) fn is_text(code: u8) -> bool {
     matches!(

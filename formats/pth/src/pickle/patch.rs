@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use statedict_core::Fault;
+use statedict_core::{Fault, IndexMap};
 
-use super::emit::Emitter;
+use super::emit::{Emitter, InStream};
 use super::graph::{Entry, Graph, OpIndex, Slot, Value};
 use super::opcode;
+use crate::memo::Memo;
 
 /// How many opcodes may be lifted, as a multiple of the pickle's: each is lifted once, unless its
 /// memo id changes hands in between, which no pickler makes it do.
@@ -21,12 +22,12 @@ const MAX_LIFTED: usize = 4;
 /// Changes to a pickle.
 #[derive(Debug, Default)]
 pub(crate) struct Patch {
-    renames: HashMap<OpIndex, (Slot, String)>,
+    renames: IndexMap<OpIndex, (Slot, String)>,
     dead: Vec<Range<OpIndex>>,
     insertions: BTreeMap<OpIndex, Vec<u8>>,
     /// Opcodes in place of others: by the first, one past the last and what is written instead.
     exchanged: BTreeMap<OpIndex, (OpIndex, Vec<u8>)>,
-    respelled: HashMap<OpIndex, Vec<u8>>,
+    respelled: IndexMap<OpIndex, Vec<u8>>,
     /// Puts that are written after a later opcode: from where, to where.
     moved_puts: HashMap<OpIndex, OpIndex>,
     manner: Manner,
@@ -103,13 +104,12 @@ impl Patch {
     /// # Errors
     /// A pickle whose definitions depend on each other more deeply than any pickler writes.
     pub(crate) fn apply(&self, graph: &Graph<'_>) -> Result<Vec<u8>, Fault> {
-        let puts: HashMap<_, _> =
-            graph.puts.iter().map(|(op, id, place)| (*op, (*id, *place))).collect();
-        let late =
-            self.moved_puts.iter().filter_map(|(put, after)| Some((*after, *puts.get(put)?)));
+        let moved = |(op, id, place): &(OpIndex, u32, u32)| {
+            self.moved_puts.get(op).map(|after| (*after, (*id, *place)))
+        };
         let mut emitter = Emitter {
             graph,
-            late_puts: late.collect(),
+            late_puts: graph.puts.iter().filter_map(moved).collect(),
             explicit: self.manner == Manner::ProtocolTwo
                 || !(self.dead.is_empty() && self.exchanged.is_empty()),
             manner: self.manner,
@@ -117,10 +117,10 @@ impl Patch {
             exchanged: &self.exchanged,
             liftable: graph.ops.len().saturating_mul(MAX_LIFTED),
             dead: self.dead_ops(graph),
-            puts: puts.into_iter().filter(|(op, _)| !self.moved_puts.contains_key(op)).collect(),
+            puts: InStream::new(&graph.puts),
             silent: self.moved_puts.keys().copied().collect(),
-            gets: graph.gets.iter().map(|(op, id, place)| (*op, (*id, *place))).collect(),
-            bound: HashMap::new(),
+            gets: InStream::new(&graph.gets),
+            bound: Memo::default(),
             out: Vec::with_capacity(graph.pickle.len()),
         };
         emitter.run(&self.insertions)?;
@@ -129,7 +129,7 @@ impl Patch {
     }
 
     /// The opcodes to write in place of others, un-sharing texts where they part.
-    fn replacements(&self, graph: &Graph<'_>) -> HashMap<OpIndex, Vec<u8>> {
+    fn replacements(&self, graph: &Graph<'_>) -> IndexMap<OpIndex, Vec<u8>> {
         let definition = |slot: &Slot| match graph.value(slot.node) {
             Value::Text(op) => op,
             _ => slot.pushed_by,
@@ -146,7 +146,7 @@ impl Patch {
                 continue;
             };
             match (text(definition), text(*get)) {
-                (Some(new), Some(same)) if new == same => drop(replaced.remove(get)),
+                (Some(new), Some(same)) if new == same => drop(replaced.swap_remove(get)),
                 (Some(_), None) => drop(replaced.insert(*get, graph.bytes_of(definition).into())),
                 _ => {}
             }

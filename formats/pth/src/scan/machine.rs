@@ -9,8 +9,8 @@ use std::ops::Range;
 use statedict_core::{Fault, IndexMap, Source};
 
 use super::imports::{Call, Import, Named};
-use super::memo::Memo;
 use super::reader::{Bad, Op, Reader};
+use crate::memo::Memo;
 use crate::pickle::opcode;
 use crate::pickle::unescape::decoded;
 
@@ -117,7 +117,7 @@ struct Machine<'s> {
     stack: Vec<Value>,
     /// Stack heights at which marks stand.
     marks: Vec<usize>,
-    memo: Memo,
+    memo: Memo<Value>,
     /// The first items of tuples: where they start and end among `items`, and how many there are.
     tuples: Vec<(u32, u32, u32)>,
     items: Vec<Value>,

@@ -10,7 +10,6 @@ mod inert;
 mod judge;
 mod known;
 mod machine;
-mod memo;
 mod reader;
 mod stretch;
 

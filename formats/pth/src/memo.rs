@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::machine::Value;
-
 /// Values by memo id: those that picklers count up side by side, strange ones in a map, so that no
 /// id takes more memory than the opcode that names it.
-#[derive(Default)]
-pub(super) struct Memo {
-    dense: Vec<Option<Value>>,
-    sparse: HashMap<u32, Value>,
+pub(crate) struct Memo<V> {
+    dense: Vec<Option<V>>,
+    sparse: HashMap<u32, V>,
     len: u32,
 }
 
-impl Memo {
-    pub(super) fn put(&mut self, id: u32, value: Value) {
+impl<V> Default for Memo<V> {
+    fn default() -> Memo<V> {
+        Memo { dense: Vec::new(), sparse: HashMap::new(), len: 0 }
+    }
+}
+
+impl<V: Copy> Memo<V> {
+    pub(crate) fn put(&mut self, id: u32, value: V) {
         let place = id as usize;
         if place == self.dense.len() && !self.sparse.contains_key(&id) {
             self.dense.push(None);
@@ -27,18 +30,18 @@ impl Memo {
     }
 
     /// Puts under the next number, as `MEMOIZE` does.
-    pub(super) fn push(&mut self, value: Value) {
+    pub(crate) fn push(&mut self, value: V) {
         self.put(self.len, value);
     }
 
-    pub(super) fn get(&self, id: u32) -> Option<Value> {
+    pub(crate) fn get(&self, id: u32) -> Option<V> {
         match self.dense.get(id as usize) {
             Some(held) => *held,
             None => self.sparse.get(&id).copied(),
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len as usize
     }
 }
