@@ -357,7 +357,7 @@ impl Checkpoint {
     ) -> Result<Option<Replaced>, Error> {
         let failed = |cause: Cause| Error::new(Action::Write, &self.path, cause);
         let editor = Editor { locked, source: &self.source, disk: &self.disk };
-        let block = match Front::of(&locked.file) {
+        let block = match self.disk.front(&locked.file) {
             Front::Insert { block } | Front::Share { block } => Some(Growth::Insert { block }),
             Front::Copy => None,
         };

@@ -70,7 +70,7 @@ mod write;
 pub use check::{Checked, check, checkable};
 pub use checkpoint::Checkpoint;
 pub use compare::{compare, kinship};
-pub use disk::{Disk, System};
+pub use disk::{Disk, Front, System};
 pub use error::{Error, Kind};
 pub use in_place::{Interrupted, Replaced, Way, recover, recover_on};
 pub use observer::Observer;

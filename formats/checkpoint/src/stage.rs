@@ -87,19 +87,30 @@ impl Beside {
     }
 
     /// Puts the file in its place in one step that survives a crash.
-    pub(crate) fn place(mut self, out: &Path, existing: Existing) -> Result<(), Cause> {
+    pub(crate) fn place(self, out: &Path, existing: Existing) -> Result<(), Cause> {
+        let disk = self.disk.clone();
+        self.rename(out, existing)?;
+        settle(disk.as_ref(), out)
+    }
+
+    /// Puts the file in its place, which a crash may still undo.
+    fn rename(mut self, out: &Path, existing: Existing) -> Result<(), Cause> {
         let renamed = self.disk.rename(&self.path, out, existing);
         renamed.map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => Cause::AlreadyExists,
             _ => error.into(),
         })?;
         self.placed = true;
-        self.disk.sync_folder(folder(out)).map_err(|error| {
-            let doing =
-                Some("the file is in its place, but its folder cannot be synced".to_string());
-            Cause::Io { doing, error }
-        })
+        Ok(())
     }
+}
+
+/// Waits until the name of a file that is in its place is on the disk.
+fn settle(disk: &dyn Disk, out: &Path) -> Result<(), Cause> {
+    disk.sync_folder(folder(out)).map_err(|error| {
+        let doing = Some("the file is in its place, but its folder cannot be synced".to_string());
+        Cause::Io { doing, error }
+    })
 }
 
 impl Drop for Beside {
@@ -246,18 +257,24 @@ impl Staged {
     ///
     /// # Errors
     /// What the system says; then files that are new go again, and those that others name are as
-    /// they were.
+    /// they were. Only if the last file is in its place and its folder cannot be synced, all stay.
     pub fn commit(self) -> Result<(), Error> {
         let Staged { files, obsolete, made, disk } = self;
-        let mut placed: Vec<PathBuf> = Vec::new();
-        for file in files {
-            let (out, existing) = (file.out.clone(), file.existing);
-            if let Err(cause) = file.beside.place(&out, existing) {
-                // Only what was not there before may be taken away again.
-                placed.iter().for_each(|path| drop(disk.remove(path)));
-                return Err(Error::new(Action::Write, &out, cause));
-            }
-            placed.extend((existing == Existing::Refuse).then_some(out));
+        let (mut placed, mut left) = (Vec::new(), files.len());
+        for StagedFile { beside, out, existing } in files {
+            left -= 1;
+            let failed = |cause| Error::new(Action::Write, &out, cause);
+            let take_back = |placed: &[PathBuf]| placed.iter().for_each(|p| drop(disk.remove(p)));
+            beside.rename(&out, existing).map_err(failed).inspect_err(|_| take_back(&placed))?;
+            // Only what was not there before may be taken away again.
+            placed.extend((existing == Existing::Refuse).then(|| out.clone()));
+            // The last one leads to the others, so they are needed from here on.
+            let settled = settle(disk.as_ref(), &out).map_err(failed);
+            settled.inspect_err(|_| {
+                if left > 0 {
+                    take_back(&placed)
+                }
+            })?;
         }
         // Nothing leads to these any more; one that cannot be removed does no harm.
         obsolete.iter().for_each(|path| drop(disk.remove(path)));
@@ -272,7 +289,11 @@ fn make_folder(disk: &Arc<dyn Disk>, out: &Path) -> Result<Option<MadeFolder>, C
         return Ok(None);
     }
     match disk.create_folder(out) {
-        Ok(()) => Ok(Some(MadeFolder { disk: disk.clone(), path: out.to_path_buf() })),
+        Ok(()) => {
+            let made = MadeFolder { disk: disk.clone(), path: out.to_path_buf() };
+            disk.sync_folder(folder(out))?;
+            Ok(Some(made))
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Fault::Unsupported("several files are written, and this is no folder".into())
                 .into())
@@ -282,14 +303,15 @@ fn make_folder(disk: &Arc<dyn Disk>, out: &Path) -> Result<Option<MadeFolder>, C
 }
 
 /// Makes a folder and those above it, so far as they are not there.
-fn create_folders(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
+fn create_folders(disk: &dyn Disk, below: &Path) -> io::Result<()> {
+    if below.as_os_str().is_empty() || below.is_dir() {
         return Ok(());
     }
-    if let Some(above) = folder.parent() {
+    if let Some(above) = below.parent() {
         create_folders(disk, above)?;
     }
-    disk.create_folder(folder)
+    disk.create_folder(below)?;
+    disk.sync_folder(folder(below))
 }
 
 /// `model-00001-of-00002.r1.safetensors`: the name with a number that no file has yet.

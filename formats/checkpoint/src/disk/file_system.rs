@@ -4,11 +4,17 @@ use std::fs::File;
 
 /// How bytes can be put in front of a file without copying what it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Front {
-    /// Blocks of this length are inserted into the file.
-    Insert { block: u64 },
-    /// Another file shares the blocks, of this length, further back.
-    Share { block: u64 },
+pub enum Front {
+    /// Blocks are inserted into the file.
+    Insert {
+        /// Their length in bytes.
+        block: u64,
+    },
+    /// Another file shares the blocks further back.
+    Share {
+        /// Their length in bytes.
+        block: u64,
+    },
     /// Not at all.
     Copy,
 }

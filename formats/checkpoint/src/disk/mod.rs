@@ -12,7 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-pub(crate) use file_system::Front;
+pub use file_system::Front;
 pub use system::System;
 
 use crate::stage::Existing;
@@ -25,7 +25,10 @@ use crate::stage::Existing;
 /// Every method gives what the system says. What a file system cannot do is
 /// [`io::ErrorKind::Unsupported`], whatever the system calls it.
 pub trait Disk: Debug + Send + Sync {
-    /// Makes a file that is not there yet, for reading and writing.
+    /// How bytes can be put in front of a file; asking changes nothing.
+    fn front(&self, file: &File) -> Front;
+
+    /// Makes a file that is not there yet, for reading and writing; nobody else may read it.
     fn create(&self, path: &Path) -> io::Result<File>;
 
     /// Opens a file that is there, for reading and writing; changes nothing yet.

@@ -1,13 +1,13 @@
 //! The disk as the system has it.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 
 use tempfile::{PathPersistError, TempPath};
 
-use super::Disk;
+use super::{Disk, Front};
 use crate::stage::Existing;
 
 /// The real disk.
@@ -15,8 +15,12 @@ use crate::stage::Existing;
 pub struct System;
 
 impl Disk for System {
+    fn front(&self, file: &File) -> Front {
+        Front::of(file)
+    }
+
     fn create(&self, path: &Path) -> io::Result<File> {
-        File::options().read(true).write(true).create_new(true).open(path)
+        private(File::options().read(true).write(true).create_new(true)).open(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -88,6 +92,17 @@ impl Disk for System {
     fn remove_folder(&self, path: &Path) -> io::Result<()> {
         fs::remove_dir(path)
     }
+}
+
+/// A new file is its maker's alone until it is given the mode of the file that it is made from.
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
+#[cfg(not(unix))]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
 }
 
 #[cfg(unix)]

@@ -1,8 +1,11 @@
 //! An edit as numbers: which bytes of a file are written, and which old ones that costs.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use statedict_core::{Fault, Source};
+
+use super::guard;
 
 /// The unit in which old and new bytes are compared, so that what is equal is not written.
 const PAGE: u64 = 4096;
@@ -26,7 +29,7 @@ pub(crate) struct Edit {
 pub(crate) struct Patch<'a> {
     pub(crate) edit: Edit,
     /// One for each of the edit's writes.
-    pub(crate) bytes: Vec<&'a [u8]>,
+    pub(crate) bytes: Vec<Cow<'a, [u8]>>,
 }
 
 impl Edit {
@@ -44,7 +47,16 @@ impl Edit {
             Some(moved) => self.inserted == 0 || moved <= self.new_len,
             None => false,
         };
-        ascending && grows && end <= self.new_len && self.old_len > 0
+        let is_restored = !self.is_guarded() || guard::is_covered(self.writes.iter());
+        ascending && grows && end <= self.new_len && self.old_len > 0 && is_restored
+    }
+
+    /// True if the front of the file is no checkpoint's until all else is written.
+    ///
+    /// What only grows needs no guard: until its new end is whole, readers find the old one or
+    /// none.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.inserted > 0 || !self.overwritten().is_empty()
     }
 
     /// True if it leaves the file as it is.
@@ -90,7 +102,33 @@ impl<'a> Patch<'a> {
                 }
             }
         }
+        if patch.edit.inserted == 0 && patch.edit.is_guarded() {
+            patch.cover_front(source)?;
+        }
         Ok(patch)
+    }
+
+    /// Adds the first bytes of the file, which the guard stands on and which are not changed.
+    fn cover_front(&mut self, source: &dyn Source) -> Result<(), Fault> {
+        let first = self.edit.writes.first().map_or(u64::MAX, |write| write.start);
+        let unchanged = 0..first.min(guard::PLACE.end).min(self.edit.old_len);
+        if !unchanged.is_empty() {
+            self.bytes.insert(0, Cow::Owned(source.bytes(unchanged.clone())?));
+            self.edit.writes.insert(0, unchanged);
+        }
+        Ok(())
+    }
+
+    /// The writes with their bytes, each cut in two: those in the guard's place, those behind it.
+    pub(crate) fn parted(&self) -> [Vec<(u64, &[u8])>; 2] {
+        let (mut front, mut rest) = (Vec::new(), Vec::new());
+        for (write, bytes) in self.edit.writes.iter().zip(&self.bytes) {
+            let (before, behind) = guard::parted(write);
+            let (first, last) = bytes.split_at(within(0, before.end - before.start).end);
+            front.extend((!first.is_empty()).then_some((before.start, first)));
+            rest.extend((!last.is_empty()).then_some((behind.start, last)));
+        }
+        [front, rest]
     }
 
     /// Bytes to write, journal excepted.
@@ -121,11 +159,11 @@ impl<'a> Patch<'a> {
         match (self.edit.writes.last_mut(), self.bytes.last_mut()) {
             (Some(write), Some(last)) if write.end == start && write.start >= at => {
                 write.end = end;
-                *last = &bytes[within(write.start - at, end - write.start)];
+                *last = Cow::Borrowed(&bytes[within(write.start - at, end - write.start)]);
             }
             _ => {
                 self.edit.writes.push(start..end);
-                self.bytes.push(&bytes[range]);
+                self.bytes.push(Cow::Borrowed(&bytes[range]));
             }
         }
     }
@@ -172,19 +210,20 @@ mod tests {
             let overwritten: Vec<_> = overwritten.iter().map(|it| (it.start, it.end)).collect();
             assert_eq!(overwritten, expected, "{edit:?}");
         };
-        check(edit(10, 10, 0, &[(2, 4), (8, 10)]), &[(2, 4), (8, 10)]);
-        check(edit(10, 20, 0, &[(8, 20)]), &[(8, 10)]);
+        check(edit(20, 20, 0, &[(0, 9), (18, 20)]), &[(0, 9), (18, 20)]);
+        check(edit(10, 20, 0, &[(0, 20)]), &[(0, 10)]);
         check(edit(10, 20, 0, &[(10, 20)]), &[]);
-        check(edit(10, 6, 0, &[(0, 1)]), &[(0, 1), (6, 10)]);
+        check(edit(20, 16, 0, &[(0, 8)]), &[(0, 8), (16, 20)]);
         check(edit(10, 18, 8, &[(0, 11), (17, 18)]), &[(0, 3), (9, 10)]);
     }
 
     #[test]
     fn numbers_that_disagree_are_not_sound() {
         for edit in [
-            edit(10, 10, 0, &[(4, 4)]),
-            edit(10, 10, 0, &[(4, 6), (5, 7)]),
-            edit(10, 10, 0, &[(8, 11)]),
+            edit(10, 10, 0, &[(2, 4), (8, 10)]),
+            edit(10, 10, 0, &[(0, 8), (8, 8)]),
+            edit(10, 10, 0, &[(0, 9), (8, 10)]),
+            edit(10, 10, 0, &[(0, 11)]),
             edit(10, 17, 8, &[(0, 8)]),
             edit(u64::MAX, u64::MAX, 1, &[]),
             edit(0, 1, 0, &[(0, 1)]),
@@ -201,8 +240,8 @@ mod tests {
         new[9_000] = 2;
         new[13_000] = 2;
         let patch = Patch::new(&&old[..], 20_000, 0, &[(100, &new)]).expect("readable");
-        assert_eq!(patch.edit.writes, [100..4096, 8192..16384]);
-        assert_eq!(patch.bytes, [&new[..3996], &new[8092..16284]]);
+        assert_eq!(patch.edit.writes, [0..8, 100..4096, 8192..16384]);
+        assert_eq!(patch.bytes, [&[1; 8], &new[..3996], &new[8092..16284]]);
         let patch = Patch::new(&&old[..], 20_000, 0, &[(100, &old[100..])]).expect("readable");
         assert!(patch.edit.is_nothing());
     }
@@ -211,7 +250,9 @@ mod tests {
     fn what_grows_is_written() {
         let old = [1u8; 10];
         let patch = Patch::new(&&old[..], 12, 0, &[(8, &[1; 4])]).expect("readable");
-        assert_eq!((patch.edit.writes[0].clone(), patch.bytes.len()), (8..12, 1));
+        assert_eq!(patch.edit.writes, [0..8, 8..12]);
+        let patch = Patch::new(&&old[..], 12, 0, &[(10, &[1; 2])]).expect("readable");
+        assert_eq!(patch.edit.writes, [10..12]);
         let patch = Patch::new(&&old[..], 14, 4, &[(0, &[1; 5])]).expect("readable");
         assert_eq!((patch.edit.writes[0].clone(), patch.bytes.len()), (0..5, 1));
     }

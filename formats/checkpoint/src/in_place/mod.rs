@@ -2,9 +2,11 @@
 //!
 //! Before the first write, the old bytes of what is written are in a [`journal`] beside the file.
 //! From there on until the journal is gone, the file is the old one: who reads it reads through the
-//! journal, and who writes to it restores it first.
+//! journal, and who writes to it restores it first. Who knows of no journal finds a [`guard`] in
+//! front of a file that is neither the old nor the new, and refuses it.
 
 mod edit;
+mod guard;
 mod journal;
 mod lock;
 mod past;
@@ -29,6 +31,7 @@ use crate::elements::Stop;
 use crate::error::Cause;
 use crate::stage::{Beside, Existing, folder};
 use edit::Patch;
+pub(crate) use guard::GUARD;
 use recover::Pending;
 
 /// The most writes that one journal holds; a file that needs more is written anew.
@@ -73,7 +76,8 @@ impl Editor<'_> {
     /// where that cannot be.
     pub(crate) fn edit(&self, layout: &Layout) -> Result<Option<Replaced>, Cause> {
         let Some(Edits { inserted, writes }) = layout.edits() else { return Ok(None) };
-        if inserted > 0 && Front::of(&self.locked.file) == Front::Copy {
+        let front = self.disk.front(&self.locked.file);
+        if inserted > 0 && front == Front::Copy {
             return Ok(None);
         }
         let patch = Patch::new(self.source, layout.len(), inserted, &writes)?;
@@ -83,7 +87,7 @@ impl Editor<'_> {
         if !self.locked.is_writable || !patch.edit.is_sound() || patch.bytes.len() > MAX_WRITES {
             return Ok(None);
         }
-        let (way, written) = match Front::of(&self.locked.file) {
+        let (way, written) = match front {
             Front::Share { .. } if inserted > 0 => (Way::Shared, self.share(&patch)?),
             _ if inserted > 0 => (Way::Inserted, self.apply(&patch)?),
             _ => (Way::InPlace, self.apply(&patch)?),
@@ -139,20 +143,30 @@ impl Editor<'_> {
 
     /// Makes the old bytes in a file the new ones, and waits until they are on the disk.
     fn write(&self, file: &File, patch: &Patch<'_>) -> io::Result<()> {
-        let edit = &patch.edit;
-        if edit.inserted > 0 {
-            self.disk.insert(file, 0, edit.inserted)?;
+        let (edit, disk) = (&patch.edit, self.disk.as_ref());
+        if !edit.is_guarded() {
+            return self.fill(file, patch);
         }
-        self.fill(file, patch)
+        match edit.inserted {
+            0 => disk.write_at(file, guard::PLACE.start, &GUARD)?,
+            // Inserted blocks are zeros, which no checkpoint begins with either.
+            inserted => disk.insert(file, 0, inserted)?,
+        }
+        disk.sync(file)?;
+        let [front, rest] = patch.parted();
+        rest.into_iter().try_for_each(|(at, bytes)| disk.write_at(file, at, bytes))?;
+        if edit.new_len < edit.old_len {
+            disk.set_len(file, edit.new_len)?;
+        }
+        disk.sync(file)?;
+        front.into_iter().try_for_each(|(at, bytes)| disk.write_at(file, at, bytes))?;
+        disk.sync(file)
     }
 
+    /// Writes the bytes in order, and waits until they are on the disk.
     fn fill(&self, file: &File, patch: &Patch<'_>) -> io::Result<()> {
-        let edit = &patch.edit;
-        for (write, bytes) in edit.writes.iter().zip(&patch.bytes) {
+        for (write, bytes) in patch.edit.writes.iter().zip(&patch.bytes) {
             self.disk.write_at(file, write.start, bytes)?;
-        }
-        if edit.new_len < edit.old_len {
-            self.disk.set_len(file, edit.new_len)?;
         }
         self.disk.sync(file)
     }

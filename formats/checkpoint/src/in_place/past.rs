@@ -6,6 +6,7 @@ use std::ops::Range;
 use statedict_core::{Fault, Source};
 
 use super::edit::pieces;
+use super::guard::GUARD;
 use super::journal::{self, Journal};
 use crate::source::read_at;
 
@@ -71,7 +72,7 @@ impl Past {
         &self.saved
     }
 
-    /// True if every byte where the edit writes is an old or a new one, and the ends of the old
+    /// True if every byte where the edit writes is an old or a new one or the guard's, and the ends of the old
     /// file are what they were.
     fn explains(&self, file: &File, len: u64) -> Result<bool, Fault> {
         let edit = &self.journal.edit;
@@ -89,7 +90,8 @@ impl Past {
         Ok(journal::fingerprint(&old)? == self.journal.fingerprint)
     }
 
-    /// True if the file's bytes in a range of the new file are new, old or not yet written.
+    /// True if the file's bytes in a range of the new file are new, old, the guard's or not yet
+    /// written.
     fn is_old_or_new(
         &self,
         file: &File,
@@ -115,7 +117,16 @@ impl Past {
         let old = View { past: self, file }.bytes(under.clone())?;
         let first = small((under.start + edit.inserted).saturating_sub(start).min(end - start));
         let old_at = |i: usize| i.checked_sub(first).and_then(|i| old.get(i)).copied().unwrap_or(0);
-        Ok(now.iter().zip(&new).enumerate().all(|(i, (now, new))| now == new || *now == old_at(i)))
+        // The guard stands where the old file began.
+        let guard_at = |i: usize| {
+            let at = (start + i as u64).checked_sub(edit.inserted)?;
+            GUARD.get(usize::try_from(at).ok()?)
+        };
+        Ok(now
+            .iter()
+            .zip(&new)
+            .enumerate()
+            .all(|(i, (now, new))| now == new || *now == old_at(i) || guard_at(i) == Some(now)))
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use statedict_core::Source;
 
 use super::edit::pieces;
+use super::guard::{self, GUARD};
 use super::journal::{self, Found};
 use super::lock::Locked;
 use super::past::{Past, View};
 use crate::disk::{Disk, System};
 use crate::error::{Action, Cause, Error};
+use crate::source::read_at;
 use crate::stage::folder;
 
 /// What was found of an edit that was cut short; its text is one line.
@@ -121,6 +124,9 @@ pub(crate) enum Pending {
 pub(crate) fn find(path: &Path, file: &File) -> Result<Pending, Cause> {
     Ok(match journal::find(path)? {
         Found::Nothing => Pending::Nothing,
+        Found::Torn if has_begun(file)? => {
+            Pending::Foreign("it is damaged, and the file was being edited".into())
+        }
         Found::Torn => Pending::Torn,
         Found::Foreign(why) => Pending::Foreign(why),
         Found::Whole(journal) => match Past::new(*journal, file, file.metadata()?.len())? {
@@ -130,9 +136,20 @@ pub(crate) fn find(path: &Path, file: &File) -> Result<Pending, Cause> {
     })
 }
 
+/// True if the guard stands in front of the file.
+fn has_begun(file: &File) -> Result<bool, Cause> {
+    let mut front = [0; GUARD.len()];
+    let is_there = file.metadata()?.len() >= guard::PLACE.end;
+    if is_there {
+        read_at(file, guard::PLACE.start, &mut front)?;
+    }
+    Ok(front == GUARD)
+}
+
 /// Makes the file what it was.
 ///
-/// May be cut short at any call itself: what has been put back are old bytes, as before.
+/// May be cut short at any call itself: what has been put back are old bytes, as before. The guard
+/// stands in front of it meanwhile.
 fn put_back(past: &Past, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
     let len = past.len();
     if past.moved() > 0 {
@@ -140,17 +157,32 @@ fn put_back(past: &Past, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
         if file.metadata()?.len() != len + past.moved() {
             disk.set_len(file, len + past.moved())?;
         }
-        disk.collapse(file, 0, past.moved())?;
+        disk.collapse(file, 0, past.moved()).map_err(|error| {
+            let doing =
+                Some("the blocks put in front of the file cannot be taken away".to_string());
+            Cause::Io { doing, error }
+        })?;
+    }
+    let is_guarded = guard::is_covered(past.saved().iter().map(|(range, _)| range));
+    if is_guarded {
+        disk.write_at(file, guard::PLACE.start, &GUARD)?;
+        disk.sync(file)?;
     }
     let old = View { past, file };
-    for (range, _) in past.saved() {
-        for piece in pieces(range.clone()) {
-            disk.write_at(file, piece.start, &old.bytes(piece.clone())?)?;
-        }
-    }
+    let put = |range: Range<u64>| -> Result<(), Cause> {
+        pieces(range).try_for_each(|piece| {
+            Ok(disk.write_at(file, piece.start, &old.bytes(piece.clone())?)?)
+        })
+    };
+    let parted: Vec<_> = past.saved().iter().map(|(range, _)| guard::parted(range)).collect();
+    parted.iter().try_for_each(|(_, rest)| put(rest.clone()))?;
     if file.metadata()?.len() != len {
         disk.set_len(file, len)?;
     }
+    if is_guarded {
+        disk.sync(file)?;
+    }
+    parted.iter().try_for_each(|(front, _)| put(front.clone()))?;
     Ok(disk.sync(file)?)
 }
 
