@@ -10,13 +10,15 @@ use statedict_core::{DType, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, U
 use crate::commands::check::Inspection;
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
+use crate::commands::explain::Riddle;
 use crate::commands::recover::Recovery;
+use crate::explain_args;
 use crate::failure::Failure;
 use crate::fit_args;
 use crate::fitting::Fitting;
 use crate::listing::{Listing, Shape};
 use crate::recipe::{self, Direction};
-use crate::request::{Destination, Encoding, Form, Request, Sharding, Spelling, Talk};
+use crate::request::{Destination, Encoding, Extent, Form, Request, Sharding, Spelling, Talk};
 use crate::rules::{self, Rules};
 use crate::size;
 use crate::suggestion::suggestion;
@@ -154,6 +156,16 @@ enum Command {
     ///
     /// Exit status: 0 it fits, 1 it does not, 2 could not tell.
     Fit(fit_args::Fit),
+    /// Say what an error of PyTorch's means, and which command mends it
+    ///
+    /// Reads the error text on standard input, with whatever stands around it, and prints what
+    /// happened and the one command that mends it: 'python train.py 2>&1 | statedict explain CKPT'.
+    /// With CKPT the command is tried on that file, up to the writing; without, the word CKPT stands
+    /// for it.
+    ///
+    /// Exit status: 0 there is a command (and it does what it is to do, if CKPT is given), 1 there
+    /// is none or it does not, 2 the text is not known.
+    Explain(explain_args::Explain),
     /// Restore a file whose editing in place was cut short, by a crash or a kill
     ///
     /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
@@ -302,6 +314,9 @@ struct Writing {
     /// Needed only where a file holds several.
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
+    /// Write the state dict alone, without what lies beside it; its tensors name no device
+    #[arg(long)]
+    alone: bool,
     /// Cast floating-point tensors to this type
     #[arg(long, value_enum, value_name = "DTYPE")]
     cast: Option<Cast>,
@@ -385,6 +400,7 @@ pub(crate) enum Task {
     Check(Inspection),
     Derive(Question),
     Fit(Fitting),
+    Explain(Riddle),
     Recover(Recovery),
 }
 
@@ -397,6 +413,7 @@ impl Args {
             Command::Check(check) => return Ok(Task::Check(check.inspection())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
             Command::Fit(fit) => return Ok(Task::Fit(fit.fitting()?)),
+            Command::Explain(explain) => return Ok(Task::Explain(explain.riddle())),
             Command::Recover { file, json, quiet } => {
                 let form = if json { Form::Json } else { Form::Text };
                 let talk = if quiet { Talk::Errors } else { Talk::All };
@@ -534,6 +551,7 @@ impl Writing {
             encoding: Encoding {
                 cast: self.cast.map(Cast::dtype),
                 ties: self.ties.ties(),
+                extent: if self.alone { Extent::Alone } else { Extent::Whole },
                 spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
                 reserve: self.reserve.map_or(Reserve::Usual, Reserve::Bytes),
                 sharding: None,

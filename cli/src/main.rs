@@ -9,6 +9,8 @@ mod commands;
 mod derivation;
 mod difference;
 mod digests;
+mod explain_args;
+mod explanation;
 mod failure;
 mod fit_args;
 mod fitting;
@@ -38,7 +40,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{check, derive, diff, fit, list, recover, remap};
+use crate::commands::{check, derive, diff, explain, fit, list, recover, remap};
 use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Check(inspection) => check::run(&inspection, &mut out)?,
         Task::Derive(question) => derive::run(&question, &mut out)?,
         Task::Fit(fitting) => fit::run(&fitting, &mut out)?,
+        Task::Explain(riddle) => explain::run(&riddle, &mut out)?,
         Task::Recover(recovery) => recover::run(&recovery, &mut out)?,
     }
     Ok(out.flush()?)

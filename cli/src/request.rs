@@ -37,6 +37,7 @@ pub(crate) enum Destination {
 pub(crate) struct Encoding {
     pub(crate) cast: Option<DType>,
     pub(crate) ties: Ties,
+    pub(crate) extent: Extent,
     pub(crate) spelling: Spelling,
     /// Room for longer keys in what is written.
     pub(crate) reserve: Reserve,
@@ -49,6 +50,15 @@ pub(crate) struct Sharding {
     /// The most bytes of elements in each.
     pub(crate) limit: u64,
     pub(crate) format: &'static dyn Format,
+}
+
+/// How much of a file goes into a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All that there is room for.
+    Whole,
+    /// A state dict, and nothing beside it.
+    Alone,
 }
 
 /// How a file is written that keeps its format.

@@ -9,17 +9,22 @@ use statedict_checkpoint::Checkpoint;
 use crate::args::{Args, Task};
 use crate::text::shell_word;
 
-/// The conversion of a file to safetensors that works, tried up to the writing; `None` if none does.
+/// The conversion of a file to safetensors that works, as it can be typed; `None` if none does.
 pub(crate) fn command(file: &Path) -> Option<String> {
+    let words = words(file)?;
+    let words = words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+    Some(format!("statedict {words}"))
+}
+
+/// The words of that conversion after the program's name, tried up to the writing.
+pub(crate) fn words(file: &Path) -> Option<Vec<String>> {
     let output = output(file);
     let attempt = |at: Option<&str>| {
         let mut words: Vec<OsString> = vec!["statedict".into(), "convert".into()];
         words.extend(at.iter().flat_map(|at| ["--at".into(), OsString::from(at)]));
         words.extend([file.into(), output.clone().into()]);
-        works(&words).then(|| {
-            let words = words.iter().map(|word| word.to_string_lossy().into_owned());
-            words.map(|word| shell_word(&word).into_owned()).collect::<Vec<_>>().join(" ")
-        })
+        works(&words)
+            .then(|| words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect())
     };
     let several = || {
         let checkpoint = Checkpoint::open(file).ok()?;

@@ -15,6 +15,8 @@
 //! - A [`Remap`] is a renaming that never sends two keys to one; remaps compose and invert.
 //! - A [`Rule`] is what a user asks for; [`plan`] resolves rules against a catalog into a [`Plan`],
 //!   or refuses with every offence.
+//! - A [`Complaint`] is what PyTorch says when a checkpoint does not load; [`diagnose`] says what
+//!   would make it.
 //! - A [`Derivation`] is the renaming behind two files of the same weights; an [`Initialiser`] makes
 //!   tensors that no file has.
 //! - A [`Layout`] describes a new file: bytes copied, bytes made, tensors computed on the way.
@@ -39,7 +41,9 @@
 extern crate alloc;
 
 mod catalog;
+mod complaint;
 mod derive;
+mod diagnosis;
 mod diff;
 mod dtype;
 mod elements;
@@ -64,11 +68,14 @@ mod template;
 mod tensor;
 mod value;
 mod views;
+mod wrapping;
 
 pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
+pub use complaint::{Complaint, Mismatch, Shapes};
 pub use derive::{
     Alike, Arrangement, Derivation, Evidence, Lines, Owner, Portion, Rearranged, Unexplained,
 };
+pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
 pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};
@@ -95,6 +102,7 @@ pub use template::{BadTemplate, SEPARATOR, Template};
 pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
 
 pub use value::Value;
+pub use wrapping::{wrapper_name, wrapper_names, wrapping};
 
 /// An ordered map with a hasher that needs no standard library.
 pub type IndexMap<K, V> = indexmap::IndexMap<K, V, foldhash::fast::RandomState>;

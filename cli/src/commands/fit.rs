@@ -73,6 +73,22 @@ struct Work<'a> {
 }
 
 impl Fitting {
+    /// Does all but the writing, to see whether it can be done.
+    pub(crate) fn rehearse(&self) -> Result<(), Failure> {
+        self.refuse_to_overwrite()?;
+        let mut source = Checkpoint::open(&self.source.file)?;
+        let mut target = Target::open(&self.target.file)?;
+        if self.keeps_the_targets() {
+            target = target.adjoined_to(&mut source);
+        }
+        let prepared = Work::new(self, &source, &target)?.prepare()?;
+        let unmet = prepared.result.err().unwrap_or_default();
+        match unmet.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::no(unmet.iter().map(ToString::to_string).collect())),
+        }
+    }
+
     /// Sees to it before any work that nothing is in the way.
     fn refuse_to_overwrite(&self) -> Result<(), Failure> {
         let read = [&self.source.file, &self.target.file];

@@ -12,7 +12,9 @@ use statedict_core::{
 
 use crate::failure::Failure;
 use crate::opening::{open, open_to_replace};
-use crate::request::{Conversion, Destination, Encoding, Form, Outcome, Request, Spelling, Talk};
+use crate::request::{
+    Conversion, Destination, Encoding, Extent, Form, Outcome, Request, Spelling, Talk,
+};
 use crate::rules::Rules;
 use crate::watch::Watch;
 use crate::{hints, json, report};
@@ -119,7 +121,8 @@ impl Request {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
             return Err(Failure::could_not(error));
         }
-        let anew = self.encoding.cast.is_some() || self.encoding.ties == Ties::One;
+        let Encoding { cast, ties, extent, .. } = &self.encoding;
+        let anew = cast.is_some() || *ties == Ties::One || *extent == Extent::Alone;
         let extracts = named.is_some() && self.is_fixed(checkpoint, plan);
         let joins = named.is_some() && checkpoint.is_sharded();
         let anew = anew || extracts || joins || self.encoding.sharding.is_some();
@@ -132,7 +135,6 @@ impl Request {
             return Ok((layout, None));
         }
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
-        let Encoding { cast, ties, .. } = &self.encoding;
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
         let gathered =
             Contents::gather(checkpoint.catalog(), state_dict, section, cast.as_ref(), *ties);

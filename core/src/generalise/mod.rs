@@ -13,7 +13,10 @@ use alloc::vec::Vec;
 
 use crate::generalise::choice::choose;
 use crate::generalise::dropping::patterns;
-use crate::{Fate, IndexMap, Remap, Rule, Table, WRAPPERS, Wrappers};
+use crate::{
+    Fate, IndexMap, Remap, Rename, Rule, SEPARATOR, Table, Template, TemplatePair, WRAPPERS,
+    Wrappers,
+};
 
 /// What became of keys, as rules.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,6 +82,30 @@ pub fn generalise(pairs: &[(String, String)], dropped: &[String]) -> Generalised
     found
 }
 
+/// Rules that stand in a command at most.
+const MAX_TYPED: usize = 8;
+
+/// The one rule that does this to all keys of a file, without anything being dropped; `None` if it
+/// would be longer than anyone types, or there is nothing to rename.
+pub(crate) fn renames(pairs: &[(String, String)]) -> Option<Rule> {
+    let (pairs, inexpressible) = expressible(pairs);
+    let (rules, literal) = choose(&pairs);
+    if !inexpressible.is_empty() || literal.len() + rules.len() > MAX_TYPED {
+        return None;
+    }
+    let one = |(old, new): &(&str, &str)| {
+        let [from, to] = [old, new].map(|key| Template::literal(key, SEPARATOR));
+        Some(Rule::from(Remap::Rename(Rename::new(TemplatePair::new(from, to).ok()?)?)))
+    };
+    let mut all = literal.iter().map(one).collect::<Option<Vec<Rule>>>()?;
+    all.extend(rules);
+    match all.len() {
+        0 => None,
+        1 => all.pop(),
+        _ => Some(Rule::FirstOf(all)),
+    }
+}
+
 /// Old names with new ones.
 type Pairs<'a> = Vec<(&'a str, &'a str)>;
 
@@ -102,7 +129,7 @@ fn expressible(pairs: &[(String, String)]) -> (Pairs<'_>, Vec<(String, String)>)
 fn unwrapped(pairs: &Pairs) -> Option<Vec<String>> {
     let unwrap = Rule::Unwrap(Wrappers::usual());
     let has_wrapper = |key: &str| {
-        let segments = || key.split(crate::SEPARATOR);
+        let segments = || key.split(SEPARATOR);
         WRAPPERS.iter().any(|wrapper| segments().any(|segment| segment == *wrapper))
     };
     if !pairs.iter().any(|(old, _)| has_wrapper(old)) {

@@ -1,0 +1,95 @@
+//! `explain`: what an error of PyTorch's means, and the command that mends it.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::PathBuf;
+
+use statedict_core::Complaint;
+
+use crate::explanation::{Explanation, Verdict, json, report};
+use crate::failure::Failure;
+use crate::request::{Form, Talk};
+use crate::text::say;
+
+/// The longest text that is read, in bytes; an error that names a hundred thousand keys has that.
+const MAX_TEXT: u64 = 8 << 20;
+
+/// An error text on standard input, and the file it is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Riddle {
+    pub(crate) file: Option<PathBuf>,
+    /// The model that the file is to be loaded into.
+    pub(crate) target: Option<PathBuf>,
+    pub(crate) form: Form,
+    pub(crate) talk: Talk,
+}
+
+pub(crate) fn run(riddle: &Riddle, out: &mut dyn Write) -> Result<(), Failure> {
+    for file in riddle.file.iter().chain(&riddle.target) {
+        let known = fs::metadata(file);
+        known.map_err(|error| Failure::could_not(format_args!("{}: {error}", file.display())))?;
+    }
+    let text = text(riddle.talk)?;
+    let Some(complaint) = Complaint::read(&text) else { return Err(unknown(riddle)) };
+    let (file, target) = (riddle.file.as_deref(), riddle.target.as_deref());
+    let explanation = Explanation::new(&complaint, file, target);
+    match riddle.form {
+        Form::Json => json::explanation(&explanation, out)?,
+        Form::Text => report::explanation(&explanation, riddle.talk, out)?,
+    }
+    out.flush()?;
+    match (&explanation.verdict, &explanation.command) {
+        (Verdict::Refuted(doubt), _) => {
+            let file = file.map(|file| file.display().to_string()).unwrap_or_default();
+            Err(Failure::no(vec![format!("{file}: not verified: {doubt}")]))
+        }
+        (_, None) => Err(Failure::no(Vec::new())),
+        (_, Some(_)) => Ok(()),
+    }
+}
+
+/// All of standard input, whatever its encoding.
+fn text(talk: Talk) -> Result<String, Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() && talk == Talk::All {
+        say("paste what PyTorch said, and end with a line of Ctrl-D:");
+    }
+    let mut bytes = Vec::new();
+    let read = stdin.lock().take(MAX_TEXT + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Failure::could_not(format_args!("cannot read standard input: {error}")))?;
+    if bytes.len() as u64 > MAX_TEXT {
+        let error = format!("standard input goes on beyond {} MiB", MAX_TEXT >> 20);
+        return Err(Failure::could_not(error).hint("give it the end of the log: tail -c 1M LOG"));
+    }
+    let text = decoded(&bytes);
+    match text.trim().is_empty() {
+        false => Ok(text),
+        true => Err(Failure::could_not("standard input is empty; expected what PyTorch said")
+            .hint("python train.py 2>&1 | statedict explain CKPT")),
+    }
+}
+
+/// The text, in UTF-8 or, as one shell writes its pipes, in UTF-16; what is neither is replaced.
+fn decoded(bytes: &[u8]) -> String {
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => {
+            let units = rest.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+            char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        }
+        bytes => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+fn unknown(riddle: &Riddle) -> Failure {
+    let failure = Failure::could_not(
+        "nothing in the text is known as an error of PyTorch's or safetensors' about a checkpoint",
+    );
+    match &riddle.file {
+        Some(file) => failure
+            .hint("give it the whole text, from 'Traceback' or 'Error(s) in loading state_dict' on")
+            .hint(format!("statedict check {} examines the file", file.display())),
+        None => failure.hint(
+            "give it the whole text, from 'Traceback' or 'Error(s) in loading state_dict' on",
+        ),
+    }
+}

@@ -1,0 +1,59 @@
+//! An explanation, as JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use statedict_core::Complaint;
+
+use crate::explanation::{Explanation, Verdict, report};
+use crate::failure::Failure;
+
+/// The object of `explain --json`.
+#[derive(Serialize)]
+struct Explained<'a> {
+    file: Option<String>,
+    cause: &'static str,
+    explanation: &'a str,
+    command: Option<String>,
+    /// The words of the command, after the program's name.
+    words: Option<&'a [String]>,
+    /// True if the command was seen to help, null if there was nothing to try it on.
+    verified: Option<bool>,
+    /// Why it does not help.
+    doubt: Option<&'a str>,
+    /// True if the word MODEL in the command stands for a file that only the user has.
+    needs_model: bool,
+    missing: usize,
+    unexpected: usize,
+    misfits: usize,
+}
+
+/// One object with all that is known.
+pub(crate) fn explanation(explanation: &Explanation, out: &mut dyn Write) -> Result<(), Failure> {
+    let (verified, doubt) = match &explanation.verdict {
+        Verdict::Verified => (Some(true), None),
+        Verdict::Refuted(doubt) => (Some(false), Some(doubt.as_str())),
+        Verdict::Open => (None, None),
+    };
+    let (missing, unexpected, misfits) = match explanation.complaint {
+        Complaint::Mismatch(told) => {
+            (told.missing.len(), told.unexpected.len(), told.misfits.len())
+        }
+        _ => (0, 0, 0),
+    };
+    let explained = Explained {
+        file: explanation.file.map(|file| file.display().to_string()),
+        cause: explanation.diagnosis.cause.name(),
+        explanation: &explanation.diagnosis.told,
+        command: report::line(explanation),
+        words: explanation.command.as_deref(),
+        verified,
+        doubt,
+        needs_model: explanation.needs_model,
+        missing,
+        unexpected,
+        misfits,
+    };
+    serde_json::to_writer(&mut *out, &explained).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
+}

@@ -1,0 +1,73 @@
+//! An explanation, as text.
+
+use std::io::Write;
+
+use statedict_core::{Complaint, Remedy};
+
+use crate::explanation::command::MODEL;
+use crate::explanation::{Explanation, Verdict};
+use crate::failure::Failure;
+use crate::request::Talk;
+use crate::text::{count, printable, shell_word};
+
+/// What happened and the command; the command alone where little is to be said.
+pub(crate) fn explanation(
+    explanation: &Explanation,
+    talk: Talk,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let command = line(explanation);
+    if talk == Talk::Errors {
+        return Ok(command.iter().try_for_each(|line| writeln!(out, "{}", printable(line)))?);
+    }
+    writeln!(out, "{}", printable(&explanation.diagnosis.told))?;
+    let Some(command) = command else {
+        writeln!(out, "no command of statedict mends that")?;
+        return Ok(());
+    };
+    writeln!(out, "{}", printable(&heading(explanation)))?;
+    writeln!(out, "  {}", printable(&command))?;
+    if explanation.needs_model {
+        writeln!(
+            out,
+            "{MODEL} is a file that the model's own program saves: \
+             torch.save(model.state_dict(), \"{MODEL}\")"
+        )?;
+    }
+    Ok(())
+}
+
+/// The command as it can be typed.
+pub(crate) fn line(explanation: &Explanation) -> Option<String> {
+    let words = explanation.command.as_ref()?.iter().map(|word| shell_word(word));
+    Some(format!("statedict {}", words.collect::<Vec<_>>().join(" ")))
+}
+
+/// What the command does, and whether that was seen.
+fn heading(explanation: &Explanation) -> String {
+    let file = explanation.file.map(|file| file.display().to_string()).unwrap_or_default();
+    let shows = matches!(explanation.diagnosis.remedy, Remedy::Check | Remedy::Look);
+    match (&explanation.verdict, shows) {
+        (Verdict::Verified, true) => format!("this tells more ({file} is as the text says):"),
+        (Verdict::Verified, false) => {
+            format!("this mends it (verified on {file}{}):", kept(explanation))
+        }
+        (Verdict::Refuted(_), _) => "this is the next best thing:".into(),
+        (Verdict::Open, true) => "this tells more:".into(),
+        (Verdict::Open, false) => "this mends it:".into(),
+    }
+}
+
+/// How many keys were seen to be there.
+fn kept(explanation: &Explanation) -> String {
+    match explanation.complaint {
+        Complaint::Mismatch(told) if !told.missing.is_empty() => {
+            format!(
+                ": with it {} of {} missing are there",
+                told.missing.len(),
+                count(told.missing.len(), "key")
+            )
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,79 @@
+//! A command tried on the file it is for, up to the writing.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Parser;
+use statedict_checkpoint::{Checkpoint, Error, check};
+use statedict_core::{Cause, Diagnosis, Remedy, Verdict as Found};
+
+use crate::args::{Args, Task};
+use crate::explanation::{Explanation, Verdict};
+use crate::rescue;
+
+/// The format whose files PyTorch loads.
+const PYTORCH: &str = "pth";
+
+/// A file that is no PyTorch file may be a good one of another format.
+pub(super) fn heed_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnosis) {
+    let format = checkpoint.format().name();
+    let is_foreign = matches!(diagnosis.cause, Cause::OtherFormat | Cause::NoCheckpoint);
+    if is_foreign && diagnosis.remedy == Remedy::Check && format != PYTORCH {
+        diagnosis.cause = Cause::OtherFormat;
+        diagnosis.told = format!(
+            "The file is a {format} file, and the program loads it with torch.load, which reads \
+             PyTorch's own. It can be written as one of those."
+        );
+        diagnosis.remedy = Remedy::Convert("pth");
+    }
+}
+
+impl Explanation<'_> {
+    /// Tries the command on the file, and looks for another one if it does not help.
+    pub(super) fn try_out(&mut self, file: &Path, opened: Result<Checkpoint, Error>) {
+        self.verdict = match (&self.diagnosis.remedy, opened) {
+            (Remedy::Check, _) => return self.examine(file),
+            (_, Err(error)) => {
+                self.command = Some(vec!["check".into(), file.display().to_string()]);
+                Verdict::Refuted(error.to_string())
+            }
+            (Remedy::Nothing, Ok(_)) => Verdict::Open,
+            (_, Ok(_)) => match &self.diagnosis.doubt {
+                Some(doubt) => Verdict::Refuted(doubt.clone()),
+                None if self.needs_model => Verdict::Open,
+                None => self.rehearse(),
+            },
+        };
+    }
+
+    /// Reads the command as if it had been typed, and does all but the writing.
+    fn rehearse(&self) -> Verdict {
+        let words = self.command.iter().flatten().map(OsString::from);
+        let words = std::iter::once(OsString::from("statedict")).chain(words);
+        let rehearsed = match Args::try_parse_from(words).map(Args::task) {
+            Ok(Ok(Task::Remap(request))) => request.rehearse(),
+            Ok(Ok(Task::Fit(fitting))) => fitting.rehearse(),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(failure)) => Err(failure),
+            Err(usage) => return Verdict::Refuted(usage.to_string()),
+        };
+        match rehearsed {
+            Ok(()) => Verdict::Verified,
+            Err(failure) => Verdict::Refuted(failure.errors.join("; ")),
+        }
+    }
+
+    /// Looks whether the file is what the text says, and whether something can be saved of it.
+    fn examine(&mut self, file: &Path) {
+        let found = check(file).map(|checked| checked.verdict());
+        self.verdict = match found {
+            Ok(Found::Malformed) | Err(_) => Verdict::Verified,
+            Ok(_) => Verdict::Refuted("the file is whole; the text is about another one".into()),
+        };
+        if self.verdict == Verdict::Verified
+            && let Some(words) = rescue::words(file)
+        {
+            self.command = Some(words);
+        }
+    }
+}

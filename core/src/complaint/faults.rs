@@ -1,0 +1,162 @@
+//! Everything but keys and shapes: files that cannot be read, and programs that take one thing for
+//! another.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use regex::Captures;
+
+use crate::complaint::Complaint;
+use crate::complaint::words::{byte, regex};
+
+/// What a text says if it matches; `None` if it turns out to be about something else.
+type Meaning = fn(&Captures, &str) -> Option<Complaint>;
+
+/// Texts with their meanings, the most telling first.
+const TEXTS: [(&str, Meaning); 33] = [
+    (r"legacy \.tar format", |_, _| Some(Complaint::Tar)),
+    (r"TorchScript archives? passed to", |_, _| Some(Complaint::Script)),
+    (r"(?i)unsupported (?:pickle )?protocol", |_, _| Some(Complaint::Protocol)),
+    (r"Unsupported operand (\d+)", |found, _| operand(found[1].parse().ok()?)),
+    (r"(?s)invalid load key, ['\x22](\\x[0-9a-fA-F]{2}|\\.|.)['\x22]", |found, _| {
+        byte(&found[1]).map(Complaint::Foreign)
+    }),
+    (
+        r"(?i)Unsupported (?:global|class|type)|Trying to (?:load|call|instantiate)|Weights[ -]only (?:load failed|unpickler)|WeightsUnpickler error",
+        |_, text| Some(not_allowed(text)),
+    ),
+    (r"Attempting to deserialize object on (?:a |an )?(\S+) device", no_device),
+    (r"restore data location of .*tagged with ([^)\s]+)\)", no_device),
+    (r"Attempted to read a PyTorch file with version", |_, _| Some(Complaint::Newer)),
+    (r"did you mean to use torch\.jit\.load", |_, _| Some(Complaint::Newer)),
+    (r"(?i)persistent[ _]id", |_, _| Some(Complaint::Newer)),
+    (r"attribute '_rebuild\w+' on <module 'torch\._utils'", |_, _| Some(Complaint::Newer)),
+    (r"(?:locating file|file not found:?) ?'?(?:\S+/)?constants\.pkl", |_, _| {
+        Some(Complaint::NotAScript)
+    }),
+    (r"Expected state_dict to be dict-like, got <class '([^']+)'>", |found, _| {
+        Some(Complaint::NotAStateDict { class: found[1].to_string() })
+    }),
+    (r"'(?:collections\.)?(?:OrderedDict|dict)' object has no attribute '(\w+)'", |found, _| {
+        Some(Complaint::NotAModel { attribute: found[1].to_string() })
+    }),
+    (r"'([\w.]+)' object has no attribute '(?:copy|keys|items|_metadata)'", not_a_state_dict),
+    (r"Can't get attribute '(\w+)' on <module '([\w.]+)'", |found, _| {
+        let (class, module) = (&found[1], &found[2]);
+        Some(Complaint::NoClass(alloc::format!("{module}.{class}")))
+    }),
+    (r"No module named '?([\w.]+)'?", no_module),
+    (r"(?:optimizer's group|different number of parameter groups)", |_, _| {
+        Some(Complaint::Optimizer)
+    }),
+    (r"(?i)metadata ?incomplete ?buffer|incomplete metadata", |_, _| Some(Complaint::Damaged)),
+    (
+        r"(?i)Error while deserializing|SafetensorError|header ?too ?(?:large|small)|invalid ?header",
+        |_, _| Some(Complaint::NotSafetensors),
+    ),
+    (r"(?i)tensors share memory", |_, _| Some(Complaint::Shared)),
+    (r"Ran out of input|(?m)^\W*EOFError\W*$", |_, _| Some(Complaint::Empty)),
+    (r"PytorchStreamReader|finding central directory|inline_container", |_, _| {
+        Some(Complaint::Damaged)
+    }),
+    (r"(?i)unexpected EOF|might be corrupted|storage has wrong (?:byte )?size", |_, _| {
+        Some(Complaint::Damaged)
+    }),
+    (r"(?i)pickle data was truncated|BadZipFile|not a zip file|unexpected end of data", |_, _| {
+        Some(Complaint::Damaged)
+    }),
+    (r"(?m)\[Errno 22\] Invalid argument\s*$", |_, _| Some(Complaint::Damaged)),
+    (r"Invalid magic number", |_, _| Some(Complaint::BarePickle)),
+    (r"STACK_GLOBAL requires str|unpickling stack underflow|could not find MARK", |_, _| {
+        Some(Complaint::Damaged)
+    }),
+    (r"(?i)unable to load weights from (?:pytorch )?checkpoint", |_, _| Some(Complaint::Damaged)),
+    (r"'ascii' codec can't decode", |_, _| Some(Complaint::Encoding)),
+    (r"KeyError: ['\x22](\w+)['\x22]", no_entry),
+    (r"UnpicklingError", |_, _| Some(Complaint::Damaged)),
+];
+
+/// Names that checkpoints of trainers have for the state dict in them.
+pub(crate) const CONTAINERS: [&str; 20] = [
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "weights",
+    "params",
+    "parameters",
+    "module",
+    "model_dict",
+    "net_state_dict",
+    "student",
+    "teacher",
+    "generator",
+    "encoder",
+    "backbone",
+    "params_ema",
+    "model_ema",
+    "ema",
+];
+
+/// Packages that a program lacks by itself, whatever its checkpoints hold.
+const PACKAGES: [&str; 8] = [
+    "torch",
+    "torchvision",
+    "numpy",
+    "safetensors",
+    "transformers",
+    "pytorch_lightning",
+    "lightning",
+    "pip",
+];
+
+/// What a text says other than of keys and shapes.
+pub(super) fn read(text: &str) -> Option<Complaint> {
+    TEXTS.iter().find_map(|(pattern, meaning)| meaning(&regex(pattern).captures(text)?, text))
+}
+
+/// A byte that weights-only loading does not read: an opcode of protocol 4, or no opcode.
+fn operand(byte: u8) -> Option<Complaint> {
+    // STACK_GLOBAL comes after others that stop the loader; as the first byte it is NumPy's.
+    let is_of_protocol_4 = (0x8c..=0x97).contains(&byte) && byte != 0x93;
+    Some(if is_of_protocol_4 { Complaint::Protocol } else { Complaint::Foreign(byte) })
+}
+
+fn not_allowed(text: &str) -> Complaint {
+    let names = regex(
+        r"(?i)unsupported (?:global: GLOBAL|class|global:?) ([\w.]+)|(?:GLOBAL|load unsupported GLOBAL) ([\w.]+)|function <?(?:class |function )?'?([\w.]+)",
+    );
+    let mut all: Vec<String> = Vec::new();
+    for found in names.captures_iter(text) {
+        let name = found.iter().skip(1).flatten().next().map(|name| name.as_str().to_string());
+        all.extend(name.filter(|name| name.contains('.') && !all.contains(name)));
+    }
+    Complaint::NotAllowed(all)
+}
+
+fn no_device(found: &Captures, _: &str) -> Option<Complaint> {
+    Some(Complaint::NoDevice(found[1].to_string()))
+}
+
+fn not_a_state_dict(found: &Captures, text: &str) -> Option<Complaint> {
+    let class = found[1].to_string();
+    text.contains("load_state_dict").then_some(Complaint::NotAStateDict { class })
+}
+
+fn no_module(found: &Captures, _: &str) -> Option<Complaint> {
+    let module = found[1].trim_end_matches('.');
+    let is_package = PACKAGES.contains(&module);
+    (!is_package).then(|| Complaint::NoClass(module.to_string()))
+}
+
+/// A key that programs take out of checkpoints; other dicts have keys too.
+fn no_entry(found: &Captures, text: &str) -> Option<Complaint> {
+    let entry = found[1].to_string();
+    let is_meant = CONTAINERS.contains(&entry.as_str())
+        || text.contains("torch.load")
+        || text.contains("checkpoint[")
+        || text.contains("load_state_dict");
+    is_meant.then_some(Complaint::NoEntry(entry))
+}

@@ -1,0 +1,256 @@
+//! Files that cannot be read, and programs that take one thing for another.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use crate::diagnosis::mismatch::needed_path;
+use crate::{Catalog, Cause, Complaint, Diagnosis, Remedy};
+
+/// What a first byte gives away, and what would help.
+const BYTES: [(u8, &str, &str); 12] = [
+    (
+        b'v',
+        "a Git LFS pointer, a few lines of text that stand for the file",
+        "fetch the file itself (git lfs pull)",
+    ),
+    (
+        b'<',
+        "a web page, probably an error or a page to log in",
+        "download it again, from the address of the file itself",
+    ),
+    (
+        b'{',
+        "JSON text, perhaps the index of a checkpoint in several files",
+        "give the file of the weights",
+    ),
+    (b'[', "JSON text", "give the file of the weights"),
+    (0x1f, "compressed with gzip", "decompress it first (gunzip)"),
+    (0xfd, "compressed with xz", "decompress it first (unxz)"),
+    (b'7', "a 7z archive", "unpack it first"),
+    (b'R', "a RAR archive, or a text", "unpack it first"),
+    (b'P', "a zip archive that PyTorch did not write", "unpack it first"),
+    (0x93, "a NumPy array (.npy)", "load it with numpy.load"),
+    (0x89, "an HDF5 file (Keras) or a picture", "use the program that wrote it"),
+    (b'H', "an HDF5 file (Keras)", "use the program that wrote it"),
+];
+
+pub(super) fn diagnose(fault: &Complaint, held: Option<&Catalog>) -> Diagnosis {
+    let (cause, told, remedy) = match fault {
+        Complaint::NoEntry(entry) => return no_entry(entry, held),
+        Complaint::NotAModel { attribute } => (
+            Cause::Program,
+            format!(
+                "The file holds a state dict, which is a dict of tensors, and the program calls \
+                 '{attribute}' on it as if it were a model. The file is as it should be: build the \
+                 model first, then model.load_state_dict(torch.load(path))."
+            ),
+            Remedy::Look,
+        ),
+        Complaint::NotAStateDict { class } if matches!(class.as_str(), "str" | "pathlib.PosixPath") => (
+            Cause::Program,
+            "The program gives load_state_dict the path of the file instead of what is in it. The \
+             file need not change: model.load_state_dict(torch.load(path))."
+                .into(),
+            Remedy::Look,
+        ),
+        Complaint::NotAStateDict { class } => (
+            Cause::Program,
+            format!(
+                "The file holds a whole model ('{class}'), not its state dict. The state dict can \
+                 be taken out of it without running anything."
+            ),
+            Remedy::Extract,
+        ),
+        Complaint::Optimizer => (
+            Cause::OtherModel,
+            "The optimizer's state is that of another set of parameters: the model has other \
+             layers than the one that was trained, or its parameters are grouped in another way. \
+             No renaming can help; load the model's weights alone, and start the optimizer anew."
+                .into(),
+            Remedy::Nothing,
+        ),
+        Complaint::NoClass(class) => (
+            Cause::Classes,
+            format!(
+                "The file is a pickle of whole Python objects, and needs '{class}', which this \
+                 program does not have. The tensors need no class: the state dict can be taken out \
+                 without running anything."
+            ),
+            Remedy::Extract,
+        ),
+        Complaint::NotAllowed(classes) => not_allowed(classes),
+        Complaint::Protocol => (
+            Cause::Protocol,
+            "The file was pickled in a newer protocol than the loader reads; weights-only loading, \
+             the default since PyTorch 2.6, reads protocol 2. The same content can be written in \
+             that one."
+                .into(),
+            Remedy::Protocol,
+        ),
+        Complaint::Foreign(byte) => foreign(*byte),
+        Complaint::Empty => (
+            Cause::Damaged,
+            "The file is empty, or ends before the first tensor: it was not written to its end, or \
+             is still being written. It has to be saved or downloaded again."
+                .into(),
+            Remedy::Check,
+        ),
+        Complaint::Damaged => (
+            Cause::Damaged,
+            "The file is damaged: it ends early, or its parts contradict each other, as after a \
+             download that broke off or a disk that was full. An examination says what is wrong, \
+             and what can still be read."
+                .into(),
+            Remedy::Check,
+        ),
+        Complaint::Tar => (
+            Cause::OtherFormat,
+            "The file is a tar archive, as PyTorch wrote them before 0.1.10, which weights-only \
+             loading does not read. It can be written anew as a zip archive."
+                .into(),
+            Remedy::Convert("pth"),
+        ),
+        Complaint::Script => (
+            Cause::OtherFormat,
+            "The file is a TorchScript archive: a model with its code, which torch.load does not \
+             read by default. Its state dict can be taken out without running anything."
+                .into(),
+            Remedy::Extract,
+        ),
+        Complaint::NotAScript => (
+            Cause::Program,
+            "The program reads the file with torch.jit.load, and it is no TorchScript archive: it \
+             holds tensors without code. The file need not change: build the model, then \
+             model.load_state_dict(torch.load(path))."
+                .into(),
+            Remedy::Look,
+        ),
+        Complaint::Newer => (
+            Cause::OtherFormat,
+            "The file is newer than the PyTorch that reads it: zip archives are read since 1.4 and \
+             written since 1.6. NumPy reads an .npz of the same tensors beside any PyTorch \
+             ({key: torch.from_numpy(value) for key, value in numpy.load(path).items()})."
+                .into(),
+            Remedy::Convert("npz"),
+        ),
+        Complaint::BarePickle => (
+            Cause::OtherFormat,
+            "The file is a bare pickle or of another format, not one that torch.save wrote. If \
+             tensors are in it, they can be written as PyTorch reads them."
+                .into(),
+            Remedy::Convert("pth"),
+        ),
+        Complaint::Encoding => (
+            Cause::OtherFormat,
+            "The file was written by Python 2, whose texts are bytes that ASCII does not hold. Its \
+             tensors can be written anew, or loaded with torch.load(path, encoding=\"latin1\")."
+                .into(),
+            Remedy::Extract,
+        ),
+        Complaint::NoDevice(device) => (
+            Cause::Device,
+            format!(
+                "The tensors were saved on a device ({device}) that this machine does not have. In \
+                 the program that is torch.load(path, map_location=\"cpu\"); a state dict that is \
+                 written anew names no device but the CPU."
+            ),
+            Remedy::Extract,
+        ),
+        Complaint::NotSafetensors => (
+            Cause::OtherFormat,
+            "The file is no safetensors file: it may be a PyTorch file under that name, a Git LFS \
+             pointer, a web page, or empty. If there are tensors in it, they can be written as \
+             safetensors."
+                .into(),
+            Remedy::Convert("safetensors"),
+        ),
+        Complaint::Shared => (
+            Cause::Shared,
+            "Some of the tensors share memory, as tied weights do, and safetensors has each by \
+             itself. They can be written out for each key."
+                .into(),
+            Remedy::Convert("safetensors"),
+        ),
+        Complaint::Mismatch(_) => (Cause::OtherModel, String::new(), Remedy::Nothing),
+    };
+    let mut diagnosis = Diagnosis::new(cause, told, remedy);
+    diagnosis.at = held.and_then(only_path);
+    diagnosis
+}
+
+/// The path of the state dict that is most likely meant, where there are several.
+fn only_path(catalog: &Catalog) -> Option<String> {
+    match catalog.select(None) {
+        Ok(_) => None,
+        Err(_) => {
+            let first =
+                catalog.state_dicts.iter().find(|state_dict| !state_dict.at.contains("ema"));
+            first.and_then(|state_dict| needed_path(catalog, state_dict))
+        }
+    }
+}
+
+fn not_allowed(classes: &[String]) -> (Cause, String, Remedy) {
+    let what = match classes {
+        [] => "something".to_string(),
+        classes => format!("'{}'", classes.join("', '")),
+    };
+    let told = format!(
+        "Weights-only loading, the default since PyTorch 2.6, refuses {what} that the file's pickle \
+         brings in beside the tensors. There is no need to trust it: the state dict can be taken out \
+         without running anything, and loads by default."
+    );
+    (Cause::Classes, told, Remedy::Extract)
+}
+
+fn foreign(byte: u8) -> (Cause, String, Remedy) {
+    let known = BYTES.iter().find(|(first, ..)| *first == byte);
+    let shown = match byte {
+        b' '..=b'~' => format!("'{}'", char::from(byte)),
+        byte => format!("byte {byte:#04x}"),
+    };
+    let (cause, told) = match known {
+        Some((_, what, advice)) => (
+            Cause::NoCheckpoint,
+            format!(
+                "The file is no PyTorch file: its first byte ({shown}) says that it is {what}. No \
+                 renaming can help: {advice}."
+            ),
+        ),
+        None if byte.is_ascii_graphic() => (
+            Cause::NoCheckpoint,
+            format!(
+                "The file is no PyTorch file: it begins with {shown}, so it is probably a text, \
+                 such as an error message that was saved under its name. Download it again."
+            ),
+        ),
+        None => (
+            Cause::OtherFormat,
+            format!(
+                "The file is no PyTorch file: it begins with {shown}, which no pickle does. It may \
+                 be a safetensors file under another name, or damaged."
+            ),
+        ),
+    };
+    (cause, told, Remedy::Check)
+}
+
+/// An entry that is not there: the file is the state dict itself, or has it under another name.
+fn no_entry(entry: &str, held: Option<&Catalog>) -> Diagnosis {
+    let there = held.and_then(|catalog| catalog.select(None).ok()?.first().copied());
+    let why = match there {
+        Some(state_dict) if state_dict.at.is_empty() => {
+            "It is the state dict itself: leave the entry out of the program.".to_string()
+        }
+        Some(state_dict) => {
+            let path = state_dict.at.replace('/', "\"][\"");
+            format!("Its state dict is checkpoint[\"{path}\"].")
+        }
+        None => "It may be the state dict itself, or have it under another name.".to_string(),
+    };
+    let told = format!(
+        "The program takes checkpoint[\"{entry}\"], and the file has no such entry. {why} The file \
+         need not change."
+    );
+    Diagnosis::new(Cause::NoEntry, told, Remedy::Look)
+}

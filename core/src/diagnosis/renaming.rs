@@ -1,0 +1,103 @@
+//! The gentlest rule that turns the keys that are there into those that are wanted.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::diagnosis::scene::{Left, Scene};
+use crate::{
+    By, Catalog, DType, FitOptions, IndexMap, Remap, Rule, SEPARATOR, Side, Storage, Tensor,
+    Undefined, WRAPPERS, fit, generalise,
+};
+
+/// Prefixes of one kind that are tried, those that most keys suggest first.
+const MAX_PREFIXES: usize = 4;
+
+/// Segments of a key that are looked at from its end, so that time stays linear.
+const MAX_SEGMENTS: usize = 64;
+
+/// A rule with what it leaves undone.
+pub(super) struct Found {
+    pub(super) rule: Rule,
+    pub(super) undefined: Undefined,
+    pub(super) left: Left,
+}
+
+/// The rule that leaves the least undone, the gentler one of two; `None` if none does anything.
+pub(super) fn find(scene: &Scene) -> Option<Found> {
+    let untouched = scene.untouched().amount();
+    let mut best: Option<Found> = None;
+    for rule in candidates(scene) {
+        for undefined in [Undefined::Keep, Undefined::Drop] {
+            let Some(left) = scene.judge(&rule, undefined) else { continue };
+            let least = best.as_ref().map_or(untouched, |best| best.left.amount());
+            if left.amount() < least && left.missing.len() <= untouched.0 {
+                best = Some(Found { rule: rule.clone(), undefined, left });
+            }
+        }
+    }
+    // A rule that brings nothing the model wants only makes the file smaller.
+    best.filter(|best| best.left.missing.len() < untouched.0 || untouched.0 == 0)
+}
+
+fn candidates(scene: &Scene) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if scene.sources.iter().any(|key| has_wrapper(key)) {
+        rules.push(Rule::unwrap_all());
+    }
+    let wanted = &scene.wanted;
+    let sources: IndexMap<&str, ()> = scene.sources.iter().map(|key| (*key, ())).collect();
+    let strips = prefixes(scene.sources.iter().copied(), wanted);
+    let adds = prefixes(wanted.keys().copied(), &sources);
+    rules.extend(strips.iter().filter_map(|prefix| Some(Remap::strip(prefix).ok()?.into())));
+    rules.extend(adds.iter().filter_map(|prefix| Some(Remap::add(prefix).ok()?.into())));
+    rules.extend(renames(scene));
+    rules
+}
+
+pub(super) fn has_wrapper(key: &str) -> bool {
+    key.split(SEPARATOR).any(|segment| WRAPPERS.contains(&segment))
+}
+
+/// What stands before the ends of these keys that are keys of the others, the commonest first.
+fn prefixes<'a>(keys: impl Iterator<Item = &'a str>, others: &IndexMap<&str, ()>) -> Vec<&'a str> {
+    let mut counts = IndexMap::<&str, usize>::default();
+    for key in keys {
+        for (dot, _) in key.rmatch_indices(SEPARATOR).take(MAX_SEGMENTS) {
+            if dot > 0 && others.contains_key(&key[dot + 1..]) {
+                *counts.entry(&key[..dot]).or_default() += 1;
+            }
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| core::cmp::Reverse(*count));
+    counts.into_iter().take(MAX_PREFIXES).map(|(prefix, _)| prefix).collect()
+}
+
+/// One rule behind the pairs that names alone leave no choice about.
+fn renames(scene: &Scene) -> Option<Rule> {
+    let sources = of_names(scene.sources.iter().copied())?;
+    let wanted = of_names(scene.wanted.keys().copied())?;
+    let options = FitOptions { by: By::Suffix, ..FitOptions::default() };
+    let fit = fit(side(&sources)?, side(&wanted)?, &options).ok()?;
+    if fit.pairs.is_empty() {
+        return None;
+    }
+    let mut pairs: Vec<(String, String)> =
+        fit.pairs.into_iter().map(|pair| (pair.from, pair.to)).collect();
+    pairs.extend(fit.unused.into_iter().map(|key| (key.clone(), key)));
+    pairs.extend(scene.common().map(|key| (key.to_string(), key.to_string())));
+    generalise::renames(&pairs)
+}
+
+fn side(catalog: &Catalog) -> Option<Side<'_>> {
+    Some(Side { catalog, state_dict: catalog.state_dicts.first()? })
+}
+
+/// A catalog of keys whose tensors are all alike, so that nothing but names can tell them apart.
+fn of_names<'a>(keys: impl Iterator<Item = &'a str>) -> Option<Catalog> {
+    let storage = Arc::new(Storage::stored(0..4));
+    let tensor = Tensor::dense(DType::F32, vec![1], 0, storage).ok()?;
+    Catalog::flat(keys.map(|key| (key.to_string(), tensor.clone()))).ok()
+}
