@@ -92,12 +92,12 @@ pub(crate) struct Outcome<'a> {
     pub(crate) output: Option<&'a Path>,
     /// How the file itself was edited, if that was asked for.
     pub(crate) replaced: Option<Replaced>,
-    /// Bytes of the file, written or not.
+    /// Bytes that were written, or would be.
     pub(crate) bytes: u64,
     /// How many files there are, an index excepted.
     pub(crate) files: usize,
     /// What writing the tensors anew meant; none where the file is the old one with other keys.
-    pub(crate) conversion: Option<Conversion>,
+    pub(crate) conversion: Option<&'a Conversion>,
 }
 
 /// What came of writing tensors into a new file.
@@ -139,8 +139,7 @@ impl Request {
 impl Outcome<'_> {
     /// Bytes that were written to the disk, if any were to be.
     pub(crate) fn bytes_written(&self) -> Option<u64> {
-        let whole = self.output.map(|_| self.bytes);
-        self.replaced.map(|replaced| replaced.written).or(whole)
+        self.output.map(|_| self.bytes)
     }
 
     /// How many keys became what, over all state dicts.

@@ -29,20 +29,18 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
         _ => open(&request.file)?,
     };
     let planned = request.plan(&checkpoint)?;
-    let (rewritten, conversion) = request.lay_out(&checkpoint, &planned.plan)?;
-    let revisable = conversion.is_none() && request.encoding.spelling == Spelling::Kept;
-    let revised = revisable.then_some(&planned.plan);
-    let (checkpoint, watch) = Watch::over(checkpoint, rewritten.len(), request.talk)?;
-    let replaced = request.write(&checkpoint, &planned.plan, &rewritten, revised);
-    let replaced = watch.settle(replaced)?;
+    let work = request.lay_out(&checkpoint, &planned.plan)?;
+    let total = work.rewritten().map_or(checkpoint.len(), Rewritten::len);
+    let (checkpoint, watch) = Watch::over(checkpoint, total, request.talk)?;
+    let replaced = watch.settle(request.write(&checkpoint, &planned.plan, &work))?;
     let outcome = Outcome {
         checkpoint: &checkpoint,
         planned: &planned,
         output: request.output(),
         replaced,
-        bytes: rewritten.len(),
-        files: rewritten.files(),
-        conversion,
+        bytes: replaced.map_or(total, |replaced| replaced.written),
+        files: replaced.map_or(1, |replaced| replaced.files),
+        conversion: work.conversion(),
     };
     match (request.form, outcome.output) {
         (Form::Json, _) => json::outcome(&outcome, out)?,
@@ -54,6 +52,30 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
         report::tell(request, &outcome);
     }
     Ok(())
+}
+
+/// What is to be written.
+enum Work {
+    /// The file itself with other keys, by the cheapest way there is.
+    Rename,
+    /// What has been laid out; with what it means, if tensors are written anew.
+    Write(Rewritten, Option<Conversion>),
+}
+
+impl Work {
+    fn rewritten(&self) -> Option<&Rewritten> {
+        match self {
+            Work::Rename => None,
+            Work::Write(rewritten, _) => Some(rewritten),
+        }
+    }
+
+    fn conversion(&self) -> Option<&Conversion> {
+        match self {
+            Work::Write(_, conversion) => conversion.as_ref(),
+            Work::Rename => None,
+        }
+    }
 }
 
 impl Request {
@@ -107,11 +129,7 @@ impl Request {
     }
 
     /// The new file: the old one with other keys, or the tensors encoded anew.
-    fn lay_out(
-        &self,
-        checkpoint: &Checkpoint,
-        plan: &Plan,
-    ) -> Result<(Rewritten, Option<Conversion>), Failure> {
+    fn lay_out(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Work, Failure> {
         let named = match &self.encoding.sharding {
             Some(sharding) => Some(sharding.format),
             None => self.new_file().and_then(format_named_by),
@@ -128,11 +146,12 @@ impl Request {
         let anew = anew || extracts || joins || self.encoding.sharding.is_some();
         if to.name() == checkpoint.format().name() && !anew {
             let reserve = self.encoding.reserve;
-            let layout = match self.encoding.spelling {
-                Spelling::Kept => checkpoint.rewrite(plan, reserve)?,
-                Spelling::Plain => checkpoint.rewrite_plainly(plan, reserve)?,
+            let rewritten = match (self.encoding.spelling, &self.destination) {
+                (Spelling::Kept, Destination::InPlace) => return Ok(Work::Rename),
+                (Spelling::Kept, _) => checkpoint.rewrite(plan, reserve)?,
+                (Spelling::Plain, _) => checkpoint.rewrite_plainly(plan, reserve)?,
             };
-            return Ok((layout, None));
+            return Ok(Work::Write(rewritten, None));
         }
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
@@ -150,7 +169,7 @@ impl Request {
             None => checkpoint.encode(to, &contents),
         };
         let conversion = Conversion { to, left, tied, ties: *ties };
-        Ok((rewritten.map_err(unholdable)?, Some(conversion)))
+        Ok(Work::Write(rewritten.map_err(unholdable)?, Some(conversion)))
     }
 
     /// Refuses to put a file of tensors alone in the place of one that holds more.
@@ -196,28 +215,31 @@ impl Request {
         })
     }
 
-    /// Writes the output and the plan, so far as they are wanted, each wholly or not at all; the
-    /// file itself is revised by a plan where that is all there is to do.
+    /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
     fn write(
         &self,
         checkpoint: &Checkpoint,
         plan: &Plan,
-        rewritten: &Rewritten,
-        revised: Option<&Plan>,
+        work: &Work,
     ) -> Result<Option<Replaced>, Failure> {
-        let output = self.new_file().map(|path| checkpoint.stage(rewritten, path, self.existing));
-        let output = output.transpose()?;
-        let plan = self.save_plan.as_deref().map(|path| {
+        let stage = |(path, rewritten)| checkpoint.stage(rewritten, path, self.existing);
+        let output = self.new_file().zip(work.rewritten()).map(stage).transpose()?;
+        let saved = self.save_plan.as_deref().map(|path| {
             let mut text = Layout::new();
             text.bytes(plan.to_json().into_bytes());
             checkpoint.stage(&text.into(), path, self.existing)
         });
-        let plan = plan.transpose()?;
-        let replaced = match self.destination {
-            Destination::InPlace => Some(checkpoint.replace(rewritten, revised)?),
+        let saved = saved.transpose()?;
+        let replaced = match (&self.destination, work) {
+            (Destination::InPlace, Work::Rename) => {
+                Some(checkpoint.rename(plan, self.encoding.reserve)?)
+            }
+            (Destination::InPlace, Work::Write(rewritten, _)) => {
+                Some(checkpoint.replace(rewritten)?)
+            }
             _ => None,
         };
-        for staged in output.into_iter().chain(plan) {
+        for staged in output.into_iter().chain(saved) {
             staged.commit()?;
         }
         Ok(replaced)

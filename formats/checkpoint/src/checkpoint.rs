@@ -169,15 +169,18 @@ impl Checkpoint {
     pub fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Rewritten, Error> {
         let mut rewritten =
             self.rewritten(plan, &|container, plan| container.rewrite(plan, reserve))?;
-        if let (Form::One { container, .. }, Files::One { instead, .. }) =
-            (&self.form, &mut rewritten.0)
-        {
-            let growths = [Growth::Within, Growth::Insert { block: BLOCK }].into_iter();
-            let revised = growths.map(|growth| container.revise(plan, growth));
-            // What stands in the way of these stands in the way of nothing but them.
-            instead.extend(revised.filter_map(Result::ok).flatten());
+        if let Files::One { plan: by, .. } = &mut rewritten.0 {
+            *by = Some(plan.clone());
         }
         Ok(rewritten)
+    }
+
+    /// Layouts of the one file with other keys that leave its tensors where they stand.
+    fn revised(&self, plan: &Plan) -> Vec<Layout> {
+        let Form::One { container, .. } = &self.form else { return Vec::new() };
+        let growths = [Growth::Within, Growth::Insert { block: BLOCK }];
+        // What stands in the way of these stands in the way of nothing but them.
+        growths.iter().filter_map(|growth| container.revise(plan, *growth).ok().flatten()).collect()
     }
 
     /// The same, spelled so that loaders read it by default: pickles in protocol 2.
@@ -320,32 +323,42 @@ impl Checkpoint {
         }
         let like = self.source.metadata().map_err(|error| failed(error.into()))?;
         let (source, observer) = (&self.source, self.observer.as_ref());
-        let stager = Stager { source, like: &like, existing, disk: &self.disk, observer };
+        let revised = &|plan: &Plan| self.revised(plan);
+        let stager = Stager { source, like: &like, existing, disk: &self.disk, observer, revised };
         stager.stage(rewritten, out, self.folder().as_deref())
     }
 
-    /// Makes this checkpoint, which was opened to be replaced, what it becomes, by the cheapest way
-    /// there is: if that is a rename by a plan, its tensors are not written where the format and
-    /// the file system allow that.
+    /// Gives this checkpoint, which was opened to be replaced, other keys by the cheapest way there
+    /// is: its tensors are not written where the format and the file system allow that.
     ///
     /// A symbolic link stays and leads to the new file. What is edited where it stands stays the
-    /// same file, under all its names; otherwise a new file takes its place.
+    /// same file, under all its names; otherwise a new file takes its place, with room for longer
+    /// keys.
     ///
     /// # Errors
     /// Whatever keeps it from being done; then the file is as it was.
-    pub fn replace(&self, rewritten: &Rewritten, plan: Option<&Plan>) -> Result<Replaced, Error> {
-        if let (Some(plan), Some(locked)) = (plan, &self.locked)
-            && let Form::One { container, .. } = &self.form
+    pub fn rename(&self, plan: &Plan, reserve: Reserve) -> Result<Replaced, Error> {
+        if let (Some(locked), Form::One { container, .. }) = (&self.locked, &self.form)
             && let Some(replaced) = self.edit(container.as_ref(), plan, locked)?
         {
             return Ok(replaced);
         }
+        self.replace(&self.rewrite(plan, reserve)?)
+    }
+
+    /// Puts what this checkpoint, which was opened to be replaced, becomes in its place.
+    ///
+    /// A symbolic link stays and leads to the new file.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done; then the file is as it was.
+    pub fn replace(&self, rewritten: &Rewritten) -> Result<Replaced, Error> {
         let out = match &self.locked {
             Some(locked) if !self.is_sharded() => &locked.path,
             _ => &self.path,
         };
         self.stage(rewritten, out, Existing::Replace)?.commit()?;
-        Ok(Replaced { way: Way::Replaced, written: rewritten.len() })
+        Ok(Replaced { way: Way::Replaced, written: rewritten.len(), files: rewritten.files() })
     }
 
     /// Edits the one file where it stands, if that can be.

@@ -1,6 +1,6 @@
 //! What a checkpoint becomes: one file, or shards with their index.
 
-use statedict_core::Layout;
+use statedict_core::{Layout, Plan};
 
 use crate::index::Index;
 
@@ -11,8 +11,8 @@ pub struct Rewritten(pub(crate) Files);
 /// One file, or several in a folder.
 #[derive(Debug)]
 pub(crate) enum Files {
-    /// A file of its own, and layouts that hold the same and can be cloned rather than copied.
-    One { layout: Layout, instead: Vec<Layout> },
+    /// A file of its own; with the plan, if it is the old file with other keys.
+    One { layout: Layout, plan: Option<Plan> },
     /// Files in a folder.
     Folder(Vec<NewFile>),
     /// Files in a folder, with the index that names them.
@@ -36,7 +36,7 @@ pub(crate) struct NewFile {
 
 impl From<Layout> for Rewritten {
     fn from(layout: Layout) -> Rewritten {
-        Rewritten(Files::One { layout, instead: Vec::new() })
+        Rewritten(Files::One { layout, plan: None })
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Replaced {
     pub way: Way,
     /// Bytes written to the disk for it, those of the journal included.
     pub written: u64,
+    /// How many files it is, an index excepted.
+    pub files: usize,
 }
 
 /// A locked file, and what its changes go through.
@@ -82,7 +84,7 @@ impl Editor<'_> {
         }
         let patch = Patch::new(self.source, layout.len(), inserted, &writes)?;
         if patch.edit.is_nothing() {
-            return Ok(Some(Replaced { way: Way::Unchanged, written: 0 }));
+            return Ok(Some(Replaced { way: Way::Unchanged, written: 0, files: 1 }));
         }
         if !self.locked.is_writable || !patch.edit.is_sound() || patch.bytes.len() > MAX_WRITES {
             return Ok(None);
@@ -92,7 +94,7 @@ impl Editor<'_> {
             _ if inserted > 0 => (Way::Inserted, self.apply(&patch)?),
             _ => (Way::InPlace, self.apply(&patch)?),
         };
-        Ok(written.map(|written| Replaced { way, written }))
+        Ok(written.map(|written| Replaced { way, written, files: 1 }))
     }
 
     /// Edits the file; `None` if its file system cannot insert blocks, and the file is as it was.

@@ -36,6 +36,9 @@ pub(crate) struct Writing<'a> {
     pub(crate) observer: &'a dyn Observer,
 }
 
+/// Layouts of the same file that leave more of the source where it stands, made when they are of use.
+pub(crate) type Instead<'a> = dyn Fn() -> Vec<Layout> + 'a;
+
 /// What the file has before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ground {
@@ -50,15 +53,19 @@ enum Ground {
 impl Writing<'_> {
     /// Writes every part; does not wait for the disk.
     ///
-    /// Where the file system can clone, it writes the first of the layouts in `instead` that leaves
-    /// most of the source standing.
-    pub(crate) fn run(&self, instead: &[Layout]) -> Result<(), Stop> {
-        for layout in instead.iter().chain([self.layout]) {
-            let writing = Writing { layout, ..*self };
-            let stretches = stretches(layout);
-            if let Some(ground) = writing.share(&stretches).map_err(Stop::Sink)? {
-                return writing.complete(&stretches, ground);
+    /// Where the file system can clone, it writes the first of the layouts that `instead` gives
+    /// which leaves most of the source standing.
+    pub(crate) fn run(&self, instead: Option<&Instead<'_>>) -> Result<(), Stop> {
+        let own = stretches(self.layout);
+        if let Some(start) = self.clone(&own, instead.is_some()) {
+            for layout in instead.map(|instead| instead()).iter().flatten().chain([self.layout]) {
+                let (writing, stretches) = (Writing { layout, ..*self }, stretches(layout));
+                if let Some(ground) = writing.ground(&stretches, start) {
+                    writing.clear(ground).map_err(Stop::Sink)?;
+                    return writing.complete(&stretches, ground);
+                }
             }
+            self.clear(Ground::Empty).map_err(Stop::Sink)?;
         }
         let len = self.layout.len();
         match self.disk.reserve(self.file, len) {
@@ -66,29 +73,37 @@ impl Writing<'_> {
             _ => self.disk.set_len(self.file, len),
         }
         .map_err(Stop::Sink)?;
-        self.complete(&stretches(self.layout), Ground::Empty)
+        self.complete(&own, Ground::Empty)
     }
 
-    /// Shares what the source has with the file, if that is most of it and the file system can.
-    fn share(&self, stretches: &[Stretch<'_>]) -> io::Result<Option<Ground>> {
-        let Some((file, start)) = stretches.iter().find_map(|it| self.source.file_at(it.from()?))
-        else {
-            return Ok(None);
-        };
-        let (ground, len) = (Ground::Clone(start), self.layout.len());
-        let stands = |ground: Ground| stretches.iter().filter(move |it| ground.has(it));
-        let standing: u64 = stands(ground).map(Stretch::len).sum();
-        let alike: u64 = stands(Ground::Sharing).map(Stretch::len).sum();
+    /// Makes the file a clone of the one it is made from, if the file system can and that may be of
+    /// use; gives where that one starts in the source.
+    fn clone(&self, stretches: &[Stretch<'_>], has_others: bool) -> Option<u64> {
+        let first = stretches.iter().find_map(|stretch| stretch.from());
+        let (file, start) = self.source.file_at(if has_others { 0 } else { first? })?;
+        let is_of_use = has_others || self.ground(stretches, start).is_some();
         // What cannot be cloned is copied, and fails then if it cannot be.
-        if standing.max(alike) <= len / 2 || self.disk.clone_file(file, self.file).is_err() {
-            return Ok(None);
-        }
-        let ground = if standing > len / 2 { ground } else { Ground::Sharing };
-        if ground == Ground::Sharing {
+        (is_of_use && self.disk.clone_file(file, self.file).is_ok()).then_some(start)
+    }
+
+    /// What a clone can be kept for: most of the new file.
+    fn ground(&self, stretches: &[Stretch<'_>], start: u64) -> Option<Ground> {
+        let shared = |ground: Ground| -> u64 {
+            stretches.iter().filter(|stretch| ground.has(stretch)).map(Stretch::len).sum()
+        };
+        let is_most = |ground: &Ground| shared(*ground) > self.layout.len() / 2;
+        [Ground::Clone(start), Ground::Sharing].into_iter().find(is_most)
+    }
+
+    /// Leaves of a clone what it is kept for, with the length of the new file.
+    fn clear(&self, ground: Ground) -> io::Result<()> {
+        if !matches!(ground, Ground::Clone(_)) {
             self.disk.set_len(self.file, 0)?;
         }
-        self.disk.set_len(self.file, len)?;
-        Ok(Some(ground))
+        match ground {
+            Ground::Empty => Ok(()),
+            _ => self.disk.set_len(self.file, self.layout.len()),
+        }
     }
 
     /// Writes what is not there yet.

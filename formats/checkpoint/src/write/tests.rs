@@ -25,7 +25,7 @@ fn write_into(
     layout: &Layout,
     observer: &dyn Observer,
 ) -> Result<(), Stop> {
-    Writing { source, layout, file, disk: &System, observer }.run(&[])
+    Writing { source, layout, file, disk: &System, observer }.run(None)
 }
 
 fn write(source: &[u8], layout: &Layout) -> Result<Vec<u8>, Stop> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{Checkpoint, Disk, Error, Existing, FORMATS, Front, Rewritten, Way};
+use statedict_checkpoint::{Checkpoint, Disk, Error, Existing, FORMATS, Front, Way};
 use statedict_core::{Contents, Elements, Format, Plan, Policy, Reserve, plan};
 use tempfile::TempDir;
 
@@ -14,6 +14,9 @@ pub(crate) const BLOCK: u64 = 512;
 
 pub(crate) const INSERT: Front = Front::Insert { block: BLOCK };
 pub(crate) const SHARE: Front = Front::Share { block: BLOCK };
+
+/// New files are as small as they can be, so that an edit has no room that it was not given.
+const RESERVE: Reserve = Reserve::Bytes(0);
 
 /// Where a change goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +48,7 @@ impl Scene {
         match self.to {
             To::Itself(way) => {
                 let checkpoint = Checkpoint::open_to_replace(&target, disk)?;
-                let (plan, rewritten) = self.rewritten(&checkpoint)?;
-                let replaced = checkpoint.replace(&rewritten, Some(&plan))?;
+                let replaced = checkpoint.rename(&self.plan(&checkpoint), RESERVE)?;
                 assert_eq!(replaced.way, way, "{}", self.name);
                 Ok(())
             }
@@ -68,17 +70,15 @@ impl Scene {
         disk: Arc<dyn Disk>,
     ) -> Result<(), Error> {
         let checkpoint = Checkpoint::open(target)?.on_disk(disk);
-        let (_, rewritten) = self.rewritten(&checkpoint)?;
+        let rewritten = checkpoint.rewrite(&self.plan(&checkpoint), RESERVE)?;
         checkpoint.stage(&rewritten, out, existing)?.commit()
     }
 
-    fn rewritten(&self, checkpoint: &Checkpoint) -> Result<(Plan, Rewritten), Error> {
+    fn plan(&self, checkpoint: &Checkpoint) -> Plan {
         let catalog = checkpoint.catalog();
         let rules = [self.rule.parse().expect("a rule")];
         let selected = catalog.select(None).expect("one state dict");
-        let plan = plan(&rules, catalog, &selected, Policy::default()).expect("a plan").plan;
-        let rewritten = checkpoint.rewrite(&plan, Reserve::Bytes(0))?;
-        Ok((plan, rewritten))
+        plan(&rules, catalog, &selected, Policy::default()).expect("a plan").plan
     }
 
     /// A folder with the files of the scene.

@@ -1,0 +1,148 @@
+"""What is compared, and the figures that statedict is to reach."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from files import HERE, Files
+
+#: What is measured, and what makes it ready; it raises `Missing` where it cannot be measured.
+Work = tuple[str, Callable]
+
+
+@dataclass
+class Case:
+    """A command, another that does the same, and what has to be done before each run of one."""
+
+    ours: list
+    reach: str
+    beside: str = ""
+    other: list | None = None
+    before_ours: Callable[[], None] = lambda: None
+    before_other: Callable[[], None] = lambda: None
+
+
+class Cases:
+    def __init__(self, binary: Path, files: Files):
+        self.binary, self.files = binary, files
+
+    def all(self) -> Iterator[Work]:
+        for extension in ("pth", "safetensors", "npz"):
+            yield f"`strip -i` of a {extension}", with_(self.strip_in_place, extension)
+        yield "`add -i` of a safetensors without room", self.add_in_place
+        for extension in ("pth", "safetensors", "npz"):
+            yield f"`strip -o` of a {extension}", with_(self.strip, extension)
+        for system in ("xfs", "btrfs"):
+            for extension in ("pth", "safetensors", "npz"):
+                yield f"`strip -o` of a {extension} on {system}", with_(self.strip_on, system, extension)
+        yield "pth to safetensors", with_(self.convert, "pth", "safetensors", "≤ 1.15 × cp")
+        yield "npz to safetensors", with_(self.convert, "npz", "safetensors", "≤ 1.15 × cp")
+        yield "safetensors to pth", with_(self.convert, "safetensors", "pth", "≤ 1.35 × cp")
+        for extension in ("pth", "safetensors", "npz"):
+            yield f"`ls` of a {extension}", with_(self.list_large, extension)
+        for tensors in (1_000, 10_000, 100_000):
+            for extension in ("pth", "safetensors", "npz"):
+                yield f"`ls` of {tensors:,} tensors, {extension}", with_(self.list_many, tensors, extension)
+                yield f"`strip -i` of {tensors:,} tensors, {extension}", with_(self.strip_many, tensors, extension)
+        yield "`diff` of two equal safetensors", self.differ
+
+    def strip_in_place(self, extension: str) -> Case:
+        source, out = self.files.large(extension), self.files.free(f"strip.{extension}")
+        made = self.files.free(f"by-hand.{extension}")
+        return Case(
+            ours=[self.binary, "strip", "module", out, "-i"],
+            before_ours=lambda: shutil.copyfile(source, out),
+            beside="Python",
+            other=self.by_hand(extension, source, made),
+            before_other=lambda: remove(made),
+            reach="1/1,000",
+        )
+
+    def add_in_place(self) -> Case:
+        source, out = self.files.large("safetensors"), self.files.free("add.safetensors")
+        return Case(
+            ours=[self.binary, "add", "model", out, "-i"],
+            before_ours=lambda: shutil.copyfile(source, out),
+            reach="1/5 on ext4",
+            **self.beside_copy(source),
+        )
+
+    def strip(self, extension: str) -> Case:
+        source, out = self.files.large(extension), self.files.free(f"strip.{extension}")
+        return Case(
+            ours=[self.binary, "strip", "module", source, "-o", out],
+            before_ours=lambda: remove(out),
+            reach="≤ 1.10",
+            **self.beside_copy(source),
+        )
+
+    def strip_on(self, system: str, extension: str) -> Case:
+        source = self.files.on(system, self.files.large(extension))
+        out, copied = source.with_name("out." + extension), source.with_name("copied." + extension)
+        return Case(
+            ours=[self.binary, "strip", "module", source, "-o", out],
+            before_ours=lambda: remove(out),
+            beside="`cp --reflink`",
+            other=["sh", "-c", 'cp --reflink=always "$1" "$2" && sync "$2"', "sh", source, copied],
+            before_other=lambda: remove(copied),
+            reach="≤ 100 ms",
+        )
+
+    def convert(self, from_: str, to: str, reach: str) -> Case:
+        source, out = self.files.large(from_), self.files.free(f"converted.{to}")
+        return Case(
+            ours=[self.binary, "convert", source, out],
+            before_ours=lambda: remove(out),
+            reach=reach,
+            **self.beside_copy(source),
+        )
+
+    def list_large(self, extension: str) -> Case:
+        return self.listing(extension, self.files.large(extension), "≤ 10 ms")
+
+    def list_many(self, tensors: int, extension: str) -> Case:
+        return self.listing(extension, self.files.many(tensors, extension), "≤ 1 s" if tensors == 100_000 else "")
+
+    def listing(self, extension: str, source: Path, reach: str) -> Case:
+        python = {"beside": "Python", "other": self.by_hand("ls", source)} if extension == "pth" else {}
+        return Case(ours=[self.binary, "ls", source], reach=reach, **python)
+
+    def strip_many(self, tensors: int, extension: str) -> Case:
+        source, out = self.files.many(tensors, extension), self.files.free(f"many.{extension}")
+        return Case(
+            ours=[self.binary, "strip", "module", out, "-i"],
+            before_ours=lambda: shutil.copyfile(source, out),
+            reach="≤ 1 s" if tensors == 100_000 else "",
+        )
+
+    def differ(self) -> Case:
+        source, out = self.files.large("safetensors"), self.files.free("equal.safetensors")
+        shutil.copyfile(source, out)
+        return Case(
+            ours=[self.binary, "diff", source, out],
+            beside="`cmp`",
+            other=["cmp", source, out],
+            reach="≤ 1.3",
+        )
+
+    def by_hand(self, mode: str, source: Path, *out: Path) -> list:
+        return [self.files.python, HERE / "by_hand.py", mode, source, *out]
+
+    def beside_copy(self, source: Path) -> dict:
+        """A copy that is on the disk when it ends, as what statedict writes is."""
+        out = self.files.free("copied")
+        copy = 'cp --reflink=never "$1" "$2" && sync "$2"'
+        return {
+            "beside": "`cp`, `sync`",
+            "other": ["sh", "-c", copy, "sh", source, out],
+            "before_other": lambda: remove(out),
+        }
+
+
+def with_(function: Callable, *arguments) -> Callable[[], Case]:
+    return lambda: function(*arguments)
+
+
+def remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
