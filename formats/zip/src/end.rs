@@ -18,13 +18,15 @@ pub(crate) struct End {
     pub(crate) count: u64,
     pub(crate) size: u64,
     pub(crate) offset: u64,
+    /// The number of the archive's only volume.
+    pub(crate) volume: u64,
     /// What says that it made the zip64 end record, if there is one.
     pub(crate) made_by: Option<u16>,
     pub(crate) comment: Vec<u8>,
     /// Where the end record itself is.
     pub(crate) at: u64,
-    /// What the zip64 end record says otherwise than the short one, if both say something.
-    pub(crate) contradiction: Option<&'static str>,
+    /// What reading passes over and the records should not say.
+    pub(crate) faults: Vec<&'static str>,
 }
 
 impl End {
@@ -56,14 +58,18 @@ impl End {
         let short = Short::parse(record).ok_or_else(cut)?;
         let locator = before.len().checked_sub(LOCATOR_LEN as usize);
         let locator = locator.and_then(|place| Fields::after(LOCATOR, before.get(place..)?));
+        let mut faults = Vec::new();
         let (numbers, ends_at) = match locator {
-            Some(locator) => wide(source, locator, at)?,
+            Some(locator) => wide(source, locator, at, &mut faults)?,
             None => (short.numbers, at),
         };
         numbers.check(ends_at, locator.is_some())?;
-        let contradiction = short.numbers.contradiction(&numbers);
-        let Numbers { count, size, offset, made_by, .. } = numbers;
-        Ok(End { count, size, offset, made_by, comment: short.comment, at, contradiction })
+        faults.extend(short.numbers.contradiction(&numbers));
+        if short.is_cut {
+            faults.push("the comment of the archive ends beyond the file");
+        }
+        let Numbers { count, size, offset, made_by, disk: volume, .. } = numbers;
+        Ok(End { count, size, offset, volume, made_by, comment: short.comment, at, faults })
     }
 }
 
@@ -71,6 +77,8 @@ impl End {
 struct Short {
     numbers: Numbers,
     comment: Vec<u8>,
+    /// True if the comment is longer than what follows.
+    is_cut: bool,
 }
 
 /// What the end record and the zip64 end record both say.
@@ -99,15 +107,24 @@ impl Short {
         };
         let len = fields.u16()?;
         // As in PyTorch, what follows need not be a comment of the length that is given here.
-        let comment = fields.bytes(len).unwrap_or_default().to_vec();
-        Some(Short { numbers, comment })
+        let comment = fields.bytes(len);
+        let is_cut = comment.is_none();
+        Some(Short { numbers, comment: comment.unwrap_or_default().to_vec(), is_cut })
     }
 }
 
 /// The numbers of the zip64 end record, which count even where the short ones would do, and where
 /// it stands.
-fn wide(source: &dyn Source, mut locator: Fields<'_>, end: u64) -> Result<(Numbers, u64), Fault> {
+fn wide(
+    source: &dyn Source,
+    mut locator: Fields<'_>,
+    end: u64,
+    faults: &mut Vec<&'static str>,
+) -> Result<(Numbers, u64), Fault> {
     let at = locator.u32().and_then(|_disk| locator.u64()).unwrap_or(u64::MAX);
+    if locator.u32().is_some_and(|volumes| volumes > 1) {
+        faults.push("the zip64 locator speaks of several volumes");
+    }
     let last = end.saturating_sub(LOCATOR_LEN + END64_LEN);
     if at > last {
         let what = format!("the zip64 locator points to byte {at}, beyond the last place, {last}");
@@ -115,7 +132,13 @@ fn wide(source: &dyn Source, mut locator: Fields<'_>, end: u64) -> Result<(Numbe
     }
     let record = source.bytes(at..at + END64_LEN)?;
     let expected = || Fault::malformed(at, "a zip64 end record (PK\\6\\6) was expected");
-    Ok((Numbers::parse_wide(&record).ok_or_else(expected)?, at))
+    let numbers = Numbers::parse_wide(&record).ok_or_else(expected)?;
+    // The length that a record gives does not count the signature and itself (4.3.14.1).
+    let len = Fields::after(END64, &record).and_then(|mut fields| fields.u64());
+    if len.and_then(|len| len.checked_add(at + 12)) != Some(end - LOCATOR_LEN) {
+        faults.push("the zip64 end record does not end where its locator begins");
+    }
+    Ok((numbers, at))
 }
 
 impl Numbers {
@@ -137,11 +160,11 @@ impl Numbers {
     fn contradiction(&self, wide: &Numbers) -> Option<&'static str> {
         let differ = |short: u64, wide: u64, elsewhere: u64| short != wide && short != elsewhere;
         if differ(self.count, wide.count, ELSEWHERE_16) {
-            Some("the number of entries")
+            Some("the two end records differ on the number of entries")
         } else if differ(self.size, wide.size, ELSEWHERE_32) {
-            Some("the size of the directory")
+            Some("the two end records differ on the size of the directory")
         } else if differ(self.offset, wide.offset, ELSEWHERE_32) {
-            Some("the place of the directory")
+            Some("the two end records differ on the place of the directory")
         } else {
             None
         }

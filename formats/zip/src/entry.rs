@@ -26,6 +26,8 @@ pub struct Entry {
     size: u64,
     compressed_size: u64,
     header_offset: u64,
+    /// The volume that the member is said to be in; archives have one, number 0 or 1.
+    pub(crate) volume: u64,
     /// Where the next member or the directory starts.
     pub(crate) limit: u64,
     pub(crate) attributes: Attributes,
@@ -256,23 +258,24 @@ impl Entry {
             size: numbers.size,
             compressed_size: numbers.compressed_size,
             header_offset: numbers.header_offset,
+            volume: numbers.disk,
             limit: file_len,
             attributes: raw.attributes,
             extra: raw.extra.to_vec(),
             comment: raw.comment.to_vec(),
         };
-        entry.check(numbers.disk, file_len)?;
+        entry.check(file_len)?;
         Ok(entry)
     }
 
     /// Holds the numbers against each other and the file.
-    fn check(&self, disk: u64, file_len: u64) -> Result<(), Misread> {
-        let name = &self.name;
+    fn check(&self, file_len: u64) -> Result<(), Misread> {
+        let (name, volume) = (&self.name, self.volume);
         if self.attributes.has(ENCRYPTED) || self.attributes.has(MASKED) {
             return Err(Misread::Unsupported(format!("member '{name}' is encrypted")));
         }
-        if disk > 1 {
-            return Err(Misread::Unsupported(format!("member '{name}' is in volume {disk}")));
+        if volume > 1 {
+            return Err(Misread::Unsupported(format!("member '{name}' is in volume {volume}")));
         }
         if self.method() == Method::Stored && self.compressed_size != self.size {
             return Err(Misread::Wrong(format!(

@@ -34,6 +34,13 @@ fn fields(extra: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
+/// True if a field would end beyond the others; up to three bytes at the end are padding of tools
+/// that align members.
+pub(crate) fn is_cut(extra: &[u8]) -> bool {
+    let used: usize = fields(extra).map(|(_, field)| HEAD_LEN as usize + field.len()).sum();
+    extra.len() - used >= HEAD_LEN as usize
+}
+
 /// True if there is a zip64 field.
 pub(crate) fn has_zip64(extra: &[u8]) -> bool {
     fields(extra).any(|(tag, _)| tag == ZIP64)
@@ -130,6 +137,13 @@ mod tests {
         assert_eq!((wide.size, wide.compressed_size, wide.header_offset), (1 << 32, 7, 1 << 33));
         assert!(resolve(SHORT, &zip64(&[1 << 32])).is_none());
         assert!(resolve(SHORT, &[]).is_none());
+    }
+
+    #[test]
+    fn a_field_that_ends_beyond_the_others_is_cut() {
+        assert!(!is_cut(&[padding(0, 8, 0), vec![0; 3]].concat()));
+        assert!(!is_cut(&[]));
+        assert!(is_cut(&[padding(0, 8, 0), b"\x01\0\x02\0a".to_vec()].concat()));
     }
 
     #[test]

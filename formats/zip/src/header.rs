@@ -58,6 +58,11 @@ impl Attributes {
         self.flags & flag != 0
     }
 
+    /// True for a symbolic link, as archives made under Unix or macOS have them (4.4.2, 4.4.15).
+    pub(crate) fn is_link(&self) -> bool {
+        matches!(self.made_by >> 8, 3 | 19) && self.external >> 16 & 0o170_000 == 0o120_000
+    }
+
     pub(crate) fn set(&mut self, flag: u16, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
     }

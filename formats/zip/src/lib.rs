@@ -53,7 +53,7 @@ mod tail;
 mod writer;
 
 pub use archive::Archive;
-pub use audit::Audit;
+pub use audit::{Audit, climbs};
 pub use entry::{Entry, Located, Method};
 pub use member::MAX_NAME_LEN;
 pub use revise::Change;

@@ -72,6 +72,61 @@ fn a_local_header_that_says_otherwise_is_found() {
 }
 
 #[test]
+fn directory_entries_that_no_writer_makes_are_found() {
+    let entry = |bytes: &[u8]| position(bytes, b"PK\x01\x02");
+    check(
+        |bytes| {
+            let at = entry(bytes);
+            bytes[at + 5] = 3;
+            bytes[at + 38..at + 42].copy_from_slice(&(0o120_777u32 << 16).to_le_bytes());
+        },
+        "m/data.pkl: the member is a link",
+    );
+    check(
+        |bytes| {
+            let at = entry(bytes);
+            bytes[at + 34] = 1;
+        },
+        "m/data.pkl: the member is said to be in volume 1",
+    );
+    check(
+        |bytes| {
+            for signature in [&b"PK\x03\x04"[..], b"PK\x01\x02"] {
+                let at = position(bytes, signature);
+                let at = at + position(&bytes[at..], b"m/data.pkl");
+                bytes[at + 9] = b'/';
+            }
+        },
+        "m/data.pk/: a folder that has bytes",
+    );
+}
+
+#[test]
+fn end_records_that_readers_pass_over_are_found() {
+    check(
+        |bytes| {
+            let last = bytes.len() - 2;
+            bytes[last] = 9;
+        },
+        "byte 397: the comment of the archive ends beyond the file",
+    );
+    check(
+        |bytes| {
+            let at = position(bytes, b"PK\x06\x06");
+            bytes[at + 4] = 45;
+        },
+        "byte 397: the zip64 end record does not end where its locator begins",
+    );
+    check(
+        |bytes| {
+            let at = position(bytes, b"PK\x06\x07");
+            bytes[at + 16] = 2;
+        },
+        "byte 397: the zip64 locator speaks of several volumes",
+    );
+}
+
+#[test]
 fn bytes_between_members_are_gaps_and_no_fault() {
     let mut bytes = written(Writer::torch(64));
     bytes.extend(b"junk");

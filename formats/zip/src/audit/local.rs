@@ -47,6 +47,9 @@ pub(super) fn check(entry: &Entry, source: &dyn Source) -> Result<Local, Fault> 
         ));
     }
     wrong.extend(own.numbers(entry, &located.local_extra));
+    if extra::is_cut(&located.local_extra) {
+        wrong.push("an extra field of the local header is cut short".to_string());
+    }
     let mut end = located.data.end;
     if own.flags & DESCRIBED != 0 {
         match descriptor_len(entry, source, end)? {

@@ -17,6 +17,8 @@ use crate::audit::places::{Extent, Places};
 use crate::end::End;
 use crate::{Archive, Located};
 
+pub use names::climbs;
+
 /// What was found of an archive's structure.
 #[derive(Debug, Default)]
 pub struct Audit {

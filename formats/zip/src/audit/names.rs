@@ -1,4 +1,4 @@
-//! Names of members: none climbs, none stands twice.
+//! Names of members and what goes with them: none climbs, none stands twice, none is a link.
 
 use std::collections::HashSet;
 
@@ -8,6 +8,10 @@ use crate::{Archive, extra};
 
 const CLIMBS: &str = "unpacked by name it lands outside the folder it is unpacked into";
 const TWICE: &str = "some readers take the first, some the last";
+
+const FOLDER: &str = "some readers see a folder, some a file";
+const LINK: &str = "unpacked it leads to any place that it names";
+const EXTRA: &str = "readers differ on where the next one starts";
 
 pub(super) fn check(archive: &Archive) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -20,6 +24,19 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
         if !seen.insert(name) {
             findings.push(Finding::malformed(name, "two members have this name", TWICE));
         }
+        if name.ends_with('/') && entry.size() > 0 {
+            findings.push(Finding::malformed(name, "a folder that has bytes", FOLDER));
+        }
+        if entry.attributes.is_link() {
+            findings.push(Finding::malformed(name, "the member is a link", LINK));
+        }
+        if entry.volume != archive.end().volume {
+            let what = format!("the member is said to be in volume {}", entry.volume);
+            findings.push(Finding::malformed(name, what, "there is no such volume"));
+        }
+        if extra::is_cut(&entry.extra) {
+            findings.push(Finding::malformed(name, "an extra field is cut short", EXTRA));
+        }
         if let Some(other) = extra::unicode_path(&entry.extra)
             && other != entry.raw_name()
         {
@@ -30,8 +47,9 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
     findings
 }
 
-/// True for names that are absolute, have a drive, or go up, in the manner of Unix or Windows.
-fn climbs(name: &str) -> bool {
+/// True for names of members that are absolute, have a drive, or go up, in the manner of Unix or
+/// Windows.
+pub fn climbs(name: &str) -> bool {
     let has_drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     name.starts_with(['/', '\\']) || has_drive || name.split(['/', '\\']).any(|part| part == "..")
 }

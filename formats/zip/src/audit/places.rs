@@ -71,9 +71,8 @@ impl Places {
     fn check_end(&self, source: &dyn Source) -> Result<Vec<Finding>, Fault> {
         let mut findings = Vec::new();
         let place = format!("byte {}", self.end.at);
-        if let Some(what) = self.end.contradiction {
-            let what = format!("the two end records of the archive differ on {what}");
-            findings.push(Finding::malformed(&*place, what, TWO_ENDS));
+        for what in &self.end.faults {
+            findings.push(Finding::malformed(&*place, *what, TWO_ENDS));
         }
         let start = self.end.at.saturating_add(END.len() as u64);
         let tail = source.bytes(start..self.file_len.min(start.saturating_add(TAIL_LEN)))?;
