@@ -13,8 +13,8 @@ const PREAMBLE_LEN: u64 = 16;
 pub struct Array {
     /// Where the data starts.
     pub data: u64,
-    /// True if the data is a pickle of objects.
-    pub is_pickled: bool,
+    /// Where it ends; a pickle says itself where it does.
+    pub end: Option<u64>,
 }
 
 impl Array {
@@ -24,25 +24,39 @@ impl Array {
     /// # Errors
     /// A header that NumPy would refuse, data that is too short.
     pub fn read(source: &dyn Source) -> Result<Option<Array>, Fault> {
+        Array::read_front(source, source.len())
+    }
+
+    /// The same where the source has only the front of `len` bytes.
+    ///
+    /// # Errors
+    /// As [`Array::read`]; a header that is longer than the front.
+    pub fn read_front(front: &dyn Source, len: u64) -> Result<Option<Array>, Fault> {
         let broken = |what: String| Fault::malformed(0, what);
-        let front = source.bytes(0..source.len().min(PREAMBLE_LEN))?;
-        let Some(preamble) = Preamble::parse(&front).map_err(broken)? else { return Ok(None) };
+        let preamble = front.bytes(0..front.len().min(PREAMBLE_LEN))?;
+        let Some(preamble) = Preamble::parse(&preamble).map_err(broken)? else { return Ok(None) };
         let text = preamble.text.clone();
         if text.end - text.start > MAX_TEXT_LEN {
             let what = format!("an array header of over {MAX_TEXT_LEN} bytes");
             return Err(Fault::too_large(0, what));
         }
-        let header = Header::parse(&preamble, &source.bytes(text.clone())?).map_err(broken)?;
-        let is_pickled = header.element.form == Form::Pickled;
+        let header = Header::parse(&preamble, &front.bytes(text.clone())?).map_err(broken)?;
+        if header.repeats {
+            return Err(broken("a key stands twice in the header of an array".into()));
+        }
+        if header.element.form == Form::Pickled {
+            return Ok(Some(Array { data: text.end, end: None }));
+        }
         let count = header.shape.iter().try_fold(1u64, |count, size| count.checked_mul(*size));
         let bits = count.and_then(|count| count.checked_mul(header.element.dtype.bits()));
-        let room = source.len().saturating_sub(text.end);
-        match bits.map(|bits| bits.div_ceil(8)) {
-            Some(bytes) if is_pickled || bytes <= room => {
-                Ok(Some(Array { data: text.end, is_pickled }))
+        let end = bits.and_then(|bits| text.end.checked_add(bits.div_ceil(8)));
+        match end.filter(|end| *end <= len) {
+            Some(end) => Ok(Some(Array { data: text.end, end: Some(end) })),
+            None => {
+                let room = len.saturating_sub(text.end);
+                let shape = &header.shape;
+                Err(broken(format!("an array of shape {shape:?} in {room} bytes")))
             }
-            Some(bytes) => Err(broken(format!("an array of {bytes} bytes in {room}"))),
-            None => Err(broken("an array of more elements than 64 bits count".into())),
         }
     }
 }

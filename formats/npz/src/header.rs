@@ -19,6 +19,9 @@ pub(crate) const MAX_INFLATION: u64 = 64;
 /// A header text of a deflated member that is read however short the member is.
 pub(crate) const MAX_SHORT_TEXT: u64 = 4096;
 
+/// The most dimensions of an array: NumPy's own limit.
+const MAX_DIMENSIONS: usize = 64;
+
 /// What NumPy aligns the data to, from the start of the header.
 const ALIGNMENT: usize = 64;
 
@@ -39,6 +42,8 @@ pub(crate) struct Header {
     pub(crate) element: Element,
     pub(crate) fortran_order: bool,
     pub(crate) shape: Vec<u64>,
+    /// True if one of them is given twice; NumPy takes the last.
+    pub(crate) repeats: bool,
 }
 
 impl Preamble {
@@ -76,6 +81,7 @@ impl Header {
         let value = literal::parse(&text)?;
         let Value::Dict(pairs) = value else { return Err("its text is no dict".to_string()) };
         let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+        let mut repeats = false;
         for (key, value) in pairs {
             let place = match &key {
                 Value::Text(key) if key == "descr" => &mut descr,
@@ -83,18 +89,36 @@ impl Header {
                 Value::Text(key) if key == "shape" => &mut shape,
                 _ => return Err("its dict has more than descr, fortran_order, shape".to_string()),
             };
-            *place = Some(value);
+            repeats |= place.replace(value).is_some();
         }
         let missing = |key| format!("its dict has no '{key}'");
         let Value::Truth(fortran_order) = fortran_order.ok_or_else(|| missing("fortran_order"))?
         else {
             return Err("fortran_order is neither True nor False".to_string());
         };
-        Ok(Header {
+        let header = Header {
             element: Element::of(&descr.ok_or_else(|| missing("descr"))?)?,
             fortran_order,
             shape: sizes(&shape.ok_or_else(|| missing("shape"))?)?,
-        })
+            repeats,
+        };
+        header.check_size()?;
+        Ok(header)
+    }
+
+    /// NumPy refuses an array of more bytes than 63 bits count, even where a size of 0 leaves none.
+    fn check_size(&self) -> Result<(), String> {
+        if self.shape.len() > MAX_DIMENSIONS {
+            let found = self.shape.len();
+            return Err(format!("{found} dimensions, over {MAX_DIMENSIONS}, NumPy's limit"));
+        }
+        let sizes = self.shape.iter().filter(|size| **size > 0);
+        let element = self.element.dtype.bits().div_ceil(8).max(1);
+        let bytes = sizes.copied().try_fold(element, u64::checked_mul);
+        match bytes.filter(|bytes| i64::try_from(*bytes).is_ok()) {
+            Some(_) => Ok(()),
+            None => Err("an array of more bytes than 63 bits count".to_string()),
+        }
     }
 
     /// The distance between neighbours in each dimension, in elements.
@@ -212,6 +236,10 @@ mod tests {
         refused("{'descr': '<f4', 'fortran_order': False, 'shape': (), 'x': 1}", "has more than");
         refused("{'descr': 3, 'fortran_order': False, 'shape': ()}", "descr is neither");
         refused("['descr']", "its text is no dict");
+        let shaped =
+            |shape: &str| format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
+        refused(&shaped(&"1,".repeat(65)), "65 dimensions");
+        refused(&shaped("0, 9223372036854775807, 2"), "more bytes than 63 bits count");
     }
 
     #[test]

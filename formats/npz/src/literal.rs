@@ -110,6 +110,9 @@ impl Parser<'_> {
         let radix = prefix.map_or(10, |(_, radix)| radix);
         let end = self.rest.find(|c: char| !c.is_digit(radix) && c != '_');
         let digits = self.split(end.unwrap_or(self.rest.len())).replace('_', "");
+        if radix == 10 && digits.starts_with('0') && digits.bytes().any(|digit| digit != b'0') {
+            return Err("a number without zeros in front");
+        }
         let number = u64::from_str_radix(&digits, radix).map_err(|_| too_large)?;
         self.take("L");
         Ok(Value::Number(number))
@@ -263,6 +266,7 @@ mod tests {
         refused("-1", "at byte 0");
         refused("18446744073709551616", "a number below 2^64");
         refused("0x", "a number below 2^64");
+        refused("02", "a number without zeros in front");
         refused("'\\q'", "an escape that is known");
         refused("'\\ud800'", "a character in hexadecimal");
         refused("uu'a'", "at byte 0");

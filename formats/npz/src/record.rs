@@ -1,5 +1,7 @@
 //! Types that are records of others, and arrays within records.
 
+use std::collections::HashSet;
+
 use statedict_core::ByteOrder;
 
 use crate::element::{Element, Form, other, sizes};
@@ -43,7 +45,11 @@ impl Part {
         let mut record =
             Part { spelled: String::new(), size: 0, pickled: false, big_endian: false };
         let mut spelled = Vec::new();
+        let mut names = HashSet::new();
         for field in fields {
+            if let Some(name) = name_of(field).filter(|name| !names.insert(*name)) {
+                return Err(format!("a record has two fields named '{}'", name.escape_debug()));
+            }
             let part = Part::field(field)?;
             record.size = record.size.checked_add(part.size).ok_or("a record beyond counting")?;
             record.pickled |= part.pickled;
@@ -89,6 +95,19 @@ impl Part {
             () => Form::Plain(ByteOrder::Little),
         };
         Ok(Element { dtype: other(&self.spelled, self.size)?, form })
+    }
+}
+
+/// The name by which a field is found; padding has none.
+fn name_of(field: &Value) -> Option<&str> {
+    let Value::Tuple(items) = field else { return None };
+    let name = match items.first()? {
+        Value::Tuple(titled) => titled.last()?,
+        name => name,
+    };
+    match name {
+        Value::Text(name) if !name.is_empty() => Some(name),
+        _ => None,
     }
 }
 

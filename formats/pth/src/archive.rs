@@ -236,7 +236,10 @@ impl Container for ZipFile {
 
 fn read(pickle: &[u8], around: Surroundings<'_>) -> Result<Walked, Fault> {
     let graph = Graph::read(pickle).map_err(in_pickle)?;
-    persistent_storages(&graph).try_for_each(|id| id.map(drop))?;
+    // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
+    for id in persistent_storages(&graph) {
+        around.storages.find(&id?)?;
+    }
     walk(&graph, around)
 }
 

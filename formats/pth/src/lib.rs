@@ -56,7 +56,7 @@ use crate::stream::StreamFile;
 use crate::tar::TarFile;
 
 pub use scan::{Loader, Scan, Trust, scan, search};
-pub use tar::tar_members;
+pub use tar::{TarMember, tar_members};
 
 /// PyTorch checkpoints.
 pub struct Pth;

@@ -57,17 +57,25 @@ pub(crate) struct StreamFile {
     mappings: Vec<CompoundId>,
 }
 
+/// The second pickle's number: the version of the stream, in protocol 1 and later or in text.
+const VERSIONS: [&[u8]; 2] = [b"M\xe9\x03.", b"I1001\n."];
+
 /// True if the bytes start as a legacy stream does, in any protocol.
 fn is_stream(head: &[u8]) -> bool {
-    let head = match head {
-        [opcode::PROTO, 0..=5, rest @ ..] => rest,
-        head => head,
-    };
-    let head = match head {
-        [opcode::FRAME, rest @ ..] => rest.get(8..).unwrap_or_default(),
-        head => head,
-    };
+    let head = unframed(head);
     head.starts_with(&MAGIC) || head.starts_with(MAGIC_TEXT)
+}
+
+/// A pickle without the opcodes that say how it is written.
+fn unframed(pickle: &[u8]) -> &[u8] {
+    let pickle = match pickle {
+        [opcode::PROTO, 0..=5, rest @ ..] => rest,
+        pickle => pickle,
+    };
+    match pickle {
+        [opcode::FRAME, rest @ ..] => rest.get(8..).unwrap_or_default(),
+        pickle => pickle,
+    }
 }
 
 impl StreamFile {
@@ -78,6 +86,10 @@ impl StreamFile {
             return Ok(None);
         }
         let (preamble, [magic, version, system, object, keys]) = preamble(source)?;
+        if !VERSIONS.contains(&unframed(&preamble[version.clone()])) {
+            let what = "the stream's version is not 1001, the only one there is";
+            return Err(Fault::malformed(version.start as u64, what));
+        }
         let before = [magic, version, system];
         let graph =
             Graph::read(&preamble[object.clone()]).map_err(|f| shifted(f, object.start as u64))?;

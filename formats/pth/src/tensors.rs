@@ -142,10 +142,15 @@ impl<'a> Tensors<'a> {
             ("_rebuild_tensor", [storage, offset, size, stride, ..]) => {
                 self.strided(*storage, *offset, *size, *stride, None, None)?
             }
-            ("_rebuild_tensor_v2", [storage, offset, size, stride, rest @ ..]) => {
-                self.strided(*storage, *offset, *size, *stride, None, rest.get(2))?
+            ("_rebuild_tensor_v2", [storage, offset, size, stride, gradient, _, rest @ ..]) => {
+                self.check_gradient(*gradient)?;
+                self.strided(*storage, *offset, *size, *stride, None, rest.first())?
             }
-            ("_rebuild_tensor_v3", [storage, offset, size, stride, _, _, dtype, rest @ ..]) => {
+            (
+                "_rebuild_tensor_v3",
+                [storage, offset, size, stride, gradient, _, dtype, rest @ ..],
+            ) => {
+                self.check_gradient(*gradient)?;
                 self.strided(*storage, *offset, *size, *stride, Some(*dtype), rest.first())?
             }
             (
@@ -182,6 +187,14 @@ impl<'a> Tensors<'a> {
             _ => return Ok(None),
         };
         Ok(Some(tensor))
+    }
+
+    /// Whether a tensor requires a gradient is True or False.
+    fn check_gradient(&self, node: NodeId) -> Result<(), Fault> {
+        match self.graph.value(node) {
+            Value::Bool(_) => Ok(()),
+            _ => Err(Fault::broken("requires_grad of a tensor is neither True nor False")),
+        }
     }
 
     /// A tensor inside another rebuild call.
@@ -363,11 +376,12 @@ pub(crate) fn storage_id(graph: &Graph<'_>, id: NodeId) -> Result<StorageId, Fau
         let what = "a persistent id as text (pickle protocol 0), which PyTorch itself cannot load";
         return Err(Fault::Unsupported(what.into()));
     }
-    let [tag, class, key, _location, count, rest @ ..] = graph.tuple(id).ok_or_else(expected)?
+    let [tag, class, key, location, count, rest @ ..] = graph.tuple(id).ok_or_else(expected)?
     else {
         return Err(expected());
     };
-    if graph.text(*tag).as_deref() != Some("storage") {
+    let is_located = graph.int(*location).is_none() && graph.tuple(*location).is_none();
+    if graph.text(*tag).as_deref() != Some("storage") || !is_located {
         return Err(expected());
     }
     let (_, class) = graph.global(*class).ok_or_else(expected)?;

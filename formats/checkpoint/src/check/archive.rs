@@ -1,18 +1,19 @@
 //! A zip archive: its structure, its members, and what lies between them.
 
 use std::io::Read;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use flate2::read::DeflateDecoder;
 use statedict_core::{Fault, Finding, Source};
+use statedict_npz::Array;
 use statedict_pth::{Loader, Trust, scan, search};
 use statedict_zip::{Archive, Audit, Entry, Located, Method};
 
 use super::code;
 use super::content::{Content, Look};
-use super::limits::{MAX_DEPTH, MAX_HELD};
+use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD};
 use super::part::Part;
 
 /// How much of a deflated member tells what it is.
@@ -33,6 +34,12 @@ const MAX_DEAD: usize = 10_000;
 
 /// How much of a deflated dead member is looked at: longer pickles are no secret.
 const MAX_DEAD_LEN: u64 = 1 << 20;
+
+/// The versions of its archives that PyTorch 2.15 reads.
+const VERSIONS: RangeInclusive<u64> = 1..=10;
+
+/// The longest record that says one thing, in bytes.
+const MAX_NOTE: u64 = 1 << 10;
 
 const INFLATES: &str = "the archive inflates to over 4 GiB and 100 times its length, the limit";
 
@@ -57,6 +64,9 @@ impl Look<'_> {
         let audit = archive.audit(source)?;
         self.take(content, audit.findings.iter().cloned());
         self.verify(content, &archive, &audit)?;
+        if let Some(what) = version_fault(&archive, source)? {
+            self.fault(content, "", what, "PyTorch reads no archive without it");
+        }
         let is_scripted = archive.entries().iter().any(|e| e.name().ends_with("/constants.pkl"));
         let loader = if is_scripted { Loader::TorchScript } else { content.loader };
         for (entry, located) in archive.entries().iter().zip(&audit.located) {
@@ -126,13 +136,15 @@ impl Look<'_> {
             Method::Stored => {
                 let part = Part::new(content.source, located.data.clone());
                 let source: &dyn Source = &part;
-                self.content(&Content { source, name, loader, depth: content.depth + 1 })?;
+                let (len, depth) = (source.len(), content.depth + 1);
+                self.content(&Content { source, len, name, loader, depth })?;
                 self.code(entry, source, loader, content)
             }
             Method::Deflated => {
                 let Some(bytes) = self.inflated(content, entry, located)? else { return Ok(()) };
                 let source: &dyn Source = &bytes.as_slice();
-                self.content(&Content { source, name, loader, depth: content.depth + 1 })?;
+                let (len, depth) = (entry.size(), content.depth + 1);
+                self.content(&Content { source, len, name, loader, depth })?;
                 self.code(entry, source, loader, content)
             }
             // The audit has said that nobody can read it.
@@ -153,10 +165,10 @@ impl Look<'_> {
             Err(_) => Ok(None),
         };
         let Some(front) = read(FRONT)? else { return Ok(None) };
-        if entry.size() <= FRONT || Look::is_plain_array(&front) {
+        if entry.size() <= FRONT || is_plain_array(&front, entry.size()) {
             return Ok(Some(front));
         }
-        if entry.size() > MAX_HELD {
+        if entry.size() > MAX_HELD && !is_plain_storage(entry, &front) {
             let what = format!("'{}' inflates to over {MAX_HELD} bytes, the limit", entry.name());
             self.malformed(content, what, "only plain arrays are that large");
         }
@@ -211,6 +223,44 @@ impl Look<'_> {
         }
         Ok(bytes)
     }
+}
+
+/// True if the front of a member is that of an array without pickled objects.
+fn is_plain_array(front: &[u8], len: u64) -> bool {
+    matches!(Array::read_front(&front, len), Ok(Some(Array { end: Some(_), .. })))
+}
+
+/// True if a member is a storage by its name, begins like no pickle, and is no bomb.
+fn is_plain_storage(entry: &Entry, front: &[u8]) -> bool {
+    let is_bomb = entry.size() / MAX_GROWTH > entry.compressed_size();
+    entry.name().contains("/data/") && !matches!(front, [0x80, ..]) && !is_bomb
+}
+
+/// What is wrong with the version of an archive with PyTorch's pickle, without which PyTorch does
+/// not read it.
+///
+/// Source: `PyTorchStreamReader::init` in `caffe2/serialize/inline_container.cc`.
+fn version_fault(archive: &Archive, source: &dyn Source) -> Result<Option<String>, Fault> {
+    let pickle = archive.entries().iter().map(Entry::name).find(|n| n.ends_with("/data.pkl"));
+    let Some(folder) = pickle.and_then(|name| name.strip_suffix("data.pkl")) else {
+        return Ok(None);
+    };
+    let record = |name: &str| archive.find(&format!("{folder}{name}"));
+    let Some(entry) = record(".data/version").or_else(|| record("version")) else {
+        return Ok(Some(format!("there is no record '{folder}version'")));
+    };
+    let text = match entry.read(source, MAX_NOTE) {
+        Ok(text) => text,
+        Err(fault @ Fault::Unreadable(_)) => return Err(fault),
+        Err(fault) => return Ok(Some(fault.to_string())),
+    };
+    let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
+    let is_known = number.is_some_and(|number| VERSIONS.contains(&number));
+    let (first, last) = (VERSIONS.start(), VERSIONS.end());
+    Ok((!is_known).then(|| {
+        let shown = text.get(..text.len().min(20)).unwrap_or_default().escape_ascii();
+        format!("version '{shown}' of the archive, expected {first} to {last}")
+    }))
 }
 
 /// A member that no directory tells of.

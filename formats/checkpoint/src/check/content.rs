@@ -1,17 +1,26 @@
 //! What bytes are, whatever their name says, and what they would run.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
 use statedict_core::{Fault, Finding, Source, Verdict};
 use statedict_npz::Array;
-use statedict_pth::{Loader, Trust, scan, search, tar_members};
+use statedict_pth::{Loader, TarMember, Trust, scan, search, tar_members};
+use statedict_zip::climbs;
 
 use super::limits::{Budget, MAX_FINDINGS, MAX_HELD};
 use super::part::Part;
 
 /// How much of the front tells what bytes are.
 const FRONT: u64 = 512;
+
+/// What an array begins with.
+const MAGIC: [u8; 6] = *b"\x93NUMPY";
+
+const UNPACKED: &str = "unpacked it lands anywhere";
+const TWICE: &str = "some readers take the first, some the last";
+const NO_ARRAY: &str = "it is not what NumPy writes";
 
 /// The bytes at the end among which the end of a zip archive must be.
 const TAIL: u64 = (64 << 10) + 22;
@@ -20,6 +29,8 @@ const TAIL: u64 = (64 << 10) + 22;
 #[derive(Clone)]
 pub(super) struct Content<'s> {
     pub(super) source: &'s dyn Source,
+    /// How many bytes there are, of which the source may have only the first.
+    pub(super) len: u64,
     /// The way to them through archives; empty for the file itself.
     pub(super) name: String,
     /// Who would read the pickles in them.
@@ -30,7 +41,15 @@ pub(super) struct Content<'s> {
 
 impl<'s> Content<'s> {
     pub(super) fn file(source: &'s dyn Source) -> Content<'s> {
-        Content { source, name: String::new(), loader: Loader::Python, depth: 0 }
+        Content { source, len: source.len(), name: String::new(), loader: Loader::Python, depth: 0 }
+    }
+
+    /// A finding in these bytes, by their name.
+    fn told(&self, finding: Finding) -> Finding {
+        match self.name.as_str() {
+            "" => finding,
+            name => finding.within(name),
+        }
     }
 
     /// The name of something in these bytes.
@@ -45,9 +64,18 @@ impl<'s> Content<'s> {
 /// What has been seen of a file.
 pub(super) struct Look<'b> {
     pub(super) findings: Vec<Finding>,
+    /// What only a strict reading finds wrong, and is not worth telling of a file that is broken.
+    pub(super) faults: Vec<Finding>,
     /// True if the file is one pickle from its first byte, or one array.
     pub(super) is_plain: bool,
     pub(super) budget: &'b Budget,
+}
+
+impl<'b> Look<'b> {
+    /// Nothing seen yet.
+    pub(super) fn new(budget: &'b Budget) -> Look<'b> {
+        Look { findings: Vec::new(), faults: Vec::new(), is_plain: false, budget }
+    }
 }
 
 impl Look<'_> {
@@ -55,12 +83,16 @@ impl Look<'_> {
         self.take(content, [Finding::malformed("", what, why)].into_iter());
     }
 
+    /// Notes what only a strict reading finds wrong.
+    pub(super) fn fault(&mut self, content: &Content<'_>, place: &str, what: String, why: &str) {
+        if self.faults.len() < MAX_FINDINGS {
+            self.faults.push(content.told(Finding::malformed(place, what, why)));
+        }
+    }
+
     pub(super) fn take(&mut self, content: &Content<'_>, findings: impl Iterator<Item = Finding>) {
         for finding in findings {
-            let finding = match content.name.as_str() {
-                "" => finding,
-                name => finding.within(name),
-            };
+            let finding = content.told(finding);
             // Notes and faults leave room for dangers.
             let room = match finding.verdict {
                 Verdict::Dangerous => 2 * MAX_FINDINGS,
@@ -79,13 +111,18 @@ impl Look<'_> {
         if is_zip(&front) {
             return self.archive(content);
         }
-        if front.starts_with(b"\x93NUMPY") {
-            return self.array(content);
+        if front.starts_with(&MAGIC) {
+            self.is_plain |= content.depth == 0;
+            return self.arrays(content);
+        }
+        if content.name.ends_with(".npy") {
+            self.fault(content, "", "named as an array, and none".into(), NO_ARRAY);
         }
         if let Some(bytes) = self.unpacked(source, &front)? {
             let name = content.below("unpacked");
             let source: &dyn Source = &bytes.as_slice();
-            let inside = Content { source, name, depth: content.depth + 1, ..content.clone() };
+            let (len, depth) = (source.len(), content.depth + 1);
+            let inside = Content { source, len, name, depth, ..content.clone() };
             if inside.depth <= super::limits::MAX_DEPTH {
                 self.content(&inside)?;
             }
@@ -95,30 +132,49 @@ impl Look<'_> {
         self.archive_behind(content)
     }
 
-    /// True if the front of a member is that of an array without pickled objects.
-    pub(super) fn is_plain_array(front: &[u8]) -> bool {
-        front.starts_with(b"\x93NUMPY")
-            && !front.windows(2).take(1 << 10).any(|two| two == b"|O" || two == b"'O")
+    /// Looks at the arrays from a place on: files have several where a program saved one after the
+    /// other.
+    fn arrays(&mut self, content: &Content<'_>) -> Result<(), Fault> {
+        let mut at = 0;
+        loop {
+            let part = Part::new(content.source, at..content.source.len());
+            let array = match Array::read_front(&part, content.len.saturating_sub(at)) {
+                Ok(Some(array)) => array,
+                Ok(None) => return Ok(()),
+                Err(fault @ Fault::Unreadable(_)) => return Err(fault),
+                Err(fault) => {
+                    self.fault(content, "", fault.to_string(), NO_ARRAY);
+                    return Ok(());
+                }
+            };
+            let Some(end) = array.end else {
+                return self.objects(content, at.saturating_add(array.data));
+            };
+            at = at.saturating_add(end);
+            if at >= content.len {
+                return Ok(());
+            }
+            let next = content.source.bytes(at..content.source.len().min(at + MAGIC.len() as u64));
+            if content.depth > 0 || next? != MAGIC {
+                let left = content.len - at;
+                self.fault(content, "", format!("{left} bytes follow the array"), NO_ARRAY);
+                return Ok(());
+            }
+        }
     }
 
-    fn array(&mut self, content: &Content<'_>) -> Result<(), Fault> {
+    /// Looks at the pickle of an array's objects, which starts at a byte.
+    fn objects(&mut self, content: &Content<'_>, start: u64) -> Result<(), Fault> {
         let source = content.source;
-        match Array::read(source) {
-            Ok(Some(Array { data, is_pickled: true })) => {
-                let found = scan(source, data..source.len(), Trust::Pickle, content.loader)?;
-                if let Some((at, what)) = &found.broken {
-                    let what = format!("the pickle of its objects at byte {at}: {what}");
-                    self.malformed(content, what, "NumPy cannot load it");
-                }
-                self.is_plain |= content.depth == 0;
-                self.take(content, found.findings.into_iter());
-            }
-            Ok(_) => self.is_plain |= content.depth == 0,
-            Err(fault @ Fault::Unreadable(_)) => return Err(fault),
-            // The head of a deflated member is no whole array; the format's reader sees to those.
-            Err(_) if content.depth > 0 => {}
-            Err(fault) => self.malformed(content, fault.to_string(), "NumPy cannot load it"),
+        let found = scan(source, start..source.len(), Trust::Pickle, content.loader)?;
+        let broken = found.broken.as_ref().map(|(at, what)| (*at, what.as_str()));
+        if let Some((at, what)) = broken.or(found.fault) {
+            let what = format!("the pickle of its objects at byte {at}: {what}");
+            self.malformed(content, what, "NumPy cannot load it");
         }
+        self.take(content, found.findings.into_iter());
+        let hidden = search(source, found.end..source.len())?;
+        self.take(content, hidden.into_iter());
         Ok(())
     }
 
@@ -145,15 +201,28 @@ impl Look<'_> {
             Err(fault @ Fault::Unreadable(_)) => return Err(fault),
             Err(_) => return Ok(()),
         };
-        for (name, range) in members {
-            let part = Part::new(content.source, range);
-            let name = content.below(&name);
-            let inside =
-                Content { source: &part, name, depth: content.depth + 1, ..content.clone() };
+        let Some(end) = members.last().map(|last| last.data.end) else { return Ok(()) };
+        let mut seen = HashSet::new();
+        for TarMember { name, data, is_special } in &members {
+            if climbs(name) {
+                self.malformed(content, format!("the name '{name}' climbs"), UNPACKED);
+            }
+            if *is_special {
+                self.malformed(content, format!("'{name}' is a link or a device"), UNPACKED);
+            }
+            if !seen.insert(name) {
+                self.malformed(content, format!("two members are named '{name}'"), TWICE);
+            }
+            let part = Part::new(content.source, data.clone());
+            let (len, depth) = (part.len(), content.depth + 1);
+            let name = content.below(name);
+            let inside = Content { source: &part, len, name, depth, ..content.clone() };
             if inside.depth <= super::limits::MAX_DEPTH {
                 self.content(&inside)?;
             }
         }
+        let hidden = search(content.source, end..content.source.len())?;
+        self.take(content, hidden.into_iter());
         Ok(())
     }
 
@@ -169,6 +238,11 @@ impl Look<'_> {
         self.take(content, found.findings.into_iter());
         if is_pickle && found.end > 0 {
             self.is_plain |= content.depth == 0 && found.broken.is_none();
+            if let Some((at, what)) = found.fault {
+                self.fault(content, &format!("byte {at}"), what.into(), "no loader reads on");
+            }
+        }
+        if found.end > 0 {
             let hidden = search(source, found.end..source.len())?;
             self.take(content, hidden.into_iter());
         }
@@ -196,8 +270,8 @@ impl Look<'_> {
         let what = format!("a zip archive begins at byte {start}");
         self.malformed(content, what, "readers differ on what the file is");
         let name = content.below("the archive behind");
-        let depth = content.depth + 1;
-        self.archive(&Content { source: &part, name, depth, ..content.clone() })
+        let (len, depth) = (part.len(), content.depth + 1);
+        self.archive(&Content { source: &part, len, name, depth, ..content.clone() })
     }
 }
 

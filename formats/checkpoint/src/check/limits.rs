@@ -17,7 +17,7 @@ const LEAST_INFLATED: u64 = 4 << 30;
 
 /// How many times its length a file may inflate to: deflate makes at most 1,032 bytes of one, so
 /// without this a small file could keep a check busy for hours.
-const MAX_GROWTH: u64 = 100;
+pub(super) const MAX_GROWTH: u64 = 100;
 
 /// How many more bytes may be inflated of a file.
 pub(super) struct Budget(AtomicU64);

@@ -106,12 +106,15 @@ fn check_pieces(
 
 fn check_source(source: &dyn Source, path: &Path) -> Result<Vec<Finding>, Fault> {
     let budget = Budget::for_file(source.len());
-    let mut look = Look { findings: Vec::new(), is_plain: false, budget: &budget };
+    let mut look = Look::new(&budget);
     look.content(&Content::file(source))?;
     let mut findings = look.findings;
     match opened(source)? {
-        Opened::Sound => {}
-        Opened::Foreign if look.is_plain => {}
+        Opened::Sound => {
+            findings.extend(look.faults);
+            findings.extend(odd(source, path)?);
+        }
+        Opened::Foreign if look.is_plain => findings.extend(look.faults),
         Opened::Foreign => {
             let why = "a checkpoint was expected";
             findings.push(Finding::malformed("", identify(source, path)?, why));
@@ -120,6 +123,25 @@ fn check_source(source: &dyn Source, path: &Path) -> Result<Vec<Finding>, Fault>
     }
     Ok(findings)
 }
+
+/// What readers pass over and their formats do not allow.
+fn odd(source: &dyn Source, path: &Path) -> Result<Option<Finding>, Fault> {
+    let front = source.bytes(0..source.len().min(FRONT))?;
+    let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
+    Ok(match *front {
+        [b'P', b'K', 5, 6, ..] if !is_npz => {
+            Some(Finding::malformed("", "the archive is empty", "a checkpoint was expected"))
+        }
+        [_, _, _, _, _, _, 0, 0, b' ' | b'\t' | b'\r' | b'\n', ..] => {
+            let why = "the format has the header begin with '{'";
+            Some(Finding::malformed("byte 8", "white space before the header", why))
+        }
+        _ => None,
+    })
+}
+
+/// How much of a file's front says whether it is odd.
+const FRONT: u64 = 9;
 
 /// What the formats make of a file.
 enum Opened {

@@ -8,15 +8,29 @@ use super::opcode;
 pub(crate) fn decoded(code: u8, argument: &[u8]) -> Option<String> {
     match code {
         opcode::UNICODE => raw_unicode_escape(argument),
-        opcode::STRING => quoted(argument.trim_ascii()),
+        opcode::STRING => String::from_utf8(quoted(argument.trim_ascii())?).ok(),
         _ if opcode::is_text(code) => String::from_utf8(argument.to_vec()).ok(),
         _ => None,
     }
 }
 
+/// True if Python finds nothing wrong with the quotes and escapes of a text in protocol 0, whatever
+/// encoding the text is in.
+pub(crate) fn is_escaped_soundly(code: u8, argument: &[u8]) -> bool {
+    match code {
+        opcode::UNICODE => raw_characters(argument).is_some(),
+        _ => quoted(argument.trim_ascii()).is_some(),
+    }
+}
+
 /// Latin-1 with `\uXXXX` and `\UXXXXXXXX`.
 fn raw_unicode_escape(bytes: &[u8]) -> Option<String> {
-    let mut out = String::new();
+    raw_characters(bytes)?.into_iter().map(char::from_u32).collect()
+}
+
+/// The numbers of its characters, which may be surrogates.
+fn raw_characters(bytes: &[u8]) -> Option<Vec<u32>> {
+    let mut out = Vec::new();
     let mut rest = bytes;
     while let Some((&first, after)) = rest.split_first() {
         let digits = match (first, after.first()) {
@@ -24,19 +38,24 @@ fn raw_unicode_escape(bytes: &[u8]) -> Option<String> {
             (b'\\', Some(b'U')) => 8,
             _ => 0,
         };
-        if digits == 0 {
-            out.push(char::from(first));
-            rest = after;
-        } else {
-            out.push(char::from_u32(number(after.get(1..=digits)?, 16)?)?);
+        rest = after;
+        if digits > 0 {
+            out.push(number(after.get(1..=digits)?, 16).filter(|number| *number <= 0x10_FFFF)?);
             rest = after.get(1 + digits..)?;
+            continue;
+        }
+        out.push(first.into());
+        // A backslash is no more than itself behind another.
+        if let (b'\\', Some((&second, after))) = (first, after.split_first()) {
+            out.push(second.into());
+            rest = after;
         }
     }
     Some(out)
 }
 
 /// A quoted text with the escapes of Python's bytes literals.
-fn quoted(bytes: &[u8]) -> Option<String> {
+fn quoted(bytes: &[u8]) -> Option<Vec<u8>> {
     let quote = *bytes.first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
     let mut rest = bytes.get(1..)?.strip_suffix(&[quote])?;
     let mut out = Vec::new();
@@ -50,7 +69,7 @@ fn quoted(bytes: &[u8]) -> Option<String> {
         out.extend(byte);
         rest = after.get(taken..)?;
     }
-    String::from_utf8(out).ok()
+    Some(out)
 }
 
 /// What stands for the bytes after a backslash, and how many of them it takes.
@@ -93,6 +112,8 @@ mod tests {
         check(opcode::BINUNICODE, b"\xff", None);
         check(opcode::SHORT_BINBYTES, b"os", None);
         check(opcode::UNICODE, br"s\u0079stem", Some("system"));
+        check(opcode::UNICODE, br"a\\u0041", Some(r"a\\u0041"));
+        check(opcode::UNICODE, br"\ud83d", None);
         check(opcode::STRING, br"'\163y\x73tem'", Some("system"));
         check(opcode::STRING, br"'a\'b\q\n'", Some("a'b\\q\n"));
         check(opcode::STRING, b"'open", None);

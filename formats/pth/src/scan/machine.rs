@@ -2,14 +2,17 @@
 //!
 //! Unlike the reader's machine, which must understand a pickle to edit it, this one only has to
 //! know what would run: it keeps no contents of lists and dicts, goes on where a loader would
-//! give up, and takes what it cannot know as unknown.
+//! give up, and takes what it cannot know as unknown. Where Python would give up for certain, it
+//! notes the first such place as the pickle's fault.
 
 use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap, Source};
 
 use super::imports::{Call, Import, Named};
+use super::literal;
 use super::reader::{Bad, Op, Reader};
+use super::value::Value;
 use crate::memo::Memo;
 use crate::pickle::opcode;
 use crate::pickle::unescape::decoded;
@@ -26,6 +29,15 @@ const MAX_ITEMS: usize = 8;
 
 /// How much of a text among the arguments of a call is shown, in bytes.
 const MAX_SHOWN: u32 = 80;
+
+/// The longest text that is held against its encoding, in bytes, to stay in bounded memory.
+const MAX_TEXT: u32 = 1 << 20;
+
+/// The last code of copyreg's extension registry.
+const LAST_EXTENSION: u32 = i32::MAX as u32;
+
+/// The latest protocol.
+const LAST_PROTOCOL: u64 = 5;
 
 /// Whether a stretch of bytes is known to be a pickle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,27 +64,12 @@ pub(super) struct Followed {
     pub(super) imports: Vec<Import>,
     /// How it ended.
     pub(super) end: End,
+    /// Where a loader would give up all the same, and why.
+    pub(super) fault: Option<(u64, &'static str)>,
     /// True if it called anything.
     pub(super) calls: bool,
     /// Opcodes that were followed.
     pub(super) steps: u64,
-}
-
-/// A value that a pickle would make, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// What the opcode at this byte pushes.
-    Literal(u32),
-    /// A tuple, by its place in the machine's list.
-    Tuple(u32),
-    /// Something brought in, by its place among the imports.
-    Import(u32),
-    /// What a call of an import returned.
-    Returned(u32),
-    /// A list, dict or set.
-    Container,
-    /// Something that only the loader knows.
-    Unknown,
 }
 
 /// Follows the pickle that starts at the front of a stretch.
@@ -96,6 +93,7 @@ pub(super) fn follow(
             }
         };
         machine.steps += 1;
+        machine.at = at;
         at = op.end;
         if op.code == opcode::STOP {
             break match machine.value() {
@@ -107,8 +105,9 @@ pub(super) fn follow(
             break End::Broken(op.at.into(), nonsense.into());
         }
     };
-    let imports = machine.imports.into_values().collect();
-    Ok(Followed { imports, end, calls: machine.calls, steps: machine.steps })
+    let (calls, steps) = (machine.calls, machine.steps);
+    let fault = machine.fault.map(|(at, why)| (at.into(), why));
+    Ok(Followed { imports: machine.imports.into_values().collect(), end, fault, calls, steps })
 }
 
 struct Machine<'s> {
@@ -124,12 +123,37 @@ struct Machine<'s> {
     imports: IndexMap<Named, Import>,
     calls: bool,
     steps: u64,
+    /// Where the opcode is that is being followed.
+    at: u32,
+    fault: Option<(u32, &'static str)>,
 }
+
+/// Dicts that pickles call for by name.
+const MAPPINGS: [&str; 3] =
+    ["collections.OrderedDict", "collections.Counter", "collections.defaultdict"];
+
+/// What pickles call for by name and no dict has as a key.
+const MUTABLE: [&str; 8] = [
+    MAPPINGS[0],
+    MAPPINGS[1],
+    MAPPINGS[2],
+    "builtins.bytearray",
+    "builtins.dict",
+    "builtins.list",
+    "builtins.set",
+    "collections.deque",
+];
 
 /// Whether an opcode could be followed; if not, why.
 type Followable = Result<(), &'static str>;
 
 const SHORT_STACK: &str = "an opcode needs a value that is not on the stack";
+const NO_MARK: &str = "an opcode needs a mark that is not on the stack";
+const BELOW_MARK: &str = "an opcode takes a value from below a mark";
+const NO_MEMO: &str = "a memo id was never put";
+const NOT_CALLABLE: &str = "what is called is no callable";
+const UNHASHABLE: &str = "a key is a list, a dict or a set";
+const ODD: &str = "a key has no value";
 
 impl<'s> Machine<'s> {
     fn new(source: &'s dyn Source, stretch: Range<u64>, trust: Trust) -> Machine<'s> {
@@ -144,6 +168,28 @@ impl<'s> Machine<'s> {
             imports: IndexMap::default(),
             calls: false,
             steps: 0,
+            at: 0,
+            fault: None,
+        }
+    }
+
+    /// Notes where a loader would give up, the first time.
+    fn doubt(&mut self, why: &'static str) {
+        self.fault.get_or_insert((self.at, why));
+    }
+
+    fn doubt_unless(&mut self, is_sound: bool, why: &'static str) {
+        if !is_sound {
+            self.doubt(why);
+        }
+    }
+
+    /// Nonsense ends a guess; a pickle is followed with something else instead.
+    fn nonsense<T>(&mut self, why: &'static str, instead: T) -> Result<T, &'static str> {
+        self.doubt(why);
+        match self.trust {
+            Trust::Pickle => Ok(instead),
+            Trust::Guess => Err(why),
         }
     }
 
@@ -171,14 +217,38 @@ impl<'s> Machine<'s> {
                 let id = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
                 id.map_or(Err("a memo id is no number"), |id| self.memory(op, id))
             }
+            opcode::PROTO | opcode::FRAME => self.framing(op)?,
+            code if opcode::is_text(code) => self.written(op)?,
+            opcode::INT | opcode::LONG | opcode::FLOAT => self.written(op)?,
             _ => self.plain(op),
         })
+    }
+
+    /// Opcodes that say how the pickle is written.
+    fn framing(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let number = self.argument(op, 8)?;
+        let left = self.reader.len().saturating_sub(op.end.into());
+        match op.code {
+            opcode::PROTO => self.doubt_unless(number <= LAST_PROTOCOL, "its protocol is unknown"),
+            _ => self.doubt_unless(number <= left, "a frame ends beyond the pickle"),
+        }
+        Ok(Ok(()))
+    }
+
+    /// Texts, and numbers that are written as text.
+    fn written(&mut self, op: &Op) -> Result<Followable, Fault> {
+        if op.argument.end - op.argument.start <= MAX_TEXT {
+            let argument = self.reader.bytes(op.argument.clone(), MAX_TEXT)?;
+            if let Some(why) = literal::fault(op.code, &argument) {
+                self.doubt(why);
+            }
+        }
+        Ok(self.push(Value::Literal { at: op.at, code: op.code }))
     }
 
     /// Opcodes that neither bring anything in nor name anything.
     fn plain(&mut self, op: &Op) -> Followable {
         match op.code {
-            opcode::PROTO | opcode::FRAME | opcode::READONLY_BUFFER => Ok(()),
             opcode::MARK => {
                 self.marks.push(self.stack.len());
                 Ok(())
@@ -187,18 +257,15 @@ impl<'s> Machine<'s> {
                 self.marks.pop();
                 Ok(())
             }
-            opcode::POP | opcode::APPEND => self.take(1),
-            opcode::SETITEM => self.take(2),
-            opcode::POP_MARK | opcode::APPENDS | opcode::SETITEMS | opcode::ADDITEMS => {
-                self.pop_to_mark().map(drop)
-            }
-            opcode::DICT | opcode::LIST | opcode::FROZENSET => {
-                self.pop_to_mark()?;
-                self.push(Value::Container)
-            }
-            opcode::EMPTY_DICT | opcode::EMPTY_LIST | opcode::EMPTY_SET => {
-                self.push(Value::Container)
-            }
+            opcode::POP => self.value().map(drop),
+            opcode::POP_MARK => self.pop_to_mark().map(drop),
+            opcode::APPEND | opcode::APPENDS => self.append(op),
+            opcode::SETITEM | opcode::SETITEMS => self.set_items(op),
+            opcode::ADDITEMS => self.add_items(),
+            opcode::EMPTY_DICT => self.push(Value::Dict),
+            opcode::EMPTY_LIST => self.push(Value::List),
+            opcode::EMPTY_SET => self.push(Value::Set),
+            opcode::DICT | opcode::LIST | opcode::FROZENSET => self.collect(op),
             opcode::EMPTY_TUPLE => {
                 let tuple = self.new_tuple(&[]);
                 self.push(tuple)
@@ -212,8 +279,86 @@ impl<'s> Machine<'s> {
                 self.memo.push(top);
                 Ok(())
             }
-            opcode::PERSID | opcode::NEXT_BUFFER => self.push(Value::Unknown),
-            _ => self.push(Value::Literal(op.at)),
+            opcode::NEXT_BUFFER => {
+                self.doubt("a buffer is taken from outside the pickle");
+                self.push(Value::Unknown)
+            }
+            opcode::READONLY_BUFFER => {
+                let buffer = self.top()?;
+                self.doubt_unless(buffer.is_buffer(), "what is made read-only is no buffer");
+                Ok(())
+            }
+            opcode::PERSID => self.push(Value::Unknown),
+            _ => self.push(Value::Literal { at: op.at, code: op.code }),
+        }
+    }
+
+    fn append(&mut self, op: &Op) -> Followable {
+        let has_items = match op.code {
+            opcode::APPEND => self.value().map(|_| true)?,
+            _ => !self.pop_to_mark()?.is_empty(),
+        };
+        let target = self.top()?;
+        self.doubt_unless(!has_items || target.takes_items(), "what is appended to is no list");
+        Ok(())
+    }
+
+    fn set_items(&mut self, op: &Op) -> Followable {
+        let items = match op.code {
+            opcode::SETITEM => {
+                let value = self.value()?;
+                vec![self.value()?, value]
+            }
+            _ => self.pop_to_mark()?,
+        };
+        self.check_items(&items);
+        let target = self.top()?;
+        let takes_entries = items.is_empty() || target.takes_entries();
+        self.doubt_unless(takes_entries, "what an entry is set in is no dict");
+        Ok(())
+    }
+
+    /// Keys and values by turns.
+    fn check_items(&mut self, items: &[Value]) {
+        self.doubt_unless(items.len().is_multiple_of(2), ODD);
+        let are_hashable = items.iter().step_by(2).all(|key| self.is_hashable(*key));
+        self.doubt_unless(are_hashable, UNHASHABLE);
+    }
+
+    /// False if it is known that no dict or set can have it as a key.
+    fn is_hashable(&self, value: Value) -> bool {
+        match value {
+            Value::Returned(place) => !self.is_named(place, &MUTABLE),
+            value => value.is_hashable(),
+        }
+    }
+
+    /// True if an import has one of these paths.
+    fn is_named(&self, place: u32, paths: &[&str]) -> bool {
+        let import = self.imports.get_index(place as usize);
+        matches!(import, Some((Named::Path(path), _)) if paths.contains(&path.as_str()))
+    }
+
+    fn add_items(&mut self) -> Followable {
+        let items = self.pop_to_mark()?;
+        self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
+        let target = self.top()?;
+        self.doubt_unless(target.takes_members(), "what is added to is no set");
+        Ok(())
+    }
+
+    fn collect(&mut self, op: &Op) -> Followable {
+        let items = self.pop_to_mark()?;
+        match op.code {
+            opcode::LIST => self.push(Value::List),
+            opcode::DICT => {
+                self.check_items(&items);
+                self.push(Value::Dict)
+            }
+            _ => {
+                self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
+                self.push(Value::FrozenSet)
+            }
         }
     }
 
@@ -223,6 +368,7 @@ impl<'s> Machine<'s> {
     }
 
     fn pop(&mut self) -> Option<Value> {
+        self.doubt_unless(self.marks.last() != Some(&self.stack.len()), BELOW_MARK);
         let value = self.stack.pop();
         // What a loader would refuse here, another may read on; so marks just move down.
         while self.marks.last().is_some_and(|mark| *mark > self.stack.len()) {
@@ -232,7 +378,8 @@ impl<'s> Machine<'s> {
     }
 
     /// The top value; a stack that is too short ends a guess, and is unknown in a pickle.
-    fn top(&self) -> Result<Value, &'static str> {
+    fn top(&mut self) -> Result<Value, &'static str> {
+        self.doubt_unless(self.marks.last() != Some(&self.stack.len()), BELOW_MARK);
         self.or_unknown(self.stack.last().copied())
     }
 
@@ -241,24 +388,19 @@ impl<'s> Machine<'s> {
         self.or_unknown(value)
     }
 
-    fn or_unknown(&self, value: Option<Value>) -> Result<Value, &'static str> {
-        match (value, self.trust) {
-            (Some(value), _) => Ok(value),
-            (None, Trust::Pickle) => Ok(Value::Unknown),
-            (None, Trust::Guess) => Err(SHORT_STACK),
+    fn or_unknown(&mut self, value: Option<Value>) -> Result<Value, &'static str> {
+        match value {
+            Some(value) => Ok(value),
+            None => self.nonsense(SHORT_STACK, Value::Unknown),
         }
-    }
-
-    fn take(&mut self, count: usize) -> Followable {
-        (0..count).try_for_each(|_| self.value().map(drop))
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Value>, &'static str> {
-        match (self.marks.pop(), self.trust) {
-            (Some(mark), _) => Ok(self.stack.split_off(mark.min(self.stack.len()))),
-            (None, Trust::Pickle) => Ok(std::mem::take(&mut self.stack)),
-            (None, Trust::Guess) => Err("an opcode needs a mark that is not on the stack"),
-        }
+        let mark = match self.marks.pop() {
+            Some(mark) => mark.min(self.stack.len()),
+            None => self.nonsense(NO_MARK, 0)?,
+        };
+        Ok(self.stack.split_off(mark))
     }
 
     fn memory(&mut self, op: &Op, id: u32) -> Followable {
@@ -268,11 +410,13 @@ impl<'s> Machine<'s> {
                 self.memo.put(id, top);
                 Ok(())
             }
-            _ => match (self.memo.get(id), self.trust) {
-                (Some(value), _) => self.push(value),
-                (None, Trust::Pickle) => self.push(Value::Unknown),
-                (None, Trust::Guess) => Err("a memo id was never put"),
-            },
+            _ => {
+                let value = match self.memo.get(id) {
+                    Some(value) => value,
+                    None => self.nonsense(NO_MEMO, Value::Unknown)?,
+                };
+                self.push(value)
+            }
         }
     }
 
@@ -297,7 +441,8 @@ impl<'s> Machine<'s> {
         let start = self.items.len() as u32;
         self.items.extend(values.iter().take(MAX_ITEMS));
         self.tuples.push((start, self.items.len() as u32, values.len() as u32));
-        Value::Tuple(self.tuples.len() as u32 - 1)
+        let is_hashable = values.iter().all(|value| self.is_hashable(*value));
+        Value::Tuple { place: self.tuples.len() as u32 - 1, is_hashable }
     }
 
     fn items(&self, tuple: u32) -> &[Value] {
@@ -310,7 +455,7 @@ impl<'s> Machine<'s> {
     /// A storage, or the class that a legacy file notes the source of.
     fn persistent(&mut self) -> Followable {
         let class = match self.value()? {
-            Value::Tuple(id) => match *self.items(id) {
+            Value::Tuple { place, .. } => match *self.items(place) {
                 [_, class @ Value::Import(_), _, _] => Some(class),
                 [class @ Value::Import(_), _, _] => Some(class),
                 _ => None,
@@ -326,18 +471,23 @@ impl<'s> Machine<'s> {
 
     fn global(&mut self, op: &Op) -> Result<Followable, Fault> {
         let named = self.lines(op)?;
-        let import = self.import(op, named);
+        let import = named.map_or(Value::Unknown, |named| self.import(op, named));
         Ok(self.push(import))
     }
 
-    /// The two lines of an argument: module and name.
-    fn lines(&self, op: &Op) -> Result<Named, Fault> {
+    /// The two lines of an argument, module and name; `None` if they are no text.
+    fn lines(&mut self, op: &Op) -> Result<Option<Named>, Fault> {
         let text = self.reader.bytes(op.argument.clone(), 2 * MAX_NAME)?;
+        let is_whole = text.len() as u64 == u64::from(op.argument.end - op.argument.start);
+        if is_whole && std::str::from_utf8(&text).is_err() {
+            self.doubt("a name is no UTF-8");
+            return Ok(None);
+        }
         let text = String::from_utf8_lossy(&text);
-        Ok(match text.split_once('\n') {
+        Ok(Some(match text.split_once('\n') {
             Some((module, name)) => Named::path(module, name),
             None => Named::path(&text, ""),
-        })
+        }))
     }
 
     fn stack_global(&mut self, op: &Op) -> Result<Followable, Fault> {
@@ -345,6 +495,10 @@ impl<'s> Machine<'s> {
             (Ok(name), Ok(module)) => (name, module),
             _ => return Ok(Err(SHORT_STACK)),
         };
+        if !name.is_text() || !module.is_text() {
+            self.doubt("a module or a name is no text");
+            return Ok(self.push(Value::Unknown));
+        }
         let named = match (self.text(module)?, self.text(name)?) {
             (Some(module), Some(name)) => Named::path(&module, &name),
             (module, name) => Named::Computed { module, name },
@@ -355,7 +509,7 @@ impl<'s> Machine<'s> {
 
     /// The text that a value is, if an opcode holds it.
     fn text(&mut self, value: Value) -> Result<Option<String>, Fault> {
-        let Value::Literal(at) = value else { return Ok(None) };
+        let Value::Literal { at, .. } = value else { return Ok(None) };
         let op = match self.reader.op(at) {
             Ok(op) => op,
             Err(Bad::Fault(fault)) => return Err(fault),
@@ -365,7 +519,12 @@ impl<'s> Machine<'s> {
     }
 
     fn extension(&mut self, op: &Op) -> Result<Followable, Fault> {
-        let named = Named::Extension(self.argument(op, 4)? as u32);
+        let code = self.argument(op, 4)? as u32;
+        if !(1..=LAST_EXTENSION).contains(&code) {
+            self.doubt("no extension has this code");
+            return Ok(self.push(Value::Unknown));
+        }
+        let named = Named::Extension(code);
         let import = self.import(op, named);
         Ok(self.push(import))
     }
@@ -383,7 +542,7 @@ impl<'s> Machine<'s> {
             Err(why) => return Ok(Err(why)),
         };
         let named = self.lines(op)?;
-        let class = self.import(op, named);
+        let class = named.map_or(Value::Unknown, |named| self.import(op, named));
         let arguments = self.new_tuple(&arguments);
         self.call(op, class, arguments)
     }
@@ -411,17 +570,16 @@ impl<'s> Machine<'s> {
     }
 
     fn call(&mut self, op: &Op, callable: Value, arguments: Value) -> Result<Followable, Fault> {
+        self.doubt_unless(arguments.is_arguments(), "the arguments of a call are none");
         let (place, result) = match callable {
             Value::Import(place) => (place, Value::Returned(place)),
             Value::Returned(place) => (self.returned(op, place), callable),
-            // Numbers, texts and containers cannot be called, which is where a loader ends.
-            Value::Literal(_) | Value::Tuple(_) | Value::Container => {
-                return Ok(match self.trust {
-                    Trust::Guess => Err("what is called is no callable"),
-                    Trust::Pickle => self.push(Value::Unknown),
-                });
-            }
             Value::Unknown => return Ok(self.push(Value::Unknown)),
+            // Numbers, texts and containers cannot be called, which is where a loader ends.
+            _ => {
+                let result = self.nonsense(NOT_CALLABLE, Value::Unknown);
+                return Ok(result.and_then(|result| self.push(result)));
+            }
         };
         self.calls = true;
         let shown = match self.imports.get_index(place as usize) {
@@ -449,10 +607,15 @@ impl<'s> Machine<'s> {
 
     /// `BUILD` on something that was brought in and not made here changes it for the whole program.
     fn build(&mut self, op: &Op) -> Result<Followable, Fault> {
-        let target = match self.value().and_then(|_state| self.top()) {
-            Ok(target) => target,
-            Err(why) => return Ok(Err(why)),
+        let (state, target) = match (self.value(), self.top()) {
+            (Ok(state), Ok(target)) => (state, target),
+            _ => return Ok(Err(SHORT_STACK)),
         };
+        let takes_state = match target {
+            Value::Returned(place) => state.is_state() || !self.is_named(place, &MAPPINGS),
+            target => state.is_none() || target.takes_state(),
+        };
+        self.doubt_unless(takes_state, "what is filled has no such state");
         if let Value::Import(place) = target
             && let Some((_, import)) = self.imports.get_index_mut(place as usize)
         {
@@ -464,9 +627,9 @@ impl<'s> Machine<'s> {
 
     /// The arguments of a call as they are shown.
     fn shown(&mut self, arguments: Value) -> Result<String, Fault> {
-        let Value::Tuple(id) = arguments else { return Ok("…".into()) };
-        let items = self.items(id).to_vec();
-        let all = self.tuples.get(id as usize).is_some_and(|t| t.2 as usize == items.len());
+        let Value::Tuple { place, .. } = arguments else { return Ok("…".into()) };
+        let items = self.items(place).to_vec();
+        let all = self.tuples.get(place as usize).is_some_and(|t| t.2 as usize == items.len());
         let mut shown = Vec::new();
         for item in items {
             shown.push(self.item(item)?);
@@ -479,15 +642,15 @@ impl<'s> Machine<'s> {
 
     fn item(&mut self, value: Value) -> Result<String, Fault> {
         Ok(match value {
-            Value::Literal(at) => self.literal(at)?,
-            Value::Tuple(_) => "(…)".into(),
+            Value::Literal { at, .. } => self.literal(at)?,
+            Value::Tuple { .. } => "(…)".into(),
             Value::Import(place) | Value::Returned(place) => {
                 let name =
                     self.imports.get_index(place as usize).map(|(named, _)| named.to_string());
                 let call = if matches!(value, Value::Returned(_)) { "(…)" } else { "" };
                 name.unwrap_or_default() + call
             }
-            Value::Container | Value::Unknown => "…".into(),
+            _ => "…".into(),
         })
     }
 

@@ -9,9 +9,11 @@ mod imports;
 mod inert;
 mod judge;
 mod known;
+mod literal;
 mod machine;
 mod reader;
 mod stretch;
+mod value;
 
 pub use judge::Loader;
 pub use machine::Trust;

@@ -35,6 +35,8 @@ pub struct Scan {
     pub findings: Vec<Finding>,
     /// Why the first could not be followed to its end, and where.
     pub broken: Option<(u64, String)>,
+    /// Why no loader reads the first to its end, though it could be followed, and where.
+    pub fault: Option<(u64, &'static str)>,
     /// Where the last pickle that was followed to its end ends.
     pub end: u64,
 }
@@ -61,7 +63,12 @@ pub fn scan(
             scan.take(&followed.imports, start, loader);
         }
         match followed.end {
-            End::Stop(len) => scan.end = start.saturating_add(len),
+            End::Stop(len) => {
+                scan.end = start.saturating_add(len);
+                if is_first {
+                    scan.fault = followed.fault.map(|(at, why)| (start.saturating_add(at), why));
+                }
+            }
             End::Broken(at, what) => {
                 if is_first {
                     scan.broken = Some((start.saturating_add(at), what));
@@ -210,6 +217,48 @@ mod tests {
             "calls posix.system(\"true\")",
         );
         dangerous(b"\x80\x02}.\x80\x02N.cposix\nsystem\n)R.", "calls posix.system()");
+    }
+
+    #[test]
+    fn what_no_loader_reads_is_a_fault_and_what_one_reads_is_none() {
+        let check = |bytes: &[u8], expected: Option<(u64, &str)>| {
+            let found = scan(&bytes, 0..bytes.len() as u64, Trust::Pickle, Loader::Python);
+            let fault = found.expect("readable").fault;
+            assert_eq!(fault, expected, "{:?}", bytes.escape_ascii().to_string());
+        };
+        check(b"\x80\x06N.", Some((0, "its protocol is unknown")));
+        check(b"\x80\x04\x95\xff\0\0\0\0\0\0\0N.", Some((2, "a frame ends beyond the pickle")));
+        check(b"0N.", Some((0, "an opcode needs a value that is not on the stack")));
+        check(b"N(R.", Some((2, "an opcode takes a value from below a mark")));
+        check(b"]Nt.", Some((2, "an opcode needs a mark that is not on the stack")));
+        check(b"h\0.", Some((0, "a memo id was never put")));
+        check(b"K\x01)R.", Some((3, "what is called is no callable")));
+        check(b"ccollections\nCounter\nNR.", Some((22, "the arguments of a call are none")));
+        check(b"}]Ns.", Some((3, "a key is a list, a dict or a set")));
+        check(b"}](\x85tNs.", Some((3, "an opcode takes a value from below a mark")));
+        check(b"}]\x85Ns.", Some((4, "a key is a list, a dict or a set")));
+        check(b"}(Nu.", Some((3, "a key has no value")));
+        check(b"}Na.", Some((2, "what is appended to is no list")));
+        check(b"]NNs.", None);
+        check(b")NNs.", Some((3, "what an entry is set in is no dict")));
+        check(b"](N\x90.", Some((3, "what is added to is no set")));
+        check(b"}}b.", Some((2, "what is filled has no such state")));
+        check(b"K\x01K\x02\x93.", Some((4, "a module or a name is no text")));
+        check(b"\x82\0.", Some((0, "no extension has this code")));
+        check(b"\x97.", Some((0, "a buffer is taken from outside the pickle")));
+        check(b"}ccollections\nOrderedDict\n)RNs.", Some((29, "a key is a list, a dict or a set")));
+        check(
+            b"ccollections\nOrderedDict\n)RK\x01b.",
+            Some((29, "what is filled has no such state")),
+        );
+        check(b"N\x98.", Some((1, "what is made read-only is no buffer")));
+        check(b"c\xff\nx\n.", Some((0, "a name is no UTF-8")));
+        check(b"X\x01\0\0\0\xff.", Some((0, "a text is no UTF-8")));
+        check(b"Ione\n.", Some((0, "a number in text is none")));
+        check(b"Sx\n.", Some((0, "a text in quotes has none, or a bad escape")));
+        check(b"(N}(K\x01]u.", None);
+        check(b"ccollections\nOrderedDict\n)R}b}Nb.", None);
+        check(b"(lp0\nI01\naL5L\naF1.5\naS'x'\nag0\na.", None);
     }
 
     #[test]

@@ -10,58 +10,78 @@ use crate::pickle::opcode::{self, Op};
 /// Bytes in a block of a tar archive.
 const BLOCK: u64 = 512;
 
-/// The most members that are looked at; PyTorch wrote four.
-const MAX_MEMBERS: usize = 64;
-
 /// How much is read for a pickle between raw data at first; quadrupled until it is whole.
 const FIRST_READ: u64 = 256;
 
 /// The members of a tar archive, by name; empty for what is no tar archive.
 pub(super) fn members(source: &dyn Source) -> Result<HashMap<String, Range<u64>>, Fault> {
-    Ok(tar_members(source)?.into_iter().collect())
+    let members = tar_members(source)?.into_iter();
+    Ok(members.map(|member| (member.name, member.data)).collect())
+}
+
+/// A member of a tar archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TarMember {
+    /// Its name, without a `./` in front.
+    pub name: String,
+    /// Where its bytes are.
+    pub data: Range<u64>,
+    /// True for what is unpacked as a link or a device instead of a file.
+    pub is_special: bool,
 }
 
 /// The members of a tar archive as they follow each other; none for what is no tar archive.
 ///
 /// # Errors
 /// A member that would end beyond the file.
-pub fn tar_members(source: &dyn Source) -> Result<Vec<(String, Range<u64>)>, Fault> {
+pub fn tar_members(source: &dyn Source) -> Result<Vec<TarMember>, Fault> {
     let mut members = Vec::new();
     let mut at = 0;
-    for _ in 0..MAX_MEMBERS {
-        if source.len().saturating_sub(at) < BLOCK {
-            break;
-        }
+    while source.len().saturating_sub(at) >= BLOCK {
         let block = source.bytes(at..at + BLOCK)?;
-        let Some((name, size)) = header(&block) else { break };
+        let Some(Header { name, size, is_special }) = Header::parse(&block) else { break };
         let start = at + BLOCK;
         let end = start.checked_add(size).filter(|end| *end <= source.len());
         let Some(end) = end else {
             let what = format!("tar member '{name}' of {size} bytes ends beyond the file");
             return Err(Fault::malformed(at, what));
         };
-        members.push((name.trim_start_matches("./").to_string(), start..end));
+        let name = name.trim_start_matches("./").to_string();
+        members.push(TarMember { name, data: start..end, is_special });
         at = end.next_multiple_of(BLOCK);
     }
     Ok(members)
 }
 
-/// Name and size in a header block, if its checksum holds.
-fn header(block: &[u8]) -> Option<(String, u64)> {
-    let octal = |range: Range<usize>| {
-        let text = std::str::from_utf8(block.get(range)?).ok()?;
-        u64::from_str_radix(text.trim_matches(['\0', ' ']), 8).ok()
-    };
-    let unsummed = |(i, byte): (usize, &u8)| match i {
-        148..156 => u64::from(b' '),
-        _ => u64::from(*byte),
-    };
-    let sum: u64 = block.iter().enumerate().map(unsummed).sum();
-    if octal(148..156)? != sum {
-        return None;
+/// What a header block says.
+struct Header {
+    name: String,
+    size: u64,
+    is_special: bool,
+}
+
+impl Header {
+    /// Reads a header block; `None` if its checksum does not hold.
+    fn parse(block: &[u8]) -> Option<Header> {
+        let octal = |range: Range<usize>| {
+            let text = std::str::from_utf8(block.get(range)?).ok()?;
+            u64::from_str_radix(text.trim_matches(['\0', ' ']), 8).ok()
+        };
+        let unsummed = |(i, byte): (usize, &u8)| match i {
+            148..156 => u64::from(b' '),
+            _ => u64::from(*byte),
+        };
+        let sum: u64 = block.iter().enumerate().map(unsummed).sum();
+        if octal(148..156)? != sum {
+            return None;
+        }
+        let name = block.get(..100)?.split(|byte| *byte == 0).next()?;
+        Some(Header {
+            name: String::from_utf8_lossy(name).into_owned(),
+            size: octal(124..136)?,
+            is_special: matches!(block.get(156)?, b'1'..=b'4' | b'6'),
+        })
     }
-    let name = block.get(..100)?.split(|byte| *byte == 0).next()?;
-    Some((String::from_utf8_lossy(name).into_owned(), octal(124..136)?))
 }
 
 /// Reads pickles and raw numbers one after another.

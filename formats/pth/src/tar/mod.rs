@@ -23,7 +23,7 @@ use crate::tar::members::{Cursor, members};
 use crate::tar::objects::{Objects, number};
 use crate::walk::{Surroundings, Walked, walk};
 
-pub use members::tar_members;
+pub use members::{TarMember, tar_members};
 
 /// An opened tar archive.
 pub(crate) struct TarFile {

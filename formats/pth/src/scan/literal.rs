@@ -1,0 +1,84 @@
+//! Whether Python would accept the text of a literal.
+
+use crate::pickle::opcode;
+use crate::pickle::unescape::is_escaped_soundly;
+
+const NO_UTF8: &str = "a text is no UTF-8";
+const NO_NUMBER: &str = "a number in text is none";
+const NO_QUOTES: &str = "a text in quotes has none, or a bad escape";
+
+/// What is wrong with an opcode's argument; `None` for those that cannot be wrong.
+pub(super) fn fault(code: u8, argument: &[u8]) -> Option<&'static str> {
+    match code {
+        opcode::BINUNICODE | opcode::SHORT_BINUNICODE | opcode::BINUNICODE8 => {
+            (!is_utf8(argument)).then_some(NO_UTF8)
+        }
+        opcode::STRING | opcode::UNICODE => {
+            (!is_escaped_soundly(code, argument)).then_some(NO_QUOTES)
+        }
+        opcode::INT | opcode::LONG => (!is_whole_number(argument)).then_some(NO_NUMBER),
+        opcode::FLOAT => (!is_number(argument)).then_some(NO_NUMBER),
+        _ => None,
+    }
+}
+
+/// UTF-8 in which surrogates may stand alone, as Python lets them.
+fn is_utf8(mut bytes: &[u8]) -> bool {
+    loop {
+        let Err(error) = std::str::from_utf8(bytes) else { return true };
+        match bytes.get(error.valid_up_to()..) {
+            Some([0xed, 0xa0..=0xbf, 0x80..=0xbf, rest @ ..]) => bytes = rest,
+            _ => return false,
+        }
+    }
+}
+
+/// Digits with a sign in front; an `L` behind them or another base are Python's own.
+fn is_whole_number(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let text = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
+    let text = text.strip_suffix(b"L").unwrap_or(text);
+    let (digits, is_digit): (&[u8], fn(&u8) -> bool) = match text {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, u8::is_ascii_hexdigit),
+        [b'0', b'o' | b'O' | b'b' | b'B', digits @ ..] => (digits, u8::is_ascii_digit),
+        digits => (digits, u8::is_ascii_digit),
+    };
+    !digits.is_empty() && digits.iter().all(is_digit)
+}
+
+fn is_number(text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text.trim_ascii());
+    text.is_ok_and(|text| text.parse::<f64>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_sound_where_python_takes_them() {
+        let check = |code, argument: &[u8], is_sound| {
+            assert_eq!(fault(code, argument).is_none(), is_sound, "{}", argument.escape_ascii());
+        };
+        for number in ["1", "-1", "00", "0x1f", "12L", "+7"] {
+            check(opcode::INT, number.as_bytes(), true);
+        }
+        for number in ["", "x", "-", "1.5", "0x", "1 2", "L"] {
+            check(opcode::LONG, number.as_bytes(), false);
+        }
+        for (number, is_sound) in
+            [("1.5", true), ("nan", true), ("-inf", true), ("1e5", true), ("", false), ("x", false)]
+        {
+            check(opcode::FLOAT, number.as_bytes(), is_sound);
+        }
+        check(opcode::BINUNICODE, b"\xed\xa0\x80b", true);
+        check(opcode::BINUNICODE, b"a\xff", false);
+        check(opcode::SHORT_BINUNICODE, b"\xc0\x80", false);
+        check(opcode::STRING, b"'a\xff\\n'", true);
+        check(opcode::STRING, b"'a", false);
+        check(opcode::STRING, b"'\\x1'", false);
+        check(opcode::UNICODE, b"\\u12", false);
+        check(opcode::UNICODE, b"\\ud83d\\ude00", true);
+        check(opcode::BINBYTES, b"\xff", true);
+    }
+}

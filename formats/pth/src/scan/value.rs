@@ -1,0 +1,132 @@
+//! Values that a pickle would make, as far as it matters here, and what they can be used for.
+
+use crate::pickle::opcode::{self, is_text};
+
+/// A value that a pickle would make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// What the opcode at this byte pushes.
+    Literal { at: u32, code: u8 },
+    /// A tuple, by its place in the machine's list.
+    Tuple { place: u32, is_hashable: bool },
+    /// Something brought in, by its place among the imports.
+    Import(u32),
+    /// What a call of an import returned.
+    Returned(u32),
+    /// A list.
+    List,
+    /// A dict.
+    Dict,
+    /// A set.
+    Set,
+    /// A frozen set.
+    FrozenSet,
+    /// Something that only the loader knows.
+    Unknown,
+}
+
+impl Value {
+    /// False if it is known that no dict or set can have it as a key.
+    pub(super) fn is_hashable(self) -> bool {
+        match self {
+            Value::List | Value::Dict | Value::Set => false,
+            Value::Literal { code, .. } => code != opcode::BYTEARRAY8,
+            Value::Tuple { is_hashable, .. } => is_hashable,
+            Value::Import(_) | Value::Returned(_) | Value::FrozenSet | Value::Unknown => true,
+        }
+    }
+
+    /// False if it is known that nothing can be appended to it.
+    pub(super) fn takes_items(self) -> bool {
+        match self {
+            Value::Dict | Value::Set | Value::FrozenSet | Value::Tuple { .. } => false,
+            Value::Literal { code, .. } => code == opcode::BYTEARRAY8,
+            Value::List | Value::Import(_) | Value::Returned(_) | Value::Unknown => true,
+        }
+    }
+
+    /// False if it is known that it has no entries to set: lists have, by numbers.
+    pub(super) fn takes_entries(self) -> bool {
+        !matches!(self, Value::Set | Value::FrozenSet | Value::Tuple { .. } | Value::Literal { .. })
+    }
+
+    /// False if it is known that it is no set.
+    pub(super) fn takes_members(self) -> bool {
+        matches!(self, Value::Set | Value::Import(_) | Value::Returned(_) | Value::Unknown)
+    }
+
+    /// False if it is known that it has no attributes, so that `BUILD` cannot fill it.
+    pub(super) fn takes_state(self) -> bool {
+        matches!(self, Value::Import(_) | Value::Returned(_) | Value::Unknown)
+    }
+
+    /// False if it is known that it holds no attributes to fill something with.
+    pub(super) fn is_state(self) -> bool {
+        match self {
+            Value::Dict | Value::Tuple { .. } | Value::Returned(_) | Value::Unknown => true,
+            value => value.is_none(),
+        }
+    }
+
+    /// False if it is known that it is nothing to take arguments from.
+    pub(super) fn is_arguments(self) -> bool {
+        match self {
+            Value::Literal { code, .. } => !is_number(code) && code != opcode::NONE,
+            Value::Import(_) => false,
+            _ => true,
+        }
+    }
+
+    /// False if it is known that it is no text.
+    pub(super) fn is_text(self) -> bool {
+        match self {
+            Value::Literal { code, .. } => is_text(code),
+            Value::Returned(_) | Value::Unknown => true,
+            _ => false,
+        }
+    }
+
+    /// False if it is known that it holds no bytes.
+    pub(super) fn is_buffer(self) -> bool {
+        match self {
+            Value::Literal { code, .. } => matches!(
+                code,
+                opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8 | opcode::BYTEARRAY8
+            ),
+            value => value.takes_state(),
+        }
+    }
+
+    /// True if it is `None`.
+    pub(super) fn is_none(self) -> bool {
+        matches!(self, Value::Literal { code: opcode::NONE, .. })
+    }
+}
+
+/// True for the opcodes that push a number or a truth value.
+fn is_number(code: u8) -> bool {
+    matches!(
+        code,
+        opcode::NEWTRUE
+            | opcode::NEWFALSE
+            | opcode::BININT
+            | opcode::BININT1
+            | opcode::BININT2
+            | opcode::LONG1
+            | opcode::LONG4
+            | opcode::INT
+            | opcode::LONG
+            | opcode::FLOAT
+            | opcode::BINFLOAT
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_takes_no_more_than_eight_bytes() {
+        assert_eq!(size_of::<Value>(), 8);
+    }
+}
