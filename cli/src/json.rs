@@ -156,7 +156,8 @@ impl Serialize for Shown<'_> {
     }
 }
 
-/// The contract of `check --json`: one object a line for each file; `notes` are no faults.
+/// The contract of `check --json`: one object a line for each file; `notes`, if there are
+/// any, are no faults.
 pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Shown<'a> {
@@ -169,6 +170,7 @@ pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Fail
         file: String,
         verdict: &'static str,
         findings: Vec<Shown<'a>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         notes: Vec<Shown<'a>>,
     }
     fn shown(findings: &[Finding]) -> Vec<Shown<'_>> {

@@ -70,8 +70,8 @@ class Member:
                             len(local_name), len(lies.get("local_extra", b"")))
         local += local_name + lies.get("local_extra", b"")
         extra = lies.get("extra", b"")
-        central = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, flags, method, 0, 0x21, crc, len(packed), size,
-                              len(self.name), len(extra), 0, 0, 0, 0, lies.get("offset", at)) + self.name + extra
+        central = struct.pack("<4s6H3I5H2I", b"PK\1\2", lies.get("made_by", 20), 20, flags, method, 0, 0x21, crc, len(packed), size,
+                              len(self.name), len(extra), 0, lies.get("volume", 0), 0, lies.get("external", 0), lies.get("offset", at)) + self.name + extra
         return local + packed + lies.get("descriptor", b""), central
 
 
@@ -112,8 +112,9 @@ def legacy(spoilt=None, pickle=b"\x80\2" + CALL + b".", tail=b""):
     return b"".join(parts) + struct.pack("<q", 4) + bytes(16) + tail
 
 
-def old_tar(spoilt=None):
-    """The tar archive of PyTorch 0.1 with one of its members spoilt."""
+def old_tar(spoilt=None, more=None, extra=(), kind=None):
+    """The tar archive of PyTorch 0.1 with one of its members spoilt, changed by `more`, or of another
+    kind, and with other members behind."""
     members = {
         "sys_info": b"\x80\2}.", "pickle": b"\x80\2}" + text("w") + text("2") + b"Qs.",
         "tensors": b"\x80\2K\1.\x80\2K\2K\1ctorch\nFloatTensor\n\x87." + struct.pack("<iiqqq", 1, 0, 4, 1, 0),
@@ -123,9 +124,11 @@ def old_tar(spoilt=None):
         members[spoilt] = b"\x80\2" + CALL + b"0" + members[spoilt][2:]
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in members.items():
+        for name, data in [*members.items(), *extra]:
+            data = (more or {}).get(name, lambda data: data)(data)
             info = tarfile.TarInfo(name)
             info.size = len(data)
+            info.type = kind if kind and name == "storages" else info.type
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
 
@@ -239,7 +242,7 @@ class Files:
 def generate(folder):
     os.makedirs(folder, exist_ok=True)
     files = Files(folder)
-    for family in (calls, spellings, places, zips, arrays, headers, lookalikes):
+    for family in (calls, spellings, places, pickles, zips, arrays, headers, lookalikes):
         family(files)
     return files.entries
 
@@ -312,6 +315,9 @@ def places(files):
     add("legacy_behind.pth", legacy(tail=BARE))
     for name in ("sys_info", "pickle", "tensors", "storages"):
         add(f"old_{name}.tar", old_tar(name))
+    add("old_storages_behind.tar", old_tar(more={"storages": lambda data: data + BARE}))
+    add("old_behind.tar", old_tar() + BARE)
+    add("old_member_99.tar", old_tar(extra=[(f"x{i}", b"x") for i in range(95)] + [("y", BARE)]))
     add("text_protocol.bin", b"cposix\nsystem\n(S'true'\ntR.")
     add("text_inst.pkl", b"(S'true'\niposix\nsystem\n.")
     objects = npy("'|O'", "(1,)", BARE)
@@ -323,12 +329,47 @@ def places(files):
     add("object_spelled_short.npz", archive(Member("a.npy", npy("'O'", "(1,)", BARE))))
     add("object_version_2.npz", archive(Member("a.npy", npy("'|O'", "(1,)", BARE, (2, 0)))))
     add("object_duplicate.npz", archive(Member("a.npy", npy()), Member("a.npy", objects)))
+    for spelled in ("'>O'", "'<O8'", '"O"', "[('a', ('|O', (2,)))]", "[('a', [('b', 'O')])]"):
+        # Deflated, and with the call far from the front, so that a look at the front is not enough.
+        late = b"\x80\2](" + text("y" * 200) * 3000 + CALL + b"e."
+        add(f"object_late_{len(spelled)}.npz", archive(Member("a.npy", npy(spelled, "(1,)", late), method=8)))
+    add("object_behind_zeros.npz", archive(Member("a.npy", npy("'|O'", "(1,)", b"\x80\2]N." + bytes(8) + BARE))))
+    add("object_second_array.npy", npy() + objects)
     add("object_in_torch.pth", torch_zip(GOOD, Member("m/x.npy", objects)))
     add("pickle_in_npz.npz", archive(Member("w.npy", npy()), Member("data", BARE)))
     files.add("place", "place_torchscript_code.pt", torch_zip(GOOD, Member("m/constants.pkl", b"\x80\2)."), Member("m/code/__torch__.py", b"def forward(self):\n  torch.save(x, 'f')\n")), DANGEROUS, "torch.save")
     shard = "place_shard.safetensors.bin"
     add(shard, torch_zip(state_dict(text("x") + CALL, key="w")))
     add("sharded.bin.index.json", json.dumps({"metadata": {}, "weight_map": {"w": f"place_{shard}", "x": f"place_{shard}"}}).encode())
+
+
+UNREADABLE = {
+    "protocol": b"\x80\6N", "frame": b"\x95\xff\xff\0\0\0\0\0\0N", "called_number": b"K\1)R", "called_text": text("os") + b")R", "called_none": b"NNR",
+    "no_arguments": b"ccollections\nCounter\nNR", "list_as_key": b"}]Ns", "dict_in_a_set": b"\x8f(}\x90", "list_in_a_tuple_as_key": b"}]\x85Ns",
+    "ordered_dict_as_key": b"}ccollections\nOrderedDict\n)RNs", "key_without_value": b"}(K\1u", "append_to_a_dict": b"}Na", "append_to_a_number": b"K\1(Ne",
+    "entry_in_a_tuple": b")NNs", "member_of_a_list": b"](N\x90", "filled_number": b"K\1}b", "filled_dict": b"}}b", "ordered_dict_filled_with_a_number": b"ccollections\nOrderedDict\n)RK\1b",
+    "name_of_numbers": b"K\1K\2\x93", "name_of_bytes": b"C\2osC\1x\x93", "name_no_utf8": b"c\xff\nx\n", "extension_0": b"\x82\0", "buffer": b"\x97", "read_only_none": b"N\x98",
+    "no_quotes": b"Sabc\n", "half_a_quote": b"S'abc\n", "bad_escape": b"S'\\x1'\n", "short_unicode_escape": b"V\\u12\n", "int": b"Iabc\n", "long": b"L\n", "float": b"Fabc\n",
+    "negative_memo": b"]p-1\n", "memo_never_put": b"h\xee", "below_a_mark": b"K\1)(R", "no_mark": b"]ee",
+}
+
+
+def pickles(files):
+    for name, opcodes in UNREADABLE.items():
+        for proto in (2, 4):
+            files.add("pickle", f"pickle_{name}_{proto}.pth", torch_zip(state_dict(text("x") + opcodes, proto=proto)), MALFORMED)
+        files.add("pickle", f"pickle_{name}.pkl", b"\x80\4(" + opcodes + b"t.", MALFORMED)
+        files.add("pickle", f"pickle_{name}.npz", archive(Member("a.npy", npy("'|O'", "(1,)", b"\x80\4(" + opcodes + b"t."))), MALFORMED)
+    spare = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("5") + text("cpu") + b"K\4tQ"
+    files.add("pickle", "pickle_spare_storage_missing.pth", torch_zip(state_dict(text("x") + spare)), MALFORMED, "storage '5'")
+    files.add("pickle", "pickle_spare_storage_short.pth", torch_zip(state_dict(text("x") + spare), Member("m/data/5", b"abc")), MALFORMED, "storage '5'")
+    files.add("pickle", "pickle_rebuilt_from_four.pth", torch_zip(GOOD.replace(b"\x89ccollections\nOrderedDict\n)Rt", b"t")), MALFORMED, "4 arguments")
+    files.add("pickle", "pickle_gradient_text.pth", torch_zip(GOOD.replace(b"\x89cc", text("x") + b"cc")), MALFORMED, "requires_grad")
+    files.add("pickle", "pickle_located_by_number.pth", torch_zip(GOOD.replace(text("cpu"), b"K\1")), MALFORMED)
+    files.add("pickle", "pickle_legacy_version.pth", legacy().replace(b"M\xe9\3", b"M\xe8\3"), MALFORMED, "version")
+    files.add("look-alike", "safe_lone_surrogate.pth", torch_zip(state_dict(text("x") + b"X\3\0\0\0\xed\xa0\x80")), SAFE)
+    files.add("look-alike", "safe_text_protocol_literals.pth", torch_zip(state_dict(text("x") + b"(lp90\nI01\naI-7\naL5L\naF1.5\naS'a\\n'\naV\\u0041\nag90\na")), SAFE)
+    files.add("look-alike", "safe_value_left.pth", torch_zip(b"\x80\2(" + GOOD[2:]), SAFE)
 
 
 def zips(files):
@@ -352,6 +393,20 @@ def zips(files):
     add("two_ends.pth", whole + b"junk" + b"PK\5\6" + b"\xff" * 18, "end")
     add("count.pth", torch_zip(count=3))
     add("unicode_path.pth", good(extra=b"up" + struct.pack("<HBI", 5 + 7, 1, 0) + b"m/other"), "m/other")
+    add("link.pth", good(made_by=0x0314, external=0o120777 << 16), "link")
+    add("folder_with_bytes.pth", torch_zip(GOOD, Member("m/sub/", b"data")), "folder")
+    add("volume.pth", good(volume=1), "volume")
+    add("extra_cut.pth", good(extra=b"\1\0\xff\xff"), "extra")
+    add("local_extra_cut.pth", good(local_extra=b"\1\0\xff\xff"), "extra")
+    add("comment_cut.pth", torch_zip()[:-2] + b"\5\0", "comment")
+    add("empty.pth", archive(), "empty")
+    add("no_version.pth", archive(Member("m/data.pkl", GOOD), Member("m/data/0", bytes(16))), "version")
+    for i, version in enumerate([b"", b"x", b"-1\n", b"0\n", b"99\n", b"99999999999999999999\n"]):
+        add(f"version_{i}.pth", archive(Member("m/data.pkl", GOOD), Member("m/data/0", bytes(16)), Member("m/version", version)), "version")
+    add("bomb_of_a_storage.pth", torch_zip(state_dict(text("x") + tensor("1").replace(b"K\4", b"J\0\0\0\2")), Member("m/data/1", bytes(128 << 20), method=8)), "limit")
+    add("tar_link.tar", old_tar(kind=tarfile.SYMTYPE), "link")
+    add("tar_climbs.tar", old_tar(extra=[("../x", b"x")]), "climbs")
+    add("tar_twice.tar", old_tar(extra=[("pickle", b"\x80\2}.")]), "two members")
     for i, name in enumerate(["../x", "m/../../x", "/etc/x", "m/..", "C:\\x", "m\\..\\..\\x", "..\\x", "m/a\0b"]):
         add(f"climb_{i}.pth", torch_zip(GOOD, Member(name, b"x")))
     add("climb.npz", archive(Member("../w.npy", npy())), "climbs")
@@ -380,6 +435,18 @@ def arrays(files):
     add("list", npy(shape="[2]"))
     add("unclosed", npy(shape="(2"))
     add("object_pickle_cut", npy("'|O'", "(1,)", b"\x80\4X\xff"))
+    add("no_array", b"hello")
+    add("empty", b"")
+    add("bytes_behind", npy(data=bytes(9)))
+    add("key_twice", npy(shape="(1,), 'shape': (2,)"))
+    add("octal", npy(shape="(02,)"))
+    add("dimensions", npy(shape="(" + "1," * 65 + ")"))
+    add("huge_and_empty", npy(shape="(0, 9223372036854775807, 4)", data=b""))
+    add("field_twice", npy("[('a', '<f4'), ('a', '<f4')]", data=bytes(16)))
+    files.add("npy", "npy_deflated_bytes_behind.npz", archive(Member("a.npy", npy(shape="(40000,)", data=bytes(160001)), method=8)), MALFORMED, "follow the array")
+    files.add("npy", "npy_alone_bytes_behind.npy", npy(data=bytes(9)), MALFORMED, "follow the array")
+    files.add("look-alike", "safe_two_arrays.npy", npy() + npy(), SAFE)
+    files.add("look-alike", "safe_padded_record.npz", archive(Member("a.npy", npy("[('a', '<f4'), ('', '|V4'), ('b', '<f4'), ('', '|V4')]", data=bytes(32)))), SAFE)
     files.add("npy", "npy_alone_short.npy", npy(data=bytes(4)), MALFORMED)
 
 
@@ -397,6 +464,7 @@ def headers(files):
     add("dtype", {"w": {**one, "dtype": "F31"}})
     add("overflow", {"w": {**one, "shape": [2**32, 2**32]}})
     add("negative", {"w": {**one, "shape": [-4]}})
+    add("white_space", b" " + json.dumps({"w": one}).encode())
     add("bom", b"\xef\xbb\xbf" + json.dumps({"w": one}).encode())
     add("not_utf8", b'{"\xff":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}')
     add("surrogate", b'{"\\ud800":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}')
@@ -419,6 +487,8 @@ def lookalikes(files):
     add("storage_like_a_pickle.pth", torch_zip(storage=b"\x80\2cab\ncd\xff\nq\0\0.\0\0"))
     add("storage_like_a_zip.pth", torch_zip(storage=b"PK\7\x08" + bytes(12)))
     add("bytes_in_a_storage.pth", torch_zip(storage=b"cposix\nsystem\n))"))
+    large = np.random.default_rng(0).bytes(1 << 20) * 40
+    add("large_and_deflated.pth", torch_zip(state_dict(text("x") + tensor("1").replace(b"K\4", b"J" + struct.pack("<I", len(large) // 4))), Member("m/data/1", large, method=8)))
     add("no_crc.pth", archive(Member("m/data.pkl", GOOD, crc=0), Member("m/data/0", bytes(16), crc=0), Member("m/version", b"3\n")))
     add("comment.pth", torch_zip(comment=b"made by hand"))
     add("junk_behind.pth", torch_zip(tail=b"\0" * 100))

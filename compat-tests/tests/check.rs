@@ -150,7 +150,7 @@ fn everything_that_weights_only_loading_admits_is_clean() {
     let names = oracle(json!({ "do": "admitted", "out": file }));
     let (_, report) = checked(&file).expect("a report");
     assert!(names.as_array().is_some_and(|names| names.len() > 100), "{names}");
-    assert_eq!((&report["verdict"], &report["notes"]), (&json!("safe"), &json!([])));
+    assert_eq!((&report["verdict"], report.get("notes")), (&json!("safe"), None));
 }
 
 #[test]

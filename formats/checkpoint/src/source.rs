@@ -30,12 +30,17 @@ struct Opened {
 impl FileSource {
     /// Opens a file that has bytes; anything but a regular file is refused.
     pub(crate) fn open(path: &Path) -> Result<FileSource, Cause> {
-        // Opening a pipe would wait for its other end, so its kind is asked for first.
-        check_regular(fs::metadata(path)?.file_type())?;
-        let file = File::open(path)?;
-        check_regular(file.metadata()?.file_type())?;
+        let file = regular(path)?;
         let (past, interrupted) = look(path, &file)?;
         FileSource::new(file, past, interrupted.into_iter().collect())?.with_bytes()
+    }
+
+    /// Opens a file as it stands, which is how other programs read it, whatever a journal beside it
+    /// says that it was before.
+    pub(crate) fn as_it_stands(path: &Path) -> Result<FileSource, Cause> {
+        let file = regular(path)?;
+        let (_past, interrupted) = look(path, &file)?;
+        FileSource::new(file, None, interrupted.into_iter().collect())?.with_bytes()
     }
 
     /// A file that is locked, as it stands after what was found of an edit that was cut short.
@@ -119,6 +124,15 @@ impl FileSource {
         let both = (self.metadata(), other.metadata());
         alone && cfg!(unix) && matches!(both, (Ok(a), Ok(b)) if is_same(&a, &b))
     }
+}
+
+/// Opens a regular file.
+fn regular(path: &Path) -> Result<File, Cause> {
+    // Opening a pipe would wait for its other end, so its kind is asked for first.
+    check_regular(fs::metadata(path)?.file_type())?;
+    let file = File::open(path)?;
+    check_regular(file.metadata()?.file_type())?;
+    Ok(file)
 }
 
 impl Source for FileSource {

@@ -13,7 +13,7 @@ use statedict_zip::{Archive, Audit, Entry, Located, Method};
 
 use super::code;
 use super::content::{Content, Look};
-use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD};
+use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS};
 use super::part::Part;
 
 /// How much of a deflated member tells what it is.
@@ -168,12 +168,14 @@ impl Look<'_> {
         if entry.size() <= FRONT || is_plain_array(&front, entry.size()) {
             return Ok(Some(front));
         }
+        let mut held = entry.size().min(MAX_HELD);
         if entry.size() > MAX_HELD && !is_plain_storage(entry, &front) {
             let what = format!("'{}' inflates to over {MAX_HELD} bytes, the limit", entry.name());
-            self.malformed(content, what, "only plain arrays are that large");
+            self.malformed(content, what, "only plain arrays and storages are that large");
+            held = if is_bomb(entry) { MAX_HELD_OF_BOMBS } else { held };
         }
-        match self.budget.take(entry.size().min(MAX_HELD)) {
-            true => read(MAX_HELD),
+        match self.budget.take(held) {
+            true => read(held),
             false => Ok(Some(front)),
         }
     }
@@ -232,8 +234,12 @@ fn is_plain_array(front: &[u8], len: u64) -> bool {
 
 /// True if a member is a storage by its name, begins like no pickle, and is no bomb.
 fn is_plain_storage(entry: &Entry, front: &[u8]) -> bool {
-    let is_bomb = entry.size() / MAX_GROWTH > entry.compressed_size();
-    entry.name().contains("/data/") && !matches!(front, [0x80, ..]) && !is_bomb
+    entry.name().contains("/data/") && !matches!(front, [0x80, ..]) && !is_bomb(entry)
+}
+
+/// True if a member is hardly more than one byte over and over.
+fn is_bomb(entry: &Entry) -> bool {
+    entry.size() / MAX_GROWTH > entry.compressed_size()
 }
 
 /// What is wrong with the version of an archive with PyTorch's pickle, without which PyTorch does

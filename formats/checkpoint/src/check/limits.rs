@@ -9,6 +9,10 @@ pub(super) const MAX_DEPTH: usize = 4;
 /// the reader inflates of a pickle.
 pub(super) const MAX_HELD: u64 = 32 << 20;
 
+/// How much is looked into of a member that is too long and grows beyond belief: 4 MiB, which is a
+/// fraction of a second's work.
+pub(super) const MAX_HELD_OF_BOMBS: u64 = 4 << 20;
+
 /// The most findings that a file is given; more tell nothing new.
 pub(super) const MAX_FINDINGS: usize = 1_000;
 

@@ -27,6 +27,7 @@ use self::part::Part;
 use self::pieces::pieces;
 use crate::error::{Action, Cause, Error, Kind};
 use crate::identify::identify;
+use crate::in_place::Interrupted;
 use crate::registry::FORMATS;
 use crate::shards::{Sharded, find_index, read_index};
 use crate::source::FileSource;
@@ -75,7 +76,7 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
 
 fn check_file(path: &Path) -> Result<Vec<Finding>, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-    let source = match FileSource::open(path) {
+    let source = match FileSource::as_it_stands(path) {
         Ok(source) => source,
         Err(Cause::Fault(fault @ Fault::Malformed { .. })) => return Ok(vec![broken(&fault)]),
         Err(cause) => return Err(failed(cause)),
@@ -86,7 +87,23 @@ fn check_file(path: &Path) -> Result<Vec<Finding>, Error> {
         Ok(_) => check_source(&source, path),
         Err(fault) => Err(fault),
     };
-    findings.map_err(|fault| failed(fault.into()))
+    let mut findings = findings.map_err(|fault| failed(fault.into()))?;
+    findings.extend(source.interrupted().iter().map(half_edited));
+    Ok(findings)
+}
+
+/// What an edit that was cut short makes of a file that is read as it stands.
+fn half_edited(interrupted: &Interrupted) -> Finding {
+    match interrupted {
+        Interrupted::Ignored { .. } => {
+            Finding::note("", interrupted.to_string(), "the file is read as it stands")
+        }
+        _ => {
+            let what = "an edit of it was cut short, by the journal beside it";
+            let why = "other programs read it as it stands, which is neither old nor new";
+            Finding::malformed("", what, why)
+        }
+    }
 }
 
 /// A file of a distributed checkpoint: archives end to end.
