@@ -15,6 +15,7 @@ import torch
 
 import apart
 import convert
+import edited
 import hostile
 import lossless
 import made
@@ -31,6 +32,9 @@ ACTIONS = {
     "zoo": lambda request: zoo.generate(request["folder"]),
     "truth": lambda request: truth.rows(request["file"]),
     "operation": operate.judge,
+    "edited": edited.judge,
+    "same": edited.same,
+    "which": edited.which,
     "conversion": convert.judge,
     "versions": lambda request: convert.versions(request["file"], request["at"]),
     "protocols": lambda request: protocols.generate(request["folder"]),

@@ -51,6 +51,16 @@ pub fn statedict<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run
     statedict_within(minute, arguments).expect("statedict ends within a minute")
 }
 
+/// Starts `statedict` and leaves it running; what it says goes nowhere.
+///
+/// # Panics
+/// If the command cannot be built or started.
+pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Child {
+    let mut command = Command::new(binary());
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the built command starts")
+}
+
 /// Runs `statedict`; none if it had to be stopped after `limit`.
 ///
 /// # Panics

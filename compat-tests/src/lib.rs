@@ -20,7 +20,7 @@ mod tally;
 mod trial;
 mod zoo;
 
-pub use command::{Run, statedict, statedict_within};
+pub use command::{Run, start, statedict, statedict_within};
 pub use environment::cache;
 pub use frame::{archive, npz, safetensors};
 pub use oracle::{oracle, python};

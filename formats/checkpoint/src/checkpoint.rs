@@ -62,15 +62,15 @@ impl Checkpoint {
     /// cut short is undone first.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`]; if somebody else is editing the file, or it has a journal that is
-    /// not its own.
+    /// As [`Checkpoint::open`]; if somebody else has the file open for some seconds, this program
+    /// included, or it has a journal that is not its own.
     pub fn open_to_replace(path: &Path, disk: Arc<dyn Disk>) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         if let Some(index) = find_index(path).map_err(failed)? {
-            let locked = Some(Locked::new(&index, disk.as_ref()).map_err(failed)?);
-            let (sharded, source) = Sharded::open(&index)?;
+            let locked = Locked::new(&index, disk.as_ref()).map_err(failed)?;
+            let (sharded, source) = Sharded::open_locked(&index, &locked.file)?;
             let opened = (source, Form::Sharded(Box::new(sharded)));
-            return Ok(Checkpoint::new(path, opened, disk, locked));
+            return Ok(Checkpoint::new(path, opened, disk, Some(locked)));
         }
         let locked = Locked::new(path, disk.as_ref()).map_err(failed)?;
         let restored = restore(&locked, disk.as_ref()).map_err(failed)?;
@@ -353,6 +353,10 @@ impl Checkpoint {
     /// # Errors
     /// Whatever keeps it from being done; then the file is as it was.
     pub fn replace(&self, rewritten: &Rewritten) -> Result<Replaced, Error> {
+        if let Some(locked) = &self.locked {
+            let shared = locked.share();
+            shared.map_err(|cause| Error::new(Action::Write, &self.path, cause))?;
+        }
         let out = match &self.locked {
             Some(locked) if !self.is_sharded() => &locked.path,
             _ => &self.path,

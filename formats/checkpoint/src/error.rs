@@ -32,7 +32,7 @@ pub enum Kind {
     NotAFile,
     /// An [`Observer`](crate::Observer) said that the work is to stop.
     Stopped,
-    /// Somebody else is editing the file.
+    /// Somebody else is reading or editing the file.
     InUse,
     /// The journal of an edit stands in the way, and is not the file's.
     Journal,
@@ -127,7 +127,7 @@ impl fmt::Display for Cause {
             Cause::AlreadyExists => f.write_str("it exists already"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
             Cause::Stopped => f.write_str("it was stopped"),
-            Cause::InUse => f.write_str("it is being edited by another process"),
+            Cause::InUse => f.write_str("another process is reading or editing it"),
             Cause::Journal { journal, why } => {
                 let journal = journal.display();
                 write!(f, "there is a journal of an edit, '{journal}', which is not used: {why}")

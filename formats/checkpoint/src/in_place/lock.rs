@@ -3,6 +3,8 @@
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::recover::resolved;
 use crate::disk::Disk;
@@ -12,14 +14,20 @@ use crate::source::{check_regular, is_same};
 /// How often a file that is replaced again and again is looked for anew.
 const ATTEMPTS: usize = 10;
 
+/// How long one waits for others who have the file; an edit in place takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A file, opened, with the lock that editors of this program ask for; let go when dropped.
 #[derive(Debug)]
 pub(crate) struct Locked {
     /// Where it is, links followed.
     pub(crate) path: PathBuf,
     pub(crate) file: File,
-    /// It can be written where it stands: the system allows it, and the lock holds.
+    /// The system allows to write to it.
     pub(crate) is_writable: bool,
+    /// The lock holds, which it does not on some file systems; what stands there is not edited in
+    /// place.
+    pub(crate) is_locked: bool,
 }
 
 impl Locked {
@@ -29,19 +37,43 @@ impl Locked {
             let path = resolved(path)?;
             check_regular(std::fs::metadata(&path)?.file_type())?;
             let (file, is_writable) = open(&path, disk)?;
-            let is_locked = match file.try_lock() {
-                Ok(()) => true,
-                Err(TryLockError::WouldBlock) => return Err(Cause::InUse),
-                // Some file systems have no locks; what stands there is not edited in place.
-                Err(TryLockError::Error(_)) => false,
-            };
+            let is_locked = wait(|| file.try_lock())?;
             let now: Metadata = std::fs::metadata(&path)?;
             // Whoever held the lock before may have put another file in its place.
             if is_same(&file.metadata()?, &now) {
-                return Ok(Locked { path, file, is_writable: is_writable && is_locked });
+                return Ok(Locked { path, file, is_writable, is_locked });
             }
         }
         Err(Cause::InUse)
+    }
+
+    /// Lets others read, and still not edit: for when a new file is written beside this one, which
+    /// may take long.
+    pub(crate) fn share(&self) -> Result<(), Cause> {
+        match self.is_locked {
+            true => keep_from_editors(&self.file),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Sees to it that nobody edits a file as long as it is open; waits for those who do.
+pub(crate) fn keep_from_editors(file: &File) -> Result<(), Cause> {
+    // A file system without locks has no editors in place either.
+    wait(|| file.try_lock_shared()).map(drop)
+}
+
+/// Takes a lock once nobody has one that is in the way; false if there are no locks.
+fn wait(take: impl Fn() -> Result<(), TryLockError>) -> Result<bool, Cause> {
+    let start = Instant::now();
+    loop {
+        match take() {
+            Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => {
+                return Err(Cause::InUse);
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
+            taken => return Ok(taken.is_ok()),
+        }
     }
 }
 

@@ -12,12 +12,10 @@ mod lock;
 mod past;
 mod recover;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use statedict_core::{Edits, Layout, Source};
 
@@ -32,13 +30,11 @@ use crate::error::Cause;
 use crate::stage::{Beside, Existing, folder};
 use edit::Patch;
 pub(crate) use guard::GUARD;
+use lock::keep_from_editors;
 use recover::Pending;
 
 /// The most writes that one journal holds; a file that needs more is written anew.
 const MAX_WRITES: usize = 1 << 20;
-
-/// How long reading waits for an edit that is going on, which takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// By which way a file became the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +82,8 @@ impl Editor<'_> {
         if patch.edit.is_nothing() {
             return Ok(Some(Replaced { way: Way::Unchanged, written: 0, files: 1 }));
         }
-        if !self.locked.is_writable || !patch.edit.is_sound() || patch.bytes.len() > MAX_WRITES {
+        let is_free = self.locked.is_writable && self.locked.is_locked;
+        if !is_free || !patch.edit.is_sound() || patch.bytes.len() > MAX_WRITES {
             return Ok(None);
         }
         let (way, written) = match front {
@@ -195,15 +192,17 @@ impl Editor<'_> {
 }
 
 /// What a file was, if an edit of it was cut short, and what there is to say of that.
+///
+/// Nobody edits it as long as it is open.
 pub(crate) fn look(
     path: &Path,
     file: &File,
 ) -> Result<(Option<Box<Past>>, Option<Interrupted>), Cause> {
+    keep_from_editors(file)?;
     let at = recover::resolved(path)?;
     if !journal::is_there(&at) {
         return Ok((None, None));
     }
-    wait_for_editor(file)?;
     Ok(match recover::find(&at, file)? {
         Pending::Nothing | Pending::Torn => (None, None),
         Pending::Past(past) => (Some(past), Some(Interrupted::Pending { file: path.into() })),
@@ -211,19 +210,4 @@ pub(crate) fn look(
             (None, Some(Interrupted::Ignored { journal: journal::path_for(&at), why }))
         }
     })
-}
-
-/// Waits until nobody edits the file, and sees to it that nobody does as long as it is open.
-fn wait_for_editor(file: &File) -> Result<(), Cause> {
-    let start = Instant::now();
-    loop {
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => {
-                return Err(Cause::InUse);
-            }
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
-            // A file system without locks has no editors in place either.
-            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -93,6 +94,9 @@ pub(crate) fn restore(locked: &Locked, disk: &dyn Disk) -> Result<Option<Interru
         Pending::Nothing => return Ok(None),
         Pending::Foreign(why) => return Err(foreign(why)),
         Pending::Torn => Interrupted::Discarded { file },
+        Pending::Past(_) if !locked.is_writable => {
+            return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
+        }
         Pending::Past(past) => {
             put_back(&past, &locked.file, disk)?;
             Interrupted::Restored { file }

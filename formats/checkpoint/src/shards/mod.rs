@@ -6,7 +6,7 @@
 mod split;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use statedict_core::{
@@ -80,7 +80,19 @@ impl Sharded {
     /// What is wrong with the index or a file, and every way in which they disagree.
     pub(crate) fn open(path: &Path) -> Result<(Sharded, FileSource), Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let index = read_index(path).map_err(failed)?;
+        Sharded::of(read_index(path).map_err(failed)?, path)
+    }
+
+    /// The same for an index that is locked.
+    pub(crate) fn open_locked(path: &Path, file: &File) -> Result<(Sharded, FileSource), Error> {
+        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+        let index = FileSource::restored(file, None).and_then(|source| parse_index(&source));
+        Sharded::of(index.map_err(failed)?, path)
+    }
+
+    /// Opens the files of an index.
+    fn of(index: Index, path: &Path) -> Result<(Sharded, FileSource), Error> {
+        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         let folder = path.parent().unwrap_or(Path::new(""));
         let (mut shards, mut sources) = (Vec::new(), Vec::new());
         let mut start = 0;
@@ -233,7 +245,10 @@ type OpenFile = (FileSource, &'static dyn Format, Box<dyn Container>);
 
 /// An index that names keys, and only files beside it or below.
 pub(crate) fn read_index(path: &Path) -> Result<Index, Cause> {
-    let source = FileSource::open(path)?;
+    parse_index(&FileSource::open(path)?)
+}
+
+fn parse_index(source: &FileSource) -> Result<Index, Cause> {
     if source.len() > MAX_INDEX {
         let what = format!("an index of {} bytes, over {MAX_INDEX}", source.len());
         return Err(Fault::TooLarge { at: None, what }.into());
