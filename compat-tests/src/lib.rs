@@ -10,11 +10,15 @@
 //! - [`statedict`] runs the command, built from this workspace.
 //! - [`Zoo`] is a folder of generated files.
 //! - [`trial`] puts bytes through everything that is done in memory.
+//! - [`kill_while_writing`] ends a command at its worst moment; [`Mounted`] is a file system of its
+//!   own.
 //! - [`Tally`] collects what went wrong over many files, so that one failure does not hide another.
 
 mod command;
 mod environment;
 mod frame;
+mod interruption;
+mod mounted;
 mod oracle;
 mod tally;
 mod trial;
@@ -23,6 +27,8 @@ mod zoo;
 pub use command::{Run, start, statedict, statedict_within};
 pub use environment::cache;
 pub use frame::{archive, npz, safetensors};
+pub use interruption::{Ending, found, kill_while_writing, unrecovered};
+pub use mounted::Mounted;
 pub use oracle::{oracle, python};
 pub use tally::Tally;
 pub use trial::{Trial, trial, written};

@@ -21,6 +21,11 @@ impl Tally {
         self.problems.extend(problem.map(|problem| format!("{}: {problem}", case.as_ref())));
     }
 
+    /// True if nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.cases == 0
+    }
+
     /// Prints `N of N` and what was counted.
     ///
     /// # Panics

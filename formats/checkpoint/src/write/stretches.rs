@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use statedict_core::{Elements, Layout, Part};
 
+use super::BLOCK;
+
 /// Parts shorter than this are written with their neighbours, in one go.
 const LONG: u64 = 64 << 10;
 
@@ -111,12 +113,16 @@ impl<'a> Stretch<'a> {
         }
     }
 
-    /// The same in shares for several threads, cut where blocks of the new file are.
+    /// The same in shares for several threads, cut where blocks of the new file are; what comes
+    /// before the first block is one of its own, so that all the others can be shared.
     pub(super) fn shares(&self) -> impl Iterator<Item = Stretch<'a>> + use<'a> {
         let mut left = Some(self.clone());
         std::iter::from_fn(move || {
             let mut share = left.take()?;
-            let len = SHARE - share.at % SHARE;
+            let len = match share.at % BLOCK {
+                0 => SHARE - share.at % SHARE,
+                within => BLOCK - within,
+            };
             if let Work::Copy(range) = &mut share.work
                 && range.end - range.start > len
             {
