@@ -18,7 +18,9 @@ const PYTORCH: &str = "pth";
 pub(super) fn heed_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnosis) {
     let format = checkpoint.format().name();
     let is_foreign = matches!(diagnosis.cause, Cause::OtherFormat | Cause::NoCheckpoint);
-    if is_foreign && diagnosis.remedy == Remedy::Check && format != PYTORCH {
+    let holds_tensors = !checkpoint.catalog().rows.is_empty();
+    let is_checked = diagnosis.remedy == Remedy::Check;
+    if is_foreign && is_checked && holds_tensors && format != PYTORCH {
         diagnosis.cause = Cause::OtherFormat;
         diagnosis.told = format!(
             "The file is a {format} file, and the program loads it with torch.load, which reads \

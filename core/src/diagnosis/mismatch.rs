@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::complaint::CONTAINERS;
 use crate::diagnosis::filling::{has_other_rows, is_embedding, patterns};
 use crate::diagnosis::renaming::{self, Found, has_wrapper};
-use crate::diagnosis::scene::{Left, Scene};
+use crate::diagnosis::scene::{COUNTER, Left, Scene};
 use crate::wrapping::{wrapper_names, wrapping};
 use crate::{
     Catalog, Cause, Diagnosis, Mismatch, Remap, Remedy, Rule, SEPARATOR, Shapes, StateDict,
@@ -52,9 +52,6 @@ const TIED: [&str; 6] = [
     "proj_out.weight",
 ];
 
-/// What batch norms count their batches in.
-const COUNTER: &str = "num_batches_tracked";
-
 /// Keys that are named in a sentence, or in a command that drops them; the rest is counted.
 const NAMED: usize = 3;
 
@@ -62,7 +59,7 @@ const NAMED: usize = 3;
 const MAX_DROPPED: usize = 12;
 
 /// Shapes that differ beyond their rows, from which on the model is another one.
-const MANY: usize = 4;
+const MANY: usize = 3;
 
 pub(super) fn diagnose(told: &Mismatch, held: Option<&Catalog>) -> Diagnosis {
     if let Some(diagnosis) = trainer(told, held) {
@@ -78,7 +75,7 @@ pub(super) fn diagnose(told: &Mismatch, held: Option<&Catalog>) -> Diagnosis {
     };
     let scene = Scene::new(catalog, state_dict, told);
     let mut diagnosis = judge(&scene, told);
-    diagnosis.doubt = doubt;
+    diagnosis.doubt = doubt.or(diagnosis.doubt);
     diagnosis.at = held.and_then(|catalog| needed_path(catalog, state_dict));
     diagnosis
 }
@@ -121,26 +118,33 @@ fn nothing_known() -> Diagnosis {
 
 /// What a mismatch between one state dict and the model means.
 fn judge(scene: &Scene, told: &Mismatch) -> Diagnosis {
-    let found = renaming::find(scene);
-    let left = found.as_ref().map_or_else(|| scene.untouched(), |found| found.left.clone());
-    let renamed = found.as_ref().map(|found| renamed(scene, found));
-    if left.is_nothing()
-        && told.misfits.is_empty()
-        && let (Some((cause, told)), Some(found)) = (&renamed, found)
-    {
-        let Found { rule, undefined, .. } = found;
-        return Diagnosis::new(*cause, told, Remedy::Rename { rule, undefined, alone: false });
+    let Some(found) = renaming::find(scene) else {
+        let left = scene.untouched();
+        return match found_nothing(told, &left) {
+            true => strangers(scene, told),
+            false => filled(scene, told, &left),
+        };
+    };
+    let (cause, sentence) = renamed(scene, &found);
+    let Found { rule, undefined, left } = found;
+    let rename = Remedy::Rename { rule, undefined, alone: false };
+    if left.is_nothing() && told.misfits.is_empty() {
+        return Diagnosis::new(cause, sentence, rename);
     }
-    if found_nothing(told, &left) && renamed.is_none() {
-        return strangers(scene, told);
-    }
-    let mut diagnosis = filled(scene, told, &left);
-    if let Some((cause, sentence)) = renamed {
-        diagnosis.told = format!("{sentence} {}", diagnosis.told);
-        if diagnosis.remedy == Remedy::Nothing || matches!(diagnosis.remedy, Remedy::Rename { .. })
-        {
-            diagnosis.cause = cause;
+    let rest = filled(scene, told, &left);
+    let mut diagnosis =
+        Diagnosis::new(rest.cause, format!("{sentence} {}", rest.told), rest.remedy);
+    match diagnosis.remedy {
+        Remedy::Nothing => {
+            diagnosis.doubt =
+                left.missing.first().map(|key| format!("'{key}' would still be missing"));
+            diagnosis.remedy = rename;
         }
+        // What is dropped has other names in the file, and a fit does both.
+        Remedy::Rename { .. } => {
+            diagnosis.remedy = Remedy::Fit { init: Vec::new(), resize: Vec::new() };
+        }
+        _ => {}
     }
     diagnosis
 }
@@ -337,7 +341,7 @@ fn dropping(scene: &Scene, unexpected: &[String]) -> Option<Vec<Template>> {
 /// True if so many shapes differ in so many ways that the model is another one.
 fn is_other_width(misfits: &[Shapes]) -> bool {
     let beyond_rows = misfits.iter().filter(|shapes| !has_other_rows(shapes)).count();
-    misfits.len() >= MANY && 2 * beyond_rows >= misfits.len()
+    beyond_rows >= MANY
 }
 
 fn other_width(misfits: &[Shapes]) -> Diagnosis {

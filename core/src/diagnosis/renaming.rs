@@ -1,5 +1,6 @@
 //! The gentlest rule that turns the keys that are there into those that are wanted.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -7,12 +8,18 @@ use alloc::vec::Vec;
 
 use crate::diagnosis::scene::{Left, Scene};
 use crate::{
-    By, Catalog, DType, FitOptions, IndexMap, Remap, Rule, SEPARATOR, Side, Storage, Tensor,
-    Undefined, WRAPPERS, fit, generalise,
+    By, Catalog, DType, FitOptions, IndexMap, Remap, Rule, SEPARATOR, Side, Storage, Template,
+    Tensor, Undefined, WRAPPERS, fit, generalise,
 };
 
 /// Prefixes of one kind that are tried, those that most keys suggest first.
 const MAX_PREFIXES: usize = 4;
+
+/// Sources and wanted keys that are paired to see which prefix could stand for which, and the rules
+/// of that kind that are tried.
+const MAX_TRIED: usize = 4;
+const MAX_WANTED: usize = 4096;
+const MAX_REPLACEMENTS: usize = 64;
 
 /// Segments of a key that are looked at from its end, so that time stays linear.
 const MAX_SEGMENTS: usize = 64;
@@ -37,6 +44,11 @@ pub(super) fn find(scene: &Scene) -> Option<Found> {
             }
         }
     }
+    if best.as_ref().is_none_or(|best| !best.left.is_nothing())
+        && let Some(sure) = only_complete(scene)
+    {
+        return Some(sure);
+    }
     // A rule that brings nothing the model wants only makes the file smaller.
     best.filter(|best| best.left.missing.len() < untouched.0 || untouched.0 == 0)
 }
@@ -54,6 +66,49 @@ fn candidates(scene: &Scene) -> Vec<Rule> {
     rules.extend(adds.iter().filter_map(|prefix| Some(Remap::add(prefix).ok()?.into())));
     rules.extend(renames(scene));
     rules
+}
+
+/// The one prefix in the place of another that leaves nothing undone; `None` if two would do.
+fn only_complete(scene: &Scene) -> Option<Found> {
+    let mut complete = None;
+    for rule in replacements(scene) {
+        for undefined in [Undefined::Keep, Undefined::Drop] {
+            let Some(left) = scene.judge(&rule, undefined).filter(Left::is_nothing) else {
+                continue;
+            };
+            if complete.is_some() {
+                return None;
+            }
+            complete = Some(Found { rule, undefined, left });
+            break;
+        }
+    }
+    complete
+}
+
+/// Prefixes in the place of others that would make a key that is wanted of a source.
+fn replacements(scene: &Scene) -> Vec<Rule> {
+    let mut texts = IndexMap::<String, ()>::default();
+    for source in scene.sources.iter().take(MAX_TRIED) {
+        for wanted in scene.wanted.keys().take(MAX_WANTED) {
+            texts.extend(replacement(source, wanted).map(|text| (text, ())));
+        }
+    }
+    let rules = texts.into_keys().take(MAX_REPLACEMENTS);
+    rules.filter_map(|text| Rule::rename(&text, SEPARATOR).ok()).collect()
+}
+
+/// A rule that puts another prefix in front of the segments that both keys end with.
+fn replacement(from: &str, to: &str) -> Option<String> {
+    let (olds, news) = (from.split(SEPARATOR), to.split(SEPARATOR));
+    let shared = olds.rev().zip(news.rev()).take_while(|(old, new)| old == new).count();
+    let prefix = |key: &str| {
+        let segments: Vec<_> = key.split(SEPARATOR).collect();
+        let own = segments.len().saturating_sub(shared);
+        let prefix = segments[..own].join(".");
+        (own > 0 && shared > 0).then(|| Template::literal(&prefix, SEPARATOR).to_string())
+    };
+    Some(format!("{}.{{rest..}} -> {}.{{rest..}}", prefix(from)?, prefix(to)?))
 }
 
 pub(super) fn has_wrapper(key: &str) -> bool {

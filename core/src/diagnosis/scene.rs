@@ -1,9 +1,14 @@
 //! The keys that were to be loaded, those that the model wants, and what a rule would leave.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::{Catalog, IndexMap, Mismatch, Policy, Rule, StateDict, Undefined, Unmatched, plan};
+
+/// What batch norms count their batches in, and what they count for.
+pub(super) const COUNTER: &str = "num_batches_tracked";
+const COUNTED: &str = "running_mean";
 
 /// One state dict against what the model wants.
 pub(super) struct Scene<'a> {
@@ -88,8 +93,12 @@ impl<'a> Scene<'a> {
 
     fn left(&self, names: &IndexMap<&str, ()>) -> Left {
         let missing = self.wanted.keys().filter(|key| !names.contains_key(*key));
-        let is_known =
-            |name: &&&str| self.wanted.contains_key(**name) || self.common.contains_key(**name);
+        let has = |name: &str| self.wanted.contains_key(name) || self.common.contains_key(name);
+        // PyTorch fills a counter that is missing without a word, so nobody tells that it is wanted.
+        let is_counted = |name: &str| {
+            name.strip_suffix(COUNTER).is_some_and(|path| has(&format!("{path}{COUNTED}")))
+        };
+        let is_known = |name: &&&str| has(name) || is_counted(name);
         let unexpected = names.keys().filter(|name| !is_known(name));
         Left {
             missing: missing.map(ToString::to_string).collect(),
