@@ -25,11 +25,15 @@ const LEAVES: [(&str, &str); 9] = [
 /// A tensor of one side.
 pub(super) struct Item<'a> {
     pub(super) key: &'a str,
+    /// The position among its side's keys.
+    place: usize,
     /// The key without wrappers, and with PyTorch's name for its last segment.
     pub(super) name: String,
     pub(super) tensor: &'a Tensor,
     /// The position of the other side's item that it belongs to, if one was found.
     pub(super) partner: Option<usize>,
+    /// True if what its name says is doubtful; no other partner is sought then.
+    pub(super) is_doubtful: bool,
 }
 
 /// Both sides, and what was found so far.
@@ -54,8 +58,16 @@ impl<'a> Board<'a> {
         sources.retain(|item| !is_dropped(item));
         let rest = sources.len().saturating_sub(options.drop_last);
         skipped.extend(sources.drain(rest..).map(|item| item.key.to_string()));
-        let (pairs, misfits) = (Vec::new(), Vec::new());
-        Board { sources, targets: items(target), pairs, misfits, skipped }
+        let mut targets = items(target);
+        // Whatever else an order without meaning is, it is none that could change the outcome.
+        for (items, is_ordered) in
+            [(&mut sources, options.ordered.source), (&mut targets, options.ordered.target)]
+        {
+            if !is_ordered {
+                items.sort_by_key(|item| item.key);
+            }
+        }
+        Board { sources, targets, pairs: Vec::new(), misfits: Vec::new(), skipped }
     }
 
     /// Settles two that belong together by their names, as a pair or as a misfit, if neither has
@@ -78,6 +90,31 @@ impl<'a> Board<'a> {
         a.shape == b.shape && kind(&a.dtype) == kind(&b.dtype)
     }
 
+    /// Puts both sides back into their own order, with all that was found.
+    pub(super) fn restore(&mut self) {
+        let order = |items: &[Item]| {
+            let mut order: Vec<usize> = (0..items.len()).collect();
+            order.sort_by_key(|at| items[*at].place);
+            let mut moved = alloc::vec![0; items.len()];
+            order.into_iter().enumerate().for_each(|(new, old)| moved[old] = new);
+            moved
+        };
+        let (own, theirs) = (order(&self.sources), order(&self.targets));
+        self.sources.sort_by_key(|item| item.place);
+        self.targets.sort_by_key(|item| item.place);
+        for (source, target, _) in &mut self.pairs {
+            (*source, *target) = (own[*source], theirs[*target]);
+        }
+        for (source, target) in &mut self.misfits {
+            (*source, *target) = (own[*source], theirs[*target]);
+        }
+        let partners = self.pairs.iter().map(|(a, b, _)| (*a, *b)).chain(self.misfits.clone());
+        for (source, target) in partners.collect::<Vec<_>>() {
+            self.sources[source].partner = Some(target);
+            self.targets[target].partner = Some(source);
+        }
+    }
+
     pub(super) fn open_sources(&self) -> impl Iterator<Item = (usize, &Item<'a>)> {
         open(&self.sources)
     }
@@ -93,15 +130,15 @@ impl<'a> Board<'a> {
 }
 
 fn open<'s, 'a>(items: &'s [Item<'a>]) -> impl Iterator<Item = (usize, &'s Item<'a>)> {
-    items.iter().enumerate().filter(|(_, item)| item.partner.is_none())
+    items.iter().enumerate().filter(|(_, item)| item.partner.is_none() && !item.is_doubtful)
 }
 
 fn items(side: Side<'_>) -> Vec<Item<'_>> {
-    let item = |key| {
+    let item = |(place, key)| {
         let tensor = side.catalog.tensor(side.state_dict, key)?;
-        Some(Item { key, name: plain(key), tensor, partner: None })
+        Some(Item { key, place, name: plain(key), tensor, partner: None, is_doubtful: false })
     };
-    side.state_dict.keys().filter_map(item).collect()
+    side.state_dict.keys().enumerate().filter_map(item).collect()
 }
 
 /// What of a type must be the same on both sides; one float can be cast to another.
@@ -112,6 +149,11 @@ pub(super) fn kind(dtype: &DType) -> &str {
 /// The key without wrappers, its last segment named as PyTorch would.
 fn plain(key: &str) -> String {
     let (path, leaf) = key.rsplit_once(SEPARATOR).unwrap_or(("", key));
+    if let Some((module, own)) = leaf.rsplit_once('_').filter(|(_, own)| is_joined(own)) {
+        // `nn.MultiheadAttention` has `in_proj_weight` where others have a module.
+        let module = if path.is_empty() { module } else { &key[..path.len() + 1 + module.len()] };
+        return plain(&[module, own].join(&SEPARATOR.to_string()));
+    }
     let synonym = LEAVES.iter().find(|(other, _)| *other == leaf && !path.is_empty());
     let leaf = synonym.map_or(leaf, |(_, ours)| ours);
     let mut name = String::with_capacity(key.len());
@@ -121,6 +163,11 @@ fn plain(key: &str) -> String {
         name.push(SEPARATOR);
     }
     name + leaf
+}
+
+/// True for names of parameters that may be joined to that of a module.
+fn is_joined(leaf: &str) -> bool {
+    ["weight", "bias"].contains(&leaf)
 }
 
 /// True for tensors that count batches.

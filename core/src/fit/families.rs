@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 
 use crate::IndexMap;
 use crate::fit::Reason;
-use crate::fit::board::{Board, is_counter};
+use crate::fit::board::{Board, Item, is_counter};
 use crate::fit::modules::{Depth, Family, Module, form};
-use crate::fit::words::{are_alike, told_apart};
+use crate::fit::words::{are_alike, are_told, told_apart};
 
 /// How often the families are looked at again, since each that is settled can settle others.
 const MAX_ROUNDS: usize = 16;
@@ -33,6 +33,15 @@ pub(super) struct Shift {
     by: i64,
 }
 
+/// What holds for both sides while one round lasts.
+#[derive(Clone, Copy)]
+pub(super) struct Given {
+    /// True if the order of both sides can be believed.
+    are_ordered: bool,
+    /// True if the open modules outside of all layers have the same parameters on both sides.
+    are_rests_alike: bool,
+}
+
 /// Two families that may belong together, and what speaks for it.
 struct Match<'f, 'b> {
     source: &'f Family<'b>,
@@ -51,15 +60,17 @@ impl Board<'_> {
     }
 
     fn settle_families_once(&mut self, depth: Depth, are_ordered: bool) -> bool {
+        let given = self.given(are_ordered);
         let mut shifts = self.shifts();
         let mut settled = Vec::new();
         let sources = Family::of(Module::of(self.open_sources()), depth);
         let targets = Family::of(Module::of(self.open_targets()), depth);
         for (sources, targets) in self.classes(&sources, &targets) {
-            for found in self.matches(&sources, &targets, are_ordered) {
+            for found in self.matches(&sources, &targets, given) {
                 let found_shifts = found.shifts();
-                if keeps(&shifts, &found_shifts) {
-                    if found.source.members.len() > 1 {
+                let is_kept = keeps(&shifts, &found_shifts);
+                if is_kept || found.is_told_by_shapes(&self.sources) {
+                    if is_kept && found.source.members.len() > 1 {
                         shifts.extend(found_shifts.into_iter().map(|it| (it.stems, it.by)));
                     }
                     settled.extend(found.items());
@@ -101,17 +112,17 @@ impl Board<'_> {
         &self,
         sources: &[&'f Family<'b>],
         targets: &[&'f Family<'b>],
-        are_ordered: bool,
+        given: Given,
     ) -> Vec<Match<'f, 'b>> {
         if let ([source], [target]) = (sources, targets) {
             let reason = if source.members.len() > 1 { Reason::Template } else { Reason::Alone };
-            let is_sure = self.is_sure(source, target, are_ordered);
+            let is_sure = self.is_sure(source, target, given);
             return is_sure.then_some(Match { source, target, reason }).into_iter().collect();
         }
         fn forms<'f>(families: &[&'f Family]) -> Vec<&'f str> {
             families.iter().map(|family| family.form.as_str()).collect()
         }
-        let pairs = told_apart(&forms(sources), &forms(targets), are_ordered);
+        let pairs = told_apart(&forms(sources), &forms(targets), given.are_ordered);
         let pair = |(a, b): (usize, usize)| Match {
             source: sources[a],
             target: targets[b],
@@ -121,15 +132,46 @@ impl Board<'_> {
     }
 
     /// True if two families that are the only ones of their kind belong together beyond chance.
-    fn is_sure(&self, source: &Family, target: &Family, are_ordered: bool) -> bool {
+    fn is_sure(&self, source: &Family, target: &Family, given: Given) -> bool {
         let (a, b) = (&source.members[0].1, &target.members[0].1);
-        let are_beside = are_ordered && self.are_beside(a, b);
-        let is_placed = !are_ordered || are_beside || self.is_between(a, b);
-        let is_alike = are_alike(a.path, b.path);
+        let are_beside = given.are_ordered && self.are_beside(a, b);
+        let is_placed = !given.are_ordered || are_beside || self.is_between(a, b);
+        let is_likely = are_alike(a.path, b.path) || are_beside || a.dimensions(&self.sources) > 1;
+        let are_outside = is_outside(a) && is_outside(b);
         match source.members.len() {
-            1 => is_placed && (is_alike || are_beside || a.is_distinctive(&self.sources)),
-            _ => is_alike || are_beside || a.is_distinctive(&self.sources),
+            1 => is_placed && !self.is_chance(a, b, given) && (is_likely || are_outside),
+            _ => is_likely,
         }
+    }
+
+    /// True if no more than a shape speaks for two modules outside of all layers.
+    ///
+    /// Those are often heads, and heads of two tasks have one shape by chance: with a shape of two
+    /// dimensions alone they go together only if all the others outside of layers would.
+    pub(super) fn is_chance(&self, source: &Module, target: &Module, given: Given) -> bool {
+        is_outside(source)
+            && is_outside(target)
+            && source.dimensions(&self.sources) < 3
+            && !are_told(source.path, target.path)
+            && !(given.are_ordered && self.are_beside(source, target))
+            && !given.are_rests_alike
+    }
+
+    /// What holds for both sides as they are now.
+    pub(super) fn given(&self, are_ordered: bool) -> Given {
+        Given { are_ordered, are_rests_alike: self.are_rests_alike() }
+    }
+
+    /// True if the open modules outside of all layers have the same parameters on both sides.
+    fn are_rests_alike(&self) -> bool {
+        let signatures = |modules: Vec<Module>, items: &[Item]| {
+            let outside = modules.into_iter().filter(is_outside);
+            let mut all: Vec<String> = outside.map(|module| module.signature(items)).collect();
+            all.sort_unstable();
+            all
+        };
+        signatures(Module::of(self.open_sources()), &self.sources)
+            == signatures(Module::of(self.open_targets()), &self.targets)
     }
 
     /// True if the parameters before both modules, or those after both, belong together.
@@ -203,6 +245,11 @@ pub(super) fn keeps(shifts: &Shifts, found: &[Shift]) -> bool {
     found.iter().all(|found| shifts.get(&found.stems).is_none_or(|known| *known == found.by))
 }
 
+/// True for a module without a number: it is not one of several layers.
+fn is_outside(module: &Module) -> bool {
+    form(module.path, Depth::All).1.is_empty()
+}
+
 /// The form up to each of its numbers.
 fn stems(form: &str) -> impl Iterator<Item = &str> {
     form.match_indices('\u{0}').map(|(at, _)| &form[..at])
@@ -228,6 +275,13 @@ impl Match<'_, '_> {
             source.varied().into_iter().zip(target.varied()).map(shift).collect();
         shifts.extend(shifts_between(source.members[0].1.path, target.members[0].1.path));
         shifts
+    }
+
+    /// True if shapes tell all members apart, and names are alike: then numbers need not agree
+    /// with what is known of others.
+    fn is_told_by_shapes(&self, items: &[Item]) -> bool {
+        let (source, target) = (self.source.members[0].1.path, self.target.members[0].1.path);
+        are_alike(source, target) && self.source.are_all_different(items)
     }
 
     fn items(&self) -> impl Iterator<Item = (usize, usize, Reason)> {

@@ -5,12 +5,15 @@
 
 mod assembly;
 mod board;
+mod counted;
+mod doubt;
 mod families;
 mod modules;
 mod names;
 mod order;
 mod position;
 mod prefixes;
+mod roles;
 mod words;
 
 pub use assembly::{Assembled, Casts, Filling, Made, Making, Unmet};
@@ -242,11 +245,17 @@ impl Board<'_> {
         if by == By::Wrapper {
             return;
         }
+        self.doubt_numbers();
         self.settle_prefixes();
         self.settle_contained();
-        if by == By::Suffix {
-            return;
+        if by == By::Auto {
+            self.settle_by_shapes(ordered);
         }
+        self.settle_misfits();
+    }
+
+    /// Takes the steps for which shapes must speak too.
+    fn settle_by_shapes(&mut self, ordered: Ordered) {
         let are_ordered = ordered.source && ordered.target;
         for depth in [Depth::All, Depth::Bare, Depth::None] {
             self.settle_families(depth, are_ordered && self.is_in_order());
@@ -272,8 +281,9 @@ impl Board<'_> {
         let rules = generalise(&pairs, &[]).stages;
         let targets: IndexMap<&str, usize> =
             self.open_targets().map(|(at, item)| (item.key, at)).collect();
+        let known = self.known_numbers();
         let mut found = IndexMap::<usize, Option<usize>>::default();
-        for (source, item) in self.open_sources() {
+        for (source, item) in self.open_sources().filter(|(_, item)| known.allow(item)) {
             let renamed =
                 rules.iter().fold(item.key.to_string(), |key, rule| match rule.apply(&key) {
                     Fate::Becomes(name) => name,
@@ -314,6 +324,9 @@ impl Board<'_> {
     }
 
     fn outcome(mut self) -> Fit {
+        self.restore();
+        let all = self.sources.iter_mut().chain(&mut self.targets);
+        all.for_each(|item| item.is_doubtful = false);
         self.pairs.sort_by_key(|(_, target, _)| *target);
         self.misfits.sort_by_key(|(_, target)| *target);
         let pair = |(source, target, reason): &(usize, usize, Reason)| {

@@ -78,9 +78,9 @@ impl<'b> Module<'b> {
         text
     }
 
-    /// True if a parameter has two dimensions or more: its shape says something.
-    pub(super) fn is_distinctive(&self, items: &[Item]) -> bool {
-        self.parts.iter().any(|(_, at)| items[*at].tensor.shape.len() > 1)
+    /// The most dimensions that a parameter has: the more there are, the more its shape says.
+    pub(super) fn dimensions(&self, items: &[Item]) -> usize {
+        self.parts.iter().map(|(_, at)| items[*at].tensor.shape.len()).max().unwrap_or(0)
     }
 }
 
@@ -129,6 +129,13 @@ impl<'b> Family<'b> {
             text.push('|');
         }
         text
+    }
+
+    /// True if there are several members, and each is told from the others by its parameters.
+    pub(super) fn are_all_different(&self, items: &[Item]) -> bool {
+        let all: IndexMap<String, ()> =
+            self.members.iter().map(|(_, module)| (module.signature(items), ())).collect();
+        self.members.len() > 1 && all.len() == self.members.len()
     }
 
     /// The form up to and with each of its numbers.

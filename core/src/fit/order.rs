@@ -36,7 +36,7 @@ impl Board<'_> {
     pub(super) fn settle_by_order(&mut self) {
         let mut cells = MAX_CELLS;
         let mut settled = Vec::new();
-        let shifts = self.shifts();
+        let (shifts, given) = (self.shifts(), self.given(true));
         let (sources, targets) = (open_words(&self.sources), open_words(&self.targets));
         for gap in self.gaps() {
             let Some(left) = gap.cells().and_then(|needed| cells.checked_sub(needed)) else {
@@ -50,7 +50,8 @@ impl Board<'_> {
                     rivals.is_none_or(|rivals| rivals.outdo(path, partner))
                 };
                 let signature = source.signature(&self.sources);
-                if !keeps(&shifts, &shifts_between(source.path, target.path))
+                if self.is_chance(source, target, given)
+                    || !keeps(&shifts, &shifts_between(source.path, target.path))
                     || is_liker(targets.get(&signature), source.path, target.path)
                     || is_liker(sources.get(&signature), target.path, source.path)
                 {

@@ -21,6 +21,9 @@ const MAX_SEGMENTS: usize = 64;
 /// Of ten keys that speak for one prefix, how many may speak for a rival.
 const MAX_RIVALS: usize = 7;
 
+/// Modules that must be found below a prefix that stands in the place of another.
+const MIN_MODULES: usize = 2;
+
 /// A prefix of the source and what stands in its place in the target; either may be empty.
 type Replacement = (String, String);
 
@@ -55,6 +58,7 @@ impl Board<'_> {
             }
         }
         let mut votes = IndexMap::default();
+        let (own, theirs) = (Counting::of(&self.sources), Counting::of(&self.targets));
         for (source, item) in self.open_sources() {
             let longest = starts(&item.name)
                 .find_map(|start| Some((start, endings.get(&item.name[start..])?)));
@@ -66,7 +70,7 @@ impl Board<'_> {
                 let ending = item.name.len() - start;
                 let replacement = (head(&item.name, ending), head(name, ending));
                 // Other numbers are a shift, which is for families of modules to find.
-                if numbers(&replacement.0).eq(numbers(&replacement.1)) {
+                if own.numbers(&replacement.0) == theirs.numbers(&replacement.1) {
                     *votes.entry(replacement).or_default() += 1;
                 }
             }
@@ -86,8 +90,8 @@ impl Board<'_> {
         only(self.open_sources(), own_name).into_iter().filter_map(pair).collect()
     }
 
-    /// True if most shapes agree, and no keys are left of which the numbers alone differ: those
-    /// would speak for a shift.
+    /// True if most shapes agree, the prefix is that of several modules or stands alone on one side,
+    /// and no keys are left of which the numbers alone differ: those would speak for a shift.
     fn is_consistent(&self, (from, to): &Replacement, found: &[(usize, usize)]) -> bool {
         let agreeing = found.iter().filter(|(source, target)| self.agree(*source, *target)).count();
         let (sources, targets): (IndexMap<_, ()>, IndexMap<_, ()>) =
@@ -101,29 +105,60 @@ impl Board<'_> {
             let form = rest(&item.name, to).and_then(|rest| form(rest, &item.tensor.shape));
             form.is_some_and(|form| forms.contains_key(&form))
         });
-        2 * agreeing > found.len() && !is_shifted
+        let modules: IndexMap<&str, ()> = found
+            .iter()
+            .filter_map(|(source, _)| {
+                Some((self.sources[*source].name.rsplit_once(SEPARATOR)?.0, ()))
+            })
+            .collect();
+        let are_enough = from.is_empty() || to.is_empty() || modules.len() >= MIN_MODULES;
+        2 * agreeing > found.len() && !is_shifted && are_enough
     }
 
     /// Settles keys that are the end of a longer one on the other side, and of no other there.
     pub(super) fn settle_contained(&mut self) {
         let (short, long) = (self.contained(false), self.contained(true));
-        for (source, target) in short.into_iter().chain(long) {
-            if self.agree(source, target) {
+        let found = only_pairs(short.into_iter().chain(long));
+        let shifted = self.shifted(&found);
+        for (source, target) in found {
+            if self.agree(source, target) && !shifted.contains_key(&(source, target)) {
                 self.settle(source, target, Reason::Suffix);
             }
         }
+    }
+
+    /// Those of the pairs beside which keys are left, on both sides, of which the numbers alone
+    /// differ: they would speak for a shift.
+    fn shifted(&self, found: &[(usize, usize)]) -> IndexMap<(usize, usize), ()> {
+        let (sources, targets): (IndexMap<_, ()>, IndexMap<_, ()>) =
+            found.iter().map(|&(source, target)| ((source, ()), (target, ()))).unzip();
+        let form_of = |item: &Item| form(&item.name, &item.tensor.shape);
+        let left = self.open_sources().filter(|(at, _)| !sources.contains_key(at));
+        let own: IndexMap<String, ()> =
+            left.filter_map(|(_, item)| Some((form_of(item)?, ()))).collect();
+        let left = self.open_targets().filter(|(at, _)| !targets.contains_key(at));
+        let theirs: IndexMap<String, ()> =
+            left.filter_map(|(_, item)| Some((form_of(item)?, ()))).collect();
+        let is_left = |forms: &IndexMap<String, ()>, item: &Item| {
+            form_of(item).is_some_and(|form| forms.contains_key(&form))
+        };
+        let shifted = found.iter().filter(|(source, target)| {
+            is_left(&own, &self.sources[*source]) && is_left(&theirs, &self.targets[*target])
+        });
+        shifted.map(|pair| (*pair, ())).collect()
     }
 
     /// Pairs of which one name ends with the whole of the other: the target's if `inverted`.
     fn contained(&self, inverted: bool) -> Vec<(usize, usize)> {
         let sources: Vec<_> = self.open_sources().collect();
         let targets: Vec<_> = self.open_targets().collect();
+        let counting = Counting::of(if inverted { &self.sources } else { &self.targets });
         let (short, long) = if inverted { (targets, sources) } else { (sources, targets) };
         let names = only(short.into_iter(), |item| item.name.clone());
         let mut takers = IndexMap::<usize, Option<usize>>::default();
         for (at, item) in &long {
             let ends = starts(&item.name).skip(1).filter(|start| is_name(&item.name[*start..]));
-            let mut inner = ends.filter(|start| !has_number(&item.name[..*start]));
+            let mut inner = ends.filter(|start| counting.numbers(&item.name[..*start]).is_empty());
             if let Some(Some(found)) = inner.find_map(|start| names.get(&item.name[start..])) {
                 takers.entry(*found).and_modify(|taker| *taker = None).or_insert(Some(*at));
             }
@@ -134,6 +169,19 @@ impl Board<'_> {
             true => found.map(|(target, source)| (source, target)).collect(),
         }
     }
+}
+
+/// The pairs of which neither part is in another.
+fn only_pairs(found: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
+    let all: IndexMap<(usize, usize), ()> = found.map(|pair| (pair, ())).collect();
+    let (mut sources, mut targets) =
+        (IndexMap::<_, usize>::default(), IndexMap::<_, usize>::default());
+    for (source, target) in all.keys() {
+        *sources.entry(*source).or_default() += 1;
+        *targets.entry(*target).or_default() += 1;
+    }
+    let is_only = |(source, target): &(usize, usize)| sources[source] == 1 && targets[target] == 1;
+    all.into_keys().filter(is_only).collect()
 }
 
 /// The replacement that most keys speak for, of two at least.
@@ -185,8 +233,33 @@ pub(super) fn is_usual(leaf: &str) -> bool {
     ["weight", "bias", "running_mean", "running_var", super::board::COUNTER].contains(&leaf)
 }
 
-fn numbers(path: &str) -> impl Iterator<Item = u64> {
-    path.split(SEPARATOR).filter_map(|segment| Numbered::of(segment).number)
+/// The names of one side, up to each number that is not always the same.
+struct Counting<'a>(IndexMap<&'a str, Option<u64>>);
+
+impl<'a> Counting<'a> {
+    fn of(items: &'a [Item]) -> Counting<'a> {
+        let mut seen = IndexMap::<&str, Option<u64>>::default();
+        for (stem, number) in items.iter().flat_map(|item| numbers(&item.name)) {
+            let only = seen.entry(stem).or_insert(Some(number));
+            *only = only.filter(|only| *only == number);
+        }
+        Counting(seen)
+    }
+
+    /// The numbers of a path that count something: not the 2 of `wav2vec2`.
+    fn numbers(&self, path: &str) -> Vec<u64> {
+        let counts = |stem| self.0.get(stem).is_none_or(Option::is_none);
+        numbers(path).filter(|(stem, _)| counts(*stem)).map(|(_, number)| number).collect()
+    }
+}
+
+/// The numbers of a path, each with what stands before it; of the last segments if there are many.
+fn numbers(path: &str) -> impl Iterator<Item = (&str, u64)> {
+    starts(path).filter_map(|start| {
+        let segment = path[start..].split(SEPARATOR).next()?;
+        let numbered = Numbered::of(segment);
+        Some((&path[..start + numbered.before.len()], numbered.number?))
+    })
 }
 
 fn has_number(path: &str) -> bool {

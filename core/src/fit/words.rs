@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::SEPARATOR;
+use crate::fit::roles::{parts, sameness};
 use crate::numbered::Numbered;
 
 /// Letters of a word, from which on it may stand within another: `norm` in `layernorm`.
@@ -17,8 +18,8 @@ const MIN_WHOLE: usize = 3;
 
 /// Which of several alternatives belong together, as their names and their order say.
 ///
-/// Two belong together if what tells them from the others of their side is the same. If it is
-/// only alike (`q` and `query`), their places among the others must be the same too, unless all of
+/// Two belong together if what tells them from the others of their side is the same, or if their
+/// names stand for the same part of a layer. If it is only alike (`q` and `query`), their places among the others must be the same too, unless all of
 /// them have names alike; and so must that of the last one left on both sides.
 pub(super) fn told_apart(
     sources: &[&str],
@@ -28,6 +29,9 @@ pub(super) fn told_apart(
     if sources.len().max(targets.len()) > MAX_ALTERNATIVES {
         return Vec::new();
     }
+    let (roles, wanted) = (parts(sources), parts(targets));
+    let same = |a: usize, b: usize| sameness(roles[a].as_ref(), wanted[b].as_ref());
+    let by_role = mutual(sources.len(), targets.len(), &[], same);
     let (own, theirs) = (distinctions(sources), distinctions(targets));
     let equal = |a: usize, b: usize| usize::from(!own[a].is_empty() && own[a] == theirs[b]);
     let mut found = mutual(sources.len(), targets.len(), &[], equal);
@@ -37,6 +41,7 @@ pub(super) fn told_apart(
     if !is_whole && own.iter().chain(&theirs).any(has_digit) {
         found.clear();
     }
+    found = united(&by_role, &found);
     if sources.len() != targets.len() {
         return found;
     }
@@ -66,6 +71,16 @@ pub(super) fn told_apart(
     found
 }
 
+/// The pairs of both lists but for those that contradict each other.
+fn united(a: &[(usize, usize)], b: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let contradicts = |pair: &(usize, usize), others: &[(usize, usize)]| {
+        others.iter().any(|other| (other.0 == pair.0) != (other.1 == pair.1))
+    };
+    let own = a.iter().filter(|pair| !contradicts(pair, b));
+    let new = b.iter().filter(|pair| !contradicts(pair, a) && !a.contains(pair));
+    own.chain(new).copied().collect()
+}
+
 /// The words of several paths, each once.
 pub(super) struct Rivals(Vec<Vec<String>>);
 
@@ -93,9 +108,26 @@ impl Rivals {
     }
 }
 
+/// Words that say of what kind a module is, and not which it is.
+const KINDS: [&str; 9] =
+    ["dense", "linear", "fc", "conv", "norm", "layernorm", "layer", "weight", "bias"];
+
 /// True if the last names of two paths have a word in common.
 pub(super) fn are_alike(source: &str, target: &str) -> bool {
     likeness(&words(last_name(source)), &words(last_name(target))) > 0
+}
+
+/// True if the last names of two paths have a word in common, and the paths do not say of two
+/// modules of that kind that they are others: `pooler.dense` is not `lm_head.dense`.
+pub(super) fn are_told(source: &str, target: &str) -> bool {
+    let telling = |path: &str| {
+        let mut words = words(path);
+        words.retain(|word| !KINDS.contains(&word.as_str()));
+        words
+    };
+    let (own, theirs) = (telling(source), telling(target));
+    let are_others = !own.is_empty() && !theirs.is_empty() && likeness(&own, &theirs) == 0;
+    are_alike(source, target) && !are_others
 }
 
 /// Pairs of which each is the other's best, with no second best as good.
@@ -141,7 +173,7 @@ fn distinctions(names: &[&str]) -> Vec<String> {
 }
 
 /// How many words of one name are words of the other, or begin one, or stand in one.
-fn likeness(a: &[String], b: &[String]) -> usize {
+pub(super) fn likeness(a: &[String], b: &[String]) -> usize {
     let are_alike = |a: &String, b: &String| {
         a.starts_with(b.as_str())
             || b.starts_with(a.as_str())
@@ -152,7 +184,7 @@ fn likeness(a: &[String], b: &[String]) -> usize {
 }
 
 /// The words of a name, in small letters: `SelfAttention_1` has `self` and `attention`.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::from([String::new()]);
     let mut was_lower = false;
     for c in name.chars() {
@@ -221,11 +253,19 @@ mod tests {
             &["input_layernorm", "post_attention_layernorm"],
             &[],
         );
+        check(
+            &["l.0.attention_norm", "l.0.ffn_norm"],
+            &["h.0.input_layernorm", "h.0.post_attention_layernorm"],
+            &[
+                ("l.0.attention_norm", "h.0.input_layernorm"),
+                ("l.0.ffn_norm", "h.0.post_attention_layernorm"),
+            ],
+        );
     }
 
     #[test]
     fn the_last_one_left_needs_others_that_were_found() {
-        check(&["feed.w1", "feed.w3"], &["mlp.gate", "mlp.up"], &[]);
+        check(&["feed.a1", "feed.a3"], &["mlp.gate", "mlp.up"], &[]);
         check(
             &["tok_embeddings", "output"],
             &["model.embed_tokens", "lm_head"],
@@ -238,5 +278,7 @@ mod tests {
         assert_eq!(words("SelfAttention_1.qkv"), ["self", "attention", "qkv"]);
         assert!(are_alike("blocks.0.norm.1", "model.final_layernorm"));
         assert!(!are_alike("ln_pre", "fc_norm"));
+        assert!(are_told("norm", "vit.layernorm"));
+        assert!(!are_told("pooler.dense", "lm_head.dense"));
     }
 }
