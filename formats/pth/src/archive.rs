@@ -1,7 +1,6 @@
 //! The zip archive that PyTorch writes since 1.6, as a container.
 
-use std::collections::{HashMap, HashSet};
-use std::ops::Range;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use statedict_core::{
@@ -59,7 +58,7 @@ pub(crate) struct ZipFile {
     kind: &'static str,
     prefix: String,
     alignment: u64,
-    pickle: Vec<u8>,
+    graph: Graph<'static>,
     catalog: Catalog,
     mappings: Vec<CompoundId>,
 }
@@ -94,11 +93,12 @@ impl ZipFile {
             None => None,
         };
         let around = Surroundings { storages: &mut records, code: code.as_ref() };
-        let Walked { catalog, mappings } = read(&pickle, around)?;
+        let graph = Graph::read(pickle).map_err(in_pickle)?;
+        let Walked { catalog, mappings } = walked(&graph, around)?;
         let len = source.len();
         let kind = if code.is_some() { SCRIPTED } else { "pth" };
         let file =
-            ZipFile { archive, located, len, kind, prefix, alignment, pickle, catalog, mappings };
+            ZipFile { archive, located, len, kind, prefix, alignment, graph, catalog, mappings };
         Ok(Some(file))
     }
 
@@ -110,22 +110,18 @@ impl ZipFile {
     }
 
     /// The pickle that a plan makes of the old one, and the records that have no place beside it.
-    fn edited(
-        &self,
-        old: &Graph<'_>,
-        plan: &Plan,
-    ) -> Result<(Vec<u8>, HashSet<String>), Fault> {
-        let pickle = edited(old, &self.catalog, &self.mappings, plan)?;
+    fn edited(&self, plan: &Plan) -> Result<(Vec<u8>, HashSet<String>), Fault> {
+        let pickle = edited(&self.graph, &self.catalog, &self.mappings, plan)?;
         let gone = match plan.drops() {
-            true => self.gone(old, &pickle)?,
+            true => self.gone(&pickle)?,
             false => HashSet::new(),
         };
         Ok((pickle, gone))
     }
 
     /// The records that have no place beside another pickle.
-    fn gone(&self, old: &Graph<'_>, pickle: &[u8]) -> Result<HashSet<String>, Fault> {
-        let (before, after) = (storage_keys(old)?, storage_keys(&Graph::read(pickle)?)?);
+    fn gone(&self, pickle: &[u8]) -> Result<HashSet<String>, Fault> {
+        let (before, after) = (storage_keys(&self.graph)?, storage_keys(&Graph::read(pickle)?)?);
         if before.keys().eq(after.keys()) {
             return Ok(HashSet::new());
         }
@@ -200,19 +196,19 @@ impl Container for ZipFile {
     }
 
     fn payload(&self) -> Result<Option<Value>, Fault> {
-        payload(&Graph::read(&self.pickle)?).map(Some)
+        payload(&self.graph).map(Some)
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         if plan.is_identity() {
             return Ok(self.whole());
         }
-        let (pickle, gone) = self.edited(&Graph::read(&self.pickle)?, plan)?;
+        let (pickle, gone) = self.edited(plan)?;
         Ok(self.lay_out(pickle, &gone, reserve))
     }
 
     fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
-        let (pickle, gone) = self.edited(&Graph::read(&self.pickle)?, plan)?;
+        let (pickle, gone) = self.edited(plan)?;
         let pickle = Graph::read(pickle)?.in_protocol_2()?;
         Ok(self.lay_out(pickle, &gone, reserve))
     }
@@ -229,18 +225,17 @@ impl Container for ZipFile {
         if self.kind == SCRIPTED || growth != Growth::Within {
             return Ok(None);
         }
-        let (pickle, gone) = self.edited(&Graph::read(&self.pickle)?, plan)?;
+        let (pickle, gone) = self.edited(plan)?;
         Ok(self.revised(pickle, &gone))
     }
 }
 
-fn read(pickle: &[u8], around: Surroundings<'_>) -> Result<Walked, Fault> {
-    let graph = Graph::read(pickle).map_err(in_pickle)?;
+fn walked(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked, Fault> {
     // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
-    for id in persistent_storages(&graph) {
+    for id in persistent_storages(graph) {
         around.storages.find(&id?)?;
     }
-    walk(&graph, around)
+    walk(graph, around)
 }
 
 /// The code of a TorchScript archive.
@@ -328,10 +323,12 @@ fn storage_keys(graph: &Graph<'_>) -> Result<IndexMap<String, ()>, Fault> {
 /// The storage records of an archive.
 struct Records<'a> {
     archive: &'a Archive,
-    ranges: HashMap<&'a str, Range<u64>>,
+    /// One for each entry of the archive.
+    located: &'a [Located],
     prefix: &'a str,
     byte_order: ByteOrder,
-    found: HashMap<String, Arc<Storage>>,
+    /// What was asked for before, by entry.
+    found: Vec<Option<Arc<Storage>>>,
 }
 
 impl<'a> Records<'a> {
@@ -341,18 +338,12 @@ impl<'a> Records<'a> {
         prefix: &'a str,
         byte_order: ByteOrder,
     ) -> Records<'a> {
-        let names = archive.entries().iter().map(Entry::name);
-        let ranges = names.zip(located.iter().map(|located| located.data.clone())).collect();
-        Records { archive, ranges, prefix, byte_order, found: HashMap::new() }
+        let found = vec![None; located.len()];
+        Records { archive, located, prefix, byte_order, found }
     }
 
-    fn locate(&self, key: &str) -> Result<Storage, Fault> {
-        let name = format!("{}/data/{key}", self.prefix);
-        let (Some(entry), Some(range)) =
-            (self.archive.find(&name), self.ranges.get(name.as_str()).cloned())
-        else {
-            return Err(Fault::broken(format!("storage '{key}' has no record '{name}'")));
-        };
+    fn read(&self, entry: &Entry, located: &Located) -> Result<Storage, Fault> {
+        let range = located.data.clone();
         let location = match entry.method() {
             Method::Stored => Location::Stored(range),
             Method::Deflated => {
@@ -360,7 +351,7 @@ impl<'a> Records<'a> {
                 Location::Deflated { compressed: range, skip: 0, len: entry.size(), crc32 }
             }
             Method::Other(method) => {
-                let what = format!("record '{name}' is compressed by method {method}");
+                let what = format!("record '{}' is compressed by method {method}", entry.name());
                 return Err(Fault::Unsupported(what));
             }
         };
@@ -370,11 +361,16 @@ impl<'a> Records<'a> {
 
 impl Storages for Records<'_> {
     fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
-        let storage = match self.found.get(&id.key) {
+        let name = format!("{}/{STORAGES}{}", self.prefix, id.key);
+        let Some(place) = self.archive.position(&name) else {
+            return Err(Fault::broken(format!("storage '{}' has no record '{name}'", id.key)));
+        };
+        let storage = match &self.found[place] {
             Some(storage) => storage.clone(),
             None => {
-                let storage = Arc::new(self.locate(&id.key)?);
-                self.found.insert(id.key.clone(), storage.clone());
+                let entry = &self.archive.entries()[place];
+                let storage = Arc::new(self.read(entry, &self.located[place])?);
+                self.found[place] = Some(storage.clone());
                 storage
             }
         };

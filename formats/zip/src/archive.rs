@@ -1,8 +1,6 @@
 //! The directory of an archive.
 
-use std::collections::HashMap;
-
-use statedict_core::{Fault, Source};
+use statedict_core::{Fault, IndexMap, Source};
 
 use crate::Entry;
 use crate::end::End;
@@ -15,7 +13,7 @@ use crate::fields::{END, Fields, LOCAL};
 #[derive(Clone, Debug)]
 pub struct Archive {
     entries: Vec<Entry>,
-    by_name: HashMap<String, usize>,
+    by_name: IndexMap<String, usize>,
     repeated: Vec<usize>,
     end: End,
 }
@@ -39,7 +37,8 @@ impl Archive {
     }
 
     fn index(entries: Vec<Entry>, end: End) -> Archive {
-        let mut by_name = HashMap::with_capacity(entries.len());
+        let mut by_name = IndexMap::default();
+        by_name.reserve(entries.len());
         let mut repeated = Vec::new();
         for (i, entry) in entries.iter().enumerate() {
             if by_name.insert(entry.name().to_string(), i).is_some() {
@@ -56,7 +55,12 @@ impl Archive {
 
     /// The entry of exactly this name; of several the last, as Python's `zipfile` has it.
     pub fn find(&self, name: &str) -> Option<&Entry> {
-        self.by_name.get(name).and_then(|i| self.entries.get(*i))
+        self.entries.get(self.position(name)?)
+    }
+
+    /// The place of that entry among all.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
     }
 
     /// Names that occur more than once, each of them once.

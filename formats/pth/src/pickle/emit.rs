@@ -15,7 +15,7 @@ const MAX_LIFT_DEPTH: usize = 500;
 /// Writes a patched pickle.
 pub(super) struct Emitter<'a> {
     pub(super) graph: &'a Graph<'a>,
-    pub(super) replaced: IndexMap<OpIndex, Vec<u8>>,
+    pub(super) replaced: Replaced,
     /// Opcodes in place of others: by the first, one past the last and what is written instead.
     pub(super) exchanged: &'a BTreeMap<OpIndex, (OpIndex, Vec<u8>)>,
     pub(super) dead: Vec<bool>,
@@ -33,6 +33,27 @@ pub(super) struct Emitter<'a> {
     /// Memo ids as they are in the pickle written so far, with what they hold.
     pub(super) bound: Memo<u32>,
     pub(super) out: Vec<u8>,
+}
+
+/// Opcodes that are written in other words.
+pub(super) struct Replaced {
+    words: IndexMap<OpIndex, Vec<u8>>,
+    /// For each opcode whether there are words for it, which most have not.
+    has_words: Vec<bool>,
+}
+
+impl Replaced {
+    /// Other words for some of so many opcodes.
+    pub(super) fn new(words: IndexMap<OpIndex, Vec<u8>>, ops: usize) -> Replaced {
+        let mut has_words = vec![false; ops];
+        words.keys().for_each(|op| has_words[*op as usize] = true);
+        Replaced { words, has_words }
+    }
+
+    fn find(&self, index: OpIndex) -> Option<&[u8]> {
+        let is_there = self.has_words[index as usize];
+        is_there.then(|| self.words.get(&index).map(Vec::as_slice)).flatten()
+    }
 }
 
 /// Opcodes that put into the memo or get from it, in stream order, of which the next is most often
@@ -133,7 +154,7 @@ impl Emitter<'_> {
     }
 
     fn emit(&mut self, index: OpIndex, op: Op, depth: usize) -> Result<(), Fault> {
-        if let Some(bytes) = self.replaced.get(&index) {
+        if let Some(bytes) = self.replaced.find(index) {
             self.out.extend_from_slice(bytes);
         } else if self.silent.contains(&index) {
             return Ok(());

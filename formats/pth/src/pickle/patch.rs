@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap};
 
-use super::emit::{Emitter, InStream};
+use super::emit::{Emitter, InStream, Replaced};
 use super::graph::{Entry, Graph, OpIndex, Slot, Value};
 use super::opcode;
 use crate::memo::Memo;
@@ -113,7 +113,7 @@ impl Patch {
             explicit: self.manner == Manner::ProtocolTwo
                 || !(self.dead.is_empty() && self.exchanged.is_empty()),
             manner: self.manner,
-            replaced: self.replacements(graph),
+            replaced: Replaced::new(self.replacements(graph), graph.ops.len()),
             exchanged: &self.exchanged,
             liftable: graph.ops.len().saturating_mul(MAX_LIFTED),
             dead: self.dead_ops(graph),
