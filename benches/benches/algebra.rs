@@ -1,28 +1,31 @@
-//! Planning: what becomes of 100,000 keys.
+//! Planning: what becomes of a hundred thousand keys, and of a million.
 
 use std::hint::black_box;
 
 use benches::{keys, templates};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use statedict_core::{Catalog, Policy, Rule, plan};
 
-const KEYS: usize = 100_000;
+const SIZES: [usize; 2] = [100_000, 1_000_000];
 
 fn planning(criterion: &mut Criterion) {
-    let catalog = Catalog::of_keys(keys(KEYS)).expect("keys are unique");
-    let selected = catalog.select(None).expect("one state dict");
-    let mut group = criterion.benchmark_group("plan_100k_keys");
-    group.throughput(Throughput::Elements(KEYS as u64)).sample_size(20);
-    let rules: [(&str, Rule); 3] = [
-        ("strip", "strip:module".parse().expect("a rule")),
-        ("unwrap", Rule::unwrap_all()),
-        ("ten_templates", templates()),
-    ];
-    for (name, rule) in rules {
-        let stages = [rule];
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| plan(black_box(&stages), &catalog, &selected, Policy::default()));
-        });
+    let mut group = criterion.benchmark_group("plan");
+    group.sample_size(10);
+    for size in SIZES {
+        let catalog = Catalog::of_keys(keys(size)).expect("keys are unique");
+        let selected = catalog.select(None).expect("one state dict");
+        group.throughput(Throughput::Elements(size as u64));
+        let rules: [(&str, Rule); 3] = [
+            ("strip", "strip:module".parse().expect("a rule")),
+            ("unwrap", Rule::unwrap_all()),
+            ("ten_templates", templates()),
+        ];
+        for (name, rule) in rules {
+            let stages = [rule];
+            group.bench_function(BenchmarkId::new(name, size), |bencher| {
+                bencher.iter(|| plan(black_box(&stages), &catalog, &selected, Policy::default()));
+            });
+        }
     }
     group.finish();
 }
