@@ -26,6 +26,9 @@ const PICKLE: &str = "data.pkl";
 /// The folder of the storages' records.
 const STORAGES: &str = "data/";
 
+/// The parts of a storage's persistent id; only legacy streams have more.
+const ID_PARTS: usize = 5;
+
 /// The longest record that is read whole: a pickle's limit.
 const MAX_RECORD: u64 = 1 << 30;
 
@@ -234,6 +237,11 @@ fn walked(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked, Fault> 
     // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
     for id in persistent_storages(graph) {
         around.storages.find(&id?)?;
+    }
+    let lengths = graph.persistent.iter().filter_map(|reference| graph.tuple(reference.id));
+    if let Some(parts) = lengths.map(<[_]>::len).find(|parts| *parts != ID_PARTS) {
+        let what = format!("a persistent id has {parts} parts, and {ID_PARTS} are known");
+        return Err(Fault::broken(what));
     }
     walk(graph, around)
 }

@@ -380,7 +380,10 @@ pub(crate) fn storage_id(graph: &Graph<'_>, id: NodeId) -> Result<StorageId, Fau
     else {
         return Err(expected());
     };
-    let is_located = graph.int(*location).is_none() && graph.tuple(*location).is_none();
+    let is_located = matches!(
+        graph.value(*location),
+        Value::Text(_) | Value::Bytes(_) | Value::Compound(_) | Value::Unknown
+    );
     if graph.text(*tag).as_deref() != Some("storage") || !is_located {
         return Err(expected());
     }

@@ -63,6 +63,11 @@ impl Attributes {
         matches!(self.made_by >> 8, 3 | 19) && self.external >> 16 & 0o170_000 == 0o120_000
     }
 
+    /// True for a folder by its attributes under DOS, by which PyTorch goes (4.4.15).
+    pub(crate) fn is_folder(&self) -> bool {
+        self.external & 0x10 != 0
+    }
+
     pub(crate) fn set(&mut self, flag: u16, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
     }

@@ -85,6 +85,20 @@ fn directory_entries_that_no_writer_makes_are_found() {
     check(
         |bytes| {
             let at = entry(bytes);
+            bytes[at + 38] = 0x10;
+        },
+        "m/data.pkl: a folder that has bytes",
+    );
+    check(
+        |bytes| {
+            let at = entry(bytes);
+            bytes[at + 6] = 173;
+        },
+        "m/data.pkl: version 17.3 of zip is needed",
+    );
+    check(
+        |bytes| {
+            let at = entry(bytes);
             bytes[at + 34] = 1;
         },
         "m/data.pkl: the member is said to be in volume 1",

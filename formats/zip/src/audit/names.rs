@@ -13,6 +13,9 @@ const FOLDER: &str = "some readers see a folder, some a file";
 const LINK: &str = "unpacked it leads to any place that it names";
 const EXTRA: &str = "readers differ on where the next one starts";
 
+/// The last version of the format, 6.3, as headers write it (4.4.3).
+const LAST_VERSION: u16 = 63;
+
 pub(super) fn check(archive: &Archive) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen = HashSet::new();
@@ -24,7 +27,7 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
         if !seen.insert(name) {
             findings.push(Finding::malformed(name, "two members have this name", TWICE));
         }
-        if name.ends_with('/') && entry.size() > 0 {
+        if (name.ends_with('/') || entry.attributes.is_folder()) && entry.size() > 0 {
             findings.push(Finding::malformed(name, "a folder that has bytes", FOLDER));
         }
         if entry.attributes.is_link() {
@@ -33,6 +36,12 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
         if entry.volume != archive.end().volume {
             let what = format!("the member is said to be in volume {}", entry.volume);
             findings.push(Finding::malformed(name, what, "there is no such volume"));
+        }
+        // The upper byte of the field is a system, not a version.
+        let needed = entry.attributes.needed & 0xff;
+        if needed > LAST_VERSION {
+            let what = format!("version {}.{} of zip is needed", needed / 10, needed % 10);
+            findings.push(Finding::malformed(name, what, "6.3 is the last that there is"));
         }
         if extra::is_cut(&entry.extra) {
             findings.push(Finding::malformed(name, "an extra field is cut short", EXTRA));
