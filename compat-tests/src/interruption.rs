@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Child;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -24,18 +25,35 @@ pub enum Ending {
 /// # Panics
 /// If the command cannot be started.
 pub fn kill_while_writing(arguments: &[&str], folder: &Path, pause: Duration) -> Ending {
-    let count = || fs::read_dir(folder).expect("readable").count();
-    let before = count();
-    let mut child = start(arguments);
-    while child.try_wait().expect("a child").is_none() && count() == before {
-        thread::yield_now();
-    }
+    let mut child = started(arguments, folder);
     thread::sleep(pause);
     let ended = child.try_wait().expect("a child").is_some();
     // SIGKILL: nothing is tidied up.
     child.kill().expect("killable, or dead already");
     child.wait().expect("a child");
     if ended { Ending::Done } else { Ending::Killed }
+}
+
+/// How long a command writes that nobody kills, from the first file on that it makes in a folder.
+///
+/// # Panics
+/// If the command cannot be started, or fails.
+pub fn time_of_writing(arguments: &[&str], folder: &Path) -> Duration {
+    let mut child = started(arguments, folder);
+    let start = Instant::now();
+    assert!(child.wait().expect("a child").success(), "{arguments:?}");
+    start.elapsed()
+}
+
+/// A command that has begun to write into a folder, or is done.
+fn started(arguments: &[&str], folder: &Path) -> Child {
+    let count = || fs::read_dir(folder).expect("readable").count();
+    let before = count();
+    let mut child = start(arguments);
+    while child.try_wait().expect("a child").is_none() && count() == before {
+        thread::yield_now();
+    }
+    child
 }
 
 /// What the real libraries find in a file: the old one, the new one, nothing they load, or a third.

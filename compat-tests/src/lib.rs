@@ -27,7 +27,7 @@ mod zoo;
 pub use command::{Run, start, statedict, statedict_within};
 pub use environment::cache;
 pub use frame::{archive, npz, safetensors};
-pub use interruption::{Ending, found, kill_while_writing, unrecovered};
+pub use interruption::{Ending, found, kill_while_writing, time_of_writing, unrecovered};
 pub use mounted::Mounted;
 pub use oracle::{oracle, python};
 pub use tally::Tally;

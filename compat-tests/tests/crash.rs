@@ -10,16 +10,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use compat_tests::{
-    Ending, Tally, Zoo, found, kill_while_writing, oracle, start, statedict, unrecovered,
+    Ending, Tally, Zoo, found, kill_while_writing, oracle, start, statedict, time_of_writing,
+    unrecovered,
 };
 use serde_json::json;
 
 /// Kills of each command.
 const KILLS: u32 = 12;
-
-/// Over which time they are spread, from the first file on that the command makes; about what an
-/// edit in place takes.
-const SPAN: Duration = Duration::from_millis(4);
 
 const SWAP: [&str; 2] = ["rename", "{r..}.weight -> {r..}.kernel"];
 const GROW: [&str; 2] = ["add", "wrapped.by.something.that.has.no.room.where.it.stands"];
@@ -35,10 +32,10 @@ fn killed_at_any_moment_a_file_is_the_old_or_the_new() {
             let old = &zoo.entry(name).path;
             let folder = tempfile::tempdir().expect("a folder");
             let new = folder.path().join(name);
-            assert_eq!(undisturbed(&words, flag, old, &new), Some(0), "{name} {words:?} {flag}");
+            let span = undisturbed(&words, flag, old, &new);
             for kill in 0..KILLS {
                 let case = format!("{name} {words:?} {flag} {kill}");
-                let pause = SPAN * kill / KILLS;
+                let pause = span * kill / KILLS;
                 tally.note(case, killed(&words, flag, old, &new, pause, &mut raw));
             }
         }
@@ -48,14 +45,15 @@ fn killed_at_any_moment_a_file_is_the_old_or_the_new() {
     tally.close("commands killed");
 }
 
-/// Makes the new file as a command does that nobody disturbs.
-fn undisturbed(words: &[&str], flag: &str, old: &Path, new: &Path) -> Option<i32> {
+/// Makes the new file as a command does that nobody disturbs; gives how long it writes.
+fn undisturbed(words: &[&str], flag: &str, old: &Path, new: &Path) -> Duration {
     let (from, to) = (old.to_str().expect("a plain path"), new.to_str().expect("a plain path"));
+    let folder = new.parent().expect("a folder");
     if flag == "-o" {
-        return statedict([words, &[from, "-o", to]].concat()).status;
+        return time_of_writing(&[words, &[from, "-o", to]].concat(), folder);
     }
     fs::copy(old, new).expect("a copy");
-    statedict([words, &[to, "-i"]].concat()).status
+    time_of_writing(&[words, &[to, "-i"]].concat(), folder)
 }
 
 /// Kills a command and gives what is wrong with what is left.
