@@ -68,7 +68,7 @@ impl Checkpoint {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         if let Some(index) = find_index(path).map_err(failed)? {
             let locked = Locked::new(&index, disk.as_ref()).map_err(failed)?;
-            let (sharded, source) = Sharded::open_locked(&index, &locked.file)?;
+            let (sharded, source) = Sharded::open_locked(&index, &locked.file, disk.as_ref())?;
             let opened = (source, Form::Sharded(Box::new(sharded)));
             return Ok(Checkpoint::new(path, opened, disk, Some(locked)));
         }

@@ -81,6 +81,11 @@ impl FileSource {
         &self.interrupted
     }
 
+    /// Adds what was found of edits that were cut short.
+    pub(crate) fn note(&mut self, interrupted: Vec<Interrupted>) {
+        self.interrupted.extend(interrupted);
+    }
+
     /// Several files as one.
     pub(crate) fn joined(sources: Vec<FileSource>) -> FileSource {
         let mut joined = FileSource { files: Vec::new(), len: 0, interrupted: Vec::new() };

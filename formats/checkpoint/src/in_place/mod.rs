@@ -21,8 +21,8 @@ use statedict_core::{Edits, Layout, Source};
 
 pub(crate) use lock::Locked;
 pub(crate) use past::Past;
-pub(crate) use recover::restore;
 pub use recover::{Interrupted, recover, recover_on};
+pub(crate) use recover::{restore, restore_if_needed};
 
 use crate::disk::{Disk, Front};
 use crate::elements::Stop;

@@ -85,6 +85,18 @@ pub fn recover_on(path: &Path, disk: &dyn Disk) -> Result<Option<Interrupted>, E
     restore(&locked, disk).map_err(failed)
 }
 
+/// Restores a file that nobody has open, if there is a journal; otherwise does not touch it.
+pub(crate) fn restore_if_needed(
+    path: &Path,
+    disk: &dyn Disk,
+) -> Result<Option<Interrupted>, Error> {
+    match resolved(path) {
+        Ok(at) if journal::is_there(&at) => recover_on(path, disk),
+        // Whoever opens it finds out what is wrong.
+        _ => Ok(None),
+    }
+}
+
 /// Restores the file from its journal, if there is one.
 pub(crate) fn restore(locked: &Locked, disk: &dyn Disk) -> Result<Option<Interrupted>, Cause> {
     let file = locked.path.clone();

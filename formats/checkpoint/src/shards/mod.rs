@@ -17,7 +17,9 @@ use statedict_core::{
 pub(crate) use split::split;
 use split::{Group, lay_out};
 
+use crate::disk::Disk;
 use crate::error::{Action, Cause, Error};
+use crate::in_place::restore_if_needed;
 use crate::index::{Index, MAX_INDEX};
 use crate::registry::FORMATS;
 use crate::rewritten::{Files, NewFile, Rewritten};
@@ -83,22 +85,32 @@ impl Sharded {
         Sharded::of(read_index(path).map_err(failed)?, path)
     }
 
-    /// The same for an index that is locked.
-    pub(crate) fn open_locked(path: &Path, file: &File) -> Result<(Sharded, FileSource), Error> {
+    /// The same for an index that is locked; files whose editing was cut short are restored, since
+    /// their journals would outlast them.
+    pub(crate) fn open_locked(
+        path: &Path,
+        file: &File,
+        disk: &dyn Disk,
+    ) -> Result<(Sharded, FileSource), Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         let index = FileSource::restored(file, None).and_then(|source| parse_index(&source));
-        Sharded::of(index.map_err(failed)?, path)
+        let index = index.map_err(failed)?;
+        let mut restored = Vec::new();
+        for shard in index.files().into_iter().map(|name| beside(path, name)) {
+            restored.extend(restore_if_needed(&shard, disk)?);
+        }
+        let (sharded, mut source) = Sharded::of(index, path)?;
+        source.note(restored);
+        Ok((sharded, source))
     }
 
     /// Opens the files of an index.
     fn of(index: Index, path: &Path) -> Result<(Sharded, FileSource), Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let folder = path.parent().unwrap_or(Path::new(""));
         let (mut shards, mut sources) = (Vec::new(), Vec::new());
         let mut start = 0;
         for name in index.files() {
-            let file = folder.join(name);
-            let (source, format, container) = open_file(&file)?;
+            let (source, format, container) = open_file(&beside(path, name))?;
             let len = source.len();
             shards.push(Shard { name: name.to_string(), format, container, start, len });
             sources.push(source);
@@ -238,6 +250,11 @@ impl Shard {
         let own = &self.container.catalog().state_dicts[0];
         whole.restricted_to(|key| own.contains(key))
     }
+}
+
+/// The path of a file that an index names.
+fn beside(index: &Path, name: &str) -> PathBuf {
+    index.parent().unwrap_or(Path::new("")).join(name)
 }
 
 /// A file, its format, and what it holds.

@@ -1,0 +1,173 @@
+//! Who may read and who may edit a file at the same time, and what is left of an edit cut short.
+
+#![cfg(unix)]
+
+#[path = "crash/disk.rs"]
+#[allow(dead_code, reason = "the tests of crashes use all of it")]
+mod disk;
+mod folder;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use disk::{Fault, Faulty, Plain};
+use folder::{Folder, keys};
+use statedict_checkpoint::{
+    Checkpoint, Disk, Error, Front, Interrupted, Kind, System, Way, recover,
+};
+use statedict_core::{Plan, Policy, Reserve, plan};
+
+/// A safetensors file of one tensor, and as many spaces in its header as asked for.
+fn file(folder: &Folder, name: &str, key: &str, room: usize) -> PathBuf {
+    let header = format!(r#"{{"{key}":{{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}}}"#);
+    let header = header.clone() + &" ".repeat(room);
+    let len = (header.len() as u64).to_le_bytes();
+    folder.file(name, &[&len, header.as_bytes(), &[7, 8, 9]].concat())
+}
+
+fn planned(checkpoint: &Checkpoint, rule: &str) -> Plan {
+    let catalog = checkpoint.catalog();
+    let rules = [rule.parse().expect("a rule")];
+    let selected = catalog.select(None).expect("one");
+    plan(&rules, catalog, &selected, Policy::default()).expect("a plan").plan
+}
+
+fn edit(path: &Path, rule: &str) -> Result<Way, Error> {
+    edit_on(path, rule, Arc::new(System))
+}
+
+fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<Way, Error> {
+    let checkpoint = Checkpoint::open_to_replace(path, disk)?;
+    let plan = planned(&checkpoint, rule);
+    let rewritten = checkpoint.rewrite(&plan, Reserve::Bytes(0))?;
+    Ok(checkpoint.replace(&rewritten, Some(&plan))?.way)
+}
+
+/// Strips the prefix from a file with its key, and stops right after the guard stands before it.
+fn cut_short(path: &Path) {
+    let plain: Arc<dyn Disk> = Arc::new(Plain { front: Front::Copy });
+    for at in 0.. {
+        let disk = Faulty::new(plain.clone(), Fault::Stop, at);
+        edit_on(path, "strip:module", disk).expect_err("stopped");
+        if fs::read(path).expect("readable").starts_with(b"\xffEDITING") {
+            return;
+        }
+        recover(path).expect("recovered");
+    }
+}
+
+#[test]
+fn an_edit_waits_for_those_who_read() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    let reader = Checkpoint::open(&path).expect("a checkpoint");
+    let is_read = AtomicBool::new(true);
+    thread::scope(|scope| {
+        let editor = scope.spawn(|| {
+            let way = edit(&path, "strip:module");
+            assert!(!is_read.load(Ordering::SeqCst), "edited while it was read");
+            way
+        });
+        thread::sleep(Duration::from_millis(100));
+        assert_eq!(reader.catalog().rows[0].key.as_str(), "module.w");
+        is_read.store(false, Ordering::SeqCst);
+        drop(reader);
+        assert_eq!(editor.join().expect("no panic").expect("edited"), Way::InPlace);
+    });
+    assert_eq!(keys(&path), ["w"]);
+}
+
+#[test]
+fn who_has_a_file_too_long_keeps_it() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    let _reader = Checkpoint::open(&path).expect("a checkpoint");
+    let error = edit(&path, "strip:module").expect_err("in use");
+    assert_eq!(error.kind(), Kind::InUse);
+    assert!(error.to_string().ends_with("another process is reading or editing it"), "{error}");
+}
+
+#[test]
+fn editors_at_once_come_one_after_the_other() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "w", 400);
+    let names = ["a", "b", "c", "d", "e", "f"];
+    thread::scope(|scope| {
+        for name in names {
+            let path = &path;
+            scope.spawn(move || edit(path, &format!("add:{name}")).expect("edited"));
+        }
+    });
+    let key = keys(&path).remove(0);
+    let mut added: Vec<&str> = key.strip_suffix(".w").expect("the tensor").split('.').collect();
+    added.sort_unstable();
+    assert_eq!(added, names);
+    assert_eq!(folder.names(), ["m.safetensors"]);
+}
+
+#[test]
+fn an_edit_cut_short_is_undone_by_the_next() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    let before = fs::read(&path).expect("readable");
+    cut_short(&path);
+    let checkpoint = Checkpoint::open(&path).expect("read through the journal");
+    assert_eq!(checkpoint.interrupted(), [Interrupted::Pending { file: path.clone() }]);
+    assert_eq!(checkpoint.catalog().rows[0].key.as_str(), "module.w");
+    drop(checkpoint);
+    let restored = recover(&path).expect("recovered");
+    assert!(matches!(restored, Some(Interrupted::Restored { .. })), "{restored:?}");
+    assert_eq!(fs::read(&path).expect("readable"), before);
+    assert_eq!(recover(&path).expect("nothing to do"), None);
+}
+
+#[test]
+fn a_file_moved_away_from_its_journal_is_called_what_it_is() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    cut_short(&path);
+    let moved = folder.at("moved.safetensors");
+    fs::rename(&path, &moved).expect("movable");
+    let error = Checkpoint::open(&moved).expect_err("refused");
+    assert_eq!(error.kind(), Kind::Foreign);
+    assert!(error.to_string().contains("editing in place was cut short"), "{error}");
+}
+
+#[test]
+fn a_journal_that_is_damaged_is_not_thrown_away() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    cut_short(&path);
+    let journal = folder.at(".m.safetensors.statedict-journal");
+    let mut bytes = fs::read(&journal).expect("readable");
+    bytes.truncate(bytes.len() - 1);
+    fs::write(&journal, bytes).expect("room");
+    let error = recover(&path).expect_err("it holds the only old bytes");
+    assert_eq!(error.kind(), Kind::Journal);
+    assert!(journal.exists());
+}
+
+#[test]
+fn shards_whose_editing_was_cut_short_are_restored_before_all_are_replaced() {
+    let folder = Folder::new();
+    let shard = file(&folder, "1.safetensors", "module.w", 0);
+    let index = r#"{"weight_map":{"module.w":"1.safetensors"}}"#;
+    folder.file("m.safetensors.index.json", index.as_bytes());
+    cut_short(&shard);
+    assert_eq!(edit(folder.path(), "strip:module").expect("replaced"), Way::Replaced);
+    assert_eq!(folder.names(), ["1.r1.safetensors", "m.safetensors.index.json"]);
+    assert_eq!(keys(folder.path()), ["w"]);
+}
+
+#[test]
+fn a_new_file_is_its_makers_alone_until_it_has_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let made = System.create(&folder.at("new")).expect("made");
+    let mode = made.metadata().expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
