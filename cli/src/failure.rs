@@ -65,6 +65,12 @@ impl Failure {
             .hint("statedict drop KEY... FILE -o OUT leaves tensors out and converts the others")
     }
 
+    /// The same, with ways out where there are some.
+    pub(crate) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Failure {
+        self.hints.extend(hints);
+        self
+    }
+
     /// The same, with a way out.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());

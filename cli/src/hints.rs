@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use statedict_core::{
-    IndexMap, Offence, Refused, Remap, Rule, SEPARATOR, StateDict, Template, TemplatePair,
+    IndexMap, NotSelected, Offence, Refused, Remap, Rule, SEPARATOR, StateDict, Template,
+    TemplatePair,
 };
 
+use crate::nearest::{nearest, nearest_pattern};
 use crate::text::{first_few, shell_word};
 
 /// How to name one state dict.
@@ -33,15 +35,61 @@ pub(crate) fn for_refusal(
     stages: &[Rule],
     state_dicts: &[&StateDict],
 ) -> Vec<String> {
+    let absent = refused.offences.iter().filter_map(|offence| absent(offence, state_dicts));
+    if let Some(hint) = absent.take(1).next() {
+        return vec![hint];
+    }
     let nothing_matched = |offence| matches!(offence, &Offence::NothingMatched { .. });
     if !refused.offences.iter().any(nothing_matched) {
         return Vec::new();
     }
     let rules = stages.iter().flat_map(Rule::alternatives);
-    let mut hints: Vec<String> = rules.filter_map(|rule| instead_of(rule, state_dicts)).collect();
+    let mut hints: Vec<String> = rules
+        .filter_map(|rule| instead_of(rule, state_dicts).or_else(|| respelled(rule, state_dicts)))
+        .collect();
     hints.push(first_segments(separator_of(stages), state_dicts));
     hints.push("add --allow-unchanged if that is fine".into());
     hints
+}
+
+/// The path that was probably meant by one that leads nowhere.
+pub(crate) fn near_path(error: &NotSelected, option: &str) -> Option<String> {
+    let NotSelected::Nowhere { at, known } = error else { return None };
+    let meant = nearest(at, known.iter().map(|(path, _)| path.as_str()))?;
+    Some(format!("did you mean {option} {}?", shell_word(meant)))
+}
+
+/// The key that was probably meant by one that a plan names and the file does not have.
+fn absent(offence: &Offence, state_dicts: &[&StateDict]) -> Option<String> {
+    let Offence::Absent { at, key: Some(key) } = offence else { return None };
+    let there = state_dicts.iter().filter(|state_dict| state_dict.is_at(at));
+    let meant = nearest(key, there.flat_map(|state_dict| state_dict.keys()))?;
+    Some(format!("did you mean '{meant}'?"))
+}
+
+/// What was probably meant by a rule whose words are not those of the keys.
+fn respelled(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
+    let keys = || state_dicts.iter().flat_map(|state_dict| state_dict.keys());
+    let near = |typed: &str, separator| nearest_pattern(typed, separator, keys());
+    let meant = match rule {
+        Rule::Remap(Remap::Strip(prefix)) => near(prefix.text(), prefix.separator())?,
+        Rule::Remap(Remap::Keep(templates) | Remap::Drop(templates)) => {
+            let mut all = templates.iter();
+            all.find_map(|template| near(&template.to_string(), template.separator()))?
+        }
+        Rule::Remap(Remap::Rename(rename)) => renamed(rename.pair(), &near)?,
+        Rule::Rewrite(pair) => renamed(pair, &near)?,
+        Rule::Remap(Remap::Table(table)) => {
+            nearest(table.pairs().next()?.0, keys()).map(String::from)?
+        }
+        _ => return None,
+    };
+    Some(format!("did you mean '{meant}'?"))
+}
+
+fn renamed(pair: &TemplatePair, near: &dyn Fn(&str, char) -> Option<String>) -> Option<String> {
+    let from = near(&pair.from().to_string(), pair.from().separator())?;
+    Some(format!("{from} -> {}", pair.to()))
 }
 
 /// What was probably meant by a rule that names a module where it should name the keys below it.
@@ -116,6 +164,14 @@ mod tests {
         check("rename:fc -> head", "did you mean 'fc.{rest..} -> head.{rest..}'?");
         check("rename:fc.{n} -> head.{n}", "did you mean 'fc.{n}.{rest..} -> head.{n}.{rest..}'?");
         check("drop:fc", "did you mean 'fc.**'?");
+    }
+
+    #[test]
+    fn words_much_like_those_of_the_keys_are_taken_for_them() {
+        check("strip:fv", "keys start with 'fc' (2), 'bn' (1)");
+        check("keep:fc.0.wieght", "did you mean 'fc.0.weight'?");
+        check("rename:fc.0.wieght -> a", "did you mean 'fc.0.weight -> a'?");
+        check("table:bn.wight -> a", "did you mean 'bn.weight'?");
     }
 
     #[test]

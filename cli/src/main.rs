@@ -18,6 +18,7 @@ mod grouping;
 mod hints;
 mod json;
 mod listing;
+mod nearest;
 mod opening;
 mod payload;
 mod recipe;
@@ -33,6 +34,7 @@ mod table;
 mod text;
 mod tree;
 mod watch;
+mod wrapped;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

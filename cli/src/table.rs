@@ -8,6 +8,7 @@ use statedict_core::{Catalog, Data, IndexMap, Row, Tensor};
 use crate::failure::Failure;
 use crate::listing::Listed;
 use crate::text::{count, first_few, printable, size};
+use crate::wrapped;
 
 /// Things beside the tensors that the last line names; the rest is counted.
 const NAMED: usize = 8;
@@ -81,6 +82,9 @@ pub(crate) fn foot(
     let things: Vec<_> = beside.map(|thing| format!("{} ({})", thing.at, thing.kind)).collect();
     if !things.is_empty() {
         writeln!(out, "beside them: {}", printable(&first_few(&things, NAMED)))?;
+    }
+    if let Some(line) = wrapped::line(checkpoint) {
+        writeln!(out, "{}", printable(&line))?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use statedict_core::{Diff, Matching, NotSelected, Side, StateDict};
 
 use crate::difference::{json, remedy, report};
 use crate::failure::Failure;
+use crate::hints;
 use crate::opening::open;
 use crate::request::{Form, Talk};
 use crate::text::say;
@@ -121,7 +122,7 @@ impl Subject {
                 let hint = format!("add {option} '{}'", if first.is_empty() { "/" } else { first });
                 Err(refused(&NotSelected::Several(known.clone())).hint(hint))
             }
-            Err(error) => Err(refused(&error)),
+            Err(error) => Err(refused(&error).hints(hints::near_path(&error, option))),
         }
     }
 }

@@ -7,16 +7,18 @@ use std::path::Path;
 use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
 use statedict_core::{
     Assembled, Fit, FitOptions, Init, Layout, NotFitted, Ordered, Plan, Reserve, Rule, SEPARATOR,
-    Side, StateDict, Unmet, fit, generalise,
+    Side, StateDict, Template, Unmet, fit, generalise,
 };
 
 use crate::commands::remap::{broken_ties, is_same_file};
 use crate::failure::Failure;
 use crate::fitting::target::Target;
 use crate::fitting::{Fitted, Fitting, Put, json, report};
+use crate::nearest::nearest_pattern;
 use crate::opening::open;
 use crate::recipe_text;
 use crate::request::{Form, Talk};
+use crate::text::say;
 use crate::watch::Watch;
 
 pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure> {
@@ -26,7 +28,11 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
     if fitting.keeps_the_targets() {
         target = target.adjoined_to(&mut source);
     }
-    let prepared = Work::new(fitting, &source, &target)?.prepare()?;
+    let work = Work::new(fitting, &source, &target)?;
+    if fitting.talk == Talk::All {
+        work.idle().iter().for_each(|note| say(note));
+    }
+    let prepared = work.prepare()?;
     let (fit, recipe) = (prepared.fit, prepared.recipe);
     let (source, result) = match prepared.result {
         Ok((put, rewritten)) => {
@@ -160,6 +166,24 @@ impl<'a> Work<'a> {
         };
         let recipe = self.fitting.save_recipe.is_some().then(|| self.recipe(&fit));
         Ok(Prepared { fit, recipe, result })
+    }
+
+    /// What is worth a word of patterns that match no key.
+    fn idle(&self) -> Vec<String> {
+        let Fitting { drop, filling, .. } = self.fitting;
+        let init = filling.initialiser.rules.iter().map(|rule| ("--init", &rule.pattern));
+        let resize = filling.resize.iter().map(|rule| ("--resize", &rule.pattern));
+        let wanted = init.chain(resize).map(|(option, pattern)| (option, pattern, self.theirs));
+        let dropped = drop.iter().map(|pattern| ("--drop", pattern, self.ours));
+        let note = |(option, pattern, state_dict): (&str, &Template, &StateDict)| {
+            if state_dict.keys().any(|key| pattern.matches(key)) {
+                return None;
+            }
+            let meant = nearest_pattern(&pattern.to_string(), SEPARATOR, state_dict.keys());
+            let meant = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
+            Some(format!("note: {option} '{pattern}' matches no key{meant}"))
+        };
+        dropped.chain(wanted).filter_map(note).collect()
     }
 
     fn side(&self) -> Side<'a> {

@@ -8,12 +8,14 @@ use crate::digests::Digests;
 use crate::failure::Failure;
 use crate::listing::{Listed, Listing, Shape};
 use crate::opening::open;
-use crate::{json, payload, table, tree};
+use crate::{hints, json, payload, table, tree};
 
 pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure> {
     let checkpoint = open(&listing.file)?;
-    let rows = rows(checkpoint.catalog(), listing.at.as_deref())
-        .map_err(|none| Failure::could_not(format_args!("{}: {none}", listing.file.display())))?;
+    let rows = rows(checkpoint.catalog(), listing.at.as_deref()).map_err(|none| {
+        Failure::could_not(format_args!("{}: {none}", listing.file.display()))
+            .hints(hints::near_path(&none, "--at"))
+    })?;
     let digests = listing.hashed.then(|| Digests::new(&checkpoint, &rows));
     let mut digests = digests.transpose()?;
     let listed = rows.into_iter().map(|row| {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use statedict_checkpoint::{Checkpoint, Existing, Replaced, Rewritten, format_named_by};
 use statedict_core::{
-    Contents, Format, IndexMap, Layout, LeftBehind, NotSelected, Offence, Plan, Planned, Refused,
-    Rule, Section, StateDict, Ties, plan,
+    Catalog, Contents, Format, IndexMap, Layout, LeftBehind, NotSelected, Offence, Plan, Planned,
+    Refused, Rule, Section, StateDict, Ties, plan,
 };
 
 use crate::failure::Failure;
@@ -124,7 +124,7 @@ impl Request {
             }
             Rules::Saved(saved) => saved
                 .resolve(catalog, self.policy)
-                .map_err(|refused| self.refused(&refused, &[], &[])),
+                .map_err(|refused| self.refused(&refused, &[], &all(catalog))),
         }
     }
 
@@ -251,7 +251,7 @@ impl Request {
             NotSelected::Several(known) if !known.is_empty() => {
                 failure.hint(hints::at_or_all(&known[0].0))
             }
-            _ => failure,
+            other => failure.hints(hints::near_path(other, "--at")),
         }
     }
 
@@ -265,6 +265,10 @@ impl Request {
         }
         failure
     }
+}
+
+fn all(catalog: &Catalog) -> Vec<&StateDict> {
+    catalog.state_dicts.iter().collect()
 }
 
 /// Keys that share elements in the old file and do not in the new one, the first as it is written.

@@ -40,7 +40,7 @@ const TEXTS: [(&str, Meaning); 33] = [
     (r"'(?:collections\.)?(?:OrderedDict|dict)' object has no attribute '(\w+)'", |found, _| {
         Some(Complaint::NotAModel { attribute: found[1].to_string() })
     }),
-    (r"'([\w.]+)' object has no attribute '(?:copy|keys|items|_metadata)'", not_a_state_dict),
+    (r"'([\w.]+)' object has no attribute '(copy|keys|items|_metadata)'", not_a_state_dict),
     (r"Can't get attribute '(\w+)' on <module '([\w.]+)'", |found, _| {
         let (class, module) = (&found[1], &found[2]);
         Some(Complaint::NoClass(alloc::format!("{module}.{class}")))
@@ -121,7 +121,14 @@ pub(super) fn read(text: &str) -> Option<Complaint> {
 fn operand(byte: u8) -> Option<Complaint> {
     // STACK_GLOBAL comes after others that stop the loader; as the first byte it is NumPy's.
     let is_of_protocol_4 = (0x8c..=0x97).contains(&byte) && byte != 0x93;
-    Some(if is_of_protocol_4 { Complaint::Protocol } else { Complaint::Foreign(byte) })
+    Some(match byte {
+        // The bytes of protocol 3.
+        b'B' | b'C' => Complaint::Protocol,
+        _ if is_of_protocol_4 => Complaint::Protocol,
+        // The first loader of weights only did not read floats.
+        b'G' => Complaint::NotAllowed(Vec::new()),
+        _ => Complaint::Foreign(byte),
+    })
 }
 
 fn not_allowed(text: &str) -> Complaint {
@@ -140,9 +147,11 @@ fn no_device(found: &Captures, _: &str) -> Option<Complaint> {
     Some(Complaint::NoDevice(found[1].to_string()))
 }
 
+/// The first thing that `load_state_dict` did with what it was given was to copy it.
 fn not_a_state_dict(found: &Captures, text: &str) -> Option<Complaint> {
     let class = found[1].to_string();
-    text.contains("load_state_dict").then_some(Complaint::NotAStateDict { class })
+    let is_copied = found[2] == *"copy" || text.contains("load_state_dict");
+    is_copied.then_some(Complaint::NotAStateDict { class })
 }
 
 fn no_module(found: &Captures, _: &str) -> Option<Complaint> {
