@@ -10,6 +10,14 @@ The names, and what is transposed or taken apart, are those of public conversion
 - CLIP, OpenAI to transformers: `convert_clip_original_pytorch_to_hf.py`.
 - BERT with `gamma` and `beta` and the prefix `bert.`, and without: `from_pretrained` of transformers.
 - LLaMA, Meta to transformers: `convert_llama_weights_to_hf.py`.
+- Mixtral, Mistral to transformers: `convert_mixtral_weights_to_hf.py`.
+- Whisper, OpenAI to transformers: `convert_openai_to_hf.py`.
+- GPT-NeoX, its pipeline's numbered modules to transformers: `convert_neox_to_hf.py` of gpt-neox.
+- RoBERTa, fairseq to transformers: `convert_roberta_original_pytorch_checkpoint_to_pytorch.py`.
+- ViT, torchvision to timm: the two definitions, block by block.
+- EfficientNet, torchvision to timm: the two definitions, block by block.
+- Swin, Microsoft to timm: `checkpoint_filter_fn` of timm's `swin_transformer.py`.
+- SAM's decoder, Meta to transformers: `convert_sam_to_hf.py`.
 """
 
 import os
@@ -283,6 +291,204 @@ def llama(name):
     return model
 
 
+def mixtral(name):
+    model, width, inner, words, layers, experts = Renaming(name), 32, 48, 70, 3, 4
+    model.linear("tok_embeddings", "model.embed_tokens", words, width, bias=False)
+    for i in range(layers):
+        source, target = f"layers.{i}", f"model.layers.{i}"
+        for part, rows in [("q", width), ("k", width // 2), ("v", width // 2), ("o", width)]:
+            model.linear(f"{source}.attention.w{part}", f"{target}.self_attn.{part}_proj", rows,
+                         width, bias=False)
+        moe = f"{target}.block_sparse_moe"
+        model.linear(f"{source}.feed_forward.gate", f"{moe}.gate", experts, width, bias=False)
+        for expert in range(experts):
+            for part, shape in [("w1", (inner, width)), ("w2", (width, inner)),
+                                ("w3", (inner, width))]:
+                model.linear(f"{source}.feed_forward.experts.{expert}.{part}",
+                             f"{moe}.experts.{expert}.{part}", *shape, bias=False)
+        for one, other in [("attention_norm", "input_layernorm"),
+                           ("ffn_norm", "post_attention_layernorm")]:
+            model.tensor(f"{source}.{one}.weight", width)
+            model.goes(f"{source}.{one}.weight", f"{target}.{other}.weight")
+    model.tensor("norm.weight", width)
+    model.goes("norm.weight", "model.norm.weight")
+    model.linear("output", "lm_head", words, width, bias=False)
+    return model
+
+
+def whisper(name):
+    model, width, layers = Renaming(name), 16, 3
+
+    def attention(source, target):
+        for one, other in [("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"),
+                           ("out", "out_proj")]:
+            model.linear(f"{source}.{one}", f"{target}.{other}", width, width, bias=one != "key")
+
+    def blocks(side, has_cross):
+        for i in range(layers):
+            source, target = f"{side}.blocks.{i}", f"model.{side}.layers.{i}"
+            attention(f"{source}.attn", f"{target}.self_attn")
+            model.norm(f"{source}.attn_ln", f"{target}.self_attn_layer_norm", width)
+            if has_cross:
+                attention(f"{source}.cross_attn", f"{target}.encoder_attn")
+                model.norm(f"{source}.cross_attn_ln", f"{target}.encoder_attn_layer_norm", width)
+            model.linear(f"{source}.mlp.0", f"{target}.fc1", 4 * width, width)
+            model.linear(f"{source}.mlp.2", f"{target}.fc2", width, 4 * width)
+            model.norm(f"{source}.mlp_ln", f"{target}.final_layer_norm", width)
+
+    def positions(side, count):
+        model.tensor(f"{side}.positional_embedding", count, width)
+        model.goes(f"{side}.positional_embedding", f"model.{side}.embed_positions.weight")
+
+    positions("encoder", 30)
+    model.linear("encoder.conv1", "model.encoder.conv1", width, 10, 3)
+    model.linear("encoder.conv2", "model.encoder.conv2", width, width, 3)
+    blocks("encoder", has_cross=False)
+    model.norm("encoder.ln_post", "model.encoder.layer_norm", width)
+    positions("decoder", 20)
+    model.linear("decoder.token_embedding", "model.decoder.embed_tokens", 50, width, bias=False)
+    blocks("decoder", has_cross=True)
+    model.norm("decoder.ln", "model.decoder.layer_norm", width)
+    return model
+
+
+def neox(name):
+    """Every layer of the pipeline has a number; the first two are the embedding and a reshape."""
+    model, width, layers = Renaming(name), 16, 4
+    model.linear("sequential.0.word_embeddings", "gpt_neox.embed_in", 60, width, bias=False)
+    for i in range(layers):
+        source, target = f"sequential.{i + 2}", f"gpt_neox.layers.{i}"
+        for part in ("input_layernorm", "post_attention_layernorm"):
+            model.norm(f"{source}.{part}", f"{target}.{part}", width)
+        for part, out, into in [("attention.query_key_value", 3 * width, width),
+                                ("attention.dense", width, width),
+                                ("mlp.dense_h_to_4h", 4 * width, width),
+                                ("mlp.dense_4h_to_h", width, 4 * width)]:
+            model.linear(f"{source}.{part}", f"{target}.{part}", out, into)
+    model.norm(f"sequential.{layers + 3}.norm", "gpt_neox.final_layer_norm", width)
+    model.linear(f"sequential.{layers + 4}.final_linear", "embed_out", 60, width, bias=False)
+    return model
+
+
+def roberta(name):
+    model, width, layers, encoder = Renaming(name), 16, 3, "encoder.sentence_encoder"
+    model.linear(f"{encoder}.embed_tokens", "roberta.embeddings.word_embeddings", 60, width,
+                 bias=False)
+    model.linear(f"{encoder}.embed_positions", "roberta.embeddings.position_embeddings", 34, width,
+                 bias=False)
+    model.norm(f"{encoder}.layernorm_embedding", "roberta.embeddings.LayerNorm", width)
+    for i in range(layers):
+        source, target = f"{encoder}.layers.{i}", f"roberta.encoder.layer.{i}"
+        for one, other in [("k_proj", "key"), ("v_proj", "value"), ("q_proj", "query")]:
+            model.linear(f"{source}.self_attn.{one}", f"{target}.attention.self.{other}", width,
+                         width)
+        model.linear(f"{source}.self_attn.out_proj", f"{target}.attention.output.dense", width,
+                     width)
+        model.norm(f"{source}.self_attn_layer_norm", f"{target}.attention.output.LayerNorm", width)
+        model.linear(f"{source}.fc1", f"{target}.intermediate.dense", 4 * width, width)
+        model.linear(f"{source}.fc2", f"{target}.output.dense", width, 4 * width)
+        model.norm(f"{source}.final_layer_norm", f"{target}.output.LayerNorm", width)
+    model.in_layers("roberta.encoder.layer.", ["query", "key", "value", "attention"])
+    return model
+
+
+def vit_of_torchvision(name):
+    model, width, layers = Renaming(name), 12, 3
+    for source, target, shape in [("class_token", "cls_token", (1, 1, width)),
+                                  ("encoder.pos_embedding", "pos_embed", (1, 17, width))]:
+        model.tensor(source, *shape)
+        model.goes(source, target)
+    model.linear("conv_proj", "patch_embed.proj", width, 3, 4, 4)
+    for i in range(layers):
+        source, target = f"encoder.layers.encoder_layer_{i}", f"blocks.{i}"
+        model.norm(f"{source}.ln_1", f"{target}.norm1", width)
+        for part, shape in [("weight", (3 * width, width)), ("bias", (3 * width,))]:
+            model.tensor(f"{source}.self_attention.in_proj_{part}", *shape)
+            model.goes(f"{source}.self_attention.in_proj_{part}", f"{target}.attn.qkv.{part}")
+        model.linear(f"{source}.self_attention.out_proj", f"{target}.attn.proj", width, width)
+        model.norm(f"{source}.ln_2", f"{target}.norm2", width)
+        model.linear(f"{source}.mlp.0", f"{target}.mlp.fc1", 4 * width, width)
+        model.linear(f"{source}.mlp.3", f"{target}.mlp.fc2", width, 4 * width)
+    model.norm("encoder.ln", "norm", width)
+    model.linear("heads.head", "head", 10, width)
+    return model
+
+
+def efficientnet(name):
+    """The first stage's blocks have no expansion, and so their parts count otherwise."""
+    model = Renaming(name)
+
+    def batch_norm(source, target, size):
+        model.norm(source, target, size)
+        for part in ("running_mean", "running_var"):
+            model.tensor(f"{source}.{part}", size)
+            model.goes(f"{source}.{part}", f"{target}.{part}")
+
+    def conv(source, target, out, into, kernel):
+        model.linear(f"{source}.0", target[0], out, into, kernel, kernel, bias=False)
+        batch_norm(f"{source}.1", target[1], out)
+
+    conv("features.0", ("conv_stem", "bn1"), 8, 3, 3)
+    into = 8
+    for stage, (out, blocks) in enumerate([(4, 1), (6, 2), (10, 2)]):
+        for i in range(blocks):
+            source, target = f"features.{stage + 1}.{i}.block", f"blocks.{stage}.{i}"
+            wide = into if stage == 0 else 6 * into
+            at, last = (1, "conv_pwl") if stage else (0, "conv_pw")
+            if stage:
+                conv(f"{source}.0", (f"{target}.conv_pw", f"{target}.bn1"), wide, into, 1)
+            conv(f"{source}.{at}", (f"{target}.conv_dw", f"{target}.bn{at + 1}"), wide, 1, 3)
+            gate, narrow = f"{source}.{at + 1}", into // 4
+            model.linear(f"{gate}.fc1", f"{target}.se.conv_reduce", narrow, wide, 1, 1)
+            model.linear(f"{gate}.fc2", f"{target}.se.conv_expand", wide, narrow, 1, 1)
+            conv(f"{source}.{at + 2}", (f"{target}.{last}", f"{target}.bn{at + 2}"), out, wide,
+                 1)
+            into = out
+    conv("features.4", ("conv_head", "bn2"), 40, into, 1)
+    model.linear("classifier.1", "classifier", 10, 40)
+    return model
+
+
+def swin(name):
+    """What merges patches ends a stage on one side and begins the next on the other."""
+    model, width = Renaming(name), 8
+    model.linear("patch_embed.proj", "patch_embed.proj", width, 3, 4, 4)
+    model.norm("patch_embed.norm", "patch_embed.norm", width)
+    for stage, blocks in enumerate([2, 2, 4]):
+        size = width * 2 ** stage
+        for i in range(blocks):
+            block = f"layers.{stage}.blocks.{i}"
+            model.norm(f"{block}.norm1", f"{block}.norm1", size)
+            model.tensor(f"{block}.attn.relative_position_bias_table", 9, 2)
+            model.goes(f"{block}.attn.relative_position_bias_table",
+                       f"{block}.attn.relative_position_bias_table")
+            model.linear(f"{block}.attn.qkv", f"{block}.attn.qkv", 3 * size, size)
+            model.linear(f"{block}.attn.proj", f"{block}.attn.proj", size, size)
+            model.norm(f"{block}.norm2", f"{block}.norm2", size)
+            model.linear(f"{block}.mlp.fc1", f"{block}.mlp.fc1", 4 * size, size)
+            model.linear(f"{block}.mlp.fc2", f"{block}.mlp.fc2", size, 4 * size)
+        if stage < 2:
+            source, target = f"layers.{stage}.downsample", f"layers.{stage + 1}.downsample"
+            model.norm(f"{source}.norm", f"{target}.norm", 4 * size)
+            model.linear(f"{source}.reduction", f"{target}.reduction", 2 * size, 4 * size,
+                         bias=False)
+    model.norm("norm", "norm", size)
+    model.linear("head", "head.fc", 10, size)
+    model.in_layers("layers.", ["downsample"])
+    return model
+
+
+def sam(name):
+    """Three layers in a list, of which only the second is in one on the other side."""
+    model, width = Renaming(name), 16
+    for decoder in [f"output_hypernetworks_mlps.{i}" for i in range(4)] + ["iou_prediction_head"]:
+        decoder = f"mask_decoder.{decoder}"
+        for source, target, out in [("layers.0", "proj_in", width), ("layers.1", "layers.0", width),
+                                    ("layers.2", "proj_out", width // 2)]:
+            model.linear(f"{decoder}.{source}", f"{decoder}.{target}", out, width)
+    return model
+
+
 def models():
     yield resnet("torchvision ResNet-18 to detectron2", [2, 2, 2, 2], bottleneck=False)
     yield resnet("torchvision ResNet-50 to detectron2", [3, 4, 6, 3], bottleneck=True)
@@ -295,6 +501,14 @@ def models():
     yield bert("BERT with bert. to BertModel", "bert.", gamma=False)
     yield bert("BERT with gamma to BertModel", "", gamma=True)
     yield llama("Meta LLaMA to transformers")
+    yield mixtral("Mistral's Mixtral to transformers")
+    yield whisper("OpenAI Whisper to transformers")
+    yield neox("GPT-NeoX pipeline to transformers")
+    yield roberta("fairseq RoBERTa to transformers")
+    yield vit_of_torchvision("torchvision ViT to timm")
+    yield efficientnet("torchvision EfficientNet to timm")
+    yield swin("Microsoft Swin to timm")
+    yield sam("Meta SAM's decoder to transformers")
 
 
 def generate(folder):

@@ -191,7 +191,7 @@ impl Word {
             "proj" | "projection" | "dense" => Word::Projection,
             "attn" | "attention" | "sa" | "mha" => Word::Attention,
             "cross" | "enc" | "encoder" | "multihead" => Word::Cross,
-            "norm" | "layernorm" | "rmsnorm" | "ln" => Word::Norm,
+            "norm" | "layernorm" | "rmsnorm" => Word::Norm,
             "pre" | "before" | "input" => Word::Before,
             "post" | "after" => Word::After,
             "final" => Word::Last,

@@ -109,8 +109,8 @@ impl Rivals {
 }
 
 /// Words that say of what kind a module is, and not which it is.
-const KINDS: [&str; 9] =
-    ["dense", "linear", "fc", "conv", "norm", "layernorm", "layer", "weight", "bias"];
+const KINDS: [&str; 10] =
+    ["dense", "linear", "fc", "conv", "norm", "layernorm", "batchnorm", "layer", "weight", "bias"];
 
 /// True if the last names of two paths have a word in common.
 pub(super) fn are_alike(source: &str, target: &str) -> bool {
@@ -198,7 +198,17 @@ pub(super) fn words(name: &str) -> Vec<String> {
         }
     }
     words.retain(|word| !word.is_empty());
+    words.iter_mut().for_each(|word| spell_out(word));
     words
+}
+
+/// Puts the whole word in the place of what is short for it.
+fn spell_out(word: &mut String) {
+    match word.as_str() {
+        "bn" => *word = "batchnorm".into(),
+        "ln" => *word = "layernorm".into(),
+        _ => {}
+    }
 }
 
 /// The last segment of a path that is no number.
@@ -277,6 +287,7 @@ mod tests {
     fn words_are_found_in_all_spellings() {
         assert_eq!(words("SelfAttention_1.qkv"), ["self", "attention", "qkv"]);
         assert!(are_alike("blocks.0.norm.1", "model.final_layernorm"));
+        assert!(are_alike("stem.bn", "norm"));
         assert!(!are_alike("ln_pre", "fc_norm"));
         assert!(are_told("norm", "vit.layernorm"));
         assert!(!are_told("pooler.dense", "lm_head.dense"));
