@@ -17,8 +17,8 @@ use crate::identify::identify;
 use crate::in_place::{Editor, Interrupted, Locked, Replaced, Way, restore};
 use crate::observer::Observer;
 use crate::registry::FORMATS;
-use crate::rewritten::{Files, Rewritten};
-use crate::shards::{Rewrite, Sharded, find_index, split};
+use crate::rewritten::{Files, Manner, Renamed, Rewritten};
+use crate::shards::{Sharded, find_index, split};
 use crate::source::FileSource;
 use crate::stage::{Existing, Staged, Stager};
 use crate::write::BLOCK;
@@ -167,20 +167,21 @@ impl Checkpoint {
     /// # Errors
     /// What stands in the way.
     pub fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Rewritten, Error> {
-        let mut rewritten =
-            self.rewritten(plan, &|container, plan| container.rewrite(plan, reserve))?;
-        if let Files::One { plan: by, .. } = &mut rewritten.0 {
-            *by = Some(plan.clone());
-        }
-        Ok(rewritten)
+        self.rewritten(plan, Manner::Kept(reserve))
     }
 
-    /// Layouts of the one file with other keys that leave its tensors where they stand.
-    fn revised(&self, plan: &Plan) -> Vec<Layout> {
-        let Form::One { container, .. } = &self.form else { return Vec::new() };
+    /// Layouts of one of the files with other keys that leave its tensors where they stand.
+    fn revised(&self, renamed: &Renamed) -> Vec<Layout> {
+        let container = match &self.form {
+            Form::One { container, .. } => Some(container.as_ref()),
+            Form::Sharded(sharded) => sharded.container_at(renamed.start),
+        };
         let growths = [Growth::Within, Growth::Insert { block: BLOCK }];
         // What stands in the way of these stands in the way of nothing but them.
-        growths.iter().filter_map(|growth| container.revise(plan, *growth).ok().flatten()).collect()
+        let revise = |growth| container?.revise(&renamed.plan, growth).ok()?;
+        let mut layouts: Vec<Layout> = growths.into_iter().filter_map(revise).collect();
+        layouts.iter_mut().for_each(|layout| layout.shift(renamed.start));
+        layouts
     }
 
     /// The same, spelled so that loaders read it by default: pickles in protocol 2.
@@ -188,13 +189,15 @@ impl Checkpoint {
     /// # Errors
     /// What stands in the way.
     pub fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Rewritten, Error> {
-        self.rewritten(plan, &|container, plan| container.rewrite_plainly(plan, reserve))
+        self.rewritten(plan, Manner::Plain(reserve))
     }
 
-    fn rewritten(&self, plan: &Plan, rewrite: Rewrite<'_>) -> Result<Rewritten, Error> {
+    fn rewritten(&self, plan: &Plan, manner: Manner) -> Result<Rewritten, Error> {
         let rewritten = match &self.form {
-            Form::One { container, .. } => rewrite(container.as_ref(), plan).map(Rewritten::from),
-            Form::Sharded(sharded) => sharded.rewrite(plan, rewrite),
+            Form::One { container, .. } => manner
+                .rewrite(container.as_ref(), 0, plan.clone())
+                .map(|(layout, renamed)| Rewritten(Files::One { layout, renamed })),
+            Form::Sharded(sharded) => sharded.rewrite(plan, manner),
         };
         rewritten.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
     }
@@ -323,7 +326,7 @@ impl Checkpoint {
         }
         let like = self.source.metadata().map_err(|error| failed(error.into()))?;
         let (source, observer) = (&self.source, self.observer.as_ref());
-        let revised = &|plan: &Plan| self.revised(plan);
+        let revised = &|renamed: &Renamed| self.revised(renamed);
         let stager = Stager { source, like: &like, existing, disk: &self.disk, observer, revised };
         stager.stage(rewritten, out, self.folder().as_deref())
     }

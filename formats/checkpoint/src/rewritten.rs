@@ -1,6 +1,6 @@
 //! What a checkpoint becomes: one file, or shards with their index.
 
-use statedict_core::{Layout, Plan};
+use statedict_core::{Container, Fault, Layout, Plan, Reserve};
 
 use crate::index::Index;
 
@@ -11,8 +11,8 @@ pub struct Rewritten(pub(crate) Files);
 /// One file, or several in a folder.
 #[derive(Debug)]
 pub(crate) enum Files {
-    /// A file of its own; with the plan, if it is the old file with other keys.
-    One { layout: Layout, plan: Option<Plan> },
+    /// A file of its own.
+    One { layout: Layout, renamed: Option<Renamed> },
     /// Files in a folder.
     Folder(Vec<NewFile>),
     /// Files in a folder, with the index that names them.
@@ -25,18 +25,53 @@ pub(crate) enum Files {
     },
 }
 
+/// What a new file is, if it is an old one with other keys.
+#[derive(Debug)]
+pub(crate) struct Renamed {
+    /// Where the old file starts in the checkpoint's source.
+    pub(crate) start: u64,
+    pub(crate) plan: Plan,
+}
+
+/// How a file that gets other keys is written, and the room it leaves for longer ones.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Manner {
+    /// In the words it has.
+    Kept(Reserve),
+    /// In words that loaders read by default.
+    Plain(Reserve),
+}
+
+impl Manner {
+    /// The file of a container that starts at `start` in the checkpoint's source, with other keys.
+    pub(crate) fn rewrite(
+        self,
+        container: &dyn Container,
+        start: u64,
+        plan: Plan,
+    ) -> Result<(Layout, Option<Renamed>), Fault> {
+        Ok(match self {
+            Manner::Kept(reserve) => {
+                (container.rewrite(&plan, reserve)?, Some(Renamed { start, plan }))
+            }
+            Manner::Plain(reserve) => (container.rewrite_plainly(&plan, reserve)?, None),
+        })
+    }
+}
+
 /// A file of a folder.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     pub(crate) name: String,
     pub(crate) layout: Layout,
+    pub(crate) renamed: Option<Renamed>,
     /// It differs from the file it replaces.
     pub(crate) changed: bool,
 }
 
 impl From<Layout> for Rewritten {
     fn from(layout: Layout) -> Rewritten {
-        Rewritten(Files::One { layout, plan: None })
+        Rewritten(Files::One { layout, renamed: None })
     }
 }
 

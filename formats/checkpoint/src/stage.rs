@@ -5,14 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_core::{Fault, Layout, Plan};
+use statedict_core::{Fault, Layout};
 
 use crate::disk::Disk;
 use crate::elements::Stop;
 use crate::error::{Action, Cause, Error};
 use crate::index::Index;
 use crate::observer::{Observer, is_stopped, tell};
-use crate::rewritten::{Files, NewFile, Rewritten};
+use crate::rewritten::{Files, NewFile, Renamed, Rewritten};
 use crate::source::{FileSource, check_regular};
 use crate::write::{Instead, Writing};
 
@@ -128,8 +128,8 @@ pub(crate) struct Stager<'a> {
     pub(crate) existing: Existing,
     pub(crate) disk: &'a Arc<dyn Disk>,
     pub(crate) observer: &'a dyn Observer,
-    /// Layouts of a file renamed by a plan, to prefer where the file system can clone.
-    pub(crate) revised: &'a dyn Fn(&Plan) -> Vec<Layout>,
+    /// Layouts of a renamed file to prefer where the file system can clone.
+    pub(crate) revised: &'a dyn Fn(&Renamed) -> Vec<Layout>,
 }
 
 impl Stager<'_> {
@@ -141,9 +141,9 @@ impl Stager<'_> {
         folder: Option<&Path>,
     ) -> Result<Staged, Error> {
         match &rewritten.0 {
-            Files::One { layout, plan } => {
+            Files::One { layout, renamed } => {
                 let mut staged = self.nothing();
-                staged.files.push(self.file(layout, plan.as_ref(), out, self.existing)?);
+                staged.files.push(self.file(layout, renamed.as_ref(), out, self.existing)?);
                 Ok(staged)
             }
             Files::Folder(_) if folder.is_some_and(|folder| is_same(folder, out)) => {
@@ -183,7 +183,8 @@ impl Stager<'_> {
         let mut staged = self.in_folder(out)?;
         for file in files {
             let path = out.join(&file.name);
-            staged.files.push(self.file(&file.layout, None, &path, self.existing)?);
+            let renamed = file.renamed.as_ref();
+            staged.files.push(self.file(&file.layout, renamed, &path, self.existing)?);
         }
         Ok(staged)
     }
@@ -220,7 +221,8 @@ impl Stager<'_> {
                 let failed = |error: io::Error| Error::new(Action::Write, parent, error);
                 create_folders(self.disk.as_ref(), parent).map_err(failed)?;
             }
-            staged.files.push(self.file(&file.layout, None, &path, Existing::Refuse)?);
+            let renamed = file.renamed.as_ref();
+            staged.files.push(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
         }
         staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
         staged.files.push(self.index(&index, &folder.join(index_name), self.existing)?);
@@ -233,11 +235,10 @@ impl Stager<'_> {
         self.file(&layout, None, out, existing)
     }
 
-    /// One file; with a plan, if it is the old one renamed by it.
     fn file(
         &self,
         layout: &Layout,
-        plan: Option<&Plan>,
+        renamed: Option<&Renamed>,
         out: &Path,
         existing: Existing,
     ) -> Result<StagedFile, Error> {
@@ -246,8 +247,9 @@ impl Stager<'_> {
         let beside = Beside::new(self.disk, out).map_err(failed)?;
         let (disk, file) = (self.disk.as_ref(), &beside.file);
         let writing = Writing { source: self.source, layout, file, disk, observer: self.observer };
-        let instead = plan.map(|plan| || (self.revised)(plan));
-        fill(&writing, instead.as_ref().map(|instead| instead as &Instead)).map_err(failed)?;
+        let layouts = || renamed.map(self.revised).unwrap_or_default();
+        let instead = renamed.map(|it| Instead { start: it.start, layouts: &layouts });
+        fill(&writing, instead).map_err(failed)?;
         let finished = disk.adopt(file, self.like).and_then(|()| disk.sync(file));
         finished.map_err(|error| failed(error.into()))?;
         tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
@@ -383,7 +385,7 @@ pub(crate) fn folder(out: &Path) -> &Path {
 }
 
 /// Writes the layout into the new file, which is empty.
-fn fill(writing: &Writing<'_>, instead: Option<&Instead<'_>>) -> Result<(), Cause> {
+fn fill(writing: &Writing<'_>, instead: Option<Instead<'_>>) -> Result<(), Cause> {
     writing.run(instead).map_err(|stop| match stop {
         Stop::Read(fault) => fault.into(),
         Stop::Sink(error) if is_stopped(&error) => Cause::Stopped,

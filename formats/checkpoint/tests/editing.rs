@@ -43,8 +43,7 @@ fn edit(path: &Path, rule: &str) -> Result<Way, Error> {
 fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<Way, Error> {
     let checkpoint = Checkpoint::open_to_replace(path, disk)?;
     let plan = planned(&checkpoint, rule);
-    let rewritten = checkpoint.rewrite(&plan, Reserve::Bytes(0))?;
-    Ok(checkpoint.replace(&rewritten, Some(&plan))?.way)
+    Ok(checkpoint.rename(&plan, Reserve::Bytes(0))?.way)
 }
 
 /// Strips the prefix from a file with its key, and stops right after the guard stands before it.

@@ -10,8 +10,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Layout, Plan, Row,
-    Section, Source, StateDict, Unholdable,
+    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Plan, Row, Section,
+    Source, StateDict, Unholdable,
 };
 
 pub(crate) use split::split;
@@ -22,7 +22,7 @@ use crate::error::{Action, Cause, Error};
 use crate::in_place::restore_if_needed;
 use crate::index::{Index, MAX_INDEX};
 use crate::registry::FORMATS;
-use crate::rewritten::{Files, NewFile, Rewritten};
+use crate::rewritten::{Files, Manner, NewFile, Rewritten};
 use crate::source::FileSource;
 
 /// An opened index with its files.
@@ -42,9 +42,6 @@ struct Shard {
     start: u64,
     len: u64,
 }
-
-/// How a container is written again.
-pub(crate) type Rewrite<'a> = &'a dyn Fn(&dyn Container, &Plan) -> Result<Layout, Fault>;
 
 /// The index that a path leads to: itself, or the one in a folder; `None` for other files.
 pub(crate) fn find_index(path: &Path) -> Result<Option<PathBuf>, Cause> {
@@ -137,6 +134,12 @@ impl Sharded {
         }
     }
 
+    /// The file that starts here in the joined source.
+    pub(crate) fn container_at(&self, start: u64) -> Option<&dyn Container> {
+        let shard = self.shards.iter().find(|shard| shard.start == start)?;
+        Some(shard.container.as_ref())
+    }
+
     /// What the files say of themselves, each name once.
     pub(crate) fn metadata(&self) -> Vec<(String, String)> {
         let all = self.shards.iter().flat_map(|shard| shard.container.metadata());
@@ -147,7 +150,7 @@ impl Sharded {
     /// Every file with its keys as a plan has them, and the index that fits.
     ///
     /// Files that the plan empties go.
-    pub(crate) fn rewrite(&self, plan: &Plan, rewrite: Rewrite<'_>) -> Result<Rewritten, Fault> {
+    pub(crate) fn rewrite(&self, plan: &Plan, manner: Manner) -> Result<Rewritten, Fault> {
         let Some(section) = plan.sections().first() else {
             return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
         };
@@ -155,11 +158,12 @@ impl Sharded {
         let kept: HashSet<&str> = index.files().into_iter().collect();
         let mut files = Vec::new();
         for shard in self.shards.iter().filter(|shard| kept.contains(shard.name.as_str())) {
-            let own = shard.section(section);
-            let mut layout = rewrite(shard.container.as_ref(), &own.into())?;
+            let plan = Plan::from(shard.section(section));
+            let (mut layout, renamed) =
+                manner.rewrite(shard.container.as_ref(), shard.start, plan)?;
             let changed = !layout.is_copy_of(0..shard.len);
             layout.shift(shard.start);
-            files.push(NewFile { name: shard.name.clone(), layout, changed });
+            files.push(NewFile { name: shard.name.clone(), layout, renamed, changed });
         }
         Ok(self.sharded(files, index))
     }

@@ -76,7 +76,8 @@ pub(crate) fn lay_out(
         totals = (totals.0.saturating_add(bytes), totals.1.saturating_add(elements));
         let keys = contents.tensors.iter().map(|(key, _)| (key.clone(), name.clone()));
         index.weight_map.0.extend(keys);
-        files.push(NewFile { name, layout: format.encode(&contents)?, changed: true });
+        let layout = format.encode(&contents)?;
+        files.push(NewFile { name, layout, renamed: None, changed: true });
     }
     index.set_totals(totals.0, totals.1);
     Ok((files, index))

@@ -36,8 +36,14 @@ pub(crate) struct Writing<'a> {
     pub(crate) observer: &'a dyn Observer,
 }
 
-/// Layouts of the same file that leave more of the source where it stands, made when they are of use.
-pub(crate) type Instead<'a> = dyn Fn() -> Vec<Layout> + 'a;
+/// What may be written instead where the file system can clone.
+#[derive(Clone, Copy)]
+pub(crate) struct Instead<'a> {
+    /// Where the file to clone starts in the source.
+    pub(crate) start: u64,
+    /// Layouts of the same file that leave more of that one where it stands.
+    pub(crate) layouts: &'a dyn Fn() -> Vec<Layout>,
+}
 
 /// What the file has before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +59,13 @@ enum Ground {
 impl Writing<'_> {
     /// Writes every part; does not wait for the disk.
     ///
-    /// Where the file system can clone, it writes the first of the layouts that `instead` gives
-    /// which leaves most of the source standing.
-    pub(crate) fn run(&self, instead: Option<&Instead<'_>>) -> Result<(), Stop> {
+    /// Where the file system can clone, it writes the first of the layouts in `instead` that leaves
+    /// most of the source standing.
+    pub(crate) fn run(&self, instead: Option<Instead<'_>>) -> Result<(), Stop> {
         let own = stretches(self.layout);
-        if let Some(start) = self.clone(&own, instead.is_some()) {
-            for layout in instead.map(|instead| instead()).iter().flatten().chain([self.layout]) {
+        if let Some(start) = self.clone(&own, instead) {
+            let others = instead.map(|instead| (instead.layouts)());
+            for layout in others.iter().flatten().chain([self.layout]) {
                 let (writing, stretches) = (Writing { layout, ..*self }, stretches(layout));
                 if let Some(ground) = writing.ground(&stretches, start) {
                     writing.clear(ground).map_err(Stop::Sink)?;
@@ -78,10 +85,10 @@ impl Writing<'_> {
 
     /// Makes the file a clone of the one it is made from, if the file system can and that may be of
     /// use; gives where that one starts in the source.
-    fn clone(&self, stretches: &[Stretch<'_>], has_others: bool) -> Option<u64> {
-        let first = stretches.iter().find_map(|stretch| stretch.from());
-        let (file, start) = self.source.file_at(if has_others { 0 } else { first? })?;
-        let is_of_use = has_others || self.ground(stretches, start).is_some();
+    fn clone(&self, stretches: &[Stretch<'_>], instead: Option<Instead<'_>>) -> Option<u64> {
+        let first = || stretches.iter().find_map(Stretch::from);
+        let (file, start) = self.source.file_at(instead.map(|it| it.start).or_else(first)?)?;
+        let is_of_use = instead.is_some() || self.ground(stretches, start).is_some();
         // What cannot be cloned is copied, and fails then if it cannot be.
         (is_of_use && self.disk.clone_file(file, self.file).is_ok()).then_some(start)
     }
