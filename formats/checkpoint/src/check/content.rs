@@ -154,8 +154,8 @@ impl Look<'_> {
             if at >= content.len {
                 return Ok(());
             }
-            let next = content.source.bytes(at..content.source.len().min(at + MAGIC.len() as u64));
-            if content.depth > 0 || next? != MAGIC {
+            let next = at..at.saturating_add(MAGIC.len() as u64).min(content.len);
+            if content.depth > 0 || content.source.bytes(next)? != MAGIC {
                 let left = content.len - at;
                 self.fault(content, "", format!("{left} bytes follow the array"), NO_ARRAY);
                 return Ok(());
