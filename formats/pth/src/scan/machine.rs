@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap, Source};
 
+use super::containers::MAPPINGS;
 use super::imports::{Call, Import, Named};
 use super::literal;
 use super::reader::{Bad, Op, Reader};
@@ -26,9 +27,6 @@ const MAX_NAME: u32 = 1 << 10;
 
 /// How many items of a tuple are remembered: storages' persistent ids have six.
 const MAX_ITEMS: usize = 8;
-
-/// How much of a text among the arguments of a call is shown, in bytes.
-const MAX_SHOWN: u32 = 80;
 
 /// The longest text that is held against its encoding, in bytes, to stay in bounded memory.
 const MAX_TEXT: u32 = 1 << 20;
@@ -110,17 +108,18 @@ pub(super) fn follow(
     Ok(Followed { imports: machine.imports.into_values().collect(), end, fault, calls, steps })
 }
 
-struct Machine<'s> {
-    reader: Reader<'s>,
+/// A pickle on its way.
+pub(super) struct Machine<'s> {
+    pub(super) reader: Reader<'s>,
     trust: Trust,
     stack: Vec<Value>,
     /// Stack heights at which marks stand.
     marks: Vec<usize>,
     memo: Memo<Value>,
     /// The first items of tuples: where they start and end among `items`, and how many there are.
-    tuples: Vec<(u32, u32, u32)>,
+    pub(super) tuples: Vec<(u32, u32, u32)>,
     items: Vec<Value>,
-    imports: IndexMap<Named, Import>,
+    pub(super) imports: IndexMap<Named, Import>,
     calls: bool,
     steps: u64,
     /// Where the opcode is that is being followed.
@@ -128,32 +127,14 @@ struct Machine<'s> {
     fault: Option<(u32, &'static str)>,
 }
 
-/// Dicts that pickles call for by name.
-const MAPPINGS: [&str; 3] =
-    ["collections.OrderedDict", "collections.Counter", "collections.defaultdict"];
-
-/// What pickles call for by name and no dict has as a key.
-const MUTABLE: [&str; 8] = [
-    MAPPINGS[0],
-    MAPPINGS[1],
-    MAPPINGS[2],
-    "builtins.bytearray",
-    "builtins.dict",
-    "builtins.list",
-    "builtins.set",
-    "collections.deque",
-];
-
 /// Whether an opcode could be followed; if not, why.
-type Followable = Result<(), &'static str>;
+pub(super) type Followable = Result<(), &'static str>;
 
 const SHORT_STACK: &str = "an opcode needs a value that is not on the stack";
 const NO_MARK: &str = "an opcode needs a mark that is not on the stack";
 const BELOW_MARK: &str = "an opcode takes a value from below a mark";
 const NO_MEMO: &str = "a memo id was never put";
 const NOT_CALLABLE: &str = "what is called is no callable";
-const UNHASHABLE: &str = "a key is a list, a dict or a set";
-const ODD: &str = "a key has no value";
 
 impl<'s> Machine<'s> {
     fn new(source: &'s dyn Source, stretch: Range<u64>, trust: Trust) -> Machine<'s> {
@@ -178,7 +159,7 @@ impl<'s> Machine<'s> {
         self.fault.get_or_insert((self.at, why));
     }
 
-    fn doubt_unless(&mut self, is_sound: bool, why: &'static str) {
+    pub(super) fn doubt_unless(&mut self, is_sound: bool, why: &'static str) {
         if !is_sound {
             self.doubt(why);
         }
@@ -293,76 +274,7 @@ impl<'s> Machine<'s> {
         }
     }
 
-    fn append(&mut self, op: &Op) -> Followable {
-        let has_items = match op.code {
-            opcode::APPEND => self.value().map(|_| true)?,
-            _ => !self.pop_to_mark()?.is_empty(),
-        };
-        let target = self.top()?;
-        self.doubt_unless(!has_items || target.takes_items(), "what is appended to is no list");
-        Ok(())
-    }
-
-    fn set_items(&mut self, op: &Op) -> Followable {
-        let items = match op.code {
-            opcode::SETITEM => {
-                let value = self.value()?;
-                vec![self.value()?, value]
-            }
-            _ => self.pop_to_mark()?,
-        };
-        self.check_items(&items);
-        let target = self.top()?;
-        let takes_entries = items.is_empty() || target.takes_entries();
-        self.doubt_unless(takes_entries, "what an entry is set in is no dict");
-        Ok(())
-    }
-
-    /// Keys and values by turns.
-    fn check_items(&mut self, items: &[Value]) {
-        self.doubt_unless(items.len().is_multiple_of(2), ODD);
-        let are_hashable = items.iter().step_by(2).all(|key| self.is_hashable(*key));
-        self.doubt_unless(are_hashable, UNHASHABLE);
-    }
-
-    /// False if it is known that no dict or set can have it as a key.
-    fn is_hashable(&self, value: Value) -> bool {
-        match value {
-            Value::Returned(place) => !self.is_named(place, &MUTABLE),
-            value => value.is_hashable(),
-        }
-    }
-
-    /// True if an import has one of these paths.
-    fn is_named(&self, place: u32, paths: &[&str]) -> bool {
-        let import = self.imports.get_index(place as usize);
-        matches!(import, Some((Named::Path(path), _)) if paths.contains(&path.as_str()))
-    }
-
-    fn add_items(&mut self) -> Followable {
-        let items = self.pop_to_mark()?;
-        self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
-        let target = self.top()?;
-        self.doubt_unless(target.takes_members(), "what is added to is no set");
-        Ok(())
-    }
-
-    fn collect(&mut self, op: &Op) -> Followable {
-        let items = self.pop_to_mark()?;
-        match op.code {
-            opcode::LIST => self.push(Value::List),
-            opcode::DICT => {
-                self.check_items(&items);
-                self.push(Value::Dict)
-            }
-            _ => {
-                self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
-                self.push(Value::FrozenSet)
-            }
-        }
-    }
-
-    fn push(&mut self, value: Value) -> Followable {
+    pub(super) fn push(&mut self, value: Value) -> Followable {
         self.stack.push(value);
         Ok(())
     }
@@ -378,12 +290,12 @@ impl<'s> Machine<'s> {
     }
 
     /// The top value; a stack that is too short ends a guess, and is unknown in a pickle.
-    fn top(&mut self) -> Result<Value, &'static str> {
+    pub(super) fn top(&mut self) -> Result<Value, &'static str> {
         self.doubt_unless(self.marks.last() != Some(&self.stack.len()), BELOW_MARK);
         self.or_unknown(self.stack.last().copied())
     }
 
-    fn value(&mut self) -> Result<Value, &'static str> {
+    pub(super) fn value(&mut self) -> Result<Value, &'static str> {
         let value = self.pop();
         self.or_unknown(value)
     }
@@ -395,7 +307,7 @@ impl<'s> Machine<'s> {
         }
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Value>, &'static str> {
+    pub(super) fn pop_to_mark(&mut self) -> Result<Vec<Value>, &'static str> {
         let mark = match self.marks.pop() {
             Some(mark) => mark.min(self.stack.len()),
             None => self.nonsense(NO_MARK, 0)?,
@@ -445,7 +357,7 @@ impl<'s> Machine<'s> {
         Value::Tuple { place: self.tuples.len() as u32 - 1, is_hashable }
     }
 
-    fn items(&self, tuple: u32) -> &[Value] {
+    pub(super) fn items(&self, tuple: u32) -> &[Value] {
         let range = self.tuples.get(tuple as usize).map(|(start, end, _)| *start..*end);
         let range =
             range.and_then(|range| self.items.get(range.start as usize..range.end as usize));
@@ -623,53 +535,5 @@ impl<'s> Machine<'s> {
             import.changed.get_or_insert(op.at.into());
         }
         Ok(Ok(()))
-    }
-
-    /// The arguments of a call as they are shown.
-    fn shown(&mut self, arguments: Value) -> Result<String, Fault> {
-        let Value::Tuple { place, .. } = arguments else { return Ok("…".into()) };
-        let items = self.items(place).to_vec();
-        let all = self.tuples.get(place as usize).is_some_and(|t| t.2 as usize == items.len());
-        let mut shown = Vec::new();
-        for item in items {
-            shown.push(self.item(item)?);
-        }
-        if !all {
-            shown.push("…".into());
-        }
-        Ok(shown.join(", "))
-    }
-
-    fn item(&mut self, value: Value) -> Result<String, Fault> {
-        Ok(match value {
-            Value::Literal { at, .. } => self.literal(at)?,
-            Value::Tuple { .. } => "(…)".into(),
-            Value::Import(place) | Value::Returned(place) => {
-                let name =
-                    self.imports.get_index(place as usize).map(|(named, _)| named.to_string());
-                let call = if matches!(value, Value::Returned(_)) { "(…)" } else { "" };
-                name.unwrap_or_default() + call
-            }
-            _ => "…".into(),
-        })
-    }
-
-    fn literal(&mut self, at: u32) -> Result<String, Fault> {
-        let Ok(op) = self.reader.op(at) else { return Ok("…".into()) };
-        let long = op.argument.end - op.argument.start > MAX_SHOWN;
-        let argument = self.reader.bytes(op.argument, MAX_SHOWN)?;
-        Ok(match op.code {
-            opcode::NONE => "None".into(),
-            opcode::NEWTRUE => "True".into(),
-            opcode::NEWFALSE => "False".into(),
-            opcode::BININT1 | opcode::BININT2 => opcode::little_endian(&argument).to_string(),
-            code if opcode::is_text(code) && !long => {
-                decoded(code, &argument).map_or("…".into(), |text| format!("{text:?}"))
-            }
-            code if opcode::is_text(code) => {
-                format!("\"{}…\"", String::from_utf8_lossy(&argument).escape_debug())
-            }
-            _ => "…".into(),
-        })
     }
 }

@@ -5,6 +5,7 @@
 //! what would be brought in, judged by the table in `judge`.
 
 mod admitted;
+mod containers;
 mod imports;
 mod inert;
 mod judge;
@@ -12,6 +13,7 @@ mod known;
 mod literal;
 mod machine;
 mod reader;
+mod shown;
 mod stretch;
 mod value;
 

@@ -1,0 +1,101 @@
+//! Opcodes that fill lists, dicts and sets, of which only what a loader would refuse matters.
+
+use super::imports::Named;
+use super::machine::{Followable, Machine};
+use super::reader::Op;
+use super::value::Value;
+use crate::pickle::opcode;
+
+/// Dicts that pickles call for by name.
+pub(super) const MAPPINGS: [&str; 3] =
+    ["collections.OrderedDict", "collections.Counter", "collections.defaultdict"];
+
+/// What pickles call for by name and no dict has as a key.
+const MUTABLE: [&str; 8] = [
+    MAPPINGS[0],
+    MAPPINGS[1],
+    MAPPINGS[2],
+    "builtins.bytearray",
+    "builtins.dict",
+    "builtins.list",
+    "builtins.set",
+    "collections.deque",
+];
+
+const UNHASHABLE: &str = "a key is a list, a dict or a set";
+const ODD: &str = "a key has no value";
+
+impl Machine<'_> {
+    /// `APPEND` and `APPENDS`.
+    pub(super) fn append(&mut self, op: &Op) -> Followable {
+        let has_items = match op.code {
+            opcode::APPEND => self.value().map(|_| true)?,
+            _ => !self.pop_to_mark()?.is_empty(),
+        };
+        let target = self.top()?;
+        self.doubt_unless(!has_items || target.takes_items(), "what is appended to is no list");
+        Ok(())
+    }
+
+    /// `SETITEM` and `SETITEMS`.
+    pub(super) fn set_items(&mut self, op: &Op) -> Followable {
+        let items = match op.code {
+            opcode::SETITEM => {
+                let value = self.value()?;
+                vec![self.value()?, value]
+            }
+            _ => self.pop_to_mark()?,
+        };
+        self.check_items(&items);
+        let target = self.top()?;
+        let takes_entries = items.is_empty() || target.takes_entries();
+        self.doubt_unless(takes_entries, "what an entry is set in is no dict");
+        Ok(())
+    }
+
+    /// Keys and values by turns.
+    fn check_items(&mut self, items: &[Value]) {
+        self.doubt_unless(items.len().is_multiple_of(2), ODD);
+        let are_hashable = items.iter().step_by(2).all(|key| self.is_hashable(*key));
+        self.doubt_unless(are_hashable, UNHASHABLE);
+    }
+
+    /// False if it is known that no dict or set can have it as a key.
+    pub(super) fn is_hashable(&self, value: Value) -> bool {
+        match value {
+            Value::Returned(place) => !self.is_named(place, &MUTABLE),
+            value => value.is_hashable(),
+        }
+    }
+
+    /// True if an import has one of these paths.
+    pub(super) fn is_named(&self, place: u32, paths: &[&str]) -> bool {
+        let import = self.imports.get_index(place as usize);
+        matches!(import, Some((Named::Path(path), _)) if paths.contains(&path.as_str()))
+    }
+
+    /// `ADDITEMS`.
+    pub(super) fn add_items(&mut self) -> Followable {
+        let items = self.pop_to_mark()?;
+        self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
+        let target = self.top()?;
+        self.doubt_unless(target.takes_members(), "what is added to is no set");
+        Ok(())
+    }
+
+    /// `DICT`, `LIST` and `FROZENSET`.
+    pub(super) fn collect(&mut self, op: &Op) -> Followable {
+        let items = self.pop_to_mark()?;
+        match op.code {
+            opcode::LIST => self.push(Value::List),
+            opcode::DICT => {
+                self.check_items(&items);
+                self.push(Value::Dict)
+            }
+            _ => {
+                self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
+                self.push(Value::FrozenSet)
+            }
+        }
+    }
+}
