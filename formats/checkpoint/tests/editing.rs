@@ -124,6 +124,42 @@ fn an_edit_cut_short_is_undone_by_the_next() {
     assert_eq!(recover(&path).expect("nothing to do"), None);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn inserting_that_the_file_system_did_not_finish_is_undone() {
+    const LEN: usize = 300_000;
+    let folder = Folder::new();
+    let header = format!(r#"{{"w":{{"dtype":"U8","shape":[{LEN}],"data_offsets":[0,{LEN}]}}}}"#);
+    let data: Vec<u8> = (0..LEN).map(|i| (i % 251 + 1) as u8).collect();
+    let start = (header.len() as u64).to_le_bytes();
+    let before = [&start[..], header.as_bytes(), &data].concat();
+    let path = folder.file("m.safetensors", &before);
+    let Front::Insert { block } = System.front(&fs::File::open(&path).expect("there")) else {
+        println!("skipped: nothing can be inserted on this file system");
+        return;
+    };
+    let blocks = before.len() as u64 / block;
+    for number in [1, 2, blocks / 2, blocks - 1, blocks, blocks + 1] {
+        fs::write(&path, &before).expect("room");
+        let plain: Arc<dyn Disk> = Arc::new(Plain { front: Front::Insert { block } });
+        // The journal is whole then, the guard stands, and nothing is inserted yet.
+        let disk = Faulty::new(plain, Fault::Stop, 7);
+        edit_on(&path, "add:wrapped.by.something.longer", disk.clone()).expect_err("stopped");
+        assert_eq!(disk.where_it_struck(), "insert");
+        // Only the last blocks have moved, or none: the file is but longer.
+        let file = System.open(&path).expect("writable");
+        System.sync(&file).expect("synced");
+        match number > blocks {
+            true => System.set_len(&file, before.len() as u64 + block).expect("longer"),
+            false => System.insert(&file, number * block, block).expect("inserted"),
+        }
+        assert_eq!(keys(&path), ["w"]);
+        recover(&path).expect("recovered");
+        assert!(fs::read(&path).expect("readable") == before, "block {number}");
+    }
+    assert_eq!(folder.names(), ["m.safetensors"]);
+}
+
 #[test]
 fn a_file_moved_away_from_its_journal_is_called_what_it_is() {
     let folder = Folder::new();

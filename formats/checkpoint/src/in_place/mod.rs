@@ -146,12 +146,15 @@ impl Editor<'_> {
         if !edit.is_guarded() {
             return self.fill(file, patch);
         }
-        match edit.inserted {
-            0 => disk.write_at(file, guard::PLACE.start, &GUARD)?,
-            // Inserted blocks are zeros, which no checkpoint begins with either.
-            inserted => disk.insert(file, 0, inserted)?,
+        if guard::is_covered(edit.overwritten().iter()) {
+            disk.write_at(file, guard::PLACE.start, &GUARD)?;
+            disk.sync(file)?;
         }
-        disk.sync(file)?;
+        if edit.inserted > 0 {
+            // Then zeros are in front, which no checkpoint begins with either.
+            disk.insert(file, 0, edit.inserted)?;
+            disk.sync(file)?;
+        }
         let [front, rest] = patch.parted();
         rest.into_iter().try_for_each(|(at, bytes)| disk.write_at(file, at, bytes))?;
         if edit.new_len < edit.old_len {

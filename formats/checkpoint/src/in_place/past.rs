@@ -18,6 +18,8 @@ pub(crate) struct Past {
     saved: Vec<(Range<u64>, u64)>,
     /// How far the file's own bytes have moved on by now.
     moved: u64,
+    /// The first byte of the old file that has; 0 but for a file system that was stopped midway.
+    from: u64,
 }
 
 /// An old file, readable.
@@ -52,11 +54,36 @@ impl Past {
             saved.push((range, at));
             at += len;
         }
-        let past = Past { journal, saved, moved };
-        Ok(match past.explains(file, len)? {
-            true => Ok(past),
-            false => Err("the file has been changed or replaced since".into()),
-        })
+        let mut past = Past { journal, saved, moved, from: 0 };
+        if past.explains(file, len)? || past.is_halfway(file, len)? {
+            return Ok(Ok(past));
+        }
+        Ok(Err("the file has been changed or replaced since".into()))
+    }
+
+    /// True if a loss of power stopped the file system while it moved the file's bytes; then `from`
+    /// is where.
+    ///
+    /// It makes the file longer first and moves what is in it from the end on, so that there is a
+    /// hole between what has moved and what has not. The ends of the old file must be where that
+    /// puts them, and there must be one such hole.
+    fn is_halfway(&mut self, file: &File, len: u64) -> Result<bool, Fault> {
+        if self.moved == 0 || len != self.len() + self.moved {
+            return Ok(false);
+        }
+        let mut places = holes(file, len);
+        // That behind the old end is shorter if the end is within a block.
+        let is_it =
+            |hole: &Range<u64>| hole.end - hole.start >= self.moved || hole.start >= self.len();
+        places.retain(is_it);
+        let [hole] = places.as_slice() else { return Ok(false) };
+        self.from = hole.start.min(self.len());
+        Ok(journal::fingerprint(&View { past: self, file })? == self.journal.fingerprint)
+    }
+
+    /// The first byte of the old file that has moved.
+    pub(crate) fn from(&self) -> u64 {
+        self.from
     }
 
     pub(crate) fn moved(&self) -> u64 {
@@ -155,12 +182,13 @@ impl Past {
         while !buffer.is_empty() {
             let left = buffer.len() as u64;
             let saved = self.saved.get(next);
+            let stands = if at < self.from { left.min(self.from - at) } else { left };
             let (len, place) = match saved {
                 Some((range, place)) if range.start <= at => {
                     (left.min(range.end - at), Some(place + (at - range.start)))
                 }
-                Some((range, _)) => (left.min(range.start - at), None),
-                None => (left, None),
+                Some((range, _)) => (stands.min(range.start - at), None),
+                None => (stands, None),
             };
             let (piece, rest) = buffer.split_at_mut(small(len));
             match place {
@@ -168,6 +196,7 @@ impl Past {
                     self.journal.bytes.read_at(place, piece)?;
                     next += 1;
                 }
+                None if at < self.from => read_at(file, at, piece)?,
                 None => read_at(file, at + self.moved, piece)?,
             }
             at += len;
@@ -175,6 +204,29 @@ impl Past {
         }
         Ok(())
     }
+}
+
+/// Where the file system keeps nothing of a file, which reads as zeros.
+#[cfg(target_os = "linux")]
+fn holes(file: &File, len: u64) -> Vec<Range<u64>> {
+    use rustix::fs::{SeekFrom, seek};
+    let mut holes = Vec::new();
+    let mut at = 0;
+    while let Ok(start) = seek(file, SeekFrom::Hole(at)) {
+        if start >= len {
+            break;
+        }
+        // There are no data after a hole at the end.
+        let end = seek(file, SeekFrom::Data(start)).unwrap_or(len);
+        holes.push(start..end);
+        at = end;
+    }
+    holes
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holes(_: &File, _: u64) -> Vec<Range<u64>> {
+    Vec::new()
 }
 
 /// The length of something that is in memory.

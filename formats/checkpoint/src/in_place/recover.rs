@@ -168,16 +168,20 @@ fn has_begun(file: &File) -> Result<bool, Cause> {
 /// stands in front of it meanwhile.
 fn put_back(past: &Past, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
     let len = past.len();
-    if past.moved() > 0 {
-        // First to the length that tells that the bytes have moved and nothing else has.
-        if file.metadata()?.len() != len + past.moved() {
-            disk.set_len(file, len + past.moved())?;
+    match past.moved() {
+        0 => {}
+        // Nothing has moved yet: the file has only been made longer.
+        _ if past.from() == len => disk.set_len(file, len)?,
+        moved => {
+            // First to the length that tells that the bytes have moved and nothing else has.
+            if file.metadata()?.len() != len + moved {
+                disk.set_len(file, len + moved)?;
+            }
+            disk.collapse(file, past.from(), moved).map_err(|error| {
+                let doing = "the blocks put in front of the file cannot be taken away";
+                Cause::Io { doing: Some(doing.into()), error }
+            })?;
         }
-        disk.collapse(file, 0, past.moved()).map_err(|error| {
-            let doing =
-                Some("the blocks put in front of the file cannot be taken away".to_string());
-            Cause::Io { doing, error }
-        })?;
     }
     let is_guarded = guard::is_covered(past.saved().iter().map(|(range, _)| range));
     if is_guarded {
