@@ -252,7 +252,7 @@ mod tests {
         let patch = Patch::new(&&old[..], 12, 0, &[(8, &[1; 4])]).expect("readable");
         assert_eq!(patch.edit.writes, [0..8, 8..12]);
         let patch = Patch::new(&&old[..], 12, 0, &[(10, &[1; 2])]).expect("readable");
-        assert_eq!(patch.edit.writes, [10..12]);
+        assert_eq!((patch.edit.writes[0].clone(), patch.bytes.len()), (10..12, 1));
         let patch = Patch::new(&&old[..], 14, 4, &[(0, &[1; 5])]).expect("readable");
         assert_eq!((patch.edit.writes[0].clone(), patch.bytes.len()), (0..5, 1));
     }
