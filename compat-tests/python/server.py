@@ -14,6 +14,7 @@ import zipfile
 import torch
 
 import apart
+import complaints
 import convert
 import edited
 import hostile
@@ -51,6 +52,8 @@ ACTIONS = {
     "story": story.tell,
     "transfer": transfer.tell,
     "apart": apart.generate,
+    "complaints": lambda request: complaints.provoke(request["folder"]),
+    "judge-complaint": complaints.judge,
     "script": lambda request: script(request["script"], request["out"]),
 }
 

@@ -1,7 +1,7 @@
 //! The `statedict` command, built once and run many times.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -69,9 +69,28 @@ pub fn statedict_within<S: AsRef<OsStr>>(
     limit: Duration,
     arguments: impl IntoIterator<Item = S>,
 ) -> Option<Run> {
+    run(limit, &[], arguments)
+}
+
+/// Runs `statedict` with this on its standard input.
+pub fn statedict_reading<S: AsRef<OsStr>>(
+    input: &[u8],
+    arguments: impl IntoIterator<Item = S>,
+) -> Run {
+    run(Duration::from_secs(60), input, arguments).expect("statedict ends within a minute")
+}
+
+fn run<S: AsRef<OsStr>>(
+    limit: Duration,
+    input: &[u8],
+    arguments: impl IntoIterator<Item = S>,
+) -> Option<Run> {
     let mut command = Command::new(binary());
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the built command starts");
+    let (mut pipe, input) = (child.stdin.take().expect("the input is piped"), input.to_vec());
+    // A command that has read enough closes its end.
+    thread::spawn(move || pipe.write_all(&input));
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
     let status = wait(&mut child, limit)?;

@@ -24,7 +24,7 @@ mod tally;
 mod trial;
 mod zoo;
 
-pub use command::{Run, start, statedict, statedict_within};
+pub use command::{Run, start, statedict, statedict_reading, statedict_within};
 pub use environment::cache;
 pub use frame::{archive, npz, safetensors};
 pub use interruption::{Ending, found, kill_while_writing, time_of_writing, unrecovered};

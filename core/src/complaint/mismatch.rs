@@ -10,22 +10,13 @@ use crate::complaint::{Mismatch, Shapes};
 
 /// Headings of lists; after them stand keys in quotes, Python's lists, or bare names.
 const HEADINGS: [(&str, Side); 10] = [
+    (r"(?i)\bmissing[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]*)?\s*[:=]", Side::Model),
+    (r"(?i)\bunexpected[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]*)?\s*[:=]", Side::File),
     (
-        r"(?i)\bmissing[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]{0,60})?\s*[:=]",
-        Side::Model,
-    ),
-    (
-        r"(?i)\bunexpected[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]{0,60})?\s*[:=]",
+        r"(?i)weights (?:of|from) the (?:model )?checkpoint [^\[\{]*?not used when[^:\n]*:",
         Side::File,
     ),
-    (
-        r"(?i)weights (?:of|from) the (?:model )?checkpoint [^\[\{]{0,400}?not used when[^:\n]{0,200}:",
-        Side::File,
-    ),
-    (
-        r"(?i)weights of [^\[\{]{0,400}?not initialized from[^:]{0,400}?newly initialized:",
-        Side::Model,
-    ),
+    (r"(?i)weights of [^\[\{]*?not initialized from[^:]*?newly initialized:", Side::Model),
     (r"(?i)parameters or buffers are not found in the checkpoint:", Side::Model),
     (r"(?i)contains keys that are not used by the model:", Side::File),
     (r"(?i)(?:following )?keys are missing:", Side::Model),
@@ -146,7 +137,7 @@ fn misfits(text: &str) -> Vec<Shapes> {
     let mut all = IndexMap::<String, Shapes>::default();
     for (pattern, first) in SHAPES {
         let pattern = pattern
-            .replace("KEY", r"[^\n]{1,4000}")
+            .replace("KEY", r"[^\n]+")
             .replace("SHAPE", r"(?:torch\.Size\()?[\[(][\d,\s]*[\])]\)?");
         for found in regex(&pattern).captures_iter(text) {
             let (Some(a), Some(b)) = (shape(&found[2]), shape(&found[3])) else { continue };

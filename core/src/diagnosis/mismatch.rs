@@ -319,7 +319,9 @@ fn extra(scene: &Scene, unexpected: &[String]) -> Diagnosis {
         None => unexpected.iter().map(|key| Template::literal(key, SEPARATOR)).collect(),
     };
     let remedy = match templates.len() {
-        0..=MAX_DROPPED => Remedy::Rename {
+        // The first of them is told alone, or the list is cut short.
+        _ if scene.is_open => Remedy::Fit { init: Vec::new(), resize: Vec::new() },
+        1..=MAX_DROPPED => Remedy::Rename {
             rule: Remap::Drop(templates).into(),
             undefined: Undefined::Keep,
             alone: false,

@@ -21,7 +21,9 @@ pub(super) struct Scene<'a> {
     /// Keys that both have and a rule must leave, as far as that is known.
     common: IndexMap<&'a str, ()>,
     /// True if keys may be left that nobody told of.
-    is_open: bool,
+    pub(super) is_open: bool,
+    /// Keys that were told to be too many.
+    told: IndexMap<&'a str, ()>,
 }
 
 /// What a rule would leave undone.
@@ -40,9 +42,13 @@ impl<'a> Scene<'a> {
         state_dict: &'a StateDict,
         told: &'a Mismatch,
     ) -> Scene<'a> {
-        let is_told = |key: &str| told.unexpected.iter().any(|other| other == key);
-        let unexpected: IndexMap<&str, ()> =
-            state_dict.keys().filter(|key| is_told(key)).map(|key| (key, ())).collect();
+        let told_of: IndexMap<&str, ()> =
+            told.unexpected.iter().map(|key| (key.as_str(), ())).collect();
+        let unexpected: IndexMap<&str, ()> = state_dict
+            .keys()
+            .filter(|key| told_of.contains_key(key))
+            .map(|key| (key, ()))
+            .collect();
         Scene::of(catalog, state_dict, told, &unexpected)
     }
 
@@ -71,7 +77,9 @@ impl<'a> Scene<'a> {
         let (sources, common): (Vec<_>, Vec<_>) = state_dict.keys().partition(is_source);
         let common = common.into_iter().map(|key| (key, ())).collect();
         let wanted = told.missing.iter().map(|key| (key.as_str(), ())).collect();
-        Scene { catalog, state_dict, sources, wanted, common, is_open: told.is_cut }
+        let is_open = told.is_cut;
+        let told = told.unexpected.iter().map(|key| (key.as_str(), ())).collect();
+        Scene { catalog, state_dict, sources, wanted, common, is_open, told }
     }
 
     /// What is left undone if nothing is renamed.
@@ -99,13 +107,12 @@ impl<'a> Scene<'a> {
             name.strip_suffix(COUNTER).is_some_and(|path| has(&format!("{path}{COUNTED}")))
         };
         let is_known = |name: &&&str| has(name) || is_counted(name);
-        let unexpected = names.keys().filter(|name| !is_known(name));
+        // Where keys may be left that nobody told of, those count that are known to be too many.
+        let is_too_many = |name: &&&str| !self.is_open || self.told.contains_key(**name);
+        let unexpected = names.keys().filter(|name| !is_known(name)).filter(is_too_many);
         Left {
             missing: missing.map(ToString::to_string).collect(),
-            unexpected: match self.is_open {
-                true => Vec::new(),
-                false => unexpected.map(ToString::to_string).collect(),
-            },
+            unexpected: unexpected.map(ToString::to_string).collect(),
         }
     }
 

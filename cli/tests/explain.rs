@@ -1,0 +1,241 @@
+//! `statedict explain` as its users meet it.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A key with its shape.
+type Tensor<'a> = (&'a str, &'a [u64]);
+
+const WRAPPED: [Tensor; 3] =
+    [("module.fc.weight", &[2, 3]), ("module.fc.bias", &[2]), ("module.norm.weight", &[3])];
+
+const ERROR: &str = "Traceback (most recent call last):\n  File \"train.py\", line 9, in <module>\n\
+    RuntimeError: Error(s) in loading state_dict for Net:\n\
+    \tMissing key(s) in state_dict: \"fc.weight\", \"fc.bias\", \"norm.weight\". \n\
+    \tUnexpected key(s) in state_dict: \"module.fc.weight\", \"module.fc.bias\", \"module.norm.weight\". \n";
+
+/// A folder of its own for each test, and the command run in it.
+struct Folder(TempDir);
+
+struct Ran {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Folder {
+    /// A folder with these safetensors files.
+    fn with(files: &[(&str, &[Tensor])]) -> Folder {
+        let folder = Folder(tempfile::tempdir().expect("a folder"));
+        for (name, tensors) in files {
+            fs::write(folder.path(name), safetensors(tensors)).expect("written");
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, words: &str, input: &[u8]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+        command.args(words.split_whitespace()).current_dir(self.0.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        // A command that has read enough closes its end.
+        let _ = child.stdin.take().expect("piped").write_all(input);
+        let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+        Ran {
+            status: status.code().expect("it ends by itself"),
+            out: String::from_utf8(stdout).expect("UTF-8"),
+            err: String::from_utf8(stderr).expect("UTF-8"),
+        }
+    }
+
+    fn json(&self, words: &str, input: &str) -> Value {
+        let ran = self.run(words, input.as_bytes());
+        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.err))
+    }
+}
+
+/// A file of zeros.
+fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
+    let (mut header, mut length) = (serde_json::Map::new(), 0);
+    for (key, shape) in tensors {
+        let bytes = 4 * shape.iter().product::<u64>();
+        let entry = serde_json::json!({
+            "dtype": "F32", "shape": shape, "data_offsets": [length, length + bytes],
+        });
+        header.insert((*key).into(), entry);
+        length += bytes;
+    }
+    let header = Value::Object(header).to_string();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.bytes());
+    file.extend(vec![0; length as usize]);
+    file
+}
+
+/// The command for a text alone.
+fn check(text: &str, command: &str) {
+    let folder = Folder::with(&[]);
+    let ran = folder.run("explain -q", text.as_bytes());
+    assert_eq!(ran.out.trim_end(), command, "{text}\n{}", ran.err);
+}
+
+#[test]
+fn a_command_is_printed_and_does_what_it_is_to_do() {
+    let folder = Folder::with(&[("net.safetensors", &WRAPPED)]);
+    let ran = folder.run("explain net.safetensors", ERROR.as_bytes());
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert!(lines[0].contains("wrapped in DataParallel"), "{}", ran.out);
+    assert_eq!(
+        lines[1],
+        "this mends it (verified on net.safetensors: with it 3 of 3 keys missing are there):"
+    );
+    assert_eq!(lines[2], "  statedict unwrap net.safetensors -o net-new.safetensors");
+    assert_eq!(folder.run("unwrap net.safetensors -o net-new.safetensors", b"").status, 0);
+}
+
+#[test]
+fn a_file_that_is_another_one_refutes_the_command() {
+    let folder = Folder::with(&[("other.safetensors", &[("conv.weight", &[2, 3])])]);
+    let ran = folder.run("explain other.safetensors", ERROR.as_bytes());
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.err.contains("not verified: the file has no key 'module.fc.weight'"),
+        "{}",
+        ran.err
+    );
+    let explained = folder.json("explain other.safetensors --json", ERROR);
+    assert_eq!(explained["verified"], false);
+}
+
+#[test]
+fn one_object_holds_all_that_is_known() {
+    let folder = Folder::with(&[("net.safetensors", &WRAPPED)]);
+    let explained = folder.json("explain net.safetensors --json", ERROR);
+    assert_eq!(explained["cause"], "wrapped");
+    assert_eq!(explained["verified"], true);
+    assert_eq!(
+        explained["words"],
+        serde_json::json!(["unwrap", "net.safetensors", "-o", "net-new.safetensors"])
+    );
+    assert_eq!(explained["missing"], 3);
+    assert_eq!(folder.json("explain --json", ERROR)["verified"], Value::Null);
+}
+
+#[test]
+fn a_fit_is_tried_on_the_model_if_that_is_given() {
+    let folder = Folder::with(&[
+        ("net.safetensors", &[("fc.weight", &[9, 3]), ("fc.bias", &[9])]),
+        ("model.safetensors", &[("fc.weight", &[2, 3]), ("fc.bias", &[2])]),
+    ]);
+    let text = "size mismatch for fc.weight: copying a param with shape torch.Size([9, 3]) from checkpoint, \
+                the shape in current model is torch.Size([2, 3]).\n\
+                size mismatch for fc.bias: copying a param with shape torch.Size([9]) from checkpoint, \
+                the shape in current model is torch.Size([2]).";
+    let explained = folder.json("explain net.safetensors --json", text);
+    assert_eq!((&explained["verified"], &explained["needs_model"]), (&Value::Null, &true.into()));
+    let explained = folder.json("explain net.safetensors --to model.safetensors --json", text);
+    assert_eq!((&explained["verified"], &explained["needs_model"]), (&true.into(), &false.into()));
+    let command = "statedict fit net.safetensors --to model.safetensors --init 'fc.*=target' -o net-new.safetensors";
+    assert_eq!(explained["command"], command);
+}
+
+#[test]
+fn what_is_not_known_is_said_to_be() {
+    let folder = Folder::with(&[]);
+    let check = |input: &[u8], expected: &str| {
+        let ran = folder.run("explain", input);
+        assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(ran.err.starts_with(expected), "{}", ran.err);
+    };
+    check(b"", "error: standard input is empty");
+    check(b" \n\t", "error: standard input is empty");
+    check(b"the weather is fine", "error: nothing in the text is known");
+    check(b"\xff\xfe\x00", "error: nothing in the text is known");
+    check(&[0x80; 4096], "error: nothing in the text is known");
+    check(&vec![b'y'; 9 << 20], "error: standard input goes on beyond 8 MiB");
+    let ran = folder.run("explain not-there.pth", ERROR.as_bytes());
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("not-there.pth"), "{}", ran.err);
+}
+
+#[test]
+fn noise_around_a_text_and_in_it_is_passed_over() {
+    let command = "statedict unwrap CKPT -o OUT.pth";
+    check(ERROR, command);
+    let prefixed: String = ERROR.lines().map(|line| format!("[rank0]: {line}\n")).collect();
+    check(&prefixed, command);
+    check(&format!("{prefixed}{prefixed}"), command);
+    check(&ERROR.replace('\n', "\r\n"), command);
+    check(&ERROR.replace('"', "&quot;"), command);
+    check(&ERROR.replace('"', "\\\"").replace('\n', "\\n").replace('\t', "\\t"), command);
+    check(&ERROR.replace(", ", ",\n    "), command);
+    let mut bytes = b"\x80\xff progress \x1b[31m".to_vec();
+    bytes.extend(ERROR.bytes());
+    let folder = Folder::with(&[]);
+    assert_eq!(folder.run("explain -q", &bytes).out.trim_end(), command);
+    let utf16: Vec<u8> =
+        [0xfeff].into_iter().chain(ERROR.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_eq!(folder.run("explain -q", &utf16).out.trim_end(), command);
+}
+
+#[test]
+fn lists_cut_short_are_enough() {
+    let text = r#"Missing key(s) in state_dict: "a.w", "b.w", ... Unexpected key(s) in state_dict: "model.a.w", "model.c.w", ..."#;
+    check(text, "statedict strip model CKPT -o OUT.pth");
+}
+
+#[test]
+fn words_are_quoted_for_the_shell() {
+    let text = r#"Missing key(s) in state_dict: "a.w". Unexpected key(s) in state_dict: "it's mine.a.w". "#;
+    check(text, r"statedict strip 'it'\''s mine' CKPT -o OUT.pth");
+}
+
+#[test]
+fn every_loader_is_understood() {
+    check(
+        "KeyError: 'unexpected key \"module.conv1.weight\" in state_dict'",
+        "statedict unwrap CKPT -o OUT.pth",
+    );
+    check(
+        "_IncompatibleKeys(missing_keys=['a.w'], unexpected_keys=['net.a.w'])",
+        "statedict strip net CKPT -o OUT.pth",
+    );
+    check(
+        "The model and loaded state dict do not match exactly\n\nunexpected key in source state_dict: \
+         a.w, a.b\n\nmissing keys in source state_dict: backbone.a.w, backbone.a.b\n",
+        "statedict add backbone CKPT -o OUT.pth",
+    );
+    check(
+        "Some weights of the model checkpoint at x were not used when initializing BertModel: \
+         ['cls.bias', 'cls.weight']\n- This IS expected if you are initializing",
+        "statedict drop cls.bias cls.weight CKPT -o OUT.pth",
+    );
+    check(
+        "Some weights of BertForX were not initialized from the model checkpoint at x and are newly \
+         initialized: ['classifier.bias', 'classifier.weight']\nYou should probably TRAIN this model",
+        "statedict fit CKPT --to MODEL --init 'classifier.*=target' -o OUT.pth",
+    );
+    check(
+        "- classifier.weight: found shape torch.Size([2, 768]) in the checkpoint and torch.Size([3, 768]) in the model instantiated",
+        "statedict fit CKPT --to MODEL --init classifier.weight=target -o OUT.pth",
+    );
+    check(
+        "Net LOAD REPORT from: x\nKey | Status |\nh.{0, 1}.w | MISSING |\nmodule.h.{0...1}.w | UNEXPECTED |\n",
+        "statedict unwrap CKPT -o OUT.pth",
+    );
+    check(
+        "size mismatch for wte.weight: copying a param with shape torch.Size([9, 4]) from checkpoint, \
+         the shape in current model is torch.Size([12, 4]).",
+        "statedict fit CKPT --to MODEL --init wte.weight=target --resize wte.weight=rows -o OUT.pth",
+    );
+}
