@@ -52,7 +52,7 @@ fn the_words_of_every_pytorch_are_understood() {
     let mut tally = Tally::new();
     for line in COLLECTED.lines() {
         let collected: Value = serde_json::from_str(line).expect("a line of JSON");
-        let (run, found) = explained(text(&collected["text"]), &[]);
+        let (run, found) = explained(&text(&collected["text"]), &[]);
         let is_right = ["cause", "command"].iter().all(|field| found[field] == collected[field]);
         let case = format!("{} ({})", text(&collected["situation"]), collected["versions"]);
         let problem = (!is_right).then(|| {
@@ -94,12 +94,12 @@ fn where_no_command_helps_that_is_said() {
     for told in told.as_array().expect("a list") {
         let situation = text(&told["situation"]);
         if !["tied_head_left_out", "another_width", "optimizer_of_another_model"]
-            .contains(&situation)
+            .contains(&situation.as_str())
         {
             continue;
         }
         let file = folder.path().join(text(&told["file"]));
-        let (run, found) = explained(text(&told["traceback"]), &[&file.to_string_lossy()]);
+        let (run, found) = explained(&text(&told["traceback"]), &[&file.to_string_lossy()]);
         let is_honest = run.status == Some(1) && found["command"].is_null();
         tally.note(situation, (!is_honest).then(|| format!("{found}")));
     }
@@ -111,18 +111,18 @@ fn mended(folder: &Path, told: &Value) -> Result<(), String> {
     let situation = text(&told["situation"]);
     let model = folder.join(format!("{situation}-model.pth")).to_string_lossy().into_owned();
     let mut file = folder.join(text(&told["file"])).to_string_lossy().into_owned();
-    let mut complaint = text(&told["traceback"]).to_string();
+    let mut complaint = text(&told["traceback"]);
     for _ in 0..2 {
         let (run, found) = explained(&complaint, &[&file]);
         if run.status != Some(0) {
             return Err(format!("{}{found}", run.stderr));
         }
         let words = found["words"].as_array().ok_or("no command")?;
-        let words: Vec<&str> = words.iter().map(text).collect();
-        let words: Vec<&str> = words
-            .into_iter()
-            .map(|word| if word == "MODEL" { model.as_str() } else { word })
-            .collect();
+        let named = |word: &Value| match text(word).as_str() {
+            "MODEL" => model.clone(),
+            word => word.to_string(),
+        };
+        let words: Vec<String> = words.iter().map(named).collect();
         let output = words.iter().rfind(|word| word.contains("-new") && **word != file);
         let output = output.ok_or_else(|| format!("no output: {words:?}"))?.to_string();
         let run = statedict(&words);

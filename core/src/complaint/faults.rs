@@ -55,10 +55,13 @@ const TEXTS: [(&str, Meaning); 33] = [
         |_, _| Some(Complaint::NotSafetensors),
     ),
     (r"(?i)tensors share memory", |_, _| Some(Complaint::Shared)),
-    (r"Ran out of input|(?m)^\W*EOFError\W*$", |_, _| Some(Complaint::Empty)),
-    (r"PytorchStreamReader|finding central directory|inline_container", |_, _| {
-        Some(Complaint::Damaged)
+    (r"Ran out of input|string of length 0 found|(?m)^\W*EOFError\W*$", |_, _| {
+        Some(Complaint::Empty)
     }),
+    (
+        r"PytorchStreamReader|finding central directory|inline_container|istream reader failed",
+        |_, _| Some(Complaint::Damaged),
+    ),
     (r"(?i)unexpected EOF|might be corrupted|storage has wrong (?:byte )?size", |_, _| {
         Some(Complaint::Damaged)
     }),

@@ -43,6 +43,10 @@ fn quoted(text: &str) -> List {
     while let Some(open) = rest.find('"') {
         let gap = &rest[..open];
         list.is_cut |= is_cut(gap);
+        if gap.contains("key") {
+            // The heading of another list.
+            return list;
+        }
         let first = list.keys.is_empty();
         if !first && (!gap.trim_start().starts_with([',', ';']) && !is_cut(gap))
             || gap.len() > MAX_GAP
@@ -217,6 +221,7 @@ mod tests {
         check(r#""a", "b", ..."#, &["a", "b"], true);
         check(r#""a", "b", ... "z"."#, &["a", "b", "z"], true);
         check(r#""a", "b.wei"#, &["a"], true);
+        check(r#""a", ... Unexpected key(s): "b"."#, &["a"], true);
         check("\"a\", \u{2026}", &["a"], true);
     }
 

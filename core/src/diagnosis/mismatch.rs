@@ -128,7 +128,9 @@ fn judge(scene: &Scene, told: &Mismatch) -> Diagnosis {
     let (cause, sentence) = renamed(scene, &found);
     let Found { rule, undefined, left } = found;
     let rename = Remedy::Rename { rule, undefined, alone: false };
-    if left.is_nothing() && told.misfits.is_empty() {
+    // Of lists that were cut short no more can be asked than that some of the keys are met.
+    let is_all = left.is_nothing() || scene.is_open && scene.catalog.rows.is_empty();
+    if is_all && told.misfits.is_empty() {
         return Diagnosis::new(cause, sentence, rename);
     }
     let rest = filled(scene, told, &left);
