@@ -288,11 +288,11 @@ fn shapes_alone_do_not_make_a_part_of_another_model_fit() {
             "a.safetensors",
             &[
                 ("net.conv.weight", "F32", &[3, 3, 1, 1]),
-                ("net.embed.weight", "F32", &[9, 2]),
+                ("net.embed.weight", "F32", &[1, 9, 2]),
                 ("net.head.weight", "F32", &[7, 2]),
             ],
         ),
-        ("b.safetensors", &[("x.first.weight", "F32", &[9, 2])]),
+        ("b.safetensors", &[("x.first.weight", "F32", &[1, 9, 2])]),
     ]);
     let ran = folder.run("fit a.safetensors --to b.safetensors");
     let lines: Vec<_> = ran.err.lines().collect();
@@ -302,6 +302,32 @@ fn shapes_alone_do_not_make_a_part_of_another_model_fit() {
     assert_eq!((ran.status, lines), (1, vec![error, hint]));
     let words = "fit a.safetensors --to b.safetensors --drop **.conv.* --drop **.head.*";
     assert_eq!(folder.run(words).status, 0);
+}
+
+#[test]
+fn a_head_of_another_task_is_not_taken_for_its_shape() {
+    let folder = Folder::with(&[
+        (
+            "a.safetensors",
+            &[
+                ("bert.embed.weight", "F32", &[9, 2]),
+                ("cls.dense.weight", "F32", &[2, 2]),
+                ("cls.seq_relationship.weight", "F32", &[5, 2]),
+            ],
+        ),
+        (
+            "b.safetensors",
+            &[("bert.embed.weight", "F32", &[9, 2]), ("qa_outputs.weight", "F32", &[5, 2])],
+        ),
+    ]);
+    let ran = folder.run("fit a.safetensors --to b.safetensors");
+    let lines: Vec<_> = ran.err.lines().take(2).collect();
+    let expected = [
+        "error: a.safetensors: qa_outputs.weight: missing, F32 [5, 2]",
+        "error: a.safetensors: left open: cls.seq_relationship.weight of the file could each be \
+         any of qa_outputs.weight",
+    ];
+    assert_eq!((ran.status, lines.as_slice()), (1, &expected[..]));
 }
 
 #[test]

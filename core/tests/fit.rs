@@ -774,6 +774,32 @@ proptest! {
     }
 }
 
+/// A key that has nothing to do with the others, and a shape that some of them have.
+fn insert_unrelated(tensors: &mut Tensors, place: usize, shape: usize) {
+    let shape = tensors[shape % tensors.len()].1.clone();
+    tensors.insert(place % (tensors.len() + 1), ("ema.beta_1".into(), shape));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is right without a key that belongs nowhere is right, or left open, with it.
+    #[test]
+    fn a_key_that_belongs_nowhere_makes_nothing_wrong(
+        place in 0usize..64, shape in 0usize..64, is_ordered: bool, is_wanted: bool,
+    ) {
+        let (mut own, mut theirs) = positional();
+        let ordered = Ordered { source: is_ordered, target: is_ordered };
+        let options = FitOptions { ordered, ..FitOptions::default() };
+        let right = fitted(&own, &theirs);
+        insert_unrelated(if is_wanted { &mut theirs } else { &mut own }, place, shape);
+        let fit = fitted_by(&own, &theirs, &options).expect("no place is needed");
+        for pair in pairs(&fit) {
+            prop_assert!(pairs(&right).contains(&pair), "{:?}", pair);
+        }
+    }
+}
+
 #[test]
 fn what_is_put_together_has_the_targets_tensors() {
     let (own, theirs) = positional();
