@@ -324,8 +324,8 @@ fn a_head_of_another_task_is_not_taken_for_its_shape() {
     let lines: Vec<_> = ran.err.lines().take(2).collect();
     let expected = [
         "error: a.safetensors: qa_outputs.weight: missing, F32 [5, 2]",
-        "error: a.safetensors: left open: cls.seq_relationship.weight of the file could each be \
-         any of qa_outputs.weight",
+        "error: a.safetensors: left open: cls.seq_relationship.weight of the file could be \
+         qa_outputs.weight, by its shape alone",
     ];
     assert_eq!((ran.status, lines.as_slice()), (1, &expected[..]));
 }

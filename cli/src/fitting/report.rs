@@ -158,7 +158,7 @@ fn because(reason: &Reason) -> String {
         Reason::Suffix => "no other name ends so".into(),
         Reason::Template => "numbers and shapes go along".into(),
         Reason::Alone => "no other has its shape".into(),
-        Reason::Likeness => "its name is the likest".into(),
+        Reason::Likeness => "of these its name says the same".into(),
         Reason::Order => "in order between sure ones".into(),
         Reason::Position => "the same place".into(),
     }
@@ -248,11 +248,11 @@ pub(crate) fn refusal(fitted: &Fitted, unmet: &[Unmet]) -> Failure {
             let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
             first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
         };
-        errors.push(format!(
-            "left open: {} of the file could each be any of {}",
-            names(&open.from),
-            names(&open.to)
-        ));
+        let (from, to) = (names(&open.from), names(&open.to));
+        errors.push(match (open.from.len(), open.to.len()) {
+            (1, 1) => format!("left open: {from} of the file could be {to}, by its shape alone"),
+            _ => format!("left open: {from} of the file could each be any of {to}"),
+        });
     }
     let source = fitted.source.path().display().to_string();
     let mut failure =

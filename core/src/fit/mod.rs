@@ -124,7 +124,7 @@ pub enum Reason {
     Template,
     /// They are the only ones of their shapes.
     Alone,
-    /// Of several with the same shapes their names are alike.
+    /// Of several with the same shapes their names are alike, or say the same part of a layer.
     Likeness,
     /// Between two pairs that are sure they are alone of their shapes in this order.
     Order,
@@ -156,7 +156,7 @@ pub struct Wanted {
     pub shape: Vec<u64>,
 }
 
-/// Keys that could belong together in several ways.
+/// Keys that could belong together in several ways, or in one that only their shapes speak for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     /// The source keys.

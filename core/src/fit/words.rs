@@ -198,7 +198,7 @@ pub(super) fn words(name: &str) -> Vec<String> {
         }
     }
     words.retain(|word| !word.is_empty());
-    words.iter_mut().for_each(|word| spell_out(word));
+    words.iter_mut().for_each(spell_out);
     words
 }
 
