@@ -27,6 +27,9 @@ const MEMORY: u64 = 64 << 20;
 /// The longest that one damaged file may take, unoptimised and beside other tests.
 const TIME: Duration = Duration::from_secs(1);
 
+/// How often a file must take too long to be one that does.
+const ATTEMPTS: usize = 4;
+
 thread_local! {
     /// The file that this thread checks, again and again with other bytes in it.
     static FILE: NamedTempFile = NamedTempFile::new().expect("a file");
@@ -96,13 +99,22 @@ fn every_change(name: &str, bytes: &[u8], try_out: impl Fn(&[u8]) -> Trial + Syn
 }
 
 /// Tries out one file, and panics with its name if that takes too long or too much, or panics.
+///
+/// Too long is what takes too long each time: a busy machine keeps any program waiting now and then.
 fn within_bounds(name: &str, bytes: &[u8], try_out: impl Fn(&[u8]) -> Trial) -> Trial {
     let (start, mut outcome) = (Instant::now(), None);
     let taken = allocation_counter::measure(|| {
         outcome = Some(catch_unwind(AssertUnwindSafe(|| try_out(bytes))));
     });
     assert!(taken.bytes_max < MEMORY, "{name} takes {} bytes", taken.bytes_max);
-    assert!(start.elapsed() < TIME, "{name} takes {:?}", start.elapsed());
+    let again = || {
+        let start = Instant::now();
+        let _ = catch_unwind(AssertUnwindSafe(|| try_out(bytes)));
+        start.elapsed()
+    };
+    let first = start.elapsed();
+    let is_slow = first >= TIME && (1..ATTEMPTS).all(|_| again() >= TIME);
+    assert!(!is_slow, "{name} takes {first:?}");
     outcome.expect("it was tried").unwrap_or_else(|_| panic!("{name} breaks a promise"))
 }
 
