@@ -10,7 +10,7 @@ const MAX_NAMES: usize = 100_000;
 /// Characters of a name that are compared.
 const MAX_LENGTH: usize = 200;
 
-/// The name that is nearest, if one is near: a third of its characters may be others.
+/// The name that is nearest, if one is near: a quarter of its characters may be others.
 pub(crate) fn nearest<'a>(
     typed: &str,
     names: impl IntoIterator<Item = &'a str>,
@@ -18,7 +18,10 @@ pub(crate) fn nearest<'a>(
     let typed: Vec<char> = typed.chars().take(MAX_LENGTH).collect();
     let near = |name: &'a str| {
         let name_chars: Vec<char> = name.chars().take(MAX_LENGTH).collect();
-        let most = typed.len().max(name_chars.len()) / 3;
+        let most = match typed.len().max(name_chars.len()) {
+            0..=2 => 0,
+            length => (length / 4).max(1),
+        };
         let apart = typed.len().abs_diff(name_chars.len());
         if apart > most {
             return None;
@@ -100,7 +103,7 @@ mod tests {
             assert_eq!(nearest_pattern(typed, '.', keys).as_deref(), expected, "{typed}");
         };
         check("encodr.**", Some("encoder.**"));
-        check("encoder.O.w", None);
+        check("encoder.O.w", Some("encoder.0.w"));
         check("haed.{r..}", Some("head.{r..}"));
         check("**", None);
         check("decoder.x.**", None);

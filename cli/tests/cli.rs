@@ -159,6 +159,51 @@ fn ls_says_which_state_dicts_there_are() {
 }
 
 #[test]
+fn ls_names_the_wrappers_and_the_command_that_takes_them_off() {
+    let check = |keys: &[&str], expected: &str| {
+        let ran = Folder::with(keys).run(&["ls", "net.safetensors"]);
+        let last = ran.out.lines().last().unwrap_or_default().to_string();
+        assert!(last.starts_with(expected), "{last}");
+    };
+    check(
+        &["module._orig_mod.a.w", "module._orig_mod.b"],
+        "saved under DataParallel, then torch.compile; to take that off: statedict unwrap net.safetensors",
+    );
+    check(&["a.w", "mlp_module.w"], "2 tensors");
+    // Without their wrappers two keys would have one name.
+    check(&["module.a.w", "a.w"], "2 tensors");
+}
+
+#[test]
+fn near_names_are_suggested_for_those_that_are_not_there() {
+    let folder = Folder::with(&["encoder.0.w", "encoder.1.w", "head.w"]);
+    folder.add("trainer.pth", include_bytes!("trainer.pth"));
+    let check = |words: &[&str], status: i32, expected: &str| {
+        let ran = folder.run(words);
+        assert_eq!(ran.status, status, "{}", ran.err);
+        assert!(ran.err.contains(expected), "{words:?}: {}", ran.err);
+    };
+    check(&["strip", "encodr", "net.safetensors"], 1, "hint: did you mean 'encoder'?");
+    check(&["keep", "haed.**", "net.safetensors"], 1, "hint: did you mean 'head.**'?");
+    check(&["rename", "haed.{r..} -> x.{r..}", "net.safetensors"], 1, "'head.{r..} -> x.{r..}'?");
+    let missed = ["ls", "trainer.pth", "--at", "state_dcit"];
+    check(&missed, 2, "hint: did you mean --at state_dict?");
+    let missed = ["strip", "module", "trainer.pth", "--at", "state_dcit"];
+    check(&missed, 2, "hint: did you mean --at state_dict?");
+}
+
+#[test]
+fn a_state_dict_can_be_written_alone() {
+    let folder = Folder::with(&[]);
+    folder.add("trainer.pth", include_bytes!("trainer.pth"));
+    let ran = folder.run(&["convert", "trainer.pth", "--at", "state_dict", "--alone", "net.pth"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let listed = folder.json(&["ls", "--json", "net.pth"]);
+    let tensors = listed["tensors"].as_array().expect("a list");
+    assert!(!tensors.is_empty() && tensors.iter().all(|tensor| tensor["at"] == ""), "{listed}");
+}
+
+#[test]
 fn without_an_output_the_plan_is_shown_and_nothing_is_written() {
     let folder = Folder::with(&["module.a.0", "module.a.1", "b"]);
     let ran = folder.run(&["strip", "module", "net.safetensors"]);

@@ -25,7 +25,7 @@ const NOT_IN_THE_FILE: [&str; 9] = [
 ];
 
 /// Files that hold nothing that could be loaded.
-const NOTHING_TO_LOAD: [&str; 12] = [
+const NOTHING_TO_LOAD: [&str; 8] = [
     "file_is_",
     "cut_",
     "plain_pickle",
@@ -34,10 +34,6 @@ const NOTHING_TO_LOAD: [&str; 12] = [
     "safetensors_cut",
     "safetensors_empty",
     "safetensors_bad_header",
-    "zeros",
-    "html",
-    "json",
-    "empty",
 ];
 
 fn explained(text: &str, words: &[&str]) -> (Run, Value) {

@@ -31,7 +31,9 @@ impl Names {
         let shown = |path: &Path| path.display().to_string();
         let named = file.filter(|file| format_named_by(file).is_some()).and_then(Path::extension);
         let own = format.and_then(|format| format.extensions().first().copied());
-        let extension = named.and_then(OsStr::to_str).or(own).unwrap_or("pth").to_string();
+        // What is written is no tar archive, whatever the old file's name says.
+        let named = named.and_then(OsStr::to_str).filter(|extension| *extension != "tar");
+        let extension = named.or(own).unwrap_or("pth").to_string();
         let output = match file {
             None => PathBuf::from("OUT"),
             Some(file) => {
@@ -148,7 +150,7 @@ fn renaming(rule: &Rule) -> Option<(&'static str, Vec<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use statedict_core::{Cause, Complaint, diagnose};
+    use statedict_core::{Complaint, diagnose};
 
     fn check(text: &str, file: Option<&str>, expected: &str) {
         let complaint = Complaint::read(text).expect("it is known");
@@ -174,10 +176,5 @@ mod tests {
         let text =
             r#"Missing key(s) in state_dict: "a". Unexpected key(s) in state_dict: "-x.a". "#;
         check(text, None, "strip -o OUT.pth -- -x CKPT");
-    }
-
-    #[test]
-    fn a_cause_has_a_name() {
-        assert_eq!(Cause::OtherShapes.name(), "other shapes");
     }
 }
