@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::iter;
 
 use crate::diagnosis::scene::{Left, Scene};
 use crate::{
@@ -35,13 +36,18 @@ pub(super) struct Found {
 pub(super) fn find(scene: &Scene) -> Option<Found> {
     let untouched = scene.untouched().amount();
     let mut best: Option<Found> = None;
-    for rule in candidates(scene) {
+    // Templates take longest to find, and are not looked for where something simpler does.
+    let templates = iter::once_with(|| renames(scene)).flatten();
+    for rule in candidates(scene).into_iter().chain(templates) {
         for undefined in [Undefined::Keep, Undefined::Drop] {
             let Some(left) = scene.judge(&rule, undefined) else { continue };
             let least = best.as_ref().map_or(untouched, |best| best.left.amount());
             if left.amount() < least && left.missing.len() <= untouched.0 {
                 best = Some(Found { rule: rule.clone(), undefined, left });
             }
+        }
+        if best.as_ref().is_some_and(|best| best.left.is_nothing()) {
+            break;
         }
     }
     if best.as_ref().is_none_or(|best| !best.left.is_nothing())
@@ -64,7 +70,6 @@ fn candidates(scene: &Scene) -> Vec<Rule> {
     let adds = prefixes(wanted.keys().copied(), &sources);
     rules.extend(strips.iter().filter_map(|prefix| Some(Remap::strip(prefix).ok()?.into())));
     rules.extend(adds.iter().filter_map(|prefix| Some(Remap::add(prefix).ok()?.into())));
-    rules.extend(renames(scene));
     rules
 }
 
