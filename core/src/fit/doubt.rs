@@ -60,7 +60,7 @@ impl Board<'_> {
         }
     }
 
-    /// Keys that have the same form, those with a partner of another form left out.
+    /// The keys of both sides by their form, so far as they have numbers.
     fn counted(&self) -> IndexMap<String, Counted> {
         let mut all = IndexMap::<String, Counted>::default();
         for (at, item) in self.sources.iter().enumerate() {
@@ -93,12 +93,14 @@ impl Board<'_> {
             })
     }
 
+    /// True if what is left of one side has the shape of something that is left of the other.
     fn have_a_shape_in_common(&self, counted: &Counted) -> bool {
-        let left = |(_, at): &&(Vec<u64>, usize)| self.sources[*at].partner.is_none();
-        counted.sources.iter().filter(left).any(|(_, source)| {
-            let mut targets = counted.targets.iter().map(|(_, at)| *at);
-            targets.any(|at| self.targets[at].partner.is_none() && self.agree(*source, at))
-        })
+        let shapes = |items: &[Item], all: &[(Vec<u64>, usize)]| {
+            let left = all.iter().map(|(_, at)| &items[*at]).filter(|item| item.partner.is_none());
+            left.map(|item| (item.tensor.shape.clone(), ())).collect::<IndexMap<_, ()>>()
+        };
+        let theirs = shapes(&self.targets, &counted.targets);
+        shapes(&self.sources, &counted.sources).keys().any(|shape| theirs.contains_key(shape))
     }
 
     /// Numbered modules of which one is left over, where the other side has one more beside them
