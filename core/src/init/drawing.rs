@@ -8,7 +8,7 @@ use crate::{DType, Init};
 /// Elements that no file has: what is to be drawn, and from which stream of numbers.
 ///
 /// The type has room for the numbers, and an initialiser that needs [`Fans`] has them;
-/// Its constructor sees to it.
+/// its constructor sees to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {
     init: Init,
