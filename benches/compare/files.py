@@ -138,7 +138,7 @@ def write(path: Path, tensors: dict) -> None:
         header[key] = {"dtype": "F16", "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    noise = os.urandom(1 << 24)
+    noise = os.urandom(1 << 20)
     with open(path, "wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)
         while end > 0:

@@ -3,11 +3,15 @@
 use std::fs::{self, File, FileType, Metadata};
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use statedict_core::{Fault, Source};
 
 use crate::error::Cause;
 use crate::in_place::{Interrupted, Past, look};
+
+/// How much is read where less is asked for: headers of small members lie side by side.
+const NEAR: usize = 4096;
 
 /// Open regular files laid end to end, mostly one, with the lengths they had when they were opened.
 #[derive(Debug)]
@@ -25,6 +29,30 @@ struct Opened {
     file: File,
     /// What it was before an edit that was cut short; that is what is read.
     past: Option<Box<Past>>,
+    near: Mutex<Near>,
+}
+
+/// Bytes of a file that were read last because of others before them.
+#[derive(Debug, Default)]
+struct Near {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Near {
+    /// The bytes from `at` on, if that many are there.
+    fn get(&self, at: u64, len: usize) -> Option<&[u8]> {
+        let start = usize::try_from(at.checked_sub(self.at)?).ok()?;
+        self.bytes.get(start..start.checked_add(len)?)
+    }
+
+    /// Reads on from `at`.
+    fn read(&mut self, file: &File, at: u64) -> io::Result<()> {
+        (self.at, self.bytes) = (at, vec![0; NEAR]);
+        let read = read_some_at(file, at, &mut self.bytes);
+        self.bytes.truncate(*read.as_ref().unwrap_or(&0));
+        read.map(drop)
+    }
 }
 
 impl FileSource {
@@ -73,7 +101,11 @@ impl FileSource {
             Some(past) => past.len(),
             None => file.metadata()?.len(),
         };
-        Ok(FileSource { files: [Opened { start: 0, file, past }].into(), len, interrupted })
+        Ok(FileSource {
+            files: [Opened { start: 0, file, past, near: Mutex::default() }].into(),
+            len,
+            interrupted,
+        })
     }
 
     /// What was found of edits that were cut short.
@@ -105,7 +137,7 @@ impl FileSource {
     /// The file that has this byte, and where it starts, if it is read as it stands.
     pub(crate) fn file_at(&self, offset: u64) -> Option<(&File, u64)> {
         match self.opened_at(offset)? {
-            Opened { start, file, past: None } => Some((file, *start)),
+            Opened { start, file, past: None, .. } => Some((file, *start)),
             _ => None,
         }
     }
@@ -153,8 +185,27 @@ impl Source for FileSource {
         let at = offset - opened.start;
         match &opened.past {
             Some(past) => past.read(&opened.file, at, buffer),
-            None => read_exact_at(&opened.file, at, buffer).map_err(|error| fault(offset, error)),
+            None => opened.read(at, buffer).map_err(|error| fault(offset, error)),
         }
+    }
+}
+
+impl Opened {
+    /// Fills a buffer with the file's bytes as they stand.
+    fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        if buffer.len() >= NEAR {
+            return read_exact_at(&self.file, at, buffer);
+        }
+        let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
+        if near.get(at, buffer.len()).is_none() {
+            near.read(&self.file, at)?;
+        }
+        match near.get(at, buffer.len()) {
+            Some(bytes) => buffer.copy_from_slice(bytes),
+            // What one call did not give, several may.
+            None => read_exact_at(&self.file, at, buffer)?,
+        }
+        Ok(())
     }
 }
 
@@ -182,6 +233,17 @@ pub(crate) fn is_same(_: &Metadata, _: &Metadata) -> bool {
     true
 }
 
+/// Reads as many bytes as one call gives.
+#[cfg(unix)]
+fn read_some_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_some_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
 #[cfg(unix)]
 fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
@@ -190,7 +252,7 @@ fn read_exact_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> 
 #[cfg(windows)]
 fn read_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
     while !buffer.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset)? {
+        match read_some_at(file, offset, buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             read => {
                 buffer = &mut buffer[read..];

@@ -335,8 +335,7 @@ struct Records<'a> {
     located: &'a [Located],
     prefix: &'a str,
     byte_order: ByteOrder,
-    /// What was asked for before, by entry.
-    found: Vec<Option<Arc<Storage>>>,
+    found: IndexMap<String, Arc<Storage>>,
 }
 
 impl<'a> Records<'a> {
@@ -346,12 +345,16 @@ impl<'a> Records<'a> {
         prefix: &'a str,
         byte_order: ByteOrder,
     ) -> Records<'a> {
-        let found = vec![None; located.len()];
-        Records { archive, located, prefix, byte_order, found }
+        Records { archive, located, prefix, byte_order, found: IndexMap::default() }
     }
 
-    fn read(&self, entry: &Entry, located: &Located) -> Result<Storage, Fault> {
-        let range = located.data.clone();
+    fn read(&self, key: &str) -> Result<Storage, Fault> {
+        let name = format!("{}/{STORAGES}{key}", self.prefix);
+        let Some(place) = self.archive.position(&name) else {
+            return Err(Fault::broken(format!("storage '{key}' has no record '{name}'")));
+        };
+        let entry = &self.archive.entries()[place];
+        let range = self.located[place].data.clone();
         let location = match entry.method() {
             Method::Stored => Location::Stored(range),
             Method::Deflated => {
@@ -359,7 +362,7 @@ impl<'a> Records<'a> {
                 Location::Deflated { compressed: range, skip: 0, len: entry.size(), crc32 }
             }
             Method::Other(method) => {
-                let what = format!("record '{}' is compressed by method {method}", entry.name());
+                let what = format!("record '{name}' is compressed by method {method}");
                 return Err(Fault::Unsupported(what));
             }
         };
@@ -369,16 +372,11 @@ impl<'a> Records<'a> {
 
 impl Storages for Records<'_> {
     fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
-        let name = format!("{}/{STORAGES}{}", self.prefix, id.key);
-        let Some(place) = self.archive.position(&name) else {
-            return Err(Fault::broken(format!("storage '{}' has no record '{name}'", id.key)));
-        };
-        let storage = match &self.found[place] {
+        let storage = match self.found.get(&id.key) {
             Some(storage) => storage.clone(),
             None => {
-                let entry = &self.archive.entries()[place];
-                let storage = Arc::new(self.read(entry, &self.located[place])?);
-                self.found[place] = Some(storage.clone());
+                let storage = Arc::new(self.read(&id.key)?);
+                self.found.insert(id.key.clone(), storage.clone());
                 storage
             }
         };
