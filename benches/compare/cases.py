@@ -21,6 +21,8 @@ class Case:
     other: list | None = None
     before_ours: Callable[[], None] = lambda: None
     before_other: Callable[[], None] = lambda: None
+    #: It writes a file and does not only print.
+    writes: bool = True
 
 
 class Cases:
@@ -106,7 +108,7 @@ class Cases:
 
     def listing(self, extension: str, source: Path, reach: str) -> Case:
         python = {"beside": "Python", "other": self.by_hand("ls", source)} if extension == "pth" else {}
-        return Case(ours=[self.binary, "ls", source], reach=reach, **python)
+        return Case(ours=[self.binary, "ls", source], reach=reach, writes=False, **python)
 
     def strip_many(self, tensors: int, extension: str) -> Case:
         source, out = self.files.many(tensors, extension), self.files.free(f"many.{extension}")
@@ -124,6 +126,7 @@ class Cases:
             beside="`cmp`",
             other=["cmp", source, out],
             reach="≤ 1.3",
+            writes=False,
         )
 
     def by_hand(self, mode: str, source: Path, *out: Path) -> list:

@@ -1,37 +1,21 @@
 //! The command as its users meet it: what it prints, what it writes, how it ends.
 
+mod folder;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use folder::Folder;
 
 const LENET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lenet-dataparallel.pth");
-
-/// A folder of its own for each test, and the command run in it.
-struct Folder(TempDir);
-
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
 
 impl Folder {
     /// A folder with `net.safetensors`, which has these keys.
     fn with(keys: &[&str]) -> Folder {
-        let folder = Folder(tempfile::tempdir().expect("a folder"));
-        folder.add("net.safetensors", &safetensors(keys));
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn add(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path(name), bytes).expect("written");
+        Folder::of([("net.safetensors", safetensors(keys))])
     }
 
     fn read(&self, name: &str) -> Vec<u8> {
@@ -39,26 +23,11 @@ impl Folder {
     }
 
     fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.0.path()).expect("a folder");
+        let entries = fs::read_dir(self.path(".")).expect("a folder");
         let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
         let mut names: Vec<String> = entries.map(|e| name(e.expect("an entry"))).collect();
         names.sort();
         names
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
-        command.args(args).current_dir(self.0.path());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        let Output { status, stdout, stderr } = self.command(args).output().expect("it runs");
-        Ran {
-            status: status.code().expect("it ends by itself"),
-            out: String::from_utf8(stdout).expect("UTF-8"),
-            err: String::from_utf8(stderr).expect("UTF-8"),
-        }
     }
 
     /// The keys of a file, as `ls` gives them.

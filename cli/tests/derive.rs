@@ -1,20 +1,12 @@
 //! `statedict derive` as its users meet it.
 
+mod folder;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A folder of its own for each test, and the command run in it.
-struct Folder(TempDir);
-
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
+use folder::{Folder, Ran};
 
 /// A key with the shape of its tensor, and its bytes.
 type Tensor<'a> = (&'a str, &'a [usize], Vec<u8>);
@@ -22,25 +14,7 @@ type Tensor<'a> = (&'a str, &'a [usize], Vec<u8>);
 impl Folder {
     /// A folder with the files `a.safetensors` and `b.safetensors`.
     fn with(a: &[Tensor], b: &[Tensor]) -> Folder {
-        let folder = Folder(tempfile::tempdir().expect("a folder"));
-        fs::write(folder.path("a.safetensors"), safetensors(a)).expect("written");
-        fs::write(folder.path("b.safetensors"), safetensors(b)).expect("written");
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
-        let output = command.args(args).current_dir(self.0.path()).output();
-        let Output { status, stdout, stderr } = output.expect("it runs");
-        Ran {
-            status: status.code().expect("it ends by itself"),
-            out: String::from_utf8(stdout).expect("UTF-8"),
-            err: String::from_utf8(stderr).expect("UTF-8"),
-        }
+        Folder::of([("a.safetensors", safetensors(a)), ("b.safetensors", safetensors(b))])
     }
 
     /// `derive a.safetensors b.safetensors` with more words.

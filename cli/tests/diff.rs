@@ -1,46 +1,19 @@
 //! `statedict diff` as its users meet it.
 
+mod folder;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use folder::Folder;
 
 const LENET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lenet-dataparallel.pth");
-
-/// A folder of its own for each test, and the command run in it.
-struct Folder(TempDir);
-
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
 
 impl Folder {
     /// A folder with these safetensors files.
     fn with(files: &[(&str, &[Tensor])]) -> Folder {
-        let folder = Folder(tempfile::tempdir().expect("a folder"));
-        for (name, tensors) in files {
-            fs::write(folder.path(name), safetensors(tensors)).expect("written");
-        }
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
-        let output = command.args(args).current_dir(self.0.path()).output();
-        let Output { status, stdout, stderr } = output.expect("it runs");
-        Ran {
-            status: status.code().expect("it ends by itself"),
-            out: String::from_utf8(stdout).expect("UTF-8"),
-            err: String::from_utf8(stderr).expect("UTF-8"),
-        }
+        Folder::of(files.iter().map(|(name, tensors)| (*name, safetensors(tensors))))
     }
 
     fn done(&self, args: &[&str]) {

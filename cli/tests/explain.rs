@@ -1,12 +1,10 @@
 //! `statedict explain` as its users meet it.
 
-use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod folder;
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use folder::Folder;
 
 /// A key with its shape.
 type Tensor<'a> = (&'a str, &'a [u64]);
@@ -19,46 +17,14 @@ const ERROR: &str = "Traceback (most recent call last):\n  File \"train.py\", li
     \tMissing key(s) in state_dict: \"fc.weight\", \"fc.bias\", \"norm.weight\". \n\
     \tUnexpected key(s) in state_dict: \"module.fc.weight\", \"module.fc.bias\", \"module.norm.weight\". \n";
 
-/// A folder of its own for each test, and the command run in it.
-struct Folder(TempDir);
-
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
-
 impl Folder {
     /// A folder with these safetensors files.
     fn with(files: &[(&str, &[Tensor])]) -> Folder {
-        let folder = Folder(tempfile::tempdir().expect("a folder"));
-        for (name, tensors) in files {
-            fs::write(folder.path(name), safetensors(tensors)).expect("written");
-        }
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, words: &str, input: &[u8]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
-        command.args(words.split_whitespace()).current_dir(self.0.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it starts");
-        // A command that has read enough closes its end.
-        let _ = child.stdin.take().expect("piped").write_all(input);
-        let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
-        Ran {
-            status: status.code().expect("it ends by itself"),
-            out: String::from_utf8(stdout).expect("UTF-8"),
-            err: String::from_utf8(stderr).expect("UTF-8"),
-        }
+        Folder::of(files.iter().map(|(name, tensors)| (*name, safetensors(tensors))))
     }
 
     fn json(&self, words: &str, input: &str) -> Value {
-        let ran = self.run(words, input.as_bytes());
+        let ran = self.typed_with(words, input.as_bytes());
         serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.err))
     }
 }
@@ -84,14 +50,14 @@ fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
 /// The command for a text alone.
 fn check(text: &str, command: &str) {
     let folder = Folder::with(&[]);
-    let ran = folder.run("explain -q", text.as_bytes());
+    let ran = folder.typed_with("explain -q", text.as_bytes());
     assert_eq!(ran.out.trim_end(), command, "{text}\n{}", ran.err);
 }
 
 #[test]
 fn a_command_is_printed_and_does_what_it_is_to_do() {
     let folder = Folder::with(&[("net.safetensors", &WRAPPED)]);
-    let ran = folder.run("explain net.safetensors", ERROR.as_bytes());
+    let ran = folder.typed_with("explain net.safetensors", ERROR.as_bytes());
     assert_eq!(ran.status, 0, "{}", ran.err);
     let lines: Vec<&str> = ran.out.lines().collect();
     assert!(lines[0].contains("wrapped in DataParallel"), "{}", ran.out);
@@ -100,13 +66,13 @@ fn a_command_is_printed_and_does_what_it_is_to_do() {
         "this mends it (verified on net.safetensors: with it 3 of 3 keys missing are there):"
     );
     assert_eq!(lines[2], "  statedict unwrap net.safetensors -o net-new.safetensors");
-    assert_eq!(folder.run("unwrap net.safetensors -o net-new.safetensors", b"").status, 0);
+    assert_eq!(folder.typed_with("unwrap net.safetensors -o net-new.safetensors", b"").status, 0);
 }
 
 #[test]
 fn a_file_that_is_another_one_refutes_the_command() {
     let folder = Folder::with(&[("other.safetensors", &[("conv.weight", &[2, 3])])]);
-    let ran = folder.run("explain other.safetensors", ERROR.as_bytes());
+    let ran = folder.typed_with("explain other.safetensors", ERROR.as_bytes());
     assert_eq!(ran.status, 1);
     assert!(
         ran.err.contains("not verified: the file has no key 'module.fc.weight'"),
@@ -153,7 +119,7 @@ fn a_fit_is_tried_on_the_model_if_that_is_given() {
 fn what_is_not_known_is_said_to_be() {
     let folder = Folder::with(&[]);
     let check = |input: &[u8], expected: &str| {
-        let ran = folder.run("explain", input);
+        let ran = folder.typed_with("explain", input);
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{}", ran.err);
         assert!(ran.err.starts_with(expected), "{}", ran.err);
     };
@@ -163,7 +129,7 @@ fn what_is_not_known_is_said_to_be() {
     check(b"\xff\xfd\x00", "error: nothing in the text is known");
     check(&[0x80; 4096], "error: nothing in the text is known");
     check(&vec![b'y'; 9 << 20], "error: standard input goes on beyond 8 MiB");
-    let ran = folder.run("explain not-there.pth", ERROR.as_bytes());
+    let ran = folder.typed_with("explain not-there.pth", ERROR.as_bytes());
     assert_eq!(ran.status, 2);
     assert!(ran.err.contains("not-there.pth"), "{}", ran.err);
 }
@@ -182,10 +148,10 @@ fn noise_around_a_text_and_in_it_is_passed_over() {
     let mut bytes = b"\x80\xff progress \x1b[31m".to_vec();
     bytes.extend(ERROR.bytes());
     let folder = Folder::with(&[]);
-    assert_eq!(folder.run("explain -q", &bytes).out.trim_end(), command);
+    assert_eq!(folder.typed_with("explain -q", &bytes).out.trim_end(), command);
     let utf16: Vec<u8> =
         [0xfeff].into_iter().chain(ERROR.encode_utf16()).flat_map(u16::to_le_bytes).collect();
-    assert_eq!(folder.run("explain -q", &utf16).out.trim_end(), command);
+    assert_eq!(folder.typed_with("explain -q", &utf16).out.trim_end(), command);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `statedict fit` as its users meet it.
 
+mod folder;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+use folder::Folder;
 
 /// A key with the name of its type, and its shape.
 type Tensor<'a> = (&'a str, &'a str, &'a [u64]);
@@ -28,54 +29,26 @@ const TARGET: [Tensor; 6] = [
     ("head.weight", "F32", &[2, 4]),
 ];
 
-/// A folder of its own for each test, and the command run in it.
-struct Folder(TempDir);
-
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
-}
-
 impl Folder {
     /// A folder with these safetensors files.
     fn with(files: &[(&str, &[Tensor])]) -> Folder {
-        let folder = Folder(tempfile::tempdir().expect("a folder"));
-        for (name, tensors) in files {
-            fs::write(folder.path(name), safetensors(tensors)).expect("written");
-        }
-        folder
+        Folder::of(files.iter().map(|(name, tensors)| (*name, safetensors(tensors))))
     }
 
     fn of_models() -> Folder {
         Folder::with(&[("a.safetensors", &SOURCE), ("b.safetensors", &TARGET)])
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, words: &str) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
-        let output = command.args(words.split_whitespace()).current_dir(self.0.path()).output();
-        let Output { status, stdout, stderr } = output.expect("it runs");
-        Ran {
-            status: status.code().expect("it ends by itself"),
-            out: String::from_utf8(stdout).expect("UTF-8"),
-            err: String::from_utf8(stderr).expect("UTF-8"),
-        }
-    }
-
     /// The command ends with this status, having printed and said these lines.
     fn check(&self, words: &str, status: i32, out: &[&str], err: &[&str]) {
-        let ran = self.run(words);
+        let ran = self.typed(words);
         let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
         assert_eq!((ran.status, lines(&ran.out)), (status, lines(&out.join("\n"))), "{}", ran.err);
         assert_eq!(lines(&ran.err), lines(&err.join("\n")));
     }
 
     fn json(&self, words: &str) -> Value {
-        let ran = self.run(words);
+        let ran = self.typed(words);
         serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.err))
     }
 
@@ -148,7 +121,7 @@ fn without_an_output_the_fit_is_shown_with_the_line_that_writes_it() {
 #[test]
 fn the_output_has_the_targets_keys_order_types_and_shapes() {
     let folder = Folder::of_models();
-    let ran = folder.run("fit a.safetensors --to b.safetensors --resize head.*=rows -o out.pth");
+    let ran = folder.typed("fit a.safetensors --to b.safetensors --resize head.*=rows -o out.pth");
     assert_eq!(ran.status, 0, "{}", ran.err);
     let said = "wrote out.pth (pth, ";
     assert!(
@@ -163,20 +136,20 @@ fn the_output_has_the_targets_keys_order_types_and_shapes() {
 #[test]
 fn a_listing_is_a_target_and_the_same_seed_gives_the_same_bytes() {
     let folder = Folder::of_models();
-    let listing = folder.run("ls b.safetensors --json").out;
+    let listing = folder.typed("ls b.safetensors --json").out;
     fs::write(folder.path("b.json"), listing).expect("written");
     let write = |out: &str, seed: u64| {
         let words = format!(
             "fit a.safetensors --to b.json --init head.weight=normal(0,0.02) --seed {seed} -o {out}"
         );
-        let ran = folder.run(&words);
+        let ran = folder.typed(&words);
         assert_eq!(ran.status, 0, "{}", ran.err);
         fs::read(folder.path(out)).expect("written")
     };
     let first = write("1.safetensors", 7);
     assert_eq!(first, write("2.safetensors", 7));
     assert_ne!(first, write("3.safetensors", 8));
-    let own = folder.run("fit a.safetensors --to b.json --init head.weight=target");
+    let own = folder.typed("fit a.safetensors --to b.json --init head.weight=target");
     let why = "error: a.safetensors: 'module.head.weight' -> 'head.weight': file has [5, 4], target \
                wants [2, 4] (the target is a listing, which has no elements to keep)";
     assert_eq!((own.status, own.err.lines().next()), (1, Some(why)));
@@ -186,7 +159,7 @@ fn a_listing_is_a_target_and_the_same_seed_gives_the_same_bytes() {
 fn the_target_keeps_its_own_where_that_is_asked_for() {
     let folder = Folder::of_models();
     let words = "fit a.safetensors --to b.safetensors --init head.weight=target -o out.safetensors";
-    assert_eq!(folder.run(words).status, 0);
+    assert_eq!(folder.typed(words).status, 0);
     let diff = folder.json("diff out.safetensors b.safetensors --json");
     let differ = diff["values"].as_array().expect("a list").iter().map(|it| it["key"].clone());
     assert!(!differ.collect::<Vec<_>>().contains(&json!("head.weight")), "{diff}");
@@ -207,7 +180,7 @@ fn types_are_cast_only_if_asked_for() {
             "hint: add --cast to cast to the target's types",
         ],
     );
-    let ran = folder.run("fit a.safetensors --to b.safetensors --cast -o out.safetensors");
+    let ran = folder.typed("fit a.safetensors --to b.safetensors --cast -o out.safetensors");
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(ran.err.contains("~ x.w: F32 -> BF16"), "{}", ran.err);
     assert_eq!(folder.listed("out.safetensors"), folder.listed("b.safetensors"));
@@ -225,12 +198,12 @@ fn a_recipe_fits_a_sister_with_more_layers() {
     let folder = Folder::of_models();
     fs::write(folder.path("sister.safetensors"), safetensors(&sister)).expect("written");
     let words = "fit a.safetensors --to b.safetensors --init **=zeros --save-recipe fit.toml";
-    let ran = folder.run(words);
+    let ran = folder.typed(words);
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(
         !ran.err.lines().any(|line| line.starts_with("  statedict") && line.contains("recipe"))
     );
-    let applied = folder.run("apply fit.toml sister.safetensors -o new.safetensors");
+    let applied = folder.typed("apply fit.toml sister.safetensors -o new.safetensors");
     assert_eq!(applied.status, 0, "{}", applied.err);
     let keys: Vec<_> = folder.listed("new.safetensors").into_iter().map(|(key, ..)| key).collect();
     assert_eq!(keys, ["blocks.1.fc.weight", "blocks.8.fc.bias", "head.weight"]);
@@ -276,7 +249,7 @@ fn another_model_does_not_fit() {
         ("a.safetensors", &[("conv.weight", "F32", &[3, 3, 1, 1])]),
         ("b.safetensors", &[("embed.weight", "F32", &[9, 2])]),
     ]);
-    let ran = folder.run("fit a.safetensors --to b.safetensors");
+    let ran = folder.typed("fit a.safetensors --to b.safetensors");
     let hint = "hint: no key was found; is this a checkpoint of another model?";
     assert_eq!((ran.status, ran.err.lines().last()), (1, Some(hint)));
 }
@@ -294,14 +267,14 @@ fn shapes_alone_do_not_make_a_part_of_another_model_fit() {
         ),
         ("b.safetensors", &[("x.first.weight", "F32", &[1, 9, 2])]),
     ]);
-    let ran = folder.run("fit a.safetensors --to b.safetensors");
+    let ran = folder.typed("fit a.safetensors --to b.safetensors");
     let lines: Vec<_> = ran.err.lines().collect();
     let error = "error: a.safetensors: 2 of its tensors are not wanted, and most of the 1 that are \
                  were told by their shapes alone";
     let hint = "hint: if it is no other model, --drop PATTERN says which keys are not meant";
     assert_eq!((ran.status, lines), (1, vec![error, hint]));
     let words = "fit a.safetensors --to b.safetensors --drop **.conv.* --drop **.head.*";
-    assert_eq!(folder.run(words).status, 0);
+    assert_eq!(folder.typed(words).status, 0);
 }
 
 #[test]
@@ -320,7 +293,7 @@ fn a_head_of_another_task_is_not_taken_for_its_shape() {
             &[("bert.embed.weight", "F32", &[9, 2]), ("qa_outputs.weight", "F32", &[5, 2])],
         ),
     ]);
-    let ran = folder.run("fit a.safetensors --to b.safetensors");
+    let ran = folder.typed("fit a.safetensors --to b.safetensors");
     let lines: Vec<_> = ran.err.lines().take(2).collect();
     let expected = [
         "error: a.safetensors: qa_outputs.weight: missing, F32 [5, 2]",
@@ -365,7 +338,7 @@ fn nothing_is_replaced_without_force() {
     let folder = Folder::of_models();
     let words = "fit a.safetensors --to b.safetensors --init head.weight=ones -o b.safetensors";
     let before = fs::read(folder.path("b.safetensors")).expect("there");
-    let ran = folder.run(words);
+    let ran = folder.typed(words);
     assert_eq!((ran.status, ran.err.lines().last()), (2, Some("hint: add --force to replace it")));
     assert_eq!(fs::read(folder.path("b.safetensors")).expect("there"), before);
 }
@@ -374,7 +347,7 @@ fn nothing_is_replaced_without_force() {
 fn a_target_that_is_neither_checkpoint_nor_listing_is_refused() {
     let folder = Folder::of_models();
     fs::write(folder.path("b.json"), "{\"tensors\": 3}").expect("written");
-    let ran = folder.run("fit a.safetensors --to b.json");
+    let ran = folder.typed("fit a.safetensors --to b.json");
     let hint = "hint: a target is a checkpoint, or what 'statedict ls --json' prints of one";
     assert_eq!((ran.status, ran.err.lines().last()), (2, Some(hint)));
 }
