@@ -95,9 +95,8 @@ impl ZipFile {
             Some(_) => Some(code(&archive, &prefix, source)?),
             None => None,
         };
-        let around = Surroundings { storages: &mut records, code: code.as_ref() };
         let graph = Graph::read(pickle).map_err(in_pickle)?;
-        let Walked { catalog, mappings } = walked(&graph, around)?;
+        let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref())?;
         let len = source.len();
         let kind = if code.is_some() { SCRIPTED } else { "pth" };
         let file =
@@ -233,17 +232,24 @@ impl Container for ZipFile {
     }
 }
 
-fn walked(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked, Fault> {
-    // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
-    for id in persistent_storages(graph) {
-        around.storages.find(&id?)?;
-    }
+/// Lists what the pickle holds, all storages being there that it names.
+fn walked(
+    graph: &Graph<'_>,
+    records: &mut Records<'_>,
+    code: Option<&Code>,
+) -> Result<Walked, Fault> {
     let lengths = graph.persistent.iter().filter_map(|reference| graph.tuple(reference.id));
     if let Some(parts) = lengths.map(<[_]>::len).find(|parts| *parts != ID_PARTS) {
         let what = format!("a persistent id has {parts} parts, and {ID_PARTS} are known");
         return Err(Fault::broken(what));
     }
-    walk(graph, around)
+    // The walk comes first, since it can say which tensor lacks its storage.
+    let walked = walk(graph, Surroundings { storages: records, code })?;
+    // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
+    for id in persistent_storages(graph) {
+        records.find(&id?)?;
+    }
+    Ok(walked)
 }
 
 /// The code of a TorchScript archive.
