@@ -1,7 +1,7 @@
 //! What PyTorch says when a checkpoint does not load is explained, and the command does what it
 //! says: the very program that complained loads what it wrote.
 //!
-//! `fixtures/complaints.jsonl` holds the words of every PyTorch from 0.3 on, collected by
+//! `texts/complaints.jsonl` holds the words of every PyTorch from 0.3 on, collected by
 //! `python/complaints.py`, or taken from the sources of those that can no longer be installed.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 use compat_tests::{Run, Tally, oracle, statedict, statedict_reading, text};
 use serde_json::{Value, json};
 
-const COLLECTED: &str = include_str!("../fixtures/complaints.jsonl");
+const COLLECTED: &str = include_str!("../texts/complaints.jsonl");
 
 /// Situations in which no command can help, or the program has to change and not the file.
 const NOT_IN_THE_FILE: [&str; 9] = [
