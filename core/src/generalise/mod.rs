@@ -69,8 +69,12 @@ pub fn generalise(pairs: &[(String, String)], dropped: &[String]) -> Generalised
         None => pairs,
     };
     let (mut rules, literal) = choose(&pairs);
-    if !literal.is_empty() {
-        found.literal = literal.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+    let owned = literal.into_iter().map(|(old, new)| (old.to_string(), new.to_string()));
+    // No table keeps an empty key from a rule that would take it along.
+    let (literal, empty) = owned.partition(|(old, _)| !old.is_empty());
+    found.literal = literal;
+    found.inexpressible.extend::<Vec<_>>(empty);
+    if !found.literal.is_empty() {
         let table = Table::new(found.literal.clone()).expect("no key stands twice or is empty");
         rules.insert(0, Remap::Table(table).into());
     }

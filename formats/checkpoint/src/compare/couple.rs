@@ -203,11 +203,15 @@ mod tests {
         range: Range<u64>,
     }
 
+    /// The header is longer than what is read ahead, so that no element is known beforehand.
+    const PADDING: usize = 8192;
+
     impl Bytes {
         fn new(bytes: &[u8]) -> Bytes {
             let len = bytes.len();
             let header =
                 format!(r#"{{"x":{{"dtype":"U8","shape":[{len}],"data_offsets":[0,{len}]}}}}"#);
+            let header = header + &" ".repeat(PADDING);
             let start = header.len() as u64 + 8;
             let file = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), bytes].concat();
             let folder = tempfile::tempdir().expect("a folder");
