@@ -81,7 +81,7 @@ class Cases:
 
     def strip_on(self, system: str, extension: str) -> Case:
         source = self.files.on(system, self.files.large(extension))
-        out, copied = source.with_name("out." + extension), source.with_name("copied." + extension)
+        out, copied = (source.with_name(f"out-{name}.{extension}") for name in ("strip", "copied"))
         return Case(
             ours=[self.binary, "strip", "module", source, "-o", out],
             before_ours=lambda: remove(out),

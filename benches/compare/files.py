@@ -40,9 +40,14 @@ class Files:
     def __enter__(self) -> "Files":
         return self
 
+    def clear(self) -> None:
+        """Removes what was written."""
+        for folder in (self.folder, *self.mounted.values()):
+            for path in folder.glob("out-*"):
+                path.unlink()
+
     def __exit__(self, *_) -> None:
-        for path in self.folder.glob("out-*"):
-            path.unlink()
+        self.clear()
         for system, folder in self.mounted.items():
             subprocess.run(["umount", folder], check=True)
             image(self.folder, system).unlink()
