@@ -53,7 +53,7 @@ fn decimal(text: &str) -> Option<Value> {
 }
 
 /// True for UTF-8 in which lone surrogates may stand, as Python's `surrogatepass` writes them.
-pub(super) fn is_utf8_with_surrogates(bytes: &[u8]) -> bool {
+pub(crate) fn is_utf8_with_surrogates(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Err(error) = std::str::from_utf8(rest) {
         match rest.get(error.valid_up_to()..) {

@@ -4,7 +4,7 @@ mod chains;
 mod emit;
 mod filler;
 pub(crate) mod graph;
-mod literal;
+pub(crate) mod literal;
 mod machine;
 pub(crate) mod opcode;
 pub(crate) mod patch;

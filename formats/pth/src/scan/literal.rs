@@ -1,5 +1,6 @@
 //! Whether Python would accept the text of a literal.
 
+use crate::pickle::literal::is_utf8_with_surrogates;
 use crate::pickle::opcode;
 use crate::pickle::unescape::is_escaped_soundly;
 
@@ -11,7 +12,7 @@ const NO_QUOTES: &str = "a text in quotes has none, or a bad escape";
 pub(super) fn fault(code: u8, argument: &[u8]) -> Option<&'static str> {
     match code {
         opcode::BINUNICODE | opcode::SHORT_BINUNICODE | opcode::BINUNICODE8 => {
-            (!is_utf8(argument)).then_some(NO_UTF8)
+            (!is_utf8_with_surrogates(argument)).then_some(NO_UTF8)
         }
         opcode::STRING | opcode::UNICODE => {
             (!is_escaped_soundly(code, argument)).then_some(NO_QUOTES)
@@ -19,17 +20,6 @@ pub(super) fn fault(code: u8, argument: &[u8]) -> Option<&'static str> {
         opcode::INT | opcode::LONG => (!is_whole_number(argument)).then_some(NO_NUMBER),
         opcode::FLOAT => (!is_number(argument)).then_some(NO_NUMBER),
         _ => None,
-    }
-}
-
-/// UTF-8 in which surrogates may stand alone, as Python lets them.
-fn is_utf8(mut bytes: &[u8]) -> bool {
-    loop {
-        let Err(error) = std::str::from_utf8(bytes) else { return true };
-        match bytes.get(error.valid_up_to()..) {
-            Some([0xed, 0xa0..=0xbf, 0x80..=0xbf, rest @ ..]) => bytes = rest,
-            _ => return false,
-        }
     }
 }
 
