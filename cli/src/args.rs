@@ -29,6 +29,11 @@ use crate::suggestion::suggestion;
 /// no weight. With neither --output nor --in-place nothing is written: the plan is shown.
 ///
 /// Exit status: 0 done, 1 the answer is no (a plan that cannot be), 2 could not.
+///
+/// A command that is interrupted while it writes (Ctrl-C, SIGTERM, SIGHUP) leaves every file as it
+/// was and exits with 128 plus the signal's number. A signal that it was started to ignore stays
+/// ignored: under `nohup` it goes on when the terminal closes, and in the background of a script
+/// Ctrl-C does not reach it.
 #[derive(Debug, Parser)]
 #[command(name = "statedict", version, max_term_width = 100)]
 pub(crate) struct Args {

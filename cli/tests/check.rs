@@ -1,15 +1,17 @@
 //! `check`, as it is typed and read.
 
+mod folder;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// A pickle that calls `posix.system`, and one that calls nothing.
 const HARM: &[u8] = b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R.";
 const GOOD: &[u8] = b"\x80\x02}X\x01\0\0\0aK\x01s.";
 
 fn check(folder: &Path, words: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+    let mut command = folder::statedict();
     command.current_dir(folder).arg("check").args(words).output().expect("the command runs")
 }
 

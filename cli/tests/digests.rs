@@ -1,7 +1,8 @@
 //! Digests of tensors that overlap: each place is read once, and not beyond all proportion.
 
+mod folder;
+
 use std::fs;
-use std::process::Command;
 
 /// A legacy stream of `views` tensors over one storage of `size` bytes, each a byte further on if they are `apart`.
 fn stream(views: usize, size: usize, apart: bool) -> Vec<u8> {
@@ -33,7 +34,7 @@ fn digests(bytes: &[u8]) -> (Option<i32>, usize, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("views.pth");
     fs::write(&path, bytes).expect("writable");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+    let mut command = folder::statedict();
     let output = command.args(["ls", "--hash", "--json"]).arg(path).output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     let shown = text(output.stdout).matches("sha256").count();

@@ -1,8 +1,9 @@
 //! Sharded checkpoints: made, listed, renamed, joined, and refused where they contradict themselves.
 
+mod folder;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,7 +15,7 @@ const TRAINER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/trainer.pth");
 
 /// What the command prints and says, with its exit status.
 fn run(folder: &Path, words: &[&str]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+    let mut command = folder::statedict();
     let output = command.args(words).current_dir(folder).output().expect("it runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().expect("it ends by itself"), String::from_utf8(text).expect("UTF-8"))

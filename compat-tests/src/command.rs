@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -45,10 +46,35 @@ impl Run {
     }
 }
 
-/// Runs `statedict` with these arguments; a minute is more than any test needs.
+/// Variables by which a user says how wide, colourful or foreign output is to be.
+const MANNERS: [&str; 10] = [
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "FORCE_COLOR",
+    "TERM",
+    "CI",
+    "LANG",
+    "LC_ALL",
+];
+
+/// The seconds of processor time after which a command is stopped: more than any test needs.
+///
+/// Time on the clock would say how busy the machine is.
+const ENOUGH: u32 = 60;
+
+/// After this long on the clock a command is stopped that takes no time, for it waits for something
+/// that never comes; on a busy machine at the lowest priority the others take minutes.
+const FOREVER: Duration = Duration::from_secs(30 * 60);
+
+/// Runs `statedict` with these arguments.
+///
+/// # Panics
+/// If it takes a minute of processor time, which no test needs.
 pub fn statedict<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
-    let minute = Duration::from_secs(60);
-    statedict_within(minute, arguments).expect("statedict ends within a minute")
+    statedict_within(ENOUGH, arguments).expect("statedict ends within a minute")
 }
 
 /// Starts `statedict` and leaves it running; what it says goes nowhere.
@@ -56,36 +82,39 @@ pub fn statedict<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run
 /// # Panics
 /// If the command cannot be built or started.
 pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Child {
-    let mut command = Command::new(binary());
+    let mut command = as_for_everyone(Command::new(binary()));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().expect("the built command starts")
 }
 
-/// Runs `statedict`; none if it had to be stopped after `limit`.
+/// Runs `statedict`; none if it was stopped because it took so many seconds of processor time.
 ///
 /// # Panics
 /// If the command cannot be built or started.
 pub fn statedict_within<S: AsRef<OsStr>>(
-    limit: Duration,
+    seconds: u32,
     arguments: impl IntoIterator<Item = S>,
 ) -> Option<Run> {
-    run(limit, &[], arguments)
+    run(seconds, &[], arguments)
 }
 
 /// Runs `statedict` with this on its standard input.
+///
+/// # Panics
+/// As [`statedict`].
 pub fn statedict_reading<S: AsRef<OsStr>>(
     input: &[u8],
     arguments: impl IntoIterator<Item = S>,
 ) -> Run {
-    run(Duration::from_secs(60), input, arguments).expect("statedict ends within a minute")
+    run(ENOUGH, input, arguments).expect("statedict ends within a minute")
 }
 
 fn run<S: AsRef<OsStr>>(
-    limit: Duration,
+    seconds: u32,
     input: &[u8],
     arguments: impl IntoIterator<Item = S>,
 ) -> Option<Run> {
-    let mut command = Command::new(binary());
+    let mut command = limited(seconds);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the built command starts");
     let (mut pipe, input) = (child.stdin.take().expect("the input is piped"), input.to_vec());
@@ -93,11 +122,32 @@ fn run<S: AsRef<OsStr>>(
     thread::spawn(move || pipe.write_all(&input));
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
-    let status = wait(&mut child, limit)?;
+    let status = wait(&mut child)?;
     let text = |bytes: thread::JoinHandle<Vec<u8>>| {
         String::from_utf8_lossy(&bytes.join().expect("reading does not panic")).into_owned()
     };
-    Some(Run { status: status.code(), stdout: text(stdout), stderr: text(stderr) })
+    let run = Run { status: status.code(), stdout: text(stdout), stderr: text(stderr) };
+    (!ended_by_its_limit(status)).then_some(run)
+}
+
+/// The command, which the system stops once it has taken so many seconds of processor time.
+fn limited(seconds: u32) -> Command {
+    let mut shell = as_for_everyone(Command::new("sh"));
+    shell.args(["-c", "ulimit -t \"$0\" && exec \"$@\""]).arg(seconds.to_string()).arg(binary());
+    shell
+}
+
+/// True if the system stopped it for that: by SIGXCPU, or SIGKILL where both limits are one.
+fn ended_by_its_limit(status: ExitStatus) -> bool {
+    matches!(status.signal(), Some(9 | 24))
+}
+
+/// The same command, which behaves the same whoever runs the tests.
+fn as_for_everyone(mut command: Command) -> Command {
+    for variable in MANNERS {
+        command.env_remove(variable);
+    }
+    command
 }
 
 fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
@@ -109,21 +159,20 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u
     })
 }
 
-fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+/// How a child ended; none if it never does.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
     let start = Instant::now();
     let mut pause = Duration::from_micros(200);
-    loop {
+    while start.elapsed() < FOREVER {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             return Some(status);
-        }
-        if start.elapsed() > limit {
-            let _ = child.kill();
-            let _ = child.wait();
-            return None;
         }
         thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
 }
 
 /// Builds the command; `cargo test` has let go of the target folder when tests run.

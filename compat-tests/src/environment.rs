@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,7 +13,8 @@ const PINS: &str = include_str!("../python/requirements.txt");
 /// # Panics
 /// If the folder cannot be made.
 pub fn cache() -> PathBuf {
-    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    // Without HOME it is where the system says that the user is at home.
+    let home = || env::home_dir().map(|home| home.join(".cache"));
     let user = env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     let folder = user.or_else(home).unwrap_or_else(env::temp_dir).join("statedict");
     fs::create_dir_all(&folder).expect("the cache folder can be made");
@@ -43,6 +45,13 @@ fn environment() -> PathBuf {
 
 fn make(folder: &Path) {
     let _ = fs::remove_dir_all(folder);
+    // Past the capture of test output: it takes minutes, and a slow line.
+    let _ = writeln!(
+        io::stderr(),
+        "fetching PyTorch, NumPy and safetensors into {} (once; about 5 GB on disk)\n\
+         STATEDICT_PYTHON=/path/to/python uses a Python of your own that has them",
+        folder.display()
+    );
     let mut venv = Command::new("python3");
     succeed(
         venv.args(["-m", "venv"]).arg(folder),

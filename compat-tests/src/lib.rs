@@ -12,6 +12,7 @@
 //! - [`trial`] puts bytes through everything that is done in memory.
 //! - [`kill_while_writing`] ends a command at its worst moment; [`Mounted`] is a file system of its
 //!   own.
+//! - [`processor_time`] is what limits are held against, for the clock depends on the machine.
 //! - [`Tally`] collects what went wrong over many files, so that one failure does not hide another.
 
 mod command;
@@ -20,6 +21,7 @@ mod frame;
 mod interruption;
 mod mounted;
 mod oracle;
+mod processor;
 mod tally;
 mod trial;
 mod zoo;
@@ -30,6 +32,7 @@ pub use frame::{archive, npz, safetensors};
 pub use interruption::{Ending, found, kill_while_writing, time_of_writing, unrecovered};
 pub use mounted::Mounted;
 pub use oracle::{oracle, python};
+pub use processor::processor_time;
 pub use tally::Tally;
 pub use trial::{Trial, trial, written};
 pub use zoo::{Entry, Zoo, text};

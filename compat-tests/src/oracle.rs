@@ -9,6 +9,10 @@ use serde_json::Value;
 
 use crate::environment::interpreter;
 
+/// Variables by which a user has PyTorch load otherwise than by default.
+const OVERRIDES: [&str; 3] =
+    ["TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "PYTHONSTARTUP"];
+
 struct Server {
     child: Child,
     questions: ChildStdin,
@@ -36,6 +40,9 @@ pub fn python() -> Command {
     let mut command = Command::new(interpreter());
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("python"));
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
+    for variable in OVERRIDES {
+        command.env_remove(variable);
+    }
     command
 }
 

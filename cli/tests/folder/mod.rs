@@ -9,6 +9,30 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+/// Variables by which a user says how wide, colourful or foreign output is to be.
+const MANNERS: [&str; 10] = [
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "FORCE_COLOR",
+    "TERM",
+    "CI",
+    "LANG",
+    "LC_ALL",
+];
+
+/// The command, which behaves the same whoever runs the test.
+pub(crate) fn statedict() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+    for variable in MANNERS {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
 /// A folder that goes when it is dropped.
 pub(crate) struct Folder(TempDir);
 
@@ -36,7 +60,7 @@ impl Folder {
     }
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_statedict"));
+        let mut command = statedict();
         command.args(args).current_dir(self.0.path());
         command
     }

@@ -11,10 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
-use disk::{Fault, Faulty, Plain};
+use disk::{Fault, Faulty, Patience, Plain};
 use folder::{Folder, keys};
 use statedict_checkpoint::{
     Checkpoint, Disk, Error, Front, Interrupted, Kind, System, Way, recover,
@@ -40,6 +40,11 @@ fn edit(path: &Path, rule: &str) -> Result<Way, Error> {
     edit_on(path, rule, Arc::new(System))
 }
 
+/// Edits a file once the others have released it, however long that takes; each wait is reported.
+fn edit_patiently(path: &Path, rule: &str, waits: mpsc::Sender<()>) -> Result<Way, Error> {
+    edit_on(path, rule, Arc::new(Plain::waiting(Patience::Endless(waits))))
+}
+
 fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<Way, Error> {
     let checkpoint = Checkpoint::open_to_replace(path, disk)?;
     let plan = planned(&checkpoint, rule);
@@ -48,7 +53,7 @@ fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<Way, Error> {
 
 /// Strips the prefix from a file with its key, and stops right after the guard stands before it.
 fn cut_short(path: &Path) {
-    let plain: Arc<dyn Disk> = Arc::new(Plain { front: Front::Copy });
+    let plain: Arc<dyn Disk> = Arc::new(Plain::new(Front::Copy));
     for at in 0.. {
         let disk = Faulty::new(plain.clone(), Fault::Stop, at);
         edit_on(path, "strip:module", disk).expect_err("stopped");
@@ -65,13 +70,14 @@ fn an_edit_waits_for_those_who_read() {
     let path = file(&folder, "m.safetensors", "module.w", 0);
     let reader = Checkpoint::open(&path).expect("a checkpoint");
     let is_read = AtomicBool::new(true);
+    let (waits, waiting) = mpsc::channel();
     thread::scope(|scope| {
         let editor = scope.spawn(|| {
-            let way = edit(&path, "strip:module");
+            let way = edit_patiently(&path, "strip:module", waits);
             assert!(!is_read.load(Ordering::SeqCst), "edited while it was read");
             way
         });
-        thread::sleep(Duration::from_millis(100));
+        waiting.recv().expect("the editor waits");
         assert_eq!(reader.catalog().rows[0].key.as_str(), "module.w");
         is_read.store(false, Ordering::SeqCst);
         drop(reader);
@@ -85,7 +91,8 @@ fn who_has_a_file_too_long_keeps_it() {
     let folder = Folder::new();
     let path = file(&folder, "m.safetensors", "module.w", 0);
     let _reader = Checkpoint::open(&path).expect("a checkpoint");
-    let error = edit(&path, "strip:module").expect_err("in use");
+    let disk = Arc::new(Plain::waiting(Patience::None));
+    let error = edit_on(&path, "strip:module", disk).expect_err("in use");
     assert_eq!(error.kind(), Kind::InUse);
     assert!(error.to_string().ends_with("another process is reading or editing it"), "{error}");
 }
@@ -95,10 +102,13 @@ fn editors_at_once_come_one_after_the_other() {
     let folder = Folder::new();
     let path = file(&folder, "m.safetensors", "w", 400);
     let names = ["a", "b", "c", "d", "e", "f"];
+    let (waits, _waiting) = mpsc::channel();
     thread::scope(|scope| {
         for name in names {
-            let path = &path;
-            scope.spawn(move || edit(path, &format!("add:{name}")).expect("edited"));
+            let (path, waits) = (&path, waits.clone());
+            scope.spawn(move || {
+                edit_patiently(path, &format!("add:{name}"), waits).expect("edited")
+            });
         }
     });
     let key = keys(&path).remove(0);
@@ -141,7 +151,7 @@ fn inserting_that_the_file_system_did_not_finish_is_undone() {
     let blocks = before.len() as u64 / block;
     for number in [1, 2, blocks / 2, blocks - 1, blocks, blocks + 1] {
         fs::write(&path, &before).expect("room");
-        let plain: Arc<dyn Disk> = Arc::new(Plain { front: Front::Insert { block } });
+        let plain: Arc<dyn Disk> = Arc::new(Plain::new(Front::Insert { block }));
         // The journal is whole then, the guard stands, and nothing is inserted yet.
         let disk = Faulty::new(plain, Fault::Stop, 7);
         edit_on(&path, "add:wrapped.by.something.longer", disk.clone()).expect_err("stopped");

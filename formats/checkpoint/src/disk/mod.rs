@@ -11,11 +11,16 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 pub use file_system::Front;
 pub use system::System;
 
 use crate::stage::Existing;
+
+/// How long one waits for others who have a file; an edit in place takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything that changes the disk, one method for each call to the system.
 ///
@@ -75,4 +80,13 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Removes a folder, if nothing is in it.
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
+
+    /// Waits a little for others to release a file; false if `waited` has been long enough.
+    fn wait(&self, waited: Duration) -> bool {
+        if waited > PATIENCE {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+        true
+    }
 }

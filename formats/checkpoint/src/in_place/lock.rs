@@ -3,19 +3,15 @@
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::recover::resolved;
-use crate::disk::Disk;
+use crate::disk::{Disk, System};
 use crate::error::Cause;
 use crate::source::{check_regular, is_same};
 
 /// How often a file that is replaced again and again is looked for anew.
 const ATTEMPTS: usize = 10;
-
-/// How long one waits for others who have the file; an edit in place takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A file, opened, with the lock that editors of this program ask for; let go when dropped.
 #[derive(Debug)]
@@ -37,7 +33,7 @@ impl Locked {
             let path = resolved(path)?;
             check_regular(std::fs::metadata(&path)?.file_type())?;
             let (file, is_writable) = open(&path, disk)?;
-            let is_locked = wait(|| file.try_lock())?;
+            let is_locked = wait(disk, || file.try_lock())?;
             let now: Metadata = std::fs::metadata(&path)?;
             // Whoever held the lock before may have put another file in its place.
             if is_same(&file.metadata()?, &now) {
@@ -60,18 +56,16 @@ impl Locked {
 /// Sees to it that nobody edits a file as long as it is open; waits for those who do.
 pub(crate) fn keep_from_editors(file: &File) -> Result<(), Cause> {
     // A file system without locks has no editors in place either.
-    wait(|| file.try_lock_shared()).map(drop)
+    wait(&System, || file.try_lock_shared()).map(drop)
 }
 
 /// Takes a lock once nobody has one that is in the way; false if there are no locks.
-fn wait(take: impl Fn() -> Result<(), TryLockError>) -> Result<bool, Cause> {
+fn wait(disk: &dyn Disk, take: impl Fn() -> Result<(), TryLockError>) -> Result<bool, Cause> {
     let start = Instant::now();
     loop {
         match take() {
-            Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => {
-                return Err(Cause::InUse);
-            }
-            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
+            Err(TryLockError::WouldBlock) if disk.wait(start.elapsed()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Cause::InUse),
             taken => return Ok(taken.is_ok()),
         }
     }

@@ -5,14 +5,36 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use statedict_checkpoint::{Disk, Existing, Front, System};
 
-/// A disk that can do what `front` says on whatever file system the test runs, and never waits.
+/// A disk that can do what `front` says on whatever file system the test runs, and never syncs.
 #[derive(Debug)]
 pub(crate) struct Plain {
-    pub(crate) front: Front,
+    front: Front,
+    patience: Patience,
+}
+
+/// How long a file is waited for that others have.
+#[derive(Debug)]
+pub(crate) enum Patience {
+    None,
+    /// As long as it takes; each wait is reported, if somebody listens.
+    Endless(Sender<()>),
+}
+
+impl Plain {
+    pub(crate) fn new(front: Front) -> Plain {
+        Plain { front, patience: Patience::None }
+    }
+
+    pub(crate) fn waiting(patience: Patience) -> Plain {
+        Plain { front: Front::Copy, patience }
+    }
 }
 
 fn len(file: &File) -> io::Result<u64> {
@@ -113,6 +135,13 @@ impl Disk for Plain {
 
     fn remove_folder(&self, path: &Path) -> io::Result<()> {
         System.remove_folder(path)
+    }
+
+    fn wait(&self, _: Duration) -> bool {
+        let Patience::Endless(waits) = &self.patience else { return false };
+        let _ = waits.send(());
+        thread::sleep(Duration::from_millis(1));
+        true
     }
 }
 

@@ -8,6 +8,7 @@
 
 #![cfg(unix)]
 
+#[allow(dead_code, reason = "the tests of waiting use all of it")]
 mod disk;
 mod power;
 mod scene;
@@ -108,7 +109,7 @@ impl Played {
 
 impl Scene {
     fn disk(&self) -> Arc<dyn Disk> {
-        Arc::new(Plain { front: self.front })
+        Arc::new(Plain::new(self.front))
     }
 
     /// Plays it in a folder of its own, with something happening at a call.

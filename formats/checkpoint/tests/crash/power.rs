@@ -159,7 +159,7 @@ impl Volatile {
             model.inodes[id].sync();
             model.names.insert(path, Entry::File(id));
         }
-        Volatile { plain: Plain { front }, root: root.to_path_buf(), model: Mutex::new(model) }
+        Volatile { plain: Plain::new(front), root: root.to_path_buf(), model: Mutex::new(model) }
     }
 
     /// The files that are found once the power is back.

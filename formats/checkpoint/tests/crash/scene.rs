@@ -157,7 +157,7 @@ fn changed(files: Files, target: &'static str, rule: &'static str, way: Way) -> 
     let (to, front) = (To::Itself(way), Front::Copy);
     let scene = Scene { name: "made", files, target, rule, to, front };
     let folder = scene.set();
-    scene.play(folder.path(), Arc::new(crate::disk::Plain { front })).expect("changed");
+    scene.play(folder.path(), Arc::new(crate::disk::Plain::new(front))).expect("changed");
     self::files(folder.path())
 }
 

@@ -57,3 +57,6 @@ fn is_ignored(signal: i32) -> bool {
 fn is_ignored(_: i32) -> bool {
     false
 }
+
+#[cfg(all(test, unix))]
+mod tests;
