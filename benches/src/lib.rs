@@ -95,7 +95,7 @@ fn convert(from: &Path, to: &Path) -> Result<(), Box<dyn std::error::Error + Sen
     let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
     let planned = plan(&[], catalog, &selected, policy)?;
     let section = planned.plan.section("").ok_or("the root has a section")?;
-    let (contents, _) = Contents::gather(catalog, selected[0], section, None, Ties::Each)?;
+    let (contents, _) = Contents::gather(catalog, selected[0], section, Ties::Each)?;
     let layout = checkpoint.encode(format, &contents)?;
     checkpoint.stage(&layout, to, Existing::Refuse)?.commit()?;
     Ok(())

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use statedict_checkpoint::{Existing, FORMATS, format_named_by};
-use statedict_core::{DType, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched};
+use statedict_core::{
+    CastRule, Casting, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched,
+};
 
 use crate::commands::check::Inspection;
 use crate::commands::derive::Question;
@@ -18,7 +20,9 @@ use crate::fit_args;
 use crate::fitting::Fitting;
 use crate::listing::{Listing, Shape};
 use crate::recipe::{self, Direction};
-use crate::request::{Destination, Encoding, Extent, Form, Request, Sharding, Spelling, Talk};
+use crate::request::{
+    Destination, Encoding, Extent, Form, Request, Sharding, Spelling, Strictness, Talk,
+};
 use crate::rules::{self, Rules};
 use crate::size;
 use crate::suggestion::suggestion;
@@ -295,11 +299,8 @@ struct Remapping {
     /// or the new one, at the latest once `statedict recover` has run.
     #[arg(short, long)]
     in_place: bool,
-    /// Refuse if a key is recognised by no rule
-    #[arg(long, conflicts_with = "only")]
-    strict: bool,
     /// Drop the keys that no rule recognises
-    #[arg(long)]
+    #[arg(long, conflicts_with = "strict")]
     only: bool,
     /// Go on if no rule recognises any key
     #[arg(long)]
@@ -322,9 +323,20 @@ struct Writing {
     /// Write the state dict alone, without what lies beside it; its tensors name no device
     #[arg(long)]
     alone: bool,
-    /// Cast floating-point tensors to this type
-    #[arg(long, value_enum, value_name = "DTYPE")]
-    cast: Option<Cast>,
+    /// Cast floating-point tensors: `bf16`, `float16`, `model.**=float32`; can be repeated
+    ///
+    /// Patterns are for keys as the file has them and are tried in order, the first that matches
+    /// decides; a DTYPE alone is for the tensors that no pattern matches. Everything else in the
+    /// file stays as it is, an optimizer's state included. Quantized weights with recorded scales
+    /// keep their type, unless a pattern spells out their last segment: '**.weight=f16'.
+    #[arg(long, value_name = "[PATTERN=]DTYPE")]
+    cast: Vec<String>,
+    /// Refuse what is otherwise done with a note
+    ///
+    /// That is: keys that no rule recognises, tensors that are not cast, finite values that a cast
+    /// makes infinite.
+    #[arg(long)]
+    strict: bool,
     /// Choose how a conversion writes tensors that several keys share
     #[arg(long, value_enum, default_value = "each")]
     ties: TiesWritten,
@@ -348,14 +360,6 @@ struct Writing {
     /// Say nothing but errors
     #[arg(short, long)]
     quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Cast {
-    F16,
-    Bf16,
-    F32,
-    F64,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -430,7 +434,7 @@ impl Args {
             Command::Apply { recipe, inverse, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
                 let rules = recipe::read(&recipe, direction, rest.separator)?;
-                return Ok(Task::Remap(rest.request(rules)));
+                return Ok(Task::Remap(rest.request(rules)?));
             }
             Command::Strip { prefix, rest } => (rules::strip(&prefix, rest.separator()), rest),
             Command::Add { prefix, rest } => (rules::add(&prefix, rest.separator()), rest),
@@ -442,7 +446,7 @@ impl Args {
             Command::Drop { patterns, rest } => (rules::drop(&patterns, rest.separator()), rest),
         };
         let stage: Rule = stage?;
-        Ok(Task::Remap(rest.request(Rules::Stages(vec![stage]))))
+        Ok(Task::Remap(rest.request(Rules::Stages(vec![stage]))?))
     }
 }
 
@@ -499,8 +503,9 @@ impl Remapping {
         self.separator.unwrap_or(SEPARATOR)
     }
 
-    fn request(self, rules: Rules) -> Request {
-        let undefined = match (self.strict, self.only) {
+    fn request(self, rules: Rules) -> Result<Request, Failure> {
+        let separator = self.separator();
+        let undefined = match (self.writing.strict, self.only) {
             (true, _) => Undefined::Refuse,
             (_, true) => Undefined::Drop,
             _ => Undefined::Keep,
@@ -514,7 +519,8 @@ impl Remapping {
                 Destination::Nowhere { suggestion: suggestion(typed.collect(), &self.file) }
             }
         };
-        self.writing.request(self.file, rules, Policy { undefined, unmatched }, destination)
+        let policy = Policy { undefined, unmatched };
+        self.writing.request(self.file, rules, policy, destination, separator)
     }
 }
 
@@ -534,7 +540,8 @@ fn conversion(
     }
     let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
     let destination = Destination::File(output);
-    let mut request = writing.request(file, Rules::Stages(Vec::new()), policy, destination);
+    let rules = Rules::Stages(Vec::new());
+    let mut request = writing.request(file, rules, policy, destination, SEPARATOR)?;
     request.encoding.sharding = sharding;
     Ok(request)
 }
@@ -546,15 +553,18 @@ impl Writing {
         rules: Rules,
         policy: Policy,
         destination: Destination,
-    ) -> Request {
-        Request {
+        separator: char,
+    ) -> Result<Request, Failure> {
+        let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
+        let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
+        Ok(Request {
             file,
             rules,
             policy,
             destination,
             at: self.at,
             encoding: Encoding {
-                cast: self.cast.map(Cast::dtype),
+                casting,
                 ties: self.ties.ties(),
                 extent: if self.alone { Extent::Alone } else { Extent::Whole },
                 spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
@@ -563,20 +573,10 @@ impl Writing {
             },
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             save_plan: self.save_plan,
+            strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
             form: if self.json { Form::Json } else { Form::Text },
             talk: if self.quiet { Talk::Errors } else { Talk::All },
-        }
-    }
-}
-
-impl Cast {
-    fn dtype(self) -> DType {
-        match self {
-            Cast::F16 => DType::F16,
-            Cast::Bf16 => DType::Bf16,
-            Cast::F32 => DType::F32,
-            Cast::F64 => DType::F64,
-        }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use statedict_checkpoint::Kind;
-use statedict_core::{BadRemap, Unholdable};
+use statedict_core::{BadCast, BadRemap, Unholdable};
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,12 @@ impl From<statedict_checkpoint::Error> for Failure {
             true => failure.hint("if the file is whole, remove the journal"),
             false => failure,
         }
+    }
+}
+
+impl From<BadCast> for Failure {
+    fn from(error: BadCast) -> Failure {
+        Failure::could_not(format_args!("--cast: {error}"))
     }
 }
 

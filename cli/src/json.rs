@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use statedict_checkpoint::{Checked, Checkpoint, Interrupted, Way};
-use statedict_core::{Data, Finding};
+use statedict_core::{Data, Finding, UncastReason, UncastTensor};
 
 use crate::commands::recover;
 use crate::failure::Failure;
@@ -42,9 +42,29 @@ struct Done<'a> {
     dropped: usize,
     passed_over: usize,
     idle: &'a [String],
+    /// Present if tensors were to be cast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cast: Option<Cast<'a>>,
     ties: &'a [Vec<String>],
     left_behind: Behind<'a>,
     plan: Value,
+}
+
+/// What came of casts.
+#[derive(Serialize)]
+struct Cast<'a> {
+    /// How many tensors get another element type.
+    tensors: usize,
+    not_cast: Vec<NotCast<'a>>,
+    unused_rules: &'a [String],
+}
+
+/// A tensor that keeps its type though a rule is for it.
+#[derive(Serialize)]
+struct NotCast<'a> {
+    at: &'a str,
+    key: &'a str,
+    why: String,
 }
 
 #[derive(Default, Serialize)]
@@ -103,6 +123,11 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         dropped: counts.dropped,
         passed_over: outcome.planned.passed_over,
         idle: &outcome.planned.idle,
+        cast: outcome.uncast.map(|uncast| Cast {
+            tensors: outcome.casts().count(),
+            not_cast: uncast.tensors.iter().map(NotCast::of).collect(),
+            unused_rules: &uncast.unused_rules,
+        }),
         ties,
         left_behind,
         plan: serde_json::from_str(&outcome.planned.plan.to_json()).map_err(io::Error::from)?,
@@ -210,6 +235,16 @@ impl<'a> Tensor<'a> {
             sha256: listed.sha256.clone(),
             layout,
         }
+    }
+}
+
+impl<'a> NotCast<'a> {
+    fn of(tensor: &'a UncastTensor) -> NotCast<'a> {
+        let why = match &tensor.reason {
+            UncastReason::Scaled => "scales are recorded".into(),
+            UncastReason::Layout(layout) => format!("its layout is {layout}"),
+        };
+        NotCast { at: &tensor.at, key: &tensor.key, why }
     }
 }
 

@@ -4,11 +4,13 @@ use std::io::Write;
 use std::path::Path;
 
 use statedict_checkpoint::Way;
-use statedict_core::{LeftBehind, Section, Ties};
+use statedict_core::{
+    DType, IndexSet, LeftBehind, Section, Ties, Uncast, UncastReason, UncastTensor,
+};
 
 use crate::failure::Failure;
 use crate::grouping::{Line, grouped};
-use crate::request::{Conversion, Destination, Outcome, Request};
+use crate::request::{Conversion, Destination, LeftReason, Outcome, Request};
 use crate::text::{count, first_few, printable, say, size};
 
 /// Lines of a plan that are repeated after writing; the rest is counted.
@@ -47,6 +49,9 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if outcome.planned.passed_over > 0 {
         let keys = count(outcome.planned.passed_over, "key");
         say(&format!("note: {keys} passed over by the rules (--strict refuses, --only drops)"));
+    }
+    if let Some(uncast) = outcome.uncast {
+        tell_uncast(uncast);
     }
     if let Some(conversion) = &outcome.conversion {
         tell_conversion(conversion);
@@ -118,7 +123,52 @@ fn tell_conversion(conversion: &Conversion) {
     }
     if !conversion.left.is_empty() {
         let (to, left) = (conversion.to.name(), left_behind(&conversion.left));
-        say(&format!("note: left behind, for {to} has no place for it: {left}"));
+        say(&match conversion.reason {
+            LeftReason::Alone => format!("note: not written, because of --alone: {left}"),
+            LeftReason::Extracted => {
+                format!("note: not written, since only the state dict is extracted: {left}")
+            }
+            LeftReason::Shards => {
+                format!("note: not written, since shards hold only the state dict: {left}")
+            }
+            LeftReason::Format => {
+                format!("note: left behind, for {to} has no place for it: {left}")
+            }
+        });
+    }
+}
+
+/// Tensors that keep their type, and patterns that name none.
+fn tell_uncast(uncast: &Uncast) {
+    for pattern in &uncast.unused_rules {
+        say(&format!("note: --cast '{pattern}' matches no key"));
+    }
+    let scaled = |tensor: &&UncastTensor| tensor.reason == UncastReason::Scaled;
+    let (scaled, opaque): (Vec<_>, Vec<_>) = uncast.tensors.iter().partition(scaled);
+    let named = |tensors: &[&UncastTensor]| {
+        let keys: Vec<_> = tensors.iter().map(|tensor| tensor.key.clone()).collect();
+        first_few(&keys, NAMED)
+    };
+    if !scaled.is_empty() {
+        let (tensors, keys) = (count(scaled.len(), "tensor"), named(&scaled));
+        say(&format!("note: {tensors} of quantized layers not cast, scales are recorded: {keys}"));
+        let key = scaled.iter().find(|tensor| tensor.key.ends_with("weight")).unwrap_or(&scaled[0]);
+        say(&format!("      (--cast '{}=DTYPE' casts this one all the same)", key.key));
+    }
+    for tensor in opaque {
+        say(&format!("note: {}", not_cast(tensor)));
+    }
+}
+
+/// That a tensor keeps its type, and why.
+pub(crate) fn not_cast(tensor: &UncastTensor) -> String {
+    match &tensor.reason {
+        UncastReason::Scaled => {
+            format!("'{}' is not cast: it belongs to a quantized layer", tensor.key)
+        }
+        UncastReason::Layout(layout) => {
+            format!("'{}' is not cast: its layout is {layout}", tensor.key)
+        }
     }
 }
 
@@ -129,8 +179,18 @@ pub(crate) fn left_behind(left: &LeftBehind) -> String {
     first_few(&keys.chain(payload).collect::<Vec<_>>(), NAMED)
 }
 
-/// `10 keys renamed, 2 unchanged, 1 dropped`, without what there is none of.
+/// `10 keys renamed, 2 unchanged, 1 dropped; 12 tensors cast to F16`, without what there is none of.
 fn counts(outcome: &Outcome) -> String {
+    let (keys, casts) = (key_counts(outcome), outcome.casts().count());
+    if casts == 0 {
+        return keys;
+    }
+    let types: IndexSet<&str> = outcome.casts().map(DType::name).collect();
+    let types = types.into_iter().collect::<Vec<_>>().join(" and ");
+    format!("{keys}; {} cast to {types}", count(casts, "tensor"))
+}
+
+fn key_counts(outcome: &Outcome) -> String {
     let counts = outcome.counts();
     let all =
         [(counts.renamed, "renamed"), (counts.unchanged, "unchanged"), (counts.dropped, "dropped")];

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, Replaced};
-use statedict_core::{DType, Format, LeftBehind, Planned, Policy, Reserve, Ties};
+use statedict_core::{Casting, DType, Format, LeftBehind, Planned, Policy, Reserve, Ties, Uncast};
 
 use crate::rules::Rules;
 
@@ -19,6 +19,7 @@ pub(crate) struct Request {
     /// What to do if a file to be written is there already.
     pub(crate) existing: Existing,
     pub(crate) save_plan: Option<PathBuf>,
+    pub(crate) strictness: Strictness,
     pub(crate) form: Form,
     pub(crate) talk: Talk,
 }
@@ -35,7 +36,7 @@ pub(crate) enum Destination {
 
 /// How tensors are written anew where they are.
 pub(crate) struct Encoding {
-    pub(crate) cast: Option<DType>,
+    pub(crate) casting: Casting,
     pub(crate) ties: Ties,
     pub(crate) extent: Extent,
     pub(crate) spelling: Spelling,
@@ -70,6 +71,15 @@ pub(crate) enum Spelling {
     Plain,
 }
 
+/// What to do about what cannot be done wholly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// Say so and go on.
+    Note,
+    /// Refuse.
+    Refuse,
+}
+
 /// How the outcome is put on standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -88,6 +98,8 @@ pub(crate) enum Talk {
 pub(crate) struct Outcome<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) planned: &'a Planned,
+    /// What is not cast though that was asked for; none if no cast was asked for.
+    pub(crate) uncast: Option<&'a Uncast>,
     /// The file that was written; none if nothing was.
     pub(crate) output: Option<&'a Path>,
     /// How the file itself was edited, if that was asked for.
@@ -104,9 +116,24 @@ pub(crate) struct Outcome<'a> {
 pub(crate) struct Conversion {
     pub(crate) to: &'static dyn Format,
     pub(crate) left: LeftBehind,
+    /// Why it is left.
+    pub(crate) reason: LeftReason,
     /// Groups of keys that share their elements in the old file and not in the new one.
     pub(crate) tied: Vec<Vec<String>>,
     pub(crate) ties: Ties,
+}
+
+/// Why something is not in a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LeftReason {
+    /// The state dict alone was asked for.
+    Alone,
+    /// The state dict is taken out of an object whose keys are fixed.
+    Extracted,
+    /// It is spread over several files, which hold tensors only.
+    Shards,
+    /// The format has no place for it.
+    Format,
 }
 
 /// How many keys became what.
@@ -140,6 +167,12 @@ impl Outcome<'_> {
     /// Bytes that were written to the disk, if any were to be.
     pub(crate) fn bytes_written(&self) -> Option<u64> {
         self.output.map(|_| self.bytes)
+    }
+
+    /// The types that tensors get, one for each tensor that gets another one.
+    pub(crate) fn casts(&self) -> impl Iterator<Item = &DType> {
+        let sections = self.planned.plan.sections().iter();
+        sections.flat_map(|section| section.casts().map(|(_, to)| to))
     }
 
     /// How many keys became what, over all state dicts.

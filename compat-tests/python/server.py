@@ -14,6 +14,7 @@ import zipfile
 import torch
 
 import apart
+import casts
 import complaints
 import convert
 import edited
@@ -37,6 +38,8 @@ ACTIONS = {
     "same": edited.same,
     "which": edited.which,
     "conversion": convert.judge,
+    "random-cast": casts.generate,
+    "judge-cast": casts.judge,
     "versions": lambda request: convert.versions(request["file"], request["at"]),
     "protocols": lambda request: protocols.generate(request["folder"]),
     "anew": protocols.anew,

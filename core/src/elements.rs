@@ -178,7 +178,8 @@ impl Elements {
 }
 
 impl Contents {
-    /// The tensors of a state dict under the names a plan gives them, and what stays behind.
+    /// The tensors of a state dict under the names and in the types that a plan gives them, and what
+    /// stays behind.
     ///
     /// # Errors
     /// Every tensor that has no plain elements.
@@ -186,7 +187,6 @@ impl Contents {
         catalog: &Catalog,
         state_dict: &StateDict,
         section: &Section,
-        cast: Option<&DType>,
         ties: Ties,
     ) -> Result<(Contents, LeftBehind), Unholdable> {
         let mut contents = Contents::default();
@@ -201,7 +201,7 @@ impl Contents {
                 left.keys.push(old.to_string());
                 continue;
             };
-            match Elements::new(tensor.clone(), cast) {
+            match Elements::new(tensor.clone(), section.cast(old)) {
                 Ok(elements) => contents.tensors.push((new.to_string(), elements)),
                 Err(why) => unholdable.push((old.to_string(), why)),
             }

@@ -156,6 +156,12 @@ pub trait Format: Sync {
         false
     }
 
+    /// True if [`Container::rewrite`] follows plans that cast tensors, with everything beside them
+    /// as it was; otherwise the tensors are encoded anew.
+    fn casts_in_files(&self) -> bool {
+        false
+    }
+
     /// Reads what the file holds; `None` if the bytes are those of another format.
     ///
     /// Tensor bytes are never read.
@@ -225,7 +231,9 @@ pub trait Container: Send + Sync {
 
     /// The same file with other keys, everything else as it was.
     ///
-    /// A plan that renames nothing gives a copy of the whole file; any other a file that keeps
+    /// Where the format [casts in files](Format::casts_in_files), some tensors get other element
+    /// types as well.
+    /// A plan that changes nothing gives a copy of the whole file; any other a file that keeps
     /// `reserve`.
     ///
     /// # Errors
@@ -247,7 +255,8 @@ pub trait Container: Send + Sync {
     ///
     /// It holds what the rewritten file holds; where the two differ is only in padding and order
     /// of what is no tensor, and in bytes that nothing refers to.
-    /// `None` where the format, this file or these names leave no way to do that.
+    /// `None` where the format, this file or these names leave no way to do that, and for plans that
+    /// cast.
     ///
     /// # Errors
     /// As [`Container::rewrite`].

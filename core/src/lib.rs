@@ -40,6 +40,7 @@
 
 extern crate alloc;
 
+mod casting;
 mod catalog;
 mod complaint;
 mod derive;
@@ -70,6 +71,7 @@ mod value;
 mod views;
 mod wrapping;
 
+pub use casting::{BadCast, CastRule, Casting, Uncast, UncastReason, UncastTensor};
 pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
 pub use complaint::{Complaint, Mismatch, Shapes};
 pub use derive::{
@@ -106,3 +108,6 @@ pub use wrapping::{wrapper_name, wrapper_names, wrapping};
 
 /// An ordered map with a hasher that needs no standard library.
 pub type IndexMap<K, V> = indexmap::IndexMap<K, V, foldhash::fast::RandomState>;
+
+/// An ordered set with a hasher that needs no standard library.
+pub type IndexSet<T> = indexmap::IndexSet<T, foldhash::fast::RandomState>;

@@ -41,7 +41,7 @@ impl Section {
     /// it takes off or puts in front of the path. A path without keys below it follows its parent.
     /// Where two paths come together, the deeper one is the real module and the other one goes.
     pub fn modules(&self, paths: &[String]) -> Modules {
-        if self.is_identity() {
+        if self.keeps_names() {
             let same = |path: &String| (path.clone(), Some(path.clone()));
             return Modules { fates: paths.iter().map(same).collect(), added: Vec::new() };
         }

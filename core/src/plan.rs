@@ -3,9 +3,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::IndexMap;
+use crate::{DType, IndexMap};
 
-/// What becomes of every key of one or more state dicts.
+/// What becomes of every key of one or more state dicts, and the types that some tensors get.
 ///
 /// Within a section no two keys get one name, and order is the file's; the constructors see to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Plan {
 pub struct Section {
     pub(crate) at: String,
     pub(crate) fates: IndexMap<String, Option<String>>,
+    /// Tensors that get another element type, by their old keys.
+    pub(crate) casts: IndexMap<String, DType>,
 }
 
 impl Plan {
@@ -31,9 +33,14 @@ impl Plan {
         self.sections.iter().find(|section| section.at == at)
     }
 
-    /// True if every key keeps its name.
+    /// True if every key keeps its name and every tensor its type.
     pub fn is_identity(&self) -> bool {
         self.sections.iter().all(Section::is_identity)
+    }
+
+    /// True if a tensor gets another element type.
+    pub fn casts(&self) -> bool {
+        self.sections.iter().any(|section| section.casts().next().is_some())
     }
 
     /// True if a key is taken out.
@@ -41,11 +48,13 @@ impl Plan {
         self.sections.iter().any(|section| section.dropped().next().is_some())
     }
 
-    /// The plan that leads back from the new names to the old; what was dropped stays dropped.
+    /// The plan that leads back from the new names to the old; what was dropped stays dropped, and
+    /// what was cast keeps its new type.
     pub fn invert(&self) -> Plan {
         let invert = |section: &Section| Section {
             at: section.at.clone(),
             fates: section.kept().map(|(old, new)| (new.into(), Some(old.into()))).collect(),
+            casts: IndexMap::default(),
         };
         Plan { sections: self.sections.iter().map(invert).collect() }
     }
@@ -77,8 +86,11 @@ impl Section {
     /// The part of the section that speaks of these keys, in its order.
     pub fn restricted_to(&self, mut holds: impl FnMut(&str) -> bool) -> Section {
         let fates = self.fates.iter().filter(|(key, _)| holds(key));
-        let fates = fates.map(|(old, new)| (old.clone(), new.clone())).collect();
-        Section { at: self.at.clone(), fates }
+        let fates = fates.map(|(old, new)| (old.clone(), new.clone()));
+        let fates: IndexMap<String, Option<String>> = fates.collect();
+        let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(*key));
+        let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
+        Section { at: self.at.clone(), fates, casts }
     }
 
     /// The path to the state dict.
@@ -89,6 +101,16 @@ impl Section {
     /// What becomes of a key: a new name, `Some(None)` if dropped, `None` if it is not in the plan.
     pub fn fate(&self, key: &str) -> Option<Option<&str>> {
         self.fates.get(key).map(|fate| fate.as_deref())
+    }
+
+    /// The element type that a key's tensor gets, if that is another one.
+    pub fn cast(&self, key: &str) -> Option<&DType> {
+        self.casts.get(key)
+    }
+
+    /// The keys of tensors that get another element type, with that type.
+    pub fn casts(&self) -> impl ExactSizeIterator<Item = (&str, &DType)> {
+        self.casts.iter().map(|(key, to)| (key.as_str(), to))
     }
 
     /// Every key with what becomes of it.
@@ -112,7 +134,12 @@ impl Section {
     }
 
     /// True if every key keeps its name.
-    pub fn is_identity(&self) -> bool {
+    pub fn keeps_names(&self) -> bool {
         self.fates().all(|(old, new)| new == Some(old))
+    }
+
+    /// True if every key keeps its name and every tensor its type.
+    pub fn is_identity(&self) -> bool {
+        self.casts.is_empty() && self.keeps_names()
     }
 }

@@ -6,10 +6,13 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{IndexMap, Plan, Section};
+use crate::{DType, IndexMap, IndexSet, Plan, Section};
 
-/// The version of the JSON document that [`Plan::to_json`] writes.
-const PLAN_VERSION: u32 = 1;
+/// The version of a document of names alone.
+const NAMES_VERSION: u32 = 1;
+
+/// The version of a document that casts tensors as well, the highest there is.
+const PLAN_VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +26,9 @@ struct PlanJson {
 struct SectionJson {
     at: String,
     keys: Vec<(String, Option<String>)>,
+    /// Element types by old key; version 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    casts: Vec<(String, String)>,
 }
 
 /// Why a text is no plan.
@@ -34,6 +40,9 @@ pub enum BadPlan {
     /// It was written by a later version of this library.
     #[error("plan version {0} is not known; expected {PLAN_VERSION}")]
     Version(u32),
+    /// A tensor is cast to a type that there is not, or is not in the plan.
+    #[error("the plan casts '{0}' to '{1}', which is not an element type")]
+    Cast(String, String),
     /// A name stands twice.
     #[error("the plan names '{0}' twice")]
     Repeated(String),
@@ -45,8 +54,10 @@ impl Plan {
         let state_dicts = self.sections.iter().map(|section| SectionJson {
             at: section.at.clone(),
             keys: section.fates.iter().map(|(old, new)| (old.clone(), new.clone())).collect(),
+            casts: section.casts().map(|(key, to)| (key.into(), to.name().into())).collect(),
         });
-        let json = PlanJson { statedict_plan: PLAN_VERSION, state_dicts: state_dicts.collect() };
+        let version = if self.casts() { PLAN_VERSION } else { NAMES_VERSION };
+        let json = PlanJson { statedict_plan: version, state_dicts: state_dicts.collect() };
         let mut text = serde_json::to_string_pretty(&json).expect("strings and arrays serialise");
         text.push('\n');
         text
@@ -58,13 +69,13 @@ impl Plan {
     /// What is not such a document, and names that stand twice.
     pub fn from_json(text: &str) -> Result<Plan, BadPlan> {
         let json: PlanJson = serde_json::from_str(text)?;
-        if json.statedict_plan != PLAN_VERSION {
+        if !(NAMES_VERSION..=PLAN_VERSION).contains(&json.statedict_plan) {
             return Err(BadPlan::Version(json.statedict_plan));
         }
         let mut sections = Vec::<Section>::new();
-        let mut known = IndexMap::<String, ()>::default();
+        let mut known = IndexSet::<String>::default();
         for section in json.state_dicts {
-            if known.insert(section.at.clone(), ()).is_some() {
+            if !known.insert(section.at.clone()) {
                 return Err(BadPlan::Repeated(section.at));
             }
             sections.push(Section::from_json(section)?);
@@ -76,10 +87,10 @@ impl Plan {
 impl Section {
     fn from_json(json: SectionJson) -> Result<Section, BadPlan> {
         let mut fates = IndexMap::default();
-        let mut taken = IndexMap::<String, ()>::default();
+        let mut taken = IndexSet::<String>::default();
         for (old, new) in json.keys {
             if let Some(new) = new.clone()
-                && let Some(()) = taken.insert(new.clone(), ())
+                && !taken.insert(new.clone())
             {
                 return Err(BadPlan::Repeated(new));
             }
@@ -87,6 +98,13 @@ impl Section {
                 return Err(BadPlan::Repeated(old));
             }
         }
-        Ok(Section { at: json.at, fates })
+        let mut casts = IndexMap::default();
+        for (key, to) in json.casts {
+            match DType::named(&to) {
+                Some(dtype) => drop(casts.insert(key, dtype)),
+                None => return Err(BadPlan::Cast(key, to)),
+            }
+        }
+        Ok(Section { at: json.at, fates, casts })
     }
 }

@@ -188,7 +188,8 @@ impl<'a> Draft<'a> {
 
     fn finish(self) -> Section {
         let keys = self.state_dict.keys().map(ToString::to_string);
-        Section { at: self.state_dict.at.clone(), fates: keys.zip(self.names).collect() }
+        let fates = keys.zip(self.names).collect();
+        Section { at: self.state_dict.at.clone(), fates, casts: IndexMap::default() }
     }
 }
 
@@ -231,7 +232,10 @@ impl Plan {
             offences.extend(absent.map(|key| Offence::Absent { at: at(), key: Some(key.clone()) }));
             let rule = Rule::Fates(section.fates.clone());
             match plan(&[rule], catalog, &[state_dict], policy) {
-                Ok(planned) => {
+                Ok(mut planned) => {
+                    for planned in &mut planned.plan.sections {
+                        planned.casts.clone_from(&section.casts);
+                    }
                     all.plan.sections.extend(planned.plan.sections);
                     all.passed_over += planned.passed_over;
                 }

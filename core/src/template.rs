@@ -125,6 +125,11 @@ impl Template {
         self.captures(key, &[]).is_some()
     }
 
+    /// True if the last segment of every key that matches is spelled out.
+    pub(crate) fn ends_literally(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Literal(_)))
+    }
+
     /// The names captured, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {

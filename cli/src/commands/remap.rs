@@ -7,13 +7,14 @@ use std::path::Path;
 use statedict_checkpoint::{Checkpoint, Existing, Replaced, Rewritten, format_named_by};
 use statedict_core::{
     Catalog, Contents, Format, IndexMap, Layout, LeftBehind, NotSelected, Offence, Plan, Planned,
-    Refused, Rule, Section, StateDict, Ties, plan,
+    Refused, Rule, Section, StateDict, Ties, Uncast, plan,
 };
 
 use crate::failure::Failure;
 use crate::opening::{open, open_to_replace};
 use crate::request::{
-    Conversion, Destination, Encoding, Extent, Form, Outcome, Request, Spelling, Talk,
+    Conversion, Destination, Encoding, Extent, Form, LeftReason, Outcome, Request, Spelling,
+    Strictness, Talk,
 };
 use crate::rules::Rules;
 use crate::watch::Watch;
@@ -28,7 +29,8 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
         Destination::InPlace => open_to_replace(&request.file)?,
         _ => open(&request.file)?,
     };
-    let planned = request.plan(&checkpoint)?;
+    let mut planned = request.plan(&checkpoint)?;
+    let uncast = request.cast(&checkpoint, &mut planned.plan)?;
     let work = request.lay_out(&checkpoint, &planned.plan)?;
     let total = work.rewritten().map_or(checkpoint.len(), Rewritten::len);
     let (checkpoint, watch) = Watch::over(checkpoint, total, request.talk)?;
@@ -36,6 +38,7 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     let outcome = Outcome {
         checkpoint: &checkpoint,
         planned: &planned,
+        uncast: (!request.encoding.casting.is_empty()).then_some(&uncast),
         output: request.output(),
         replaced,
         bytes: replaced.map_or(total, |replaced| replaced.written),
@@ -83,7 +86,8 @@ impl Request {
     pub(crate) fn rehearse(&self) -> Result<(), Failure> {
         self.refuse_to_overwrite()?;
         let checkpoint = Checkpoint::open(&self.file)?;
-        let planned = self.plan(&checkpoint)?;
+        let mut planned = self.plan(&checkpoint)?;
+        self.cast(&checkpoint, &mut planned.plan)?;
         self.lay_out(&checkpoint, &planned.plan).map(drop)
     }
 
@@ -128,7 +132,18 @@ impl Request {
         }
     }
 
-    /// The new file: the old one with other keys, or the tensors encoded anew.
+    /// Writes into the plan what is to be cast; gives what is not.
+    fn cast(&self, checkpoint: &Checkpoint, plan: &mut Plan) -> Result<Uncast, Failure> {
+        let uncast =
+            self.encoding.casting.apply(plan, checkpoint.catalog(), &checkpoint.metadata());
+        if self.strictness == Strictness::Refuse && !uncast.tensors.is_empty() {
+            let line = |tensor| format!("{}: {}", self.file.display(), report::not_cast(tensor));
+            return Err(Failure::no(uncast.tensors.iter().map(line).collect()));
+        }
+        Ok(uncast)
+    }
+
+    /// The new file: the old one with other keys and types, or the tensors encoded anew.
     fn lay_out(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Work, Failure> {
         let named = match &self.encoding.sharding {
             Some(sharding) => Some(sharding.format),
@@ -139,15 +154,23 @@ impl Request {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
             return Err(Failure::could_not(error));
         }
-        let Encoding { cast, ties, extent, .. } = &self.encoding;
-        let anew = cast.is_some() || *ties == Ties::One || *extent == Extent::Alone;
+        let Encoding { ties, extent, sharding, .. } = &self.encoding;
         let extracts = named.is_some() && self.is_fixed(checkpoint, plan);
         let joins = named.is_some() && checkpoint.is_sharded();
-        let anew = anew || extracts || joins || self.encoding.sharding.is_some();
+        let reason = match extent {
+            Extent::Alone => LeftReason::Alone,
+            Extent::Whole if extracts => LeftReason::Extracted,
+            Extent::Whole if sharding.is_some() => LeftReason::Shards,
+            Extent::Whole => LeftReason::Format,
+        };
+        let anew = reason != LeftReason::Format
+            || joins
+            || *ties == Ties::One
+            || (plan.casts() && !to.casts_in_files());
         if to.name() == checkpoint.format().name() && !anew {
             let reserve = self.encoding.reserve;
             let rewritten = match (self.encoding.spelling, &self.destination) {
-                (Spelling::Kept, Destination::InPlace) => return Ok(Work::Rename),
+                (Spelling::Kept, Destination::InPlace) if !plan.casts() => return Ok(Work::Rename),
                 (Spelling::Kept, _) => checkpoint.rewrite(plan, reserve)?,
                 (Spelling::Plain, _) => checkpoint.rewrite_plainly(plan, reserve)?,
             };
@@ -155,8 +178,7 @@ impl Request {
         }
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
-        let gathered =
-            Contents::gather(checkpoint.catalog(), state_dict, section, cast.as_ref(), *ties);
+        let gathered = Contents::gather(checkpoint.catalog(), state_dict, section, *ties);
         let (mut contents, mut left) = gathered.map_err(unholdable)?;
         contents.fit_into(to, &mut left);
         contents.metadata = checkpoint.metadata();
@@ -168,7 +190,7 @@ impl Request {
             None if named.is_none() => checkpoint.encode_alike(contents, section),
             None => checkpoint.encode(to, &contents),
         };
-        let conversion = Conversion { to, left, tied, ties: *ties };
+        let conversion = Conversion { to, left, reason, tied, ties: *ties };
         Ok(Work::Write(rewritten.map_err(unholdable)?, Some(conversion)))
     }
 

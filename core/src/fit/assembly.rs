@@ -152,7 +152,7 @@ impl Fit {
             self.pairs.iter().map(|pair| (pair.from.as_str(), pair.to.as_str())).collect();
         let fate = |key: &str| (key.to_string(), pairs.get(key).map(ToString::to_string));
         let fates = source.state_dict.keys().map(fate).collect();
-        Section { at: source.state_dict.at.clone(), fates }
+        Section { at: source.state_dict.at.clone(), fates, casts: IndexMap::default() }
     }
 
     /// Old names with new ones, of all keys that belong together, whatever their shapes; for

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Format, Growth, Layout, Part, Plan, Reserve, Section,
-    Source, Tensor, Unholdable, Value,
+    Catalog, Container, Contents, Elements, Fault, Format, Growth, Layout, Part, Plan, Reserve,
+    Section, Source, Tensor, Unholdable, Value,
 };
 
 use crate::disk::{Disk, Front, System};
@@ -193,6 +193,11 @@ impl Checkpoint {
     }
 
     fn rewritten(&self, plan: &Plan, manner: Manner) -> Result<Rewritten, Error> {
+        if plan.casts() && !self.format().casts_in_files() {
+            let name = self.format().name();
+            let what = format!("tensors of a {name} file are cast by encoding them anew");
+            return Err(Error::new(Action::Rewrite, &self.path, Fault::Unsupported(what)));
+        }
         let rewritten = match &self.form {
             Form::One { container, .. } => manner
                 .rewrite(container.as_ref(), 0, plan.clone())
@@ -342,6 +347,7 @@ impl Checkpoint {
     /// Whatever keeps it from being done; then the file is as it was.
     pub fn rename(&self, plan: &Plan, reserve: Reserve) -> Result<Replaced, Error> {
         if let (Some(locked), Form::One { container, .. }) = (&self.locked, &self.form)
+            && !plan.casts()
             && let Some(replaced) = self.edit(container.as_ref(), plan, locked)?
         {
             return Ok(replaced);

@@ -4,15 +4,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use statedict_core::{
-    ByteOrder, Catalog, Container, Fault, Growth, IndexMap, Layout, Location, Plan, Reserve,
-    Source, Storage, Value,
+    ByteOrder, Catalog, Container, Fault, Growth, IndexMap, IndexSet, Layout, Location, Plan,
+    Reserve, Source, Storage, Value,
 };
 use statedict_zip::{Archive, Change, Entry, Located, Method, Writer};
 
-use crate::edit::edited;
+use crate::edit::{Edited, edited};
 use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
+use crate::recast::{NewRecord, NewRecords};
 use crate::scripted::Code;
 use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
@@ -66,6 +67,15 @@ pub(crate) struct ZipFile {
     mappings: Vec<CompoundId>,
 }
 
+/// What a plan makes of an archive.
+struct Changed {
+    pickle: Vec<u8>,
+    /// Records that have no place beside the pickle.
+    gone: HashSet<String>,
+    /// Storages that are written anew, by their keys.
+    records: NewRecords,
+}
+
 impl ZipFile {
     /// Reads the archive's directory and its pickle; `None` if it has no `data.pkl`.
     pub(crate) fn open(source: &dyn Source) -> Result<Option<ZipFile>, Fault> {
@@ -111,46 +121,53 @@ impl ZipFile {
         whole
     }
 
-    /// The pickle that a plan makes of the old one, and the records that have no place beside it.
-    fn edited(&self, plan: &Plan) -> Result<(Vec<u8>, HashSet<String>), Fault> {
-        let pickle = edited(&self.graph, &self.catalog, &self.mappings, plan)?;
-        let gone = match plan.drops() {
-            true => self.gone(&pickle)?,
+    /// What a plan makes of the pickle and its records.
+    fn edited(&self, plan: &Plan) -> Result<Changed, Fault> {
+        let Edited { pickle, records } = edited(&self.graph, &self.catalog, &self.mappings, plan)?;
+        let gone = match plan.drops() || plan.casts() {
+            true => self.gone(&pickle, &records)?,
             false => HashSet::new(),
         };
-        Ok((pickle, gone))
+        Ok(Changed { pickle, gone, records })
     }
 
     /// The records that have no place beside another pickle.
-    fn gone(&self, pickle: &[u8]) -> Result<HashSet<String>, Fault> {
+    fn gone(&self, pickle: &[u8], new: &NewRecords) -> Result<HashSet<String>, Fault> {
         let (before, after) = (storage_keys(&self.graph)?, storage_keys(&Graph::read(pickle)?)?);
-        if before.keys().eq(after.keys()) {
+        if new.is_empty() && before.iter().eq(after.iter()) {
             return Ok(HashSet::new());
         }
-        // Storages went, so what PyTorch computes about the layout would be wrong: the record that
-        // makes it compute goes too, and it reads the offsets from the directory.
-        let gone = before.keys().filter(|key| !after.contains_key(*key));
+        // Storages went or changed, so what PyTorch computes about the layout would be wrong: the
+        // record that makes it compute goes too, and it reads the offsets from the directory.
+        let gone = before.iter().filter(|key| !after.contains(*key));
         let gone = gone.map(|key| format!("{STORAGES}{key}"));
         Ok(gone.chain([".format_version".to_string()]).collect())
     }
 
-    /// The archive again, with another pickle and without the records that are `gone`.
-    fn lay_out(&self, pickle: Vec<u8>, gone: &HashSet<String>, reserve: Reserve) -> Layout {
+    /// The archive again, with another pickle, other storages and without the records that are gone.
+    fn lay_out(&self, changed: Changed, reserve: Reserve) -> Layout {
+        let Changed { mut pickle, gone, records: mut new } = changed;
+        let room = self.room(&gone, reserve);
         let mut writer = Writer::torch(self.alignment);
         writer.comment(self.archive.comment());
-        let mut pickle = pickle;
         // In the order in which they lie in the file: PyTorch may compute offsets from it.
         let mut records: Vec<_> = self.archive.entries().iter().zip(&self.located).collect();
         records.sort_by_key(|(entry, _)| entry.header_offset());
         for (entry, located) in records {
-            match self.record(entry) {
-                PICKLE => {
-                    writer.replace(entry, std::mem::take(&mut pickle));
-                    // PyTorch's offsets count from the first storage on, so a gap before is free.
-                    writer.gap(self.room(gone, reserve));
-                }
-                record if gone.contains(record) => {}
-                _ => writer.copy(entry, located, entry.name()),
+            let record = self.record(entry);
+            let storage = record.strip_prefix(STORAGES).unwrap_or_default();
+            if record == PICKLE {
+                writer.replace(entry, std::mem::take(&mut pickle));
+                // PyTorch's offsets count from the first storage on, so a gap before is free.
+                writer.gap(room);
+            } else if let Some(NewRecord { elements, .. }) = new.shift_remove(storage) {
+                writer.elements(entry.name(), Vec::new(), elements);
+            } else if !gone.contains(record) {
+                writer.copy(entry, located, entry.name());
+            }
+            for (key, made) in new.extract_if(.., |_, made| made.from == storage) {
+                let name = format!("{}/{STORAGES}{key}", self.prefix);
+                writer.elements(&name, Vec::new(), made.elements);
             }
         }
         writer.finish()
@@ -205,14 +222,13 @@ impl Container for ZipFile {
         if plan.is_identity() {
             return Ok(self.whole());
         }
-        let (pickle, gone) = self.edited(plan)?;
-        Ok(self.lay_out(pickle, &gone, reserve))
+        Ok(self.lay_out(self.edited(plan)?, reserve))
     }
 
     fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
-        let (pickle, gone) = self.edited(plan)?;
-        let pickle = Graph::read(pickle)?.in_protocol_2()?;
-        Ok(self.lay_out(pickle, &gone, reserve))
+        let mut changed = self.edited(plan)?;
+        changed.pickle = Graph::read(changed.pickle)?.in_protocol_2()?;
+        Ok(self.lay_out(changed, reserve))
     }
 
     /// The new pickle in the old one's place, or behind the end of the file.
@@ -224,10 +240,10 @@ impl Container for ZipFile {
         if plan.is_identity() {
             return Ok(Some(self.whole()));
         }
-        if self.kind == SCRIPTED || growth != Growth::Within {
+        if self.kind == SCRIPTED || growth != Growth::Within || plan.casts() {
             return Ok(None);
         }
-        let (pickle, gone) = self.edited(plan)?;
+        let Changed { pickle, gone, .. } = self.edited(plan)?;
         Ok(self.revised(pickle, &gone))
     }
 }
@@ -330,8 +346,8 @@ fn alignment(record: Option<Vec<u8>>) -> u64 {
 }
 
 /// The keys of the storages that a pickle refers to, in the order in which it first does.
-fn storage_keys(graph: &Graph<'_>) -> Result<IndexMap<String, ()>, Fault> {
-    persistent_storages(graph).map(|id| Ok((id?.key, ()))).collect()
+fn storage_keys(graph: &Graph<'_>) -> Result<IndexSet<String>, Fault> {
+    persistent_storages(graph).map(|id| Ok(id?.key)).collect()
 }
 
 /// The storage records of an archive.

@@ -3,25 +3,38 @@
 use std::collections::{HashMap, VecDeque};
 use std::iter;
 
-use statedict_core::{Catalog, Fault, Modules, Plan, Section};
+use statedict_core::{Catalog, Fault, Modules, Plan, Section, StateDict};
 
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry};
 use crate::pickle::opcode;
 use crate::pickle::patch::Patch;
 use crate::pickle::texts::binunicode;
+use crate::recast::{NewRecords, recast, verify};
 use crate::walk::metadata_of;
 
-/// The pickle with the keys that a plan gives its state dicts.
+/// A pickle as a plan makes it of another.
+pub(crate) struct Edited {
+    pub(crate) pickle: Vec<u8>,
+    /// Storages that are written anew, by their keys.
+    pub(crate) records: NewRecords,
+}
+
+/// The pickle with the keys and types that a plan gives its state dicts.
 pub(crate) fn edited(
     graph: &Graph<'_>,
     catalog: &Catalog,
     mappings: &[CompoundId],
     plan: &Plan,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Edited, Fault> {
     let mut patch = Patch::default();
     edit(&mut patch, graph, catalog, mappings, plan)?;
-    patch.apply(graph)
+    let records = recast(&mut patch, graph, catalog, mappings, plan)?;
+    let pickle = patch.apply(graph)?;
+    if plan.casts() {
+        verify(&Graph::read(&pickle)?, catalog, plan)?;
+    }
+    Ok(Edited { pickle, records })
 }
 
 /// Notes the changes that give a pickle's state dicts the keys of a plan.
@@ -32,7 +45,35 @@ pub(crate) fn edit(
     mappings: &[CompoundId],
     plan: &Plan,
 ) -> Result<(), Fault> {
+    for Target { section, state_dict, mapping } in targets(catalog, mappings, plan)? {
+        let compound = graph.compound(mapping);
+        rename_keys(patch, graph, compound, section);
+        if let Some(metadata) = metadata_of(graph, compound) {
+            let paths: Vec<String> = state_dict.modules.keys().cloned().collect();
+            rename_modules(patch, graph, metadata, &section.modules(&paths));
+        }
+    }
+    Ok(())
+}
+
+/// A section of a plan with the state dict that it is about, and where that is in the graph.
+pub(crate) struct Target<'p, 'c> {
+    pub(crate) section: &'p Section,
+    pub(crate) state_dict: &'c StateDict,
+    pub(crate) mapping: CompoundId,
+}
+
+/// What each section of a plan is about.
+///
+/// # Errors
+/// A state dict that is not there, or whose keys cannot be renamed.
+pub(crate) fn targets<'p, 'c>(
+    catalog: &'c Catalog,
+    mappings: &[CompoundId],
+    plan: &'p Plan,
+) -> Result<Vec<Target<'p, 'c>>, Fault> {
     let mut places = places(catalog);
+    let mut targets = Vec::with_capacity(plan.sections().len());
     for section in plan.sections() {
         let place =
             places.get_mut(section.at().trim_end_matches('/')).and_then(VecDeque::pop_front);
@@ -43,14 +84,9 @@ pub(crate) fn edit(
         if let Some(reason) = &state_dict.fixed {
             return Err(Fault::Unsupported(format!("keys cannot be renamed: {reason}")));
         }
-        let compound = graph.compound(*mapping);
-        rename_keys(patch, graph, compound, section);
-        if let Some(metadata) = metadata_of(graph, compound) {
-            let paths: Vec<String> = state_dict.modules.keys().cloned().collect();
-            rename_modules(patch, graph, metadata, &section.modules(&paths));
-        }
+        targets.push(Target { section, state_dict, mapping: *mapping });
     }
-    Ok(())
+    Ok(targets)
 }
 
 /// The state dicts by the paths to them; several that one path leads to in their order.

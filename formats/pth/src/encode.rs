@@ -6,6 +6,7 @@ use statedict_core::{Contents, DType, Elements, Layout, Unholdable, row_major_st
 use statedict_zip::Writer;
 
 use crate::dtype::{Storing, shape_in_torch, to_torch};
+use crate::pickle::graph::Value;
 use crate::pickle::opcode;
 use crate::pickle::texts::binunicode;
 
@@ -69,24 +70,80 @@ pub(crate) fn archive(
     writer.finish()
 }
 
-/// A tensor over a storage of an archive.
-pub(crate) struct Placed<'a> {
+/// A storage as a tensor names it.
+#[derive(Clone, Copy)]
+pub(crate) struct Named<'a> {
     pub(crate) dtype: &'a DType,
-    /// The storage's number, and how many elements it has.
-    pub(crate) storage: (usize, u64),
+    pub(crate) key: &'a str,
+    /// The device it was on.
+    pub(crate) location: &'a str,
+    /// How many elements of its type it has.
+    pub(crate) count: u64,
+    /// How many parts its id has: 5 in archives, 6 in legacy streams.
+    pub(crate) parts: usize,
+}
+
+/// A tensor over a storage.
+pub(crate) struct Placed<'a> {
+    pub(crate) storage: Named<'a>,
     pub(crate) shape: &'a [u64],
     /// Strides and offset, in elements.
     pub(crate) strides: &'a [u64],
     pub(crate) offset: u64,
+    pub(crate) gradient: Gradient,
+    /// The parameter around it, if it is in one.
+    pub(crate) parameter: Option<Parameter>,
+}
+
+/// Whether a tensor requires a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gradient {
+    Required,
+    NotRequired,
+}
+
+/// A parameter, which may require a gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter(pub(crate) Gradient);
+
+impl Gradient {
+    /// What a pickled flag says.
+    pub(crate) fn of(flag: Value) -> Gradient {
+        match flag {
+            Value::Bool(true) => Gradient::Required,
+            _ => Gradient::NotRequired,
+        }
+    }
+
+    fn opcode(self) -> u8 {
+        match self {
+            Gradient::Required => opcode::NEWTRUE,
+            Gradient::NotRequired => opcode::NEWFALSE,
+        }
+    }
+}
+
+impl Named<'_> {
+    /// The opcodes that refer to the storage, whatever stands around them; `None` if PyTorch has no
+    /// such type.
+    pub(crate) fn opcodes(&self) -> Option<Vec<u8>> {
+        let (name, storing) = to_torch(self.dtype)?;
+        let mut pickler = Pickler::alone();
+        pickler.storage(self, name, storing);
+        Some(pickler.out)
+    }
 }
 
 impl Placed<'_> {
     /// The opcodes that rebuild the tensor, whatever stands around them; `None` if PyTorch has no
     /// such type.
     pub(crate) fn opcodes(&self) -> Option<Vec<u8>> {
-        to_torch(self.dtype)?;
-        let mut pickler = Pickler { out: Vec::new(), memo: None };
-        pickler.tensor(self);
+        to_torch(self.storage.dtype)?;
+        let mut pickler = Pickler::alone();
+        match self.parameter {
+            Some(parameter) => pickler.parameter(parameter, self),
+            None => pickler.tensor(self),
+        }
         Some(pickler.out)
     }
 }
@@ -101,6 +158,11 @@ struct Pickler {
 impl Pickler {
     fn sharing() -> Pickler {
         Pickler { out: Vec::new(), memo: Some(HashMap::new()) }
+    }
+
+    /// For opcodes that go among others.
+    fn alone() -> Pickler {
+        Pickler { out: Vec::new(), memo: None }
     }
 
     /// Writes the whole pickle; gives the elements of each storage it names, in order.
@@ -123,11 +185,18 @@ impl Pickler {
                 let shape = shape_in_torch(elements.dtype(), elements.shape())
                     .expect("every shape was checked");
                 self.tensor(&Placed {
-                    dtype: elements.dtype(),
-                    storage: (storage, elements.count()),
+                    storage: Named {
+                        dtype: elements.dtype(),
+                        key: &storage.to_string(),
+                        location: "cpu",
+                        count: elements.count(),
+                        parts: 5,
+                    },
                     shape: &shape,
                     strides: &row_major_strides(&shape),
                     offset: 0,
+                    gradient: Gradient::NotRequired,
+                    parameter: None,
                 });
             }
             self.push(&[opcode::SETITEMS]);
@@ -159,33 +228,54 @@ impl Pickler {
         self.push(&[opcode::SETITEM, opcode::BUILD]);
     }
 
+    fn parameter(&mut self, Parameter(gradient): Parameter, tensor: &Placed<'_>) {
+        self.global("torch._utils", "_rebuild_parameter");
+        self.push(&[opcode::MARK]);
+        self.tensor(tensor);
+        self.push(&[gradient.opcode()]);
+        self.empty_ordered_dict();
+        self.push(&[opcode::TUPLE, opcode::REDUCE]);
+    }
+
     fn tensor(&mut self, tensor: &Placed<'_>) {
-        let (name, storing) = to_torch(tensor.dtype).expect("every dtype was checked");
-        let (storage, count) = tensor.storage;
-        let (function, class, module, count) = match storing {
-            Storing::Typed => ("_rebuild_tensor_v2", name, "torch", count),
-            Storing::Untyped => {
-                let bytes = count * tensor.dtype.bits() / 8;
-                ("_rebuild_tensor_v3", "UntypedStorage", "torch.storage", bytes)
-            }
+        let Placed { storage, shape, strides, offset, gradient, .. } = tensor;
+        let (name, storing) = to_torch(storage.dtype).expect("every dtype was checked");
+        let function = match storing {
+            Storing::Typed => "_rebuild_tensor_v2",
+            Storing::Untyped => "_rebuild_tensor_v3",
         };
         self.global("torch._utils", function);
-        self.push(&[opcode::MARK, opcode::MARK]);
-        self.text("storage");
-        self.global(module, class);
-        self.push(&binunicode(&storage.to_string()));
-        self.text("cpu");
-        self.number(count);
-        self.push(&[opcode::TUPLE, opcode::BINPERSID]);
-        self.number(tensor.offset);
-        self.numbers(tensor.shape);
-        self.numbers(tensor.strides);
-        self.push(&[opcode::NEWFALSE]);
+        self.push(&[opcode::MARK]);
+        self.storage(storage, name, storing);
+        self.number(*offset);
+        self.numbers(shape);
+        self.numbers(strides);
+        self.push(&[gradient.opcode()]);
         self.empty_ordered_dict();
         if storing == Storing::Untyped {
             self.global("torch", name);
         }
         self.push(&[opcode::TUPLE, opcode::REDUCE]);
+    }
+
+    fn storage(&mut self, storage: &Named<'_>, name: &str, storing: Storing) {
+        let (module, class, count) = match storing {
+            Storing::Typed => ("torch", name, storage.count),
+            Storing::Untyped => {
+                let bytes = storage.count.saturating_mul(storage.dtype.bits() / 8);
+                ("torch.storage", "UntypedStorage", bytes)
+            }
+        };
+        self.push(&[opcode::MARK]);
+        self.text("storage");
+        self.global(module, class);
+        self.push(&binunicode(storage.key));
+        self.text(storage.location);
+        self.number(count);
+        if storage.parts > 5 {
+            self.push(&[opcode::NONE]);
+        }
+        self.push(&[opcode::TUPLE, opcode::BINPERSID]);
     }
 
     fn push(&mut self, opcodes: &[u8]) {

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `pickle` | opcodes, the machine, the graph, the editor |
 //! | `tensors`, `walk` | from rebuild calls to tensors, from a graph to a catalog |
-//! | `edit` | from a plan to the changes of a pickle |
+//! | `edit`, `recast` | from a plan to the changes of a pickle: keys, element types |
 //! | `scan` | what a pickle would run, for those who only want to know |
 //! | `container`, `encode` | the archive, read and rewritten, or made anew |
 //!
@@ -42,6 +42,7 @@ mod modules;
 mod payload;
 mod pickle;
 mod printed;
+mod recast;
 mod scan;
 mod scripted;
 mod stream;
@@ -78,6 +79,10 @@ impl Format for Pth {
     }
 
     fn shares_elements(&self) -> bool {
+        true
+    }
+
+    fn casts_in_files(&self) -> bool {
         true
     }
 

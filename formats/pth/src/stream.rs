@@ -14,12 +14,13 @@ use statedict_core::{
     Value,
 };
 
-use crate::edit::edited;
+use crate::edit::{Edited, edited};
 use crate::payload::payload;
 use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
 use crate::pickle::texts::binunicode;
 use crate::pickle::{Graph, shifted};
+use crate::recast::{NewRecord, NewRecords};
 use crate::tensors::{MAX_STORAGE_KEY, StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
 
@@ -134,9 +135,9 @@ impl Container for StreamFile {
         if plan.is_identity() {
             return Ok(self.whole());
         }
-        let [object, keys] = self.edited(plan)?;
-        let object = with_room(&object, self.room(&keys, reserve)?)?;
-        self.lay_out(&self.preamble[..self.object.start], &object, &keys)
+        let Changed { object, keys, records } = self.edited(plan)?;
+        let object = with_room(&object, self.room(&keys, &records, reserve)?)?;
+        self.lay_out(&self.preamble[..self.object.start], &object, &keys, &records)
     }
 
     /// The new pickle with as much filler as makes it as long as the old one; what follows counts
@@ -145,7 +146,10 @@ impl Container for StreamFile {
         if plan.is_identity() {
             return Ok(Some(self.whole()));
         }
-        let [object, keys] = self.edited(plan)?;
+        if plan.casts() {
+            return Ok(None);
+        }
+        let Changed { object, keys, .. } = self.edited(plan)?;
         if keys != self.preamble[self.keys.clone()] {
             return Ok(None);
         }
@@ -163,7 +167,7 @@ impl Container for StreamFile {
     }
 
     fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
-        let [object, keys] = self.edited(plan)?;
+        let Changed { object, keys, records } = self.edited(plan)?;
         let plain = |pickle: &[u8]| Graph::read(pickle)?.in_protocol_2();
         let before: Vec<Vec<u8>> = self
             .before
@@ -171,8 +175,8 @@ impl Container for StreamFile {
             .map(|range| plain(&self.preamble[range.clone()]))
             .collect::<Result<_, _>>()?;
         let keys = plain(&keys)?;
-        let object = with_room(&plain(&object)?, self.room(&keys, reserve)?)?;
-        self.lay_out(&before.concat(), &object, &keys)
+        let object = with_room(&plain(&object)?, self.room(&keys, &records, reserve)?)?;
+        self.lay_out(&before.concat(), &object, &keys, &records)
     }
 }
 
@@ -185,36 +189,64 @@ impl StreamFile {
     }
 
     /// The bytes to keep for a longer pickle beside the storages of a list.
-    fn room(&self, keys: &[u8], reserve: Reserve) -> Result<u64, Fault> {
+    fn room(&self, keys: &[u8], new: &NewRecords, reserve: Reserve) -> Result<u64, Fault> {
+        let bytes = |key: &String| match (new.get(key), self.storages.get(key)) {
+            (Some(record), _) => record.elements.byte_len(),
+            (None, Some(range)) => range.end - range.start,
+            (None, None) => 0,
+        };
         let storages = storage_order(keys)?;
-        let bytes = storages.iter().map(|key| self.storages[key].end - self.storages[key].start);
-        Ok(reserve.beside(bytes.sum()))
+        Ok(reserve.beside(storages.iter().map(bytes).fold(0, u64::saturating_add)))
     }
 
     /// The object's pickle and the list of storage keys as a plan makes them.
-    fn edited(&self, plan: &Plan) -> Result<[Vec<u8>; 2], Fault> {
+    fn edited(&self, plan: &Plan) -> Result<Changed, Fault> {
         let old = Graph::read(&self.preamble[self.object.clone()])?;
-        let object = edited(&old, &self.catalog, &self.mappings, plan)?;
-        let types = storage_types(&Graph::read(&object)?)?;
+        let Edited { pickle, records } = edited(&old, &self.catalog, &self.mappings, plan)?;
+        let types = storage_types(&Graph::read(&pickle)?)?;
         let kept: Vec<&String> = self.storages.keys().filter(|k| types.contains_key(*k)).collect();
-        let keys = match kept.len() == self.storages.len() {
+        let made = records.keys().filter(|key| !self.storages.contains_key(*key));
+        let keys: Vec<&String> = kept.into_iter().chain(made).collect();
+        let keys = match keys.iter().copied().eq(self.storages.keys()) {
             true => self.preamble[self.keys.clone()].to_vec(),
-            false => list_of(&kept),
+            false => list_of(&keys),
         };
-        Ok([object, keys])
+        Ok(Changed { object: pickle, keys, records })
     }
 
     /// A stream of pickles and the storages that one of them lists.
-    fn lay_out(&self, before: &[u8], object: &[u8], keys: &[u8]) -> Result<Layout, Fault> {
+    fn lay_out(
+        &self,
+        before: &[u8],
+        object: &[u8],
+        keys: &[u8],
+        new: &NewRecords,
+    ) -> Result<Layout, Fault> {
         let mut layout = Layout::new();
         layout.bytes([before, object, keys].concat());
         for key in storage_order(keys)? {
-            layout.copy(self.storages[&key].clone());
+            match (new.get(&key), self.storages.get(&key)) {
+                (Some(NewRecord { elements, .. }), _) => {
+                    layout.bytes(elements.count().to_le_bytes().into());
+                    layout.elements(elements.clone());
+                }
+                (None, Some(range)) => layout.copy(range.clone()),
+                (None, None) => return Err(Fault::broken(format!("storage '{key}' is missing"))),
+            }
         }
         // Loaders ignore what follows the storages; it is not ours to drop.
         layout.copy(self.end..self.len);
         Ok(layout)
     }
+}
+
+/// What a plan makes of a stream.
+struct Changed {
+    object: Vec<u8>,
+    /// The list of storage keys.
+    keys: Vec<u8>,
+    /// Storages that are written anew, by their keys.
+    records: NewRecords,
 }
 
 /// A pickle with so many bytes of filler, give or take what opcodes cannot come to.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use statedict_core::{
     Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Plan, Row, Section,
-    Source, StateDict, Unholdable,
+    Source, StateDict, Tensor, Unholdable,
 };
 
 pub(crate) use split::split;
@@ -221,7 +221,7 @@ impl Sharded {
             Some((new.to_string(), file.clone()))
         });
         index.weight_map.0 = renamed.collect();
-        if section.dropped().next().is_some() {
+        if section.dropped().next().is_some() || section.casts().next().is_some() {
             let (bytes, elements) = self.totals(section);
             index.set_totals(bytes, elements);
         }
@@ -234,10 +234,8 @@ impl Sharded {
         let (mut bytes, mut elements) = (0u64, 0u64);
         for (old, _) in section.kept() {
             let tensor = self.catalog.tensor(&self.catalog.state_dicts[0], old);
-            let Some(tensor) = tensor.and_then(|tensor| Elements::new(tensor.clone(), None).ok())
-            else {
-                continue;
-            };
+            let new = |tensor: &Tensor| Elements::new(tensor.clone(), section.cast(old)).ok();
+            let Some(tensor) = tensor.and_then(new) else { continue };
             let place = tensor.place().map(|place| format!("{place:?}"));
             if place.is_none_or(|place| places.insert(place)) {
                 bytes = bytes.saturating_add(tensor.byte_len());

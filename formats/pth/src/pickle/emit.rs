@@ -6,7 +6,7 @@ use statedict_core::{Fault, IndexMap};
 
 use super::graph::{Graph, OpIndex};
 use super::opcode::{self, Op};
-use super::patch::Manner;
+use super::patch::{Exchange, Manner, Scope};
 use crate::memo::Memo;
 
 /// How many definitions may be lifted within each other; a pickler nests them a few deep.
@@ -16,8 +16,8 @@ const MAX_LIFT_DEPTH: usize = 500;
 pub(super) struct Emitter<'a> {
     pub(super) graph: &'a Graph<'a>,
     pub(super) replaced: Replaced,
-    /// Opcodes in place of others: by the first, one past the last and what is written instead.
-    pub(super) exchanged: &'a BTreeMap<OpIndex, (OpIndex, Vec<u8>)>,
+    /// Opcodes in place of others, by the first of those.
+    pub(super) exchanged: &'a BTreeMap<OpIndex, Exchange>,
     pub(super) dead: Vec<bool>,
     /// How many opcodes may still be lifted.
     pub(super) liftable: usize,
@@ -129,7 +129,9 @@ impl Emitter<'_> {
         depth: usize,
     ) -> Result<OpIndex, Fault> {
         match self.exchanged.get(&index) {
-            Some((end, opcodes)) if *end <= limit => {
+            Some(Exchange { end, opcodes, scope })
+                if *end <= limit && (depth == 0 || *scope == Scope::Everywhere) =>
+            {
                 self.out.extend_from_slice(opcodes);
                 Ok(*end)
             }

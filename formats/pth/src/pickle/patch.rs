@@ -25,12 +25,30 @@ pub(crate) struct Patch {
     renames: IndexMap<OpIndex, (Slot, String)>,
     dead: Vec<Range<OpIndex>>,
     insertions: BTreeMap<OpIndex, Vec<u8>>,
-    /// Opcodes in place of others: by the first, one past the last and what is written instead.
-    exchanged: BTreeMap<OpIndex, (OpIndex, Vec<u8>)>,
+    /// Opcodes in place of others, by the first of those.
+    exchanged: BTreeMap<OpIndex, Exchange>,
     respelled: IndexMap<OpIndex, Vec<u8>>,
     /// Puts that are written after a later opcode: from where, to where.
     moved_puts: HashMap<OpIndex, OpIndex>,
     manner: Manner,
+}
+
+/// Opcodes that are written in place of others.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// One past the last of the others.
+    pub(super) end: OpIndex,
+    pub(super) opcodes: Vec<u8>,
+    pub(super) scope: Scope,
+}
+
+/// Where opcodes are written in place of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Wherever the others would be written.
+    Everywhere,
+    /// Where the others stand; a definition that is lifted from there is what it was.
+    InPlace,
 }
 
 /// How frames and memo ids are written.
@@ -96,7 +114,14 @@ impl Patch {
 
     /// Puts opcodes in place of others, unless they are taken out with what they are part of.
     pub(crate) fn replace(&mut self, ops: Range<OpIndex>, opcodes: Vec<u8>) {
-        self.exchanged.insert(ops.start, (ops.end, opcodes));
+        let exchange = Exchange { end: ops.end, opcodes, scope: Scope::Everywhere };
+        self.exchanged.insert(ops.start, exchange);
+    }
+
+    /// The same where the others stand, and nowhere else that fetches what they define.
+    pub(crate) fn replace_in_place(&mut self, ops: Range<OpIndex>, opcodes: Vec<u8>) {
+        let exchange = Exchange { end: ops.end, opcodes, scope: Scope::InPlace };
+        self.exchanged.insert(ops.start, exchange);
     }
 
     /// The new pickle, from its first opcode to its `STOP`; what followed is kept.

@@ -11,14 +11,19 @@
 mod members;
 mod objects;
 
-use statedict_core::{Catalog, Container, Fault, IndexMap, Layout, Plan, Reserve, Source, Value};
+use std::collections::HashMap;
 
-use crate::edit::edit;
+use statedict_core::{
+    Catalog, Container, DType, Fault, IndexSet, Layout, Plan, Reserve, Source, Value as Payload,
+};
+
+use crate::edit::{Target, edit, targets};
 use crate::encode::archive;
 use crate::payload::payload;
 use crate::pickle::Graph;
-use crate::pickle::graph::CompoundId;
+use crate::pickle::graph::{CompoundId, NodeId, Value};
 use crate::pickle::patch::Patch;
+use crate::recast::verify;
 use crate::tar::members::{Cursor, members};
 use crate::tar::objects::{Objects, number};
 use crate::walk::{Surroundings, Walked, walk};
@@ -67,14 +72,16 @@ impl Container for TarFile {
         &self.catalog
     }
 
-    fn payload(&self) -> Result<Option<Value>, Fault> {
+    fn payload(&self) -> Result<Option<Payload>, Fault> {
         payload(&Graph::read(&self.pickle)?).map(Some)
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
         let graph = Graph::read(&self.pickle)?;
+        let casts = self.casts(&graph, plan)?;
         // Storages are numbered as the pickle comes to them, which is how PyTorch numbers its own.
-        let mut order: IndexMap<i64, ()> = IndexMap::default();
+        // One whose tensors get several types is written in each of them.
+        let mut order: IndexSet<(i64, DType)> = IndexSet::default();
         let mut patch = Patch::default();
         for reference in graph.persistent.iter().filter(|r| graph.class_named_by(r.id).is_none()) {
             let key = number(&graph, reference.id)?;
@@ -83,14 +90,35 @@ impl Container for TarFile {
                 return Err(Fault::Unsupported(what.into()));
             };
             let held = &self.objects.storages[storage];
-            let (place, _) = order.insert_full(held.root, ());
-            let opcodes = self.objects.opcodes(held, tensor, place)?;
+            let dtype = casts.get(&reference.id).unwrap_or(&held.dtype);
+            let (place, _) = order.insert_full((held.root, dtype.clone()));
+            let opcodes = self.objects.opcodes(held, tensor, place, dtype)?;
             patch.replace(reference.start..reference.op + 1, opcodes);
         }
         edit(&mut patch, &graph, &self.catalog, &self.mappings, plan)?;
-        let storages = order.keys().map(|root| self.objects.storages[root].elements());
+        let pickle = patch.apply(&graph)?;
+        if plan.casts() {
+            verify(&Graph::read(&pickle)?, &self.catalog, plan)?;
+        }
+        let storages = order.iter().map(|(root, to)| self.objects.storages[root].elements(to));
         let storages = storages.collect::<Result<Vec<_>, _>>()?;
         let bytes = storages.iter().map(|storage| storage.byte_len()).fold(0, u64::saturating_add);
-        Ok(archive(patch.apply(&graph)?, storages.into_iter(), reserve.beside(bytes)))
+        Ok(archive(pickle, storages.into_iter(), reserve.beside(bytes)))
+    }
+}
+
+impl TarFile {
+    /// The types that tensors get, by the ids that name them.
+    fn casts(&self, graph: &Graph<'_>, plan: &Plan) -> Result<HashMap<NodeId, DType>, Fault> {
+        let mut casts = HashMap::new();
+        for Target { section, mapping, .. } in targets(&self.catalog, &self.mappings, plan)? {
+            for entry in graph.entries(graph.compound(mapping)) {
+                let to = graph.text(entry.key.node).and_then(|key| section.cast(&key));
+                if let (Some(to), Value::Persistent(id)) = (to, graph.value(entry.value.node)) {
+                    casts.insert(id, to.clone());
+                }
+            }
+        }
+        Ok(casts)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use statedict_core::{DType, Elements, Fault, Location, Misplaced, Storage, Tensor};
 
 use crate::dtype;
-use crate::encode::Placed;
+use crate::encode::{Gradient, Named, Placed};
 use crate::pickle::graph::{self, NodeId};
 use crate::pickle::{Graph, shifted};
 use crate::tar::members::Cursor;
@@ -29,7 +29,7 @@ pub(super) struct Held {
     pub(super) root: i64,
     /// Where the view starts in it, in elements.
     offset: u64,
-    dtype: DType,
+    pub(super) dtype: DType,
     storage: Arc<Storage>,
 }
 
@@ -101,23 +101,31 @@ impl Objects {
         Ok(())
     }
 
-    /// The opcodes that rebuild a tensor over storage `place` of a zip archive.
+    /// The opcodes that rebuild a tensor over storage `place` of a zip archive, which has elements of
+    /// this type.
     pub(super) fn opcodes(
         &self,
         held: &Held,
         tensor: &Tensor,
         place: usize,
+        dtype: &DType,
     ) -> Result<Vec<u8>, Fault> {
         let view = tensor.as_view().expect("tar archives hold plain tensors only");
         let placed = Placed {
-            dtype: &held.dtype,
-            storage: (place, self.storages[&held.root].count()),
+            storage: Named {
+                dtype,
+                key: &place.to_string(),
+                location: "cpu",
+                count: self.storages[&held.root].count(),
+                parts: 5,
+            },
             shape: &tensor.shape,
             strides: view.strides(),
             offset: held.offset + view.offset(),
+            gradient: Gradient::NotRequired,
+            parameter: None,
         };
-        let unknown =
-            || Fault::Unsupported(format!("a zip archive has no {} storages", held.dtype));
+        let unknown = || Fault::Unsupported(format!("a zip archive has no {dtype} storages"));
         placed.opcodes().ok_or_else(unknown)
     }
 }
@@ -127,12 +135,12 @@ impl Held {
         self.storage.len() / (self.dtype.bits() / 8).max(1)
     }
 
-    /// The whole storage, to be written into another archive.
-    pub(super) fn elements(&self) -> Result<Elements, Fault> {
+    /// The whole storage, to be written into another archive with elements of this type.
+    pub(super) fn elements(&self, to: &DType) -> Result<Elements, Fault> {
         let (dtype, shape) = (self.dtype.clone(), vec![self.count()]);
         let whole = Tensor::dense(dtype, shape, 0, self.storage.clone());
         let whole = whole.map_err(|wrong| Fault::broken(wrong.to_string()))?;
-        Elements::new(whole, None).map_err(Fault::Unsupported)
+        Elements::new(whole, Some(to)).map_err(Fault::Unsupported)
     }
 
     /// A view of this storage, counted in elements.

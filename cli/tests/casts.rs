@@ -1,0 +1,148 @@
+//! `--cast` as its users meet it: which tensors it is for, and what is said of the others.
+
+mod folder;
+
+use serde_json::Value;
+
+use folder::Folder;
+
+/// A safetensors file of tensors, each a key with its dtype, its shape and the bytes of an element.
+fn safetensors(metadata: &str, tensors: &[(&str, &str, &str, &[u8])]) -> Vec<u8> {
+    let mut data = Vec::new();
+    let entries: Vec<String> = tensors
+        .iter()
+        .map(|(key, dtype, shape, bytes)| {
+            let start = data.len();
+            data.extend_from_slice(bytes);
+            let offsets = format!("[{start},{}]", data.len());
+            format!(r#""{key}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}"#)
+        })
+        .collect();
+    let header = format!("{{{metadata}{}}}", entries.join(","));
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
+const ONE: [u8; 4] = 1f32.to_le_bytes();
+
+impl Folder {
+    /// Each key of a file with its dtype.
+    fn types(&self, name: &str) -> Vec<String> {
+        let ran = self.run(&["ls", "--json", name]);
+        let listed: Value = serde_json::from_str(&ran.out).expect("JSON");
+        let tensors = listed["tensors"].as_array().expect("a list");
+        let text = |value: &Value| value.as_str().expect("a text").to_string();
+        tensors.iter().map(|it| text(&it["key"]) + " " + &text(&it["dtype"])).collect()
+    }
+
+    /// What a successful run said.
+    fn said(&self, words: &str) -> String {
+        let ran = self.typed(words);
+        assert_eq!(ran.status, 0, "{words}: {}", ran.err);
+        ran.err
+    }
+
+    /// The first line of a refusal with this status.
+    fn refusal(&self, words: &str, status: i32) -> String {
+        let ran = self.typed(words);
+        assert_eq!(ran.status, status, "{words}: {}", ran.err);
+        ran.err.lines().next().unwrap_or_default().to_string()
+    }
+}
+
+fn three() -> Folder {
+    let tensors = ["model.a.w", "model.b.w", "head.w"].map(|key| (key, "F32", "[1]", &ONE[..]));
+    Folder::of([("net.safetensors", safetensors("", &tensors))])
+}
+
+#[test]
+fn an_unknown_type_gets_the_list_of_those_there_are() {
+    let refusal = three().refusal("convert net.safetensors out.npz --cast float15", 2);
+    assert_eq!(
+        refusal,
+        "error: --cast: unknown dtype 'float15'; expected f16 (float16, fp16, half), \
+         bf16 (bfloat16), f32 (float32, fp32, float, single), f64 (float64, fp64, double)"
+    );
+}
+
+#[test]
+fn the_first_pattern_that_matches_decides_and_a_type_alone_is_for_the_rest() {
+    let check = |casts: &str, expected: [&str; 3]| {
+        let folder = three();
+        folder.said(&format!("convert net.safetensors out.safetensors {casts}"));
+        assert_eq!(folder.types("out.safetensors"), expected, "{casts}");
+    };
+    check("--cast torch.bfloat16", ["model.a.w BF16", "model.b.w BF16", "head.w BF16"]);
+    check("--cast model.**=bf16", ["model.a.w BF16", "model.b.w BF16", "head.w F32"]);
+    check(
+        "--cast half --cast model.a.*=double --cast model.**=f32",
+        ["model.a.w F64", "model.b.w F32", "head.w F16"],
+    );
+}
+
+#[test]
+fn a_pattern_is_for_keys_as_the_file_has_them() {
+    let folder = three();
+    let said = folder.said("strip model net.safetensors -o out.safetensors --cast model.**=f16");
+    assert_eq!(folder.types("out.safetensors"), ["a.w F16", "b.w F16", "head.w F32"]);
+    assert!(said.contains("2 keys renamed, 1 unchanged; 2 tensors cast to F16"), "{said}");
+    let said = folder.said("convert net.safetensors b.safetensors --cast modle.**=f16");
+    assert!(said.contains("note: --cast 'modle.**' matches no key"), "{said}");
+}
+
+/// A layer of 8-bit weights with a scale, and a norm.
+fn scaled() -> Folder {
+    let tensors: [(&str, &str, &str, &[u8]); 5] = [
+        ("fc.weight", "F8_E4M3", "[4]", &[0x38; 4]),
+        ("fc.scale_weight", "F32", "[1]", &ONE),
+        ("norm.weight", "F32", "[1]", &ONE),
+        ("logit_scale", "F32", "[1]", &ONE),
+        ("scaled_fp8", "F8_E4M3", "[0]", &[]),
+    ];
+    Folder::of([("fp8.safetensors", safetensors("", &tensors))])
+}
+
+#[test]
+fn quantized_weights_and_their_scales_keep_their_types() {
+    let folder = scaled();
+    let said = folder.said("convert fp8.safetensors out.safetensors --cast f16");
+    let expected = [
+        "fc.weight F8_E4M3",
+        "fc.scale_weight F32",
+        "norm.weight F16",
+        "logit_scale F16",
+        "scaled_fp8 F8_E4M3",
+    ];
+    assert_eq!(folder.types("out.safetensors"), expected);
+    assert!(said.contains("fc.weight, fc.scale_weight"), "{said}");
+    assert!(said.contains("--cast 'fc.weight=DTYPE'"), "{said}");
+    let refusal = folder.refusal("convert fp8.safetensors no.safetensors --cast f16 --strict", 1);
+    assert!(refusal.contains("'fc.weight' is not cast"), "{refusal}");
+    assert!(!folder.path("no.safetensors").exists());
+}
+
+#[test]
+fn a_pattern_that_spells_a_quantized_weight_out_casts_it() {
+    let folder = scaled();
+    folder.said("convert fp8.safetensors out.safetensors --cast **.weight=f16");
+    assert_eq!(folder.types("out.safetensors")[..2], ["fc.weight F16", "fc.scale_weight F32"]);
+    // A pattern for all of a module says nothing of scales.
+    folder.said("convert fp8.safetensors b.safetensors --cast fc.**=f16");
+    assert_eq!(folder.types("b.safetensors")[0], "fc.weight F8_E4M3");
+}
+
+#[test]
+fn what_is_not_cast_is_said_as_json() {
+    let ran = scaled().typed("convert fp8.safetensors out.safetensors --cast f16 --json");
+    let done: Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(done["cast"]["tensors"], 2);
+    let first = &done["cast"]["not_cast"][0];
+    assert_eq!((&first["at"], &first["key"]), (&"".into(), &"fc.weight".into()));
+}
+
+#[test]
+fn a_saved_plan_casts_as_well() {
+    let folder = three();
+    folder.said("strip model net.safetensors -o a.safetensors --cast f16 --save-plan plan.json");
+    folder.said("apply plan.json net.safetensors -o b.safetensors");
+    assert_eq!(folder.types("b.safetensors"), folder.types("a.safetensors"));
+}

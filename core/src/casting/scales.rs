@@ -1,0 +1,174 @@
+//! Which tensors of a state dict are quantized weights, or the scales that belong to them.
+//!
+//! Cast alone such a weight is another number, since what it means is its value times the scale
+//! beside it, and kernels want it in the type it has.
+//! Scales are told by the names that quantizers give them, and only where what they scale is beside
+//! them: `logit_scale` and the `scale` of a norm are parameters like any other.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::{Catalog, DType, IndexSet, SEPARATOR, StateDict};
+
+/// What is appended to a tensor's name for its scale: compressed-tensors, ModelOpt, DeepSeek.
+const SCALE_SUFFIXES: [&str; 6] =
+    ["_scale", "_scale_inv", "_scale_2", "_scale2", "_global_scale", "_scale_shift"];
+
+/// What is appended to a tensor's name for its packed elements: compressed-tensors, torchao.
+const PACKED_SUFFIXES: [&str; 5] = ["_packed", "_qdata", "_quantized", "_data", "_blocks"];
+
+/// Names of a module's scales beside its `weight`: ComfyUI, compressed-tensors, LLM.int8.
+const BESIDE_WEIGHT: [&str; 7] = [
+    "scale_weight",
+    "scale_input",
+    "input_scale",
+    "output_scale",
+    "activation_scale",
+    "weight_scale",
+    "SCB",
+];
+
+/// Names of scales of activations and caches, which are beside no weight of their own.
+const BESIDE_NONE: [&str; 8] = [
+    "k_scale",
+    "v_scale",
+    "q_scale",
+    "kv_scale",
+    "prob_scale",
+    "input_scale",
+    "output_scale",
+    "input_global_scale",
+];
+
+/// Names of a module's scales beside packed integers: GPTQ and AWQ, HQQ.
+const BESIDE_PACKED: [(&str, &str); 3] = [("scales", "qweight"), ("scale", "W_q"), ("zero", "W_q")];
+
+/// What bitsandbytes appends to a weight's key for the state it needs.
+const STATE_OF_WEIGHT: [&str; 5] =
+    ["absmax", "nested_absmax", "quant_map", "nested_quant_map", "quant_state"];
+
+/// The name of ComfyUI's tensor that says that all scales are to be applied.
+const MARKER: &str = "scaled_fp8";
+
+/// The name of the text in `__metadata__` that lists quantized layers.
+const LAYERS: &str = "_quantization_metadata";
+
+/// The keys of quantized weights and of their scales.
+pub(super) fn scaled(
+    catalog: &Catalog,
+    state_dict: &StateDict,
+    metadata: &[(String, String)],
+) -> IndexSet<String> {
+    let mut found = IndexSet::default();
+    for key in state_dict.keys() {
+        let (above, last) = split(key);
+        if last == MARKER {
+            found.insert(key.to_string());
+        }
+        let weights = Weights { catalog, state_dict, above };
+        if let Some(weight) = weights.of(key, last) {
+            found.insert(key.to_string());
+            found.extend(weight);
+        }
+    }
+    found.extend(listed(state_dict, metadata));
+    if !found.is_empty() {
+        let is_beside_none = |key: &&str| BESIDE_NONE.contains(&split(key).1);
+        found.extend(state_dict.keys().filter(is_beside_none).map(String::from));
+    }
+    found
+}
+
+/// The tensors beside a key.
+struct Weights<'a> {
+    catalog: &'a Catalog,
+    state_dict: &'a StateDict,
+    /// The module's path, with a separator behind it.
+    above: &'a str,
+}
+
+impl Weights<'_> {
+    /// The key of the weight that a key is the scale of; `Some(None)` if its elements are packed
+    /// integers, which no cast concerns, and `None` if it is no scale.
+    fn of(&self, key: &str, last: &str) -> Option<Option<String>> {
+        for suffix in SCALE_SUFFIXES {
+            let Some(base) = last.strip_suffix(suffix).filter(|base| !base.is_empty()) else {
+                continue;
+            };
+            if let Some(weight) = self.beside(base) {
+                return Some(Some(weight));
+            }
+            if PACKED_SUFFIXES.iter().any(|packed| self.has(&[base, packed].concat())) {
+                return Some(None);
+            }
+        }
+        if BESIDE_WEIGHT.contains(&last)
+            && let Some(weight) = self.beside("weight")
+        {
+            return Some(Some(weight));
+        }
+        // A norm has a `scale` as well; only beside an 8-bit weight is it one of quantization.
+        if last == "scale"
+            && let Some(weight) = self.beside("weight").filter(|weight| self.is_8_bit(weight))
+        {
+            return Some(Some(weight));
+        }
+        if BESIDE_PACKED.iter().any(|(scale, packed)| last == *scale && self.has(packed)) {
+            return Some(None);
+        }
+        self.state_of_weight(key)
+    }
+
+    /// For `fc.weight.absmax` and `fc.weight.quant_state.bitsandbytes__nf4` the key `fc.weight`.
+    fn state_of_weight(&self, key: &str) -> Option<Option<String>> {
+        let (path, last) = key.rsplit_once(SEPARATOR)?;
+        let weight = match STATE_OF_WEIGHT.contains(&last) {
+            true => path,
+            false => path.strip_suffix(".quant_state")?,
+        };
+        self.state_dict.contains(weight).then(|| Some(weight.to_string()))
+    }
+
+    fn beside(&self, name: &str) -> Option<String> {
+        let key = [self.above, name].concat();
+        self.state_dict.contains(&key).then_some(key)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.beside(name).is_some()
+    }
+
+    fn is_8_bit(&self, key: &str) -> bool {
+        let tensor = self.catalog.tensor(self.state_dict, key);
+        tensor.is_some_and(|tensor| tensor.dtype.bits() == 8 && tensor.dtype != DType::Bool)
+    }
+}
+
+/// The path in front of a key's last segment, with its separator, and that segment.
+fn split(key: &str) -> (&str, &str) {
+    match key.rfind(SEPARATOR) {
+        Some(at) => key.split_at(at + SEPARATOR.len_utf8()),
+        None => ("", key),
+    }
+}
+
+/// The weights and scales of the layers that `_quantization_metadata` lists.
+fn listed(state_dict: &StateDict, metadata: &[(String, String)]) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Quantization {
+        layers: BTreeMap<String, IgnoredAny>,
+    }
+    let text = metadata.iter().find(|(key, _)| key == LAYERS).map(|(_, text)| text.as_str());
+    let Some(text) = text else { return Vec::new() };
+    let Ok(Quantization { layers }) = serde_json::from_str(text) else { return Vec::new() };
+    let is_listed = |key: &&str| {
+        let (above, last) = split(key);
+        let layer = above.strip_suffix(SEPARATOR).unwrap_or(above);
+        layers.contains_key(layer) && (last == "weight" || last.contains("scale"))
+    };
+    state_dict.keys().filter(is_listed).map(String::from).collect()
+}

@@ -1,0 +1,85 @@
+//! A second look at a pickle whose tensors were cast, before anything is written.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use statedict_core::{Catalog, DType, Fault, Key, Plan, Section, Storage};
+
+use crate::pickle::Graph;
+use crate::tensors::{StorageId, Storages};
+use crate::walk::{Surroundings, walk};
+
+/// Sees to it that the tensors of a pickle have the types that a plan gives them, and no others.
+///
+/// Pickles can share and fetch in ways that no pickler uses, and a file with a tensor of the wrong
+/// type is worse than none.
+///
+/// # Errors
+/// A tensor whose type is not as planned.
+pub(crate) fn verify(new: &Graph<'_>, old: &Catalog, plan: &Plan) -> Result<(), Fault> {
+    let found = walk(new, Surroundings { storages: &mut AsNamed, code: None })?.catalog;
+    let expected = expected(old, plan);
+    let found: Vec<_> =
+        found.rows.iter().map(|row| (&row.tensor.dtype, &row.tensor.shape)).collect();
+    if expected.len() != found.len() {
+        let what = format!("{} tensors would become {}", expected.len(), found.len());
+        return Err(Fault::Unsupported(format!("tensors cannot be cast inside this file: {what}")));
+    }
+    for ((path, dtype, shape), found) in expected.iter().zip(found) {
+        if (*dtype, *shape) != found {
+            let what = format!("'{path}' would become {} instead of {dtype}", found.0);
+            let what = format!("tensors cannot be cast inside this file: {what}");
+            return Err(Fault::Unsupported(what));
+        }
+    }
+    Ok(())
+}
+
+/// The tensors that a plan leaves, in file order: path, type and shape.
+fn expected<'c>(old: &'c Catalog, plan: &'c Plan) -> Vec<(String, &'c DType, &'c Vec<u64>)> {
+    let mut dropped = HashSet::new();
+    let mut paths = Vec::new();
+    for section in plan.sections() {
+        let state_dict = old.state_dicts.iter().find(|s| s.is_at(section.at()));
+        let Some(state_dict) = state_dict else { continue };
+        for at in std::iter::once(&state_dict.at).chain(&state_dict.aliases) {
+            paths.push((at.as_str(), section));
+            let path = |key: &str| if at.is_empty() { key.into() } else { format!("{at}/{key}") };
+            dropped.extend(section.dropped().map(path));
+        }
+    }
+    let is_dropped = |path: &str| {
+        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        ends.into_iter().any(|end| dropped.contains(&path[..end]))
+    };
+    let mut expected = Vec::new();
+    for row in &old.rows {
+        let path = row.path();
+        if !dropped.is_empty() && is_dropped(&path) {
+            continue;
+        }
+        let section = paths.iter().find(|(at, _)| *at == row.at).map(|(_, section)| *section);
+        let cast = section.and_then(|section| cast(section, &row.key));
+        expected.push((path, cast.unwrap_or(&row.tensor.dtype), &row.tensor.shape));
+    }
+    expected
+}
+
+fn cast<'s>(section: &'s Section, key: &Key) -> Option<&'s DType> {
+    match key {
+        Key::Text(key) => section.cast(key),
+        Key::Other(_) => None,
+    }
+}
+
+/// Storages that are as their ids say, since none of them is written yet.
+struct AsNamed;
+
+impl Storages for AsNamed {
+    fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
+        let bytes = id.count.checked_mul(id.dtype.bits() / 8);
+        let bytes = bytes.ok_or_else(|| Fault::broken("a storage is beyond counting"))?;
+        let whole = id.slice(0..bytes)?;
+        Ok(Arc::new(Storage::stored(whole)))
+    }
+}
