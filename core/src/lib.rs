@@ -31,7 +31,7 @@
 //! let catalog = Catalog::of_keys(weights.map(|(key, _)| key))?;
 //! let strip = ["strip:module".parse()?];
 //! let planned = plan(&strip, &catalog, &catalog.select(None)?, Policy::default())?;
-//! let renamed: Vec<(String, f64)> = planned.plan.rename(weights);
+//! let renamed: Vec<(String, f64)> = planned.plan.rename(weights)?;
 //! assert_eq!(renamed, [("fc.weight".into(), 1.0), ("fc.bias".into(), 2.0)]);
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```

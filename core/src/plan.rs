@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{DType, IndexMap};
+use crate::{DType, DuplicateKey, IndexMap, IndexSet};
 
 /// What becomes of every key of one or more state dicts, and the types that some tensors get.
 ///
@@ -62,17 +62,28 @@ impl Plan {
     /// Renames the keys of a map, order kept; keys that the plan does not know keep their names.
     ///
     /// Of several sections the first is used, which is the only one for plain keys.
+    ///
+    /// # Errors
+    /// The first name that two entries would get, which a plan made for other keys can lead to.
     pub fn rename<V, M: FromIterator<(String, V)>>(
         &self,
         map: impl IntoIterator<Item = (impl AsRef<str>, V)>,
-    ) -> M {
+    ) -> Result<M, DuplicateKey> {
         let fates = self.sections.first().map(|section| &section.fates);
-        map.into_iter()
-            .filter_map(|(key, value)| match fates.and_then(|fates| fates.get(key.as_ref())) {
-                Some(fate) => Some((fate.clone()?, value)),
-                None => Some((key.as_ref().to_string(), value)),
-            })
-            .collect()
+        let mut taken = IndexSet::<String>::default();
+        let mut renamed = Vec::new();
+        for (key, value) in map {
+            let new = match fates.and_then(|fates| fates.get(key.as_ref())) {
+                Some(None) => continue,
+                Some(Some(new)) => new.clone(),
+                None => key.as_ref().to_string(),
+            };
+            if !taken.insert(new.clone()) {
+                return Err(DuplicateKey(new));
+            }
+            renamed.push((new, value));
+        }
+        Ok(renamed.into_iter().collect())
     }
 }
 

@@ -113,33 +113,39 @@ struct Draft<'a> {
     catalog: &'a Catalog,
     state_dict: &'a StateDict,
     names: Vec<Option<String>>,
+    /// The rule that last gave each key another name.
+    renamed_by: Vec<Option<&'a Rule>>,
     passed_over: IndexMap<usize, ()>,
 }
 
 impl<'a> Draft<'a> {
     fn new(catalog: &'a Catalog, state_dict: &'a StateDict) -> Draft<'a> {
-        let names = state_dict.keys().map(|key| Some(key.to_string())).collect();
-        Draft { catalog, state_dict, names, passed_over: IndexMap::default() }
+        let names: Vec<_> = state_dict.keys().map(|key| Some(key.to_string())).collect();
+        let renamed_by = alloc::vec![None; names.len()];
+        Draft { catalog, state_dict, names, renamed_by, passed_over: IndexMap::default() }
     }
 
     fn advance(
         &mut self,
-        stage: &Rule,
+        stage: &'a Rule,
         undefined: Undefined,
         hits: &mut [usize],
         offences: &mut Vec<Offence>,
     ) {
         let at = || self.state_dict.at.clone();
-        let mut rules: Vec<Option<usize>> = alloc::vec![None; self.names.len()];
         for (i, name) in self.names.iter_mut().enumerate() {
             let Some(old) = name.as_deref() else { continue };
             let (step, by) = decide(stage, old);
             if let Some(by) = by {
                 hits[by] += 1;
-                rules[i] = Some(by);
             }
             match (step, undefined) {
-                (Step::Becomes(new), _) => *name = Some(new),
+                (Step::Becomes(new), _) => {
+                    if new != old {
+                        self.renamed_by[i] = by.map(|by| &stage.alternatives()[by]);
+                    }
+                    *name = Some(new);
+                }
                 (Step::Dropped, _) | (Step::Undefined, Undefined::Drop) => *name = None,
                 (Step::Undefined, Undefined::Keep) => {
                     self.passed_over.insert(i, ());
@@ -154,10 +160,10 @@ impl<'a> Draft<'a> {
                 }
             }
         }
-        offences.extend(self.collisions(stage, &rules));
+        offences.extend(self.collisions());
     }
 
-    fn collisions(&self, stage: &Rule, rules: &[Option<usize>]) -> Vec<Offence> {
+    fn collisions(&self) -> Vec<Offence> {
         let mut takers = IndexMap::<&str, usize>::default();
         let mut shared = IndexMap::<&str, Vec<usize>>::default();
         for (i, name) in self.names.iter().enumerate() {
@@ -174,7 +180,7 @@ impl<'a> Draft<'a> {
             let tensors: Option<Vec<_>> = tensors.collect();
             let same_place =
                 tensors.is_some_and(|t| t.windows(2).all(|pair| pair[0].is_same_place(pair[1])));
-            let rule = |i: usize| rules[i].map(|by| stage.alternatives()[by].to_string());
+            let rule = |i: usize| self.renamed_by[i].map(Rule::to_string);
             let from = takers.iter().map(|i| (keys[*i].to_string(), rule(*i))).collect();
             Offence::Collision {
                 at: self.state_dict.at.clone(),

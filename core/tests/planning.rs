@@ -8,8 +8,8 @@ use generate::{Dice, Scene, escaped, scenes};
 use proptest::prelude::ProptestConfig;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use statedict_core::{
-    Catalog, Offence, Plan, Planned, Policy, Refused, Remap, Rule, Table, Undefined, Unmatched,
-    WRAPPERS, plan,
+    Catalog, DuplicateKey, Offence, Plan, Planned, Policy, Refused, Remap, Rule, Table, Undefined,
+    Unmatched, WRAPPERS, plan,
 };
 
 fn config() -> ProptestConfig {
@@ -246,11 +246,11 @@ proptest! {
         let Some(plan) = some_plan(&mut scene) else { return Ok(()) };
         let section = plan.section("").expect("the root");
         let before: Vec<(String, ())> = section.kept().map(|(old, _)| (old.into(), ())).collect();
-        let renamed: Vec<(String, ())> = plan.rename(scene.keys.iter().map(|key| (key, ())));
-        let restored: Vec<(String, ())> = plan.invert().rename(renamed.clone());
+        let renamed: Vec<(String, ())> = plan.rename(scene.keys.iter().map(|key| (key, ()))).expect("unique");
+        let restored: Vec<(String, ())> = plan.invert().rename(renamed.clone()).expect("unique");
         prop_assert_eq!(&restored, &before);
         let there_and_back = plan.invert().invert().rename::<(), Vec<_>>(restored);
-        prop_assert_eq!(there_and_back, renamed);
+        prop_assert_eq!(there_and_back, Ok(renamed));
     }
 
     #[test]
@@ -314,6 +314,33 @@ fn a_refusal_lists_every_offence_with_the_rule_behind_it() {
         &["1"],
         &["nothing would be left of key '1' by 'rename:{n+1}.{r..} -> {r..}'"],
     );
+}
+
+#[test]
+fn a_key_that_an_earlier_stage_renamed_does_not_keep_its_name() {
+    check_refused(
+        &["strip:module", "rename:c -> a"],
+        &["module.a", "c", "b"],
+        &["2 keys would become 'a': 'module.a' by 'strip:module.', 'c' by 'rename:c -> a' \
+           (different tensors)"],
+    );
+    check_refused(
+        &["keep:**", "strip:module"],
+        &["a", "module.a"],
+        &["2 keys would become 'a': 'a', which keeps its name, 'module.a' by 'strip:module.' \
+           (different tensors)"],
+    );
+}
+
+#[test]
+fn a_plan_gives_no_two_entries_of_a_map_one_name() {
+    let keys = ["module.a", "b"].map(String::from);
+    let plan = planned(&["strip:module".parse().expect("a rule")], &keys, Policy::default());
+    let plan = plan.expect("a plan").plan;
+    let rename = |keys: &[&'static str]| plan.rename::<_, Vec<_>>(keys.iter().map(|k| (k, ())));
+    assert_eq!(rename(&["module.a", "a"]), Err(DuplicateKey("a".into())));
+    assert_eq!(rename(&["c", "c"]), Err(DuplicateKey("c".into())));
+    assert_eq!(rename(&["module.a", "c"]), Ok(vec![("a".into(), ()), ("c".into(), ())]));
 }
 
 #[test]
