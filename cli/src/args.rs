@@ -1,10 +1,9 @@
 //! What can be typed, and the task it stands for.
 
-use std::env;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use statedict_checkpoint::{Existing, FORMATS, format_named_by};
+use statedict_checkpoint::Existing;
 use statedict_core::{
     CastRule, Casting, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched,
 };
@@ -19,13 +18,12 @@ use crate::failure::Failure;
 use crate::fit_args;
 use crate::fitting::Fitting;
 use crate::listing::{Listing, Shape};
+use crate::output::{NamedFormat, Output, formats};
 use crate::recipe::{self, Direction};
-use crate::request::{
-    Destination, Encoding, Extent, Form, Request, Sharding, Spelling, Strictness, Talk,
-};
+use crate::request::{Destination, Encoding, Extent, Form, Request, Spelling, Strictness, Talk};
 use crate::rules::{self, Rules};
 use crate::size;
-use crate::suggestion::suggestion;
+use crate::suggestion::typed;
 
 /// Rename, match, convert and check the keys of model checkpoints
 ///
@@ -118,18 +116,10 @@ enum Command {
         rest: Remapping,
     },
     /// Write a file of another format
-    Convert {
-        /// The file to read
-        #[arg(value_name = "IN")]
-        file: PathBuf,
-        /// The file to write, whose extension says which format
-        #[arg(value_name = "OUT")]
-        output: PathBuf,
-        #[command(flatten)]
-        shards: Shards,
-        #[command(flatten)]
-        writing: Writing,
-    },
+    ///
+    /// OUT is given with -o or as the second operand; without it nothing is written, and the plan
+    /// is shown.
+    Convert(Convert),
     /// Compare the keys, dtypes, shapes and values of two files of any formats
     ///
     /// Keys whose elements the other file has under another key are shown as renames. Numbers are
@@ -190,6 +180,23 @@ enum Command {
         #[arg(short, long)]
         quiet: bool,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Convert {
+    /// The file to read
+    #[arg(value_name = "IN")]
+    file: PathBuf,
+    /// The file to write, whose extension chooses the format
+    #[arg(value_name = "OUT", conflicts_with = "output")]
+    operand: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    /// The older name of --format
+    #[arg(long, hide = true, value_name = "FORMAT", value_parser = formats(), conflicts_with = "format")]
+    to: Option<NamedFormat>,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 #[derive(Debug, clap::Args)]
@@ -288,16 +295,15 @@ struct Ls {
 struct Remapping {
     /// The file to read
     file: PathBuf,
-    /// Write the result to this file; its extension chooses the format
-    #[arg(short, long, value_name = "OUT", conflicts_with = "in_place")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
     /// Edit the file itself
     ///
     /// Tensors are not moved where the format and the file system allow that; otherwise a new file
     /// takes its place. A symbolic link stays, and what it leads to is edited. A file that is
     /// edited where it stands changes under all its names (hard links). A crash leaves the old file
     /// or the new one, at the latest once `statedict recover` has run.
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size"])]
     in_place: bool,
     /// Drop the keys that no rule recognises
     #[arg(long, conflicts_with = "strict")]
@@ -351,7 +357,7 @@ struct Writing {
     /// Save the plan to this file, for `apply`
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
-    /// Replace files that exist
+    /// Replace files that exist, and edit read-only or linked ones in place
     #[arg(long)]
     force: bool,
     /// Print one JSON object that says what was done
@@ -368,37 +374,6 @@ enum TiesWritten {
     Each,
     /// Under the first key, recording the others
     One,
-}
-
-/// How `convert` spreads tensors over several files.
-#[derive(Debug, clap::Args)]
-struct Shards {
-    /// Write files of at most this size and an index into the folder OUT: `5GB`, `500MiB`
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
-    shard_size: Option<u64>,
-    /// Choose the format of those files
-    #[arg(long, value_enum, value_name = "FORMAT", requires = "shard_size")]
-    to: Option<ShardFormat>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ShardFormat {
-    /// `model-00001-of-00002.safetensors` …, the default
-    Safetensors,
-    /// `pytorch_model-00001-of-00002.bin` …
-    Pth,
-}
-
-impl Shards {
-    fn sharding(&self) -> Option<Sharding> {
-        let limit = self.shard_size?;
-        let name = match self.to {
-            Some(ShardFormat::Pth) => "pth",
-            _ => "safetensors",
-        };
-        let format = FORMATS.into_iter().find(|format| format.name() == name)?;
-        Some(Sharding { limit, format })
-    }
 }
 
 /// What is to be done.
@@ -428,9 +403,7 @@ impl Args {
                 let talk = if quiet { Talk::Errors } else { Talk::All };
                 return Ok(Task::Recover(Recovery { file, form, talk }));
             }
-            Command::Convert { file, output, shards, writing } => {
-                return Ok(Task::Remap(conversion(file, output, &shards, writing)?));
-            }
+            Command::Convert(convert) => return Ok(Task::Remap(convert.request()?)),
             Command::Apply { recipe, inverse, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
                 let rules = recipe::read(&recipe, direction, rest.separator)?;
@@ -511,39 +484,24 @@ impl Remapping {
             _ => Undefined::Keep,
         };
         let unmatched = if self.allow_unchanged { Unmatched::Allow } else { Unmatched::Refuse };
-        let destination = match (self.output, self.in_place) {
-            (Some(path), _) => Destination::File(path),
-            (None, true) => Destination::InPlace,
-            (None, false) => {
-                let typed = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-                Destination::Nowhere { suggestion: suggestion(typed.collect(), &self.file) }
-            }
-        };
         let policy = Policy { undefined, unmatched };
-        self.writing.request(self.file, rules, policy, destination, separator)
+        let (writing, file) = (self.writing, self.file);
+        let mut request = writing.request(file, rules, policy, self.output, separator)?;
+        if self.in_place {
+            request.destination = Destination::InPlace;
+        }
+        Ok(request)
     }
 }
 
-fn conversion(
-    file: PathBuf,
-    output: PathBuf,
-    shards: &Shards,
-    writing: Writing,
-) -> Result<Request, Failure> {
-    let sharding = shards.sharding();
-    if sharding.is_none() && format_named_by(&output).is_none() {
-        let name = output.display();
-        let extensions = FORMATS.iter().flat_map(|format| format.extensions());
-        let extensions: Vec<_> = extensions.map(|extension| format!(".{extension}")).collect();
-        return Err(Failure::could_not(format_args!("{name}: the extension names no format"))
-            .hint(format!("expected {}", extensions.join(", "))));
+impl Convert {
+    fn request(self) -> Result<Request, Failure> {
+        let Convert { file, operand, mut output, to, writing } = self;
+        output.output = output.output.or(operand);
+        output.format = output.format.or(to);
+        let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
+        writing.request(file, Rules::Stages(Vec::new()), policy, output, SEPARATOR)
     }
-    let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
-    let destination = Destination::File(output);
-    let rules = Rules::Stages(Vec::new());
-    let mut request = writing.request(file, rules, policy, destination, SEPARATOR)?;
-    request.encoding.sharding = sharding;
-    Ok(request)
 }
 
 impl Writing {
@@ -552,16 +510,20 @@ impl Writing {
         file: PathBuf,
         rules: Rules,
         policy: Policy,
-        destination: Destination,
+        output: Output,
         separator: char,
     ) -> Result<Request, Failure> {
         let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
         let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
+        let (format, sharding) = (output.format(), output.sharding()?);
         Ok(Request {
             file,
             rules,
             policy,
-            destination,
+            destination: match output.output {
+                Some(path) => Destination::File(path),
+                None => Destination::Nowhere { typed: typed() },
+            },
             at: self.at,
             encoding: Encoding {
                 casting,
@@ -569,7 +531,8 @@ impl Writing {
                 extent: if self.alone { Extent::Alone } else { Extent::Whole },
                 spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
                 reserve: self.reserve.map_or(Reserve::Usual, Reserve::Bytes),
-                sharding: None,
+                format,
+                sharding,
             },
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             save_plan: self.save_plan,

@@ -1,6 +1,5 @@
 //! What can be typed after `fit`, and what it stands for.
 
-use std::env;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -10,8 +9,9 @@ use statedict_core::{By, Casts, Filling, InitRule, Initialiser, ResizeRule, SEPA
 use crate::commands::diff::Subject;
 use crate::failure::Failure;
 use crate::fitting::{Destination, Fitting};
+use crate::output::Output;
 use crate::request::{Form, Talk};
-use crate::suggestion::suggestion;
+use crate::suggestion::typed;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fit {
@@ -21,9 +21,8 @@ pub(crate) struct Fit {
     /// The model: a checkpoint of it, or what `ls --json` printed of one
     #[arg(long = "to", value_name = "TARGET")]
     target: PathBuf,
-    /// Write the result to this file; its extension chooses the format
-    #[arg(short, long, value_name = "OUT")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
     /// Read the state dict at this path of the checkpoint
     ///
     /// Needed only where it holds several.
@@ -92,12 +91,10 @@ impl Fit {
         let filling = self.filling()?;
         let pattern = |text: &String| Template::parse(text, SEPARATOR);
         let drop = self.drop.iter().map(pattern).collect::<Result<_, _>>();
-        let destination = match self.output {
+        let (format, sharding) = (self.output.format(), self.output.sharding()?);
+        let destination = match self.output.output {
             Some(path) => Destination::File(path),
-            None => {
-                let typed = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-                Destination::Nowhere { suggestion: suggestion(typed.collect(), &self.file) }
-            }
+            None => Destination::Nowhere { typed: typed() },
         };
         Ok(Fitting {
             source: Subject { file: self.file, at: self.at },
@@ -107,6 +104,8 @@ impl Fit {
             drop_last: self.drop_last,
             filling,
             destination,
+            format,
+            sharding,
             save_recipe: self.save_recipe,
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             form: if self.json { Form::Json } else { Form::Text },

@@ -8,11 +8,13 @@ use statedict_core::{
 };
 
 use crate::nearest::{nearest, nearest_pattern};
-use crate::text::{first_few, shell_word};
+use crate::output::stem;
+use crate::text::{first_few, shell_option, shell_path};
 
 /// How to name one state dict.
 pub(crate) fn at(path: &str) -> String {
-    format!("add --at '{}'", if path.is_empty() { "/" } else { path })
+    let between = if path.starts_with('-') { '=' } else { ' ' };
+    format!("add --at{between}'{}'", if path.is_empty() { "/" } else { path })
 }
 
 /// How to name one state dict, or all.
@@ -22,11 +24,9 @@ pub(crate) fn at_or_all(path: &str) -> String {
 
 /// The command that takes a state dict out of an object whose keys are fixed.
 pub(crate) fn extraction(file: &Path, at: Option<&str>) -> String {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let output = file.with_file_name(format!("{stem}-state-dict.pth"));
-    let [file, output] = [file, &output].map(|path| path.display().to_string());
-    let at = at.map(|at| format!(" --at {}", shell_word(at))).unwrap_or_default();
-    format!("statedict convert{at} {} {}", shell_word(&file), shell_word(&output))
+    let output = file.with_file_name(format!("{}-state-dict.pth", stem(file)));
+    let at = at.map(|at| format!(" {}", shell_option("--at", at))).unwrap_or_default();
+    format!("statedict convert{at} {} {}", shell_path(file), shell_path(&output))
 }
 
 /// What would help against a refusal; often nothing beyond what the offences say.
@@ -56,7 +56,7 @@ pub(crate) fn for_refusal(
 pub(crate) fn near_path(error: &NotSelected, option: &str) -> Option<String> {
     let NotSelected::Nowhere { at, known } = error else { return None };
     let meant = nearest(at, known.iter().map(|(path, _)| path.as_str()))?;
-    Some(format!("did you mean {option} {}?", shell_word(meant)))
+    Some(format!("did you mean {}?", shell_option(option, meant)))
 }
 
 /// The key that was probably meant by one that a plan names and the file does not have.

@@ -34,6 +34,9 @@ struct Done<'a> {
     format: &'a str,
     output: Option<String>,
     written: bool,
+    /// What the output was a link to before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_link: Option<String>,
     /// How a file was edited in place.
     way: Option<&'static str>,
     bytes_written: Option<u64>,
@@ -116,6 +119,7 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         format: outcome.checkpoint.kind(),
         output: outcome.output.map(|path| path.display().to_string()),
         written: outcome.output.is_some(),
+        replaced_link: outcome.replaced_link.as_ref().map(|path| path.display().to_string()),
         way: outcome.replaced.map(|replaced| way(replaced.way)),
         bytes_written: outcome.bytes_written(),
         renamed: counts.renamed,

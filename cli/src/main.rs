@@ -20,6 +20,7 @@ mod json;
 mod listing;
 mod nearest;
 mod opening;
+mod output;
 mod payload;
 mod recipe;
 mod recipe_text;

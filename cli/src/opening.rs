@@ -6,7 +6,7 @@ use std::sync::Arc;
 use statedict_checkpoint::{Checkpoint, Interrupted, System};
 
 use crate::failure::Failure;
-use crate::text::{say, shell_word};
+use crate::text::{say, shell_path};
 
 /// Opens a checkpoint to read it.
 pub(crate) fn open(path: &Path) -> Result<Checkpoint, Failure> {
@@ -23,8 +23,7 @@ pub(crate) fn told(checkpoint: Checkpoint) -> Checkpoint {
     for interrupted in checkpoint.interrupted() {
         say(&format!("note: {interrupted}"));
         if let Interrupted::Pending { file } = interrupted {
-            let file = file.display().to_string();
-            say(&format!("hint: statedict recover {} restores it", shell_word(&file)));
+            say(&format!("hint: statedict recover {} restores it", shell_path(file)));
         }
     }
     checkpoint

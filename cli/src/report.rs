@@ -1,16 +1,19 @@
 //! What came out, as text: the plan on standard output, talk on standard error.
 
+use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::Way;
+use statedict_checkpoint::{FORMATS, Way};
 use statedict_core::{
     DType, IndexSet, LeftBehind, Section, Ties, Uncast, UncastReason, UncastTensor,
 };
 
 use crate::failure::Failure;
 use crate::grouping::{Line, grouped};
-use crate::request::{Conversion, Destination, LeftReason, Outcome, Request};
+use crate::output::{sibling, stem};
+use crate::request::{Conversion, Destination, Encoding, LeftReason, Outcome, Request};
+use crate::suggestion::suggestion;
 use crate::text::{count, first_few, printable, say, size};
 
 /// Lines of a plan that are repeated after writing; the rest is counted.
@@ -40,6 +43,10 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
         }
     }
     tell_aliases(outcome);
+    if let (Some(output), Some(target)) = (outcome.output, &outcome.replaced_link) {
+        let (output, target) = (output.display(), target.display());
+        say(&format!("note: {output} was a link to {target}, which is unchanged"));
+    }
     if let Some(plan) = &request.save_plan {
         say(&format!("saved the plan as {}", plan.display()));
     }
@@ -56,10 +63,31 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if let Some(conversion) = &outcome.conversion {
         tell_conversion(conversion);
     }
-    if let Destination::Nowhere { suggestion } = &request.destination {
-        say("nothing is written yet; this would do it (-i instead of -o replaces the file):");
-        say(&format!("  {suggestion}"));
+    if let Destination::Nowhere { typed } = &request.destination {
+        let edits = typed.first().is_none_or(|command| command != CONVERT);
+        let or_in_place = if edits { " (-i instead of -o replaces the file)" } else { "" };
+        say(&format!("nothing is written yet; this would do it{or_in_place}:"));
+        say(&format!("  {}", suggestion(typed, &suggested(request, outcome))));
     }
+}
+
+/// The command that writes another format, if not asked otherwise.
+const CONVERT: &str = "convert";
+
+/// An output that is not the file itself.
+fn suggested(request: &Request, outcome: &Outcome) -> PathBuf {
+    let (file, own) = (outcome.checkpoint.path(), outcome.checkpoint.format());
+    let Encoding { format, sharding, .. } = &request.encoding;
+    let converts = matches!(&request.destination,
+        Destination::Nowhere { typed } if typed.first().is_some_and(|it| it == CONVERT));
+    let other = FORMATS.into_iter().rev().find(|format| format.name() != own.name());
+    let format = format.or(other.filter(|_| converts)).unwrap_or(own);
+    if sharding.is_some() || outcome.checkpoint.is_sharded() {
+        return file.with_file_name(format!("{}-new", stem(file)));
+    }
+    let plain = sibling(file, "", format);
+    let is_free = format.name() != own.name() && fs::symlink_metadata(&plain).is_err();
+    if is_free { plain } else { sibling(file, "-new", format) }
 }
 
 /// What was written where, and by which way.

@@ -26,8 +26,8 @@ pub(crate) struct Request {
 
 /// Where the result goes.
 pub(crate) enum Destination {
-    /// Nowhere: the plan is shown, with the command line that would do it.
-    Nowhere { suggestion: String },
+    /// Nowhere: the plan is shown, with what was typed and an output for it.
+    Nowhere { typed: Vec<String> },
     /// Into the file's own place.
     InPlace,
     /// Into another file, whose name chooses the format.
@@ -42,6 +42,8 @@ pub(crate) struct Encoding {
     pub(crate) spelling: Spelling,
     /// Room for longer keys in what is written.
     pub(crate) reserve: Reserve,
+    /// The format, if it was asked for by name.
+    pub(crate) format: Option<&'static dyn Format>,
     /// Several files instead of one.
     pub(crate) sharding: Option<Sharding>,
 }
@@ -108,6 +110,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) bytes: u64,
     /// How many files there are, an index excepted.
     pub(crate) files: usize,
+    /// What the link led to that the output replaced, if it was one.
+    pub(crate) replaced_link: Option<PathBuf>,
     /// What writing the tensors anew meant; none where the file is the old one with other keys.
     pub(crate) conversion: Option<&'a Conversion>,
 }

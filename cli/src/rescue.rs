@@ -7,7 +7,8 @@ use clap::Parser;
 use statedict_checkpoint::Checkpoint;
 
 use crate::args::{Args, Task};
-use crate::text::shell_word;
+use crate::output::stem;
+use crate::text::{as_operand, shell_word};
 
 /// The conversion of a file to safetensors that works, as it can be typed; `None` if none does.
 pub(crate) fn command(file: &Path) -> Option<String> {
@@ -18,16 +19,17 @@ pub(crate) fn command(file: &Path) -> Option<String> {
 
 /// The words of that conversion after the program's name, tried up to the writing.
 pub(crate) fn words(file: &Path) -> Option<Vec<String>> {
-    let output = output(file);
+    // A path that begins with a dash would be read as an option.
+    let (file, output) = (as_operand(file), as_operand(&output(file)));
     let attempt = |at: Option<&str>| {
         let mut words: Vec<OsString> = vec!["statedict".into(), "convert".into()];
-        words.extend(at.iter().flat_map(|at| ["--at".into(), OsString::from(at)]));
-        words.extend([file.into(), output.clone().into()]);
+        words.extend(at.iter().map(|at| format!("--at={at}").into()));
+        words.extend([file.clone().into(), output.clone().into()]);
         works(&words)
             .then(|| words.iter().skip(1).map(|word| word.to_string_lossy().into_owned()).collect())
     };
     let several = || {
-        let checkpoint = Checkpoint::open(file).ok()?;
+        let checkpoint = Checkpoint::open(Path::new(&file)).ok()?;
         let state_dicts = &checkpoint.catalog().state_dicts;
         let paths = state_dicts.iter().map(|s| if s.at.is_empty() { "/" } else { &s.at });
         paths.map(|at| attempt(Some(at))).find_map(|command| command)
@@ -44,9 +46,7 @@ fn works(words: &[OsString]) -> bool {
 
 /// `net.safetensors` for `net.pth`, or a name that is not taken.
 fn output(file: &Path) -> PathBuf {
-    let beside = file.with_extension("safetensors");
-    match beside.exists() {
-        true => file.with_extension("tensors.safetensors"),
-        false => beside,
-    }
+    let named = |ending: &str| file.with_file_name(format!("{}.{ending}", stem(file)));
+    let beside = named("safetensors");
+    if beside.exists() { named("tensors.safetensors") } else { beside }
 }

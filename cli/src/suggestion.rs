@@ -1,15 +1,22 @@
 //! The command line that would do what was only shown.
 
+use std::env;
 use std::path::Path;
 
-use crate::text::shell_word;
+use crate::text::{as_operand, shell_word};
 
-/// What was typed after the program's name, with an output.
-pub(crate) fn suggestion(mut words: Vec<String>, file: &Path) -> String {
+/// What was typed after the program's name.
+pub(crate) fn typed() -> Vec<String> {
+    env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// What was typed, with an output.
+pub(crate) fn suggestion(words: &[String], output: &Path) -> String {
+    let mut words = words.to_vec();
     forget_saved_plan(&mut words);
     // After `--` nothing is an option, and the subcommand comes before everything else.
     let at = if words.iter().any(|word| word == "--") { 1 } else { words.len() };
-    words.splice(at..at, ["-o".into(), beside(file)]);
+    words.splice(at..at, ["-o".into(), as_operand(output)]);
     let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
     format!("statedict {}", words.join(" "))
 }
@@ -29,23 +36,13 @@ fn forget_saved_plan(words: &mut Vec<String>) {
     words.retain(|word| !is_saved(word));
 }
 
-/// `net-new.pth` for `net.pth`.
-fn beside(file: &Path) -> String {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let name = match file.extension() {
-        Some(extension) => format!("{stem}-new.{}", extension.to_string_lossy()),
-        None => format!("{stem}-new"),
-    };
-    file.with_file_name(name).to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(typed: &[&str], expected: &str) {
-        let words = typed.iter().map(|word| (*word).to_string()).collect();
-        assert_eq!(suggestion(words, Path::new("in/net.pth")), expected);
+        let words: Vec<String> = typed.iter().map(|word| (*word).to_string()).collect();
+        assert_eq!(suggestion(&words, Path::new("in/net-new.pth")), expected);
     }
 
     #[test]
@@ -66,5 +63,12 @@ mod tests {
         let expected = "statedict add m in/net.pth -o in/net-new.pth";
         check(&["add", "--save-plan", "p", "m", "in/net.pth"], expected);
         check(&["add", "m", "in/net.pth", "--save-plan=p"], expected);
+    }
+
+    #[test]
+    fn an_output_that_looks_like_an_option_is_given_its_folder() {
+        let words = ["unwrap", "--", "-x.pth"].map(String::from);
+        let expected = "statedict unwrap -o ./-x-new.pth -- -x.pth";
+        assert_eq!(suggestion(&words, Path::new("-x-new.pth")), expected);
     }
 }

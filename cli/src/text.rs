@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::path::Path;
 
 /// Writes a line to standard error; where that fails there is nobody left to tell.
 pub(crate) fn say(line: &str) {
@@ -56,6 +57,23 @@ pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
+/// A path that no option is like: `./-x` for `-x`.
+pub(crate) fn as_operand(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.starts_with('-') { format!("./{text}") } else { text }
+}
+
+/// A path as a shell and the command read it back.
+pub(crate) fn shell_path(path: &Path) -> String {
+    shell_word(&as_operand(path)).into_owned()
+}
+
+/// An option with its value: `--at model`, `--at=-x`.
+pub(crate) fn shell_option(option: &str, value: &str) -> String {
+    let between = if value.starts_with('-') { '=' } else { ' ' };
+    format!("{option}{between}{}", shell_word(value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +94,14 @@ mod tests {
         for (word, expected) in cases {
             assert_eq!(shell_word(word), expected);
         }
+    }
+
+    #[test]
+    fn what_looks_like_an_option_is_written_so_that_it_is_none() {
+        assert_eq!(shell_path(Path::new("-x y.pth")), "'./-x y.pth'");
+        assert_eq!(shell_path(Path::new("a/-x.pth")), "a/-x.pth");
+        assert_eq!(shell_option("--at", "model"), "--at model");
+        assert_eq!(shell_option("--at", "-x"), "--at=-x");
     }
 
     #[test]

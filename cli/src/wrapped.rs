@@ -3,7 +3,7 @@
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{Policy, Rule, StateDict, plan, wrapper_names, wrapping};
 
-use crate::text::shell_word;
+use crate::text::{shell_option, shell_path};
 
 /// `saved under DataParallel, which this takes off: statedict unwrap net.pth`; `None` if the file
 /// was saved under no wrapper, or its keys cannot be without.
@@ -21,13 +21,11 @@ pub(crate) fn line(checkpoint: &Checkpoint) -> Option<String> {
     let at = match (wrapped.len(), is_plain) {
         (1, true) => String::new(),
         (1, false) => {
-            format!(" --at {}", shell_word(if first.at.is_empty() { "/" } else { &first.at }))
+            let at = if first.at.is_empty() { "/" } else { &first.at };
+            format!(" {}", shell_option("--at", at))
         }
         _ => " --at '*'".to_string(),
     };
-    let file = checkpoint.path().display().to_string();
-    Some(format!(
-        "saved under {names}; to take that off: statedict unwrap {}{at}",
-        shell_word(&file)
-    ))
+    let file = shell_path(checkpoint.path());
+    Some(format!("saved under {names}; to take that off: statedict unwrap {file}{at}"))
 }

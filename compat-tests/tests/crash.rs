@@ -179,7 +179,9 @@ fn an_edit_goes_through_links() {
     fs::hard_link(&file, &hard).expect("a link");
     std::os::unix::fs::symlink(&file, &soft).expect("a link");
     let path = soft.to_str().expect("a plain path");
-    let run = statedict(["strip", "module", path, "-i", "--json"]);
+    let refused = statedict(["strip", "module", path, "-i"]);
+    assert!(refused.stderr.contains("it is a link"), "{}", refused.stderr);
+    let run = statedict(["strip", "module", path, "-i", "--force", "--json"]);
     assert_eq!(run.json()["way"], "in-place", "{}", run.stderr);
     assert!(soft.is_symlink());
     for link in [&file, &hard, &soft] {

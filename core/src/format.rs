@@ -132,13 +132,29 @@ impl fmt::Display for At {
     }
 }
 
+/// How the files of a sharded checkpoint are named: `model-00001-of-00002.safetensors`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardNames {
+    /// What comes before the number.
+    pub stem: &'static str,
+    /// The ending, without the dot.
+    pub extension: &'static str,
+}
+
 /// A kind of file: how to open one, and how to lay out a new one.
 pub trait Format: Sync {
     /// The name that reports use, such as `safetensors`.
     fn name(&self) -> &'static str;
 
-    /// File name endings that ask for this format, without the dot.
+    /// File name endings that ask for this format to be written, without the dot; the usual one
+    /// first.
     fn extensions(&self) -> &'static [&'static str];
+
+    /// How its files are named where a checkpoint is spread over several; `None` if loaders know no
+    /// such checkpoints.
+    fn shard_names(&self) -> Option<ShardNames> {
+        None
+    }
 
     /// True if several keys of one file can share their elements, so that ties need not be written
     /// out.

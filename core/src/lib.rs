@@ -86,7 +86,7 @@ pub use fit::{
     Assembled, By, Casts, Filling, Fit, FitOptions, FitPair, Made, Making, Misfit, NotFitted, Open,
     Ordered, Reason, Unmet, Wanted, Whose, fit,
 };
-pub use format::{Container, Fault, Format, Growth, Source};
+pub use format::{Container, Fault, Format, Growth, ShardNames, Source};
 pub use generalise::{Generalised, generalise};
 pub use init::{
     BadInit, Drawing, Fans, Init, InitRule, Initialiser, Needed, NotMade, ResizeRule, Stream,

@@ -4,13 +4,14 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use statedict_checkpoint::{Existing, kinship};
-use statedict_core::{Derivation, Entry, Layout};
+use statedict_core::{Derivation, Entry};
 
 use crate::commands::diff::{Examined, Subject, counterpart};
 use crate::commands::remap::is_same_file;
 use crate::derivation::{json, report};
 use crate::failure::Failure;
 use crate::opening::open;
+use crate::output;
 use crate::request::{Form, Talk};
 use crate::text::say;
 
@@ -56,7 +57,7 @@ pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failur
     if question.talk == Talk::All {
         report::lines(&answer).iter().for_each(|line| say(line));
     }
-    question.save(&answer, recipe)?;
+    question.save(recipe)?;
     if answer.derivation.is_complete() { Ok(()) } else { Err(Failure::no(Vec::new())) }
 }
 
@@ -67,20 +68,12 @@ impl Question {
         if [&self.a.file, &self.b.file].iter().any(|file| is_same_file(path, file)) {
             return Err(Failure::could_not(format_args!("{name}: the recipe would replace it")));
         }
-        match self.existing {
-            Existing::Refuse if path.symlink_metadata().is_ok() => {
-                let error = format!("cannot write '{name}': it exists already");
-                Err(Failure::could_not(error).hint("add --force to replace it"))
-            }
-            _ => Ok(()),
-        }
+        output::refuse_to_overwrite([path.as_path()], self.existing)
     }
 
-    fn save(&self, answer: &Answer, recipe: String) -> Result<(), Failure> {
+    fn save(&self, recipe: String) -> Result<(), Failure> {
         let Some(path) = &self.save_recipe else { return Ok(()) };
-        let mut text = Layout::new();
-        text.bytes(recipe.into_bytes());
-        answer.a.checkpoint.stage(&text.into(), path, self.existing)?.commit()?;
+        output::stage_text(recipe, path, self.existing)?.commit()?;
         if self.talk == Talk::All {
             say(&format!("saved the recipe as {}", path.display()));
         }

@@ -1,13 +1,11 @@
 //! `fit`: make a checkpoint load into a model.
 
-use std::fs;
 use std::io::Write;
-use std::path::Path;
 
-use statedict_checkpoint::{Checkpoint, Existing, Rewritten, format_named_by};
+use statedict_checkpoint::{Checkpoint, Rewritten};
 use statedict_core::{
-    Assembled, Fit, FitOptions, Init, Layout, NotFitted, Ordered, Plan, Reserve, Rule, SEPARATOR,
-    Side, StateDict, Template, Unmet, fit, generalise,
+    Assembled, Fit, FitOptions, Init, NotFitted, Ordered, Plan, Reserve, Rule, SEPARATOR, Side,
+    StateDict, Template, Unmet, fit, generalise,
 };
 
 use crate::commands::remap::{broken_ties, is_same_file};
@@ -16,6 +14,7 @@ use crate::fitting::target::Target;
 use crate::fitting::{Fitted, Fitting, Put, json, report};
 use crate::nearest::nearest_pattern;
 use crate::opening::open;
+use crate::output;
 use crate::recipe_text;
 use crate::request::{Form, Talk};
 use crate::text::say;
@@ -105,14 +104,8 @@ impl Fitting {
             let name = recipe.display();
             return Err(Failure::could_not(format_args!("{name}: the recipe would replace it")));
         }
-        let mut new = self.output().into_iter().chain(self.save_recipe.as_deref());
-        match (new.find(|path| fs::symlink_metadata(path).is_ok()), self.existing) {
-            (Some(path), Existing::Refuse) => {
-                let error = format!("cannot write '{}': it exists already", path.display());
-                Err(Failure::could_not(error).hint("add --force to replace it"))
-            }
-            _ => Ok(()),
-        }
+        let new = self.output().into_iter().chain(self.save_recipe.as_deref());
+        output::refuse_to_overwrite(new, self.existing)
     }
 
     /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all.
@@ -122,14 +115,10 @@ impl Fitting {
         rewritten: &Rewritten,
         recipe: Option<String>,
     ) -> Result<(), Failure> {
-        let stage =
-            |rewritten: &Rewritten, path: &Path| source.stage(rewritten, path, self.existing);
-        let output = self.output().map(|path| stage(rewritten, path)).transpose()?;
-        let recipe = self.save_recipe.as_deref().zip(recipe).map(|(path, recipe)| {
-            let mut text = Layout::new();
-            text.bytes(recipe.into_bytes());
-            stage(&text.into(), path)
-        });
+        let output = self.output().map(|path| source.stage(rewritten, path, self.existing));
+        let output = output.transpose()?;
+        let recipe = self.save_recipe.as_deref().zip(recipe);
+        let recipe = recipe.map(|(path, recipe)| output::stage_text(recipe, path, self.existing));
         let recipe = recipe.transpose()?;
         for staged in output.into_iter().chain(recipe) {
             staged.commit()?;
@@ -221,23 +210,30 @@ impl<'a> Work<'a> {
 
     /// The new file: the old one with other keys where that is all, or the tensors written anew.
     fn lay_out(&self, fit: &Fit, assembled: Assembled) -> Result<(Put, Rewritten), Failure> {
-        let to = self.fitting.output().and_then(format_named_by);
-        let to = to.unwrap_or_else(|| self.source.format());
+        let Fitting { format, sharding, .. } = self.fitting;
+        let to = match (sharding, self.fitting.output()) {
+            (Some(sharding), _) => sharding.format,
+            (None, Some(path)) => output::format_of(path, *format)?,
+            (None, None) => format.unwrap_or_else(|| self.source.format()),
+        };
         let Assembled { mut contents, mut left, made } = assembled;
-        let is_renamed_only = made.is_empty() && to.name() == self.source.format().name();
+        let is_renamed_only =
+            made.is_empty() && to.name() == self.source.format().name() && sharding.is_none();
         if is_renamed_only && self.keeps_its_form(fit) {
             let plan = Plan::from(fit.section(self.side()));
             let rewritten = self.source.rewrite_plainly(&plan, Reserve::Usual)?;
-            let put = Put { made, left, to, tied: Vec::new(), bytes: rewritten.len() };
+            let put = Put { made, left, to, tied: Vec::new(), bytes: rewritten.len(), files: 1 };
             return Ok((put, rewritten));
         }
         contents.fit_into(to, &mut left);
         contents.metadata = self.source.metadata();
         let tied = broken_ties(&contents, to);
-        let rewritten = self
-            .source
-            .encode(to, &contents)
-            .map_err(|error| Failure::unholdable(self.source.path().display(), &error))?;
+        let rewritten = match sharding {
+            Some(sharding) => self.source.encode_shards(to, contents, sharding.limit),
+            None => self.source.encode(to, &contents),
+        };
+        let rewritten =
+            rewritten.map_err(|error| Failure::unholdable(self.source.path().display(), &error))?;
         if !left.is_empty()
             && self.fitting.output().is_some_and(|it| is_same_file(it, self.source.path()))
         {
@@ -245,7 +241,8 @@ impl<'a> Work<'a> {
                 format!("{}: it holds more than the new file would", self.source.path().display());
             return Err(Failure::no(vec![error]).hint("write another file with -o"));
         }
-        Ok((Put { made, left, to, tied, bytes: rewritten.len() }, rewritten))
+        let (bytes, files) = (rewritten.len(), rewritten.files());
+        Ok((Put { made, left, to, tied, bytes, files }, rewritten))
     }
 
     /// True if the source is a state dict as it stands, whose tensors are wanted in their order.

@@ -1,13 +1,12 @@
 //! Everything that writes: strip, add, unwrap, rename, keep, drop, apply and convert are one request.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use statedict_checkpoint::{Checkpoint, Existing, Replaced, Rewritten, format_named_by};
+use statedict_checkpoint::{Checkpoint, Replaced, Rewritten, format_named_by};
 use statedict_core::{
-    Catalog, Contents, Format, IndexMap, Layout, LeftBehind, NotSelected, Offence, Plan, Planned,
-    Refused, Rule, Section, StateDict, Ties, Uncast, plan,
+    Catalog, Contents, Format, IndexMap, LeftBehind, NotSelected, Offence, Plan, Planned, Refused,
+    Rule, Section, StateDict, Ties, Uncast, plan,
 };
 
 use crate::failure::Failure;
@@ -18,7 +17,7 @@ use crate::request::{
 };
 use crate::rules::Rules;
 use crate::watch::Watch;
-use crate::{hints, json, report};
+use crate::{hints, json, output, report};
 
 /// The format whose files hold a pickle.
 const PICKLED: &str = "pth";
@@ -29,10 +28,15 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
         Destination::InPlace => open_to_replace(&request.file)?,
         _ => open(&request.file)?,
     };
+    if matches!(request.destination, Destination::InPlace) {
+        output::refuse_protected(&checkpoint, request.existing)?;
+    }
     let mut planned = request.plan(&checkpoint)?;
     let uncast = request.cast(&checkpoint, &mut planned.plan)?;
     let work = request.lay_out(&checkpoint, &planned.plan)?;
     let total = work.rewritten().map_or(checkpoint.len(), Rewritten::len);
+    let files = work.rewritten().map_or(1, Rewritten::files);
+    let replaced_link = request.new_file().and_then(output::replaced_link);
     let (checkpoint, watch) = Watch::over(checkpoint, total, request.talk)?;
     let replaced = watch.settle(request.write(&checkpoint, &planned.plan, &work))?;
     let outcome = Outcome {
@@ -42,7 +46,8 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
         output: request.output(),
         replaced,
         bytes: replaced.map_or(total, |replaced| replaced.written),
-        files: replaced.map_or(1, |replaced| replaced.files),
+        files: replaced.map_or(files, |replaced| replaced.files),
+        replaced_link,
         conversion: work.conversion(),
     };
     match (request.form, outcome.output) {
@@ -101,15 +106,24 @@ impl Request {
             return Err(Failure::could_not(format_args!("{name}: the plan would replace it")));
         }
         let new = self.new_file().into_iter().chain(self.save_plan.as_deref());
-        // A folder is no obstacle to files that go into it; those are looked at one by one.
-        let is_file = |path: &&Path| fs::symlink_metadata(path).is_ok_and(|it| !it.is_dir());
-        let mut there = new.filter(is_file);
-        match (there.next(), self.existing) {
-            (Some(path), Existing::Refuse) => {
-                let error = format!("cannot write '{}': it exists already", path.display());
-                Err(Failure::could_not(error).hint("add --force to replace it"))
+        output::refuse_to_overwrite(new, self.existing)
+    }
+
+    /// The format that was asked for, by its name or by that of the new file; `None` where the
+    /// file keeps its own.
+    fn format_wanted(
+        &self,
+        checkpoint: &Checkpoint,
+    ) -> Result<Option<&'static dyn Format>, Failure> {
+        let Encoding { format, sharding, .. } = &self.encoding;
+        if let Some(sharding) = sharding {
+            return Ok(Some(sharding.format));
+        }
+        match self.new_file() {
+            Some(path) if format_named_by(path).is_some() || !checkpoint.is_sharded() => {
+                output::format_of(path, *format).map(Some)
             }
-            _ => Ok(()),
+            _ => Ok(*format),
         }
     }
 
@@ -145,10 +159,7 @@ impl Request {
 
     /// The new file: the old one with other keys and types, or the tensors encoded anew.
     fn lay_out(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Work, Failure> {
-        let named = match &self.encoding.sharding {
-            Some(sharding) => Some(sharding.format),
-            None => self.new_file().and_then(format_named_by),
-        };
+        let named = self.format_wanted(checkpoint)?;
         let to = named.unwrap_or_else(|| checkpoint.format());
         if self.encoding.spelling == Spelling::Plain && to.name() != PICKLED {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
@@ -246,11 +257,10 @@ impl Request {
     ) -> Result<Option<Replaced>, Failure> {
         let stage = |(path, rewritten)| checkpoint.stage(rewritten, path, self.existing);
         let output = self.new_file().zip(work.rewritten()).map(stage).transpose()?;
-        let saved = self.save_plan.as_deref().map(|path| {
-            let mut text = Layout::new();
-            text.bytes(plan.to_json().into_bytes());
-            checkpoint.stage(&text.into(), path, self.existing)
-        });
+        let saved = self
+            .save_plan
+            .as_deref()
+            .map(|path| output::stage_text(plan.to_json(), path, self.existing));
         let saved = saved.transpose()?;
         let replaced = match (&self.destination, work) {
             (Destination::InPlace, Work::Rename) => {
@@ -305,5 +315,6 @@ pub(crate) fn broken_ties(contents: &Contents, to: &dyn Format) -> Vec<Vec<Strin
 }
 
 pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {
+    use std::fs;
     a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

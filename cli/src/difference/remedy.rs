@@ -4,7 +4,7 @@ use statedict_core::{IndexMap, Key, Policy, Rule, SEPARATOR, plan};
 
 use crate::commands::diff::Difference;
 use crate::rules;
-use crate::text::shell_word;
+use crate::text::{shell_option, shell_path, shell_word};
 
 /// The command, if all renames are those of one; no key that stays may be renamed by it.
 pub(crate) fn command(difference: &Difference) -> Option<String> {
@@ -12,12 +12,14 @@ pub(crate) fn command(difference: &Difference) -> Option<String> {
     let found = candidates(from.as_str(), to.as_str());
     let (words, _) = found.into_iter().find(|(_, rule)| renames_so(rule, difference))?;
     let (checkpoint, state_dict) = (difference.a.checkpoint, difference.a.state_dict);
-    let mut words = [vec!["statedict".to_string()], words].concat();
-    if checkpoint.catalog().state_dicts.len() > 1 {
-        words.extend(["--at".to_string(), state_dict.at.clone()]);
-    }
-    words.push(difference.a.name());
-    Some(words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "))
+    let several = checkpoint.catalog().state_dicts.len() > 1;
+    let at = several.then(|| format!(" {}", shell_option("--at", &state_dict.at)));
+    let (name, operands) = words.split_first()?;
+    let mark = if operands.iter().any(|word| word.starts_with('-')) { " --" } else { "" };
+    let operands: Vec<_> = operands.iter().map(|word| shell_word(word)).collect();
+    let file = shell_path(checkpoint.path());
+    let words = [operands, vec![file.into()]].concat().join(" ");
+    Some(format!("statedict {name}{}{mark} {words}", at.unwrap_or_default()))
 }
 
 /// Commands, with their rules, that lead from one key to the other.

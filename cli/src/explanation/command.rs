@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use statedict_checkpoint::format_named_by;
 use statedict_core::{Diagnosis, Format, Remap, Remedy, Rule, Undefined};
 
+use crate::text::as_operand;
+
 /// What stands for the checkpoint where none was given.
 const CHECKPOINT: &str = "CKPT";
 
@@ -28,10 +30,10 @@ impl Names {
         target: Option<&Path>,
         format: Option<&'static dyn Format>,
     ) -> Names {
-        let shown = |path: &Path| path.display().to_string();
+        let shown = as_operand;
         let named = file.filter(|file| format_named_by(file).is_some()).and_then(Path::extension);
         let own = format.and_then(|format| format.extensions().first().copied());
-        // What is written is no tar archive, whatever the old file's name says.
+        // An archive whose name ends in `.pth.tar` is no tar archive.
         let named = named.and_then(OsStr::to_str).filter(|extension| *extension != "tar");
         let extension = named.or(own).unwrap_or("pth").to_string();
         let output = match file {
@@ -59,7 +61,7 @@ impl Names {
         };
         let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
         let free = (1..100).map(named).find(is_free).unwrap_or_else(|| named(1));
-        free.display().to_string()
+        as_operand(&free)
     }
 }
 

@@ -10,7 +10,7 @@ use statedict_checkpoint::{Checkpoint, Existing};
 use statedict_core::{By, Filling, Fit, Format, LeftBehind, Made, Template, Unmet};
 
 use crate::commands::diff::Subject;
-use crate::request::{Form, Talk};
+use crate::request::{Form, Sharding, Talk};
 
 /// What is to fit into what.
 pub(crate) struct Fitting {
@@ -22,6 +22,10 @@ pub(crate) struct Fitting {
     pub(crate) drop_last: usize,
     pub(crate) filling: Filling,
     pub(crate) destination: Destination,
+    /// The format, if it was asked for by name.
+    pub(crate) format: Option<&'static dyn Format>,
+    /// Several files instead of one.
+    pub(crate) sharding: Option<Sharding>,
     pub(crate) save_recipe: Option<PathBuf>,
     /// What to do if a file to be written is there already.
     pub(crate) existing: Existing,
@@ -31,8 +35,8 @@ pub(crate) struct Fitting {
 
 /// Where the result goes.
 pub(crate) enum Destination {
-    /// Nowhere: the fit is shown, with the command line that would write it.
-    Nowhere { suggestion: String },
+    /// Nowhere: the fit is shown, with what was typed and an output for it.
+    Nowhere { typed: Vec<String> },
     /// Into another file, whose name chooses the format.
     File(PathBuf),
 }
@@ -56,6 +60,8 @@ pub(crate) struct Put {
     /// Groups of keys that share their elements in the old file and not in the new one.
     pub(crate) tied: Vec<Vec<String>>,
     pub(crate) bytes: u64,
+    /// How many files there are, an index excepted.
+    pub(crate) files: usize,
 }
 
 impl Fitting {

@@ -10,6 +10,8 @@ use statedict_core::{Fit, IndexMap, Init, Making, Misfit, Reason, SEPARATOR, Unm
 use crate::failure::Failure;
 use crate::fitting::{Destination, Fitted, Fitting, Put};
 use crate::grouping::{Line, grouped};
+use crate::output::{sibling, stem};
+use crate::suggestion::suggestion;
 use crate::text::{count, first_few, printable, say, shell_word, size};
 
 /// Lines that are repeated after writing; the rest is counted.
@@ -32,7 +34,8 @@ pub(crate) fn tell(fitting: &Fitting, fitted: &Fitted) {
     let Ok(put) = &fitted.result else { return };
     if let Some(output) = fitted.output {
         let (format, bytes) = (put.to.name(), size(put.bytes));
-        say(&format!("wrote {} ({format}, {bytes}): {}", output.display(), counts(fitted)));
+        let files = if put.files == 1 { String::new() } else { format!(", {} files", put.files) };
+        say(&format!("wrote {} ({format}, {bytes}{files}): {}", output.display(), counts(fitted)));
         let lines = lines(fitted);
         lines.iter().take(LINES_TOLD).for_each(|line| say(line));
         if lines.len() > LINES_TOLD {
@@ -47,9 +50,14 @@ pub(crate) fn tell(fitting: &Fitting, fitted: &Fitted) {
     if let Some(recipe) = &fitting.save_recipe {
         say(&format!("saved the recipe as {}", recipe.display()));
     }
-    if let Destination::Nowhere { suggestion } = &fitting.destination {
+    if let Destination::Nowhere { typed } = &fitting.destination {
+        let file = fitted.source.path();
+        let output = match &fitting.sharding {
+            Some(_) => file.with_file_name(format!("{}-new", stem(file))),
+            None => sibling(file, "-new", put.to),
+        };
         say("nothing is written yet; this would do it:");
-        say(&format!("  {suggestion}"));
+        say(&format!("  {}", suggestion(typed, &output)));
     }
 }
 

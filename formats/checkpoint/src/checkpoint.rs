@@ -21,6 +21,7 @@ use crate::rewritten::{Files, Manner, Renamed, Rewritten};
 use crate::shards::{Sharded, find_index, split};
 use crate::source::FileSource;
 use crate::stage::{Existing, Staged, Stager};
+use crate::target::{Protected, protection, protection_of_shard};
 use crate::write::BLOCK;
 
 /// A checkpoint, opened for reading; no tensor byte is read before it is asked for.
@@ -332,8 +333,22 @@ impl Checkpoint {
         let like = self.source.metadata().map_err(|error| failed(error.into()))?;
         let (source, observer) = (&self.source, self.observer.as_ref());
         let revised = &|renamed: &Renamed| self.revised(renamed);
-        let stager = Stager { source, like: &like, existing, disk: &self.disk, observer, revised };
+        let stager =
+            Stager { source, like: Some(&like), existing, disk: &self.disk, observer, revised };
         stager.stage(rewritten, out, self.folder().as_deref())
+    }
+
+    /// The files that an edit in place would change although their mode, or a link, speaks against
+    /// it; whoever edits nonetheless should have been asked to.
+    pub fn protected(&self) -> Vec<Protected> {
+        match &self.form {
+            Form::One { .. } => protection(&self.path).into_iter().collect(),
+            Form::Sharded(sharded) => {
+                let folder = self.folder().unwrap_or_default();
+                let files = sharded.files().map(|name| folder.join(name));
+                files.filter_map(|file| protection_of_shard(&file)).collect()
+            }
+        }
     }
 
     /// Gives this checkpoint, which was opened to be replaced, other keys by the cheapest way there

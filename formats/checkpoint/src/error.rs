@@ -55,10 +55,18 @@ pub(crate) enum Cause {
     Foreign(String),
     AlreadyExists,
     NotAFile(&'static str),
+    /// A link that leads to something other than a file.
+    LeadsTo(&'static str),
     Stopped,
     InUse,
-    Journal { journal: PathBuf, why: String },
-    Io { doing: Option<String>, error: io::Error },
+    Journal {
+        journal: PathBuf,
+        why: String,
+    },
+    Io {
+        doing: Option<String>,
+        error: io::Error,
+    },
 }
 
 impl Error {
@@ -80,7 +88,7 @@ impl Error {
             Cause::Fault(Fault::Unreadable(_)) | Cause::Io { .. } => Kind::Io,
             Cause::Foreign(_) => Kind::Foreign,
             Cause::AlreadyExists => Kind::AlreadyExists,
-            Cause::NotAFile(_) => Kind::NotAFile,
+            Cause::NotAFile(_) | Cause::LeadsTo(_) => Kind::NotAFile,
             Cause::Stopped => Kind::Stopped,
             Cause::InUse => Kind::InUse,
             Cause::Journal { .. } => Kind::Journal,
@@ -126,6 +134,9 @@ impl fmt::Display for Cause {
             Cause::Foreign(what) => f.write_str(what),
             Cause::AlreadyExists => f.write_str("it exists already"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
+            Cause::LeadsTo(what) => {
+                write!(f, "it is a link to {what}, and a regular file is expected")
+            }
             Cause::Stopped => f.write_str("it was stopped"),
             Cause::InUse => f.write_str("another process is reading or editing it"),
             Cause::Journal { journal, why } => {

@@ -12,9 +12,25 @@ pub static FORMATS: [&dyn Format; 3] = [&PTH, &NPZ, &SAFETENSORS];
 
 /// The format that a file name's ending asks for.
 pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    let named = |format: &&&dyn Format| format.extensions().contains(&extension.as_str());
-    FORMATS.iter().find(named).copied()
+    ending(path).map(|(format, _)| format)
+}
+
+/// The format that a file name's ending asks for, and that ending without its dot: `pth.tar`.
+pub fn ending(path: &Path) -> Option<(&'static dyn Format, &'static str)> {
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let ends = |extension: &str| {
+        let stem = name.strip_suffix(extension).and_then(|stem| stem.strip_suffix('.'));
+        stem.is_some_and(|stem| !stem.is_empty())
+    };
+    let known = FORMATS
+        .into_iter()
+        .flat_map(|format| format.extensions().iter().map(move |extension| (format, *extension)));
+    known.into_iter().find(|(_, extension)| ends(extension))
+}
+
+/// The format of this name.
+pub fn format_called(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.into_iter().find(|format| format.name() == name)
 }
 
 #[cfg(test)]
@@ -32,5 +48,8 @@ mod tests {
         check("a.npz", Some("npz"));
         check("safetensors", None);
         check("b.txt", None);
+        check("model_best.pth.tar", Some("pth"));
+        check("b.tar", None);
+        check(".pth", None);
     }
 }

@@ -271,7 +271,7 @@ pub(crate) fn check_regular(kind: FileType) -> Result<(), Cause> {
     }
 }
 
-fn special(kind: FileType) -> Option<&'static str> {
+pub(crate) fn special(kind: FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_file() => None,
         kind if kind.is_dir() => Some("a folder"),

@@ -2,18 +2,20 @@
 
 use std::fs::{self, File, Metadata};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{Fault, Layout};
 
-use crate::disk::Disk;
+use crate::disk::{Access, Disk};
 use crate::elements::Stop;
 use crate::error::{Action, Cause, Error};
 use crate::index::Index;
 use crate::observer::{Observer, is_stopped, tell};
 use crate::rewritten::{Files, NewFile, Renamed, Rewritten};
-use crate::source::{FileSource, check_regular};
+use crate::source::FileSource;
+use crate::target::check_target;
 use crate::write::{Instead, Writing};
 
 /// What to do with a file that stands where the new one is to go.
@@ -21,7 +23,7 @@ use crate::write::{Instead, Writing};
 pub enum Existing {
     /// Leave it and fail, also if it appears while the new one is written.
     Refuse,
-    /// Replace it; a symbolic link is replaced itself, what it leads to stays.
+    /// Replace it; a symbolic link to a file is replaced itself, what it leads to stays.
     Replace,
 }
 
@@ -71,11 +73,11 @@ impl Drop for MadeFolder {
 
 impl Beside {
     /// An empty file in the folder of `out`, so that a rename can put it in its place.
-    pub(crate) fn new(disk: &Arc<dyn Disk>, out: &Path) -> Result<Beside, Cause> {
+    pub(crate) fn new(disk: &Arc<dyn Disk>, out: &Path, access: Access) -> Result<Beside, Cause> {
         let folder = folder(out);
         let mut builder = tempfile::Builder::new();
         builder.prefix(".statedict-").suffix(".tmp").disable_cleanup(true);
-        let made = builder.make_in(folder, |path| disk.create(path)).map_err(|error| {
+        let made = builder.make_in(folder, |path| disk.create(path, access)).map_err(|error| {
             // The random name that was tried is of no use to anyone: only the kind of error is told.
             let error = io::Error::from(error.kind());
             let doing = Some(format!("no file can be made in the folder '{}'", folder.display()));
@@ -121,15 +123,37 @@ impl Drop for Beside {
     }
 }
 
-/// Writes files beside their places, with the mode and, where permitted, the owner of `like`.
+/// Writes files beside their places, with the mode and, where permitted, the owner of `like`, or the
+/// usual ones.
 pub(crate) struct Stager<'a> {
     pub(crate) source: &'a FileSource,
-    pub(crate) like: &'a Metadata,
+    pub(crate) like: Option<&'a Metadata>,
     pub(crate) existing: Existing,
     pub(crate) disk: &'a Arc<dyn Disk>,
     pub(crate) observer: &'a dyn Observer,
     /// Layouts of a renamed file to prefer where the file system can clone.
     pub(crate) revised: &'a dyn Fn(&Renamed) -> Vec<Layout>,
+}
+
+/// Stages a text of one's own, such as a plan, with the mode that new files have.
+///
+/// # Errors
+/// Whatever keeps it from being written; then nothing is left of it.
+pub fn stage_text(
+    text: String,
+    out: &Path,
+    existing: Existing,
+    disk: &Arc<dyn Disk>,
+) -> Result<Staged, Error> {
+    let mut layout = Layout::new();
+    layout.bytes(text.into_bytes());
+    let source = &FileSource::joined(Vec::new());
+    let (observer, revised) = (&|_| ControlFlow::Continue(()), &|_: &Renamed| Vec::new());
+    Stager { source, like: None, existing, disk, observer, revised }.stage(
+        &layout.into(),
+        out,
+        None,
+    )
 }
 
 impl Stager<'_> {
@@ -244,13 +268,15 @@ impl Stager<'_> {
     ) -> Result<StagedFile, Error> {
         let failed = |cause: Cause| Error::new(Action::Write, out, cause);
         check_target(out, existing).map_err(failed)?;
-        let beside = Beside::new(self.disk, out).map_err(failed)?;
+        let access = if self.like.is_some() { Access::Private } else { Access::Usual };
+        let beside = Beside::new(self.disk, out, access).map_err(failed)?;
         let (disk, file) = (self.disk.as_ref(), &beside.file);
         let writing = Writing { source: self.source, layout, file, disk, observer: self.observer };
         let layouts = || renamed.map(self.revised).unwrap_or_default();
         let instead = renamed.map(|it| Instead { start: it.start, layouts: &layouts });
         fill(&writing, instead).map_err(failed)?;
-        let finished = disk.adopt(file, self.like).and_then(|()| disk.sync(file));
+        let adopted = self.like.map_or(Ok(()), |like| disk.adopt(file, like));
+        let finished = adopted.and_then(|()| disk.sync(file));
         finished.map_err(|error| failed(error.into()))?;
         tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
         Ok(StagedFile { beside, out: out.to_path_buf(), existing })
@@ -338,26 +364,6 @@ fn is_same(a: &Path, b: &Path) -> bool {
         false => fs::canonicalize(path),
     };
     matches!((here(a), here(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-/// Refuses a target that exists, unless it is a file or a link and may be replaced.
-fn check_target(out: &Path, existing: Existing) -> Result<(), Cause> {
-    if out.file_name().is_none() {
-        return Err(Cause::NotAFile("a folder"));
-    }
-    match fs::symlink_metadata(out) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.into()),
-        Ok(there) => {
-            if !there.is_symlink() {
-                check_regular(there.file_type())?;
-            }
-            match existing {
-                Existing::Refuse => Err(Cause::AlreadyExists),
-                Existing::Replace => Ok(()),
-            }
-        }
-    }
 }
 
 /// Refuses the name of a file to be written or removed if a link below the folder would lead out of

@@ -17,7 +17,7 @@ use std::thread;
 use disk::{Fault, Faulty, Patience, Plain};
 use folder::{Folder, keys};
 use statedict_checkpoint::{
-    Checkpoint, Disk, Error, Front, Interrupted, Kind, System, Way, recover,
+    Access, Checkpoint, Disk, Error, Front, Interrupted, Kind, System, Way, recover,
 };
 use statedict_core::{Plan, Policy, Reserve, plan};
 
@@ -212,7 +212,7 @@ fn shards_whose_editing_was_cut_short_are_restored_before_all_are_replaced() {
 fn a_new_file_is_its_makers_alone_until_it_has_its_mode() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
-    let made = System.create(&folder.at("new")).expect("made");
+    let made = System.create(&folder.at("new"), Access::Private).expect("made");
     let mode = made.metadata().expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -143,6 +143,9 @@ fn a_copy_beyond_the_file_leaves_no_trace() {
 mod unix {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use statedict_checkpoint::{Checkpoint, Disk, Protected, Protection, System, stage_text};
 
     #[test]
     fn devices_are_never_replaced() {
@@ -168,6 +171,73 @@ mod unix {
         assert_eq!(fs::read(&precious).expect("readable"), b"precious");
         assert!(!out.is_symlink());
         assert_eq!(keys(&out), ["w"]);
+    }
+
+    #[test]
+    fn a_link_is_judged_by_what_it_leads_to() {
+        let folder = Folder::new();
+        fs::create_dir(folder.at("sub")).expect("a folder");
+        let _listening = UnixListener::bind(folder.at("socket")).expect("a socket");
+        symlink("sub", folder.at("to a folder")).expect("a link");
+        symlink("socket", folder.at("to a socket")).expect("a link");
+        symlink("to a socket", folder.at("further")).expect("a link");
+        symlink("/dev/null", folder.at("to a device")).expect("a link");
+        symlink("/proc/self/fd/1", folder.at("to an output")).expect("a link");
+        symlink("itself", folder.at("itself")).expect("a link");
+        let check = |name: &str, expected: &str| {
+            let (kind, text) = refused(&folder, &folder.at(name), Existing::Replace);
+            assert!(text.contains(expected), "{text}");
+            assert!(folder.at(name).is_symlink());
+            kind
+        };
+        assert_eq!(check("to a folder", "it is a link to a folder"), Kind::NotAFile);
+        assert_eq!(check("to a socket", "it is a link to a socket"), Kind::NotAFile);
+        assert_eq!(check("further", "it is a link to a socket"), Kind::NotAFile);
+        assert_eq!(check("to a device", "an open file or device of the system"), Kind::NotAFile);
+        assert_eq!(check("to an output", "an open file or device of the system"), Kind::NotAFile);
+        assert_eq!(check("itself", "too many links"), Kind::Io);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_replaced() {
+        let folder = Folder::new();
+        let out = folder.at("out");
+        symlink("nowhere", &out).expect("a link");
+        let checkpoint = folder.checkpoint();
+        let staged = checkpoint.stage(&stripped(&checkpoint), &out, Existing::Replace);
+        staged.expect("staged").commit().expect("committed");
+        assert_eq!(keys(&out), ["w"]);
+        assert!(!folder.at("nowhere").exists());
+    }
+
+    #[test]
+    fn read_only_files_and_links_are_protected() {
+        let folder = Folder::new();
+        let checkpoint = folder.checkpoint();
+        assert_eq!(checkpoint.protected(), []);
+        let file = checkpoint.path().to_path_buf();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o444)).expect("mine");
+        let expected = Protected { file: file.clone(), by: Protection::ReadOnly };
+        assert_eq!(checkpoint.protected(), [expected]);
+        symlink(&file, folder.at("link")).expect("a link");
+        let linked = Checkpoint::open(&folder.at("link")).expect("a checkpoint");
+        let expected = Protected { file: folder.at("link"), by: Protection::Link(file) };
+        assert_eq!(linked.protected(), [expected]);
+    }
+
+    #[test]
+    fn the_mode_of_a_text_is_that_of_new_files() {
+        let folder = Folder::new();
+        let usual = fs::metadata(folder.file("usual", b"")).expect("there").permissions();
+        let disk: Arc<dyn Disk> = Arc::new(System);
+        let text = || "text".to_string();
+        let out = folder.at("out");
+        stage_text(text(), &out, Existing::Refuse, &disk).expect("staged").commit().expect("done");
+        assert_eq!(fs::metadata(&out).expect("there").permissions(), usual);
+        assert_eq!(fs::read(&out).expect("readable"), b"text");
+        let refused = stage_text(text(), &out, Existing::Refuse, &disk).expect_err("refused");
+        assert_eq!(refused.kind(), Kind::AlreadyExists);
+        assert_eq!(folder.names(), ["out", "usual"]);
     }
 
     #[test]

@@ -50,7 +50,7 @@ mod tar;
 mod tensors;
 mod walk;
 
-use statedict_core::{Container, Contents, Fault, Format, Layout, Source, Unholdable};
+use statedict_core::{Container, Contents, Fault, Format, Layout, ShardNames, Source, Unholdable};
 
 use crate::archive::ZipFile;
 use crate::stream::StreamFile;
@@ -71,7 +71,11 @@ impl Format for Pth {
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["pth", "pt", "ckpt", "bin", "tar"]
+        &["pth", "pt", "ckpt", "bin", "pth.tar", "pt.tar", "ckpt.tar"]
+    }
+
+    fn shard_names(&self) -> Option<ShardNames> {
+        Some(ShardNames { stem: "pytorch_model", extension: "bin" })
     }
 
     fn versions_modules(&self) -> bool {

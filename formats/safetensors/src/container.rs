@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Fault, Format, Growth, Layout, Plan, Reserve, Source, Storage,
-    Tensor, Unholdable,
+    Catalog, Container, Contents, Fault, Format, Growth, Layout, Plan, Reserve, ShardNames, Source,
+    Storage, Tensor, Unholdable,
 };
 
 use crate::header::{Entry, Header, MAX_HEADER, PREAMBLE};
@@ -28,6 +28,10 @@ impl Format for Safetensors {
 
     fn extensions(&self) -> &'static [&'static str] {
         &["safetensors"]
+    }
+
+    fn shard_names(&self) -> Option<ShardNames> {
+        Some(ShardNames { stem: "model", extension: "safetensors" })
     }
 
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {

@@ -22,6 +22,15 @@ use crate::stage::Existing;
 /// How long one waits for others who have a file; an edit in place takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Who may use a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Its maker alone, until it is given the mode of another file.
+    Private,
+    /// Whoever may use the files that this user makes: the mode is what the umask leaves.
+    Usual,
+}
+
 /// Everything that changes the disk, one method for each call to the system.
 ///
 /// [`System`] is the real one; others exist to test what failures leave behind.
@@ -33,8 +42,8 @@ pub trait Disk: Debug + Send + Sync {
     /// How bytes can be put in front of a file; asking changes nothing.
     fn front(&self, file: &File) -> Front;
 
-    /// Makes a file that is not there yet, for reading and writing; nobody else may read it.
-    fn create(&self, path: &Path) -> io::Result<File>;
+    /// Makes a file that is not there yet, for reading and writing.
+    fn create(&self, path: &Path, access: Access) -> io::Result<File>;
 
     /// Opens a file that is there, for reading and writing; changes nothing yet.
     fn open(&self, path: &Path) -> io::Result<File>;

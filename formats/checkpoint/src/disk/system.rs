@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::{PathPersistError, TempPath};
 
-use super::{Disk, Front};
+use super::{Access, Disk, Front};
 use crate::stage::Existing;
 
 /// The real disk.
@@ -19,8 +19,13 @@ impl Disk for System {
         Front::of(file)
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        private(File::options().read(true).write(true).create_new(true)).open(path)
+    fn create(&self, path: &Path, access: Access) -> io::Result<File> {
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true);
+        if access == Access::Private {
+            make_private(&mut options);
+        }
+        options.open(path)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -94,16 +99,13 @@ impl Disk for System {
     }
 }
 
-/// A new file is its maker's alone until it is given the mode of the file that it is made from.
 #[cfg(unix)]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+fn make_private(options: &mut OpenOptions) {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
 }
 
 #[cfg(not(unix))]
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
-}
+fn make_private(_: &mut OpenOptions) {}
 
 #[cfg(unix)]
 fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -24,7 +24,7 @@ pub(crate) use past::Past;
 pub use recover::{Interrupted, recover, recover_on};
 pub(crate) use recover::{restore, restore_if_needed};
 
-use crate::disk::{Disk, Front};
+use crate::disk::{Access, Disk, Front};
 use crate::elements::Stop;
 use crate::error::Cause;
 use crate::stage::{Beside, Existing, folder};
@@ -124,7 +124,7 @@ impl Editor<'_> {
             let doing = Some(format!("the journal '{}' cannot be written", path.display()));
             Cause::Io { doing, error }
         };
-        let journal = self.disk.create(path).map_err(doing)?;
+        let journal = self.disk.create(path, Access::Private).map_err(doing)?;
         let like = self.locked.file.metadata()?;
         let disk = self.disk.as_ref();
         let adopted = disk.adopt(&journal, &like).map_err(Stop::Sink);
@@ -176,7 +176,7 @@ impl Editor<'_> {
     /// Makes a file beside this one that shares its blocks further back, and puts it in its place.
     fn share(&self, patch: &Patch<'_>) -> Result<Option<u64>, Cause> {
         let (locked, old_len) = (self.locked, patch.edit.old_len);
-        let beside = Beside::new(self.disk, &locked.path)?;
+        let beside = Beside::new(self.disk, &locked.path, Access::Private)?;
         let mut at = 0;
         while at < old_len {
             let to = at + patch.edit.inserted;

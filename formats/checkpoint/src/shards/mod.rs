@@ -134,6 +134,12 @@ impl Sharded {
         }
     }
 
+    /// The names of its files, the index among them.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        let shards = self.shards.iter().map(|shard| shard.name.as_str());
+        shards.chain([self.index_name.as_str()])
+    }
+
     /// The file that starts here in the joined source.
     pub(crate) fn container_at(&self, start: u64) -> Option<&dyn Container> {
         let shard = self.shards.iter().find(|shard| shard.start == start)?;

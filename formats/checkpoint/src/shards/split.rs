@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use statedict_core::{Contents, Elements, Format, IndexMap, Unholdable};
+use statedict_core::{Contents, Elements, Format, IndexMap, ShardNames, Unholdable};
 
 use crate::index::Index;
 use crate::rewritten::{Files, NewFile, Rewritten};
@@ -16,9 +16,9 @@ pub(crate) fn split(
     contents: Contents,
     limit: u64,
 ) -> Result<Rewritten, Unholdable> {
-    let (stem, extension) = match format.name() {
-        "pth" => ("pytorch_model", "bin"),
-        _ => ("model", "safetensors"),
+    let Some(ShardNames { stem, extension }) = format.shard_names() else {
+        let why = format!("{} checkpoints are not spread over several files", format.name());
+        return Err(Unholdable { entries: vec![("*".into(), why)] });
     };
     let Contents { tensors, metadata, modules, ties, reserve } = contents;
     let groups = groups(tensors, limit);

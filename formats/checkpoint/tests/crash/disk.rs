@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use statedict_checkpoint::{Disk, Existing, Front, System};
+use statedict_checkpoint::{Access, Disk, Existing, Front, System};
 
 /// A disk that can do what `front` says on whatever file system the test runs, and never syncs.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ impl Disk for Plain {
         self.front
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        System.create(path)
+    fn create(&self, path: &Path, access: Access) -> io::Result<File> {
+        System.create(path, access)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -225,8 +225,8 @@ impl Disk for Faulty {
         self.disk.front(file)
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        self.at_once("create", || self.disk.create(path))
+    fn create(&self, path: &Path, access: Access) -> io::Result<File> {
+        self.at_once("create", || self.disk.create(path, access))
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {

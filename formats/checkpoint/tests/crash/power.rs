@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use statedict_checkpoint::{Disk, Existing, Front};
+use statedict_checkpoint::{Access, Disk, Existing, Front};
 
 use crate::disk::{Plain, read};
 use crate::scene::BLOCK;
@@ -233,8 +233,8 @@ impl Disk for Volatile {
         self.plain.front(file)
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        let file = self.plain.create(path)?;
+    fn create(&self, path: &Path, access: Access) -> io::Result<File> {
+        let file = self.plain.create(path, access)?;
         let mut model = self.model();
         let id = model.add(&file.metadata()?);
         model.name(None, Some((path, Entry::File(id))));
