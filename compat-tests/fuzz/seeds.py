@@ -23,12 +23,13 @@ def seed(data):
     """A file is a seed for the targets that read its kind."""
     write("rename", data)
     write("check", data)
+    write("archive", data)
     if data[8:9] == b"{":
         write("safetensors", data)
     if data[:4] in (b"PK\3\4", b"PK\5\6"):
         write("zip", data)
     if data[:1] == b"\x80":
-        write("pickle", data)
+        pickle(data)
 
 
 def members(path):
@@ -37,13 +38,18 @@ def members(path):
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 if name.endswith(".pkl"):
-                    write("pickle", archive.read(name))
+                    pickle(archive.read(name))
                 if name.endswith(".npy"):
                     write("npy", archive.read(name))
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError):
         pass  # A hostile archive is a seed as it is.
     except zipfile.zlib.error:
         pass
+
+
+def pickle(data):
+    write("pickle", data)
+    write("machine", data)
 
 
 def write(target, data):

@@ -78,7 +78,7 @@ def torch_row(at, key, tensor):
 
 def torch_bytes(tensor):
     """The elements as they are read, row-major; the machine is little-endian."""
-    plain = tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    plain = tensor.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format).reshape(-1)
     return plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
 
 

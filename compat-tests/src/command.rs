@@ -176,7 +176,7 @@ fn wait(child: &mut Child) -> Option<ExitStatus> {
 }
 
 /// Builds the command; `cargo test` has let go of the target folder when tests run.
-fn binary() -> &'static PathBuf {
+pub(crate) fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let mut cargo = Command::new(env!("CARGO"));

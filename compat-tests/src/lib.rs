@@ -13,26 +13,38 @@
 //! - [`kill_while_writing`] ends a command at its worst moment; [`Mounted`] is a file system of its
 //!   own.
 //! - [`processor_time`] is what limits are held against, for the clock depends on the machine.
+//! - [`restricted`] models what weights-only loading does, and [`agree`] holds `check` and `ls` against it;
+//!   [`mutation`] changes files as their structure has it.
+//! - [`Loaders`] has weights-only PyTorch load files that may do it harm; [`Meter`] tells what a run
+//!   of the command takes.
 //! - [`Tally`] collects what went wrong over many files, so that one failure does not hide another.
 
+mod agreement;
 mod command;
 mod environment;
 mod frame;
 mod interruption;
+mod measured;
 mod mounted;
+pub mod mutation;
 mod oracle;
 mod processor;
+pub mod restricted;
 mod tally;
 mod trial;
+mod weights_only;
 mod zoo;
 
+pub use agreement::agree;
 pub use command::{Run, start, statedict, statedict_reading, statedict_within};
 pub use environment::cache;
 pub use frame::{archive, npz, safetensors};
 pub use interruption::{Ending, found, kill_while_writing, time_of_writing, unrecovered};
+pub use measured::{Measured, Meter};
 pub use mounted::Mounted;
 pub use oracle::{oracle, python};
 pub use processor::processor_time;
 pub use tally::Tally;
 pub use trial::{Trial, trial, written};
+pub use weights_only::{Loaded, Loaders, tensor_rows};
 pub use zoo::{Entry, Zoo, text};

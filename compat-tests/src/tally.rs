@@ -26,20 +26,29 @@ impl Tally {
         self.cases == 0
     }
 
+    /// Prints `N of N` and what was counted, and returns what was wrong; empty if nothing was.
+    pub fn count(self, what: &str) -> String {
+        let good = self.cases - self.problems.len();
+        // Past the capture of test output, so that the counts show in every run.
+        let _ = writeln!(io::stderr(), "{good} of {} {what}", self.cases);
+        match self.problems.as_slice() {
+            [] if self.cases == 0 => format!("no {what} at all"),
+            [] => String::new(),
+            _ => format!("{good} of {} {what}\n{}", self.cases, self.shown()),
+        }
+    }
+
     /// Prints `N of N` and what was counted.
     ///
     /// # Panics
     /// If something was wrong, or nothing was counted.
     pub fn close(self, what: &str) {
-        let good = self.cases - self.problems.len();
-        // Past the capture of test output, so that the counts show in every run.
-        let _ = writeln!(io::stderr(), "{good} of {} {what}", self.cases);
-        assert!(self.problems.is_empty(), "{good} of {} {what}\n{}", self.cases, self.shown());
-        assert!(self.cases > 0, "no {what} at all");
+        let problems = self.count(what);
+        assert!(problems.is_empty(), "{problems}");
     }
 
     fn shown(&self) -> String {
-        let shorten = |problem: &String| problem.chars().take(1000).collect::<String>();
-        self.problems.iter().take(40).map(shorten).collect::<Vec<_>>().join("\n")
+        let shorten = |problem: &String| problem.chars().take(600).collect::<String>();
+        self.problems.iter().take(100).map(shorten).collect::<Vec<_>>().join("\n")
     }
 }

@@ -74,6 +74,16 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
     Ok(Checked::new(path, findings))
 }
 
+/// Checks bytes that are in no file, or in part of one; the path is what they are named.
+///
+/// What lies beside a file is not looked at.
+///
+/// # Errors
+/// Only what keeps the bytes from being read.
+pub fn check_source_named(source: &dyn Source, path: &Path) -> Result<Checked, Fault> {
+    check_source(source, path).map(|findings| Checked::new(path, findings))
+}
+
 fn check_file(path: &Path) -> Result<Vec<Finding>, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let source = match FileSource::as_it_stands(path) {

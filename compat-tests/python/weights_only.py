@@ -1,0 +1,181 @@
+"""What weights-only loading makes of files: a pool of processes that each may die, hang or balloon.
+
+One request a line, `{"files": [...]}`, is answered by one line: for each file its tensors as
+`truth.py` tells them (`{"tensors": [...]}`), or that weights-only loading refuses a global or an
+operation (`refused`), that something else was raised (`failed`), or how the process that tried
+came to its end (`ended`).
+"""
+
+import collections
+import gc
+import json
+import multiprocessing
+import pickle
+import re
+import resource
+import sys
+import warnings
+from multiprocessing.connection import wait
+
+import numpy as np
+import torch
+
+import truth
+
+WORKERS = 2
+SECONDS = 10
+# What a load may take beside what PyTorch itself has mapped.
+BYTES = 1 << 30
+# Containers that hold each other have more paths than there is memory.
+ROWS = 20_000
+DEPTH = 200
+
+# What the restricted unpickler says of globals and operations.  That it does not know an opcode is
+# no such refusal: it knows those of protocol 2 alone.
+REFUSAL = re.compile(
+    r"^(?:\tWeightsUnpickler error: |Weights only load failed. )?"
+    r"((?:Unsupported global|Trying to|Can only|Only persistent_load|persistent_load id|Object created by NEWOBJ|``torch.distributed|"
+    r"unsupported persistent id).*)",
+    re.MULTILINE,
+)
+
+
+def answer(path):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return {"tensors": rows(path)}
+    except Unlisted as unlisted:
+        return {"ended": str(unlisted)}
+    except (Exception, RecursionError) as error:
+        return raised(error)
+
+
+def raised(error):
+    said, refusal = str(error), None
+    if isinstance(error, pickle.UnpicklingError):
+        refusal = REFUSAL.search(said)
+    if refusal:
+        return {"refused": refusal[1][:300]}
+    operand = re.search(r"Unsupported operand \d+", said)
+    return {"failed": operand[0] if operand else f"{type(error).__name__}: {said[:300]}"}
+
+
+def rows(path):
+    if path.endswith(".npz"):
+        with np.load(path, allow_pickle=False) as archive:
+            rows = [truth.numpy_row(key, archive[key]) for key in archive.files]
+            if any(row["dtype"] == "other" for row in rows):
+                raise Unlisted("a type that only NumPy has")
+            return rows
+    if path.endswith(".safetensors"):
+        return truth.safetensors_rows(path)
+    value = torch.load(path, map_location="cpu", weights_only=True)
+    bounded(value)
+    return truth.torch_rows(value)
+
+
+class Unlisted(Exception):
+    pass
+
+
+def bounded(value):
+    """Raises if a value has more paths than anyone would list."""
+    left = ROWS
+    level = [value]
+    for _ in range(DEPTH):
+        level = [child for item in level for child in children(item)][: ROWS + 1]
+        left -= len(level)
+        if left < 0:
+            break
+        if not level:
+            return
+    raise Unlisted("more paths than anyone would list")
+
+
+def children(value):
+    if isinstance(value, dict):
+        return value.values()
+    return value if type(value) in (list, tuple) else ()
+
+
+class Worker:
+    """A process that is forked when all modules are there, and again when it has died."""
+
+    def __init__(self):
+        self.start()
+
+    def start(self):
+        self.pipe, there = multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=work, args=(there,), daemon=True)
+        self.process.start()
+        there.close()
+        self.number = None
+
+    def ask(self, number, path):
+        self.number = number
+        self.pipe.send(path)
+
+    def stop(self):
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+def work(pipe):
+    with open("/proc/self/statm") as file:
+        mapped = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + BYTES, mapped + BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    torch.set_num_threads(1)
+    while True:
+        try:
+            path = pipe.recv()
+        except EOFError:
+            return
+        said = answer(path)
+        pipe.send(said)
+        gc.collect(0)
+
+
+def judge(workers, files):
+    """Every file asked of whichever worker is free; one that dies or takes too long is replaced."""
+    answers = [None] * len(files)
+    todo = collections.deque(enumerate(files))
+    while todo or any(worker.number is not None for worker in workers):
+        for worker in workers:
+            if worker.number is None and todo:
+                worker.ask(*todo.popleft())
+        busy = {worker.pipe: worker for worker in workers if worker.number is not None}
+        ready = wait(busy, timeout=SECONDS)
+        for pipe in ready or busy:
+            worker = busy[pipe]
+            answers[worker.number] = received(worker) if ready else {"ended": f"still loading after {SECONDS} s"}
+            worker.number = None
+            if not ready or not worker.process.is_alive():
+                worker.stop()
+                worker.start()
+    return answers
+
+
+def received(worker):
+    try:
+        return worker.pipe.recv()
+    except EOFError:
+        worker.process.join()
+        return {"ended": f"exit status {worker.process.exitcode}"}
+
+
+def main():
+    out = sys.stdout
+    sys.stdout = sys.stderr
+    torch.set_num_threads(1)
+    workers = [Worker() for _ in range(WORKERS)]
+    for line in sys.stdin:
+        out.write(json.dumps(judge(workers, json.loads(line)["files"])) + "\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("fork")
+    main()
