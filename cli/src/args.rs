@@ -321,9 +321,14 @@ struct Remapping {
 /// What every command that writes takes.
 #[derive(Debug, clap::Args)]
 struct Writing {
-    /// Work on the state dict at this path; `*` for all of them
+    /// Work on the state dict at this path, whose last part may do; `*` for all of them
     ///
-    /// Needed only where a file holds several.
+    /// A state dict is a mapping of which most values are tensors, and not all of these single
+    /// numbers. Without --at the one that is clearly the model is taken: the outermost, and of
+    /// several the one called state_dict, model, module, net, params, weights or the like, unless
+    /// another has such a name, mostly the same keys, or is an average (ema, swa). What is an
+    /// optimizer's, a scheduler's or a callback's is never meant. Where several could be meant, the
+    /// error lists them.
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
     /// Write the state dict alone, without what lies beside it; its tensors name no device

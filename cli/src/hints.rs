@@ -12,14 +12,13 @@ use crate::output::stem;
 use crate::text::{first_few, shell_option, shell_path};
 
 /// How to name one state dict.
-pub(crate) fn at(path: &str) -> String {
-    let between = if path.starts_with('-') { '=' } else { ' ' };
-    format!("add --at{between}'{}'", if path.is_empty() { "/" } else { path })
+pub(crate) fn at(option: &str, path: &str) -> String {
+    format!("add {}", shell_option(option, if path.is_empty() { "/" } else { path }))
 }
 
 /// How to name one state dict, or all.
 pub(crate) fn at_or_all(path: &str) -> String {
-    format!("{} (or --at '*' for all)", at(path))
+    format!("{} (or --at '*' for all)", at("--at", path))
 }
 
 /// The command that takes a state dict out of an object whose keys are fixed.
@@ -55,7 +54,15 @@ pub(crate) fn for_refusal(
 /// The path that was probably meant by one that leads nowhere.
 pub(crate) fn near_path(error: &NotSelected, option: &str) -> Option<String> {
     let NotSelected::Nowhere { at, known } = error else { return None };
-    let meant = nearest(at, known.iter().map(|(path, _)| path.as_str()))?;
+    let paths = || known.iter().map(|(path, _)| path.as_str());
+    let meant = match nearest(at, paths()) {
+        Some(meant) => meant,
+        // A path may be cut down to its last part, which may be misspelt.
+        None => {
+            let name = nearest(at, paths().filter_map(|path| path.rsplit('/').next()))?;
+            paths().find(|path| path.rsplit('/').next() == Some(name))?
+        }
+    };
     Some(format!("did you mean {}?", shell_option(option, meant)))
 }
 

@@ -72,7 +72,7 @@ struct NotCast<'a> {
 
 #[derive(Default, Serialize)]
 struct Behind<'a> {
-    keys: &'a [String],
+    keys: Vec<&'a str>,
     payload: Vec<Thing<'a>>,
 }
 
@@ -255,6 +255,7 @@ impl<'a> NotCast<'a> {
 impl<'a> Behind<'a> {
     fn of(left: &'a statedict_core::LeftBehind) -> Behind<'a> {
         let payload = left.payload.iter().map(|(at, kind)| Thing { at, kind });
-        Behind { keys: &left.keys, payload: payload.collect() }
+        let keys = left.keys.iter().map(|(key, _)| key.as_str());
+        Behind { keys: keys.collect(), payload: payload.collect() }
     }
 }

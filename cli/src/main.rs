@@ -28,6 +28,7 @@ mod report;
 mod request;
 mod rescue;
 mod rules;
+mod selected;
 mod signals;
 mod size;
 mod suggestion;

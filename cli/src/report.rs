@@ -13,6 +13,8 @@ use crate::failure::Failure;
 use crate::grouping::{Line, grouped};
 use crate::output::{sibling, stem};
 use crate::request::{Conversion, Destination, Encoding, LeftReason, Outcome, Request};
+use crate::rules::Rules;
+use crate::selected::say_choice;
 use crate::suggestion::suggestion;
 use crate::text::{count, first_few, printable, say, size};
 
@@ -42,6 +44,7 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
             say(&format!("note: {kind} is read only; the new file is of the kind {written}"));
         }
     }
+    tell_choice(request, outcome);
     tell_aliases(outcome);
     if let (Some(output), Some(target)) = (outcome.output, &outcome.replaced_link) {
         let (output, target) = (output.display(), target.display());
@@ -109,6 +112,17 @@ fn written(outcome: &Outcome, output: &Path) -> String {
         Some(Way::Shared) => {
             format!("replaced {output} by a clone ({name}, {bytes} written)")
         }
+    }
+}
+
+/// Which state dict was taken, where the command line and the rules named none.
+fn tell_choice(request: &Request, outcome: &Outcome) {
+    let catalog = outcome.checkpoint.catalog();
+    if let (None, Rules::Stages(_), [section]) =
+        (&request.at, &request.rules, outcome.planned.plan.sections())
+        && let Some(chosen) = catalog.state_dicts.iter().find(|it| it.at == section.at())
+    {
+        say_choice(catalog, outcome.checkpoint.path(), chosen, "--at");
     }
 }
 
@@ -202,9 +216,8 @@ pub(crate) fn not_cast(tensor: &UncastTensor) -> String {
 
 /// What has no place in a new file, the first few by name.
 pub(crate) fn left_behind(left: &LeftBehind) -> String {
-    let keys = left.keys.iter().map(|key| format!("{key} (no tensor)"));
-    let payload = left.payload.iter().map(|(at, kind)| format!("{at} ({kind})"));
-    first_few(&keys.chain(payload).collect::<Vec<_>>(), NAMED)
+    let all = left.keys.iter().chain(&left.payload);
+    first_few(&all.map(|(path, kind)| format!("{path} ({kind})")).collect::<Vec<_>>(), NAMED)
 }
 
 /// `10 keys renamed, 2 unchanged, 1 dropped; 12 tensors cast to F16`, without what there is none of.

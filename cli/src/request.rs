@@ -1,5 +1,6 @@
 //! What is to become of a file, and what became of it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, Replaced};
@@ -179,12 +180,16 @@ impl Outcome<'_> {
         sections.flat_map(|section| section.casts().map(|(_, to)| to))
     }
 
-    /// How many keys became what, over all state dicts.
+    /// How many keys became what, over all state dicts; those that were left behind are none.
     pub(crate) fn counts(&self) -> Counts {
+        let left = self.conversion.map(|conversion| conversion.left.keys.as_slice());
+        let left: HashSet<&str> =
+            left.unwrap_or_default().iter().map(|(key, _)| key.as_str()).collect();
         let mut counts = Counts::default();
         for section in self.planned.plan.sections() {
             for (old, new) in section.fates() {
                 match new {
+                    Some(_) if left.contains(old) => {}
                     None => counts.dropped += 1,
                     Some(new) if new == old => counts.unchanged += 1,
                     Some(_) => counts.renamed += 1,

@@ -123,7 +123,7 @@ fn ls_gives_json_with_digests_of_the_elements() {
 fn ls_says_which_state_dicts_there_are() {
     let folder = Folder::with(&["w"]);
     assert_eq!(folder.run(&["ls", "--at", "/", "net.safetensors"]).status, 0);
-    let words = ["error: net.safetensors: no state dict at 'x'", "'' (1 keys)"];
+    let words = ["error: net.safetensors: no state dict at 'x'", "'/' (1 tensor)"];
     folder.check_refused(&["ls", "--at", "x", "net.safetensors"], 2, &words);
 }
 

@@ -2,11 +2,11 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::{fmt, iter};
+use core::fmt;
 
 use thiserror::Error;
 
-use crate::{IndexMap, SEPARATOR, Tensor};
+use crate::{IndexMap, Tensor};
 
 /// Keys, tensors and state dicts of one checkpoint, in file order.
 ///
@@ -81,28 +81,52 @@ pub enum NotSelected {
     /// The file holds none.
     #[error("the file holds no state dict (no mapping from names to tensors)")]
     None,
-    /// The file holds several and none was named.
-    #[error("the file holds {} state dicts: {}", .0.len(), Listed(.0))]
+    /// Several could be meant and none was named.
+    #[error("{}", Several(.0))]
     Several(Vec<(String, usize)>),
-    /// None stands at the path that was named.
+    /// None is at the path that was named.
     #[error("no state dict at '{at}'; the file has: {}", Listed(.known))]
     Nowhere {
         /// The path that was asked for.
         at: String,
-        /// What there is: paths with the number of keys.
+        /// What there is, below that path if there is something: paths with the number of tensors.
         known: Vec<(String, usize)>,
     },
 }
+
+struct Several<'a>(&'a [(String, usize)]);
+
+impl fmt::Display for Several<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [_] => write!(
+                f,
+                "the file holds no state dict that is clearly a model's, but {}",
+                Listed(self.0)
+            ),
+            all => write!(f, "the file holds {} state dicts: {}", all.len(), Listed(all)),
+        }
+    }
+}
+
+/// The most paths that a sentence names; the rest is counted.
+const LISTED: usize = 12;
 
 struct Listed<'a>(&'a [(String, usize)]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (at, keys)) in self.0.iter().enumerate() {
+        for (i, (at, tensors)) in self.0.iter().take(LISTED).enumerate() {
             let comma = if i == 0 { "" } else { ", " };
-            write!(f, "{comma}'{at}' ({keys} keys)")?;
+            let noun = if *tensors == 1 { "tensor" } else { "tensors" };
+            // As it is typed.
+            let at = if at.is_empty() { "/" } else { at };
+            write!(f, "{comma}'{at}' ({tensors} {noun})")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 
@@ -132,48 +156,11 @@ impl Catalog {
         Ok(Catalog { state_dicts: [state_dict].into(), ..Catalog::default() })
     }
 
-    /// The state dicts at `at`: all of them for `*`, and if `None` the one that can be meant.
-    ///
-    /// A mapping that has a state dict among its values is a trainer's, whatever tensors lie beside
-    /// it; and what a module keeps in its `_extra_state` is a part of the state dict around it.
-    pub fn select(&self, at: Option<&str>) -> Result<Vec<&StateDict>, NotSelected> {
-        let known = || self.state_dicts.iter().map(|s| (s.at.clone(), s.len())).collect();
-        match (at, self.state_dicts.as_slice()) {
-            (_, []) => Err(NotSelected::None),
-            (Some("*"), all) => Ok(all.iter().collect()),
-            (None, all) => match models(all).as_slice() {
-                [only] => Ok([*only].into()),
-                _ => Err(NotSelected::Several(known())),
-            },
-            (Some(at), all) => match all.iter().find(|state_dict| state_dict.is_at(at)) {
-                Some(found) => Ok([found].into()),
-                None => Err(NotSelected::Nowhere { at: at.to_string(), known: known() }),
-            },
-        }
-    }
-
     /// The tensor under a key of a state dict of this catalog; `None` for a key of other payload.
     pub fn tensor(&self, state_dict: &StateDict, key: &str) -> Option<&Tensor> {
         let row = (*state_dict.entries.get(key)?)?;
         self.rows.get(row).map(|row| &row.tensor)
     }
-}
-
-/// The state dicts that are a model's as a whole.
-fn models<'a>(all: &'a [StateDict]) -> Vec<&'a StateDict> {
-    let is_extra = |s: &&StateDict| s.at.split(['/', SEPARATOR]).any(|part| part == "_extra_state");
-    let (extra, whole): (Vec<_>, Vec<_>) = all.iter().partition(is_extra);
-    let whole = if whole.is_empty() { extra } else { whole };
-    let around = |s: &&'a StateDict| iter::successors(Some(s.at.as_str()), |at| above(at)).skip(1);
-    let enclosing: IndexMap<&str, ()> =
-        whole.iter().flat_map(around).map(|path| (path, ())).collect();
-    let is_inner = |s: &&StateDict| !enclosing.contains_key(s.at.as_str());
-    whole.into_iter().filter(is_inner).collect()
-}
-
-/// The path that leads to what holds the thing at a path; the root is in nothing.
-fn above(at: &str) -> Option<&str> {
-    (!at.is_empty()).then(|| at.rsplit_once('/').map_or("", |(above, _)| above))
 }
 
 /// A key that one mapping holds twice.
@@ -204,6 +191,16 @@ impl StateDict {
         if let Some(entry) = self.entries.get_mut(key) {
             *entry = Some(row);
         }
+    }
+
+    /// The rows of its tensors, in file order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
+        self.entries.values().filter_map(|row| *row)
+    }
+
+    /// How many of its values are tensors.
+    pub fn tensors(&self) -> usize {
+        self.rows().count()
     }
 
     /// Its keys in file order, those of values that are no tensors included.
@@ -251,42 +248,6 @@ impl fmt::Display for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(paths: &[&str]) -> Catalog {
-        let named = |at: &&str| StateDict { at: at.to_string(), ..StateDict::default() };
-        Catalog { state_dicts: paths.iter().map(named).collect(), ..Catalog::default() }
-    }
-
-    fn two() -> Catalog {
-        at(&["model", "ema"])
-    }
-
-    #[test]
-    fn what_encloses_a_state_dict_is_not_meant_by_default() {
-        let check = |paths: &[&str], expected: Option<&str>| {
-            let catalog = at(paths);
-            let found = catalog.select(None).map(|found| found[0].at.clone());
-            assert_eq!(found.ok().as_deref(), expected, "{paths:?}");
-        };
-        check(&["", "state_dict"], Some("state_dict"));
-        check(&["a", "a/b", "a/b/c"], Some("a/b/c"));
-        check(&["", "model", "ema"], None);
-        check(&["model", "modelx"], None);
-        check(&["", "fc._extra_state"], Some(""));
-        check(&["model", "model/fc._extra_state"], Some("model"));
-        check(&["_extra_state"], Some("_extra_state"));
-    }
-
-    #[test]
-    fn one_state_dict_needs_no_path_and_several_do() {
-        let one = Catalog::of_keys(["a"]).expect("unique");
-        assert_eq!(one.select(None).map(|found| found.len()), Ok(1));
-        assert!(matches!(two().select(None), Err(NotSelected::Several(all)) if all.len() == 2));
-        assert_eq!(two().select(Some("*")).map(|found| found.len()), Ok(2));
-        assert_eq!(two().select(Some("ema")).map(|found| found[0].at.clone()), Ok("ema".into()));
-        let message = two().select(Some("x")).expect_err("not there").to_string();
-        assert_eq!(message, "no state dict at 'x'; the file has: 'model' (0 keys), 'ema' (0 keys)");
-    }
 
     #[test]
     fn a_key_occurs_once() {

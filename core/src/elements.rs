@@ -3,12 +3,15 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use core::iter;
+
 use thiserror::Error;
 
+use crate::selection::{ancestors, is_within};
 use crate::tensor::{bytes_of, count_of};
 use crate::{
-    ByteOrder, Catalog, DType, Drawing, Format, IndexMap, Key, Location, Reserve, Section,
-    StateDict, Tensor,
+    ByteOrder, Catalog, DType, Drawing, Format, IndexMap, IndexSet, Key, Location, Reserve,
+    Section, StateDict, Tensor,
 };
 
 /// The elements of one tensor of a new file, to be written row-major and little-endian.
@@ -58,8 +61,8 @@ pub enum Ties {
 /// What a new file has no place for, or cannot hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftBehind {
-    /// Keys of the state dict whose values are no tensors.
-    pub keys: Vec<String>,
+    /// Keys of the state dict whose values are no tensors, with what they are.
+    pub keys: Vec<(String, String)>,
     /// Paths of other things in the file, with what they are.
     pub payload: Vec<(String, String)>,
 }
@@ -196,9 +199,10 @@ impl Contents {
         let strange = unknown.into_iter().map(|path| (path, "a module's version".to_string()));
         left.payload.extend(strange);
         let mut unholdable = catalog.unnamed(state_dict);
+        let mut no_tensors = Vec::new();
         for (old, new) in section.kept() {
             let Some(tensor) = catalog.tensor(state_dict, old) else {
-                left.keys.push(old.to_string());
+                no_tensors.push(old.to_string());
                 continue;
             };
             match Elements::new(tensor.clone(), section.cast(old)) {
@@ -209,6 +213,7 @@ impl Contents {
         if !unholdable.is_empty() {
             return Err(Unholdable { entries: unholdable });
         }
+        left.keys = catalog.described(state_dict, no_tensors);
         if ties == Ties::One {
             contents.write_ties_once();
         }
@@ -244,7 +249,7 @@ impl Contents {
 }
 
 /// What makes two tensors one: where their storage is, and how they look at it.
-type Place<'a> = (u64, u64, u64, &'a [u64], &'a [u64], &'a DType, [bool; 2]);
+type Place<'a> = (u64, u64, u64, u64, &'a [u64], &'a [u64], &'a DType, [bool; 2]);
 
 impl Elements {
     /// The place of the elements; none for those that have none, or no byte, and share nothing.
@@ -253,12 +258,19 @@ impl Elements {
         if self.byte_len() == 0 {
             return None;
         }
-        let (start, end) = match &view.storage().location {
-            Location::Stored(range) => (range.start, range.end),
-            Location::Deflated { compressed, .. } => (compressed.start, compressed.end),
+        let location = &view.storage().location;
+        // What is packed together starts at the same byte of the file.
+        let skip = match location {
+            Location::Deflated { skip, .. } => *skip,
+            Location::Latin1 { text, .. } => match text.as_ref() {
+                Location::Deflated { skip, .. } => *skip,
+                _ => 0,
+            },
+            Location::Stored(_) => 0,
         };
+        let (start, end) = (location.range().start, location.range().end);
         let lazy = [view.conjugate, view.negate];
-        Some((start, end, view.offset(), self.shape(), view.strides(), self.dtype(), lazy))
+        Some((start, end, skip, view.offset(), self.shape(), view.strides(), self.dtype(), lazy))
     }
 }
 
@@ -275,23 +287,73 @@ impl Catalog {
 
     /// What lies beside a state dict and has no place in a file of tensors alone.
     ///
-    /// Siblings of the state dict and of the mappings around it, each with its path and kind.
+    /// Everything outside of it, and what it has under keys that are no texts; each with its path and
+    /// what it is. What is listed stands for all that is nested in it.
     pub(crate) fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
         let own = state_dict.at.as_str();
-        let is_around = |at: &str| at != own && is_below(own, at);
-        let parent = |at: &str| at.rsplit_once('/').map_or("", |(parent, _)| parent).to_string();
-        let is_sibling = |at: &str| at != own && !is_around(at) && is_around(&parent(at));
-        let payload = self.payload.iter().filter(|payload| is_sibling(&payload.at));
-        let mut beside: Vec<(String, String)> =
-            payload.map(|payload| (payload.at.clone(), payload.kind.clone())).collect();
-        let rows = self.rows.iter().filter(|row| is_around(&row.at));
-        beside.extend(rows.map(|row| (row.path(), "tensor".to_string())));
+        let is_own = |path: &str| {
+            let key = if own.is_empty() { Some(path) } else { path.strip_prefix(own) };
+            let key =
+                key.map(|key| key.strip_prefix('/').filter(|_| !own.is_empty()).unwrap_or(key));
+            key.is_some_and(|key| state_dict.contains(key))
+        };
+        let is_around = |path: &str| path == own || is_within(own, path);
+        let things = self.payload.iter().map(|payload| payload.at.as_str());
+        let things: IndexSet<&str> = things.filter(|path| !is_around(path)).collect();
+        let is_nested =
+            |path: &str| ancestors(path).any(|at| things.contains(at) || at != own && is_own(at));
+        let listed = things.iter().filter(|path| !is_own(path) && !is_nested(path));
+        let mut beside = self.with_kinds(listed.map(|path| (*path).to_string()).collect());
+        let rows = self.rows.iter().filter(|row| row.at != own);
+        let loose = rows.filter(|row| {
+            !things.contains(row.at.as_str()) && !is_own(&row.at) && !is_nested(&row.at)
+        });
+        beside.extend(loose.map(|row| (row.path(), "tensor".to_string())));
         beside
     }
-}
 
-/// True if `path` is `above`, or goes through it; every path goes through the root.
-fn is_below(path: &str, above: &str) -> bool {
-    above.is_empty()
-        || path.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// Keys of a state dict with what their values are.
+    pub(crate) fn described(
+        &self,
+        state_dict: &StateDict,
+        keys: Vec<String>,
+    ) -> Vec<(String, String)> {
+        let path = |key: &String| match state_dict.at.as_str() {
+            "" => key.clone(),
+            at => alloc::format!("{at}/{key}"),
+        };
+        let kinds = self.with_kinds(keys.iter().map(path).collect());
+        keys.into_iter().zip(kinds).map(|(key, (_, kind))| (key, kind)).collect()
+    }
+
+    /// Paths with what they lead to, and how many tensors are nested in it.
+    fn with_kinds(&self, paths: Vec<String>) -> Vec<(String, String)> {
+        let mut counts: IndexMap<&str, usize> =
+            paths.iter().map(|path| (path.as_str(), 0)).collect();
+        if !counts.is_empty() {
+            for row in &self.rows {
+                for at in iter::once(row.at.as_str()).chain(ancestors(&row.at)) {
+                    if let Some(count) = counts.get_mut(at) {
+                        *count += 1;
+                    }
+                }
+            }
+        }
+        let kinds: IndexMap<&str, &str> = self
+            .payload
+            .iter()
+            .filter(|payload| counts.contains_key(payload.at.as_str()))
+            .map(|payload| (payload.at.as_str(), payload.kind.as_str()))
+            .collect();
+        let described = |path: &String| {
+            let kind = kinds.get(path.as_str()).copied().unwrap_or("no tensor");
+            match counts.get(path.as_str()).copied().unwrap_or_default() {
+                0 => kind.to_string(),
+                1 => alloc::format!("{kind}, 1 tensor"),
+                tensors => alloc::format!("{kind}, {tensors} tensors"),
+            }
+        };
+        let descriptions: Vec<String> = paths.iter().map(described).collect();
+        paths.into_iter().zip(descriptions).collect()
+    }
 }

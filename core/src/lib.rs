@@ -64,6 +64,7 @@ mod remap;
 mod renames;
 mod reserve;
 mod rule;
+mod selection;
 mod spelling;
 mod template;
 mod tensor;

@@ -1,5 +1,6 @@
 //! One tensor: its type, its shape, and where its elements are.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -59,6 +60,14 @@ pub enum Location {
         /// The checksum of all inflated bytes, those that are skipped included; none if the writer
         /// left it out.
         crc32: Option<u32>,
+    },
+    /// As the characters of a UTF-8 text, each of which is the byte of its number: how pickles below
+    /// protocol 3 hold bytes.
+    Latin1 {
+        /// Where the text is.
+        text: Box<Location>,
+        /// How many characters it has.
+        len: u64,
     },
 }
 
@@ -129,15 +138,68 @@ impl Storage {
 
     /// Its length in bytes.
     pub fn len(&self) -> u64 {
-        match &self.location {
-            Location::Stored(range) => range.end.saturating_sub(range.start),
-            Location::Deflated { len, .. } => *len,
-        }
+        self.location.len()
     }
 
     /// True if it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Location {
+    /// How many bytes there are, once they are unpacked.
+    pub fn len(&self) -> u64 {
+        match self {
+            Location::Stored(range) => range.end.saturating_sub(range.start),
+            Location::Deflated { len, .. } | Location::Latin1 { len, .. } => *len,
+        }
+    }
+
+    /// True if there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The range of the file that they are packed in.
+    pub fn range(&self) -> &Range<u64> {
+        match self {
+            Location::Stored(range) => range,
+            Location::Deflated { compressed, .. } => compressed,
+            Location::Latin1 { text, .. } => text.range(),
+        }
+    }
+
+    /// Some of the bytes; `None` if there are no such.
+    pub fn part(&self, part: Range<u64>) -> Option<Location> {
+        let len = part.end.checked_sub(part.start).filter(|_| part.end <= self.len())?;
+        Some(match self {
+            Location::Stored(range) => {
+                Location::Stored(range.start + part.start..range.start + part.end)
+            }
+            // The checksum is over all of them.
+            Location::Deflated { compressed, skip, .. } => Location::Deflated {
+                compressed: compressed.clone(),
+                skip: skip.checked_add(part.start)?,
+                len,
+                crc32: None,
+            },
+            Location::Latin1 { .. } => return None,
+        })
+    }
+
+    /// The same bytes where the file starts `by` bytes further on.
+    pub(crate) fn moved(&self, by: u64) -> Location {
+        let mut moved = self.clone();
+        let range = match &mut moved {
+            Location::Stored(range) | Location::Deflated { compressed: range, .. } => range,
+            Location::Latin1 { text, .. } => {
+                **text = text.moved(by);
+                return moved;
+            }
+        };
+        *range = range.start + by..range.end + by;
+        moved
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::{Data, Location, Tensor, View};
+use crate::{Data, Tensor, View};
 
 impl Tensor {
     /// Some of the rows, which are what the first dimension counts.
@@ -47,9 +47,7 @@ impl Tensor {
         let mut moved = self.clone();
         if let Data::View(view) = &mut moved.data {
             let mut storage = view.storage().as_ref().clone();
-            let (Location::Stored(range) | Location::Deflated { compressed: range, .. }) =
-                &mut storage.location;
-            *range = range.start + by..range.end + by;
+            storage.location = storage.location.moved(by);
             view.move_to(Arc::new(storage));
         }
         moved

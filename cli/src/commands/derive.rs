@@ -55,6 +55,8 @@ pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failur
     }
     out.flush()?;
     if question.talk == Talk::All {
+        question.a.say_choice(a, "--at");
+        question.b.say_choice(b, "--at-b");
         report::lines(&answer).iter().for_each(|line| say(line));
     }
     question.save(recipe)?;

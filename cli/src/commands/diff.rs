@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::hints;
 use crate::opening::open;
 use crate::request::{Form, Talk};
+use crate::selected::say_choice;
 use crate::text::say;
 
 /// What to compare, and how to show what differs.
@@ -67,6 +68,10 @@ pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Fa
         Examined { checkpoint: &b, state_dict: theirs },
     );
     let difference = Difference::of(a, b, comparison.depth)?;
+    if comparison.talk == Talk::All {
+        comparison.a.say_choice(a, "--at");
+        comparison.b.say_choice(b, "--at-b");
+    }
     match (comparison.form, comparison.talk) {
         (Form::Json, _) => json::difference(&difference, out)?,
         (Form::Text, Talk::All) => report::difference(&difference, out)?,
@@ -102,6 +107,13 @@ pub(crate) fn counterpart<'a>(
 }
 
 impl Subject {
+    /// Says which state dict was taken, if none was named.
+    pub(crate) fn say_choice(&self, taken: Examined<'_>, option: &str) {
+        if self.at.is_none() {
+            say_choice(taken.checkpoint.catalog(), &self.file, taken.state_dict, option);
+        }
+    }
+
     /// The one state dict that was selected.
     pub(crate) fn only<'a>(
         &self,
@@ -118,9 +130,8 @@ impl Subject {
                     .hint(format!("one is expected: {option} PATH"))),
             },
             Err(NotSelected::Several(known)) => {
-                let first = known.first().map_or("/", |(at, _)| at);
-                let hint = format!("add {option} '{}'", if first.is_empty() { "/" } else { first });
-                Err(refused(&NotSelected::Several(known.clone())).hint(hint))
+                let hint = known.first().map(|(at, _)| hints::at(option, at));
+                Err(refused(&NotSelected::Several(known)).hints(hint))
             }
             Err(error) => Err(refused(&error).hints(hints::near_path(&error, option))),
         }

@@ -17,6 +17,7 @@ use crate::opening::open;
 use crate::output;
 use crate::recipe_text;
 use crate::request::{Form, Talk};
+use crate::selected::say_choice;
 use crate::text::say;
 use crate::watch::Watch;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
     }
     let work = Work::new(fitting, &source, &target)?;
     if fitting.talk == Talk::All {
+        work.say_choice();
         work.idle().iter().for_each(|note| say(note));
     }
     let prepared = work.prepare()?;
@@ -155,6 +157,17 @@ impl<'a> Work<'a> {
         };
         let recipe = self.fitting.save_recipe.is_some().then(|| self.recipe(&fit));
         Ok(Prepared { fit, recipe, result })
+    }
+
+    /// Says which state dicts were taken, where none was named.
+    fn say_choice(&self) {
+        let Fitting { source, target, .. } = self.fitting;
+        if source.at.is_none() {
+            say_choice(self.source.catalog(), &source.file, self.ours, "--at");
+        }
+        if target.at.is_none() {
+            say_choice(self.target.catalog(), &target.file, self.theirs, "--at-target");
+        }
     }
 
     /// What is worth a word of patterns that match no key.

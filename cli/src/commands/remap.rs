@@ -242,7 +242,7 @@ impl Request {
                  expected --at PATH"
             );
             match state_dicts.first() {
-                Some(first) => Failure::could_not(error).hint(hints::at(&first.at)),
+                Some(first) => Failure::could_not(error).hint(hints::at("--at", &first.at)),
                 None => Failure::could_not(error),
             }
         })

@@ -23,6 +23,8 @@ struct Explained<'a> {
     doubt: Option<&'a str>,
     /// True if the word MODEL in the command stands for a file that only the user has.
     needs_model: bool,
+    /// The other state dicts that the file holds, with how many tensors they have.
+    others: &'a [String],
     missing: usize,
     unexpected: usize,
     misfits: usize,
@@ -50,6 +52,7 @@ pub(crate) fn explanation(explanation: &Explanation, out: &mut dyn Write) -> Res
         verified,
         doubt,
         needs_model: explanation.needs_model,
+        others: explanation.choice.as_ref().map_or(&[], |choice| &choice.others),
         missing,
         unexpected,
         misfits,

@@ -8,9 +8,10 @@ mod trial;
 use std::path::Path;
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Complaint, Diagnosis, diagnose};
+use statedict_core::{Catalog, Complaint, Diagnosis, diagnose};
 
 use crate::explanation::command::Names;
+use crate::selected::shown;
 
 /// What is known of a complaint.
 pub(crate) struct Explanation<'a> {
@@ -22,6 +23,23 @@ pub(crate) struct Explanation<'a> {
     /// True if the command names a model that only the user has.
     pub(crate) needs_model: bool,
     pub(crate) verdict: Verdict,
+    /// The state dict that was looked at, and the others, where the file holds several.
+    pub(crate) choice: Option<Choice>,
+}
+
+/// Which of several state dicts was looked at.
+pub(crate) struct Choice {
+    pub(crate) taken: String,
+    pub(crate) others: Vec<String>,
+}
+
+impl Choice {
+    /// The state dict at a path, or the one that is meant without; `None` if there is no other.
+    fn of(catalog: &Catalog, at: Option<&str>) -> Option<Choice> {
+        let taken = catalog.select(at).ok()?.into_iter().next()?;
+        let others: Vec<String> = catalog.others(taken).map(shown).collect();
+        (!others.is_empty()).then(|| Choice { taken: shown(taken), others })
+    }
 }
 
 /// Whether the command does what it is to do.
@@ -58,7 +76,10 @@ impl<'a> Explanation<'a> {
             command,
             needs_model,
             verdict: Verdict::Open,
+            choice: None,
         };
+        explanation.choice =
+            held.and_then(|held| Choice::of(held.catalog(), explanation.diagnosis.at.as_deref()));
         if let (Some(file), Some(opened)) = (file, opened) {
             explanation.try_out(file, opened);
         }

@@ -5,10 +5,11 @@ use std::io::Write;
 use statedict_core::{Complaint, Remedy};
 
 use crate::explanation::command::MODEL;
-use crate::explanation::{Explanation, Verdict};
+use crate::explanation::{Choice, Explanation, Verdict};
 use crate::failure::Failure;
 use crate::request::Talk;
-use crate::text::{count, printable, shell_word};
+use crate::selected::NAMED;
+use crate::text::{count, first_few, printable, shell_word};
 
 /// What happened and the command; the command alone where little is to be said.
 pub(crate) fn explanation(
@@ -21,6 +22,11 @@ pub(crate) fn explanation(
         return Ok(command.iter().try_for_each(|line| writeln!(out, "{}", printable(line)))?);
     }
     writeln!(out, "{}", printable(&explanation.diagnosis.told))?;
+    if let Some(Choice { taken, others }) = &explanation.choice {
+        let others = first_few(others, NAMED);
+        let line = format!("This is about {taken}; the file also holds {others} (--at PATH).");
+        writeln!(out, "{}", printable(&line))?;
+    }
     let Some(command) = command else {
         writeln!(out, "no command of statedict mends that")?;
         return Ok(());

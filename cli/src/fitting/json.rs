@@ -66,7 +66,7 @@ struct Choice<'a> {
 pub(crate) fn fit(fitted: &Fitted, out: &mut dyn Write) -> Result<(), Failure> {
     let (fit, put) = (fitted.fit, fitted.result.as_ref().ok());
     let left = put.map(|put| &put.left);
-    let keys = left.iter().flat_map(|left| left.keys.clone());
+    let keys = left.iter().flat_map(|left| left.keys.iter().map(|(key, _)| key.clone()));
     let payload = left.iter().flat_map(|left| left.payload.iter().map(|(at, _)| at.clone()));
     let object = Object {
         file: fitted.source.path().display().to_string(),

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::fitting::{Destination, Fitted, Fitting, Put};
 use crate::grouping::{Line, grouped};
 use crate::output::{sibling, stem};
+use crate::report::left_behind;
 use crate::suggestion::suggestion;
 use crate::text::{count, first_few, printable, say, shell_word, size};
 
@@ -43,6 +44,10 @@ pub(crate) fn tell(fitting: &Fitting, fitted: &Fitted) {
         }
     }
     tell_left_behind(put);
+    if !fitted.fit.extra_states.is_empty() {
+        let keys = first_few(&fitted.fit.extra_states, NAMED);
+        say(&format!("note: no tensors in the target, and not in the new file: {keys}"));
+    }
     if !put.tied.is_empty() {
         let groups: Vec<String> = put.tied.iter().map(|keys| keys.join(" = ")).collect();
         say(&format!("note: ties written out for each key: {}", first_few(&groups, NAMED)));
@@ -62,11 +67,8 @@ pub(crate) fn tell(fitting: &Fitting, fitted: &Fitted) {
 }
 
 fn tell_left_behind(put: &Put) {
-    let keys = put.left.keys.iter().map(|key| format!("{key} (no tensor)"));
-    let payload = put.left.payload.iter().map(|(at, kind)| format!("{at} ({kind})"));
-    let left: Vec<String> = keys.chain(payload).collect();
-    if !left.is_empty() {
-        let left = first_few(&left, NAMED);
+    if !put.left.is_empty() {
+        let left = left_behind(&put.left);
         say(&format!("note: left behind, for a state dict has no place for it: {left}"));
     }
 }

@@ -217,9 +217,10 @@ impl Fit {
     fn left_behind(&self, source: Side) -> LeftBehind {
         let Side { catalog, state_dict } = source;
         let no_tensor = |key: &&str| catalog.tensor(state_dict, key).is_none();
-        let keys = state_dict.keys().filter(no_tensor).map(ToString::to_string);
-        let unnamed = catalog.unnamed(state_dict).into_iter().map(|(key, _)| key);
-        LeftBehind { keys: keys.chain(unnamed).collect(), payload: catalog.beside(state_dict) }
+        let no_tensors = state_dict.keys().filter(no_tensor).map(ToString::to_string);
+        let mut keys = catalog.described(state_dict, no_tensors.collect());
+        keys.extend(catalog.unnamed(state_dict));
+        LeftBehind { keys, payload: catalog.beside(state_dict) }
     }
 }
 

@@ -26,6 +26,7 @@ use thiserror::Error;
 
 use crate::fit::board::{Board, is_counter};
 use crate::fit::modules::{Depth, Module};
+use crate::selection::is_extra_state;
 use crate::{DType, Fate, IndexMap, Side, Template, Tensor, generalise};
 
 /// How to look for partners, and what not to look for.
@@ -89,6 +90,8 @@ pub struct Fit {
     pub open: Vec<Open>,
     /// Target keys whose values are no tensors.
     pub no_tensors: Vec<String>,
+    /// Target keys under which modules keep what is no tensor, and which the new file lacks.
+    pub extra_states: Vec<String>,
 }
 
 /// A source key and the target key it goes to.
@@ -225,12 +228,11 @@ pub fn fit(source: Side, target: Side, options: &FitOptions) -> Result<Fit, NotF
         By::Position => board.settle_by_position(&options.made)?,
         by => board.settle_by_evidence(by, options.ordered),
     }
-    let no_tensors = target.state_dict.keys();
-    let no_tensors = no_tensors
-        .filter(|key| target.catalog.tensor(target.state_dict, key).is_none())
-        .map(ToString::to_string);
+    let is_no_tensor = |key: &&str| target.catalog.tensor(target.state_dict, key).is_none();
+    let no_tensors = target.state_dict.keys().filter(is_no_tensor).map(ToString::to_string);
     let mut fit = board.outcome();
-    fit.no_tensors = no_tensors.collect();
+    // What a module keeps beside its tensors is its own to make.
+    (fit.extra_states, fit.no_tensors) = no_tensors.partition(|key| is_extra_state(key));
     Ok(fit)
 }
 
@@ -359,6 +361,7 @@ impl Board<'_> {
             open: self.undecided(),
             skipped: self.skipped,
             no_tensors: Vec::new(),
+            extra_states: Vec::new(),
         }
     }
 

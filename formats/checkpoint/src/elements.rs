@@ -140,8 +140,8 @@ impl<'a> Stored<'a> {
         let strided = Strided::new(&self.tensor.shape, view.strides(), view.offset(), item);
         match location {
             Location::Stored(range) => strided.gather(source, range.start, BUDGET, &mut deliver),
-            Location::Deflated { len, .. } => {
-                let inflated = inflate::whole(source, location, *len)?;
+            packed @ (Location::Deflated { .. } | Location::Latin1 { .. }) => {
+                let inflated = inflate::whole(source, packed, packed.len())?;
                 strided.gather(&inflated, 0, BUDGET, &mut deliver)
             }
         }

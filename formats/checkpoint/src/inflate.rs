@@ -37,6 +37,14 @@ pub(crate) fn reader<'a>(
                 false => Err(inflated.ended()),
             }
         }
+        Location::Latin1 { text, .. } => {
+            let mut bytes = Latin1 { text: reader(source, text, 0)?, left: text.len(), lead: None };
+            let skipped = io::copy(&mut bytes.by_ref().take(from), &mut io::sink());
+            match skipped.map_err(fault)? == from {
+                true => Ok(Box::new(bytes)),
+                false => Err(Fault::broken("a text that holds bytes ends too early")),
+            }
+        }
     }
 }
 
@@ -128,6 +136,48 @@ impl Read for RangeReader<'_> {
     }
 }
 
+/// The bytes that the characters of a UTF-8 text stand for.
+struct Latin1<'a> {
+    text: Box<dyn Read + 'a>,
+    /// Bytes of the text that were not read yet.
+    left: u64,
+    /// The first byte of a character whose second was not read yet.
+    lead: Option<u8>,
+}
+
+impl Read for Latin1<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        // A character of two bytes may be all that a read gives half of.
+        while filled == 0 && self.left > 0 && !buffer.is_empty() {
+            let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+            let read = self.text.read(&mut buffer[..most])?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.left -= read as u64;
+            for i in 0..read {
+                let byte = buffer[i];
+                let decoded = match (self.lead.take(), byte) {
+                    (Some(lead), 0x80..=0xbf) => lead << 6 | byte & 0x3f,
+                    (None, 0..=0x7f) => byte,
+                    (None, 0xc2 | 0xc3) => {
+                        self.lead = Some(byte);
+                        continue;
+                    }
+                    _ => {
+                        let fault = Fault::broken("a text that holds bytes has other characters");
+                        return Err(io::Error::other(fault));
+                    }
+                };
+                buffer[filled] = decoded;
+                filled += 1;
+            }
+        }
+        Ok(filled)
+    }
+}
+
 /// A raw deflate stream as a reader whose errors say where it is.
 struct Inflater<'a> {
     decoder: DeflateDecoder<BufReader<RangeReader<'a>>>,
@@ -189,6 +239,24 @@ impl Read for Inflater<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_read_as_the_bytes_that_its_characters_number() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        let file = format!("x{text}").into_bytes();
+        let text = Box::new(Location::Stored(1..file.len() as u64));
+        let location = Location::Latin1 { text, len: 256 };
+        for from in [0, 1, 127, 128, 129, 255, 256] {
+            let mut found = Vec::new();
+            let mut reader = reader(&file.as_slice(), &location, from).expect("within");
+            let mut one = [0];
+            while reader.read(&mut one).expect("sound") == 1 {
+                found.push(one[0]);
+            }
+            assert_eq!(found, bytes[from as usize..]);
+        }
+    }
     use flate2::Compression;
     use flate2::write::DeflateEncoder;
 
