@@ -106,7 +106,8 @@ impl ZipFile {
             None => None,
         };
         let graph = Graph::read(pickle).map_err(in_pickle)?;
-        let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref())?;
+        let pickle = records.locate(&format!("{prefix}/{PICKLE}"))?.expect("it was read");
+        let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref(), pickle)?;
         let len = source.len();
         let kind = if code.is_some() { SCRIPTED } else { "pth" };
         let file =
@@ -253,6 +254,7 @@ fn walked(
     graph: &Graph<'_>,
     records: &mut Records<'_>,
     code: Option<&Code>,
+    pickle: Location,
 ) -> Result<Walked, Fault> {
     let lengths = graph.persistent.iter().filter_map(|reference| graph.tuple(reference.id));
     if let Some(parts) = lengths.map(<[_]>::len).find(|parts| *parts != ID_PARTS) {
@@ -260,7 +262,7 @@ fn walked(
         return Err(Fault::broken(what));
     }
     // The walk comes first, since it can say which tensor lacks its storage.
-    let walked = walk(graph, Surroundings { storages: records, code })?;
+    let walked = walk(graph, Surroundings { storages: records, code, pickle })?;
     // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
     for id in persistent_storages(graph) {
         records.find(&id?)?;
@@ -372,23 +374,29 @@ impl<'a> Records<'a> {
 
     fn read(&self, key: &str) -> Result<Storage, Fault> {
         let name = format!("{}/{STORAGES}{key}", self.prefix);
-        let Some(place) = self.archive.position(&name) else {
-            return Err(Fault::broken(format!("storage '{key}' has no record '{name}'")));
-        };
+        match self.locate(&name)? {
+            Some(location) => Ok(Storage { location, byte_order: self.byte_order }),
+            None => Err(Fault::broken(format!("storage '{key}' has no record '{name}'"))),
+        }
+    }
+
+    /// Where the bytes of a record are; `None` if there is no such record.
+    fn locate(&self, name: &str) -> Result<Option<Location>, Fault> {
+        let Some(place) = self.archive.position(name) else { return Ok(None) };
         let entry = &self.archive.entries()[place];
         let range = self.located[place].data.clone();
-        let location = match entry.method() {
-            Method::Stored => Location::Stored(range),
+        match entry.method() {
+            Method::Stored => Ok(Some(Location::Stored(range))),
             Method::Deflated => {
                 let crc32 = Some(entry.crc32()).filter(|crc32| *crc32 != 0);
-                Location::Deflated { compressed: range, skip: 0, len: entry.size(), crc32 }
+                let (compressed, len) = (range, entry.size());
+                Ok(Some(Location::Deflated { compressed, skip: 0, len, crc32 }))
             }
             Method::Other(method) => {
                 let what = format!("record '{name}' is compressed by method {method}");
-                return Err(Fault::Unsupported(what));
+                Err(Fault::Unsupported(what))
             }
-        };
-        Ok(Storage { location, byte_order: self.byte_order })
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! | file | what |
 //! |---|---|
 //! | `pickle` | opcodes, the machine, the graph, the editor |
-//! | `tensors`, `walk` | from rebuild calls to tensors, from a graph to a catalog |
+//! | `tensors`, `arrays`, `mapping`, `walk` | from calls to tensors and mappings, from a graph to a catalog |
 //! | `edit`, `recast` | from a plan to the changes of a pickle: keys, element types |
 //! | `scan` | what a pickle would run, for those who only want to know |
 //! | `container`, `encode` | the archive, read and rewritten, or made anew |
@@ -33,10 +33,13 @@
 //! ```
 
 mod archive;
+mod arrays;
 mod budget;
 mod dtype;
 mod edit;
 mod encode;
+mod holding;
+mod mapping;
 mod memo;
 mod modules;
 mod payload;

@@ -68,6 +68,11 @@ impl Modules<'_> {
         Ok(Some(found))
     }
 
+    /// True for what would give a state dict.
+    pub(crate) fn is_module(&self, node: NodeId) -> Result<bool, Fault> {
+        Ok(self.parts(node)?.is_some())
+    }
+
     fn parts(&self, node: NodeId) -> Result<Option<Parts>, Fault> {
         let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
         let Kind::Call { callable, .. } = compound.kind else { return Ok(None) };

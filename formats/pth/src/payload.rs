@@ -3,11 +3,11 @@
 use statedict_core::{Fault, Value};
 
 use crate::budget::Budget;
+use crate::mapping::mapping;
 use crate::pickle::Graph;
-use crate::pickle::graph::{self, Kind, NodeId};
+use crate::pickle::graph::{self, Compound, Kind, NodeId};
 use crate::printed::{kind, printed};
 use crate::tensors::is_tensor;
-use crate::walk::is_mapping;
 
 /// How deeply values may nest; see the limit of the walk that lists tensors.
 const MAX_DEPTH: usize = 128;
@@ -50,28 +50,32 @@ impl Reader<'_> {
             let values = items.into_iter().map(|item| self.value(item, depth - 1));
             return Ok(Value::List(values.collect::<Result<_, _>>()?));
         }
+        if let Some((_, compound)) = mapping(self.graph, node, self.budget)? {
+            return self.map(compound, depth);
+        }
         Ok(match self.graph.value(node) {
             graph::Value::None => Value::None,
             graph::Value::Bool(value) => Value::Bool(value),
             graph::Value::Int(number) => Value::Int(number),
             graph::Value::Float(number) => Value::Float(number),
-            graph::Value::Compound(id) if is_mapping(self.graph, self.graph.compound(id)) => {
-                let entries = self.budget.entries(self.graph, self.graph.compound(id))?;
-                self.budget.spend(size_of_val(entries.as_slice()))?;
-                let entries = entries.into_iter().map(|entry| {
-                    let value = self.value(entry.value.node, depth - 1)?;
-                    let key = printed(self.graph, entry.key.node, self.budget)?;
-                    self.budget.spend(KEY + key.len())?;
-                    Ok((key, value))
-                });
-                Value::Map(entries.collect::<Result<_, Fault>>()?)
-            }
             _ => {
                 let class = kind(self.graph, node);
                 self.budget.spend(class.len())?;
                 Value::Object(class)
             }
         })
+    }
+
+    fn map(&self, mapping: &Compound, depth: usize) -> Result<Value, Fault> {
+        let entries = self.budget.entries(self.graph, mapping)?;
+        self.budget.spend(size_of_val(entries.as_slice()))?;
+        let entries = entries.into_iter().map(|entry| {
+            let value = self.value(entry.value.node, depth - 1)?;
+            let key = printed(self.graph, entry.key.node, self.budget)?;
+            self.budget.spend(KEY + key.len())?;
+            Ok((key, value))
+        });
+        Ok(Value::Map(entries.collect::<Result<_, Fault>>()?))
     }
 
     /// The values of a list, tuple or set; a `torch.Size` is a tuple.

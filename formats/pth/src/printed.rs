@@ -2,6 +2,7 @@
 
 use statedict_core::Fault;
 
+use crate::arrays::is_array;
 use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Kind, NodeId, Value};
@@ -92,6 +93,7 @@ pub(crate) fn kind(graph: &Graph<'_>, node: NodeId) -> String {
         Value::Persistent(_) => "storage",
         Value::Unknown => "object",
         Value::Global(_) => return dotted(graph, node),
+        Value::Compound(_) if is_array(graph, node) => "numpy.ndarray",
         Value::Compound(id) => match graph.compound(id).kind {
             Kind::Dict => "dict",
             Kind::List => "list",

@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Plan, Reserve, Source, Storage,
-    Value,
+    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Location, Plan, Reserve, Source,
+    Storage, Value,
 };
 
 use crate::edit::{Edited, edited};
@@ -99,7 +99,8 @@ impl StreamFile {
         let types = storage_types(&graph)?;
         let storages = lay_of_storages(source, preamble.len() as u64, order, &types)?;
         let mut places = Places { storages: &storages, found: HashMap::new() };
-        let around = Surroundings { storages: &mut places, code: None };
+        let pickle = Location::Stored(object.start as u64..object.end as u64);
+        let around = Surroundings { storages: &mut places, code: None, pickle };
         let Walked { catalog, mappings } = walk(&graph, around)?;
         drop(graph);
         let len = source.len();

@@ -359,7 +359,8 @@ pub(crate) fn is_tensor(graph: &Graph<'_>, node: NodeId) -> bool {
         || matches!(graph.value(node), Value::Persistent(_))
 }
 
-fn size(graph: &Graph<'_>, node: NodeId) -> Result<u64, Fault> {
+/// The number that a node is, as a size, stride or offset.
+pub(crate) fn size(graph: &Graph<'_>, node: NodeId) -> Result<u64, Fault> {
     match graph.value(node) {
         Value::Int(number) => u64::try_from(number)
             .map_err(|_| Fault::broken(format!("{number} cannot be a size, stride or offset"))),

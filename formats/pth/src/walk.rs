@@ -3,15 +3,20 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use statedict_core::{Catalog, Fault, IndexMap, Key, Payload, Row, StateDict};
+use statedict_core::{
+    Catalog, DType, Data, Fault, IndexMap, Key, Location, Payload, Row, StateDict, Tensor,
+};
 
+use crate::arrays::{array, is_array};
 use crate::budget::Budget;
+use crate::holding::Holding;
+use crate::mapping::{is_mapping, mapping};
 use crate::modules::Modules;
 use crate::pickle::Graph;
-use crate::pickle::graph::{Compound, CompoundId, Entry, Kind, NodeId, Slot};
+use crate::pickle::graph::{Compound, CompoundId, Entry, Kind, NodeId, Slot, Value};
 use crate::printed::{kind, printed};
 use crate::scripted::Code;
-use crate::tensors::{Storages, Tensors};
+use crate::tensors::{Storages, Tensors, is_tensor};
 
 /// How deeply containers may nest; trainers nest a handful, and paths grow with the depth.
 const MAX_DEPTH: usize = 128;
@@ -31,6 +36,16 @@ const THING: usize = 64;
 /// What a key costs beside its text.
 const KEY: usize = 32;
 
+/// The classes of optimizers, whose objects hold tensors that are no model's.
+const OPTIMIZERS: &str = "torch.optim.";
+
+/// The last part of keys under which modules keep what is no tensor.
+const EXTRA: &str = "_extra_state";
+
+/// Why the keys of some mappings cannot be renamed.
+const IN_TUPLES: &str = "its class is called with a list of tuples, in which keys cannot be \
+                         changed; 'convert' extracts the state dict into a file of its own";
+
 /// A catalog, and for each of its state dicts the mapping in the graph.
 #[derive(Debug)]
 pub(crate) struct Walked {
@@ -43,6 +58,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) storages: &'a mut dyn Storages,
     /// The code of a TorchScript archive.
     pub(crate) code: Option<&'a Code>,
+    /// Where the pickle is in the file.
+    pub(crate) pickle: Location,
 }
 
 /// Lists what a pickle holds.
@@ -57,6 +74,8 @@ pub(crate) fn walk(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked
         modules: Modules { graph, code: around.code, budget },
         found: Walked { catalog: Catalog::default(), mappings: Vec::new() },
         known: HashMap::new(),
+        pickle: around.pickle,
+        holding: Holding::default(),
         budget,
     };
     walker.run()?;
@@ -70,6 +89,8 @@ struct Walker<'a> {
     found: Walked,
     /// The state dicts found so far, by their mapping.
     known: HashMap<CompoundId, usize>,
+    pickle: Location,
+    holding: Holding,
     budget: &'a Budget,
 }
 
@@ -81,6 +102,16 @@ struct Level<'a> {
     /// The state dict that this mapping is, once it has proved to be one.
     state_dict: Option<usize>,
     role: Role,
+    values: Values,
+}
+
+/// Which values of a container are listed as tensors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Values {
+    /// PyTorch's tensors.
+    Plain,
+    /// Whatever holds their like, since most of the values do.
+    Disguised,
 }
 
 /// What a container may hold.
@@ -107,7 +138,7 @@ struct Child {
 impl<'a> Walker<'a> {
     fn run(&mut self) -> Result<(), Fault> {
         let root = self.graph.root;
-        if let Some(tensor) = self.tensors.read(root)? {
+        if let Some(tensor) = self.read_root(root)? {
             let row = Row { at: String::new(), key: Key::Text(String::new()), tensor };
             self.found.catalog.rows.push(row);
             return Ok(());
@@ -137,6 +168,66 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
+    /// The tensor that the whole file is, in whatever clothes; a file of one object is no mapping.
+    fn read_root(&mut self, root: NodeId) -> Result<Option<Tensor>, Fault> {
+        match self.tensors.read(root)? {
+            Some(tensor) => Ok(Some(tensor)),
+            None => self.disguised(root),
+        }
+    }
+
+    /// The tensor that a value is to whoever can make its class: a NumPy array, or an object that
+    /// holds tensors and is no container.
+    fn disguised(&self, node: NodeId) -> Result<Option<Tensor>, Fault> {
+        if let Some(array) = array(self.graph, node, &self.pickle, self.budget)? {
+            return Ok(Some(array));
+        }
+        if !self.is_opaque(node)? || !self.holding.holds_tensors(self.graph, node, self.budget)? {
+            return Ok(None);
+        }
+        let layout = kind(self.graph, node);
+        self.budget.spend(layout.len())?;
+        let data = Data::Opaque { layout, bytes: 0 };
+        Ok(Some(Tensor { dtype: DType::other("object", 8), shape: Vec::new(), data }))
+    }
+
+    /// True for objects that are no containers as far as can be told, and for bare storages.
+    fn is_opaque(&self, node: NodeId) -> Result<bool, Fault> {
+        let graph = self.graph;
+        let is_object = match graph.value(node) {
+            Value::Persistent(id) => return Ok(graph.class_named_by(id).is_none()),
+            Value::Compound(id) => matches!(graph.compound(id).kind, Kind::Call { .. }),
+            _ => false,
+        };
+        Ok(is_object
+            && mapping(graph, node, self.budget)?.is_none()
+            && !kind(graph, node).starts_with(OPTIMIZERS)
+            && !self.modules.is_module(node)?)
+    }
+
+    /// Whether most values of a mapping are tensors to whoever can make their classes.
+    fn values(&self, entries: &IndexMap<Key, Slot>) -> Result<Values, Fault> {
+        let graph = self.graph;
+        let (mut tensors, mut objects) = (0, Vec::new());
+        for slot in entries.values() {
+            let is_plain = is_tensor(graph, slot.node) || is_array(graph, slot.node);
+            if is_plain {
+                tensors += 1;
+            } else if self.is_opaque(slot.node)? {
+                objects.push(slot.node);
+            }
+        }
+        let mut holders = 0;
+        for object in objects {
+            holders += usize::from(self.holding.holds_tensors(graph, object, self.budget)?);
+        }
+        let is_extra = |key: &&Key| key.as_str().ends_with(EXTRA);
+        let values = entries.keys().filter(|key| !is_extra(key)).count();
+        let most = (tensors + holders) * 2 > values && tensors > 0;
+        let all = holders > 0 && holders == values;
+        Ok(if most || all { Values::Disguised } else { Values::Plain })
+    }
+
     /// Lists a tensor, or gives what may be a container to go into, with the path to it.
     fn visit(
         &mut self,
@@ -144,7 +235,11 @@ impl<'a> Walker<'a> {
         child: Child,
         depth: usize,
     ) -> Result<Option<(NodeId, String)>, Fault> {
-        let tensor = self.tensors.read(child.node).map_err(|f| within(f, &level.at, &child.key))?;
+        let tensor = match self.tensors.read(child.node) {
+            Ok(None) if level.values == Values::Disguised => self.disguised(child.node),
+            read => read,
+        };
+        let tensor = tensor.map_err(|fault| within(fault, &level.at, &child.key))?;
         if let Some(tensor) = tensor {
             let sizes = tensor.shape.len().saturating_mul(2 * size_of::<u64>());
             self.budget.spend(ROW + sizes + level.at.len() + child.key.as_str().len())?;
@@ -159,7 +254,13 @@ impl<'a> Walker<'a> {
         }
         self.budget.spend(level.at.len())?;
         let at = joined(&level.at, &child.key);
-        if level.role == Role::Mapping && depth <= PAYLOAD_DEPTH {
+        let is_listed = match level.role {
+            Role::Mapping => depth <= PAYLOAD_DEPTH,
+            // What `torch.save` is given as a tuple is as good as a mapping.
+            Role::Sequence => depth == 1,
+            Role::Module | Role::Training => false,
+        };
+        if is_listed {
             let payload = Payload { at: at.clone(), kind: kind(self.graph, child.node) };
             self.budget.spend(THING + at.len() + payload.kind.len())?;
             self.found.catalog.payload.push(payload);
@@ -186,7 +287,11 @@ impl<'a> Walker<'a> {
 
     /// The state dict of a mapping: a new one, or the one that another path led to before.
     fn enter_state_dict(&mut self, level: &mut Level<'a>) -> Result<usize, Fault> {
-        let (id, compound) = self.graph.as_compound(level.node).expect("mappings are compounds");
+        let found = match level.role {
+            Role::Module => self.graph.as_compound(level.node),
+            _ => mapping(self.graph, level.node, self.budget)?,
+        };
+        let (id, compound) = found.expect("only mappings and modules are state dicts");
         let index = match self.known.get(&id) {
             Some(index) => {
                 self.budget.spend(KEY + level.at.len())?;
@@ -210,7 +315,10 @@ impl<'a> Walker<'a> {
             Role::Module => self.modules.state_dict(level.node)?,
             _ => None,
         };
-        let fixed = module.is_some().then(|| self.fixed(&kind(self.graph, level.node)));
+        let fixed = match &module {
+            Some(_) => Some(self.fixed(&kind(self.graph, level.node))),
+            None => self.graph.has_keys_in_tuples(compound).then(|| IN_TUPLES.to_string()),
+        };
         let keys: Vec<String> = match module {
             Some(parts) => parts.into_keys().collect(),
             None => {
@@ -238,30 +346,30 @@ impl<'a> Walker<'a> {
 
     /// A container with its children; `None` for what holds nothing.
     fn level(&self, node: NodeId, at: String, training: bool) -> Result<Option<Level<'a>>, Fault> {
-        let Some((role, children)) = self.children(node)? else { return Ok(None) };
-        let role = if training { Role::Training } else { role };
-        Ok(Some(Level { node, at, children, state_dict: None, role }))
+        let Some((role, values, children)) = self.children(node)? else { return Ok(None) };
+        let (role, values) =
+            if training { (Role::Training, Values::Plain) } else { (role, values) };
+        Ok(Some(Level { node, at, children, state_dict: None, role, values }))
     }
 
-    fn children(&self, node: NodeId) -> Result<Option<(Role, Children<'a>)>, Fault> {
+    fn children(&self, node: NodeId) -> Result<Option<(Role, Values, Children<'a>)>, Fault> {
         if let Some(items) = self.graph.sequence(node) {
             self.budget.spend(items.len().saturating_mul(size_of::<NodeId>()))?;
             let child = |(i, node): (usize, NodeId)| Child { key: Key::Other(i.to_string()), node };
             let children = items.into_iter().enumerate().map(child);
-            return Ok(Some((Role::Sequence, Box::new(children))));
+            return Ok(Some((Role::Sequence, Values::Plain, Box::new(children))));
         }
         if let Some(parts) = self.modules.state_dict(node)? {
             let child = |(key, node)| Child { key: Key::Text(key), node };
-            return Ok(Some((Role::Module, Box::new(parts.into_iter().map(child)))));
+            let children = Box::new(parts.into_iter().map(child));
+            return Ok(Some((Role::Module, Values::Disguised, children)));
         }
-        let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
-        if !is_mapping(self.graph, compound) {
-            return Ok(None);
-        }
+        let Some((_, compound)) = mapping(self.graph, node, self.budget)? else { return Ok(None) };
         let entries = effective(self.graph, compound, self.budget)?;
         let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
+        let values = self.values(&entries)?;
         let child = |(key, slot): (Key, Slot)| Child { key, node: slot.node };
-        Ok(Some((role, Box::new(entries.into_iter().map(child)))))
+        Ok(Some((role, values, Box::new(entries.into_iter().map(child)))))
     }
 }
 
@@ -288,22 +396,6 @@ fn within(fault: Fault, at: &str, key: &Key) -> Fault {
 
 fn joined(at: &str, key: &Key) -> String {
     if at.is_empty() { key.to_string() } else { format!("{at}/{key}") }
-}
-
-/// True for dicts and for objects that were given items or are known to be mappings.
-pub(crate) fn is_mapping(graph: &Graph<'_>, compound: &Compound) -> bool {
-    match compound.kind {
-        Kind::Dict => true,
-        Kind::List | Kind::Set => false,
-        Kind::Call { callable, .. } => {
-            let is_ordered_dict = || {
-                let global = graph.global(callable.node);
-                global
-                    .is_some_and(|(module, name)| module == "collections" && name == "OrderedDict")
-            };
-            !compound.entries.is_empty() || is_ordered_dict()
-        }
-    }
 }
 
 /// The entries as a dict has them: where a key occurs twice, its first place and its last value.

@@ -302,15 +302,56 @@ impl Graph<'_> {
         entries
     }
 
-    /// The list that a call of `OrderedDict` is given.
+    /// The list that a call of a mapping's class is given, if its elements are pairs.
     fn listed_pairs(&self, compound: &Compound) -> Option<&Compound> {
         let Kind::Call { callable, args } = compound.kind else { return None };
-        let (module, name) = self.global(callable.node)?;
-        if (module.as_ref(), name.as_ref()) != ("collections", "OrderedDict") {
-            return None;
-        }
         let [list] = self.tuple(args)? else { return None };
-        self.as_compound(*list).map(|(_, list)| list)
+        let (_, list) = self.as_compound(*list)?;
+        let (module, name) = self.global(callable.node)?;
+        let is_known = matches!(
+            (module.as_ref(), name.as_ref()),
+            ("collections", "OrderedDict") | ("builtins" | "__builtin__", "dict")
+        );
+        // Of another class only the first pair can tell that it is a mapping.
+        let first = self.elements.items(list.elements).next();
+        let is_pair = |(key, _): (Slot, Slot)| matches!(self.value(key.node), Value::Text(_));
+        let is_list = matches!(list.kind, Kind::List);
+        (is_list && (is_known || first.and_then(|it| self.pair(it)).is_some_and(is_pair)))
+            .then_some(list)
+    }
+
+    /// A key with its value, in a list or tuple of two.
+    fn pair(&self, element: &Element) -> Option<(Slot, Slot)> {
+        let pair = element.value;
+        if let Some(items) = self.tuple(pair.node) {
+            let [key, value] = items else { return None };
+            // Which opcodes pushed the items of a tuple is not kept.
+            return Some((Slot { node: *key, ..pair }, Slot { node: *value, ..pair }));
+        }
+        let (_, pair) = self.as_compound(pair.node)?;
+        let mut parts = self.elements.items(pair.elements).map(|part| part.value);
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(key), Some(value), None) => Some((key, value)),
+            _ => None,
+        }
+    }
+
+    /// True for a mapping that a call makes of a list of pairs.
+    pub(crate) fn is_made_of_pairs(&self, compound: &Compound) -> bool {
+        let list = self.listed_pairs(compound);
+        list.is_some_and(|list| {
+            let mut elements = self.elements.items(list.elements).peekable();
+            elements.peek().is_some() && elements.all(|element| self.pair(element).is_some())
+        })
+    }
+
+    /// True for a mapping with keys in tuples, whose opcodes are not known.
+    pub(crate) fn has_keys_in_tuples(&self, compound: &Compound) -> bool {
+        let list = self.listed_pairs(compound);
+        list.is_some_and(|list| {
+            let mut elements = self.elements.items(list.elements);
+            elements.any(|element| self.tuple(element.value.node).is_some())
+        })
     }
 
     /// How many elements there are where [`Graph::entries`] looks for pairs beside a mapping's own.
@@ -321,11 +362,7 @@ impl Graph<'_> {
     fn entries_in_arguments(&self, compound: &Compound) -> Option<Vec<Entry>> {
         let list = self.listed_pairs(compound)?;
         let pair = |element: &Element| {
-            let (_, pair) = self.as_compound(element.value.node)?;
-            let mut parts = self.elements.items(pair.elements).map(|part| part.value);
-            let (Some(key), Some(value), None) = (parts.next(), parts.next(), parts.next()) else {
-                return None;
-            };
+            let (key, value) = self.pair(element)?;
             Some(Entry { key, value, batch: element.batch, start: element.value.start })
         };
         self.elements.items(list.elements).map(pair).collect()

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use statedict_core::{Catalog, DType, Fault, Key, Plan, Section, Storage};
+use statedict_core::{Catalog, DType, Fault, Key, Location, Plan, Section, Storage};
 
 use crate::pickle::Graph;
 use crate::tensors::{StorageId, Storages};
@@ -17,7 +17,9 @@ use crate::walk::{Surroundings, walk};
 /// # Errors
 /// A tensor whose type is not as planned.
 pub(crate) fn verify(new: &Graph<'_>, old: &Catalog, plan: &Plan) -> Result<(), Fault> {
-    let found = walk(new, Surroundings { storages: &mut AsNamed, code: None })?.catalog;
+    let pickle = Location::Stored(0..new.pickle.len() as u64);
+    let around = Surroundings { storages: &mut AsNamed, code: None, pickle };
+    let found = walk(new, around)?.catalog;
     let expected = expected(old, plan);
     let found: Vec<_> =
         found.rows.iter().map(|row| (&row.tensor.dtype, &row.tensor.shape)).collect();

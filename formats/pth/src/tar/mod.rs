@@ -14,7 +14,8 @@ mod objects;
 use std::collections::HashMap;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, IndexSet, Layout, Plan, Reserve, Source, Value as Payload,
+    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Plan, Reserve, Source,
+    Value as Payload,
 };
 
 use crate::edit::{Target, edit, targets};
@@ -50,9 +51,11 @@ impl TarFile {
         let mut objects = Objects::default();
         objects.read_storages(&mut Cursor::new(source, storages.clone()))?;
         objects.read_tensors(&mut Cursor::new(source, tensors.clone()))?;
+        let start = pickle.start;
         let pickle = Cursor::new(source, pickle.clone()).pickle()?;
         let graph = Graph::read(&pickle)?;
-        let around = Surroundings { storages: &mut objects, code: None };
+        let location = Location::Stored(start..start + pickle.len() as u64);
+        let around = Surroundings { storages: &mut objects, code: None, pickle: location };
         let Walked { catalog, mappings } = walk(&graph, around)?;
         drop(graph);
         Ok(Some(TarFile { pickle, objects, catalog, mappings }))
