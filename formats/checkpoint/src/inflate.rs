@@ -246,10 +246,10 @@ mod tests {
         let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
         let file = format!("x{text}").into_bytes();
         let text = Box::new(Location::Stored(1..file.len() as u64));
-        let location = Location::Latin1 { text, len: 256 };
+        let (location, source) = (Location::Latin1 { text, len: 256 }, file.as_slice());
         for from in [0, 1, 127, 128, 129, 255, 256] {
             let mut found = Vec::new();
-            let mut reader = reader(&file.as_slice(), &location, from).expect("within");
+            let mut reader = reader(&source, &location, from).expect("within");
             let mut one = [0];
             while reader.read(&mut one).expect("sound") == 1 {
                 found.push(one[0]);
