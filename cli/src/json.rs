@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use statedict_checkpoint::{Checked, Checkpoint, Interrupted, Way};
+use statedict_checkpoint::{Checked, Checkpoint, Interrupted, Overflow, Way};
 use statedict_core::{Data, Finding, UncastReason, UncastTensor};
 
 use crate::commands::recover;
@@ -60,6 +60,16 @@ struct Cast<'a> {
     tensors: usize,
     not_cast: Vec<NotCast<'a>>,
     unused_rules: &'a [String],
+    /// Tensors of which finite numbers became infinite.
+    overflows: Vec<Infinite<'a>>,
+}
+
+/// A tensor of which a cast made finite numbers infinite.
+#[derive(Serialize)]
+struct Infinite<'a> {
+    at: &'a str,
+    key: &'a str,
+    values: u64,
 }
 
 /// A tensor that keeps its type though a rule is for it.
@@ -131,6 +141,7 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
             tensors: outcome.casts().count(),
             not_cast: uncast.tensors.iter().map(NotCast::of).collect(),
             unused_rules: &uncast.unused_rules,
+            overflows: outcome.overflows.iter().map(Infinite::of).collect(),
         }),
         ties,
         left_behind,
@@ -239,6 +250,13 @@ impl<'a> Tensor<'a> {
             sha256: listed.sha256.clone(),
             layout,
         }
+    }
+}
+
+impl<'a> Infinite<'a> {
+    fn of(overflow: &'a Overflow) -> Infinite<'a> {
+        let Overflow { at, key, values } = overflow;
+        Infinite { at, key, values: *values }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{FORMATS, Way};
+use statedict_checkpoint::{FORMATS, Overflow, Way};
 use statedict_core::{
     DType, IndexSet, LeftBehind, Section, Ties, Uncast, UncastReason, UncastTensor,
 };
@@ -63,6 +63,7 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if let Some(uncast) = outcome.uncast {
         tell_uncast(uncast);
     }
+    tell_overflows(outcome.overflows);
     if let Some(conversion) = &outcome.conversion {
         tell_conversion(conversion);
     }
@@ -178,6 +179,23 @@ fn tell_conversion(conversion: &Conversion) {
             }
         });
     }
+}
+
+/// `1 finite value`, `2 finite values`.
+pub(crate) fn finite_values(number: u64) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), "finite value")
+}
+
+/// Numbers that a cast made infinite.
+fn tell_overflows(overflows: &[Overflow]) {
+    if overflows.is_empty() {
+        return;
+    }
+    let values = overflows.iter().map(|overflow| overflow.values).fold(0, u64::saturating_add);
+    let (values, tensors) = (finite_values(values), count(overflows.len(), "tensor"));
+    let keys: Vec<String> = overflows.iter().map(|overflow| overflow.key.clone()).collect();
+    let keys = first_few(&keys, NAMED);
+    say(&format!("note: {values} became infinite in {tensors}: {keys} (--strict refuses)"));
 }
 
 /// Tensors that keep their type, and patterns that name none.

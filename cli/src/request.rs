@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{Checkpoint, Existing, Replaced};
+use statedict_checkpoint::{Checkpoint, Existing, Overflow, Replaced};
 use statedict_core::{Casting, DType, Format, LeftBehind, Planned, Policy, Reserve, Ties, Uncast};
 
 use crate::rules::Rules;
@@ -103,6 +103,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) planned: &'a Planned,
     /// What is not cast though that was asked for; none if no cast was asked for.
     pub(crate) uncast: Option<&'a Uncast>,
+    /// Tensors of which a cast made finite numbers infinite; known once they are written.
+    pub(crate) overflows: &'a [Overflow],
     /// The file that was written; none if nothing was.
     pub(crate) output: Option<&'a Path>,
     /// How the file itself was edited, if that was asked for.

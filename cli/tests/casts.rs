@@ -146,3 +146,43 @@ fn a_saved_plan_casts_as_well() {
     folder.said("apply plan.json net.safetensors -o b.safetensors");
     assert_eq!(folder.types("b.safetensors"), folder.types("a.safetensors"));
 }
+
+/// Numbers of which halves cannot hold two, under two keys; and others that they can.
+fn large() -> Folder {
+    let large: Vec<u8> =
+        [1e6, -7e4, f32::INFINITY, 1.0].into_iter().flat_map(f32::to_le_bytes).collect();
+    let tensors: [(&str, &str, &str, &[u8]); 3] =
+        [("a", "F32", "[1]", &ONE), ("big", "F32", "[4]", &large), ("huge", "F32", "[4]", &large)];
+    Folder::of([("net.safetensors", safetensors("", &tensors))])
+}
+
+#[test]
+fn finite_values_that_become_infinite_are_counted() {
+    let folder = large();
+    let said = folder.said("add model net.safetensors -o half.pth --cast f16");
+    let note = "note: 4 finite values became infinite in 2 tensors: model.big, model.huge";
+    assert!(said.contains(note), "{said}");
+    let said = folder.said("convert half.pth again.npz --cast f32");
+    assert!(!said.contains("infinite"), "{said}");
+    let said = folder.said("convert net.safetensors b.pth --cast bf16");
+    assert!(!said.contains("infinite"), "{said}");
+    let ran = folder.typed("convert net.safetensors c.pth --cast huge=f16 --json");
+    let done: Value = serde_json::from_str(&ran.out).expect("JSON");
+    let overflows = serde_json::json!([{ "at": "", "key": "huge", "values": 2 }]);
+    assert_eq!(done["cast"]["overflows"], overflows);
+}
+
+#[test]
+fn strict_refuses_to_overflow_and_leaves_nothing() {
+    let folder = large();
+    folder.said("convert net.safetensors net.pth");
+    let before = std::fs::read(folder.path("net.pth")).expect("there");
+    let refused = "net.pth: 2 finite values of 'big' would become infinite";
+    let words = "convert net.pth half.pth --cast f16 --strict";
+    assert!(folder.refusal(words, 1).contains(refused));
+    assert!(folder.refusal("add m net.pth -i --cast f16 --strict", 1).contains("'m.big'"));
+    let names = std::fs::read_dir(folder.path(".")).expect("a folder").count();
+    assert_eq!(names, 2, "nothing is left beside the two files");
+    assert_eq!(std::fs::read(folder.path("net.pth")).expect("there"), before);
+    folder.said("convert net.pth half.pth --cast f16 --cast big=f32 --cast huge=f32 --strict");
+}

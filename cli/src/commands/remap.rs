@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use statedict_checkpoint::{Checkpoint, Replaced, Rewritten, format_named_by};
+use statedict_checkpoint::{Checkpoint, Overflow, Replaced, Rewritten, Way, format_named_by};
 use statedict_core::{
     Catalog, Contents, Format, IndexMap, LeftBehind, NotSelected, Offence, Plan, Planned, Refused,
     Rule, Section, StateDict, Ties, Uncast, plan,
@@ -38,10 +38,12 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     let files = work.rewritten().map_or(1, Rewritten::files);
     let replaced_link = request.new_file().and_then(output::replaced_link);
     let (checkpoint, watch) = Watch::over(checkpoint, total, request.talk)?;
-    let replaced = watch.settle(request.write(&checkpoint, &planned.plan, &work))?;
+    let written = watch.settle(request.write(&checkpoint, &planned.plan, &work))?;
+    let replaced = written.replaced;
     let outcome = Outcome {
         checkpoint: &checkpoint,
         planned: &planned,
+        overflows: &written.overflows,
         uncast: (!request.encoding.casting.is_empty()).then_some(&uncast),
         output: request.output(),
         replaced,
@@ -84,6 +86,13 @@ impl Work {
             Work::Rename => None,
         }
     }
+}
+
+/// What came of writing.
+struct Written {
+    /// How the file itself was replaced, if that was asked for.
+    replaced: Option<Replaced>,
+    overflows: Vec<Overflow>,
 }
 
 impl Request {
@@ -249,12 +258,7 @@ impl Request {
     }
 
     /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
-    fn write(
-        &self,
-        checkpoint: &Checkpoint,
-        plan: &Plan,
-        work: &Work,
-    ) -> Result<Option<Replaced>, Failure> {
+    fn write(&self, checkpoint: &Checkpoint, plan: &Plan, work: &Work) -> Result<Written, Failure> {
         let stage = |(path, rewritten)| checkpoint.stage(rewritten, path, self.existing);
         let output = self.new_file().zip(work.rewritten()).map(stage).transpose()?;
         let saved = self
@@ -262,19 +266,42 @@ impl Request {
             .as_deref()
             .map(|path| output::stage_text(plan.to_json(), path, self.existing));
         let saved = saved.transpose()?;
-        let replaced = match (&self.destination, work) {
-            (Destination::InPlace, Work::Rename) => {
-                Some(checkpoint.rename(plan, self.encoding.reserve)?)
+        let in_place = matches!(self.destination, Destination::InPlace);
+        let replacement = work.rewritten().filter(|_| in_place);
+        let replacement = replacement.map(|new| checkpoint.stage_in_place(new)).transpose()?;
+        let overflows = match output.as_ref().or(replacement.as_ref()) {
+            Some(staged) => checkpoint.overflows(staged, plan)?,
+            None => Vec::new(),
+        };
+        self.refuse_to_overflow(&overflows)?;
+        let replaced = match (replacement, work) {
+            (Some(staged), Work::Write(new, _)) => {
+                staged.commit()?;
+                let (written, files) = (new.len(), new.files());
+                Some(Replaced { way: Way::Replaced, written, files })
             }
-            (Destination::InPlace, Work::Write(rewritten, _)) => {
-                Some(checkpoint.replace(rewritten)?)
+            (None, Work::Rename) if in_place => {
+                Some(checkpoint.rename(plan, self.encoding.reserve)?)
             }
             _ => None,
         };
         for staged in output.into_iter().chain(saved) {
             staged.commit()?;
         }
-        Ok(replaced)
+        Ok(Written { replaced, overflows })
+    }
+
+    /// Refuses casts that make finite numbers infinite, where that was asked for.
+    fn refuse_to_overflow(&self, overflows: &[Overflow]) -> Result<(), Failure> {
+        if self.strictness == Strictness::Note || overflows.is_empty() {
+            return Ok(());
+        }
+        let line = |overflow: &Overflow| {
+            let (file, values) = (self.file.display(), report::finite_values(overflow.values));
+            format!("{file}: {values} of '{}' would become infinite", overflow.key)
+        };
+        Err(Failure::no(overflows.iter().map(line).collect())
+            .hint("bf16 has the range of f32; --cast 'PATTERN=f32' keeps some tensors as they are"))
     }
 
     fn not_selected(&self, error: &NotSelected) -> Failure {

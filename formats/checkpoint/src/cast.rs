@@ -15,6 +15,19 @@ pub(crate) struct Cast {
     encode: Encode,
     numbers: Vec<f32>,
     halves: Vec<f16>,
+    /// How to tell infinities on either side, if a finite number can become one.
+    infinities: Option<[Infinity; 2]>,
+    overflows: u64,
+}
+
+/// The bit pattern of the positive infinity of a type.
+#[derive(Clone, Copy)]
+enum Infinity {
+    /// There is none.
+    None,
+    Bits16(u16),
+    Bits32(u32),
+    Bits64(u64),
 }
 
 enum Decode {
@@ -50,7 +63,19 @@ impl Cast {
             DType::Bf16 => Encode::Bf16,
             _ => return None,
         };
-        Some(Cast { decode, encode, numbers: Vec::new(), halves: Vec::new() })
+        Some(Cast {
+            decode,
+            encode,
+            numbers: Vec::new(),
+            halves: Vec::new(),
+            infinities: infinities(from, to),
+            overflows: 0,
+        })
+    }
+
+    /// How many finite numbers became infinite so far.
+    pub(crate) fn overflows(&self) -> u64 {
+        self.overflows
     }
 
     /// Casts whole little-endian elements and leaves the result in `out`.
@@ -67,6 +92,13 @@ impl Cast {
                 write(&self.halves, out, f16::to_le_bytes);
             }
         }
+        // What was infinite stays so, so the rest of the infinities have overflowed.
+        if let Some([before, after]) = self.infinities {
+            let infinite = after.count(out);
+            if infinite > 0 {
+                self.overflows += infinite.saturating_sub(before.count(elements));
+            }
+        }
     }
 
     fn read(&mut self, elements: &[u8]) {
@@ -80,6 +112,50 @@ impl Cast {
                 read(elements, &mut self.halves, f16::from_le_bytes);
                 numbers.resize(self.halves.len(), 0.0);
                 self.halves.convert_to_f32_slice(numbers);
+            }
+        }
+    }
+}
+
+/// How to tell the infinities of two types; `None` if no finite number of one is beyond the other.
+fn infinities(from: &DType, to: &DType) -> Option<[Infinity; 2]> {
+    let wide = match (from, to) {
+        (DType::F64, DType::F32 | DType::F16 | DType::Bf16)
+        | (DType::F32, DType::F16 | DType::Bf16)
+        | (DType::Bf16, DType::F16)
+        | (DType::F8E8M0, DType::F16) => infinity(from)?,
+        _ => return None,
+    };
+    Some([wide, infinity(to)?])
+}
+
+fn infinity(dtype: &DType) -> Option<Infinity> {
+    Some(match dtype {
+        DType::F64 => Infinity::Bits64(f64::INFINITY.to_bits()),
+        DType::F32 => Infinity::Bits32(f32::INFINITY.to_bits()),
+        DType::F16 => Infinity::Bits16(f16::INFINITY.to_bits()),
+        DType::Bf16 => Infinity::Bits16(bf16::INFINITY.to_bits()),
+        DType::F8E8M0 => Infinity::None,
+        _ => return None,
+    })
+}
+
+impl Infinity {
+    /// How many of these little-endian elements are infinite.
+    fn count(self, elements: &[u8]) -> u64 {
+        fn count<const N: usize>(elements: &[u8], is_infinite: impl Fn([u8; N]) -> bool) -> u64 {
+            elements.as_chunks::<N>().0.iter().map(|it| u64::from(is_infinite(*it))).sum()
+        }
+        match self {
+            Infinity::None => 0,
+            Infinity::Bits16(bits) => {
+                count(elements, |it| u16::from_le_bytes(it) << 1 == bits << 1)
+            }
+            Infinity::Bits32(bits) => {
+                count(elements, |it| u32::from_le_bytes(it) << 1 == bits << 1)
+            }
+            Infinity::Bits64(bits) => {
+                count(elements, |it| u64::from_le_bytes(it) << 1 == bits << 1)
             }
         }
     }
@@ -156,6 +232,27 @@ mod tests {
                 assert!(old == new || is_nan(old) && is_nan(new), "{dtype} {old:?} {new:?}");
             }
         }
+    }
+
+    #[test]
+    fn finite_numbers_that_become_infinite_are_counted() {
+        let check = |from: DType, to: DType, elements: &[u8], expected| {
+            let mut cast = Cast::new(&from, &to).expect("known");
+            cast.apply(elements, &mut Vec::new());
+            assert_eq!(cast.overflows(), expected, "{from} to {to}");
+        };
+        let singles = [65519.0, 65520.0, -7e4, f32::INFINITY, f32::NAN, f32::MAX];
+        let singles: Vec<u8> = singles.into_iter().flat_map(f32::to_le_bytes).collect();
+        check(DType::F32, DType::F16, &singles, 3);
+        check(DType::F32, DType::Bf16, &singles, 1);
+        check(DType::F32, DType::F64, &singles, 0);
+        let doubles = [1e300, -1e300, f64::NEG_INFINITY, 1e38];
+        let doubles: Vec<u8> = doubles.into_iter().flat_map(f64::to_le_bytes).collect();
+        check(DType::F64, DType::F32, &doubles, 2);
+        check(DType::F64, DType::F16, &doubles, 3);
+        check(DType::Bf16, DType::F16, &[0x80, 0x47, 0x80, 0x7F], 1);
+        check(DType::F8E8M0, DType::F16, &[127, 143, 255], 1);
+        check(DType::F8E5M2, DType::F16, &[0x7C, 0x7B], 0);
     }
 
     #[test]

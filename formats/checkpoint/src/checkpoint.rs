@@ -16,6 +16,7 @@ use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
 use crate::in_place::{Editor, Interrupted, Locked, Replaced, Way, restore};
 use crate::observer::Observer;
+use crate::overflow::{self, Overflow};
 use crate::registry::FORMATS;
 use crate::rewritten::{Files, Manner, Renamed, Rewritten};
 use crate::shards::{Sharded, find_index, split};
@@ -377,6 +378,15 @@ impl Checkpoint {
     /// # Errors
     /// Whatever keeps it from being done; then the file is as it was.
     pub fn replace(&self, rewritten: &Rewritten) -> Result<Replaced, Error> {
+        self.stage_in_place(rewritten)?.commit()?;
+        Ok(Replaced { way: Way::Replaced, written: rewritten.len(), files: rewritten.files() })
+    }
+
+    /// Writes what this checkpoint, which was opened to be replaced, becomes beside it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being written; then the file is as it was.
+    pub fn stage_in_place(&self, rewritten: &Rewritten) -> Result<Staged, Error> {
         if let Some(locked) = &self.locked {
             let shared = locked.share();
             shared.map_err(|cause| Error::new(Action::Write, &self.path, cause))?;
@@ -385,8 +395,16 @@ impl Checkpoint {
             Some(locked) if !self.is_sharded() => &locked.path,
             _ => &self.path,
         };
-        self.stage(rewritten, out, Existing::Replace)?.commit()?;
-        Ok(Replaced { way: Way::Replaced, written: rewritten.len(), files: rewritten.files() })
+        self.stage(rewritten, out, Existing::Replace)
+    }
+
+    /// The tensors of a plan that has been staged of which a cast made finite numbers infinite.
+    ///
+    /// # Errors
+    /// What keeps elements from being read.
+    pub fn overflows(&self, staged: &Staged, plan: &Plan) -> Result<Vec<Overflow>, Error> {
+        let found = overflow::overflows(&self.source, self.catalog(), staged.overflowed(), plan);
+        found.map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }
 
     /// Edits the one file where it stands, if that can be.

@@ -50,11 +50,32 @@ pub(crate) fn stream(
     elements: &Elements,
     sink: &mut Sink<'_>,
 ) -> Result<(), Stop> {
+    stream_counting(source, elements, sink).map(drop)
+}
+
+/// The same; gives how many finite numbers a cast made infinite.
+pub(crate) fn stream_counting(
+    source: &dyn Source,
+    elements: &Elements,
+    sink: &mut Sink<'_>,
+) -> Result<u64, Stop> {
     match elements.origin() {
-        _ if elements.byte_len() == 0 => Ok(()),
+        _ if elements.byte_len() == 0 => Ok(0),
         Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).stream(source, sink),
-        Origin::Drawn(drawing) => draw::stream(drawing, sink).map_err(Stop::Sink),
-        Origin::Stacked(parts) => parts.iter().try_for_each(|part| stream(source, part, sink)),
+        Origin::Drawn(drawing) => draw::stream(drawing, sink).map_err(Stop::Sink).map(|()| 0),
+        Origin::Stacked(parts) => {
+            let counts = parts.iter().map(|part| stream_counting(source, part, sink));
+            counts.sum()
+        }
+    }
+}
+
+/// How many finite numbers of the elements a cast makes infinite.
+pub(crate) fn overflows(source: &dyn Source, elements: &Elements) -> Result<u64, Fault> {
+    match stream_counting(source, elements, &mut |_| Ok(())) {
+        Ok(values) => Ok(values),
+        Err(Stop::Read(fault)) => Err(fault),
+        Err(Stop::Sink(error)) => Err(Fault::Unreadable(error.into())),
     }
 }
 
@@ -119,7 +140,7 @@ impl<'a> Stored<'a> {
         Stored { tensor, view, cast: (tensor.dtype != *dtype).then_some(dtype) }
     }
 
-    fn stream(&self, source: &dyn Source, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    fn stream(&self, source: &dyn Source, sink: &mut Sink<'_>) -> Result<u64, Stop> {
         if let Some(fault) = self.obstacle() {
             return Err(fault.into());
         }
@@ -135,16 +156,18 @@ impl<'a> Stored<'a> {
         if view.is_contiguous() {
             let start = view.offset() * self.tensor.dtype.bits() / 8;
             let mut reader = inflate::reader(source, location, start)?;
-            return contiguous(&mut reader, self.tensor.byte_len(), item, &mut deliver);
+            contiguous(&mut reader, self.tensor.byte_len(), item, &mut deliver)?;
+            return Ok(finish.overflows());
         }
         let strided = Strided::new(&self.tensor.shape, view.strides(), view.offset(), item);
         match location {
-            Location::Stored(range) => strided.gather(source, range.start, BUDGET, &mut deliver),
+            Location::Stored(range) => strided.gather(source, range.start, BUDGET, &mut deliver)?,
             packed @ (Location::Deflated { .. } | Location::Latin1 { .. }) => {
                 let inflated = inflate::whole(source, packed, packed.len())?;
-                strided.gather(&inflated, 0, BUDGET, &mut deliver)
+                strided.gather(&inflated, 0, BUDGET, &mut deliver)?;
             }
         }
+        Ok(finish.overflows())
     }
 
     fn obstacle(&self) -> Option<Fault> {
@@ -240,6 +263,11 @@ impl Finish {
             cast: cast.and_then(|to| Cast::new(dtype, to)),
             out: Vec::new(),
         }
+    }
+
+    /// How many finite numbers the cast made infinite.
+    fn overflows(&self) -> u64 {
+        self.cast.as_ref().map_or(0, Cast::overflows)
     }
 
     fn apply<'a>(&'a mut self, piece: &'a mut [u8]) -> &'a [u8] {

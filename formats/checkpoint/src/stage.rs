@@ -4,9 +4,9 @@ use std::fs::{self, File, Metadata};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use statedict_core::{Fault, Layout};
+use statedict_core::{Elements, Fault, Layout};
 
 use crate::disk::{Access, Disk};
 use crate::elements::Stop;
@@ -37,6 +37,8 @@ pub struct Staged {
     obsolete: Vec<PathBuf>,
     /// A folder that was made for the files, and goes again if they do not come.
     made: Option<MadeFolder>,
+    /// Elements of which a cast made some infinite.
+    overflowed: Vec<Elements>,
     disk: Arc<dyn Disk>,
 }
 
@@ -45,6 +47,7 @@ struct StagedFile {
     beside: Beside,
     out: PathBuf,
     existing: Existing,
+    overflowed: Vec<Elements>,
 }
 
 /// A new file in the folder of another, taken away again when dropped.
@@ -167,7 +170,7 @@ impl Stager<'_> {
         match &rewritten.0 {
             Files::One { layout, renamed } => {
                 let mut staged = self.nothing();
-                staged.files.push(self.file(layout, renamed.as_ref(), out, self.existing)?);
+                staged.add(self.file(layout, renamed.as_ref(), out, self.existing)?);
                 Ok(staged)
             }
             Files::Folder(_) if folder.is_some_and(|folder| is_same(folder, out)) => {
@@ -192,7 +195,8 @@ impl Stager<'_> {
 
     fn nothing(&self) -> Staged {
         let disk = self.disk.clone();
-        Staged { files: Vec::new(), obsolete: Vec::new(), made: None, disk }
+        let overflowed = Vec::new();
+        Staged { files: Vec::new(), obsolete: Vec::new(), made: None, overflowed, disk }
     }
 
     /// Nothing yet, for a folder, which is made if it is not there.
@@ -208,7 +212,7 @@ impl Stager<'_> {
         for file in files {
             let path = out.join(&file.name);
             let renamed = file.renamed.as_ref();
-            staged.files.push(self.file(&file.layout, renamed, &path, self.existing)?);
+            staged.add(self.file(&file.layout, renamed, &path, self.existing)?);
         }
         Ok(staged)
     }
@@ -246,10 +250,10 @@ impl Stager<'_> {
                 create_folders(self.disk.as_ref(), parent).map_err(failed)?;
             }
             let renamed = file.renamed.as_ref();
-            staged.files.push(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
+            staged.add(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
         }
         staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
-        staged.files.push(self.index(&index, &folder.join(index_name), self.existing)?);
+        staged.add(self.index(&index, &folder.join(index_name), self.existing)?);
         Ok(staged)
     }
 
@@ -271,7 +275,8 @@ impl Stager<'_> {
         let access = if self.like.is_some() { Access::Private } else { Access::Usual };
         let beside = Beside::new(self.disk, out, access).map_err(failed)?;
         let (disk, file) = (self.disk.as_ref(), &beside.file);
-        let writing = Writing { source: self.source, layout, file, disk, observer: self.observer };
+        let (source, observer, overflowed) = (self.source, self.observer, Mutex::default());
+        let writing = Writing { source, layout, file, disk, observer, overflowed: &overflowed };
         let layouts = || renamed.map(self.revised).unwrap_or_default();
         let instead = renamed.map(|it| Instead { start: it.start, layouts: &layouts });
         fill(&writing, instead).map_err(failed)?;
@@ -279,20 +284,31 @@ impl Stager<'_> {
         let finished = adopted.and_then(|()| disk.sync(file));
         finished.map_err(|error| failed(error.into()))?;
         tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
-        Ok(StagedFile { beside, out: out.to_path_buf(), existing })
+        let overflowed = overflowed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(StagedFile { beside, out: out.to_path_buf(), existing, overflowed })
     }
 }
 
 impl Staged {
+    fn add(&mut self, mut file: StagedFile) {
+        self.overflowed.append(&mut file.overflowed);
+        self.files.push(file);
+    }
+
+    /// The elements of which a cast made some infinite.
+    pub(crate) fn overflowed(&self) -> &[Elements] {
+        &self.overflowed
+    }
+
     /// Puts the files in their places, each in one step that survives a crash.
     ///
     /// # Errors
     /// What the system says; then files that are new go again, and those that others name are as
     /// they were. Only if the last file is in its place and its folder cannot be synced, all stay.
     pub fn commit(self) -> Result<(), Error> {
-        let Staged { files, obsolete, made, disk } = self;
+        let Staged { files, obsolete, made, disk, .. } = self;
         let (mut placed, mut left) = (Vec::new(), files.len());
-        for StagedFile { beside, out, existing } in files {
+        for StagedFile { beside, out, existing, .. } in files {
             left -= 1;
             let failed = |cause| Error::new(Action::Write, &out, cause);
             let take_back = |placed: &[PathBuf]| placed.iter().for_each(|p| drop(disk.remove(p)));

@@ -10,12 +10,13 @@ mod stretches;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use crc32fast::Hasher;
-use statedict_core::{Fault, Layout, Part, Source};
+use statedict_core::{Elements, Fault, Layout, Part, Source};
 
 use crate::disk::Disk;
-use crate::elements::{self, PIECE, Stop};
+use crate::elements::{self, PIECE, Sink, Stop};
 use crate::observer::{Observer, tell};
 use crate::shares::each;
 use crate::source::FileSource;
@@ -34,6 +35,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) file: &'a File,
     pub(crate) disk: &'a dyn Disk,
     pub(crate) observer: &'a dyn Observer,
+    /// Takes the elements of which a cast made some infinite.
+    pub(crate) overflowed: &'a Mutex<Vec<Elements>>,
 }
 
 /// What may be written instead where the file system can clone.
@@ -165,12 +168,21 @@ impl Writing<'_> {
         };
         match work {
             Work::Copy(range) => self.read(range.clone(), buffer, &mut put)?,
-            Work::Elements(elements) => elements::stream(self.source, elements, &mut put)?,
+            Work::Elements(elements) => self.stream(elements, &mut put)?,
         }
         match to == stretch.end() {
             true => Ok(sum),
             false => Err(self.unexpected(to)),
         }
+    }
+
+    /// Delivers elements, and notes them if a cast made some infinite.
+    fn stream(&self, elements: &Elements, sink: &mut Sink<'_>) -> Result<(), Stop> {
+        if elements::stream_counting(self.source, elements, sink)? > 0 {
+            let mut overflowed = self.overflowed.lock().unwrap_or_else(PoisonError::into_inner);
+            overflowed.push(elements.clone());
+        }
+        Ok(())
     }
 
     fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -214,7 +226,7 @@ impl Writing<'_> {
                     self.read(range.clone(), &mut buffer, &mut |bytes| between.put(bytes))?;
                 }
                 Part::Elements(elements) => {
-                    elements::stream(self.source, elements, &mut |bytes| between.put(bytes))?;
+                    self.stream(elements, &mut |bytes| between.put(bytes))?;
                 }
                 Part::Crc32(span) => {
                     let sum = between.checksums.sum(&span.parts);

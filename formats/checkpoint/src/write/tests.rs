@@ -25,7 +25,8 @@ fn write_into(
     layout: &Layout,
     observer: &dyn Observer,
 ) -> Result<(), Stop> {
-    Writing { source, layout, file, disk: &System, observer }.run(None)
+    let overflowed = &Mutex::default();
+    Writing { source, layout, file, disk: &System, observer, overflowed }.run(None)
 }
 
 fn write(source: &[u8], layout: &Layout) -> Result<Vec<u8>, Stop> {

@@ -1,0 +1,60 @@
+//! Finite numbers that a cast makes infinite, counted for each tensor.
+//!
+//! They are noticed as elements are written, which may be whole storages; only where there are some
+//! are the tensors over these storages read once more, to name them.
+
+use std::collections::{HashMap, HashSet};
+
+use statedict_core::{Catalog, Elements, Fault, Plan, Source};
+
+use crate::elements;
+
+/// A tensor of which a cast made finite numbers infinite.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overflow {
+    /// The path to its state dict.
+    pub at: String,
+    /// Its key in the new file.
+    pub key: String,
+    /// How many numbers.
+    pub values: u64,
+}
+
+/// The tensors that a plan casts over storages that were noticed, so far as theirs overflow.
+pub(crate) fn overflows(
+    source: &dyn Source,
+    catalog: &Catalog,
+    noticed: &[Elements],
+    plan: &Plan,
+) -> Result<Vec<Overflow>, Fault> {
+    let noticed: HashSet<u64> = noticed.iter().filter_map(start).collect();
+    let mut counted = HashMap::<String, u64>::new();
+    let mut found = Vec::new();
+    for section in plan.sections() {
+        let state_dict = catalog.state_dicts.iter().find(|s| s.is_at(section.at()));
+        let Some(state_dict) = state_dict.filter(|_| !noticed.is_empty()) else { continue };
+        for (old, to) in section.casts() {
+            let Some(tensor) = catalog.tensor(state_dict, old) else { continue };
+            let Ok(elements) = Elements::new(tensor.clone(), Some(to)) else { continue };
+            if !start(&elements).is_some_and(|start| noticed.contains(&start)) {
+                continue;
+            }
+            let place = format!("{:?}", elements.place());
+            let values = match counted.get(&place) {
+                Some(values) => *values,
+                None => elements::overflows(source, &elements)?,
+            };
+            counted.insert(place, values);
+            if values > 0 {
+                let key = section.fate(old).flatten().unwrap_or(old).to_string();
+                found.push(Overflow { at: section.at().to_string(), key, values });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Where the storage of a tensor's elements starts.
+fn start(elements: &Elements) -> Option<u64> {
+    Some(elements.tensor()?.as_view()?.storage().location.range().start)
+}
