@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use statedict_checkpoint::{Checked, Checkpoint, Interrupted, Overflow, Way};
-use statedict_core::{Data, Finding, UncastReason, UncastTensor};
+use statedict_core::{Data, Finding, Places, UncastReason, UncastTensor};
 
 use crate::commands::recover;
 use crate::failure::Failure;
@@ -45,12 +45,25 @@ struct Done<'a> {
     dropped: usize,
     passed_over: usize,
     idle: &'a [String],
+    /// Names of changed keys elsewhere in the file that follow, if there are such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    followed: Vec<Place<'a>>,
+    /// The same of those that stay as they are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_followed: Vec<Place<'a>>,
     /// Present if tensors were to be cast.
     #[serde(skip_serializing_if = "Option::is_none")]
     cast: Option<Cast<'a>>,
     ties: &'a [Vec<String>],
     left_behind: Behind<'a>,
     plan: Value,
+}
+
+/// A place with names of keys, and how many there are.
+#[derive(Serialize)]
+struct Place<'a> {
+    at: &'a str,
+    names: usize,
 }
 
 /// What came of casts.
@@ -137,6 +150,8 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         dropped: counts.dropped,
         passed_over: outcome.planned.passed_over,
         idle: &outcome.planned.idle,
+        followed: places(&outcome.mentions.followed),
+        not_followed: places(&outcome.mentions.not_followed),
         cast: outcome.uncast.map(|uncast| Cast {
             tensors: outcome.casts().count(),
             not_cast: uncast.tensors.iter().map(NotCast::of).collect(),
@@ -149,6 +164,10 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
     };
     put(&done, out)?;
     Ok(writeln!(out)?)
+}
+
+fn places(places: &Places) -> Vec<Place<'_>> {
+    places.iter().map(|(at, names)| Place { at, names }).collect()
 }
 
 /// The name of a way to edit a file in place.

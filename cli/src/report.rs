@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{FORMATS, Overflow, Way};
 use statedict_core::{
-    DType, IndexSet, LeftBehind, Section, Ties, Uncast, UncastReason, UncastTensor,
+    DType, IndexSet, LeftBehind, Mentions, Section, Ties, Uncast, UncastReason, UncastTensor,
 };
 
 use crate::failure::Failure;
@@ -60,6 +60,7 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
         let keys = count(outcome.planned.passed_over, "key");
         say(&format!("note: {keys} passed over by the rules (--strict refuses, --only drops)"));
     }
+    tell_mentions(outcome.mentions);
     if let Some(uncast) = outcome.uncast {
         tell_uncast(uncast);
     }
@@ -179,6 +180,28 @@ fn tell_conversion(conversion: &Conversion) {
             }
         });
     }
+}
+
+/// Names of keys elsewhere in the file: those that follow in a line, the others by place.
+fn tell_mentions(mentions: &Mentions) {
+    if !mentions.followed.is_empty() {
+        let place = |(at, names)| format!("{at} ({})", count(names, "name"));
+        let places: Vec<String> = mentions.followed.iter().map(place).collect();
+        say(&format!("also renamed: {}", first_few(&places, NAMED)));
+    }
+    let places = not_followed(mentions);
+    for place in places.iter().take(LINES_TOLD) {
+        say(&format!("note: {place}"));
+    }
+    if places.len() > LINES_TOLD {
+        say(&format!("note: not followed: {} more", count(places.len() - LINES_TOLD, "place")));
+    }
+}
+
+/// `not followed: optimizer/state, 12 names`, a line for each place.
+pub(crate) fn not_followed(mentions: &Mentions) -> Vec<String> {
+    let line = |(at, names)| format!("not followed: {at}, {}", count(names, "name"));
+    mentions.not_followed.iter().map(line).collect()
 }
 
 /// `1 finite value`, `2 finite values`.

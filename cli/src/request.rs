@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, Overflow, Replaced};
-use statedict_core::{Casting, DType, Format, LeftBehind, Planned, Policy, Reserve, Ties, Uncast};
+use statedict_core::{
+    Casting, DType, Format, LeftBehind, Mentions, Planned, Policy, Reserve, Ties, Uncast,
+};
 
 use crate::rules::Rules;
 
@@ -101,6 +103,8 @@ pub(crate) enum Talk {
 pub(crate) struct Outcome<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) planned: &'a Planned,
+    /// Names of changed keys elsewhere in the file.
+    pub(crate) mentions: &'a Mentions,
     /// What is not cast though that was asked for; none if no cast was asked for.
     pub(crate) uncast: Option<&'a Uncast>,
     /// Tensors of which a cast made finite numbers infinite; known once they are written.

@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use thiserror::Error;
 
-use crate::{Catalog, Contents, Layout, Plan, Reserve, Unholdable, Value};
+use crate::{Catalog, Contents, Layout, Mentions, Plan, Reserve, Unholdable, Value};
 
 /// Bytes at known places: a slice, a file, one day a remote object.
 pub trait Source: Send + Sync {
@@ -245,7 +245,16 @@ pub trait Container: Send + Sync {
         Ok(None)
     }
 
-    /// The same file with other keys, everything else as it was.
+    /// The names of keys that a plan changes which the file holds outside its state dicts.
+    ///
+    /// # Errors
+    /// As [`Container::rewrite`].
+    fn mentions(&self, _plan: &Plan) -> Result<Mentions, Fault> {
+        Ok(Mentions::default())
+    }
+
+    /// The same file with other keys, everything else as it was, save for names of keys elsewhere
+    /// that are known to follow.
     ///
     /// Where the format [casts in files](Format::casts_in_files), some tensors get other element
     /// types as well.

@@ -54,6 +54,7 @@ mod format;
 mod generalise;
 mod init;
 mod layout;
+mod mentions;
 mod modules;
 mod numbered;
 mod plan;
@@ -93,6 +94,7 @@ pub use init::{
     BadInit, Drawing, Fans, Init, InitRule, Initialiser, Needed, NotMade, ResizeRule, Stream,
 };
 pub use layout::{Edits, Layout, Part, Span};
+pub use mentions::{Mentions, Places};
 pub use modules::Modules;
 pub use plan::{Plan, Section};
 pub use plan_json::BadPlan;

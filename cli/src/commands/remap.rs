@@ -5,8 +5,8 @@ use std::path::Path;
 
 use statedict_checkpoint::{Checkpoint, Overflow, Replaced, Rewritten, Way, format_named_by};
 use statedict_core::{
-    Catalog, Contents, Format, IndexMap, LeftBehind, NotSelected, Offence, Plan, Planned, Refused,
-    Rule, Section, StateDict, Ties, Uncast, plan,
+    Catalog, Contents, Format, IndexMap, LeftBehind, Mentions, NotSelected, Offence, Plan, Planned,
+    Refused, Rule, Section, StateDict, Ties, Uncast, plan,
 };
 
 use crate::failure::Failure;
@@ -34,6 +34,7 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     let mut planned = request.plan(&checkpoint)?;
     let uncast = request.cast(&checkpoint, &mut planned.plan)?;
     let work = request.lay_out(&checkpoint, &planned.plan)?;
+    let mentions = request.mentions(&checkpoint, &planned.plan, &work)?;
     let total = work.rewritten().map_or(checkpoint.len(), Rewritten::len);
     let files = work.rewritten().map_or(1, Rewritten::files);
     let replaced_link = request.new_file().and_then(output::replaced_link);
@@ -43,6 +44,7 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     let outcome = Outcome {
         checkpoint: &checkpoint,
         planned: &planned,
+        mentions: &mentions,
         overflows: &written.overflows,
         uncast: (!request.encoding.casting.is_empty()).then_some(&uncast),
         output: request.output(),
@@ -102,7 +104,8 @@ impl Request {
         let checkpoint = Checkpoint::open(&self.file)?;
         let mut planned = self.plan(&checkpoint)?;
         self.cast(&checkpoint, &mut planned.plan)?;
-        self.lay_out(&checkpoint, &planned.plan).map(drop)
+        let work = self.lay_out(&checkpoint, &planned.plan)?;
+        self.mentions(&checkpoint, &planned.plan, &work).map(drop)
     }
 
     /// Sees to it before any work that nothing is in the way.
@@ -212,6 +215,30 @@ impl Request {
         };
         let conversion = Conversion { to, left, reason, tied, ties: *ties };
         Ok(Work::Write(rewritten.map_err(unholdable)?, Some(conversion)))
+    }
+
+    /// The names of changed keys elsewhere in a file that keeps what it holds beside its tensors.
+    fn mentions(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+        work: &Work,
+    ) -> Result<Mentions, Failure> {
+        let keeps = work.conversion().is_none_or(|conversion| {
+            conversion.to.name() == checkpoint.format().name() && !conversion.to.casts_in_files()
+        });
+        let mentions = match keeps {
+            true => checkpoint.mentions(plan)?,
+            false => Mentions::default(),
+        };
+        if self.strictness == Strictness::Refuse && !mentions.not_followed.is_empty() {
+            let line = |place| format!("{}: {place}", self.file.display());
+            let lines = report::not_followed(&mentions).into_iter().map(line);
+            return Err(
+                Failure::no(lines.collect()).hint("without --strict these names stay as they are")
+            );
+        }
+        Ok(mentions)
     }
 
     /// Refuses to put a file of tensors alone in the place of one that holds more.

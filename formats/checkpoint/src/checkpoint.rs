@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Fault, Format, Growth, Layout, Part, Plan, Reserve,
-    Section, Source, Tensor, Unholdable, Value,
+    Catalog, Container, Contents, Elements, Fault, Format, Growth, Layout, Mentions, Part, Plan,
+    Reserve, Section, Source, Tensor, Unholdable, Value,
 };
 
 use crate::disk::{Disk, Front, System};
@@ -207,6 +207,18 @@ impl Checkpoint {
             Form::Sharded(sharded) => sharded.rewrite(plan, manner),
         };
         rewritten.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
+    }
+
+    /// The names of keys that a plan changes which the checkpoint holds outside its state dicts.
+    ///
+    /// # Errors
+    /// What stands in the way of the plan.
+    pub fn mentions(&self, plan: &Plan) -> Result<Mentions, Error> {
+        let mentions = match &self.form {
+            Form::One { container, .. } => container.mentions(plan),
+            Form::Sharded(sharded) => sharded.mentions(plan),
+        };
+        mentions.map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }
 
     /// The kind that [`Checkpoint::rewrite`] writes.

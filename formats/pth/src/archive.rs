@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use statedict_core::{
-    ByteOrder, Catalog, Container, Fault, Growth, IndexMap, IndexSet, Layout, Location, Plan,
-    Reserve, Source, Storage, Value,
+    ByteOrder, Catalog, Container, Fault, Growth, IndexMap, IndexSet, Layout, Location, Mentions,
+    Plan, Reserve, Source, Storage, Value,
 };
 use statedict_zip::{Archive, Change, Entry, Located, Method, Writer};
 
-use crate::edit::{Edited, edited};
+use crate::edit::{Edited, edited, mentions};
 use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
@@ -217,6 +217,10 @@ impl Container for ZipFile {
 
     fn payload(&self) -> Result<Option<Value>, Fault> {
         payload(&self.graph).map(Some)
+    }
+
+    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        mentions(&self.graph, &self.catalog, &self.mappings, plan)
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::iter;
 
-use statedict_core::{Catalog, Fault, Modules, Plan, Section, StateDict};
+use statedict_core::{Catalog, Fault, Mentions, Modules, Plan, Section, StateDict};
 
+use crate::mentions::{find, follow};
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry};
 use crate::pickle::opcode;
@@ -45,7 +46,9 @@ pub(crate) fn edit(
     mappings: &[CompoundId],
     plan: &Plan,
 ) -> Result<(), Fault> {
-    for Target { section, state_dict, mapping } in targets(catalog, mappings, plan)? {
+    let targets = targets(catalog, mappings, plan)?;
+    follow(patch, &find(graph, catalog, mappings, &targets)?);
+    for Target { section, state_dict, mapping } in targets {
         let compound = graph.compound(mapping);
         rename_keys(patch, graph, compound, section);
         if let Some(metadata) = metadata_of(graph, compound) {
@@ -54,6 +57,17 @@ pub(crate) fn edit(
         }
     }
     Ok(())
+}
+
+/// The names of keys that a plan changes outside the pickle's state dicts.
+pub(crate) fn mentions(
+    graph: &Graph<'_>,
+    catalog: &Catalog,
+    mappings: &[CompoundId],
+    plan: &Plan,
+) -> Result<Mentions, Fault> {
+    let targets = targets(catalog, mappings, plan)?;
+    Ok(find(graph, catalog, mappings, &targets)?.mentions)
 }
 
 /// A section of a plan with the state dict that it is about, and where that is in the graph.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `pickle` | opcodes, the machine, the graph, the editor |
 //! | `tensors`, `arrays`, `mapping`, `walk` | from calls to tensors and mappings, from a graph to a catalog |
+//! | `mentions` | names of keys outside the state dicts |
 //! | `edit`, `recast` | from a plan to the changes of a pickle: keys, element types |
 //! | `scan` | what a pickle would run, for those who only want to know |
 //! | `container`, `encode` | the archive, read and rewritten, or made anew |
@@ -41,6 +42,7 @@ mod encode;
 mod holding;
 mod mapping;
 mod memo;
+mod mentions;
 mod modules;
 mod payload;
 mod pickle;

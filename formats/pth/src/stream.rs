@@ -10,11 +10,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Location, Plan, Reserve, Source,
-    Storage, Value,
+    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Location, Mentions, Plan, Reserve,
+    Source, Storage, Value,
 };
 
-use crate::edit::{Edited, edited};
+use crate::edit::{Edited, edited, mentions};
 use crate::payload::payload;
 use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
@@ -130,6 +130,15 @@ impl Container for StreamFile {
 
     fn payload(&self) -> Result<Option<Value>, Fault> {
         payload(&Graph::read(&self.preamble[self.object.clone()])?).map(Some)
+    }
+
+    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        mentions(
+            &Graph::read(&self.preamble[self.object.clone()])?,
+            &self.catalog,
+            &self.mappings,
+            plan,
+        )
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {

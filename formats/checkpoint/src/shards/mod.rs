@@ -10,8 +10,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Plan, Row, Section,
-    Source, StateDict, Tensor, Unholdable,
+    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Mentions, Plan, Row,
+    Section, Source, StateDict, Tensor, Unholdable,
 };
 
 pub(crate) use split::split;
@@ -172,6 +172,18 @@ impl Sharded {
             files.push(NewFile { name: shard.name.clone(), layout, renamed, changed });
         }
         Ok(self.sharded(files, index))
+    }
+
+    /// The names of keys that a plan changes outside the files' state dicts.
+    pub(crate) fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        let mut mentions = Mentions::default();
+        for shard in &self.shards {
+            for section in plan.sections() {
+                let plan = Plan::from(shard.section(section));
+                mentions.extend(&shard.container.mentions(&plan)?);
+            }
+        }
+        Ok(mentions)
     }
 
     /// The tensors of a section written anew, each in the file where it was.

@@ -14,11 +14,11 @@ mod objects;
 use std::collections::HashMap;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Plan, Reserve, Source,
+    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Mentions, Plan, Reserve, Source,
     Value as Payload,
 };
 
-use crate::edit::{Target, edit, targets};
+use crate::edit::{Target, edit, mentions, targets};
 use crate::encode::archive;
 use crate::payload::payload;
 use crate::pickle::Graph;
@@ -77,6 +77,10 @@ impl Container for TarFile {
 
     fn payload(&self) -> Result<Option<Payload>, Fault> {
         payload(&Graph::read(&self.pickle)?).map(Some)
+    }
+
+    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        mentions(&Graph::read(&self.pickle)?, &self.catalog, &self.mappings, plan)
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
