@@ -24,6 +24,9 @@ const LINES_TOLD: usize = 20;
 /// Things of one kind that a sentence names; the rest is counted.
 const NAMED: usize = 6;
 
+/// Things with tensors in them that a sentence names, since they are what people look for.
+const TENSORS_NAMED: usize = 24;
+
 /// Everything that would become of the keys.
 pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     let file = outcome.checkpoint.path().display().to_string();
@@ -255,10 +258,14 @@ pub(crate) fn not_cast(tensor: &UncastTensor) -> String {
     }
 }
 
-/// What has no place in a new file, the first few by name.
+/// What has no place in a new file: first what holds tensors, and of the rest the first few.
 pub(crate) fn left_behind(left: &LeftBehind) -> String {
     let all = left.keys.iter().chain(&left.payload);
-    first_few(&all.map(|(path, kind)| format!("{path} ({kind})")).collect::<Vec<_>>(), NAMED)
+    let holds_tensors = |kind: &str| kind.ends_with("tensor") || kind.ends_with("tensors");
+    let (tensors, rest): (Vec<_>, Vec<_>) = all.partition(|(_, kind)| holds_tensors(kind));
+    let few = NAMED.max(tensors.len().min(TENSORS_NAMED));
+    let all = tensors.into_iter().chain(rest);
+    first_few(&all.map(|(path, kind)| format!("{path} ({kind})")).collect::<Vec<_>>(), few)
 }
 
 /// `10 keys renamed, 2 unchanged, 1 dropped; 12 tensors cast to F16`, without what there is none of.

@@ -19,6 +19,7 @@ import complaints
 import convert
 import edited
 import hostile
+import layouts
 import lossless
 import made
 import operate
@@ -41,6 +42,8 @@ ACTIONS = {
     "random-cast": casts.generate,
     "judge-cast": casts.judge,
     "versions": lambda request: convert.versions(request["file"], request["at"]),
+    "layouts": layouts.generate,
+    "lost": layouts.judge,
     "protocols": lambda request: protocols.generate(request["folder"]),
     "anew": protocols.anew,
     "shards": shards.judge,

@@ -103,6 +103,10 @@ impl Elements {
     /// Gives the reason if the tensor has no plain elements.
     pub fn new(tensor: Tensor, cast: Option<&DType>) -> Result<Elements, String> {
         match &tensor.data {
+            // A class goes by its module and name.
+            crate::Data::Opaque { layout, .. } if layout.contains('.') => Err(alloc::format!(
+                "it is an object of {layout}, which holds tensors in a way that is not known"
+            )),
             crate::Data::Opaque { layout, .. } => {
                 Err(alloc::format!("a tensor of layout {layout} has no plain elements to write"))
             }
