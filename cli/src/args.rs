@@ -8,7 +8,7 @@ use statedict_core::{
     CastRule, Casting, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched,
 };
 
-use crate::commands::check::Inspection;
+use crate::commands::check::{Inspection, Unknown};
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::commands::explain::Riddle;
@@ -132,9 +132,13 @@ enum Command {
     ///
     /// Checks structure, lengths, checksums and geometry, and follows every pickle, whatever the
     /// file's parts are called. What PyTorch's weights-only loading admits is safe, and so are some
-    /// classes that do nothing; anything else that a pickle brings in makes the file dangerous.
+    /// classes that do nothing. What can run code, reach files or the network, or is called without
+    /// being known makes a file dangerous. A file that only needs classes of a package that is not
+    /// known here, as whole models and trainers' files do, is unknown: what those classes do when
+    /// they are loaded depends on what is installed.
     ///
-    /// Exit status: 0 all safe, 1 something is dangerous, 2 something is malformed or unreadable.
+    /// Exit status: 0 all safe, 1 something is dangerous or unknown, 2 something is malformed or
+    /// unreadable.
     Check(Check),
     /// Find the recipe that turns the keys of one file into those of another of the same weights
     ///
@@ -234,6 +238,15 @@ struct Check {
     /// The files; a folder stands for the checkpoints and pickles in it and below
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Take unknown classes for no reason to fail; they are reported all the same
+    #[arg(long)]
+    allow_unknown: bool,
+    /// Take the classes named in this file for known and safe
+    ///
+    /// One full name a line, such as 'ultralytics.nn.tasks.DetectionModel'; '#' begins a comment.
+    /// They are reported as notes. What is known to do harm cannot be allowed.
+    #[arg(long, value_name = "FILE")]
+    allow: Option<PathBuf>,
     /// Print one JSON object a line for each file
     #[arg(long)]
     json: bool,
@@ -445,6 +458,8 @@ impl Check {
     fn inspection(self) -> Inspection {
         Inspection {
             paths: self.files,
+            unknown: if self.allow_unknown { Unknown::Allowed } else { Unknown::Refused },
+            allow_list: self.allow,
             form: if self.json { Form::Json } else { Form::Text },
             talk: if self.quiet { Talk::Errors } else { Talk::All },
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use statedict_checkpoint::{Checked, Checkpoint, Interrupted, Overflow, Way};
-use statedict_core::{Data, Finding, Places, UncastReason, UncastTensor};
+use statedict_core::{Data, Finding, Places, UncastReason, UncastTensor, Verdict};
 
 use crate::commands::recover;
 use crate::failure::Failure;
@@ -223,25 +223,41 @@ pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Fail
         r#where: &'a str,
         what: &'a str,
         why: &'a str,
+        verdict: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct Counts {
+        dangerous: usize,
+        malformed: usize,
+        unknown: usize,
     }
     #[derive(Serialize)]
     struct Report<'a> {
         file: String,
         verdict: &'static str,
+        counts: Counts,
         findings: Vec<Shown<'a>>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         notes: Vec<Shown<'a>>,
     }
     fn shown(findings: &[Finding]) -> Vec<Shown<'_>> {
         let shown = |f| {
-            let Finding { place, what, why, .. }: &Finding = f;
-            Shown { r#where: place, what, why }
+            let Finding { verdict, place, what, why, name }: &Finding = f;
+            let (verdict, name) = (verdict.name(), name.as_deref());
+            Shown { r#where: place, what, why, verdict, name }
         };
         findings.iter().map(shown).collect()
     }
     let report = Report {
         file: checked.path.display().to_string(),
         verdict: checked.verdict().name(),
+        counts: Counts {
+            dangerous: checked.count(Verdict::Dangerous),
+            malformed: checked.count(Verdict::Malformed),
+            unknown: checked.count(Verdict::Unknown),
+        },
         findings: shown(&checked.findings),
         notes: shown(&checked.notes),
     };

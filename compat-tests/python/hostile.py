@@ -16,7 +16,7 @@ import zlib
 
 import numpy as np
 
-SAFE, DANGEROUS, MALFORMED = "safe", "dangerous", "malformed"
+SAFE, UNKNOWN, DANGEROUS, MALFORMED = "safe", "unknown", "dangerous", "malformed"
 TRUE = b"X\4\0\0\0true"
 CALL = b"cposix\nsystem\n(" + TRUE + b"tR"
 NAMED = "posix.system"
@@ -134,23 +134,28 @@ def old_tar(spoilt=None, more=None, extra=(), kind=None):
 
 
 CALLED = """posix.system nt.system os.popen os.execv os.remove subprocess.Popen subprocess.getoutput builtins.eval builtins.exec
-builtins.compile builtins.open builtins.getattr builtins.__import__ builtins.map builtins.filter builtins.type builtins.print
+builtins.compile builtins.open builtins.getattr builtins.__import__ builtins.map builtins.filter builtins.print
 builtins.breakpoint runpy.run_module importlib.import_module importlib.reload imp.load_source pty.spawn socket.create_connection
 shutil.rmtree shutil.copy ctypes.CDLL ctypes.cdll.LoadLibrary torch.load torch.save torch.hub.load torch.hub.load_state_dict_from_url
 torch.jit.load torch.jit.unsupported_tensor_ops.execWrapper torch.storage._load_from_bytes torch.serialization.load
 torch.utils.collect_env.run torch.utils.bottleneck.__main__.run_cprofile torch._dynamo.guards.GuardBuilder.get
 torch._inductor.codecache.compile_file torch.fx.graph_module.reduce_graph_module torch.fx.experimental.symbolic_shapes.ShapeEnv.evaluate_guards_expression
 torch.ops.load_library torch.package.PackageImporter torch.utils.cpp_extension.load_inline torch.utils.data.datapipes.utils.decoder.basichandlers
-torch.nn.modules.module.torch.load torch.nn.functional.relu torch.optim.sgd.SGD torch.distributed.init_process_group
+torch.nn.modules.module.torch.load torch.nn.functional.relu torch.distributed.init_process_group
 numpy.load numpy.testing._private.utils.runstring numpy.f2py.crackfortran.getlincoef numpy.core._multiarray_umath.fromfile numpy.vectorize
-numpy.random._pickle.__randomstate_ctor pip._internal.main pip.main pickle.loads _pickle.loads marshal.loads dill.loads joblib.load cloudpickle.loads code.interact
+pip._internal.main pip.main pickle.loads _pickle.loads marshal.loads dill.loads joblib.load cloudpickle.loads code.interact
 code.InteractiveInterpreter codeop.compile_command timeit.timeit cProfile.run profile.run pdb.run bdb.Bdb trace.Trace types.FunctionType types.CodeType
 operator.attrgetter operator.methodcaller functools.partial functools.reduce itertools.starmap urllib.request.urlopen requests.get http.client.HTTPConnection
 webbrowser.open asyncio.create_subprocess_shell multiprocessing.Process threading.Thread signal.signal sys.setprofile gc.get_objects
 inspect.getattr_static logging.config.dictConfig doctest.debug_script idlelib.run.Executive pydoc.pipepager pydoc.locate ensurepip._run_pip lib2to3.pgen2.pgen.ParserGenerator
-site.addpackage tempfile.mktemp zipimport.zipimporter sqlite3.connect linecache.getline some_package.Thing __main__.Net transformers.trainer.TrainingArguments
-ultralytics.nn.tasks.DetectionModel keras.models.load_model sklearn.ensemble.RandomForest copyreg.add_extension uuid._get_command_stdout
+site.addpackage tempfile.mktemp zipimport.zipimporter sqlite3.connect linecache.getline
+keras.models.load_model copyreg.add_extension uuid._get_command_stdout
 _io.FileIO pathlib.Path.write_text collections.namedtuple torch.Tensor.apply_ torch.Size.__class__ _codecs.decode weakref.finalize""".split()
+
+# Classes of packages that weights-only loading does not know, and helpers that put such together again.
+UNKNOWN_CLASSES = """some_package.Thing __main__.Net transformers.trainer.TrainingArguments ultralytics.nn.tasks.DetectionModel
+sklearn.ensemble.RandomForest torch.optim.sgd.SGD torch.nn.modules.linear.Linear numpy.random._pickle.__randomstate_ctor
+pandas._libs.internals._unpickle_block omegaconf.dictconfig.DictConfig my_project.train.Mode enum.IntEnum typing.Any""".split()
 
 SPELLINGS = {
     "reduce_protocol_0": b"cposix\nsystem\n(Vtrue\ntR",
@@ -194,7 +199,7 @@ OBSCURE = {
     "ext2": (b"\x83\1\1(" + TRUE + b"tR", "extension 257"),
     "ext4": (b"\x84\1\0\1\0(" + TRUE + b"tR", "extension 65537"),
     "ext_only": (b"\x82\7", "extension 7"),
-    "getattr_chain": (b"c__builtin__\ngetattr\n(cos\npath\n" + text("os") + b"tR", "builtins.getattr"),
+    "getattr_chain": (b"c__builtin__\ngetattr\n(cos\npath\n" + text("os") + b"tR", ".getattr"),
     "attrgetter_chain": (b"coperator\nattrgetter\n" + text("system") + b"\x85Rcos\npath\n\x85R", "operator.attrgetter"),
     "dotted": (b"\x8c\5torch\x8c\x17serialization.os.system\x93" + TRUE + b"\x85R", "torch.serialization.os.system"),
     "dotted_builtins": (b"\x8c\x0bcollections\x8c\x18OrderedDict.__init__.xyz\x93)R", "OrderedDict.__init__"),
@@ -203,11 +208,16 @@ OBSCURE = {
     "result_called": (b"ccollections\nOrderedDict\n)R" + TRUE + b"\x85R", "what collections.OrderedDict returned"),
     "build_on_a_class": (b"ctorch.nn.parameter\nParameter\n(N}" + text("x") + b"Nstb", "changes torch.nn.parameter.Parameter"),
     "build_on_a_function": (b"ctorch._utils\n_rebuild_parameter\n}" + text("__code__") + b"Nsb", "changes torch._utils._rebuild_parameter"),
-    "module_reduced": (b"ctorch.nn.modules.linear\nLinear\n(" + TRUE + b"tR", "torch.nn.modules.linear.Linear"),
     "space_in_name": (b"ctorch._utils \n_rebuild_tensor_v2\n", "torch._utils ._rebuild_tensor_v2"),
     "look_alike_module": (b"ctorch._ut\xd1\x96ls\n_rebuild_tensor_v2\n", "_rebuild_tensor_v2"),
-    "unknown_class_built": (b"csome\nCls\n)R}" + text("x") + TRUE + b"sb", "some.Cls"),
-    "unknown_class_made": (b"csome\nCls\n)\x81}b", "some.Cls"),
+}
+
+UNKNOWN_USES = {
+    "built": (b"csome\nCls\n)R}" + text("x") + TRUE + b"sb", "some.Cls"),
+    "made": (b"csome\nCls\n)\x81}b", "some.Cls"),
+    "nested": (b"cbuiltins\ngetattr\ncsome\nOuter\n" + text("Inner") + b"\x86R)\x81}b", "some.Outer.Inner"),
+    "kept": (b"cfunctools\npartial\ncsome\nhelper\n\x85R(csome\nhelper\n)}Ntb", "functools.partial"),
+    "python_2": (b"c__builtin__\nset\n", "__builtin__.set"),
 }
 
 
@@ -250,14 +260,19 @@ def generate(folder):
 def calls(files):
     for path in CALLED:
         files.add("call", f"call_{path}.pth", torch_zip(state_dict(text("x") + call(path))), DANGEROUS, path)
+    for path in UNKNOWN_CLASSES:
+        files.add("unknown", f"unknown_{path}.pth", torch_zip(state_dict(text("x") + call(path))), UNKNOWN, path)
+    for name, (opcodes, expected) in UNKNOWN_USES.items():
+        files.add("unknown", f"unknown_{name}.pth", torch_zip(state_dict(text("x") + opcodes, proto=4)), UNKNOWN, expected)
     for path in ("posix.system", "builtins.eval", "torch.load"):
         files.add("call", f"bare_{path}.pkl", b"\x80\2" + call(path) + b".", DANGEROUS, path)
 
 
 def spellings(files):
     for name, opcodes in SPELLINGS.items():
-        expected = "builtins.eval" if "python_2" in name else NAMED
         for proto in (2, 4):
+            expected = "builtins.eval" if proto == 2 else "__builtin__.eval"
+            expected = expected if "python_2" in name else NAMED
             files.add("spelling", f"spelled_{name}_{proto}.pth", torch_zip(state_dict(text("x") + opcodes, proto=proto)), DANGEROUS, expected)
         files.add("spelling", f"spelled_{name}.bin", b"\x80\4" + opcodes + b".", DANGEROUS, expected)
     for name, (opcodes, expected) in OBSCURE.items():

@@ -1,9 +1,10 @@
 //! `check`: is a file whole, and what would it run?
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{Checked, check, checkable};
+use statedict_checkpoint::{AllowList, Checked, Checkpoint, check, checkable};
 use statedict_core::{Finding, Verdict};
 
 use crate::failure::{Exit, Failure};
@@ -17,12 +18,26 @@ use crate::text::{count, printable, say};
 pub(crate) struct Inspection {
     /// Files, and folders that stand for the files in them.
     pub(crate) paths: Vec<PathBuf>,
+    pub(crate) unknown: Unknown,
+    /// The file that names classes to take for safe.
+    pub(crate) allow_list: Option<PathBuf>,
     pub(crate) form: Form,
     pub(crate) talk: Talk,
 }
 
+/// What unknown classes do to the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Refused,
+    Allowed,
+}
+
+/// The most findings of one verdict that are shown as text; JSON has them all.
+const MAX_SHOWN: usize = 100;
+
 pub(crate) fn run(inspection: &Inspection, out: &mut dyn Write) -> Result<(), Failure> {
     let mut failure = Failure { exit: Exit::Done, errors: Vec::new(), hints: Vec::new() };
+    let allowed = inspection.allowed()?;
     for path in &inspection.paths {
         let files = match checkable(path) {
             Ok(files) => files,
@@ -36,7 +51,10 @@ pub(crate) fn run(inspection: &Inspection, out: &mut dyn Write) -> Result<(), Fa
         }
         for file in files {
             match check(&file) {
-                Ok(checked) => inspection.show(&checked, out, &mut failure)?,
+                Ok(mut checked) => {
+                    checked.allow(&allowed);
+                    inspection.show(&checked, out, &mut failure)?;
+                }
                 Err(error) => failure.add(error),
             }
         }
@@ -48,16 +66,31 @@ pub(crate) fn run(inspection: &Inspection, out: &mut dyn Write) -> Result<(), Fa
 }
 
 impl Inspection {
+    fn allowed(&self) -> Result<AllowList, Failure> {
+        let Some(path) = &self.allow_list else { return Ok(AllowList::default()) };
+        let name = path.display();
+        let text = fs::read_to_string(path).map_err(|error| format!("{name}: {error}"));
+        let list =
+            text.and_then(|text| AllowList::parse(&text).map_err(|what| format!("{name}: {what}")));
+        list.map_err(|error| Failure {
+            exit: Exit::CouldNot,
+            errors: vec![error],
+            hints: Vec::new(),
+        })
+    }
+
     fn show(
         &self,
         checked: &Checked,
         out: &mut dyn Write,
         failure: &mut Failure,
     ) -> Result<(), Failure> {
+        let is_allowed = self.unknown == Unknown::Allowed;
         failure.exit = match (checked.verdict(), failure.exit) {
             (Verdict::Safe, exit) => exit,
+            (Verdict::Unknown, exit) if is_allowed => exit,
             // Something dangerous is an answer, whatever else could not be told.
-            (Verdict::Dangerous, _) => Exit::No,
+            (Verdict::Dangerous | Verdict::Unknown, _) => Exit::No,
             (Verdict::Malformed, Exit::No) => Exit::No,
             (Verdict::Malformed, _) => Exit::CouldNot,
         };
@@ -67,8 +100,12 @@ impl Inspection {
             (Form::Text, Talk::Errors) => {}
         }
         out.flush()?;
-        if self.talk == Talk::All && checked.verdict() == Verdict::Dangerous {
-            tell_rescue(&checked.path);
+        if self.talk == Talk::All {
+            match checked.verdict() {
+                Verdict::Dangerous => tell_rescue(&checked.path),
+                Verdict::Unknown if !is_allowed => tell_rescue(&checked.path),
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -86,25 +123,48 @@ impl Failure {
 
 fn report(checked: &Checked, out: &mut dyn Write) -> Result<(), Failure> {
     let name = checked.path.display().to_string();
-    let notes = match (checked.verdict(), checked.notes.len()) {
-        (_, 0) => String::new(),
-        (_, notes) => format!(" ({})", count(notes, "note")),
-    };
-    writeln!(out, "{}: {}{notes}", printable(&name), checked.verdict())?;
-    for finding in &checked.findings {
-        line(finding, "", out)?;
+    writeln!(out, "{}: {}{}", printable(&name), checked.verdict(), summary(checked))?;
+    for verdict in [Verdict::Dangerous, Verdict::Malformed, Verdict::Unknown] {
+        let findings = checked.findings.iter().filter(|finding| finding.verdict == verdict);
+        section(&findings.collect::<Vec<_>>(), "", out)?;
     }
-    for finding in &checked.notes {
-        line(finding, "note: ", out)?;
-    }
-    Ok(())
+    section(&checked.notes.iter().collect::<Vec<_>>(), "note: ", out)
 }
 
-fn line(finding: &Finding, kind: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let Finding { place, what, why, .. } = finding;
-    let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-    writeln!(out, "  {kind}{}", printable(&format!("{place}{what}")))?;
-    writeln!(out, "      {}", printable(why))?;
+/// How many unknown classes, known harm and notes there are, as far as that is worth saying.
+fn summary(checked: &Checked) -> String {
+    let unknown = checked.count(Verdict::Unknown);
+    let mut parts = Vec::new();
+    if unknown > 0 {
+        let classes = if unknown == 1 { "unknown class" } else { "unknown classes" };
+        parts.push(format!("{unknown} {classes}"));
+        parts.push(format!("{} known harmful", checked.count(Verdict::Dangerous)));
+    }
+    if !checked.notes.is_empty() {
+        parts.push(count(checked.notes.len(), "note"));
+    }
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", parts.join(", ")),
+    }
+}
+
+/// Findings of one verdict; unknown classes have a line each, and their reason once.
+fn section(findings: &[&Finding], kind: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let shown = findings.get(..MAX_SHOWN).unwrap_or(findings);
+    for (i, finding) in shown.iter().enumerate() {
+        let Finding { verdict, place, what, why, .. } = finding;
+        let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+        writeln!(out, "  {kind}{}", printable(&format!("{place}{what}")))?;
+        let is_same = shown.get(i + 1).is_some_and(|next| next.why == *why);
+        if *verdict != Verdict::Unknown || !is_same {
+            writeln!(out, "      {}", printable(why))?;
+        }
+    }
+    match findings.len() - shown.len() {
+        0 => {}
+        more => writeln!(out, "  {kind}and {more} more (--json lists them)")?,
+    }
     Ok(())
 }
 
@@ -113,5 +173,13 @@ fn tell_rescue(file: &Path) {
     if let Some(command) = rescue::command(file) {
         say("this takes the tensors out and runs nothing:");
         say(&format!("  {command}"));
+        return;
+    }
+    match Checkpoint::open(file) {
+        Ok(checkpoint) if checkpoint.catalog().state_dicts.iter().all(|s| s.is_empty()) => {
+            say(&format!("{}: there are no tensors in it to take out", file.display()));
+        }
+        Ok(_) => {}
+        Err(error) => say(&format!("no tensors can be taken out: {error}")),
     }
 }

@@ -29,11 +29,6 @@ impl<V: Copy> Memo<V> {
         self.len += u32::from(before.is_none());
     }
 
-    /// Puts under the next number, as `MEMOIZE` does.
-    pub(crate) fn push(&mut self, value: V) {
-        self.put(self.len, value);
-    }
-
     pub(crate) fn get(&self, id: u32) -> Option<V> {
         match self.dense.get(id as usize) {
             Some(held) => *held,

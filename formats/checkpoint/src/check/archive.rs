@@ -67,7 +67,7 @@ impl Look<'_> {
         if let Some(what) = version_fault(&archive, source)? {
             self.fault(content, "", what, "PyTorch reads no archive without it");
         }
-        let is_scripted = archive.entries().iter().any(|e| e.name().ends_with("/constants.pkl"));
+        let is_scripted = is_scripted(&archive);
         let loader = if is_scripted { Loader::TorchScript } else { content.loader };
         for (entry, located) in archive.entries().iter().zip(&audit.located) {
             let Some(located) = located else { continue };
@@ -188,7 +188,8 @@ impl Look<'_> {
         loader: Loader,
         content: &Content<'_>,
     ) -> Result<(), Fault> {
-        let is_code = entry.name().contains("/code/") && entry.name().ends_with(".py");
+        let name = entry.name().to_ascii_lowercase();
+        let is_code = name.contains("/code/") && name.ends_with(".py");
         if loader == Loader::TorchScript && is_code {
             let text = source.bytes(0..source.len().min(MAX_HELD))?;
             self.take(content, code::check(entry.name(), &text).into_iter());
@@ -225,6 +226,16 @@ impl Look<'_> {
         }
         Ok(bytes)
     }
+}
+
+/// True if PyTorch takes an archive for one of TorchScript: by the record `constants.pkl` right
+/// below the archive's root.
+///
+/// Source: `_is_torchscript_zip` in `torch/serialization.py`.
+fn is_scripted(archive: &Archive) -> bool {
+    let names = || archive.entries().iter().map(Entry::name);
+    let root = names().next().and_then(|name| name.split_once('/')).map_or("", |(root, _)| root);
+    names().any(|name| name.split_once('/') == Some((root, "constants.pkl")))
 }
 
 /// True if the front of a member is that of an array without pickled objects.

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use flate2::read::{GzDecoder, ZlibDecoder};
-use statedict_core::{Fault, Finding, Source, Verdict};
+use statedict_core::{Fault, Finding, Findings, Source};
 use statedict_npz::Array;
 use statedict_pth::{Loader, TarMember, Trust, scan, search, tar_members};
 use statedict_zip::climbs;
 
-use super::limits::{Budget, MAX_FINDINGS, MAX_HELD};
+use super::limits::{Budget, MAX_HELD};
 use super::part::Part;
 
 /// How much of the front tells what bytes are.
@@ -20,6 +20,7 @@ const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
 const UNPACKED: &str = "unpacked it lands anywhere";
 const TWICE: &str = "some readers take the first, some the last";
+const REFUSED: &str = "torch.load(weights_only=True) raises an error there";
 const NO_ARRAY: &str = "it is not what NumPy writes";
 
 /// The bytes at the end among which the end of a zip archive must be.
@@ -63,9 +64,9 @@ impl<'s> Content<'s> {
 
 /// What has been seen of a file.
 pub(super) struct Look<'b> {
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Findings,
     /// What only a strict reading finds wrong, and is not worth telling of a file that is broken.
-    pub(super) faults: Vec<Finding>,
+    pub(super) faults: Findings,
     /// True if the file is one pickle from its first byte, or one array.
     pub(super) is_plain: bool,
     pub(super) budget: &'b Budget,
@@ -74,7 +75,7 @@ pub(super) struct Look<'b> {
 impl<'b> Look<'b> {
     /// Nothing seen yet.
     pub(super) fn new(budget: &'b Budget) -> Look<'b> {
-        Look { findings: Vec::new(), faults: Vec::new(), is_plain: false, budget }
+        Look { findings: Findings::default(), faults: Findings::default(), is_plain: false, budget }
     }
 }
 
@@ -85,23 +86,11 @@ impl Look<'_> {
 
     /// Notes what only a strict reading finds wrong.
     pub(super) fn fault(&mut self, content: &Content<'_>, place: &str, what: String, why: &str) {
-        if self.faults.len() < MAX_FINDINGS {
-            self.faults.push(content.told(Finding::malformed(place, what, why)));
-        }
+        self.faults.add(content.told(Finding::malformed(place, what, why)));
     }
 
     pub(super) fn take(&mut self, content: &Content<'_>, findings: impl Iterator<Item = Finding>) {
-        for finding in findings {
-            let finding = content.told(finding);
-            // Notes and faults leave room for dangers.
-            let room = match finding.verdict {
-                Verdict::Dangerous => 2 * MAX_FINDINGS,
-                _ => MAX_FINDINGS,
-            };
-            if self.findings.len() < room && !self.findings.contains(&finding) {
-                self.findings.push(finding);
-            }
-        }
+        self.findings.extend(findings.map(|finding| content.told(finding)));
     }
 
     /// Looks at bytes, and at what is in them.
@@ -231,7 +220,7 @@ impl Look<'_> {
         // Storages can begin like a pickle by chance.
         let is_pickle = match content.depth {
             0 => matches!(front, [0x80, 0..=5, ..]),
-            _ => content.name.ends_with(".pkl"),
+            _ => content.name.to_ascii_lowercase().ends_with(".pkl"),
         };
         let trust = if is_pickle { Trust::Pickle } else { Trust::Guess };
         let found = scan(source, 0..source.len(), trust, content.loader)?;
@@ -240,6 +229,9 @@ impl Look<'_> {
             self.is_plain |= content.depth == 0 && found.broken.is_none();
             if let Some((at, what)) = found.fault {
                 self.fault(content, &format!("byte {at}"), what.into(), "no loader reads on");
+            }
+            if let Some((at, what)) = found.refusal {
+                self.fault(content, &format!("byte {at}"), what.into(), REFUSED);
             }
         }
         if found.end > 0 {

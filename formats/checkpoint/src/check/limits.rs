@@ -13,9 +13,6 @@ pub(super) const MAX_HELD: u64 = 32 << 20;
 /// fraction of a second's work.
 pub(super) const MAX_HELD_OF_BOMBS: u64 = 4 << 20;
 
-/// The most findings that a file is given; more tell nothing new.
-pub(super) const MAX_FINDINGS: usize = 1_000;
-
 /// How much a small file may inflate to while it is checked.
 const LEAST_INFLATED: u64 = 4 << 30;
 

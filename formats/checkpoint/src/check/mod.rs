@@ -7,8 +7,9 @@
 //! | whatever the bytes are, by their looks and not their names, is looked into | `content` |
 //! | pickles are followed and what they bring in is judged | `statedict_pth::scan` |
 //!
-//! The worst finding is the verdict: dangerous before malformed before safe.
+//! The worst finding is the verdict: dangerous before malformed before unknown before safe.
 
+mod allow;
 mod archive;
 mod code;
 mod content;
@@ -19,7 +20,7 @@ mod pieces;
 
 use std::path::{Path, PathBuf};
 
-use statedict_core::{Fault, Finding, Source, Verdict};
+use statedict_core::{Fault, Finding, Findings, Source, Verdict};
 
 use self::content::{Content, Look};
 use self::limits::Budget;
@@ -32,6 +33,7 @@ use crate::registry::FORMATS;
 use crate::shards::{Sharded, find_index, read_index};
 use crate::source::FileSource;
 
+pub use allow::AllowList;
 pub use folder::checkable;
 
 /// What was found of a file.
@@ -39,7 +41,7 @@ pub use folder::checkable;
 pub struct Checked {
     /// The file.
     pub path: PathBuf,
-    /// What speaks against it; nothing if it is safe.
+    /// What speaks against it, the worst first; nothing if it is safe.
     pub findings: Vec<Finding>,
     /// What is worth knowing and no fault.
     pub notes: Vec<Finding>,
@@ -47,15 +49,30 @@ pub struct Checked {
 
 impl Checked {
     fn new(path: &Path, findings: Vec<Finding>) -> Checked {
+        let mut all = Findings::default();
+        all.extend(findings);
         let is_note = |finding: &Finding| finding.verdict == Verdict::Safe;
-        let (notes, mut findings): (Vec<_>, Vec<_>) = findings.into_iter().partition(is_note);
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+        let (notes, findings) = all.into_sorted().into_iter().partition(is_note);
         Checked { path: path.to_path_buf(), findings, notes }
     }
 
     /// What the file is.
     pub fn verdict(&self) -> Verdict {
         self.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default()
+    }
+
+    /// How many findings have a verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.findings.iter().filter(|finding| finding.verdict == verdict).count()
+    }
+
+    /// Takes the classes that a list allows for safe, and notes them.
+    pub fn allow(&mut self, list: &AllowList) {
+        let (allowed, others) = std::mem::take(&mut self.findings)
+            .into_iter()
+            .partition(|finding| list.allows(finding));
+        self.findings = others;
+        self.notes.extend(allow::as_notes(allowed));
     }
 }
 
@@ -135,20 +152,20 @@ fn check_source(source: &dyn Source, path: &Path) -> Result<Vec<Finding>, Fault>
     let budget = Budget::for_file(source.len());
     let mut look = Look::new(&budget);
     look.content(&Content::file(source))?;
-    let mut findings = look.findings;
+    let (mut findings, faults) = (look.findings, look.faults.into_sorted());
     match opened(source)? {
         Opened::Sound => {
-            findings.extend(look.faults);
+            findings.extend(faults);
             findings.extend(odd(source, path)?);
         }
-        Opened::Foreign if look.is_plain => findings.extend(look.faults),
+        Opened::Foreign if look.is_plain => findings.extend(faults),
         Opened::Foreign => {
             let why = "a checkpoint was expected";
-            findings.push(Finding::malformed("", identify(source, path)?, why));
+            findings.add(Finding::malformed("", identify(source, path)?, why));
         }
-        Opened::Broken(finding) => findings.push(finding),
+        Opened::Broken(finding) => findings.add(finding),
     }
-    Ok(findings)
+    Ok(findings.into_sorted())
 }
 
 /// What readers pass over and their formats do not allow.

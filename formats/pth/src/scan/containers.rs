@@ -1,20 +1,18 @@
 //! Opcodes that fill lists, dicts and sets, of which only what a loader would refuse matters.
 
-use super::imports::Named;
+use statedict_core::Fault;
+
+use super::imports::{Harm, Named};
 use super::machine::{Followable, Machine};
 use super::reader::Op;
 use super::value::Value;
 use crate::pickle::opcode;
 
-/// Dicts that pickles call for by name.
-pub(super) const MAPPINGS: [&str; 3] =
-    ["collections.OrderedDict", "collections.Counter", "collections.defaultdict"];
-
 /// What pickles call for by name and no dict has as a key.
 const MUTABLE: [&str; 8] = [
-    MAPPINGS[0],
-    MAPPINGS[1],
-    MAPPINGS[2],
+    "collections.OrderedDict",
+    "collections.Counter",
+    "collections.defaultdict",
     "builtins.bytearray",
     "builtins.dict",
     "builtins.list",
@@ -22,6 +20,8 @@ const MUTABLE: [&str; 8] = [
     "collections.deque",
 ];
 
+const NOT_APPENDED: &str = "weights-only loading appends to lists alone";
+const NOT_SET: &str = "weights-only loading sets entries of dicts alone";
 const UNHASHABLE: &str = "a key is a list, a dict or a set";
 const ODD: &str = "a key has no value";
 
@@ -34,11 +34,40 @@ impl Machine<'_> {
         };
         let target = self.top()?;
         self.doubt_unless(!has_items || target.takes_items(), "what is appended to is no list");
+        let is_admitted = match target {
+            Value::List | Value::Unknown => true,
+            Value::Returned(_) => self.kind(target).takes_items(),
+            _ => false,
+        };
+        self.refuse_unless(is_admitted, NOT_APPENDED);
         Ok(())
     }
 
     /// `SETITEM` and `SETITEMS`.
-    pub(super) fn set_items(&mut self, op: &Op) -> Followable {
+    pub(super) fn set_items(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let (items, target) = match self.items_to_set(op) {
+            Ok(taken) => taken,
+            Err(why) => return Ok(Err(why)),
+        };
+        self.check_items(&items);
+        self.check_planted(op, &items)?;
+        let takes_entries = items.is_empty() || target.takes_entries();
+        self.doubt_unless(takes_entries, "what an entry is set in is no dict");
+        let is_admitted = match target {
+            Value::Dict | Value::Unknown => true,
+            Value::Returned(_) => self.kind(target).takes_entries(),
+            _ => false,
+        };
+        self.refuse_unless(is_admitted, NOT_SET);
+        if let Value::Import(place) = target {
+            let what = format!("sets entries of {}", self.named(place));
+            self.misuse(op, place, what, Harm::Runs("it alters the running program"));
+        }
+        Ok(Ok(()))
+    }
+
+    /// Keys and values, and what they are for.
+    fn items_to_set(&mut self, op: &Op) -> Result<(Vec<Value>, Value), &'static str> {
         let items = match op.code {
             opcode::SETITEM => {
                 let value = self.value()?;
@@ -46,11 +75,7 @@ impl Machine<'_> {
             }
             _ => self.pop_to_mark()?,
         };
-        self.check_items(&items);
-        let target = self.top()?;
-        let takes_entries = items.is_empty() || target.takes_entries();
-        self.doubt_unless(takes_entries, "what an entry is set in is no dict");
-        Ok(())
+        Ok((items, self.top()?))
     }
 
     /// Keys and values by turns.

@@ -2,17 +2,22 @@
 
 use std::fmt;
 
+use super::care::Care;
+use super::kind::Kind;
+use super::python2::{FIRST_UNMAPPED, in_python_3};
 use crate::pickle::opcode;
 
 /// Something that a pickle brings in by name.
 #[derive(Clone, Debug)]
 pub(super) struct Import {
-    /// What it is.
-    pub(super) named: Named,
     /// The byte of the opcode that first brings it in.
     pub(super) at: u64,
     /// The name of that opcode.
     pub(super) opcode: &'static str,
+    /// What its calls make, as far as that is known.
+    pub(super) makes: Kind,
+    /// What its calls have to be held against.
+    pub(super) care: Care,
     /// The first call of it.
     pub(super) call: Option<Call>,
     /// True if it was called with arguments of the pickle's choosing, and not only made bare
@@ -20,6 +25,8 @@ pub(super) struct Import {
     pub(super) reduced: bool,
     /// The byte of the first `BUILD` on the thing itself.
     pub(super) changed: Option<u64>,
+    /// The first use of it that does harm, though others do none.
+    pub(super) misuse: Option<Misuse>,
 }
 
 /// A call.
@@ -30,6 +37,26 @@ pub(super) struct Call {
     pub(super) opcode: u8,
     /// The arguments, as far as they can be shown.
     pub(super) arguments: String,
+}
+
+/// A use that does harm.
+#[derive(Clone, Debug)]
+pub(super) struct Misuse {
+    /// The byte of the opcode that uses it so.
+    pub(super) at: u64,
+    pub(super) opcode: u8,
+    /// What the pickle does with it.
+    pub(super) what: String,
+    pub(super) harm: Harm,
+}
+
+/// What comes of a misuse.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Harm {
+    /// It runs or reaches something of the file's choosing, for this reason.
+    Runs(&'static str),
+    /// Weights-only loading would do it too, and fail.
+    Fails(&'static str),
 }
 
 /// How a pickle names what it brings in.
@@ -48,11 +75,23 @@ pub(super) enum Named {
     },
     /// As what a call of another import returned.
     Returned(String),
+    /// Names that a budget had no room for, after this one.
+    Further(String),
 }
 
 impl Import {
-    pub(super) fn new(named: Named, at: u64, code: u8) -> Import {
-        Import { named, at, opcode: name_of(code), call: None, reduced: false, changed: None }
+    pub(super) fn new(named: &Named, at: u64, code: u8) -> Import {
+        let path = named.as_path().unwrap_or_default();
+        Import {
+            at,
+            opcode: name_of(code),
+            makes: Kind::made_by(path),
+            care: Care::of(path),
+            call: None,
+            reduced: false,
+            changed: None,
+            misuse: None,
+        }
     }
 
     /// The same, with places counted from further on.
@@ -61,6 +100,9 @@ impl Import {
         self.changed = self.changed.map(|at| at.saturating_add(by));
         if let Some(call) = &mut self.call {
             call.at = call.at.saturating_add(by);
+        }
+        if let Some(misuse) = &mut self.misuse {
+            misuse.at = misuse.at.saturating_add(by);
         }
         self
     }
@@ -73,10 +115,39 @@ impl Call {
     }
 }
 
+impl Misuse {
+    /// The name of the opcode that uses it so.
+    pub(super) fn opcode(&self) -> &'static str {
+        name_of(self.opcode)
+    }
+}
+
 impl Named {
-    pub(super) fn path(module: &str, name: &str) -> Named {
-        let (module, name) = in_python_3(module, name);
-        Named::Path(format!("{module}.{name}"))
+    /// What a module and a name stand for in a pickle of a protocol.
+    pub(super) fn path(module: &str, name: &str, protocol: u64) -> Named {
+        Named::Path(match protocol {
+            ..FIRST_UNMAPPED => in_python_3(module, name),
+            _ => format!("{module}.{name}"),
+        })
+    }
+
+    /// The path, if it is in the pickle.
+    pub(super) fn as_path(&self) -> Option<&str> {
+        match self {
+            Named::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Bytes of texts that it holds.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Named::Path(text) | Named::Returned(text) | Named::Further(text) => text.len(),
+            Named::Computed { module, name } => {
+                module.as_ref().map_or(0, String::len) + name.as_ref().map_or(0, String::len)
+            }
+            Named::Extension(_) => 0,
+        }
     }
 
     /// True if every part of the path could be a name in Python.
@@ -86,7 +157,7 @@ impl Named {
         let is_name = |part: &str| {
             part.starts_with(is_start) && part.chars().all(|c| c.is_alphanumeric() || c == '_')
         };
-        path.len() <= 200 && path.split('.').all(is_name)
+        path.split('.').all(is_name)
     }
 }
 
@@ -100,31 +171,8 @@ impl fmt::Display for Named {
                 write!(f, "{}.{}", part(module).escape_debug(), part(name).escape_debug())
             }
             Named::Returned(by) => write!(f, "what {by} returned"),
+            Named::Further(path) => write!(f, "{} and further names", path.escape_debug()),
         }
-    }
-}
-
-/// The name in Python 3 of what a pickle of Python 2 names.
-///
-/// Source: `_compat_pickle` in CPython, as far as pickles are known to use it.
-fn in_python_3<'a>(module: &'a str, name: &'a str) -> (&'a str, &'a str) {
-    match (module, name) {
-        ("__builtin__", "xrange") => ("builtins", "range"),
-        ("__builtin__", "reduce") => ("functools", "reduce"),
-        ("__builtin__", "intern") => ("sys", "intern"),
-        ("__builtin__", "unicode") => ("builtins", "str"),
-        ("__builtin__", "long") => ("builtins", "int"),
-        ("__builtin__", "unichr") => ("builtins", "chr"),
-        ("itertools", "izip") => ("builtins", "zip"),
-        ("itertools", "imap") => ("builtins", "map"),
-        ("itertools", "ifilter") => ("builtins", "filter"),
-        ("UserDict" | "UserList" | "UserString", name) => ("collections", name),
-        ("__builtin__", name) => ("builtins", name),
-        ("copy_reg", name) => ("copyreg", name),
-        ("cPickle", name) => ("pickle", name),
-        ("commands", name) => ("subprocess", name),
-        ("urllib2", name) => ("urllib.request", name),
-        other => other,
     }
 }
 
@@ -134,6 +182,7 @@ fn name_of(code: u8) -> &'static str {
         opcode::STACK_GLOBAL => "STACK_GLOBAL",
         opcode::INST => "INST",
         opcode::OBJ => "OBJ",
+        opcode::BUILD => "BUILD",
         opcode::REDUCE => "REDUCE",
         opcode::NEWOBJ => "NEWOBJ",
         opcode::NEWOBJ_EX => "NEWOBJ_EX",

@@ -1,54 +1,25 @@
 //! What weights-only loading refuses and trainers save all the same, because it does nothing.
 //!
 //! An entry belongs here only if importing, making and filling it runs no code that the file
-//! chooses, whatever the arguments and the state. Anything it is given has to be brought in by the
-//! same pickle, and is judged by itself.
+//! chooses, reads no address from it, and takes no more memory or time than the file is long,
+//! whatever the arguments and the state; or if `care` holds it against its arguments. Anything it
+//! is given has to be brought in by the same pickle, and is judged by itself.
 
-/// Classes and functions that may be called in any way.
-const CALLED: &[&str] = &[
-    "_codecs.encode",
+/// Values of Python and NumPy that keep the arguments they are given, and look at no more of them
+/// than their own few: numbers, dates, paths that are not followed, attributes of a namespace.
+const KEPT: &[&str] = &[
     "argparse.Namespace",
-    "array._array_reconstructor",
-    "array.array",
     "builtins.bool",
-    "builtins.bytes",
-    "builtins.dict",
     "builtins.float",
-    "builtins.frozenset",
-    "builtins.int",
-    "builtins.list",
     "builtins.object",
     "builtins.range",
     "builtins.slice",
-    "builtins.str",
-    "builtins.tuple",
-    "collections.defaultdict",
-    "collections.deque",
-    "copyreg._reconstructor",
     "datetime.date",
     "datetime.datetime",
     "datetime.time",
     "datetime.timedelta",
     "datetime.timezone",
     "decimal.Decimal",
-    "fractions.Fraction",
-    "numpy._core.multiarray._reconstruct",
-    "numpy._core.multiarray.scalar",
-    "numpy._core.numeric._frombuffer",
-    "numpy.core.multiarray._reconstruct",
-    "numpy.core.multiarray.scalar",
-    "numpy.core.numeric._frombuffer",
-    "numpy.bool_",
-    "numpy.dtype",
-    "numpy.float16",
-    "numpy.float32",
-    "numpy.float64",
-    "numpy.int16",
-    "numpy.int32",
-    "numpy.int64",
-    "numpy.int8",
-    "numpy.ndarray",
-    "numpy.uint8",
     "pathlib.Path",
     "pathlib.PosixPath",
     "pathlib.PurePath",
@@ -60,14 +31,70 @@ const CALLED: &[&str] = &[
     "pathlib._local.PurePosixPath",
     "pathlib._local.PureWindowsPath",
     "pathlib._local.WindowsPath",
-    "torch._tensor._rebuild_from_type",
+    "types.SimpleNamespace",
+    "uuid.UUID",
+];
+
+/// NumPy's numbers, which make one of an argument, and its makers of arrays from bytes, which hold
+/// their length against the elements that `care` has looked at.
+const OF_NUMPY: &[&str] = &[
+    "numpy._core.multiarray.scalar",
+    "numpy._core.numeric._frombuffer",
+    "numpy.core.multiarray.scalar",
+    "numpy.core.numeric._frombuffer",
+    "numpy.bool_",
+    "numpy.float16",
+    "numpy.float32",
+    "numpy.float64",
+    "numpy.int16",
+    "numpy.int32",
+    "numpy.int64",
+    "numpy.int8",
+    "numpy.uint8",
+];
+
+/// PyTorch's makers of views and tensors of layouts that weights-only loading does not know, which
+/// check what they are given as those do that it knows.
+const OF_TORCH: &[&str] = &[
     "torch._utils._rebuild_nested_tensor",
     "torch._utils._rebuild_sparse_csr_tensor",
     "torch._utils._rebuild_xla_tensor",
+    "torch.distributed.checkpoint.metadata._MEM_FORMAT_ENCODING",
+];
+
+/// What does nothing with the arguments that picklers write, and is held against them by `care`.
+const CAREFUL: &[&str] = &[
+    "array._array_reconstructor",
+    "array.array",
+    "builtins.bytes",
+    "builtins.dict",
+    "builtins.frozenset",
+    "builtins.getattr",
+    "builtins.int",
+    "builtins.list",
+    "builtins.str",
+    "builtins.tuple",
+    "builtins.type",
+    "collections.defaultdict",
+    "collections.deque",
+    "copyreg._reconstructor",
+    "fractions.Fraction",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.multiarray._reconstruct",
+    "numpy.dtype",
+    "torch._tensor._rebuild_from_type",
+];
+
+/// What is harm by itself and nothing when it is called as picklers call it.
+const ONLY_CALLED: &[&str] = &["builtins.getattr", "builtins.type"];
+
+/// Constants, and the class of arrays: they are arguments of others, and called never.
+const NAMED: &[&str] = &[
+    "numpy.ndarray",
+    "numpy.object_",
     "torch.channels_last",
     "torch.channels_last_3d",
     "torch.contiguous_format",
-    "torch.distributed.checkpoint.metadata._MEM_FORMAT_ENCODING",
     "torch.preserve_format",
     "torch.sparse_bsc",
     "torch.sparse_bsr",
@@ -75,9 +102,55 @@ const CALLED: &[&str] = &[
     "torch.sparse_csc",
     "torch.sparse_csr",
     "torch.strided",
-    "types.SimpleNamespace",
-    "uuid.UUID",
 ];
+
+/// Activations and losses of PyTorch, which modules keep to call them on tensors: nothing calls
+/// them while a file is loaded, and all they do is to compute.
+const FUNCTIONALS: &[&str] = &[
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "celu",
+    "cosine_similarity",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "mish",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "pairwise_distance",
+    "prelu",
+    "relu",
+    "relu6",
+    "rrelu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+];
+
+/// The modules that those functions are found in.
+const OF_FUNCTIONALS: [&str; 3] = ["torch.nn.functional", "torch._C._nn", "torch"];
 
 /// Classes that may be made bare and filled, which is how pickles hold instances.
 const FILLED: &[&str] = &[
@@ -125,18 +198,35 @@ const OF_MODULES: &[&str] = &[
 /// How something does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Inert {
-    /// However it is called.
+    /// However it is called, or with the arguments that `care` lets pass.
     Called,
+    /// If it is called, with the arguments that `care` lets pass.
+    OnlyCalled,
     /// If it is made bare and filled.
     Filled,
+    /// If it is not called.
+    Named,
 }
 
 /// How what has this path does nothing; `None` if that is not known.
 pub(super) fn inert(path: &str) -> Option<Inert> {
-    if CALLED.contains(&path) {
+    if ONLY_CALLED.contains(&path) {
+        return Some(Inert::OnlyCalled);
+    }
+    if [KEPT, OF_NUMPY, OF_TORCH, CAREFUL].iter().any(|list| list.contains(&path)) {
         return Some(Inert::Called);
     }
+    if NAMED.contains(&path) || is_functional(path) {
+        return Some(Inert::Named);
+    }
     (FILLED.contains(&path) || is_module(path)).then_some(Inert::Filled)
+}
+
+fn is_functional(path: &str) -> bool {
+    let parts = path.rsplit_once('.');
+    parts.is_some_and(|(module, name)| {
+        OF_FUNCTIONALS.contains(&module) && FUNCTIONALS.contains(&name)
+    })
 }
 
 fn is_module(path: &str) -> bool {
@@ -161,5 +251,8 @@ mod tests {
         check("torch.nn.modules.module.Module.share_memory", None);
         check("argparse.Namespace", Some(Inert::Called));
         check("argparse.FileType", None);
+        check("torch.nn.functional.relu", Some(Inert::Named));
+        check("torch.nn.functional.importlib", None);
+        check("numpy.ndarray", Some(Inert::Named));
     }
 }

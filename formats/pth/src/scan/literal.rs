@@ -1,5 +1,6 @@
 //! Whether Python would accept the text of a literal.
 
+use super::integer::is_whole_number;
 use crate::pickle::literal::is_utf8_with_surrogates;
 use crate::pickle::opcode;
 use crate::pickle::unescape::is_escaped_soundly;
@@ -21,19 +22,6 @@ pub(super) fn fault(code: u8, argument: &[u8]) -> Option<&'static str> {
         opcode::FLOAT => (!is_number(argument)).then_some(NO_NUMBER),
         _ => None,
     }
-}
-
-/// Digits with a sign in front; an `L` behind them or another base are Python's own.
-fn is_whole_number(text: &[u8]) -> bool {
-    let text = text.trim_ascii();
-    let text = text.strip_prefix(b"-").or(text.strip_prefix(b"+")).unwrap_or(text);
-    let text = text.strip_suffix(b"L").unwrap_or(text);
-    let (digits, is_digit): (&[u8], fn(&u8) -> bool) = match text {
-        [b'0', b'x' | b'X', digits @ ..] => (digits, u8::is_ascii_hexdigit),
-        [b'0', b'o' | b'O' | b'b' | b'B', digits @ ..] => (digits, u8::is_ascii_digit),
-        digits => (digits, u8::is_ascii_digit),
-    };
-    !digits.is_empty() && digits.iter().all(is_digit)
 }
 
 fn is_number(text: &[u8]) -> bool {

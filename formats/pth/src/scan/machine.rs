@@ -5,28 +5,46 @@
 //! give up, and takes what it cannot know as unknown. Where Python would give up for certain, it
 //! notes the first such place as the pickle's fault.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap, Source};
 
-use super::containers::MAPPINGS;
-use super::imports::{Call, Import, Named};
+use super::admitted::is_admitted;
+use super::care::Care;
+use super::imports::{Call, Harm, Import, Misuse, Named};
+use super::integer;
+use super::judge::is_harmful;
+use super::kind::{Callable, Kind};
 use super::literal;
 use super::reader::{Bad, Op, Reader};
-use super::value::Value;
+use super::value::{Value, is_integer};
 use crate::memo::Memo;
 use crate::pickle::opcode;
 use crate::pickle::unescape::decoded;
 
-/// The most values on stack, in memo and in tuples together: 2 GiB of memory, which a pickle
-/// reaches only if it is that long itself.
-const MAX_VALUES: usize = 1 << 28;
+/// The most memory for the values on stack, in memo and in tuples, beside one and a half times the
+/// pickle, in bytes.
+const MAX_MEMORY: u64 = 24 << 20;
+
+/// The most memory for what is brought in, in bytes: a pickle of real classes brings in hundreds,
+/// of which each takes some hundreds of bytes.
+const MAX_IMPORTS: usize = 16 << 20;
+
+/// The same for those alone that could do harm, which nothing else may take the room of.
+const MAX_HARMFUL_IMPORTS: usize = 8 << 20;
+
+/// What an import takes beside its name, which is kept twice, in bytes.
+const IMPORT_SIZE: usize = 400;
 
 /// The longest name of a module or class that is shown and judged, in bytes; no real one is longer.
 const MAX_NAME: u32 = 1 << 10;
 
-/// How many items of a tuple are remembered: storages' persistent ids have six.
+/// How many items of a tuple are remembered: the states of NumPy's elements have eight.
 const MAX_ITEMS: usize = 8;
+
+/// The longest number in text that is read, in bytes; Python's `int` reads 4,300 digits.
+const MAX_NUMBER: u32 = 4_400;
 
 /// The longest text that is held against its encoding, in bytes, to stay in bounded memory.
 const MAX_TEXT: u32 = 1 << 20;
@@ -59,11 +77,15 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Followed {
     /// What it brings in, in the order in which it does.
-    pub(super) imports: Vec<Import>,
+    pub(super) imports: Vec<(Named, Import)>,
     /// How it ended.
     pub(super) end: End,
     /// Where a loader would give up all the same, and why.
     pub(super) fault: Option<(u64, &'static str)>,
+    /// Where weights-only loading would give up, though others go on, and why.
+    pub(super) refusal: Option<(u64, &'static str)>,
+    /// True if it is nothing but the number that begins PyTorch's legacy streams.
+    pub(super) is_magic: bool,
     /// True if it called anything.
     pub(super) calls: bool,
     /// Opcodes that were followed.
@@ -81,6 +103,7 @@ pub(super) fn follow(
 ) -> Result<Followed, Fault> {
     let mut machine = Machine::new(source, stretch, trust);
     let mut at = 0;
+    let mut is_magic = false;
     let end = loop {
         let op = match machine.reader.op(at) {
             Ok(op) => op,
@@ -95,7 +118,10 @@ pub(super) fn follow(
         at = op.end;
         if op.code == opcode::STOP {
             break match machine.value() {
-                Ok(_) => End::Stop(at.into()),
+                Ok(value) => {
+                    is_magic = machine.is_magic(value)?;
+                    End::Stop(at.into())
+                }
                 Err(why) => End::Broken(op.at.into(), why.into()),
             };
         }
@@ -103,10 +129,17 @@ pub(super) fn follow(
             break End::Broken(op.at.into(), nonsense.into());
         }
     };
+    machine.check_records();
     let (calls, steps) = (machine.calls, machine.steps);
-    let fault = machine.fault.map(|(at, why)| (at.into(), why));
-    Ok(Followed { imports: machine.imports.into_values().collect(), end, fault, calls, steps })
+    let place = |place: Option<(u32, &'static str)>| place.map(|(at, why)| (at.into(), why));
+    let (fault, refusal) = (place(machine.fault), place(machine.refusal));
+    let imports = machine.imports.into_iter().collect();
+    Ok(Followed { imports, end, fault, refusal, is_magic, calls, steps })
 }
+
+/// The number that begins PyTorch's legacy streams, as a pickle's bytes and as text.
+const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+const MAGIC_TEXT: &str = "119547037146038801333356";
 
 /// A pickle on its way.
 pub(super) struct Machine<'s> {
@@ -116,6 +149,10 @@ pub(super) struct Machine<'s> {
     /// Stack heights at which marks stand.
     marks: Vec<usize>,
     memo: Memo<Value>,
+    /// What was put aside under numbers of more than 32 bits, by their digits.
+    far_memo: HashMap<String, Value>,
+    /// The last protocol that the pickle named.
+    protocol: u64,
     /// The first items of tuples: where they start and end among `items`, and how many there are.
     pub(super) tuples: Vec<(u32, u32, u32)>,
     items: Vec<Value>,
@@ -125,6 +162,24 @@ pub(super) struct Machine<'s> {
     /// Where the opcode is that is being followed.
     at: u32,
     fault: Option<(u32, &'static str)>,
+    refusal: Option<(u32, &'static str)>,
+    /// Memory that imports take, and those that could do harm.
+    imports_size: usize,
+    harmful_size: usize,
+    /// What stands for all imports that there was no room for.
+    further: Option<Named>,
+    /// The text 'storage' where it was last found.
+    storage_word: Option<u32>,
+    pub(super) numpy: Numpy,
+}
+
+/// What a pickle has of NumPy's descriptions of elements.
+#[derive(Default)]
+pub(super) struct Numpy {
+    /// True if some elements are objects.
+    pub(super) has_objects: bool,
+    /// Where elements are described that have parts.
+    pub(super) structured: Option<u32>,
 }
 
 /// Whether an opcode could be followed; if not, why.
@@ -135,6 +190,15 @@ const NO_MARK: &str = "an opcode needs a mark that is not on the stack";
 const BELOW_MARK: &str = "an opcode takes a value from below a mark";
 const NO_MEMO: &str = "a memo id was never put";
 const NOT_CALLABLE: &str = "what is called is no callable";
+const NO_NAME: &str = "a name is none that a module or class can have";
+const NO_STORAGE: &str = "weights-only loading takes no persistent id but that of a storage";
+
+/// A number in the memo.
+enum Id {
+    Near(u32),
+    /// The digits of one that 32 bits do not hold.
+    Far(String),
+}
 
 impl<'s> Machine<'s> {
     fn new(source: &'s dyn Source, stretch: Range<u64>, trust: Trust) -> Machine<'s> {
@@ -144,6 +208,8 @@ impl<'s> Machine<'s> {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: Memo::default(),
+            far_memo: HashMap::new(),
+            protocol: 0,
             tuples: Vec::new(),
             items: Vec::new(),
             imports: IndexMap::default(),
@@ -151,6 +217,19 @@ impl<'s> Machine<'s> {
             steps: 0,
             at: 0,
             fault: None,
+            refusal: None,
+            imports_size: 0,
+            harmful_size: 0,
+            further: None,
+            storage_word: None,
+            numpy: Numpy::default(),
+        }
+    }
+
+    /// Notes what weights-only loading refuses to do, the first time.
+    pub(super) fn refuse_unless(&mut self, is_admitted: bool, why: &'static str) {
+        if !is_admitted {
+            self.refusal.get_or_insert((self.at, why));
         }
     }
 
@@ -176,9 +255,8 @@ impl<'s> Machine<'s> {
 
     /// Follows one opcode; the outer error is one of reading.
     fn step(&mut self, op: &Op) -> Result<Followable, Fault> {
-        let held = self.stack.len() + self.memo.len() + self.items.len() + self.tuples.len();
-        if held > MAX_VALUES {
-            return Ok(Err("over 2^28 values at once, the limit of the scan"));
+        if self.memory_of_values() > MAX_MEMORY + self.reader.len() * 3 / 2 {
+            return Ok(Err("its values take over 24 MiB and 1.5 times its length, the limit"));
         }
         Ok(match op.code {
             opcode::GLOBAL => self.global(op)?,
@@ -187,17 +265,24 @@ impl<'s> Machine<'s> {
             opcode::EXT1 | opcode::EXT2 | opcode::EXT4 => self.extension(op)?,
             opcode::REDUCE | opcode::NEWOBJ | opcode::NEWOBJ_EX | opcode::OBJ => self.made(op)?,
             opcode::BUILD => self.build(op)?,
-            opcode::BINPERSID => self.persistent(),
+            opcode::BINPERSID => self.persistent()?,
             opcode::TUPLE | opcode::TUPLE1 | opcode::TUPLE2 | opcode::TUPLE3 => self.tuple(op),
             opcode::BINPUT | opcode::LONG_BINPUT | opcode::BINGET | opcode::LONG_BINGET => {
                 let id = self.argument(op, 4)?;
-                self.memory(op, id as u32)
+                self.memory(op, Id::Near(id as u32))
             }
             opcode::PUT | opcode::GET => {
-                let text = self.reader.bytes(op.argument.clone(), 20)?;
-                let id = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
-                id.map_or(Err("a memo id is no number"), |id| self.memory(op, id))
+                let text = self.reader.bytes(op.argument.clone(), MAX_NUMBER)?;
+                let id = integer::digits(&text).filter(|digits| !digits.starts_with('-'));
+                match id {
+                    Some(digits) => {
+                        let id = digits.parse().map_or(Id::Far(digits), Id::Near);
+                        self.memory(op, id)
+                    }
+                    None => self.odd_memory(op),
+                }
             }
+            opcode::SETITEM | opcode::SETITEMS => self.set_items(op)?,
             opcode::PROTO | opcode::FRAME => self.framing(op)?,
             code if opcode::is_text(code) => self.written(op)?,
             opcode::INT | opcode::LONG | opcode::FLOAT => self.written(op)?,
@@ -210,7 +295,8 @@ impl<'s> Machine<'s> {
         let number = self.argument(op, 8)?;
         let left = self.reader.len().saturating_sub(op.end.into());
         match op.code {
-            opcode::PROTO => self.doubt_unless(number <= LAST_PROTOCOL, "its protocol is unknown"),
+            opcode::PROTO if number <= LAST_PROTOCOL => self.protocol = number,
+            opcode::PROTO => self.doubt("its protocol is unknown"),
             _ => self.doubt_unless(number <= left, "a frame ends beyond the pickle"),
         }
         Ok(Ok(()))
@@ -241,7 +327,6 @@ impl<'s> Machine<'s> {
             opcode::POP => self.value().map(drop),
             opcode::POP_MARK => self.pop_to_mark().map(drop),
             opcode::APPEND | opcode::APPENDS => self.append(op),
-            opcode::SETITEM | opcode::SETITEMS => self.set_items(op),
             opcode::ADDITEMS => self.add_items(),
             opcode::EMPTY_DICT => self.push(Value::Dict),
             opcode::EMPTY_LIST => self.push(Value::List),
@@ -257,7 +342,8 @@ impl<'s> Machine<'s> {
             }
             opcode::MEMOIZE => {
                 let top = self.top()?;
-                self.memo.push(top);
+                let next = self.memo.len() + self.far_memo.len();
+                self.memo.put(next as u32, top);
                 Ok(())
             }
             opcode::NEXT_BUFFER => {
@@ -315,21 +401,40 @@ impl<'s> Machine<'s> {
         Ok(self.stack.split_off(mark))
     }
 
-    fn memory(&mut self, op: &Op, id: u32) -> Followable {
-        match op.code {
-            opcode::BINPUT | opcode::LONG_BINPUT | opcode::PUT => {
-                let top = self.top()?;
-                self.memo.put(id, top);
-                Ok(())
+    fn memory(&mut self, op: &Op, id: Id) -> Followable {
+        if opcode::is_put(op.code) {
+            let top = self.top()?;
+            match id {
+                Id::Near(id) => self.memo.put(id, top),
+                Id::Far(digits) => drop(self.far_memo.insert(digits, top)),
             }
-            _ => {
-                let value = match self.memo.get(id) {
-                    Some(value) => value,
-                    None => self.nonsense(NO_MEMO, Value::Unknown)?,
-                };
-                self.push(value)
-            }
+            return Ok(());
         }
+        let held = match id {
+            Id::Near(id) => self.memo.get(id),
+            Id::Far(digits) => self.far_memo.get(&digits).copied(),
+        };
+        let value = match held {
+            Some(value) => value,
+            None => self.nonsense(NO_MEMO, Value::Unknown)?,
+        };
+        self.push(value)
+    }
+
+    /// A memo id that is no number, which ends every loader.
+    fn odd_memory(&mut self, op: &Op) -> Followable {
+        self.nonsense("a memo id is no number", ())?;
+        match opcode::is_put(op.code) {
+            true => Ok(()),
+            false => self.push(Value::Unknown),
+        }
+    }
+
+    /// Memory that values take, in bytes.
+    fn memory_of_values(&self) -> u64 {
+        let values = self.stack.len() + self.items.len() + 2 * self.memo.len();
+        let far = self.far_memo.len() * 8;
+        (size_of::<Value>() * (values + far) + 12 * self.tuples.len() + 8 * self.marks.len()) as u64
     }
 
     fn tuple(&mut self, op: &Op) -> Followable {
@@ -365,16 +470,46 @@ impl<'s> Machine<'s> {
     }
 
     /// A storage, or the class that a legacy file notes the source of.
-    fn persistent(&mut self) -> Followable {
-        let class = match self.value()? {
-            Value::Tuple { place, .. } => match *self.items(place) {
-                [_, class @ Value::Import(_), _, _] => Some(class),
-                [class @ Value::Import(_), _, _] => Some(class),
-                _ => None,
-            },
+    fn persistent(&mut self) -> Result<Followable, Fault> {
+        let id = match self.value() {
+            Ok(id) => id,
+            Err(why) => return Ok(Err(why)),
+        };
+        let Value::Tuple { place, .. } = id else {
+            let is_number = matches!(id, Value::Literal { code, .. } if is_integer(code));
+            self.refuse_unless(is_number || id == Value::Unknown, NO_STORAGE);
+            return Ok(self.push(Value::Unknown));
+        };
+        let class = match *self.items(place) {
+            [_, class @ Value::Import(_), _, _] => Some(class),
+            [class @ Value::Import(_), _, _] => Some(class),
             _ => None,
         };
-        self.push(class.unwrap_or(Value::Unknown))
+        let is_storage = match self.items(place).first().copied() {
+            Some(first) => self.is_storage_word(first)?,
+            None => false,
+        };
+        // Classes of whole models are refused by their names, if they are to be.
+        self.refuse_unless(is_storage || class.is_some(), NO_STORAGE);
+        Ok(self.push(match class {
+            Some(class) => class,
+            None if is_storage => Value::Storage,
+            None => Value::Unknown,
+        }))
+    }
+
+    /// True if a value is the word that persistent ids of storages begin with.
+    fn is_storage_word(&mut self, value: Value) -> Result<bool, Fault> {
+        let Value::Literal { at, .. } = value else { return Ok(false) };
+        if self.storage_word == Some(at) {
+            return Ok(true);
+        }
+        let is_word = self.argument_of(value, 16)?.is_some_and(|text| text == b"storage");
+        let is_word = is_word || self.text(value)?.is_some_and(|text| text == "storage");
+        if is_word {
+            self.storage_word = Some(at);
+        }
+        Ok(is_word)
     }
 
     fn argument(&self, op: &Op, width: u32) -> Result<u64, Fault> {
@@ -383,8 +518,21 @@ impl<'s> Machine<'s> {
 
     fn global(&mut self, op: &Op) -> Result<Followable, Fault> {
         let named = self.lines(op)?;
-        let import = named.map_or(Value::Unknown, |named| self.import(op, named));
-        Ok(self.push(import))
+        Ok(self.push_import(op, named))
+    }
+
+    /// Pushes what a pickle brings in; a name that no module has ends a guess.
+    fn push_import(&mut self, op: &Op, named: Option<Named>) -> Followable {
+        let import = self.checked_import(op, named)?;
+        self.push(import)
+    }
+
+    fn checked_import(&mut self, op: &Op, named: Option<Named>) -> Result<Value, &'static str> {
+        match named {
+            Some(named) if self.trust == Trust::Guess && !named.is_plausible() => Err(NO_NAME),
+            Some(named) => Ok(self.import(op, named)),
+            None => self.nonsense("a name is no UTF-8", Value::Unknown),
+        }
     }
 
     /// The two lines of an argument, module and name; `None` if they are no text.
@@ -392,14 +540,11 @@ impl<'s> Machine<'s> {
         let text = self.reader.bytes(op.argument.clone(), 2 * MAX_NAME)?;
         let is_whole = text.len() as u64 == u64::from(op.argument.end - op.argument.start);
         if is_whole && std::str::from_utf8(&text).is_err() {
-            self.doubt("a name is no UTF-8");
             return Ok(None);
         }
         let text = String::from_utf8_lossy(&text);
-        Ok(Some(match text.split_once('\n') {
-            Some((module, name)) => Named::path(module, name),
-            None => Named::path(&text, ""),
-        }))
+        let (module, name) = text.split_once('\n').unwrap_or((&text, ""));
+        Ok(Some(Named::path(module, name, self.protocol)))
     }
 
     fn stack_global(&mut self, op: &Op) -> Result<Followable, Fault> {
@@ -412,22 +557,69 @@ impl<'s> Machine<'s> {
             return Ok(self.push(Value::Unknown));
         }
         let named = match (self.text(module)?, self.text(name)?) {
-            (Some(module), Some(name)) => Named::path(&module, &name),
+            (Some(module), Some(name)) => Named::path(&module, &name, self.protocol),
             (module, name) => Named::Computed { module, name },
         };
-        let import = self.import(op, named);
-        Ok(self.push(import))
+        Ok(self.push_import(op, Some(named)))
     }
 
     /// The text that a value is, if an opcode holds it.
-    fn text(&mut self, value: Value) -> Result<Option<String>, Fault> {
+    pub(super) fn text(&mut self, value: Value) -> Result<Option<String>, Fault> {
+        let Value::Literal { code, .. } = value else { return Ok(None) };
+        let argument = self.argument_of(value, MAX_NAME)?;
+        Ok(argument.and_then(|argument| decoded(code, &argument)))
+    }
+
+    /// The bytes that an opcode pushed a value from, at most `limit` of them.
+    pub(super) fn argument_of(
+        &mut self,
+        value: Value,
+        limit: u32,
+    ) -> Result<Option<Vec<u8>>, Fault> {
         let Value::Literal { at, .. } = value else { return Ok(None) };
-        let op = match self.reader.op(at) {
-            Ok(op) => op,
-            Err(Bad::Fault(fault)) => return Err(fault),
-            Err(_) => return Ok(None),
-        };
-        Ok(decoded(op.code, &self.reader.bytes(op.argument, MAX_NAME)?))
+        match self.reader.op(at) {
+            Ok(op) => Ok(Some(self.reader.bytes(op.argument, limit)?)),
+            Err(Bad::Fault(fault)) => Err(fault),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The whole number that a value is; `None` if it is none, or longer than 64 bits.
+    pub(super) fn integer(&mut self, value: Value) -> Result<Option<i64>, Fault> {
+        let Value::Literal { code, .. } = value else { return Ok(None) };
+        let Some(bytes) = self.argument_of(value, MAX_NUMBER)? else { return Ok(None) };
+        let is_negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
+        Ok(match code {
+            opcode::BININT1 | opcode::BININT2 => Some(opcode::little_endian(&bytes) as i64),
+            opcode::BININT => Some(i64::from(opcode::little_endian(&bytes) as u32 as i32)),
+            opcode::LONG1 | opcode::LONG4 if bytes.len() <= 8 => {
+                let mut wide = [if is_negative { 0xff } else { 0 }; 8];
+                wide.iter_mut().zip(&bytes).for_each(|(wide, byte)| *wide = *byte);
+                Some(i64::from_le_bytes(wide))
+            }
+            opcode::INT | opcode::LONG => {
+                let text = bytes.strip_suffix(b"L").unwrap_or(&bytes);
+                integer::digits(text).and_then(|digits| digits.parse().ok())
+            }
+            _ => None,
+        })
+    }
+
+    /// True if a value is the number that begins PyTorch's legacy streams.
+    fn is_magic(&mut self, value: Value) -> Result<bool, Fault> {
+        let Value::Literal { code, .. } = value else { return Ok(false) };
+        let Some(bytes) = self.argument_of(value, MAX_NUMBER)? else { return Ok(false) };
+        Ok(match code {
+            opcode::LONG1 | opcode::LONG4 => {
+                let (number, filling) = bytes.split_at_checked(MAGIC.len()).unwrap_or_default();
+                number == MAGIC && filling.iter().all(|byte| *byte == 0)
+            }
+            opcode::INT | opcode::LONG => {
+                let text = bytes.strip_suffix(b"L").unwrap_or(&bytes);
+                integer::digits(text).is_some_and(|digits| digits == MAGIC_TEXT)
+            }
+            _ => false,
+        })
     }
 
     fn extension(&mut self, op: &Op) -> Result<Followable, Fault> {
@@ -436,16 +628,62 @@ impl<'s> Machine<'s> {
             self.doubt("no extension has this code");
             return Ok(self.push(Value::Unknown));
         }
-        let named = Named::Extension(code);
-        let import = self.import(op, named);
-        Ok(self.push(import))
+        Ok(self.push_import(op, Some(Named::Extension(code))))
     }
 
     fn import(&mut self, op: &Op, named: Named) -> Value {
-        let entry = self.imports.entry(named.clone());
+        if let Some(place) = self.imports.get_index_of(&named) {
+            return Value::Import(place as u32);
+        }
+        let named = self.with_room(named);
+        let entry = self.imports.entry(named);
         let place = entry.index() as u32;
-        entry.or_insert_with(|| Import::new(named, op.at.into(), op.code));
+        let import = Import::new(entry.key(), op.at.into(), op.code);
+        entry.or_insert(import);
         Value::Import(place)
+    }
+
+    pub(super) fn import_path(&mut self, op: &Op, path: String) -> Value {
+        self.import(op, Named::Path(path))
+    }
+
+    /// A name, or what stands for all names that there is no room for.
+    fn with_room(&mut self, named: Named) -> Named {
+        let size = 2 * named.len() + IMPORT_SIZE;
+        if self.imports_size + size <= MAX_IMPORTS {
+            self.imports_size += size;
+            return named;
+        }
+        if named.as_path().is_some_and(is_harmful)
+            && self.harmful_size + size <= MAX_HARMFUL_IMPORTS
+        {
+            self.harmful_size += size;
+            return named;
+        }
+        self.further.get_or_insert_with(|| Named::Further(named.to_string())).clone()
+    }
+
+    /// What the import at a place is called.
+    pub(super) fn named(&self, place: u32) -> String {
+        let import = self.imports.get_index(place as usize);
+        import.map(|(named, _)| named.to_string()).unwrap_or_default()
+    }
+
+    /// The path of the import at a place; empty if it is not in the pickle.
+    pub(super) fn path(&self, place: u32) -> &str {
+        let import = self.imports.get_index(place as usize);
+        import.and_then(|(named, _)| named.as_path()).unwrap_or_default()
+    }
+
+    /// What a value is, as far as weights-only loading tells.
+    pub(super) fn kind(&self, value: Value) -> Kind {
+        let import = match value {
+            Value::Returned(place) => self.imports.get_index(place as usize),
+            Value::ObjectElements => return Kind::Elements,
+            Value::Storage => return Kind::Storage,
+            _ => None,
+        };
+        import.map_or(Kind::Other, |(_, import)| import.makes)
     }
 
     fn inst(&mut self, op: &Op) -> Result<Followable, Fault> {
@@ -454,7 +692,10 @@ impl<'s> Machine<'s> {
             Err(why) => return Ok(Err(why)),
         };
         let named = self.lines(op)?;
-        let class = named.map_or(Value::Unknown, |named| self.import(op, named));
+        let class = match self.checked_import(op, named) {
+            Ok(class) => class,
+            Err(why) => return Ok(Err(why)),
+        };
         let arguments = self.new_tuple(&arguments);
         self.call(op, class, arguments)
     }
@@ -483,34 +724,91 @@ impl<'s> Machine<'s> {
 
     fn call(&mut self, op: &Op, callable: Value, arguments: Value) -> Result<Followable, Fault> {
         self.doubt_unless(arguments.is_arguments(), "the arguments of a call are none");
-        let (place, result) = match callable {
-            Value::Import(place) => (place, Value::Returned(place)),
-            Value::Returned(place) => (self.returned(op, place), callable),
-            Value::Unknown => return Ok(self.push(Value::Unknown)),
+        Ok(match self.called(op, callable, arguments)? {
+            Some(result) => self.push(result),
             // Numbers, texts and containers cannot be called, which is where a loader ends.
-            _ => {
+            None => {
                 let result = self.nonsense(NOT_CALLABLE, Value::Unknown);
-                return Ok(result.and_then(|result| self.push(result)));
+                result.and_then(|result| self.push(result))
             }
+        })
+    }
+
+    /// What a call returns, with all the calls that it makes by the way; `None` if the thing cannot
+    /// be called.
+    fn called(
+        &mut self,
+        op: &Op,
+        mut callable: Value,
+        mut arguments: Value,
+    ) -> Result<Option<Value>, Fault> {
+        let mut first = None;
+        for depth in 0.. {
+            let (place, result) = match callable {
+                Value::Import(place) => (place, Value::Returned(place)),
+                Value::Returned(place) => (self.returned(op, place), callable),
+                Value::Unknown => return Ok(Some(first.unwrap_or(Value::Unknown))),
+                _ => return Ok(first),
+            };
+            self.calls = true;
+            let care = self.note_call(op, place, arguments)?;
+            let outcome = self.outcome(op, care, arguments)?;
+            if let Some(harm) = outcome.harm.or(Machine::nested_too_deep(depth)) {
+                let what = format!("calls {}({})", self.named(place), self.shown(arguments)?);
+                self.misuse(op, place, what, harm);
+                return Ok(Some(first.or(outcome.result).unwrap_or(result)));
+            }
+            first = first.or(outcome.result).or(Some(result));
+            match self.calls_further(arguments).filter(|_| care == Care::Rebuild) {
+                Some(further) => (callable, arguments) = further,
+                None => break,
+            }
+        }
+        Ok(first)
+    }
+
+    /// Notes that an import is called, and gives what its arguments have to be held against.
+    fn note_call(&mut self, op: &Op, place: u32, arguments: Value) -> Result<Care, Fault> {
+        let is_new = matches!(op.code, opcode::NEWOBJ | opcode::NEWOBJ_EX);
+        let Some((named, import)) = self.imports.get_index(place as usize) else {
+            return Ok(Care::None);
         };
-        self.calls = true;
-        let shown = match self.imports.get_index(place as usize) {
-            Some((_, Import { call: None, .. })) => Some(self.shown(arguments)?),
-            _ => None,
+        let (care, is_first) = (import.care, import.call.is_none());
+        if let Some(path) = named.as_path().filter(|path| is_admitted(path)) {
+            let callable = Callable::at(path);
+            let is_called =
+                callable == Callable::Class || (callable == Callable::Function && !is_new);
+            self.refuse_unless(is_called, "what is called is a value to weights-only loading");
+        }
+        let shown = match is_first && self.imports_size < MAX_IMPORTS {
+            true => Some(self.shown(arguments)?),
+            false => is_first.then(|| "…".to_string()),
         };
+        self.imports_size += shown.as_ref().map_or(0, String::len);
         if let Some((_, import)) = self.imports.get_index_mut(place as usize) {
-            import.reduced |= !matches!(op.code, opcode::NEWOBJ | opcode::NEWOBJ_EX);
+            import.reduced |= !is_new;
             if let Some(arguments) = shown {
                 import.call = Some(Call { at: op.at.into(), opcode: op.code, arguments });
             }
         }
-        Ok(self.push(result))
+        Ok(care)
+    }
+
+    /// Notes a use of an import that does harm, the first time.
+    pub(super) fn misuse(&mut self, op: &Op, place: u32, what: String, harm: Harm) {
+        self.misuse_at(op.at, op.code, place, what, harm);
+    }
+
+    pub(super) fn misuse_at(&mut self, at: u32, code: u8, place: u32, what: String, harm: Harm) {
+        if let Some((_, import)) = self.imports.get_index_mut(place as usize) {
+            let misuse = Misuse { at: at.into(), opcode: code, what, harm };
+            import.misuse.get_or_insert(misuse);
+        }
     }
 
     /// The import that stands for calling what another returned.
     fn returned(&mut self, op: &Op, place: u32) -> u32 {
-        let by = self.imports.get_index(place as usize).map(|(named, _)| named.to_string());
-        let named = Named::Returned(by.unwrap_or_default());
+        let named = Named::Returned(self.named(place));
         match self.import(op, named) {
             Value::Import(place) => place,
             _ => place,
@@ -523,11 +821,24 @@ impl<'s> Machine<'s> {
             (Ok(state), Ok(target)) => (state, target),
             _ => return Ok(Err(SHORT_STACK)),
         };
-        let takes_state = match target {
-            Value::Returned(place) => state.is_state() || !self.is_named(place, &MAPPINGS),
-            target => state.is_none() || target.takes_state(),
+        let kind = self.kind(target);
+        let takes_state = match kind {
+            Kind::Mapping | Kind::OtherMapping => state.is_state(),
+            _ => state.is_none() || target.takes_state(),
         };
         self.doubt_unless(takes_state, "what is filled has no such state");
+        let is_admitted = match target {
+            Value::Import(_) | Value::Unknown => true,
+            target => target.takes_state() && kind.takes_state(),
+        };
+        self.refuse_unless(is_admitted, "weights-only loading fills no such thing with a state");
+        if kind == Kind::Elements
+            && let Some(harm) = self.check_elements(target, state, op.at)?
+            && let Some(place) = self.imports.values().position(|i| i.makes == Kind::Elements)
+        {
+            let what = format!("describes elements as ({})", self.shown(state)?);
+            self.misuse(op, place as u32, what, harm);
+        }
         if let Value::Import(place) = target
             && let Some((_, import)) = self.imports.get_index_mut(place as usize)
         {

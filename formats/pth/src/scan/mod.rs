@@ -5,15 +5,21 @@
 //! what would be brought in, judged by the table in `judge`.
 
 mod admitted;
+mod care;
 mod containers;
+mod elements;
 mod imports;
 mod inert;
+mod integer;
 mod judge;
+mod kind;
 mod known;
 mod literal;
 mod machine;
+mod python2;
 mod reader;
 mod shown;
+mod standard;
 mod stretch;
 mod value;
 

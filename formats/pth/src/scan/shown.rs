@@ -31,10 +31,8 @@ impl Machine<'_> {
             Value::Literal { at, .. } => self.literal(at)?,
             Value::Tuple { .. } => "(…)".into(),
             Value::Import(place) | Value::Returned(place) => {
-                let name =
-                    self.imports.get_index(place as usize).map(|(named, _)| named.to_string());
                 let call = if matches!(value, Value::Returned(_)) { "(…)" } else { "" };
-                name.unwrap_or_default() + call
+                self.named(place) + call
             }
             _ => "…".into(),
         })

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use statedict_core::{Fault, Finding, Source};
+use statedict_core::{Fault, Finding, Findings, Source};
 
-use super::imports::Import;
+use super::imports::{Import, Named};
 use super::judge::{Loader, judge};
 use super::machine::{End, Followed, Trust, follow};
 use crate::pickle::opcode;
@@ -25,18 +25,24 @@ const LEAST_STEPS: u64 = 1 << 16;
 const WASTE: &str = "bytes between members begin a pickle over and over";
 const LIMIT: &str = "following them all takes over 4 steps a byte, the limit of the scan";
 
-/// The most findings of one stretch; more tell nothing new.
-const MAX_FINDINGS: usize = 100;
+/// How many pickles follow the first of a legacy stream: protocol, system, objects, storages' keys.
+///
+/// Source: `_legacy_save` in `torch/serialization.py`.
+const REST_OF_LEGACY: u32 = 4;
 
 /// What the pickles of a stretch would do.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// What they bring in that is worth telling, with places from the start of the source.
+    /// What they bring in that is worth telling, the worst first, with places from the start of the
+    /// source.
     pub findings: Vec<Finding>,
     /// Why the first could not be followed to its end, and where.
     pub broken: Option<(u64, String)>,
-    /// Why no loader reads the first to its end, though it could be followed, and where.
+    /// Why no loader reads a pickle that loaders read to its end, though it could be followed, and
+    /// where: the first of the stretch or, in a legacy stream, one of the first five.
     pub fault: Option<(u64, &'static str)>,
+    /// Why weights-only loading reads one of those no further, though other loaders do, and where.
+    pub refusal: Option<(u64, &'static str)>,
     /// Where the last pickle that was followed to its end ends.
     pub end: u64,
 }
@@ -53,6 +59,8 @@ pub fn scan(
     loader: Loader,
 ) -> Result<Scan, Fault> {
     let mut scan = Scan { end: stretch.start, ..Scan::default() };
+    let mut findings = Findings::default();
+    let mut rest_of_legacy = 0;
     let mut trust = trust;
     while scan.end < stretch.end {
         let start = scan.end;
@@ -60,13 +68,15 @@ pub fn scan(
         let is_first = start == stretch.start;
         let is_pickle = trust == Trust::Pickle || is_convincing(source, start, &followed)?;
         if is_pickle {
-            scan.take(&followed.imports, start, loader);
+            take(&mut findings, followed.imports, start, loader);
         }
         match followed.end {
             End::Stop(len) => {
                 scan.end = start.saturating_add(len);
-                if is_first {
-                    scan.fault = followed.fault.map(|(at, why)| (start.saturating_add(at), why));
+                if trust == Trust::Pickle || is_first {
+                    let shifted = |(at, why)| (start.saturating_add(at), why);
+                    scan.fault = scan.fault.or(followed.fault.map(shifted));
+                    scan.refusal = scan.refusal.or(followed.refusal.map(shifted));
                 }
             }
             End::Broken(at, what) => {
@@ -76,8 +86,13 @@ pub fn scan(
                 break;
             }
         }
-        trust = Trust::Guess;
+        rest_of_legacy = match followed.is_magic && is_first {
+            true => REST_OF_LEGACY,
+            false => rest_of_legacy.saturating_sub(1),
+        };
+        trust = if rest_of_legacy > 0 { Trust::Pickle } else { Trust::Guess };
     }
+    scan.findings = findings.into_sorted();
     Ok(scan)
 }
 
@@ -87,11 +102,11 @@ pub fn scan(
 /// # Errors
 /// Only what keeps the bytes from being read.
 pub fn search(source: &dyn Source, stretch: Range<u64>) -> Result<Vec<Finding>, Fault> {
-    let mut scan = Scan::default();
+    let mut findings = Findings::default();
     let len = stretch.end.saturating_sub(stretch.start);
     let mut steps = LEAST_STEPS.saturating_add(len.saturating_mul(STEPS_PER_BYTE));
     let mut at = stretch.start;
-    while at < stretch.end && scan.findings.len() < MAX_FINDINGS {
+    while at < stretch.end {
         // One byte more, so that a window's last byte has the next beside it.
         let end = at.saturating_add(WINDOW).min(stretch.end);
         let window = source.bytes(at..end.saturating_add(1).min(stretch.end))?;
@@ -101,12 +116,12 @@ pub fn search(source: &dyn Source, stretch: Range<u64>) -> Result<Vec<Finding>, 
             let start = at.saturating_add(place as u64);
             let followed = follow(source, start..stretch.end, Trust::Guess)?;
             let Some(left) = steps.checked_sub(followed.steps + STEPS_PER_ATTEMPT) else {
-                scan.findings.push(Finding::malformed(format!("byte {start}"), WASTE, LIMIT));
-                return Ok(scan.findings);
+                findings.add(Finding::malformed(format!("byte {start}"), WASTE, LIMIT));
+                return Ok(findings.into_sorted());
             };
             steps = left;
             if is_convincing(source, start, &followed)? {
-                scan.take(&followed.imports, start, Loader::Python);
+                take(&mut findings, followed.imports, start, Loader::Python);
                 if let End::Stop(len) = followed.end {
                     next = start.saturating_add(len);
                     break;
@@ -115,24 +130,26 @@ pub fn search(source: &dyn Source, stretch: Range<u64>) -> Result<Vec<Finding>, 
         }
         at = next;
     }
-    Ok(scan.findings)
+    Ok(findings.into_sorted())
 }
 
-impl Scan {
-    fn take(&mut self, imports: &[Import], start: u64, loader: Loader) {
-        let room = MAX_FINDINGS.saturating_sub(self.findings.len());
-        let shifted = imports.iter().cloned().map(|import| import.shifted(start));
-        self.findings.extend(shifted.filter_map(|import| judge(&import, loader)).take(room));
-    }
+/// Adds what imports of a pickle say that starts at a byte of the source.
+fn take(findings: &mut Findings, imports: Vec<(Named, Import)>, start: u64, loader: Loader) {
+    // What has a name of its own comes first.
+    let (further, imports): (Vec<_>, Vec<_>) =
+        imports.into_iter().partition(|(named, _)| matches!(named, Named::Further(_)));
+    let imports = imports.into_iter().chain(further);
+    let shifted = imports.map(|(named, import)| (named, import.shifted(start)));
+    findings.extend(shifted.filter_map(|(named, import)| judge(&named, &import, loader)));
 }
 
-/// True if bytes that may be anything did what only a pickle does.
+/// True if bytes that may be anything did what only a pickle does. That it failed afterwards does
+/// not matter: a loader would have called what comes before.
 fn is_convincing(source: &dyn Source, start: u64, followed: &Followed) -> Result<bool, Fault> {
-    let brings_in = followed.imports.iter().all(|import| import.named.is_plausible());
     let head = source.bytes(start..start.saturating_add(2).min(source.len()))?;
     let says_so = matches!(*head, [opcode::PROTO, 0..=5]);
     let ended = matches!(followed.end, End::Stop(_));
-    Ok(!followed.imports.is_empty() && brings_in && (says_so || ended || followed.calls))
+    Ok(!followed.imports.is_empty() && (says_so || ended || followed.calls))
 }
 
 #[cfg(test)]
@@ -203,7 +220,164 @@ mod tests {
             b"\x80\x04\x8c\x05torch\x8c\x10serialization.os\x93.",
             "imports torch.serialization.os",
         );
-        dangerous(b"\x80\x02csome.thing\nCls\n)R}b.", "calls some.thing.Cls()");
+        dangerous(b"\x80\x02csome.thing\nmake\n)R}b.", "calls some.thing.make()");
+    }
+
+    #[test]
+    fn a_class_that_is_not_known_is_unknown_and_a_function_that_is_called_dangerous() {
+        let unknown = |bytes: &[u8], words: &str| {
+            let found = scanned(bytes, Trust::Pickle);
+            let worst = found.first().map(|f| (f.verdict, f.what.as_str()));
+            assert_eq!(worst, Some((Verdict::Unknown, words)), "{found:?}");
+        };
+        unknown(b"\x80\x02czoo\nNet\n)\x81}b.", "calls zoo.Net()");
+        unknown(b"\x80\x02czoo\nMode\nK\x01\x85R.", "calls zoo.Mode(1)");
+        unknown(b"\x80\x02czoo\nhelper\n.", "imports zoo.helper");
+        unknown(b"\x80\x02czoo\nlower\n)\x81.", "calls zoo.lower()");
+        unknown(
+            b"\x80\x02cbuiltins\ngetattr\nczoo\nOuter\nX\x05\0\0\0Inner\x86R)\x81.",
+            "imports zoo.Outer",
+        );
+        unknown(
+            b"\x80\x02cfunctools\npartial\nczoo\nact\n\x85R.",
+            "calls functools.partial(zoo.act)",
+        );
+        dangerous(b"\x80\x02czoo\nbuild\n)R.", "calls zoo.build()");
+        dangerous(b"\x80\x02clinecache\ngetline\n.", "imports linecache.getline");
+        dangerous(b"\x80\x02ctorch._utils\nos.system\n.", "imports torch._utils.os.system");
+        dangerous(
+            b"\x80\x02cbuiltins\ngetattr\ncos\nsystem\nX\x08\0\0\0__self__\x86R.",
+            "calls builtins.getattr(os.system, \"__self__\")",
+        );
+        dangerous(
+            b"\x80\x02czoo\nNet\n)\x81}X\x0c\0\0\0__setstate__czoo\nact\nsb.",
+            "sets zoo.act as __setstate__",
+        );
+    }
+
+    #[test]
+    fn names_of_python_2_are_taken_as_the_protocol_takes_them() {
+        clean(b"\x80\x02c__builtin__\nset\n]\x85R.");
+        clean(b"c__builtin__\nset\n(]tR.");
+        let found = scanned(b"\x80\x04\x8c\x0b__builtin__\x8c\x03set\x93]\x85R.", Trust::Pickle);
+        assert_eq!(found.first().map(|f| f.verdict), Some(Verdict::Unknown), "{found:?}");
+        dangerous(b"\x80\x04\x8c\x0b__builtin__\x8c\x04eval\x93.", "imports __builtin__.eval");
+        dangerous(b"\x80\x02\x80\x04c__builtin__\neval\n)R.", "calls __builtin__.eval()");
+    }
+
+    #[test]
+    fn memo_ids_are_read_as_python_reads_them() {
+        let call = "calls posix.system()";
+        dangerous(b"cposix\nsystem\np00000000000000000000015\n0g15\n)R.", call);
+        dangerous(b"cposix\nsystem\np1_0\n0g10\n)R.", call);
+        dangerous(b"cposix\nsystem\np+7\n0g 7 \n)R.", call);
+        dangerous(
+            b"cposix\nsystem\np99999999999999999999999\n0g099999999999999999999999\n)R.",
+            call,
+        );
+        dangerous(b"Np4294967296\n\x94cposix\nsystem\n\x940h\x02)R.", call);
+    }
+
+    #[test]
+    fn a_call_before_an_import_that_cannot_be_is_found() {
+        for odd in ["a-b\nc", "x\n<lambda>", "1st\ny", "m\nf.<locals>.C"] {
+            let bytes = format!("cposix\nsystem\n)R0c{odd}\n.");
+            dangerous(bytes.as_bytes(), "calls posix.system()");
+        }
+        let long = format!("cposix\nsystem\n)R0ctorch\n{}\n.", "a.".repeat(200) + "b");
+        dangerous(long.as_bytes(), "calls posix.system()");
+    }
+
+    #[test]
+    fn later_pickles_of_a_legacy_stream_are_pickles_and_their_faults_count() {
+        let magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.".as_slice();
+        let front = [magic, b"\x80\x02M\xe9\x03.", b"\x80\x02}."].concat();
+        let scan_all = |rest: &[u8]| {
+            let bytes = [front.as_slice(), rest].concat();
+            scan(&bytes.as_slice(), 0..bytes.len() as u64, Trust::Pickle, Loader::Python)
+                .expect("readable")
+        };
+        assert_eq!(scan_all(b"\x80\x02].\x80\x02].").fault, None);
+        let found = scan_all(b"\x80\x02K\x01)R.\x80\x02].");
+        assert_eq!(found.fault.map(|(_, why)| why), Some("what is called is no callable"));
+        let found = scan_all(b"\x80\x02ccollections\nOrderedDict\n)RK\x01a.\x80\x02].");
+        assert!(found.refusal.is_some(), "{found:?}");
+    }
+
+    #[test]
+    fn what_weights_only_loading_refuses_to_do_is_a_refusal() {
+        let check = |bytes: &[u8], is_refused: bool| {
+            let found = scan(&bytes, 0..bytes.len() as u64, Trust::Pickle, Loader::Python);
+            let found = found.expect("readable");
+            assert_eq!(found.refusal.is_some(), is_refused, "{}", bytes.escape_ascii());
+        };
+        let tensor = b"ctorch._utils\n_rebuild_tensor_v2\n)R".as_slice();
+        let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000NNtQ".as_slice();
+        let with = |front: &[u8], rest: &[u8]| [front, rest].concat();
+        check(&with(tensor, b"K\0K\x01s."), true);
+        check(&with(tensor, b"K\x01a."), true);
+        check(&with(storage, b"}b."), true);
+        check(&with(storage, b"."), false);
+        check(b"ccollections\nOrderedDict\n)RK\x01a.", true);
+        check(b"ccollections\nOrderedDict\n)R}b.", false);
+        check(b"ccollections\nOrderedDict\n)RK\x01Ns.", false);
+        check(b"]K\0Ns.", true);
+        check(b"}]b.", true);
+        check(b"N)b.", true);
+        check(b"ctorch\nfloat32\n)R.", true);
+        check(b"ctorch\nfloat32\n)\x81.", true);
+        check(b"ctorch\nFloatStorage\n)R.", true);
+        check(b"ctorch._utils\n_rebuild_tensor_v2\n)\x81.", true);
+        check(b"cbuiltins\nset\n)RK\x01a.", true);
+        check(b"cbuiltins\nbytearray\n)RK\0K\x01s.", true);
+        check(b"(X\x05\0\0\0thingNNNNtQ.", true);
+        check(b"X\x07\0\0\0storageQ.", true);
+        check(b"ccollections\ndeque\n)RK\x01a.", false);
+    }
+
+    #[test]
+    fn inert_calls_are_held_against_their_arguments() {
+        let found = |bytes: &[u8]| {
+            let found = scanned(bytes, Trust::Pickle);
+            found.first().map_or(Verdict::Safe, |finding| finding.verdict)
+        };
+        let safe =
+            |bytes: &[u8]| assert_eq!(found(bytes), Verdict::Safe, "{}", bytes.escape_ascii());
+        let harm = |bytes: &[u8]| {
+            assert_eq!(found(bytes), Verdict::Dangerous, "{}", bytes.escape_ascii());
+        };
+        let range = b"cbuiltins\nrange\nL1099511627776L\n\x85R".as_slice();
+        safe(&[range, b"."].concat());
+        harm(&[b"cbuiltins\nlist\n", range, b"\x85R."].concat());
+        harm(&[b"ccollections\ndeque\n", range, b"\x85R."].concat());
+        safe(b"cbuiltins\nlist\n]\x85R.");
+        safe(b"cfractions\nFraction\nK\x01K\x02\x86R.");
+        safe(b"cfractions\nFraction\nX\x03\0\0\x001/2\x85R.");
+        harm(b"cfractions\nFraction\nX\x0a\0\0\x001e99999999\x85R.");
+        harm(b"cbuiltins\nbytes\nL1099511627776L\n\x85R.");
+        harm(&[b"cbuiltins\nint\nX\x10\x27\0\0".as_slice(), &[b'9'; 10_000], b"\x85R."].concat());
+        harm(b"cbuiltins\nstr\n]\x85R.");
+        harm(b"cnumpy\nndarray\nK\x01\x85cnumpy\ndtype\nX\x01\0\0\0O\x85RC\x08AAAAAAAA\x87R.");
+        safe(b"cnumpy\ndtype\nX\x02\0\0\0f8\x89\x88\x87R(K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb.");
+        harm(b"cnumpy\ndtype\nX\x02\0\0\0f8\x89\x88\x87R(K\x03X\x01\0\0\0<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x3ftb.");
+        harm(b"ctorch._tensor\n_rebuild_from_type_v2\n(cbuiltins\nprint\nN)}tR.");
+        harm(
+            &[b"ctorch._tensor\n_rebuild_from_type_v2\n(cbuiltins\nlist\nN", range, b"\x85}tR."]
+                .concat(),
+        );
+        safe(b"cbuiltins\ntype\nN\x85R.");
+        harm(b"cbuiltins\ntype\nX\x01\0\0\0X)}\x87R.");
+    }
+
+    #[test]
+    fn harm_behind_a_million_imports_is_named_first() {
+        let mut bytes = Vec::from(b"\x80\x02");
+        for i in 0..60_000 {
+            bytes.extend(format!("czoo\nC{i}\n0cpackage{i}\nf\n0").bytes());
+        }
+        bytes.extend(b"cos\nsystem\nX\x04\0\0\0true\x85R.");
+        let found = scanned(&bytes, Trust::Pickle);
+        assert_eq!(found.first().map(|f| f.what.as_str()), Some("calls os.system(\"true\")"));
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub(super) enum Value {
     Import(u32),
     /// What a call of an import returned.
     Returned(u32),
+    /// NumPy's description of elements that are objects.
+    ObjectElements,
+    /// A storage that the loader has at hand.
+    Storage,
     /// A list.
     List,
     /// A dict.
@@ -32,7 +36,12 @@ impl Value {
             Value::List | Value::Dict | Value::Set => false,
             Value::Literal { code, .. } => code != opcode::BYTEARRAY8,
             Value::Tuple { is_hashable, .. } => is_hashable,
-            Value::Import(_) | Value::Returned(_) | Value::FrozenSet | Value::Unknown => true,
+            Value::Import(_)
+            | Value::Returned(_)
+            | Value::ObjectElements
+            | Value::Storage
+            | Value::FrozenSet
+            | Value::Unknown => true,
         }
     }
 
@@ -40,6 +49,7 @@ impl Value {
     pub(super) fn takes_items(self) -> bool {
         match self {
             Value::Dict | Value::Set | Value::FrozenSet | Value::Tuple { .. } => false,
+            Value::ObjectElements | Value::Storage => false,
             Value::Literal { code, .. } => code == opcode::BYTEARRAY8,
             Value::List | Value::Import(_) | Value::Returned(_) | Value::Unknown => true,
         }
@@ -57,7 +67,14 @@ impl Value {
 
     /// False if it is known that it has no attributes, so that `BUILD` cannot fill it.
     pub(super) fn takes_state(self) -> bool {
-        matches!(self, Value::Import(_) | Value::Returned(_) | Value::Unknown)
+        matches!(
+            self,
+            Value::Import(_)
+                | Value::Returned(_)
+                | Value::ObjectElements
+                | Value::Storage
+                | Value::Unknown
+        )
     }
 
     /// False if it is known that it holds no attributes to fill something with.
@@ -72,7 +89,7 @@ impl Value {
     pub(super) fn is_arguments(self) -> bool {
         match self {
             Value::Literal { code, .. } => !is_number(code) && code != opcode::NONE,
-            Value::Import(_) => false,
+            Value::Import(_) | Value::ObjectElements | Value::Storage => false,
             _ => true,
         }
     }
@@ -89,10 +106,7 @@ impl Value {
     /// False if it is known that it holds no bytes.
     pub(super) fn is_buffer(self) -> bool {
         match self {
-            Value::Literal { code, .. } => matches!(
-                code,
-                opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8 | opcode::BYTEARRAY8
-            ),
+            Value::Literal { code, .. } => is_bytes(code) || code == opcode::BYTEARRAY8,
             value => value.takes_state(),
         }
     }
@@ -105,20 +119,27 @@ impl Value {
 
 /// True for the opcodes that push a number or a truth value.
 fn is_number(code: u8) -> bool {
+    let others = [opcode::NEWTRUE, opcode::NEWFALSE, opcode::FLOAT, opcode::BINFLOAT];
+    is_integer(code) || others.contains(&code)
+}
+
+/// True for the opcodes that push a whole number.
+pub(super) fn is_integer(code: u8) -> bool {
     matches!(
         code,
-        opcode::NEWTRUE
-            | opcode::NEWFALSE
-            | opcode::BININT
+        opcode::BININT
             | opcode::BININT1
             | opcode::BININT2
             | opcode::LONG1
             | opcode::LONG4
             | opcode::INT
             | opcode::LONG
-            | opcode::FLOAT
-            | opcode::BINFLOAT
     )
+}
+
+/// True for the opcodes that push bytes that do not change.
+pub(super) fn is_bytes(code: u8) -> bool {
+    matches!(code, opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8)
 }
 
 #[cfg(test)]

@@ -1,0 +1,378 @@
+//! Calls that do nothing with most arguments and harm with some.
+//!
+//! What is admitted or inert by its name is held here against what it is given: arguments that
+//! take memory or time out of proportion, bytes that would be read as addresses, functions that
+//! are called by the way.
+
+use statedict_core::Fault;
+
+use super::elements::{self, Elements};
+use super::imports::Harm;
+use super::judge::is_harmful;
+use super::kind::Kind;
+use super::machine::Machine;
+use super::reader::Op;
+use super::value::{Value, is_bytes, is_integer};
+use crate::pickle::opcode;
+
+/// What the arguments of a call have to be held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Nothing: no arguments do harm.
+    None,
+    /// It is a class that others take as an argument, and harm when it is called itself.
+    NeverCalled,
+    /// A number is a length, which it allocates.
+    Lengths,
+    /// The same, of what weights-only loading calls too.
+    AdmittedLengths,
+    /// It goes through what it is given.
+    Items,
+    /// The same, of what weights-only loading calls too.
+    AdmittedItems,
+    /// It writes out what it is given.
+    Text,
+    /// It reads digits, in more than linear time.
+    Digits,
+    /// The same, and exponents.
+    Ratio,
+    /// The elements of NumPy's arrays.
+    Elements,
+    /// An array without elements, which a state fills.
+    EmptyArray,
+    /// `base.__new__(class, state)`.
+    Reconstructor,
+    /// The first argument is called with the third.
+    Rebuild,
+    /// The name of something in a class.
+    Attribute,
+    /// A function that is kept for later.
+    Partial,
+    /// The class of its only argument; with three it makes a class.
+    Type,
+}
+
+const MEMORY: &str = "with these arguments it takes memory or time without measure";
+const POINTER: &str = "it takes bytes of the file for addresses of objects";
+const LOOKUP: &str = "it reaches any attribute of any object, and with that any function";
+const INDIRECT: &str = "it calls whatever function it is given";
+const MAKES_CLASS: &str = "it makes a class of the file's choosing";
+const PLANTED: &str = "the loader calls what an object has under this name";
+
+/// The longest that a call may allocate, in elements; no pickler writes such calls at all.
+const MAX_LENGTH: i64 = 1 << 24;
+
+/// The most digits that Python's `int` reads of a decimal text.
+const MAX_DIGITS: u32 = 4_300;
+
+/// How deep calls may lie in the arguments of calls that call.
+const MAX_NESTED: usize = 8;
+
+/// Names that loaders look up in objects and call.
+const CALLED_BY_LOADERS: [&str; 4] = ["__setstate__", "append", "extend", "add"];
+
+impl Care {
+    /// What calls of the thing at a path have to be held against.
+    pub(super) fn of(path: &str) -> Care {
+        match path {
+            "numpy.ndarray" => Care::NeverCalled,
+            "builtins.bytes" => Care::Lengths,
+            "builtins.bytearray" | "torch.Tensor" => Care::AdmittedLengths,
+            "builtins.list"
+            | "builtins.tuple"
+            | "builtins.frozenset"
+            | "builtins.dict"
+            | "collections.deque"
+            | "collections.defaultdict"
+            | "array.array"
+            | "array._array_reconstructor" => Care::Items,
+            "builtins.set" | "collections.Counter" | "collections.OrderedDict" | "torch.Size" => {
+                Care::AdmittedItems
+            }
+            "builtins.str" => Care::Text,
+            "builtins.int" => Care::Digits,
+            "fractions.Fraction" => Care::Ratio,
+            "numpy.dtype" => Care::Elements,
+            "numpy._core.multiarray._reconstruct" | "numpy.core.multiarray._reconstruct" => {
+                Care::EmptyArray
+            }
+            "copyreg._reconstructor" => Care::Reconstructor,
+            "torch._tensor._rebuild_from_type" | "torch._tensor._rebuild_from_type_v2" => {
+                Care::Rebuild
+            }
+            "builtins.getattr" => Care::Attribute,
+            "functools.partial" => Care::Partial,
+            "builtins.type" => Care::Type,
+            path if Kind::made_by(path) == Kind::Storage => Care::AdmittedLengths,
+            path if path.starts_with("torch.") && path.ends_with("Tensor") => Care::AdmittedLengths,
+            _ => Care::None,
+        }
+    }
+}
+
+/// What a call comes to.
+pub(super) struct Outcome {
+    /// The harm of these arguments, if they do any.
+    pub(super) harm: Option<Harm>,
+    /// What it returns, where that is known better than by the callee's kind.
+    pub(super) result: Option<Value>,
+}
+
+impl Machine<'_> {
+    /// Holds the arguments of a call against what its callee does with them.
+    pub(super) fn outcome(
+        &mut self,
+        op: &Op,
+        care: Care,
+        arguments: Value,
+    ) -> Result<Outcome, Fault> {
+        let mut result = None;
+        let harm = match care {
+            Care::None | Care::Rebuild => None,
+            Care::NeverCalled => Some(Harm::Runs(POINTER)),
+            Care::Lengths => self.is_long(arguments)?.then_some(Harm::Runs(MEMORY)),
+            Care::AdmittedLengths => self.is_long(arguments)?.then_some(Harm::Fails(MEMORY)),
+            Care::Items => self.has_endless(arguments).then_some(Harm::Runs(MEMORY)),
+            Care::AdmittedItems => self.has_endless(arguments).then_some(Harm::Fails(MEMORY)),
+            Care::Text => (!self.are_texts(arguments)).then_some(Harm::Runs(MEMORY)),
+            Care::Digits => (!self.are_short(arguments, b"")?).then_some(Harm::Runs(MEMORY)),
+            Care::Ratio => (!self.are_short(arguments, b"eE")?).then_some(Harm::Runs(MEMORY)),
+            Care::Elements => {
+                let elements = self.elements(arguments)?;
+                if elements == Elements::Objects {
+                    self.numpy.has_objects = true;
+                    result = Some(Value::ObjectElements);
+                }
+                (elements == Elements::Other).then_some(Harm::Runs(POINTER))
+            }
+            Care::EmptyArray => (!self.is_empty_array(arguments)?).then_some(Harm::Runs(MEMORY)),
+            Care::Reconstructor => self.reconstructed(arguments),
+            Care::Attribute => {
+                result = self.attribute(op, arguments)?;
+                result.is_none().then_some(Harm::Runs(LOOKUP))
+            }
+            Care::Partial => (!self.keeps_quiet(arguments)).then_some(Harm::Runs(INDIRECT)),
+            Care::Type => {
+                let count = self.count(arguments);
+                (count != Some(1)).then_some(Harm::Runs(MAKES_CLASS))
+            }
+        };
+        Ok(Outcome { harm, result })
+    }
+
+    /// The first values of a tuple of arguments.
+    fn arguments(&self, arguments: Value) -> Vec<Value> {
+        match arguments {
+            Value::Tuple { place, .. } => self.items(place).to_vec(),
+            other => vec![other],
+        }
+    }
+
+    /// How many values a tuple has.
+    fn count(&self, arguments: Value) -> Option<u32> {
+        let Value::Tuple { place, .. } = arguments else { return None };
+        self.tuples.get(place as usize).map(|(_, _, count)| *count)
+    }
+
+    /// True if numbers among the arguments make more elements than a pickler ever asks for.
+    fn is_long(&mut self, arguments: Value) -> Result<bool, Fault> {
+        let mut elements = 1i64;
+        for argument in self.arguments(arguments) {
+            match argument {
+                Value::Literal { code, .. } if is_integer(code) => {
+                    let number = self.integer(argument)?.unwrap_or(i64::MAX);
+                    elements = elements.saturating_mul(number.max(1));
+                }
+                argument if self.is_endless(argument) => return Ok(true),
+                _ => {}
+            }
+        }
+        Ok(elements > MAX_LENGTH)
+    }
+
+    fn has_endless(&self, arguments: Value) -> bool {
+        self.arguments(arguments).into_iter().any(|argument| self.is_endless(argument))
+    }
+
+    /// True for what takes little memory itself and much when it is gone through.
+    fn is_endless(&self, value: Value) -> bool {
+        match value {
+            Value::Storage => true,
+            Value::Returned(_) => matches!(
+                self.kind(value),
+                Kind::Range | Kind::Tensor | Kind::Subclass | Kind::Storage
+            ),
+            _ => false,
+        }
+    }
+
+    fn are_texts(&self, arguments: Value) -> bool {
+        self.arguments(arguments).into_iter().all(|argument| match argument {
+            Value::Literal { .. } => true,
+            argument => self.kind(argument) == Kind::Fixed,
+        })
+    }
+
+    /// True if no text among the arguments is longer than Python reads digits of, or has one of
+    /// these letters.
+    fn are_short(&mut self, arguments: Value, letters: &[u8]) -> Result<bool, Fault> {
+        for argument in self.arguments(arguments) {
+            let Value::Literal { code, .. } = argument else { return Ok(false) };
+            if !opcode::is_text(code) && !is_bytes(code) {
+                continue;
+            }
+            let Some(text) = self.argument_of(argument, MAX_DIGITS + 1)? else { return Ok(false) };
+            if text.len() > MAX_DIGITS as usize || text.iter().any(|c| letters.contains(c)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn elements(&mut self, arguments: Value) -> Result<Elements, Fault> {
+        let Some(first) = self.arguments(arguments).first().copied() else {
+            return Ok(Elements::Other);
+        };
+        Ok(match first {
+            Value::Import(place) => elements::of_class(self.path(place)),
+            Value::Literal { .. } => match self.text(first)? {
+                Some(text) => elements::of_text(&text),
+                None => Elements::Other,
+            },
+            _ => Elements::Other,
+        })
+    }
+
+    /// True if the second argument is a shape of at most one element.
+    fn is_empty_array(&mut self, arguments: Value) -> Result<bool, Fault> {
+        let Some(Value::Tuple { place, .. }) = self.arguments(arguments).get(1).copied() else {
+            return Ok(false);
+        };
+        let count = self.tuples.get(place as usize).map_or(0, |(_, _, count)| *count as usize);
+        let items = self.items(place).to_vec();
+        if count > items.len() {
+            return Ok(false);
+        }
+        for item in items {
+            if !matches!(self.integer(item)?, Some(0 | 1)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// `copyreg._reconstructor(class, base, state)`: the base makes the object from the state.
+    fn reconstructed(&mut self, arguments: Value) -> Option<Harm> {
+        let arguments = self.arguments(arguments);
+        let [_, Value::Import(base), state] = arguments[..] else {
+            return Some(Harm::Runs(INDIRECT));
+        };
+        if self.path(base) == "builtins.object" {
+            return None;
+        }
+        if let Some((_, import)) = self.imports.get_index_mut(base as usize) {
+            import.reduced = true;
+        }
+        (self.is_endless(state) || matches!(state, Value::Returned(_)))
+            .then_some(Harm::Runs(MEMORY))
+    }
+
+    /// The class or function in a class that a name stands for; `None` if it could be anything.
+    fn attribute(&mut self, op: &Op, arguments: Value) -> Result<Option<Value>, Fault> {
+        let [Value::Import(place), name] = self.arguments(arguments)[..] else { return Ok(None) };
+        let Some(name) = self.text(name)? else { return Ok(None) };
+        let is_plain = name.starts_with(|c: char| c.is_alphabetic())
+            && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let outer = self.path(place);
+        if !is_plain || outer.is_empty() || is_harmful(outer) {
+            return Ok(None);
+        }
+        let inner = format!("{outer}.{name}");
+        Ok(Some(self.import_path(op, inner)))
+    }
+
+    /// True if the function that is kept for later is not known to do harm.
+    fn keeps_quiet(&self, arguments: Value) -> bool {
+        let first = self.arguments(arguments).first().copied();
+        matches!(first, Some(Value::Import(place)) if !is_harmful(self.path(place)))
+    }
+
+    /// The call that a call makes by the way: of its first argument, with its third.
+    pub(super) fn calls_further(&self, arguments: Value) -> Option<(Value, Value)> {
+        match self.arguments(arguments)[..] {
+            [callable, _, arguments, ..] => Some((callable, arguments)),
+            _ => None,
+        }
+    }
+
+    /// The harm of calls that lie too deep in the arguments of others.
+    pub(super) fn nested_too_deep(depth: usize) -> Option<Harm> {
+        (depth > MAX_NESTED).then_some(Harm::Runs(INDIRECT))
+    }
+
+    /// Notes functions that are put where a loader will look for one to call.
+    pub(super) fn check_planted(&mut self, op: &Op, items: &[Value]) -> Result<(), Fault> {
+        for pair in items.chunks_exact(2) {
+            let [key, value @ (Value::Import(place) | Value::Returned(place))] = *pair else {
+                continue;
+            };
+            if self.kind(value) == Kind::Tensor {
+                continue;
+            }
+            let Value::Literal { code, at } = key else { continue };
+            if !opcode::is_text(code) || self.is_long_key(at)? {
+                continue;
+            }
+            let Some(key) = self.text(key)? else { continue };
+            let can_be_data = matches!(value, Value::Returned(_)) && key != CALLED_BY_LOADERS[0];
+            if CALLED_BY_LOADERS.contains(&key.as_str()) && !can_be_data {
+                let what = format!("sets {} as {key}", self.named(place));
+                self.misuse(op, place, what, Harm::Runs(PLANTED));
+            }
+        }
+        Ok(())
+    }
+
+    /// True if a key is too long to be one that loaders look up, which saves reading most of them.
+    fn is_long_key(&mut self, at: u32) -> Result<bool, Fault> {
+        Ok(match self.reader.op(at) {
+            Ok(op) => op.argument.end - op.argument.start > 4 * CALLED_BY_LOADERS[0].len() as u32,
+            Err(_) => true,
+        })
+    }
+
+    /// Holds the state of a description of elements against the objects that it could hide.
+    pub(super) fn check_elements(
+        &mut self,
+        target: Value,
+        state: Value,
+        at: u32,
+    ) -> Result<Option<Harm>, Fault> {
+        let items = self.arguments(state);
+        let (Some(8 | 9), Some(flags)) = (self.count(state), items.get(7).copied()) else {
+            return Ok(Some(Harm::Runs(POINTER)));
+        };
+        let flags = self.integer(flags)?;
+        let parts = items.get(2..5).unwrap_or_default();
+        if parts.iter().any(|part| !part.is_none()) {
+            self.numpy.structured.get_or_insert(at);
+            let is_plain = flags.is_some_and(|flags| flags & elements::OBJECT_FLAGS == 0);
+            return Ok((!is_plain).then_some(Harm::Runs(POINTER)));
+        }
+        let expected = match target {
+            Value::ObjectElements => elements::FLAGS_OF_OBJECTS,
+            _ => 0,
+        };
+        Ok((flags != Some(expected)).then_some(Harm::Runs(POINTER)))
+    }
+
+    /// Notes a record whose parts may be objects, which bytes would stand for.
+    pub(super) fn check_records(&mut self) {
+        let Some(at) = self.numpy.structured.filter(|_| self.numpy.has_objects) else { return };
+        let place = self.imports.values().position(|import| import.makes == Kind::Elements);
+        if let Some(place) = place {
+            let what = "describes records that may hold objects".to_string();
+            self.misuse_at(at, opcode::BUILD, place as u32, what, Harm::Runs(POINTER));
+        }
+    }
+}
