@@ -28,6 +28,7 @@ SECONDS = 10
 BYTES = 1 << 30
 # Containers that hold each other have more paths than there is memory.
 ROWS = 20_000
+KEYS = (str, int, float, bool, type(None), bytes, tuple, complex)
 DEPTH = 200
 
 # What the restricted unpickler says of globals and operations.  That it does not know an opcode is
@@ -95,6 +96,8 @@ def bounded(value):
 
 def children(value):
     if isinstance(value, dict):
+        if not all(isinstance(key, KEYS) for key in value):
+            raise Unlisted("a key that is printed as its object is")
         return value.values()
     return value if type(value) in (list, tuple) else ()
 

@@ -53,7 +53,8 @@ pub fn mutate(file: &[u8], dice: &mut Dice) -> (Vec<u8>, &'static str) {
 /// Bytes with a few of them changed, cut out or repeated.
 pub fn mutate_bytes(file: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut mutant = file.to_vec();
-    for _ in 0..=dice.below(3) {
+    let count = [1, 1, 1, 2, 3][dice.below(5)];
+    for _ in 0..count {
         let at = dice.below(mutant.len());
         let Some(byte) = mutant.get_mut(at) else { return mutant };
         match dice.below(8) {

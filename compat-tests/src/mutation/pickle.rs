@@ -207,11 +207,12 @@ fn length(bytes: &[u8]) -> Option<usize> {
     len.filter(|len| *len <= bytes.len())
 }
 
-/// Changes one to three opcodes.
+/// Changes one opcode or a few; the more, the less of a pickle is read at all.
 pub fn mutate_pickle(pickle: &mut Vec<u8>, dice: &mut Dice) {
     let mut pieces = opcodes(pickle);
     let tail = pieces.pop().unwrap_or_default();
-    for _ in 0..=dice.below(3) {
+    let count = [1, 1, 1, 1, 1, 2, 2, 3][dice.below(8)];
+    for _ in 0..count {
         change(&mut pieces, dice);
     }
     *pickle = pieces.concat();

@@ -189,13 +189,17 @@ impl Machine<'_> {
         };
         let number = std::str::from_utf8(key).ok().and_then(|key| key.parse::<usize>().ok());
         let canonical = number.filter(|number| number.to_string().as_bytes() == &key[..]);
-        let Some(len) = canonical.and_then(|number| self.storages.get(number)) else {
+        let Some(&len) = canonical.and_then(|number| self.storages.get(number)) else {
             return Err(Stop::Failed("there is no such storage"));
         };
+        let number = canonical.expect("it was found");
+        if self.loaded.insert(number, dtype) == Some(dtype) {
+            // The length is not looked at again.
+            return Ok(Value::Storage(Storage { number, dtype }));
+        }
         let Some(size) = element_size(dtype) else { return Ok(self.unknown()) };
         match count.checked_mul(i128::from(size)) {
-            Some(bytes) if bytes == i128::from(*len) => {
-                let number = canonical.expect("it was found");
+            Some(bytes) if bytes == i128::from(len) => {
                 Ok(Value::Storage(Storage { number, dtype }))
             }
             _ => Err(Stop::Failed("the storage has another length")),

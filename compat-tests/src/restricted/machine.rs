@@ -16,6 +16,8 @@ pub(super) struct Machine<'b> {
     memo: HashMap<u32, Id>,
     /// The lengths of the archive's storages, by their numbers.
     pub(super) storages: &'b [u64],
+    /// The types under which storages were loaded; the first counts for those that follow.
+    pub(super) loaded: HashMap<usize, &'static str>,
     /// True if something was done that the model does not know, which may have raised.
     pub(super) is_doubtful: bool,
 }
@@ -30,6 +32,7 @@ pub fn load(pickle: &[u8], storages: &[u64]) -> Outcome {
         below: Vec::new(),
         memo: HashMap::new(),
         storages,
+        loaded: HashMap::new(),
         is_doubtful: false,
     };
     match machine.run() {
