@@ -49,10 +49,12 @@ pub(crate) struct Fit {
     /// Choose the numbers that are drawn; the same seed gives the same bytes on every machine
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Keep the rows that both have where their number differs: 'head.*=rows'; can be repeated
+    /// Keep what both have where a size differs: 'head.*=rows', 'conv_in.weight=dim1'; can be repeated
     ///
-    /// Rows beyond those are made by --init.
-    #[arg(long, value_name = "PATTERN=rows")]
+    /// `rows` is the first dimension, dim0; dim1 is that of columns and input channels;
+    /// 'PATTERN=dim0,dim1' names several. What both have is the start of the dimension, and what
+    /// lies beyond is made by --init. Tied tensors stay tied.
+    #[arg(long, value_name = "PATTERN=DIMS")]
     resize: Vec<String>,
     /// Cast floating-point tensors to the target's types
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! Tensors on their way into another file.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -11,7 +12,7 @@ use crate::selection::{ancestors, is_within};
 use crate::tensor::{bytes_of, count_of};
 use crate::{
     ByteOrder, Catalog, DType, Drawing, Format, IndexMap, IndexSet, Key, Location, Reserve,
-    Section, StateDict, Tensor,
+    Section, StateDict, Stream, Tensor,
 };
 
 /// The elements of one tensor of a new file, to be written row-major and little-endian.
@@ -31,6 +32,20 @@ pub enum Origin {
     Drawn(Drawing),
     /// Several origins, the rows of one after those of the other.
     Stacked(Vec<Elements>),
+    /// Two origins by turns.
+    Interleaved(Box<Interleaved>),
+}
+
+/// Elements of two origins by turns, as those of two tensors that are joined along a dimension other
+/// than the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interleaved {
+    /// How many pieces either is taken in; all of one have the same size.
+    pub pieces: u64,
+    /// Whose piece comes first.
+    pub first: Elements,
+    /// Whose piece comes after each of those; made of one tensor, or drawn.
+    pub second: Elements,
 }
 
 /// What a new file is to hold.
@@ -131,6 +146,16 @@ impl Elements {
         Elements { origin: Origin::Stacked(parts), dtype, shape }
     }
 
+    /// Elements of one type joined along a dimension other than the first; together they have this
+    /// shape, of which the dimensions before that one make so many pieces.
+    pub(crate) fn interleaved(shape: Vec<u64>, pieces: u64, parts: [Elements; 2]) -> Elements {
+        debug_assert!(parts[0].dtype == parts[1].dtype, "of one type");
+        let [first, second] = parts;
+        let dtype = first.dtype.clone();
+        let origin = Origin::Interleaved(Box::new(Interleaved { pieces, first, second }));
+        Elements { origin, dtype, shape }
+    }
+
     /// Where they come from.
     pub fn origin(&self) -> &Origin {
         &self.origin
@@ -140,7 +165,7 @@ impl Elements {
     pub fn tensor(&self) -> Option<&Tensor> {
         match &self.origin {
             Origin::Tensor(tensor) => Some(tensor),
-            Origin::Drawn(_) | Origin::Stacked(_) => None,
+            Origin::Drawn(_) | Origin::Stacked(_) | Origin::Interleaved(_) => None,
         }
     }
 
@@ -252,29 +277,87 @@ impl Contents {
     }
 }
 
-/// What makes two tensors one: where their storage is, and how they look at it.
-type Place<'a> = (u64, u64, u64, u64, &'a [u64], &'a [u64], &'a DType, [bool; 2]);
+/// Bytes that are passed over in what a storage is unpacked from.
+fn skipped(location: &Location) -> u64 {
+    match location {
+        Location::Deflated { skip, .. } => *skip,
+        Location::Latin1 { text, .. } => match text.as_ref() {
+            Location::Deflated { skip, .. } => *skip,
+            _ => 0,
+        },
+        Location::Stored(_) => 0,
+    }
+}
+
+/// What makes two tensors of a new file one: where their elements come from, and how they look at
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place<'a> {
+    shape: &'a [u64],
+    spots: Vec<Spot<'a>>,
+}
+
+/// Where some of the elements of a tensor come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Spot<'a> {
+    Stored {
+        storage: (u64, u64),
+        /// What is packed together starts at the same byte of the file.
+        skip: u64,
+        offset: u64,
+        shape: &'a [u64],
+        strides: &'a [u64],
+        dtype: &'a DType,
+        lazy: [bool; 2],
+    },
+    Drawn {
+        key: &'a str,
+        seed: u64,
+        shape: &'a [u64],
+    },
+}
 
 impl Elements {
     /// The place of the elements; none for those that have none, or no byte, and share nothing.
+    ///
+    /// Elements that were resized alike from one place, with the same others beside them, are at one
+    /// place too.
     pub fn place(&self) -> Option<Place<'_>> {
-        let view = self.tensor()?.as_view()?;
-        if self.byte_len() == 0 {
+        let mut spots = Vec::new();
+        if self.byte_len() == 0 || !self.add_spots(&mut spots) {
             return None;
         }
-        let location = &view.storage().location;
-        // What is packed together starts at the same byte of the file.
-        let skip = match location {
-            Location::Deflated { skip, .. } => *skip,
-            Location::Latin1 { text, .. } => match text.as_ref() {
-                Location::Deflated { skip, .. } => *skip,
-                _ => 0,
-            },
-            Location::Stored(_) => 0,
-        };
-        let (start, end) = (location.range().start, location.range().end);
-        let lazy = [view.conjugate, view.negate];
-        Some((start, end, skip, view.offset(), self.shape(), view.strides(), self.dtype(), lazy))
+        let is_of_a_file = spots.iter().any(|spot| matches!(spot, Spot::Stored { .. }));
+        is_of_a_file.then_some(Place { shape: self.shape(), spots })
+    }
+
+    /// Adds where they come from; false if that is not known.
+    fn add_spots<'a>(&'a self, spots: &mut Vec<Spot<'a>>) -> bool {
+        match &self.origin {
+            Origin::Tensor(tensor) => {
+                let Some(view) = tensor.as_view() else { return false };
+                let location = &view.storage().location;
+                spots.push(Spot::Stored {
+                    storage: (location.range().start, location.range().end),
+                    skip: skipped(location),
+                    offset: view.offset(),
+                    shape: self.shape(),
+                    strides: view.strides(),
+                    dtype: self.dtype(),
+                    lazy: [view.conjugate, view.negate],
+                });
+                true
+            }
+            Origin::Drawn(drawing) => {
+                let Stream { key, seed } = drawing.stream();
+                spots.push(Spot::Drawn { key, seed: *seed, shape: drawing.shape() });
+                true
+            }
+            Origin::Stacked(parts) => parts.iter().all(|part| part.add_spots(spots)),
+            Origin::Interleaved(parts) => {
+                parts.first.add_spots(spots) && parts.second.add_spots(spots)
+            }
+        }
     }
 }
 

@@ -82,7 +82,9 @@ pub use derive::{
 pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
-pub use elements::{Contents, Elements, LeftBehind, Origin, Ties, Unholdable};
+pub use elements::{
+    Contents, Elements, Interleaved, LeftBehind, Origin, Place, Ties, Unholdable,
+};
 pub use finding::{Finding, Findings, Verdict};
 pub use fit::{
     Assembled, By, Casts, Filling, Fit, FitOptions, FitPair, Made, Making, Misfit, NotFitted, Open,

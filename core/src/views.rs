@@ -11,17 +11,25 @@ impl Tensor {
     ///
     /// None if there are no such rows, no plain elements, or packed ones that would be cut apart.
     pub fn rows(&self, range: Range<u64>) -> Option<Tensor> {
-        let (view, rows) = (self.as_view()?, *self.shape.first()?);
-        if range.start > range.end || range.end > rows {
+        self.narrowed(0, range)
+    }
+
+    /// Some of what a dimension counts.
+    ///
+    /// None if there is no such range, no plain elements, or packed ones that would be cut apart.
+    pub fn narrowed(&self, dimension: usize, range: Range<u64>) -> Option<Tensor> {
+        let (view, size) = (self.as_view()?, *self.shape.get(dimension)?);
+        if range.start > range.end || range.end > size {
             return None;
         }
         let mut shape = self.shape.clone();
-        shape[0] = range.end - range.start;
-        let start = range.start.checked_mul(*view.strides().first()?)?;
+        shape[dimension] = range.end - range.start;
+        let start = range.start.checked_mul(*view.strides().get(dimension)?)?;
         let offset = view.offset().checked_add(start)?;
         let cut = self.viewed(shape, view.strides().to_vec(), offset)?;
         let is_whole = |elements: u64| (elements % 8 * self.dtype.bits()).is_multiple_of(8);
-        (is_whole(offset) && is_whole(cut.count())).then_some(cut)
+        let is_apart = dimension == 0 || range == (0..size) || self.dtype.bits() % 8 == 0;
+        (is_whole(offset) && is_whole(cut.count()) && is_apart).then_some(cut)
     }
 
     /// Two dimensions swapped; none for other numbers of dimensions, and where elements are packed.
@@ -90,6 +98,15 @@ mod tests {
         assert_eq!(parts(whole.rows(6..6)), Some(([0, 2, 3].into(), [6, 3, 1].into(), 41)));
         assert_eq!(whole.rows(2..7), None);
         assert_eq!(tensor(DType::F32, &[], 0).rows(0..0), None);
+    }
+
+    #[test]
+    fn columns_are_cut_from_another_dimension() {
+        let whole = tensor(DType::F32, &[6, 4, 3], 5);
+        assert_eq!(parts(whole.narrowed(1, 1..3)), Some(([6, 2, 3].into(), [12, 3, 1].into(), 8)));
+        assert_eq!(whole.narrowed(1, 2..5), None);
+        assert_eq!(whole.narrowed(3, 0..1), None);
+        assert_eq!(tensor(DType::F4, &[4, 4], 0).narrowed(1, 0..2), None);
     }
 
     #[test]

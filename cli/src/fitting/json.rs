@@ -96,9 +96,10 @@ impl<'a> Pair<'a> {
 
 impl<'a> New<'a> {
     fn of(made: &'a Made) -> New<'a> {
-        let by = match made.how {
+        let by = match &made.how {
             Making::Init(init) => init.to_string(),
             Making::Rows { .. } => "rows".into(),
+            Making::Resized { from } => report::resized(from, &made.wanted.shape),
             Making::Counter => "zeros".into(),
         };
         New { key: &made.wanted.key, by }

@@ -202,17 +202,35 @@ fn casts(fit: &Fit) -> Vec<String> {
 fn made(put: &Put) -> Vec<String> {
     let mut made = IndexMap::<String, Vec<&str>>::default();
     for tensor in &put.made {
-        let how = match tensor.how {
+        let how = match &tensor.how {
             Making::Init(Init::Target) => "the target's own".into(),
             Making::Init(init) => init.to_string(),
             Making::Rows { kept, new: 0 } => format!("the first {kept} rows"),
             Making::Rows { kept, new } => format!("{kept} rows, and {new} made"),
+            Making::Resized { from } => lengths(from, &tensor.wanted.shape),
             Making::Counter => "0, for the file counts no batches".into(),
         };
         let what = format!("{how} {:?}", tensor.wanted.shape);
         made.entry(what).or_default().push(&tensor.wanted.key);
     }
     marked("+", made)
+}
+
+/// The dimensions that differ, as `--resize` names them.
+pub(crate) fn resized(from: &[u64], to: &[u64]) -> String {
+    let differ = (0..to.len()).filter(|at| from.get(*at) != to.get(*at));
+    differ.map(|at| format!("dim{at}")).collect::<Vec<_>>().join(",")
+}
+
+/// What is kept and made in each dimension that differs.
+fn lengths(from: &[u64], to: &[u64]) -> String {
+    let length = |(at, (has, wants)): (usize, (&u64, &u64))| match (has, wants) {
+        _ if has == wants => None,
+        _ if has > wants => Some(format!("the first {wants} of dim{at}")),
+        _ => Some(format!("{has} of dim{at}, and {} made", wants - has)),
+    };
+    let lengths = from.iter().zip(to).enumerate().filter_map(length);
+    lengths.collect::<Vec<_>>().join("; ")
 }
 
 /// A line for each thing that is said of keys, with a sign.

@@ -1,6 +1,7 @@
 //! What a fit becomes: the target's tensors, each from the source or made anew.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,7 +21,8 @@ pub struct Filling {
     pub casts: Casts,
     /// How missing tensors are made, and those of another shape.
     pub initialiser: Initialiser,
-    /// Tensors whose rows are kept as far as both have them.
+    /// Tensors of which what both have is kept, in the dimensions that are named; all rules that
+    /// match a key speak of it.
     pub resize: Vec<ResizeRule>,
 }
 
@@ -55,7 +57,7 @@ pub struct Made {
 }
 
 /// How a tensor comes about that the source has not.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Making {
     /// By an initialiser.
     Init(Init),
@@ -65,6 +67,11 @@ pub enum Making {
         kept: u64,
         /// How many are made.
         new: u64,
+    },
+    /// Of what the source has too, and of others by a rule, in other dimensions than the first.
+    Resized {
+        /// The shape that the source has.
+        from: Vec<u64>,
     },
     /// As 0: a counter of batches that the source has not.
     Counter,
@@ -176,7 +183,7 @@ impl Fit {
         target: Option<Side>,
         filling: &Filling,
     ) -> Result<Assembled, Vec<Unmet>> {
-        let assembly = Assembly::new(self, source, target, filling);
+        let mut assembly = Assembly::new(self, source, target, filling);
         let mut unmet: Vec<Unmet> = self.no_tensors.iter().cloned().map(Unmet::NoTensor).collect();
         unmet.extend(self.doubt());
         let (mut tensors, mut made) = (Vec::new(), Vec::new());
@@ -234,6 +241,8 @@ struct Assembly<'a> {
     pairs: IndexMap<&'a str, &'a FitPair>,
     misfits: IndexMap<&'a str, &'a Misfit>,
     counters: IndexMap<&'a str, ()>,
+    /// What was resized so far, by where it comes from and what it becomes; ties stay tied.
+    resized: IndexMap<String, Elements>,
 }
 
 impl<'a> Assembly<'a> {
@@ -253,20 +262,21 @@ impl<'a> Assembly<'a> {
             pairs: fit.pairs.iter().map(|pair| (pair.to.as_str(), pair)).collect(),
             misfits: fit.misfits.iter().map(|it| (it.wanted.key.as_str(), it)).collect(),
             counters: fit.counters.iter().map(|wanted| (wanted.key.as_str(), ())).collect(),
+            resized: IndexMap::default(),
         }
     }
 
-    fn elements(&self, wanted: &Wanted) -> Result<(Elements, Option<Making>), Unmet> {
+    fn elements(&mut self, wanted: &Wanted) -> Result<(Elements, Option<Making>), Unmet> {
         let key = wanted.key.as_str();
         if let Some(pair) = self.pairs.get(key) {
             return Ok((self.copied(pair)?, None));
         }
-        if let Some(misfit) = self.misfits.get(key) {
+        if let Some(misfit) = self.misfits.get(key).copied() {
             let made = self.resized(misfit).or_else(|why| match why {
                 NotMade::NoRule => self.made(wanted),
                 why => Err(why),
             });
-            let unmet = |why| Unmet::Misfit(Box::new((*misfit).clone()), why);
+            let unmet = |why| Unmet::Misfit(Box::new(misfit.clone()), why);
             return made.map(|(elements, how)| (elements, Some(how))).map_err(unmet);
         }
         let made = self.made(wanted).or_else(|why| match why {
@@ -294,16 +304,34 @@ impl<'a> Assembly<'a> {
         Elements::new(tensor.clone(), cast).map_err(unholdable)
     }
 
-    /// The rows that both have, if that is asked for.
-    fn resized(&self, misfit: &Misfit) -> Result<(Elements, Making), NotMade> {
+    /// What both have, if that is asked for; tensors that were one are resized once.
+    fn resized(&mut self, misfit: &Misfit) -> Result<(Elements, Making), NotMade> {
         let wanted = &misfit.wanted;
-        let is_asked = self.filling.resize.iter().any(|rule| rule.pattern.matches(&wanted.key));
+        let dimensions = self.dimensions(&wanted.key);
+        let is_asked = !dimensions.is_empty();
         let tensor = self.tensor(&misfit.from).filter(|_| is_asked).ok_or(NotMade::NoRule)?;
         let cast = Some(&wanted.dtype).filter(|_| self.filling.casts == Casts::Make);
-        let elements = self.filling.initialiser.resize(tensor, cast, self.needed(wanted))?;
-        let rows = |shape: &[u64]| shape.first().copied().unwrap_or(0);
-        let (theirs, all) = (rows(&misfit.has), rows(&wanted.shape));
-        Ok((elements, Making::Rows { kept: theirs.min(all), new: all.saturating_sub(theirs) }))
+        let whole = Elements::new(tensor.clone(), cast).map_err(NotMade::Misfit)?;
+        let place = whole.place().map(|place| format!("{place:?} {:?}", wanted.shape));
+        let made = match place.as_ref().and_then(|place| self.resized.get(place)) {
+            Some(made) => made.clone(),
+            None => {
+                let (needed, initialiser) = (self.needed(wanted), &self.filling.initialiser);
+                initialiser.resize(tensor, cast, needed, &dimensions)?
+            }
+        };
+        self.resized.extend(place.map(|place| (place, made.clone())));
+        Ok((made, how_resized(misfit)))
+    }
+
+    /// The dimensions that may be resized.
+    fn dimensions(&self, key: &str) -> Vec<usize> {
+        let rules = self.filling.resize.iter().filter(|rule| rule.pattern.matches(key));
+        let mut dimensions: Vec<usize> =
+            rules.flat_map(|rule| rule.dimensions.iter().copied()).collect();
+        dimensions.sort_unstable();
+        dimensions.dedup();
+        dimensions
     }
 
     /// A tensor by the first rule that speaks of it.
@@ -322,5 +350,15 @@ impl<'a> Assembly<'a> {
 
     fn tensor(&self, key: &str) -> Option<&'a Tensor> {
         self.source.catalog.tensor(self.source.state_dict, key)
+    }
+}
+
+/// What becomes of the first dimension where no other differs, or of all of them.
+fn how_resized(misfit: &Misfit) -> Making {
+    match (misfit.has.as_slice(), misfit.wanted.shape.as_slice()) {
+        ([theirs, of_theirs @ ..], [all, of_all @ ..]) if of_theirs == of_all => {
+            Making::Rows { kept: *theirs.min(all), new: all.saturating_sub(*theirs) }
+        }
+        _ => Making::Resized { from: misfit.has.clone() },
     }
 }

@@ -75,12 +75,9 @@ impl Drawing {
         Ok(Drawing { init, dtype: dtype.clone(), shape: shape.to_vec(), fans, stream })
     }
 
-    /// The same with another number of rows; the fans stay those of the whole tensor.
-    pub(super) fn with_rows(mut self, rows: u64) -> Drawing {
-        if let Some(first) = self.shape.first_mut() {
-            *first = rows;
-        }
-        self
+    /// A part of this shape; the fans stay those of the whole tensor.
+    pub(super) fn with_shape(self, shape: Vec<u64>) -> Drawing {
+        Drawing { shape, ..self }
     }
 
     /// How the elements are made; never [`Init::Target`].

@@ -1,5 +1,6 @@
 //! Tensors that a source lacks, or has in another size.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -31,11 +32,13 @@ pub struct Needed<'a> {
     pub target: Option<&'a Tensor>,
 }
 
-/// The keys whose tensors may have more or fewer rows than the source's.
+/// The keys whose tensors may be longer or shorter than the source's in some dimensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResizeRule {
     /// The keys.
     pub pattern: Template,
+    /// The dimensions, sorted, each once; 0 is that of the rows.
+    pub dimensions: Vec<usize>,
 }
 
 /// Why a tensor cannot be made.
@@ -69,9 +72,10 @@ impl Initialiser {
         }
     }
 
-    /// The rows of `source` that the new tensor has too, and the others made by a rule.
+    /// The elements of `source` that the new tensor has too, and the others made by a rule.
     ///
-    /// `source` is of the type that is needed, or `cast` is that type.
+    /// `source` is of the type that is needed, or `cast` is that type; nothing but the sizes of
+    /// `dimensions` may differ.
     ///
     /// # Errors
     /// Why the shapes cannot be brought together, or no rule makes what is new.
@@ -80,27 +84,46 @@ impl Initialiser {
         source: &Tensor,
         cast: Option<&DType>,
         needed: Needed<'_>,
+        dimensions: &[usize],
     ) -> Result<Elements, NotMade> {
-        let (theirs, rows) = rows(&source.shape, needed.shape)?;
-        let kept = first_rows(source, theirs.min(rows))?;
+        let kept = common(source, needed.shape, dimensions)?;
         let kept = Elements::new(kept, cast).map_err(NotMade::Misfit)?;
         if kept.dtype() != needed.dtype {
             let (ours, theirs) = (needed.dtype, kept.dtype());
-            let what = alloc::format!("{ours} is expected, and the source has {theirs}");
+            let what = format!("{ours} is expected, and the source has {theirs}");
             return Err(NotMade::Misfit(what));
         }
-        if rows <= theirs {
-            return Ok(kept);
+        // From the last dimension to the first, so that what is joined lies side by side.
+        let lengthen = |elements: Elements, dimension| self.lengthen(elements, dimension, needed);
+        (0..needed.shape.len()).rev().try_fold(kept, lengthen)
+    }
+
+    /// The elements with others made after them in one dimension, as many as are needed.
+    fn lengthen(
+        &self,
+        elements: Elements,
+        dimension: usize,
+        needed: Needed<'_>,
+    ) -> Result<Elements, NotMade> {
+        let (has, wants) = (elements.shape()[dimension], needed.shape[dimension]);
+        if has == wants {
+            return Ok(elements);
         }
+        let mut shape = elements.shape().to_vec();
+        let pieces = shape[..dimension].iter().fold(1u64, |all, size| all.saturating_mul(*size));
+        shape[dimension] = wants - has;
         let made = match self.init(needed)? {
-            Init::Target => {
-                let tensor = needed.target.ok_or(NotMade::NoTarget)?;
-                let rest = tensor.rows(theirs..rows).ok_or_else(|| uncut(tensor))?;
-                Needed { target: Some(&rest), ..needed }.target()?
+            Init::Target => needed.rest_of_target(&shape, dimension)?,
+            init => {
+                let drawing = self.draw_beside(init, needed, dimension)?;
+                Elements::drawn(drawing.with_shape(shape.clone()))
             }
-            init => Elements::drawn(self.draw(init, needed)?.with_rows(rows - theirs)),
         };
-        Ok(Elements::stacked(needed.dtype.clone(), needed.shape.to_vec(), [kept, made].into()))
+        shape[dimension] = wants;
+        Ok(match dimension {
+            0 => Elements::stacked(needed.dtype.clone(), shape, [elements, made].into()),
+            _ => Elements::interleaved(shape, pieces, [elements, made]),
+        })
     }
 
     fn init(&self, needed: Needed<'_>) -> Result<Init, NotMade> {
@@ -112,6 +135,21 @@ impl Initialiser {
         let stream = Stream::new(self.seed, needed.key);
         Drawing::new(init, needed.dtype, needed.shape, stream).map_err(NotMade::Misfit)
     }
+
+    /// The same with numbers of its own for each dimension.
+    fn draw_beside(
+        &self,
+        init: Init,
+        needed: Needed<'_>,
+        dimension: usize,
+    ) -> Result<Drawing, NotMade> {
+        let key = match dimension {
+            0 => needed.key.to_string(),
+            other => format!("{}\u{0}{other}", needed.key),
+        };
+        let stream = Stream::new(self.seed, &key);
+        Drawing::new(init, needed.dtype, needed.shape, stream).map_err(NotMade::Misfit)
+    }
 }
 
 impl Needed<'_> {
@@ -119,44 +157,90 @@ impl Needed<'_> {
         let tensor = self.target.ok_or(NotMade::NoTarget)?;
         Elements::new(tensor.clone(), None).map_err(NotMade::Misfit)
     }
-}
 
-/// How many rows each side has, if the shapes differ in nothing else.
-fn rows(theirs: &[u64], ours: &[u64]) -> Result<(u64, u64), NotMade> {
-    match (theirs, ours) {
-        ([a, of_a @ ..], [b, of_b @ ..]) if of_a == of_b => Ok((*a, *b)),
-        _ => Err(NotMade::Misfit(alloc::format!(
-            "{theirs:?} and {ours:?} differ in more than their rows"
-        ))),
+    /// The target's own elements of this shape that come last in a dimension and first in the others.
+    fn rest_of_target(&self, shape: &[u64], dimension: usize) -> Result<Elements, NotMade> {
+        let whole = self.target.ok_or(NotMade::NoTarget)?;
+        let mut rest = whole.clone();
+        for (at, size) in shape.iter().enumerate() {
+            let start = if at == dimension { self.shape[at] - size } else { 0 };
+            rest = rest.narrowed(at, start..start + size).ok_or_else(|| uncut(whole))?;
+        }
+        Needed { target: Some(&rest), ..*self }.target()
     }
 }
 
-fn first_rows(tensor: &Tensor, rows: u64) -> Result<Tensor, NotMade> {
-    tensor.rows(0..rows).ok_or_else(|| uncut(tensor))
+/// The part of a tensor that one of another shape has too, if they differ in these dimensions alone.
+fn common(tensor: &Tensor, ours: &[u64], dimensions: &[usize]) -> Result<Tensor, NotMade> {
+    let theirs = &tensor.shape;
+    let is_named = |at: &usize| dimensions.contains(at);
+    let are_alike = theirs.len() == ours.len() && dimensions.iter().all(|at| *at < ours.len());
+    if !are_alike || (0..ours.len()).any(|at| theirs[at] != ours[at] && !is_named(&at)) {
+        let named = NamedDimensions(dimensions);
+        return Err(NotMade::Misfit(format!("{theirs:?} and {ours:?} differ in more than {named}")));
+    }
+    let cut = |tensor: Tensor, at: usize| tensor.narrowed(at, 0..theirs[at].min(ours[at]));
+    (0..ours.len()).try_fold(tensor.clone(), cut).ok_or_else(|| uncut(tensor))
 }
 
 fn uncut(tensor: &Tensor) -> NotMade {
-    NotMade::Misfit(alloc::format!("{} {:?} cannot be cut", tensor.dtype, tensor.shape))
+    NotMade::Misfit(format!("{} {:?} cannot be cut", tensor.dtype, tensor.shape))
 }
 
 impl ResizeRule {
-    /// Reads `PATTERN=rows`.
+    /// Reads `PATTERN=rows`, or dimensions by their numbers: `PATTERN=dim1`, `PATTERN=dim0,dim1`.
     ///
     /// # Errors
     /// What was expected instead.
     pub fn parse(text: &str, separator: char) -> Result<ResizeRule, BadInit> {
-        match text.rsplit_once('=') {
-            Some((pattern, how)) if how.trim() == "rows" => {
-                Ok(ResizeRule { pattern: Template::parse(pattern.trim(), separator)? })
-            }
-            _ => Err(BadInit::NoRows(text.to_string())),
-        }
+        let bad = || BadInit::NoRows(text.to_string());
+        let (pattern, how) = text.rsplit_once('=').ok_or_else(bad)?;
+        let dimension = |word: &str| match word.trim() {
+            "rows" => Some(0),
+            word => word.strip_prefix("dim")?.parse().ok().filter(|at| *at < MAX_DIMENSIONS),
+        };
+        let mut dimensions: Vec<usize> =
+            how.split(',').map(dimension).collect::<Option<_>>().ok_or_else(bad)?;
+        dimensions.sort_unstable();
+        dimensions.dedup();
+        Ok(ResizeRule { pattern: Template::parse(pattern.trim(), separator)?, dimensions })
     }
 }
 
+/// Dimensions beyond which no tensor goes: PyTorch has at most 64.
+const MAX_DIMENSIONS: usize = 64;
+
 impl fmt::Display for ResizeRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}=rows", self.pattern)
+        write!(f, "{}={}", self.pattern, NumberedDimensions(&self.dimensions))
+    }
+}
+
+/// Dimensions as rules name them: `rows`, `dim1`, `dim0,dim1`.
+pub(crate) struct NumberedDimensions<'a>(pub(crate) &'a [usize]);
+
+impl fmt::Display for NumberedDimensions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == [0] {
+            return f.write_str("rows");
+        }
+        for (place, dimension) in self.0.iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(f, "{comma}dim{dimension}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Dimensions as sentences name them.
+struct NamedDimensions<'a>(&'a [usize]);
+
+impl fmt::Display for NamedDimensions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [0] => f.write_str("their rows"),
+            dimensions => write!(f, "{}", NumberedDimensions(dimensions)),
+        }
     }
 }
 
@@ -234,7 +318,12 @@ mod tests {
     fn rows_that_both_have_are_kept_and_the_rest_is_made() {
         let check = |rule: &str, shape: &[u64], copied: &[(u64, u64)], drawn: &[&[u64]]| {
             let (source, own) = (f32s(&[4, 3], 0), f32s(shape, 5000));
-            let made = initialiser(&[rule]).resize(&source, None, needed("a", shape, Some(&own)));
+            let made = initialiser(&[rule]).resize(
+                &source,
+                None,
+                needed("a", shape, Some(&own)),
+                &[0],
+            );
             let drawn: Vec<Vec<u64>> = drawn.iter().map(|shape| shape.to_vec()).collect();
             assert_eq!(made.map(parts), Ok((copied.to_vec(), drawn)));
         };
@@ -247,7 +336,7 @@ mod tests {
     #[test]
     fn the_fans_of_new_rows_are_those_of_the_whole() {
         let made = initialiser(&["a=xavier_uniform"])
-            .resize(&f32s(&[4, 3], 0), None, needed("a", &[6, 3], None))
+            .resize(&f32s(&[4, 3], 0), None, needed("a", &[6, 3], None), &[0])
             .expect("made");
         let Origin::Stacked(stacked) = made.origin() else { panic!("{made:?}") };
         let Origin::Drawn(drawing) = stacked[1].origin() else { panic!("{made:?}") };
@@ -258,7 +347,7 @@ mod tests {
     fn what_cannot_be_resized_says_why() {
         let resized = |rule: &str, theirs: &[u64], ours: &[u64]| {
             let source = f32s(theirs, 0);
-            message(initialiser(&[rule]).resize(&source, None, needed("a", ours, None)))
+            message(initialiser(&[rule]).resize(&source, None, needed("a", ours, None), &[0]))
         };
         assert_eq!(resized("b=ones", &[2], &[3]), "no rule says how to make it");
         let why = "[2, 3] and [3, 4] differ in more than their rows";
@@ -266,16 +355,25 @@ mod tests {
         assert_eq!(resized("a=ones", &[], &[]), "[] and [] differ in more than their rows");
         let source = f32s(&[2], 0);
         let halves = Needed { dtype: &DType::I64, ..needed("a", &[3], None) };
-        let refused = initialiser(&["a=ones"]).resize(&source, None, halves);
+        let refused = initialiser(&["a=ones"]).resize(&source, None, halves, &[0]);
         assert_eq!(message(refused), "I64 is expected, and the source has F32");
     }
 
     #[test]
     fn rules_for_rows_are_read_and_printed() {
-        let rule = ResizeRule::parse("head.*=rows", SEPARATOR).expect("a rule");
-        assert_eq!(rule.to_string(), "head.*=rows");
+        let check = |text: &str, printed: &str| {
+            let rule = ResizeRule::parse(text, SEPARATOR).expect("a rule");
+            assert_eq!(rule.to_string(), printed);
+        };
+        check("head.*=rows", "head.*=rows");
+        check("head.*=dim0", "head.*=rows");
+        check("conv.weight=dim1", "conv.weight=dim1");
+        check("a=dim1, rows", "a=dim0,dim1");
+        for bad in ["a=dim", "a=dim-1", "a=dim64", "a=", "a", "a=dim1,"] {
+            assert!(ResizeRule::parse(bad, SEPARATOR).is_err(), "{bad}");
+        }
         let message = ResizeRule::parse("head.*=columns", SEPARATOR).expect_err("bad").to_string();
-        let expected = "'head.*=columns' is no rule; expected PATTERN=rows, such as 'head.*=rows'";
+        let expected = "cannot parse 'head.*=columns'; expected PATTERN=rows, or dimensions: PATTERN=dim1";
         assert_eq!(message, expected);
     }
 }

@@ -20,7 +20,7 @@ pub enum BadInit {
     #[error("'{0}' is no rule; expected PATTERN=INITIALISER, such as 'head.weight=normal(0,0.02)'")]
     NoEquals(String),
     /// The text is no rule for rows.
-    #[error("'{0}' is no rule; expected PATTERN=rows, such as 'head.*=rows'")]
+    #[error("cannot parse '{0}'; expected PATTERN=rows, or dimensions: PATTERN=dim1")]
     NoRows(String),
     /// What is before the `=` is no pattern.
     #[error(transparent)]

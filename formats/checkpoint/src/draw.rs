@@ -20,10 +20,61 @@ const DOMAIN: &[u8] = b"statedict.init.1";
 
 /// Delivers the elements to `sink`, some at a time.
 pub(crate) fn stream(drawing: &Drawing, sink: &mut Sink<'_>) -> io::Result<()> {
-    let count = drawing.shape().iter().product();
-    match Numbers::of(drawing) {
-        Numbers::Same(number) => same(&constant(drawing.dtype(), number), count, sink),
-        Numbers::Drawn(distribution) => drawn(drawing, &*distribution, count, sink),
+    Drawn::new(drawing).deliver(drawing.shape().iter().product(), sink)
+}
+
+/// Elements that are drawn one after another.
+pub(crate) struct Drawn {
+    numbers: Numbers,
+    generator: ChaCha8Rng,
+    /// The bytes of the one number, if all are the same.
+    same: Vec<u8>,
+    cast: Option<Cast>,
+    piece: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl Drawn {
+    pub(crate) fn new(drawing: &Drawing) -> Drawn {
+        let numbers = Numbers::of(drawing);
+        let same = match numbers {
+            Numbers::Same(number) => constant(drawing.dtype(), number),
+            Numbers::Drawn(_) => Vec::new(),
+        };
+        let cast = match drawing.dtype() {
+            // A cast would pass through f32.
+            DType::F64 => None,
+            other => Cast::new(&DType::F64, other),
+        };
+        let generator = generator(drawing);
+        Drawn { numbers, generator, same, cast, piece: Vec::new(), out: Vec::new() }
+    }
+
+    /// Delivers the next `count` elements, some at a time.
+    pub(crate) fn deliver(&mut self, mut count: u64, sink: &mut Sink<'_>) -> io::Result<()> {
+        if let Numbers::Same(_) = self.numbers {
+            return same(&self.same, count, sink);
+        }
+        while count > 0 {
+            let now = count.min(PIECE / 8);
+            sink(self.draw(now))?;
+            count -= now;
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, count: u64) -> &[u8] {
+        self.piece.clear();
+        if let Numbers::Drawn(distribution) = &self.numbers {
+            distribution.draw(count, &mut self.generator, &mut self.piece);
+        }
+        match &mut self.cast {
+            Some(cast) => {
+                cast.apply(&self.piece, &mut self.out);
+                &self.out
+            }
+            None => &self.piece,
+        }
     }
 }
 
@@ -107,35 +158,6 @@ fn same(element: &[u8], mut left: u64, sink: &mut Sink<'_>) -> io::Result<()> {
     while left > 0 {
         let now = left.min(most);
         sink(&piece[..length(now) * element.len()])?;
-        left -= now;
-    }
-    Ok(())
-}
-
-fn drawn(
-    drawing: &Drawing,
-    distribution: &dyn Draw,
-    mut left: u64,
-    sink: &mut Sink<'_>,
-) -> io::Result<()> {
-    let mut numbers = generator(drawing);
-    let mut cast = match drawing.dtype() {
-        // A cast would pass through f32.
-        DType::F64 => None,
-        other => Cast::new(&DType::F64, other),
-    };
-    let (mut piece, mut out) = (Vec::new(), Vec::new());
-    while left > 0 {
-        let now = left.min(PIECE / 8);
-        piece.clear();
-        distribution.draw(now, &mut numbers, &mut piece);
-        match &mut cast {
-            Some(cast) => {
-                cast.apply(&piece, &mut out);
-                sink(&out)?;
-            }
-            None => sink(&piece)?,
-        }
         left -= now;
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::components;
 use crate::draw;
 use crate::gather::{BUDGET, Strided};
 use crate::inflate;
+use crate::interleave;
 use crate::rewritten::Rewritten;
 
 /// Bytes that are read, finished and delivered at once.
@@ -67,6 +68,7 @@ pub(crate) fn stream_counting(
             let counts = parts.iter().map(|part| stream_counting(source, part, sink));
             counts.sum()
         }
+        Origin::Interleaved(parts) => interleave::stream(source, parts, sink),
     }
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn obstacle(elements: &Elements) -> Option<Fault> {
         Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).obstacle(),
         Origin::Drawn(_) => None,
         Origin::Stacked(parts) => parts.iter().find_map(obstacle),
+        Origin::Interleaved(parts) => obstacle(&parts.first).or_else(|| obstacle(&parts.second)),
     }
 }
 

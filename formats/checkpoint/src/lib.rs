@@ -56,6 +56,7 @@ mod identify;
 mod in_place;
 mod index;
 mod inflate;
+mod interleave;
 mod observer;
 mod overflow;
 mod registry;
