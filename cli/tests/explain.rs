@@ -205,3 +205,113 @@ fn every_loader_is_understood() {
         "statedict fit CKPT --to MODEL --init wte.weight=target --resize wte.weight=rows -o OUT.pth",
     );
 }
+
+const BELOW: [Tensor; 3] =
+    [("backbone.conv1.weight", &[2, 3]), ("backbone.bn1.weight", &[2]), ("head.w", &[3])];
+
+/// The command for a text and a file with the tensors of `BELOW`; none if nothing helps.
+fn helped(text: &str) -> (Option<String>, String) {
+    let folder = Folder::with(&[("net.safetensors", &BELOW)]);
+    let json = folder.json("explain --json net.safetensors", text);
+    let words = |field: &str| json[field].as_str().map(String::from);
+    (words("command"), words("explanation").unwrap_or_default())
+}
+
+#[test]
+fn keys_that_are_made_anew_are_looked_for_below_other_prefixes() {
+    for text in [
+        "Some weights of ResNet were not initialized from the model checkpoint at m and are newly initialized: ['conv1.weight', 'bn1.weight']",
+        "UserWarning: Found missing adapter keys while loading the checkpoint: ['conv1.weight', 'bn1.weight'].",
+        "Loading adapter weights from state_dict led to missing keys in the model: conv1.weight, bn1.weight",
+        "ValueError: Cannot load <class 'U'> because the following keys are missing: \n conv1.weight, bn1.weight. \n Please",
+    ] {
+        let command = "statedict strip backbone net.safetensors -o net-new.safetensors";
+        assert_eq!(helped(text).0.as_deref(), Some(command), "{text}");
+    }
+    let other = "newly initialized: ['classifier.weight']";
+    let text = format!(
+        "Some weights of X were not initialized from the model checkpoint at m and are {other}"
+    );
+    assert!(helped(&text).0.expect("a fit").contains("--init classifier.weight=target"));
+}
+
+#[test]
+fn a_remedy_never_leaves_an_empty_file() {
+    let unused = |keys: &str| {
+        let head = "Some weights of the model checkpoint at m were not used when initializing X: ";
+        helped(&format!("{head}[{keys}]")).0.expect("a command")
+    };
+    let fit = "statedict fit net.safetensors --to MODEL -o net-new.safetensors";
+    assert_eq!(unused("'backbone.conv1.weight', 'backbone.bn1.weight', 'head.w'"), fit);
+    assert_eq!(unused("'backbone.conv1.weight, backbone.bn1.weight, head.w'"), fit);
+    assert_eq!(
+        unused("'head.w'"),
+        "statedict drop 'head.**' net.safetensors -o net-new.safetensors"
+    );
+}
+
+#[test]
+fn texts_of_other_loaders_are_known() {
+    let check = |text: &str, said: &str, command: Option<&str>| {
+        let (found, explanation) = helped(text);
+        assert!(explanation.contains(said), "{text}: {explanation}");
+        assert_eq!(found.as_deref(), command.map(|it| format!("statedict {it}")).as_deref());
+    };
+    let alone = Some("convert net.safetensors net-new.safetensors --alone");
+    let look = Some("ls net.safetensors");
+    check("NotImplementedError: cannot instantiate 'PosixPath' on your system", "PosixPath", alone);
+    check(
+        "pathlib._abc.UnsupportedOperation: cannot instantiate 'WindowsPath' on your system",
+        "pathlib.WindowsPath",
+        alone,
+    );
+    check(
+        "ValueError: Key `epoch` is invalid, expected torch.Tensor but received <class 'int'>",
+        "'epoch', which is of class int",
+        Some("convert net.safetensors net-new.safetensors"),
+    );
+    check("NotImplementedError: Cannot copy out of meta tensor; no data!", "meta device", look);
+    check(
+        "RuntimeError: aten.copy_.default: got mixed torch.Tensor and DTensor, need to convert",
+        "DTensors",
+        look,
+    );
+    check(
+        "Exception: Cannot load model parameters from checkpoint m; please ensure that the architectures match.",
+        "another architecture",
+        look,
+    );
+    check(
+        "RuntimeError: Promotion for Float8 Types is not supported, attempted to promote Float8_e4m3fn and Float",
+        "8-bit floats",
+        Some("convert net.safetensors net-new.safetensors --cast bf16"),
+    );
+    check(
+        "size mismatch for a.w: copying a param with shape torch.Size([0]) from checkpoint, the shape in current model is torch.Size([2, 2]).",
+        "zero_to_fp32.py",
+        None,
+    );
+    check("KeyError: 'pytorch-lightning_version'", "pytorch-lightning_version", look);
+}
+
+#[test]
+fn shapes_are_read_as_other_loaders_print_them() {
+    let command = "statedict fit CKPT --to MODEL --init head.weight=target -o OUT.pth";
+    check(
+        "| key         | expected shape     | loaded shape       |\n\
+         | head.weight | torch.Size([5, 4]) | torch.Size([9, 4]) |",
+        command,
+    );
+    check(
+        "ValueError: Cannot load m because head.weight expected shape torch.Size([5, 4]), but got torch.Size([9, 4]).",
+        command,
+    );
+    check(
+        "because head.weight expected shape tensor(..., device='meta', size=(5, 4)), but got torch.Size([9, 4]).",
+        command,
+    );
+    check(
+        "ValueError: Trying to set a tensor of shape torch.Size([9, 4]) in \"weight\" (which has shape torch.Size([5, 4])), this look incorrect.",
+        "statedict fit CKPT --to MODEL --init weight=target -o OUT.pth",
+    );
+}

@@ -181,9 +181,23 @@ fn the_command_that_saves_the_tensors_works_where_it_is_told() {
     tally.close("commands that take tensors out of dangerous files work");
 }
 
+/// The words of a command line whose quotes are single ones around whole words.
+fn typed(command: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for letter in command.chars() {
+        match letter {
+            '\'' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            letter => words.last_mut().expect("there is one").push(letter),
+        }
+    }
+    words
+}
+
 /// Why a command did not give a file that is safe.
 fn failed_rescue(command: &str) -> Option<String> {
-    let words: Vec<&str> = command.split(' ').map(|word| word.trim_matches('\'')).collect();
+    let words = typed(command);
     let run = statedict(&words);
     let output = Path::new(words.last().expect("a command has words"));
     match run.status {

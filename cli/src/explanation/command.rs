@@ -105,6 +105,10 @@ pub(crate) fn words(diagnosis: &Diagnosis, names: &Names) -> Option<Vec<String>>
             ("convert", vec![file(), output("pth")])
         }
         Remedy::Convert(extension) => ("convert", vec![file(), output(extension)]),
+        Remedy::Cast(dtype) => {
+            options.extend(["--cast".into(), dtype.to_string()]);
+            ("convert", vec![file(), output(&names.extension)])
+        }
         Remedy::Check => ("check", vec![file()]),
         Remedy::Look => ("ls", vec![file()]),
         Remedy::Nothing => return None,

@@ -52,14 +52,17 @@ pub(crate) fn line(explanation: &Explanation) -> Option<String> {
 /// What the command does, and whether that was seen.
 fn heading(explanation: &Explanation) -> String {
     let file = explanation.file.map(|file| file.display().to_string()).unwrap_or_default();
-    let shows = matches!(explanation.diagnosis.remedy, Remedy::Check | Remedy::Look);
+    if explanation.diagnosis.remedy == Remedy::Look {
+        return "for details:".into();
+    }
+    let shows = explanation.diagnosis.remedy == Remedy::Check;
     match (&explanation.verdict, shows) {
-        (Verdict::Verified, true) => format!("this tells more ({file} is as the text says):"),
+        (Verdict::Verified, true) => format!("for details ({file} is as the text says):"),
         (Verdict::Verified, false) => {
             format!("this mends it (verified on {file}{}):", kept(explanation))
         }
         (Verdict::Refuted(_), _) => "this is the next best thing:".into(),
-        (Verdict::Open, true) => "this tells more:".into(),
+        (Verdict::Open, true) => "for details:".into(),
         (Verdict::Open, false) => "this mends it:".into(),
     }
 }

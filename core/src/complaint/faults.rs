@@ -13,8 +13,24 @@ use crate::complaint::words::{byte, regex};
 type Meaning = fn(&Captures, &str) -> Option<Complaint>;
 
 /// Texts with their meanings, the most telling first.
-const TEXTS: [(&str, Meaning); 33] = [
+const TEXTS: [(&str, Meaning); 40] = [
     (r"legacy \.tar format", |_, _| Some(Complaint::Tar)),
+    (r"cannot instantiate '?(\w*Path)'? on your system", |found, _| {
+        Some(Complaint::Path(found[1].to_string()))
+    }),
+    (
+        r"Key [`'\x22]([^`'\x22]+)[`'\x22] is invalid, expected torch\.Tensor but received (?:<class '([^']+)'>|(\S+))",
+        not_a_tensor,
+    ),
+    (r"(?i)does not contain (?:the )?valid metadata", |_, _| Some(Complaint::NoFramework)),
+    (r"(?i)got mixed torch\.Tensor and DTensor", |_, _| Some(Complaint::Distributed)),
+    (r"Cannot copy out of meta tensor|Tensor on device meta|is on the meta device", |_, _| {
+        Some(Complaint::Meta)
+    }),
+    (r"Promotion for Float8 Types is not supported|not implemented for '?Float8_e\w+'?", |_, _| {
+        Some(Complaint::Float8)
+    }),
+    (r"(?i)please ensure that the architectures match", |_, _| Some(Complaint::OtherArchitecture)),
     (r"TorchScript archives? passed to", |_, _| Some(Complaint::Script)),
     (r"(?i)unsupported (?:pickle )?protocol", |_, _| Some(Complaint::Protocol)),
     (r"Unsupported operand (\d+)", |found, _| operand(found[1].parse().ok()?)),
@@ -75,7 +91,7 @@ const TEXTS: [(&str, Meaning); 33] = [
     }),
     (r"(?i)unable to load weights from (?:pytorch )?checkpoint", |_, _| Some(Complaint::Damaged)),
     (r"'ascii' codec can't decode", |_, _| Some(Complaint::Encoding)),
-    (r"KeyError: ['\x22](\w+)['\x22]", no_entry),
+    (r"KeyError: ['\x22]([\w.-]+)['\x22]", no_entry),
     (r"UnpicklingError", |_, _| Some(Complaint::Damaged)),
 ];
 
@@ -146,6 +162,11 @@ fn not_allowed(text: &str) -> Complaint {
     Complaint::NotAllowed(all)
 }
 
+fn not_a_tensor(found: &Captures, _: &str) -> Option<Complaint> {
+    let class = found.get(2).or(found.get(3))?.as_str().trim_end_matches('.').to_string();
+    Some(Complaint::NotATensor { key: found[1].to_string(), class })
+}
+
 fn no_device(found: &Captures, _: &str) -> Option<Complaint> {
     Some(Complaint::NoDevice(found[1].to_string()))
 }
@@ -170,5 +191,6 @@ fn no_entry(found: &Captures, text: &str) -> Option<Complaint> {
         || text.contains("torch.load")
         || text.contains("checkpoint[")
         || text.contains("load_state_dict");
-    is_meant.then_some(Complaint::NoEntry(entry))
+    let is_lightning = entry == "pytorch-lightning_version";
+    (is_meant || is_lightning).then_some(Complaint::NoEntry(entry))
 }

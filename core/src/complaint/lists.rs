@@ -92,9 +92,17 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// `['a', "it's"]`, `{'a'}` or `('a',)` as Python prints them.
+///
+/// Some programs join the keys before they print the list: `['a, b']`.
 fn literal(text: &str) -> List {
     let inside = text.trim_start_matches(['[', '{', '(']);
-    python(inside)
+    let mut list = python(inside);
+    if let [joined] = list.keys.as_slice()
+        && joined.contains(", ")
+    {
+        list.keys = joined.split(", ").map(ToString::to_string).collect();
+    }
+    list
 }
 
 /// Strings as Python prints them, up to the bracket that ends them.
@@ -142,7 +150,9 @@ fn bare(text: &str) -> List {
         true => {
             let lines = below.lines().skip_while(|line| line.trim().is_empty());
             for line in lines {
-                if !take(line) {
+                // One key a line, or all of them in one.
+                let is_list = take(line) || line.split(", ").all(&mut take);
+                if !is_list || line.trim_end().ends_with('.') {
                     break;
                 }
             }

@@ -9,7 +9,7 @@ use crate::complaint::words::{joined, regex, shape};
 use crate::complaint::{Mismatch, Shapes};
 
 /// Headings of lists; after them stand keys in quotes, Python's lists, or bare names.
-const HEADINGS: [(&str, Side); 10] = [
+const HEADINGS: [(&str, Side); 15] = [
     (r"(?i)\bmissing[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]*)?\s*[:=]", Side::Model),
     (r"(?i)\bunexpected[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]*)?\s*[:=]", Side::File),
     (
@@ -21,12 +21,17 @@ const HEADINGS: [(&str, Side); 10] = [
     (r"(?i)contains keys that are not used by the model:", Side::File),
     (r"(?i)(?:following )?keys are missing:", Side::Model),
     (r"(?i)following keys are unexpected:", Side::File),
+    (r"(?i)weights of \S+ not initialized from pretrained model:", Side::Model),
+    (r"(?i)weights from pretrained model not used in [^:\n]*:", Side::File),
+    (r"(?i)missing adapter keys while loading the checkpoint:", Side::Model),
+    (r"(?i)loading adapter weights from [^\n]*? led to missing keys in the model:", Side::Model),
+    (r"(?i)led to unexpected keys not found in the model:", Side::File),
     (r"(?i)keys not found in (?:the )?(?:checkpoint|state_dict|file)\s*:", Side::Model),
     (r"(?i)(?:unused|extra) keys(?: in (?:the )?(?:checkpoint|state_dict|file))?\s*:", Side::File),
 ];
 
 /// Shapes; `KEY`, then that of the checkpoint and that of the model in the order that is given.
-const SHAPES: [(&str, First); 6] = [
+const SHAPES: [(&str, First); 9] = [
     (
         r"size\s+mismatch\s+for\s+(KEY?):\s*copying\s+a\s+param\s+with\s+shape\s+(SHAPE)\s+from\s+checkpoint,\s+the\s+shape\s+in\s+current\s+model\s+is\s+(SHAPE)",
         First::Checkpoint,
@@ -50,6 +55,18 @@ const SHAPES: [(&str, First); 6] = [
     ),
     (
         r"(?m)^\W*(KEY?)\s*\|\s*MISMATCH\s*\|.*?ckpt:?\s*(SHAPE)\s*vs\.?\s*model:?\s*(SHAPE)",
+        First::Checkpoint,
+    ),
+    // The table of mmcv: expected, loaded.
+    (r"(?m)^\s*\|\s*(KEY?)\s*\|\s*(SHAPE)\s*\|\s*(SHAPE)\s*\|\s*$", First::Model),
+    // diffusers.
+    (
+        r"because\s+(KEY?)\s+expected\s+shape\s+(?:tensor\(\.\.\.,[^\n]*?size=)?(SHAPE)\)?,\s+but\s+got\s+(SHAPE)",
+        First::Model,
+    ),
+    // accelerate, whose key is the last part alone.
+    (
+        r"(?:set|load) a tensor of shape (?P<first>SHAPE) in ['\x22](?P<key>KEY?)['\x22] \(which has shape (?P<second>SHAPE)\)",
         First::Checkpoint,
     ),
 ];
@@ -140,9 +157,11 @@ fn misfits(text: &str) -> Vec<Shapes> {
             .replace("KEY", r"[^\n]+")
             .replace("SHAPE", r"(?:torch\.Size\()?[\[(][\d,\s]*[\])]\)?");
         for found in regex(&pattern).captures_iter(text) {
-            let (Some(a), Some(b)) = (shape(&found[2]), shape(&found[3])) else { continue };
+            let group = |name, place| found.name(name).or(found.get(place)).map(|it| it.as_str());
+            let of = |name, place| group(name, place).and_then(shape);
+            let (Some(a), Some(b)) = (of("first", 2), of("second", 3)) else { continue };
             let (checkpoint, model) = if first == First::Checkpoint { (a, b) } else { (b, a) };
-            let key = joined(&found[1]);
+            let key = joined(group("key", 1).unwrap_or_default());
             // A copy that failed for another reason tells the same shape twice.
             if checkpoint != model {
                 all.insert(key.clone(), Shapes { key, checkpoint, model });

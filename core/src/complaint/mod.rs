@@ -62,6 +62,25 @@ pub enum Complaint {
     NotSafetensors,
     /// The tensors to be saved as safetensors share memory.
     Shared,
+    /// Something else than tensors was to be saved as safetensors.
+    NotATensor {
+        /// Its key.
+        key: String,
+        /// Its class: `int`.
+        class: String,
+    },
+    /// The safetensors file does not say which framework its tensors are of.
+    NoFramework,
+    /// The pickle makes a path of another system's class: `PosixPath`.
+    Path(String),
+    /// The model's parameters have no data, and are not filled.
+    Meta,
+    /// Plain tensors and those that are spread over processes are mixed.
+    Distributed,
+    /// 8-bit floats are reckoned with.
+    Float8,
+    /// The checkpoint is of another architecture, which is all that is told.
+    OtherArchitecture,
 }
 
 /// Keys and shapes that are not those of the model.

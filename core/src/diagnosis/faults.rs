@@ -171,6 +171,50 @@ pub(super) fn diagnose(fault: &Complaint, held: Option<&Catalog>) -> Diagnosis {
                 .into(),
             Remedy::Convert("safetensors"),
         ),
+        Complaint::NotATensor { key, class } => (
+            Cause::OtherFormat,
+            format!(
+                "safetensors holds tensors alone, and the dict that is saved has '{key}', which is \
+                 of class {class}. In the program: save the state dict without it. A file that \
+                 torch.save wrote can be converted; what has no place is then listed."
+            ),
+            Remedy::Convert("safetensors"),
+        ),
+        Complaint::NoFramework => (
+            Cause::OtherFormat,
+            "transformers wants the metadata of a safetensors file to name the framework, which is \
+             save_file(tensors, path, metadata={\"format\": \"pt\"}) in the program that wrote it. \
+             The tensors themselves are fine."
+                .into(),
+            Remedy::Convert("safetensors"),
+        ),
+        Complaint::Path(class) => other_system(class),
+        Complaint::Meta => (
+            Cause::Program,
+            "Parameters of the model are on the meta device (init_empty_weights, device_map, or \
+             torch.device(\"meta\")) and have no data, since the checkpoint did not fill them: it \
+             lacks their keys, or they have other names. In the program, load_state_dict(..., \
+             assign=True) or model.to_empty(device=...); which keys the file has is shown by:"
+                .into(),
+            Remedy::Look,
+        ),
+        Complaint::Distributed => (
+            Cause::Program,
+            "The model's parameters are DTensors, spread over processes by FSDP or tensor parallelism, \
+             and what is loaded are plain tensors, or the reverse. The file need not change: in the \
+             program, torch.distributed.checkpoint.state_dict.set_model_state_dict(model, state_dict, \
+             options=StateDictOptions(full_state_dict=True)), or load before the model is sharded."
+                .into(),
+            Remedy::Look,
+        ),
+        Complaint::Float8 => return float8(held),
+        Complaint::OtherArchitecture => (
+            Cause::OtherModel,
+            "The checkpoint is of another architecture than the model, or was trained with other \
+             settings; the text does not say which keys differ. What the file holds is shown by:"
+                .into(),
+            Remedy::Look,
+        ),
         Complaint::Mismatch(_) => (Cause::OtherModel, String::new(), Remedy::Nothing),
     };
     let mut diagnosis = Diagnosis::new(cause, told, remedy);
@@ -201,6 +245,47 @@ fn not_allowed(classes: &[String]) -> (Cause, String, Remedy) {
          without running anything, and loads by default."
     );
     (Cause::Classes, told, Remedy::Extract)
+}
+
+/// A class of paths that only the system has on which the file was written.
+fn other_system(class: &str) -> (Cause, String, Remedy) {
+    let place = match class {
+        "WindowsPath" => "was saved on Windows and is loaded elsewhere",
+        _ => "was saved on Linux or macOS and is loaded on Windows",
+    };
+    let told = format!(
+        "The file holds a pathlib.{class} beside its tensors: it {place}, where that class cannot be \
+         made. The state dict can be taken out without it and without running anything; the path is \
+         not needed to load the weights."
+    );
+    (Cause::Classes, told, Remedy::Extract)
+}
+
+/// Endings of the keys under which 8-bit weights have their scales.
+const SCALES: [&str; 3] = ["scale", "scale_inv", "scales"];
+
+/// 8-bit floats, which can be cast only if nothing scales them.
+fn float8(held: Option<&Catalog>) -> Diagnosis {
+    let is_scale = |key: &str| SCALES.iter().any(|scale| key.ends_with(scale));
+    let rows = || held.into_iter().flat_map(|catalog| &catalog.rows);
+    let is_scaled = rows().any(|row| is_scale(row.key.as_str()));
+    let has_any = rows().any(|row| row.tensor.dtype.is_float() && row.tensor.dtype.bits() == 8);
+    let told = "The weights are 8-bit floats (float8), with which PyTorch does not reckon: the program \
+                has to cast them, or to use kernels that are made for them.";
+    if is_scaled {
+        let told = format!(
+            "{told} Beside them are scales that each has to be multiplied by, so a cast alone would \
+             give wrong numbers: load them with the library that wrote them."
+        );
+        return Diagnosis::new(Cause::Program, told, Remedy::Look);
+    }
+    let told = format!("{told} Without scales they can be cast to bfloat16.");
+    let mut diagnosis = Diagnosis::new(Cause::OtherFormat, told, Remedy::Cast("bf16"));
+    diagnosis.at = held.and_then(only_path);
+    if held.is_some() && !has_any {
+        diagnosis.doubt = Some("the file has no 8-bit floats".into());
+    }
+    diagnosis
 }
 
 fn foreign(byte: u8) -> (Cause, String, Remedy) {

@@ -10,8 +10,8 @@ use crate::diagnosis::renaming::{self, Found, has_wrapper};
 use crate::diagnosis::scene::{COUNTER, Left, Scene};
 use crate::wrapping::{wrapper_names, wrapping};
 use crate::{
-    Catalog, Cause, Diagnosis, Mismatch, Remap, Remedy, Rule, SEPARATOR, Shapes, StateDict,
-    Template, Undefined, generalise,
+    Catalog, Cause, Diagnosis, IndexSet, Mismatch, Remap, Remedy, Rule, SEPARATOR, Shapes,
+    StateDict, Template, Undefined, generalise,
 };
 
 /// What trainers keep beside a state dict.
@@ -65,6 +65,12 @@ pub(super) fn diagnose(told: &Mismatch, held: Option<&Catalog>) -> Diagnosis {
     if let Some(diagnosis) = trainer(told, held) {
         return diagnosis;
     }
+    if let Some(shapes) = told.misfits.iter().find(|shapes| is_partitioned(shapes)) {
+        return partitioned(shapes);
+    }
+    if let Some(diagnosis) = held.and_then(|catalog| elsewhere(catalog, told)) {
+        return diagnosis;
+    }
     let stated = Catalog::of_keys(&told.unexpected).unwrap_or_default();
     let meant = held.map(|catalog| (catalog, meant(catalog, told)));
     let (catalog, state_dict, doubt) = match (meant, stated.state_dicts.first()) {
@@ -73,7 +79,8 @@ pub(super) fn diagnose(told: &Mismatch, held: Option<&Catalog>) -> Diagnosis {
         (None, Some(stated_keys)) => (&stated, stated_keys, None),
         (_, None) => return nothing_known(),
     };
-    let scene = Scene::new(catalog, state_dict, told);
+    let mut scene = Scene::new(catalog, state_dict, told);
+    scene.is_held = held.is_some() && doubt.is_none();
     let mut diagnosis = judge(&scene, told);
     diagnosis.doubt = doubt.or(diagnosis.doubt);
     diagnosis.at = held.and_then(|catalog| needed_path(catalog, state_dict));
@@ -312,6 +319,10 @@ fn counters(number: usize) -> Diagnosis {
 /// Keys that the model does not know, and nothing else.
 fn extra(scene: &Scene, unexpected: &[String]) -> Diagnosis {
     let named: Vec<&String> = unexpected.iter().collect();
+    let too_many: IndexSet<&str> = unexpected.iter().map(String::as_str).collect();
+    if scene.is_held && scene.state_dict.keys().all(|key| too_many.contains(key)) {
+        return none_used(&named);
+    }
     let told = format!(
         "The checkpoint has {}, which the model does not; all that the model wants is there.",
         some_of(&named)
@@ -331,6 +342,18 @@ fn extra(scene: &Scene, unexpected: &[String]) -> Diagnosis {
         _ => Remedy::Fit { init: Vec::new(), resize: Vec::new() },
     };
     Diagnosis::new(Cause::Extra, told, remedy)
+}
+
+/// A checkpoint of which the model uses nothing: a file without those keys would be empty.
+fn none_used(keys: &[&String]) -> Diagnosis {
+    let told = format!(
+        "The model uses none of the checkpoint's tensors ({}): it has other names for them, or is \
+         another model. A file without them would be empty. A fit into the model finds what belongs \
+         where by names, shapes and order, and says if the checkpoint is of another model.",
+        some_of(keys)
+    );
+    let remedy = Remedy::Fit { init: Vec::new(), resize: Vec::new() };
+    Diagnosis::new(Cause::Renamed, told, remedy)
 }
 
 /// Patterns of the keys that go and none that stay; `None` where it is not known which stay.
@@ -371,6 +394,52 @@ fn strangers(scene: &Scene, told: &Mismatch) -> Diagnosis {
     );
     let remedy = Remedy::Fit { init: Vec::new(), resize: Vec::new() };
     Diagnosis::new(Cause::Renamed, sentence, remedy)
+}
+
+/// True if one side's parameter is a placeholder of DeepSpeed's, which keeps the elements elsewhere.
+fn is_partitioned(shapes: &Shapes) -> bool {
+    shapes.checkpoint == [0] || shapes.model == [0]
+}
+
+fn partitioned(shapes: &Shapes) -> Diagnosis {
+    let key = &shapes.key;
+    let told = match shapes.checkpoint == [0] {
+        true => format!(
+            "'{key}' has the shape [0] in the checkpoint: it was saved while DeepSpeed ZeRO-3 kept the \
+             parameters in parts, so the file has their names and not their elements. Those are in \
+             the folder of the checkpoint (zero_pp_rank_*), where DeepSpeed puts zero_to_fp32.py, \
+             which joins them; stage3_gather_16bit_weights_on_model_save saves them whole."
+        ),
+        false => format!(
+            "'{key}' has the shape [0] in the model: DeepSpeed ZeRO-3 keeps its parameters in parts, \
+             so a whole tensor cannot be copied into it. Load the checkpoint before the model is \
+             partitioned, or within deepspeed.zero.GatheredParameters(..., modifier_rank=0)."
+        ),
+    };
+    Diagnosis::new(Cause::Partitioned, told, Remedy::Nothing)
+}
+
+/// Keys that are said to be missing, and are in the file under other prefixes.
+///
+/// Loaders that only warn name what they made anew, and not what they left aside.
+fn elsewhere(catalog: &Catalog, told: &Mismatch) -> Option<Diagnosis> {
+    if !told.unexpected.is_empty() || told.missing.is_empty() || !told.misfits.is_empty() {
+        return None;
+    }
+    let selected = catalog.select(None).ok()?;
+    let [state_dict] = selected.as_slice() else { return None };
+    if told.missing.iter().any(|key| state_dict.contains(key)) {
+        return None;
+    }
+    let mut scene = Scene::inside(catalog, state_dict, told);
+    scene.is_open = true;
+    let found = renaming::find(&scene).filter(|found| found.left.missing.is_empty())?;
+    let (cause, sentence) = renamed(&scene, &found);
+    let Found { rule, undefined, .. } = found;
+    let remedy = Remedy::Rename { rule, undefined, alone: false };
+    let mut diagnosis = Diagnosis::new(cause, sentence, remedy);
+    diagnosis.at = needed_path(catalog, state_dict);
+    Some(diagnosis)
 }
 
 /// A trainer's checkpoint that was loaded instead of the state dict in it.

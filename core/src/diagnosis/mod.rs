@@ -69,6 +69,8 @@ pub enum Cause {
     Device,
     /// Tensors share memory.
     Shared,
+    /// The parameters were taken apart among processes, and are not in the file as they are wanted.
+    Partitioned,
 }
 
 /// What helps.
@@ -96,6 +98,8 @@ pub enum Remedy {
     Protocol,
     /// Another format, by the extension of its files.
     Convert(&'static str),
+    /// Floating-point tensors of another type, by the name that the command takes.
+    Cast(&'static str),
     /// Nothing that is sure; an examination of the file tells more.
     Check,
     /// Nothing in the file: its keys show what the program has to do.
@@ -154,6 +158,7 @@ impl Cause {
             Cause::Damaged => "damaged",
             Cause::Device => "device",
             Cause::Shared => "shared",
+            Cause::Partitioned => "partitioned",
         }
     }
 }

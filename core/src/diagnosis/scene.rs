@@ -22,6 +22,8 @@ pub(super) struct Scene<'a> {
     common: IndexMap<&'a str, ()>,
     /// True if keys may be left that nobody told of.
     pub(super) is_open: bool,
+    /// True if the state dict is a file's, and not made of what was told.
+    pub(super) is_held: bool,
     /// Keys that were told to be too many.
     told: IndexMap<&'a str, ()>,
 }
@@ -79,7 +81,7 @@ impl<'a> Scene<'a> {
         let wanted = told.missing.iter().map(|key| (key.as_str(), ())).collect();
         let is_open = told.is_cut;
         let told = told.unexpected.iter().map(|key| (key.as_str(), ())).collect();
-        Scene { catalog, state_dict, sources, wanted, common, is_open, told }
+        Scene { catalog, state_dict, sources, wanted, common, is_open, is_held: false, told }
     }
 
     /// What is left undone if nothing is renamed.

@@ -177,7 +177,9 @@ fn common(tensor: &Tensor, ours: &[u64], dimensions: &[usize]) -> Result<Tensor,
     let are_alike = theirs.len() == ours.len() && dimensions.iter().all(|at| *at < ours.len());
     if !are_alike || (0..ours.len()).any(|at| theirs[at] != ours[at] && !is_named(&at)) {
         let named = NamedDimensions(dimensions);
-        return Err(NotMade::Misfit(format!("{theirs:?} and {ours:?} differ in more than {named}")));
+        return Err(NotMade::Misfit(format!(
+            "{theirs:?} and {ours:?} differ in more than {named}"
+        )));
     }
     let cut = |tensor: Tensor, at: usize| tensor.narrowed(at, 0..theirs[at].min(ours[at]));
     (0..ours.len()).try_fold(tensor.clone(), cut).ok_or_else(|| uncut(tensor))
@@ -318,12 +320,8 @@ mod tests {
     fn rows_that_both_have_are_kept_and_the_rest_is_made() {
         let check = |rule: &str, shape: &[u64], copied: &[(u64, u64)], drawn: &[&[u64]]| {
             let (source, own) = (f32s(&[4, 3], 0), f32s(shape, 5000));
-            let made = initialiser(&[rule]).resize(
-                &source,
-                None,
-                needed("a", shape, Some(&own)),
-                &[0],
-            );
+            let made =
+                initialiser(&[rule]).resize(&source, None, needed("a", shape, Some(&own)), &[0]);
             let drawn: Vec<Vec<u64>> = drawn.iter().map(|shape| shape.to_vec()).collect();
             assert_eq!(made.map(parts), Ok((copied.to_vec(), drawn)));
         };
@@ -373,7 +371,8 @@ mod tests {
             assert!(ResizeRule::parse(bad, SEPARATOR).is_err(), "{bad}");
         }
         let message = ResizeRule::parse("head.*=columns", SEPARATOR).expect_err("bad").to_string();
-        let expected = "cannot parse 'head.*=columns'; expected PATTERN=rows, or dimensions: PATTERN=dim1";
+        let expected =
+            "cannot parse 'head.*=columns'; expected PATTERN=rows, or dimensions: PATTERN=dim1";
         assert_eq!(message, expected);
     }
 }

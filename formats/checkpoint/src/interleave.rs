@@ -44,11 +44,24 @@ pub(crate) fn stream(
 
 /// The pieces of the second origin, one after another.
 enum Others<'a> {
-    Drawn { numbers: Drawn, count: u64 },
+    Drawn {
+        numbers: Drawn,
+        count: u64,
+    },
     /// Cut from a tensor by the position among the dimensions that pieces are counted in.
-    Cut { source: &'a dyn Source, elements: &'a Elements, tensor: &'a Tensor, next: u64, pieces: u64 },
+    Cut {
+        source: &'a dyn Source,
+        elements: &'a Elements,
+        tensor: &'a Tensor,
+        next: u64,
+        pieces: u64,
+    },
     /// Held in memory, for a deflated storage is read from its start each time.
-    Held { bytes: Vec<u8>, len: usize, next: usize },
+    Held {
+        bytes: Vec<u8>,
+        len: usize,
+        next: usize,
+    },
 }
 
 impl<'a> Others<'a> {
@@ -154,10 +167,8 @@ mod tests {
     fn several_dimensions_are_resized_at_once() {
         let source = bytes(&[1, 2, 1, 2], &[4, 2, 2, 1], 0);
         let target = bytes(&[2, 2, 2, 3], &[12, 6, 3, 1], 100);
-        let expected = [
-            [0, 1, 102, 103, 104, 105, 2, 3, 108, 109, 110, 111].to_vec(),
-            (112..124).collect(),
-        ];
+        let expected =
+            [[0, 1, 102, 103, 104, 105, 2, 3, 108, 109, 110, 111].to_vec(), (112..124).collect()];
         assert_eq!(resized(&source, &target, "target", &[0, 2, 3]), expected.concat());
         let smaller = bytes(&[1, 1, 1, 3], &[3, 3, 3, 1], 100);
         assert_eq!(resized(&source, &smaller, "constant(7)", &[1, 3]), [0, 1, 7]);
