@@ -93,7 +93,7 @@ fn what_is_missing_is_refused_all_of_it_with_ways_out() {
         &[
             "error: a.safetensors: 'module.head.weight' -> 'head.weight': file has [5, 4], target wants [2, 4]",
             "hint: --init 'head.weight=normal(0,0.02)' makes a tensor anew",
-            "hint: --resize head.weight=rows keeps the rows that both have; --init makes new ones",
+            "hint: --resize head.weight=rows keeps the rows that both have; --init makes what is new",
         ],
     );
 }
@@ -350,4 +350,31 @@ fn a_target_that_is_neither_checkpoint_nor_listing_is_refused() {
     let ran = folder.typed("fit a.safetensors --to b.json");
     let hint = "hint: a target is a checkpoint, or what 'statedict ls --json' prints of one";
     assert_eq!((ran.status, ran.err.lines().last()), (2, Some(hint)));
+}
+
+#[test]
+fn tied_tensors_are_resized_once_and_stay_tied() {
+    let trainer = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/trainer.pth");
+    let folder = Folder::of([
+        ("tied.pth", fs::read(trainer).expect("readable")),
+        (
+            "new.safetensors",
+            safetensors(&[
+                ("embed.weight", "F32", &[9, 7]),
+                ("norm.weight", "F32", &[7]),
+                ("head.weight", "F32", &[9, 7]),
+            ]),
+        ),
+    ]);
+    let words = "fit tied.pth --to new.safetensors --resize *.weight=dim0,dim1 \
+                 --resize norm.weight=rows --init **=normal(0,1) -o out.pth --json";
+    let ran = folder.typed(words);
+    let json: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
+    let made: Vec<_> =
+        json["made"].as_array().expect("a list").iter().map(|it| &it["by"]).collect();
+    assert_eq!(made, ["dim0,dim1", "rows", "dim0,dim1"]);
+    let listed = folder.json("ls --hash --json out.pth");
+    assert_eq!(listed["tensors"][0]["sha256"], listed["tensors"][2]["sha256"]);
+    let shared = folder.typed("convert out.pth out.safetensors");
+    assert!(shared.err.contains("embed.weight = head.weight"), "{}", shared.err);
 }

@@ -87,8 +87,8 @@ pub use elements::{
 };
 pub use finding::{Finding, Findings, Verdict};
 pub use fit::{
-    Assembled, By, Casts, Filling, Fit, FitOptions, FitPair, Made, Making, Misfit, NotFitted, Open,
-    Ordered, Reason, Unmet, Wanted, Whose, fit,
+    Assembled, By, Casts, Composed, Composite, Filling, Fit, FitOptions, FitPair, Made, Making,
+    Misfit, NotFitted, Open, Ordered, Reason, Unmet, Wanted, Whose, fit,
 };
 pub use format::{Container, Fault, Format, Growth, ShardNames, Source};
 pub use generalise::{Generalised, generalise};

@@ -79,27 +79,64 @@ impl<'a> Class<'a> {
 }
 
 /// Where modules went, as the keys below them show; none for those that went to several places.
-pub(crate) struct Moves<'a>(IndexMap<&'a str, Option<&'a str>>);
+pub(crate) struct Moves<'a> {
+    modules: IndexMap<&'a str, Option<&'a str>>,
+    /// Where those went of which a part has another name, which its siblings need not have.
+    parents: IndexMap<&'a str, Option<&'a str>>,
+}
 
 impl<'a> Moves<'a> {
     pub(crate) fn of(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Moves<'a> {
-        let mut moves = IndexMap::default();
+        let mut moves = Moves { modules: IndexMap::default(), parents: IndexMap::default() };
         for (from, to) in pairs {
             for (module, target) in modules(from, to) {
-                let known = moves.entry(module).or_insert(Some(target));
-                *known = known.filter(|known| *known == target);
+                note(&mut moves.modules, module, target);
+            }
+            if let Some((module, target)) = parents(from, to) {
+                note(&mut moves.parents, module, target);
             }
         }
-        Moves(moves)
+        moves
     }
 
-    /// The key to which the innermost module that is known leads.
+    /// The key of the same name in the place of the module around, if it is known where that went.
+    pub(crate) fn sibling(&self, key: &str) -> Option<String> {
+        let (around, own) = key.split_at(ends(key).next().filter(|end| *end > 0)?);
+        let target = self.modules.get(around).or_else(|| self.parents.get(around))?;
+        target.map(|target| target.to_string() + own)
+    }
+
+    /// The key to which the innermost module that is known leads: `X.alpha` goes with `X.down.weight`
+    /// that became `Y.A.weight`.
     pub(crate) fn target(&self, key: &str) -> Option<String> {
         let mut modules = ends(key).map(|end| key.split_at(end));
-        let (target, rest) =
-            modules.find_map(|(module, rest)| Some((self.0.get(module)?, rest)))?;
+        let (around, own) = modules.next()?;
+        let known = self.modules.get(around).or_else(|| self.parents.get(around));
+        let (target, rest) = match known {
+            Some(target) => (target, own),
+            None => modules.find_map(|(module, rest)| Some((self.modules.get(module)?, rest)))?,
+        };
         target.map(|target| target.to_string() + rest)
     }
+}
+
+fn note<'a>(moves: &mut IndexMap<&'a str, Option<&'a str>>, module: &'a str, target: &'a str) {
+    let known = moves.entry(module).or_insert(Some(target));
+    *known = known.filter(|known| *known == target);
+}
+
+/// The modules in which two keys differ for the first time, looked at from their ends.
+///
+/// None if a number differs there, for others may be shifted too, or all of a key.
+fn parents<'a>(from: &'a str, to: &'a str) -> Option<(&'a str, &'a str)> {
+    let mut both = ends(from).zip(ends(to));
+    let (a, b) = both.find(|(a, b)| from[*a..] != to[*b..])?;
+    let is_named = |key: &str| {
+        let segment = key.split(SEPARATORS).next().unwrap_or_default();
+        !segment.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let are_named = is_named(&from[a..]) && is_named(&to[b..]);
+    (are_named && a > 0 && b > 0).then(|| (&from[..a], &to[..b]))
 }
 
 /// The modules of two keys below which the keys are the same, separators included, inner to outer.
@@ -195,6 +232,26 @@ mod tests {
                 ("layer3.n", "block3.n"),
             ],
         );
+    }
+
+    #[test]
+    fn values_go_where_parts_with_other_names_went() {
+        let alphas: (&[&str], &[&str]) = (&["a_q.alpha", "a_k.alpha"], &["a.k.alpha", "a.q.alpha"]);
+        check(
+            &[
+                (&["a_q.down.weight"], &["a.q.A.weight"]),
+                (&["a_k.down.weight"], &["a.k.A.weight"]),
+                alphas,
+            ],
+            &[
+                ("a_q.down.weight", "a.q.A.weight"),
+                ("a_k.down.weight", "a.k.A.weight"),
+                ("a_q.alpha", "a.q.alpha"),
+                ("a_k.alpha", "a.k.alpha"),
+            ],
+        );
+        let shifted: (&[&str], &[&str]) = (&["a.s", "b.s"], &["x.s", "y.s"]);
+        check(&[(&["a.0.w"], &["x.1.w"]), shifted], &[("a.0.w", "x.1.w")]);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use proptest::prelude::ProptestConfig;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 use statedict_core::{
-    By, Casts, Catalog, DType, Fate, Filling, Fit, FitOptions, InitRule, Initialiser, NotFitted,
-    Ordered, Reason, SEPARATOR, Side, Storage, Template, Tensor, Whose, fit,
+    By, Casts, Catalog, Composed, DType, Fate, Filling, Fit, FitOptions, InitRule, Initialiser,
+    NotFitted, Ordered, Reason, SEPARATOR, Side, Storage, Template, Tensor, Whose, fit,
 };
 
 /// Keys with their shapes.
@@ -820,4 +820,175 @@ fn what_is_put_together_has_the_targets_tensors() {
     let made: Vec<_> =
         put.contents.tensors.iter().map(|(key, it)| (key.clone(), it.shape().to_vec())).collect();
     assert_eq!((made, put.made.len()), (theirs, 2));
+}
+
+/// Every key of the target is found, and each in the source that is named so.
+fn all_found(source: &Tensors, target: &Tensors, expected: &[(&str, &str)]) {
+    let fit = fitted(source, target);
+    assert_eq!(fit.missing, [], "{:?}", pairs(&fit));
+    for pair in expected {
+        assert!(pairs(&fit).contains(pair), "{pair:?}: {:?}", pairs(&fit));
+    }
+}
+
+#[test]
+fn what_adapters_and_copies_put_into_names_is_seen_through() {
+    let target =
+        tensors(&[("a.q.weight", &[4, 4]), ("a.k.weight", &[4, 4]), ("head.weight", &[4, 4])]);
+    let peft = tensors(&[
+        ("base_model.model.a.k.base_layer.weight", &[4, 4]),
+        ("base_model.model.a.k.lora_A.default.weight", &[2, 4]),
+        ("base_model.model.a.q.base_layer.weight", &[4, 4]),
+        ("base_model.model.head.original_module.weight", &[4, 4]),
+        ("base_model.model.head.modules_to_save.default.weight", &[4, 4]),
+    ]);
+    let pairs = [
+        ("base_model.model.a.q.base_layer.weight", "a.q.weight"),
+        ("base_model.model.head.modules_to_save.default.weight", "head.weight"),
+    ];
+    all_found(&peft, &target, &pairs);
+}
+
+#[test]
+fn names_without_dots_are_those_with_dots() {
+    let model = blocks(
+        0..3,
+        &[
+            ("diffusion_model.input_blocks.#.0.weight", &[4, 4]),
+            ("diffusion_model.input_blocks.#.0.bias", &[4]),
+            ("diffusion_model.out.#.bias", &[4]),
+        ],
+    );
+    let mut average = blocks(
+        0..3,
+        &[
+            ("model_ema.diffusion_modelout#bias", &[4]),
+            ("model_ema.diffusion_modelinput_blocks#0bias", &[4]),
+            ("model_ema.diffusion_modelinput_blocks#0weight", &[4, 4]),
+        ],
+    );
+    average.extend(tensors(&[("model_ema.decay", &[])]));
+    let pair =
+        ("model_ema.diffusion_modelinput_blocks20bias", "diffusion_model.input_blocks.2.0.bias");
+    all_found(&average, &model, &[pair]);
+    let bare: Tensors = model
+        .into_iter()
+        .map(|(key, shape)| (key.replacen("diffusion_model.", "", 1), shape))
+        .collect();
+    all_found(&average, &bare, &[("model_ema.diffusion_modelout1bias", "out.1.bias")]);
+}
+
+#[test]
+fn words_joined_by_underscores_are_segments_elsewhere() {
+    let modules = |join: &str, a: &str| -> Tensors {
+        ["down.0.attn1.to_q", "down.1.attn1.to_q", "mid.proj_in"]
+            .into_iter()
+            .flat_map(|module| {
+                let module = format!(
+                    "{join}{}",
+                    if join.ends_with('_') { module.replace('.', "_") } else { module.into() }
+                );
+                [(format!("{module}.alpha"), vec![]), (format!("{module}.{a}.weight"), vec![2, 4])]
+            })
+            .collect()
+    };
+    let (kohya, diffusers) = (modules("lora_unet_", "lora_down"), modules("unet.", "lora_A"));
+    let pair = ("lora_unet_down_1_attn1_to_q.alpha", "unet.down.1.attn1.to_q.alpha");
+    all_found(&kohya, &diffusers, &[pair]);
+    all_found(&diffusers, &kohya, &[(pair.1, pair.0)]);
+    // Two names that are the same without dots are neither's.
+    let two = tensors(&[("u.a.1.1.weight", &[4]), ("u.a.11.weight", &[4]), ("u.b.0.bias", &[4])]);
+    let one = tensors(&[("lora_u_a_1_1.weight", &[4]), ("lora_u_b_0.bias", &[4])]);
+    let fit = fitted(&one, &two);
+    assert!(!pairs(&fit).contains(&("lora_u_a_1_1.weight", "u.a.11.weight")), "{:?}", pairs(&fit));
+}
+
+#[test]
+fn a_prefix_of_a_word_is_no_prefix_of_a_name() {
+    let source = tensors(&[("pre_classifier.0.weight", &[4]), ("pre_classifier.1.weight", &[4])]);
+    let target = tensors(&[("classifier.0.weight", &[4]), ("classifier.1.weight", &[4])]);
+    let fit = fitted(&source, &target);
+    assert!(fit.pairs.iter().all(|pair| pair.reason != Reason::Joined), "{:?}", pairs(&fit));
+}
+
+#[test]
+fn values_go_where_their_siblings_went() {
+    let (mut source, mut target) = (Tensors::new(), Tensors::new());
+    for (number, (from, to)) in
+        [("x", "first"), ("y", "second"), ("z", "third")].into_iter().enumerate()
+    {
+        let size = number as u64 + 5;
+        source.extend(tensors(&[
+            (&format!("{from}.alpha"), &[]),
+            (&format!("{from}.down.weight"), &[2, size]),
+        ]));
+        target.extend(tensors(&[
+            (&format!("m.{to}.A.weight"), &[2, size]),
+            (&format!("m.{to}.alpha"), &[]),
+        ]));
+    }
+    all_found(&source, &target, &[("y.alpha", "m.second.alpha"), ("z.alpha", "m.third.alpha")]);
+}
+
+#[test]
+fn parametrizations_have_two_names() {
+    let old = tensors(&[
+        ("a.weight_g", &[4, 1]),
+        ("a.weight_v", &[4, 4]),
+        ("b.weight_orig", &[4, 4]),
+        ("b.weight_u", &[4]),
+        ("b.weight_v", &[4]),
+    ]);
+    let new = tensors(&[
+        ("b.parametrizations.weight.0._v", &[4]),
+        ("b.parametrizations.weight.0._u", &[4]),
+        ("b.parametrizations.weight.original", &[4, 4]),
+        ("a.parametrizations.weight.original1", &[4, 4]),
+        ("a.parametrizations.weight.original0", &[4, 1]),
+    ]);
+    let pairs = [
+        ("a.weight_g", "a.parametrizations.weight.original0"),
+        ("b.weight_v", "b.parametrizations.weight.0._v"),
+    ];
+    all_found(&old, &new, &pairs);
+    all_found(&new, &old, &pairs.map(|(old, new)| (new, old)));
+}
+
+#[test]
+fn tensors_that_are_joined_stacked_or_transposed_are_named() {
+    let check =
+        |source: &[(&str, &[u64])], target: &[(&str, &[u64])], how: Composed, number: usize| {
+            for (source, target) in [(source, target), (target, source)] {
+                let (source, target) = (catalog(&tensors(source)), catalog(&tensors(target)));
+                let found =
+                    fit(side(&source), side(&target), &FitOptions::default()).expect("fitted");
+                let found = found.composites(side(&source));
+                assert_eq!(
+                    found.iter().map(|it| (it.how, it.parts.len())).collect::<Vec<_>>(),
+                    [(how, number)]
+                );
+            }
+        };
+    let parts: [(&str, &[u64]); 3] =
+        [("h.q.weight", &[4, 3]), ("h.k.weight", &[2, 3]), ("h.v.weight", &[2, 3])];
+    check(
+        &parts,
+        &[("h.qkv.weight", &[8, 3])],
+        Composed::Joined { dimension: 0, transposed: false },
+        3,
+    );
+    check(
+        &parts,
+        &[("h.c_attn.weight", &[3, 8])],
+        Composed::Joined { dimension: 1, transposed: true },
+        3,
+    );
+    let experts: [(&str, &[u64]); 4] = [
+        ("e.0.w1.weight", &[8, 4]),
+        ("e.0.w3.weight", &[8, 4]),
+        ("e.1.w1.weight", &[8, 4]),
+        ("e.1.w3.weight", &[8, 4]),
+    ];
+    check(&experts, &[("e.gate_up", &[2, 16, 4])], Composed::Stacked { transposed: false }, 4);
+    check(&experts[..1], &[("e.0.w1.weight", &[4, 8])], Composed::Transposed, 1);
 }

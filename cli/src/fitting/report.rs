@@ -5,7 +5,10 @@
 
 use std::io::Write;
 
-use statedict_core::{Fit, IndexMap, Init, Making, Misfit, Reason, SEPARATOR, Unmet, Wanted};
+use statedict_core::{
+    Composed, Composite, Fit, IndexMap, Init, Making, Misfit, Reason, SEPARATOR, Side, Template,
+    Unmet, Wanted, Whose,
+};
 
 use crate::failure::Failure;
 use crate::fitting::{Destination, Fitted, Fitting, Put};
@@ -168,6 +171,8 @@ fn because(reason: &Reason) -> String {
         Reason::Suffix => "no other name ends so".into(),
         Reason::Template => "numbers and shapes go along".into(),
         Reason::Alone => "no other has its shape".into(),
+        Reason::Joined => "the same name but for dots and underscores".into(),
+        Reason::Sibling => "beside others that belong together".into(),
         Reason::Likeness => "of these its name says the same".into(),
         Reason::Order => "in order between sure ones".into(),
         Reason::Position => "the same place".into(),
@@ -183,6 +188,8 @@ pub(crate) fn reason(reason: &Reason) -> &'static str {
         Reason::Suffix => "suffix",
         Reason::Template => "template",
         Reason::Alone => "shape",
+        Reason::Joined => "joined",
+        Reason::Sibling => "sibling",
         Reason::Likeness => "likeness",
         Reason::Order => "order",
         Reason::Position => "position",
@@ -285,14 +292,65 @@ pub(crate) fn refusal(fitted: &Fitted, unmet: &[Unmet]) -> Failure {
     let source = fitted.source.path().display().to_string();
     let mut failure =
         Failure::no(errors.into_iter().map(|error| format!("{source}: {error}")).collect());
-    failure.hints = hints(fit, unmet);
+    failure.hints = composites(fitted);
+    let is_rearranged = !failure.hints.is_empty();
+    failure.hints.extend(hints(fit, unmet, is_rearranged));
     failure
 }
 
+/// What is there on the other side, joined, stacked or transposed; a line for those that are alike.
+fn composites(fitted: &Fitted) -> Vec<String> {
+    let source = fitted.source.catalog();
+    let sides = source.state_dicts.iter().map(|state_dict| Side { catalog: source, state_dict });
+    let found = sides
+        .map(|side| fitted.fit.composites(side))
+        .find(|found| !found.is_empty())
+        .unwrap_or_default();
+    let mut alike = IndexMap::<String, (&Composite, usize)>::default();
+    for composite in &found {
+        let form = |key: &str| key.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+        let parts = composite.parts.iter().map(|part| form(part)).collect::<Vec<_>>();
+        let kind = format!("{:?} {} {parts:?}", composite.how, form(&composite.whole));
+        alike.entry(kind).or_insert((composite, 0)).1 += 1;
+    }
+    alike.into_values().map(|(composite, number)| composed(composite, number)).collect()
+}
+
+/// What one tensor is made of on the other side, and how many others are likewise.
+fn composed(composite: &Composite, number: usize) -> String {
+    let Composite { whole, side, parts, how } = composite;
+    let turned = |transposed: &bool| if *transposed { " and transposed" } else { "" };
+    let how = match how {
+        Composed::Joined { dimension, transposed } => {
+            format!("joined along dim{dimension}{}", turned(transposed))
+        }
+        Composed::Stacked { transposed } => format!("stacked{}", turned(transposed)),
+        Composed::Transposed => "transposed".into(),
+    };
+    let others = match number {
+        1 => String::new(),
+        more => format!(" (and {} more likewise)", more - 1),
+    };
+    let (named, other) = match side {
+        Whose::Target => ("the target's", "the file's"),
+        Whose::Source => ("the file's", "the target's"),
+    };
+    let lines = grouped(parts.iter().map(|key| (key.as_str(), None)));
+    let parts = first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED);
+    format!(
+        "by its shape {named} {whole} could be {other} {parts}, {how}{others}; a fit renames \
+         tensors and does not rearrange them"
+    )
+}
+
 /// What would help: at most one way for each kind of obstacle.
-fn hints(fit: &Fit, unmet: &[Unmet]) -> Vec<String> {
+fn hints(fit: &Fit, unmet: &[Unmet], is_rearranged: bool) -> Vec<String> {
     let mut hints = Vec::new();
-    if fit.pairs.is_empty() {
+    let found_nothing = fit.pairs.is_empty() && fit.misfits.is_empty();
+    if found_nothing && is_rearranged {
+        return hints;
+    }
+    if found_nothing {
         hints.push("no key was found; is this a checkpoint of another model?".to_string());
         return hints;
     }
@@ -302,12 +360,12 @@ fn hints(fit: &Fit, unmet: &[Unmet]) -> Vec<String> {
     if unmet.iter().any(|unmet| matches!(unmet, Unmet::Cast { .. })) {
         hints.push("add --cast to cast to the target's types".into());
     }
-    let rows = |misfit: &Misfit| {
+    let resizable = |misfit: &Misfit| {
         let (has, wanted) = (&misfit.has, &misfit.wanted.shape);
-        has.len() == wanted.len() && has != wanted && has.get(1..) == wanted.get(1..)
+        has.len() == wanted.len() && has != wanted && !has.iter().rev().eq(wanted)
     };
-    let resized = unmet.iter().find_map(|unmet| match unmet {
-        Unmet::Misfit(misfit, _) if rows(misfit) => Some(&misfit.wanted.key),
+    let misfit = unmet.iter().find_map(|unmet| match unmet {
+        Unmet::Misfit(misfit, _) if resizable(misfit) => Some(misfit),
         _ => None,
     });
     let made = unmet.iter().find_map(|unmet| match unmet {
@@ -316,12 +374,18 @@ fn hints(fit: &Fit, unmet: &[Unmet]) -> Vec<String> {
         _ => None,
     });
     if let Some(key) = made {
-        let rule = shell_word(&format!("{key}=normal(0,0.02)")).into_owned();
+        let pattern = Template::literal(key, SEPARATOR);
+        let rule = shell_word(&format!("{pattern}=normal(0,0.02)")).into_owned();
         hints.push(format!("--init {rule} makes a tensor anew"));
     }
-    if let Some(key) = resized {
-        let rule = shell_word(&format!("{key}=rows")).into_owned();
-        hints.push(format!("--resize {rule} keeps the rows that both have; --init makes new ones"));
+    if let Some(Misfit { has, wanted, .. }) = misfit.map(AsRef::as_ref) {
+        let pattern = Template::literal(&wanted.key, SEPARATOR);
+        let (dimensions, what) = match resized(has, &wanted.shape) {
+            rows if rows == "dim0" => ("rows".into(), "the rows that both have"),
+            others => (others, "what both have"),
+        };
+        let rule = shell_word(&format!("{pattern}={dimensions}")).into_owned();
+        hints.push(format!("--resize {rule} keeps {what}; --init makes what is new"));
     }
     if !fit.open.is_empty() {
         hints.push("what is left open can be renamed first (statedict rename), or --drop what is not meant".into());

@@ -3,24 +3,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::fit::plain::plain;
 use crate::fit::{FitOptions, Reason};
-use crate::{DType, SEPARATOR, Side, Tensor, WRAPPERS};
+use crate::{DType, IndexSet, SEPARATOR, Side, Tensor};
 
 /// What `nn.BatchNorm` counts its batches in, which old checkpoints lack.
 pub(super) const COUNTER: &str = "num_batches_tracked";
-
-/// Names that frameworks have for the same parameter, with PyTorch's name after them.
-const LEAVES: [(&str, &str); 9] = [
-    ("w", "weight"),
-    ("b", "bias"),
-    ("g", "weight"),
-    ("gamma", "weight"),
-    ("beta", "bias"),
-    ("scale", "weight"),
-    ("kernel", "weight"),
-    ("moving_mean", "running_mean"),
-    ("moving_variance", "running_var"),
-];
 
 /// A tensor of one side.
 pub(super) struct Item<'a> {
@@ -86,8 +74,7 @@ impl<'a> Board<'a> {
 
     /// True if the one's elements could stand for the other's.
     pub(super) fn agree(&self, source: usize, target: usize) -> bool {
-        let (a, b) = (self.sources[source].tensor, self.targets[target].tensor);
-        a.shape == b.shape && kind(&a.dtype) == kind(&b.dtype)
+        same_elements(&self.sources[source], &self.targets[target])
     }
 
     /// Puts both sides back into their own order, with all that was found.
@@ -129,14 +116,22 @@ impl<'a> Board<'a> {
     }
 }
 
-fn open<'s, 'a>(items: &'s [Item<'a>]) -> impl Iterator<Item = (usize, &'s Item<'a>)> {
+/// True if one tensor's elements could stand for the other's.
+pub(super) fn same_elements(one: &Item, other: &Item) -> bool {
+    let (a, b) = (one.tensor, other.tensor);
+    a.shape == b.shape && kind(&a.dtype) == kind(&b.dtype)
+}
+
+/// Those without a partner.
+pub(super) fn open<'s, 'a>(items: &'s [Item<'a>]) -> impl Iterator<Item = (usize, &'s Item<'a>)> {
     items.iter().enumerate().filter(|(_, item)| item.partner.is_none() && !item.is_doubtful)
 }
 
 fn items(side: Side<'_>) -> Vec<Item<'_>> {
+    let keys: IndexSet<&str> = side.state_dict.keys().collect();
     let item = |(place, key)| {
-        let tensor = side.catalog.tensor(side.state_dict, key)?;
-        Some(Item { key, place, name: plain(key), tensor, partner: None, is_doubtful: false })
+        let (tensor, name) = (side.catalog.tensor(side.state_dict, key)?, plain(key, &keys));
+        Some(Item { key, place, name, tensor, partner: None, is_doubtful: false })
     };
     side.state_dict.keys().enumerate().filter_map(item).collect()
 }
@@ -144,30 +139,6 @@ fn items(side: Side<'_>) -> Vec<Item<'_>> {
 /// What of a type must be the same on both sides; one float can be cast to another.
 pub(super) fn kind(dtype: &DType) -> &str {
     if dtype.is_float() { "float" } else { dtype.name() }
-}
-
-/// The key without wrappers, its last segment named as PyTorch would.
-fn plain(key: &str) -> String {
-    let (path, leaf) = key.rsplit_once(SEPARATOR).unwrap_or(("", key));
-    if let Some((module, own)) = leaf.rsplit_once('_').filter(|(_, own)| is_joined(own)) {
-        // `nn.MultiheadAttention` has `in_proj_weight` where others have a module.
-        let module = if path.is_empty() { module } else { &key[..path.len() + 1 + module.len()] };
-        return plain(&[module, own].join(&SEPARATOR.to_string()));
-    }
-    let synonym = LEAVES.iter().find(|(other, _)| *other == leaf && !path.is_empty());
-    let leaf = synonym.map_or(leaf, |(_, ours)| ours);
-    let mut name = String::with_capacity(key.len());
-    let segments = path.split(SEPARATOR).filter(|segment| !WRAPPERS.contains(segment));
-    for segment in segments.filter(|_| path.len() < key.len() && key.contains(SEPARATOR)) {
-        name.push_str(segment);
-        name.push(SEPARATOR);
-    }
-    name + leaf
-}
-
-/// True for names of parameters that may be joined to that of a module.
-fn is_joined(leaf: &str) -> bool {
-    ["weight", "bias"].contains(&leaf)
 }
 
 /// True for tensors that count batches.

@@ -5,18 +5,23 @@
 
 mod assembly;
 mod board;
+mod composites;
 mod counted;
 mod doubt;
 mod families;
 mod modules;
 mod names;
 mod order;
+mod plain;
 mod position;
 mod prefixes;
 mod roles;
+mod siblings;
+mod squashed;
 mod words;
 
 pub use assembly::{Assembled, Casts, Filling, Made, Making, Unmet};
+pub use composites::{Composed, Composite};
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -127,6 +132,10 @@ pub enum Reason {
     Template,
     /// They are the only ones of their shapes.
     Alone,
+    /// They are the same but for the dots and underscores between words.
+    Joined,
+    /// What stands beside one went to beside the other.
+    Sibling,
     /// Of several with the same shapes their names are alike, or say the same part of a layer.
     Likeness,
     /// Between two pairs that are sure they are alone of their shapes in this order.
@@ -250,6 +259,8 @@ impl Board<'_> {
         self.doubt_numbers();
         self.settle_prefixes();
         self.settle_contained();
+        self.settle_squashed();
+        self.settle_siblings();
         if by == By::Auto {
             self.settle_by_shapes(ordered);
         }
@@ -262,6 +273,7 @@ impl Board<'_> {
         for depth in [Depth::All, Depth::Bare, Depth::None] {
             self.settle_families(depth, are_ordered && self.is_in_order());
             self.settle_counters();
+            self.settle_siblings();
             self.settle_by_rules();
         }
         if are_ordered && self.is_open() && self.is_in_order() {

@@ -174,8 +174,9 @@ impl Needed<'_> {
 fn common(tensor: &Tensor, ours: &[u64], dimensions: &[usize]) -> Result<Tensor, NotMade> {
     let theirs = &tensor.shape;
     let is_named = |at: &usize| dimensions.contains(at);
-    let are_alike = theirs.len() == ours.len() && dimensions.iter().all(|at| *at < ours.len());
-    if !are_alike || (0..ours.len()).any(|at| theirs[at] != ours[at] && !is_named(&at)) {
+    if theirs.len() != ours.len()
+        || (0..ours.len()).any(|at| theirs[at] != ours[at] && !is_named(&at))
+    {
         let named = NamedDimensions(dimensions);
         return Err(NotMade::Misfit(format!(
             "{theirs:?} and {ours:?} differ in more than {named}"
