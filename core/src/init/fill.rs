@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(resized("b=ones", &[2], &[3]), "no rule says how to make it");
         let why = "[2, 3] and [3, 4] differ in more than their rows";
         assert_eq!(resized("a=ones", &[2, 3], &[3, 4]), why);
-        assert_eq!(resized("a=ones", &[], &[]), "[] and [] differ in more than their rows");
+        assert_eq!(resized("a=ones", &[], &[1]), "[] and [1] differ in more than their rows");
         let source = f32s(&[2], 0);
         let halves = Needed { dtype: &DType::I64, ..needed("a", &[3], None) };
         let refused = initialiser(&["a=ones"]).resize(&source, None, halves, &[0]);
