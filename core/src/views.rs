@@ -28,7 +28,7 @@ impl Tensor {
         let offset = view.offset().checked_add(start)?;
         let cut = self.viewed(shape, view.strides().to_vec(), offset)?;
         let is_whole = |elements: u64| (elements % 8 * self.dtype.bits()).is_multiple_of(8);
-        let is_apart = dimension == 0 || range == (0..size) || self.dtype.bits() % 8 == 0;
+        let is_apart = dimension == 0 || range == (0..size) || self.dtype.bits().is_multiple_of(8);
         (is_whole(offset) && is_whole(cut.count()) && is_apart).then_some(cut)
     }
 

@@ -45,7 +45,7 @@ pub(crate) fn stream(
 /// The pieces of the second origin, one after another.
 enum Others<'a> {
     Drawn {
-        numbers: Drawn,
+        numbers: Box<Drawn>,
         count: u64,
     },
     /// Cut from a tensor by the position among the dimensions that pieces are counted in.
@@ -73,7 +73,7 @@ impl<'a> Others<'a> {
         match elements.origin() {
             Origin::Drawn(drawing) => {
                 let count = elements.count() / pieces.max(1);
-                Ok(Others::Drawn { numbers: Drawn::new(drawing), count })
+                Ok(Others::Drawn { numbers: Box::new(Drawn::new(drawing)), count })
             }
             Origin::Tensor(tensor) if is_stored(tensor) => {
                 Ok(Others::Cut { source, elements, tensor, next: 0, pieces })

@@ -46,8 +46,8 @@ fn every_format_holds_elements_of_two_files_and_of_none() {
     let all = initialiser(&["a=ones", "b=target", "c=constant(200)"]);
     let kept = Elements::new(own.clone(), None).expect("plain");
     let tensors = vec![
-        ("a".into(), all.resize(&a, None, needed("a", None)).expect("made")),
-        ("b".into(), all.resize(&a, None, needed("b", Some(own))).expect("made")),
+        ("a".into(), all.resize(&a, None, needed("a", None), &[0]).expect("made")),
+        ("b".into(), all.resize(&a, None, needed("b", Some(own)), &[0]).expect("made")),
         ("c".into(), all.make(needed("c", None)).expect("made")),
         ("d".into(), kept),
     ];
