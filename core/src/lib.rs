@@ -82,9 +82,7 @@ pub use derive::{
 pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
-pub use elements::{
-    Contents, Elements, Interleaved, LeftBehind, Origin, Place, Ties, Unholdable,
-};
+pub use elements::{Contents, Elements, Interleaved, LeftBehind, Origin, Place, Ties, Unholdable};
 pub use finding::{Finding, Findings, Verdict};
 pub use fit::{
     Assembled, By, Casts, Composed, Composite, Filling, Fit, FitOptions, FitPair, Made, Making,
