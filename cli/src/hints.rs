@@ -11,6 +11,10 @@ use crate::nearest::{nearest, nearest_pattern};
 use crate::output::stem;
 use crate::text::{first_few, shell_option, shell_path};
 
+/// How to cast what cannot be cast inside its file.
+pub(crate) const CAST_ELSEWHERE: &str =
+    "--alone writes the state dict by itself, and --cast 'PATTERN=DTYPE' leaves some tensors out";
+
 /// How to name one state dict.
 pub(crate) fn at(option: &str, path: &str) -> String {
     format!("add {}", shell_option(option, if path.is_empty() { "/" } else { path }))

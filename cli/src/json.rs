@@ -300,6 +300,7 @@ impl<'a> NotCast<'a> {
         let why = match &tensor.reason {
             UncastReason::Scaled => "scales are recorded".into(),
             UncastReason::Layout(layout) => format!("its layout is {layout}"),
+            UncastReason::Unnamed => "its key is no text".into(),
         };
         NotCast { at: &tensor.at, key: &tensor.key, why }
     }

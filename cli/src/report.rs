@@ -238,7 +238,8 @@ fn tell_uncast(uncast: &Uncast) {
     if !scaled.is_empty() {
         let (tensors, keys) = (count(scaled.len(), "tensor"), named(&scaled));
         say(&format!("note: {tensors} of quantized layers not cast, scales are recorded: {keys}"));
-        let key = scaled.iter().find(|tensor| tensor.key.ends_with("weight")).unwrap_or(&scaled[0]);
+        let key =
+            scaled.iter().find(|tensor| tensor.key.ends_with(".weight")).unwrap_or(&scaled[0]);
         say(&format!("      (--cast '{}=DTYPE' casts this one all the same)", key.key));
     }
     for tensor in opaque {
@@ -255,6 +256,7 @@ pub(crate) fn not_cast(tensor: &UncastTensor) -> String {
         UncastReason::Layout(layout) => {
             format!("'{}' is not cast: its layout is {layout}", tensor.key)
         }
+        UncastReason::Unnamed => format!("'{}' is not cast: its key is no text", tensor.key),
     }
 }
 

@@ -12,9 +12,13 @@ struct Made(TempDir);
 
 impl Made {
     fn of(script: &str) -> Made {
+        Made::named("old.pth", script)
+    }
+
+    fn named(name: &str, script: &str) -> Made {
         let folder = TempDir::new().expect("a temporary folder can be made");
         let made = Made(folder);
-        made.python(script, "old.pth");
+        made.python(script, name);
         made
     }
 
@@ -29,10 +33,8 @@ impl Made {
 
     /// What a command said that ended with this status.
     fn said(&self, words: &[&str], status: i32) -> String {
-        let place = |word: &&str| match word.ends_with(".pth") || word.ends_with(".json") {
-            true => self.path(word),
-            false => word.to_string(),
-        };
+        let is_file = |word: &str| word.ends_with(".pth") || word.ends_with(".safetensors");
+        let place = |word: &&str| if is_file(word) { self.path(word) } else { word.to_string() };
         let run = statedict(words.iter().map(place));
         assert_eq!(run.status, Some(status), "{words:?}: {}", run.stderr);
         run.stderr
@@ -185,4 +187,68 @@ torch.save({**sides, **optims}, out)
     assert!(said.contains("not followed: ogen/state, 1 name"), "{said}");
     let said = made.said(&["add", "m", "old.pth", "--at", "*", "-o", "b.pth"], 0);
     assert!(said.contains("also renamed: ogen/state (1 name), odisc/state (1 name)"), "{said}");
+}
+
+const QUANTIZED: &str = r#"
+import json
+from safetensors.torch import save_file
+state = {"note.w": torch.ones(2)}
+for i in range(2):
+    layer = f"model.blocks.{i}.to_q"
+    state[f"{layer}.weight"] = torch.ones(4, 4).to(torch.float8_e4m3fn)
+    state[f"{layer}.scale_weight"], state[f"model.blocks.{i}.norm.weight"] = torch.ones(1), torch.ones(4)
+layers = {f"model.blocks.{i}.to_q": {"format": "float8_e4m3fn"} for i in range(2)}
+quantization = json.dumps({"format_version": "1.0", "layers": layers})
+save_file(state, out, metadata={"format": "pt", "_quantization_metadata": quantization, "frozen": json.dumps(["model.blocks.0.norm.weight"])})
+"#;
+
+#[test]
+fn quantized_layers_in_a_header_follow_their_weights() {
+    let made = Made::named("old.safetensors", QUANTIZED);
+    let strip = ["strip", "model", "old.safetensors"];
+    let said = made.said(&[&strip[..], &["-o", "new.safetensors"]].concat(), 0);
+    assert!(said.contains("also renamed: __metadata__/_quantization_metadata (2 names)"), "{said}");
+    assert!(said.contains("note: not followed: __metadata__/frozen, 1 name"), "{said}");
+    made.said(&[&strip[..], &["-o", "half.safetensors", "--cast", "f16"]].concat(), 0);
+    for name in ["new.safetensors", "half.safetensors"] {
+        made.python(
+            r#"
+import json
+from safetensors import safe_open
+f = safe_open(out, "pt")
+layers = json.loads(f.metadata()["_quantization_metadata"])["layers"]
+assert all(f"{layer}.weight" in f.keys() for layer in layers) and len(layers) == 2
+assert f.get_tensor("blocks.0.to_q.weight").dtype == torch.float8_e4m3fn
+assert f.get_tensor("blocks.0.to_q.scale_weight").dtype == torch.float32
+assert f.get_tensor("blocks.0.norm.weight").dtype == (torch.half if "half" in out else torch.float32)
+"#,
+            name,
+        );
+    }
+    // The way back gives every byte of the header again, its room excepted.
+    made.said(&["rename", "blocks.{r..} -> model.blocks.{r..}", "new.safetensors", "-i"], 0);
+    let header = |name: &str| {
+        let bytes = fs::read(made.path(name)).expect("there");
+        let len = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+        String::from_utf8_lossy(&bytes[8..8 + len]).trim_end().to_string()
+    };
+    assert_eq!(header("new.safetensors"), header("old.safetensors"));
+}
+
+#[test]
+fn a_recorded_tie_loads_after_a_rename_with_a_cast() {
+    const MODEL: &str = r#"
+from safetensors.torch import load_model, save_model
+class Tied(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.head = torch.nn.Embedding(5, 3), torch.nn.Linear(3, 5, bias=False)
+        self.head.weight = self.embed.weight
+"#;
+    let saves = format!("{MODEL}\nsave_model(torch.nn.ModuleDict({{\"net\": Tied()}}), out)\n");
+    let made = Made::named("old.safetensors", &saves);
+    let words = ["strip", "net", "old.safetensors", "-o", "new.safetensors", "--cast", "bf16"];
+    made.said(&[&words[..], &["--strict"]].concat(), 0);
+    let loads = "model = Tied().bfloat16()\nassert load_model(model, out) == (set(), [])\n";
+    made.python(&format!("{MODEL}\n{loads}"), "new.safetensors");
 }

@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use thiserror::Error;
 
-use crate::{Catalog, Contents, Layout, Mentions, Plan, Reserve, Unholdable, Value};
+use crate::{Catalog, Contents, Layout, Mentions, Plan, Reserve, Section, Unholdable, Value};
 
 /// Bytes at known places: a slice, a file, one day a remote object.
 pub trait Source: Send + Sync {
@@ -235,6 +235,11 @@ pub trait Container: Send + Sync {
     /// Text beside the tensors that other formats have a place for.
     fn metadata(&self) -> Vec<(String, String)> {
         Vec::new()
+    }
+
+    /// The same under a renaming: names of keys in it that are known to follow have followed.
+    fn metadata_after(&self, _section: &Section) -> Vec<(String, String)> {
+        self.metadata()
     }
 
     /// What the file holds beside its tensors; `None` where the format holds nothing else.

@@ -239,7 +239,7 @@ impl<'a> Work<'a> {
             return Ok((put, rewritten));
         }
         contents.fit_into(to, &mut left);
-        contents.metadata = self.source.metadata();
+        contents.metadata = self.source.metadata_after(&fit.section(self.side()));
         let tied = broken_ties(&contents, to);
         let rewritten = match sharding {
             Some(sharding) => self.source.encode_shards(to, contents, sharding.limit),

@@ -194,9 +194,11 @@ impl Request {
             let reserve = self.encoding.reserve;
             let rewritten = match (self.encoding.spelling, &self.destination) {
                 (Spelling::Kept, Destination::InPlace) if !plan.casts() => return Ok(Work::Rename),
-                (Spelling::Kept, _) => checkpoint.rewrite(plan, reserve)?,
-                (Spelling::Plain, _) => checkpoint.rewrite_plainly(plan, reserve)?,
+                (Spelling::Kept, _) => checkpoint.rewrite(plan, reserve),
+                (Spelling::Plain, _) => checkpoint.rewrite_plainly(plan, reserve),
             };
+            let hint = plan.casts().then_some(hints::CAST_ELSEWHERE).map(String::from);
+            let rewritten = rewritten.map_err(|error| Failure::from(error).hints(hint))?;
             return Ok(Work::Write(rewritten, None));
         }
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
@@ -204,7 +206,7 @@ impl Request {
         let gathered = Contents::gather(checkpoint.catalog(), state_dict, section, *ties);
         let (mut contents, mut left) = gathered.map_err(unholdable)?;
         contents.fit_into(to, &mut left);
-        contents.metadata = checkpoint.metadata();
+        contents.metadata = checkpoint.metadata_after(section);
         contents.reserve = self.encoding.reserve;
         self.refuse_to_lose(&left)?;
         let tied = broken_ties(&contents, to);

@@ -12,7 +12,7 @@ mod spelling;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{Catalog, DType, Data, IndexMap, Plan, StateDict, Template, Tensor};
+use crate::{Catalog, DType, Data, IndexMap, Key, Plan, StateDict, Template, Tensor};
 
 pub use spelling::BadCast;
 
@@ -64,6 +64,8 @@ pub enum UncastReason {
     Scaled,
     /// It has no plain elements; the layout it has instead.
     Layout(String),
+    /// Its key is no text, so that no plan can speak of it.
+    Unnamed,
 }
 
 impl Casting {
@@ -110,11 +112,32 @@ impl Casting {
                 }
             }
             section.casts.extend(casts);
+            uncast.tensors.extend(self.unnamed(catalog, state_dict));
         }
         let unused = self.rules.iter().zip(used).filter(|(_, used)| !used);
         let unused = unused.filter_map(|(rule, _)| Some(rule.pattern.as_ref()?.to_string()));
         uncast.unused_rules = unused.collect();
         uncast
+    }
+
+    /// The tensors of a state dict that would be cast if their keys were texts.
+    fn unnamed(&self, catalog: &Catalog, state_dict: &StateDict) -> Vec<UncastTensor> {
+        let Some(rule) = self.rules.iter().rfind(|rule| rule.pattern.is_none()) else {
+            return Vec::new();
+        };
+        let unnamed = catalog.rows.iter().filter_map(|row| match &row.key {
+            Key::Other(key) => Some((key, row)),
+            Key::Text(_) => None,
+        });
+        unnamed
+            .filter(|(_, row)| row.at == state_dict.at)
+            .filter(|(_, row)| row.tensor.dtype.is_float() && row.tensor.dtype != rule.to)
+            .map(|(key, row)| UncastTensor {
+                at: row.at.clone(),
+                key: key.clone(),
+                reason: UncastReason::Unnamed,
+            })
+            .collect()
     }
 
     /// A tensor that a rule gives another type, with the rule.

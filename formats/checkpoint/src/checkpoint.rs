@@ -161,6 +161,14 @@ impl Checkpoint {
         }
     }
 
+    /// The same under a renaming: names of keys in it that are known to follow have followed.
+    pub fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
+        match &self.form {
+            Form::One { container, .. } => container.metadata_after(section),
+            Form::Sharded(sharded) => sharded.metadata_after(section),
+        }
+    }
+
     /// The same checkpoint with other keys, and room for longer ones.
     ///
     /// Where the file system can clone files, a new one shares the tensors with this one, and may

@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Fault, Format, Growth, Layout, Plan, Reserve, ShardNames, Source,
-    Storage, Tensor, Unholdable,
+    Catalog, Container, Contents, Fault, Format, Growth, Layout, Mentions, Plan, Reserve, Section,
+    ShardNames, Source, Storage, Tensor, Unholdable,
 };
 
+use crate::follow::Following;
 use crate::header::{Entry, Header, MAX_HEADER, PREAMBLE};
 use crate::{edit, encode, tiles};
 
@@ -131,6 +132,16 @@ impl Container for File {
     fn metadata(&self) -> Vec<(String, String)> {
         let pairs = self.header.metadata().iter();
         pairs.map(|pair| (pair.key.decoded.clone(), pair.value.decoded.clone())).collect()
+    }
+
+    fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
+        Following::new(&self.header, section).pairs(&self.header)
+    }
+
+    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        let section = plan.section("");
+        let mentions = |section| Following::new(&self.header, section).mentions(&self.header);
+        Ok(section.map(mentions).unwrap_or_default())
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use statedict_core::{Fault, Section};
 
+use crate::follow::Following;
 use crate::header::{Body, Entry, Header, MAX_HEADER, METADATA, PREAMBLE, Pair};
-use crate::ties::Ties;
 
 /// New text for a range of the old.
 type Edit = (Range<usize>, String);
@@ -22,12 +22,14 @@ pub(crate) struct Edited {
 
 /// What the section makes of the header.
 pub(crate) fn edit(header: &Header, section: &Section) -> Result<Edited, Fault> {
-    let ties = Ties::new(header, section);
+    let following = Following::new(header, section);
     let kept = Kept::new(header, section);
     let mut edits = Vec::new();
     for (i, member) in header.members.iter().enumerate() {
         match &member.body {
-            Body::Metadata(pairs) => edits.extend(pairs.iter().flat_map(|pair| retie(pair, &ties))),
+            Body::Metadata(pairs) => {
+                edits.extend(pairs.iter().flat_map(|pair| renamed(pair, &following)))
+            }
             Body::Tensor(entry) => match section.fate(&entry.key) {
                 Some(None) => edits.push((kept.removal(header, i), String::new())),
                 fate => {
@@ -53,12 +55,14 @@ fn renaming(entry: &Entry, new: Option<&str>, token: Range<usize>) -> Result<Opt
     }
 }
 
-fn retie(pair: &Pair, ties: &Ties<'_>) -> Vec<Edit> {
-    let Some((alias, kept)) = ties.follow(pair) else { return Vec::new() };
-    let mut edits = vec![(pair.value.token.clone(), quoted(&kept))];
-    if alias != pair.key.decoded {
-        edits.push((pair.key.token.clone(), quoted(&alias)));
+/// What changes of a pair of `__metadata__`.
+fn renamed(pair: &Pair, following: &Following<'_>) -> Vec<Edit> {
+    let Some((key, value)) = following.follow(pair) else { return Vec::new() };
+    let mut edits = Vec::new();
+    if key != pair.key.decoded {
+        edits.push((pair.key.token.clone(), quoted(&key)));
     }
+    edits.push((pair.value.token.clone(), quoted(&value)));
     edits
 }
 
@@ -123,7 +127,7 @@ fn pack(entries: &[&Entry]) -> (Vec<Range<u64>>, Moves) {
 }
 
 /// The text with the edits made; they are sorted and do not overlap.
-fn apply(text: &str, edits: &[Edit]) -> String {
+pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
     let mut new = String::with_capacity(text.len());
     let mut done = 0;
     for (range, replacement) in edits {

@@ -198,12 +198,13 @@ fn metadata(text: &str, value: Token) -> Result<Vec<Pair>, Fault> {
 }
 
 /// The members of a JSON object, repeated ones too, as places in the text.
-fn object(text: &str, within: Token, whose: &str) -> Result<Vec<(Token, Token)>, Fault> {
+pub(crate) fn object(text: &str, within: Token, whose: &str) -> Result<Vec<(Token, Token)>, Fault> {
     let Members(members) = json(text, within, whose)?;
     Ok(members.into_iter().map(|(key, value)| (place(text, key), place(text, value))).collect())
 }
 
-fn string(text: &str, token: Token, whose: &str) -> Result<String, Fault> {
+/// The text that a token is, decoded.
+pub(crate) fn string(text: &str, token: Token, whose: &str) -> Result<String, Fault> {
     json(text, token, whose)
 }
 

@@ -38,6 +38,7 @@
 mod container;
 mod edit;
 mod encode;
+mod follow;
 mod header;
 mod ties;
 mod tiles;

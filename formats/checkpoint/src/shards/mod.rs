@@ -153,6 +153,16 @@ impl Sharded {
         unique.into_iter().collect()
     }
 
+    /// The same under a renaming.
+    pub(crate) fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
+        let all = self.shards.iter().flat_map(|shard| {
+            let own = shard.section(section);
+            shard.container.metadata_after(&own)
+        });
+        let unique: IndexMap<String, String> = all.collect();
+        unique.into_iter().collect()
+    }
+
     /// Every file with its keys as a plan has them, and the index that fits.
     ///
     /// Files that the plan empties go.

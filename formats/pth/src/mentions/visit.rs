@@ -106,7 +106,7 @@ impl<'a> Visitor<'a> {
         }
         let place = || {
             let labels = path.iter().map(|level| level.label.as_str()).chain([label.as_str()]);
-            labels.filter(|label| !label.is_empty()).collect::<Vec<_>>().join("/")
+            joined(labels)
         };
         let mut children = Vec::new();
         if let Some(items) = self.graph.tuple(node) {
@@ -197,9 +197,8 @@ impl<'a> Visitor<'a> {
         };
         let is_optimizer = keyed("state") && keyed("param_groups");
         if is_optimizer && self.names.dropped > 0 && self.counts_parameters(entries) {
-            let at = [place(), "param_groups".into()];
-            let at = at.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>();
-            self.found.mentions.not_followed.add(&at.join("/"), self.names.dropped);
+            let at = joined([place().trim_start_matches('/'), "param_groups"].into_iter());
+            self.found.mentions.not_followed.add(&at, self.names.dropped);
         }
         let child = |entry: &Entry| {
             let key = self.graph.text(entry.key.node);
@@ -262,7 +261,7 @@ impl<'a> Visitor<'a> {
             let name = new.or_else(|| old.map(|old| old.into_owned()));
             name.is_some_and(|name| !taken.insert(name))
         });
-        self.note(place, found, collides);
+        self.note(&place(), found, collides);
     }
 
     /// The values of a container that are names.
@@ -280,18 +279,14 @@ impl<'a> Visitor<'a> {
         };
         let Some(found) = self.look(values, role) else { return };
         let at = place();
-        let key = entries.first().filter(|_| at.is_empty());
+        // At the root, the key under which the first name stands says more.
+        let key = entries
+            .iter()
+            .filter(|_| at == ROOT)
+            .find(|entry| found.first.is_some_and(|slot| slot.pushed_by == entry.value.pushed_by));
         let key = key.and_then(|entry| self.graph.text(entry.key.node));
-        let at = key.map_or(at, |_| self.labels_of(entries, &found));
-        self.note(&|| at.clone(), found, false);
-    }
-
-    /// At the root, the keys under which the first name stands.
-    fn labels_of(&self, entries: &[Entry], found: &Looked) -> String {
-        let first = found.first.map(|slot| slot.pushed_by);
-        let entry = entries.iter().find(|entry| Some(entry.value.pushed_by) == first);
-        let key = entry.and_then(|entry| self.graph.text(entry.key.node));
-        key.map(|key| key.into_owned()).unwrap_or_default()
+        let at = key.map_or(at, |key| key.into_owned());
+        self.note(&at, found, false);
     }
 
     /// Which of some texts are names, and which of those follow.
@@ -322,15 +317,14 @@ impl<'a> Visitor<'a> {
         (looked.first.is_some()).then_some(looked)
     }
 
-    fn note(&mut self, place: &dyn Fn() -> String, looked: Looked, collides: bool) {
+    fn note(&mut self, at: &str, looked: Looked, collides: bool) {
         let Looked { following, staying, .. } = looked;
-        let at = place();
         let Found { mentions, following: all } = &mut self.found;
         if collides {
-            return mentions.not_followed.add(&at, staying + following.len());
+            return mentions.not_followed.add(at, staying + following.len());
         }
-        mentions.followed.add(&at, following.len());
-        mentions.not_followed.add(&at, staying);
+        mentions.followed.add(at, following.len());
+        mentions.not_followed.add(at, staying);
         all.extend(following);
     }
 }
@@ -354,6 +348,15 @@ impl Role {
             _ => Role::Unknown,
         }
     }
+}
+
+/// What the root is called, which has no labels.
+const ROOT: &str = "/";
+
+/// The path that labels make; those of what is no container of its own are empty.
+fn joined<'l>(labels: impl Iterator<Item = &'l str>) -> String {
+    let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+    if labels.is_empty() { ROOT.into() } else { labels.join("/") }
 }
 
 /// True if a text of several segments, which is not any word.

@@ -43,7 +43,7 @@ pub(crate) type NewRecords = IndexMap<String, NewRecord>;
 /// Notes the changes that give tensors of a pickle the types that a plan gives them.
 ///
 /// # Errors
-/// The first tensor that the pickle holds in a way that has no other type.
+/// Tensors that the pickle holds in a way that has no other type.
 pub(crate) fn recast(
     patch: &mut Patch,
     graph: &Graph<'_>,
@@ -129,10 +129,15 @@ impl<'a, 'c> Recast<'a, 'c> {
     }
 
     fn run(&self, patch: &mut Patch) -> Result<NewRecords, Fault> {
-        let mut changes = Vec::new();
+        let (mut changes, mut obstacles) = (Vec::new(), Vec::new());
         for (node, sites) in &self.sites {
-            let rebuilt = Rebuilt::of(self.graph, *node).map_err(|why| refused(&sites[0], &why))?;
-            changes.extend(self.changes(*node, sites, &rebuilt)?);
+            match Rebuilt::of(self.graph, *node) {
+                Ok(rebuilt) => changes.extend(self.changes(*node, sites, &rebuilt)?),
+                Err(why) => obstacles.push(obstacle(&sites[0], &why)),
+            }
+        }
+        if !obstacles.is_empty() {
+            return Err(Fault::Unsupported(obstacles.join("; ")));
         }
         let records = self.records(&changes)?;
         let keys: HashMap<&Source, &String> =
@@ -330,7 +335,11 @@ fn placed(
 }
 
 fn refused(site: &Site<'_>, why: &str) -> Fault {
+    Fault::Unsupported(obstacle(site, why))
+}
+
+fn obstacle(site: &Site<'_>, why: &str) -> String {
     let place = if site.at.is_empty() { String::new() } else { format!(" in '{}'", site.at) };
     let Site { key, to, .. } = site;
-    Fault::Unsupported(format!("'{key}'{place} cannot be cast to {to} inside this file: {why}"))
+    format!("'{key}'{place} cannot be cast to {to} inside this file: {why}")
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::arrays::is_array;
 use crate::encode::{Gradient, Parameter};
 use crate::pickle::Graph;
 use crate::pickle::graph::{Kind, NodeId, OpIndex, Value};
@@ -41,6 +42,9 @@ pub(super) enum Place {
 impl Rebuilt {
     /// How a node is rebuilt as a tensor, or why its type cannot be changed.
     pub(super) fn of(graph: &Graph<'_>, node: NodeId) -> Result<Rebuilt, String> {
+        if is_array(graph, node) {
+            return Err("it is a NumPy array, whose elements are in the pickle".into());
+        }
         let (mut node, mut wrappers, mut inner) = (node, Vec::new(), Vec::new());
         for _ in 0..MAX_WRAPPING {
             let Some((callable, args)) = graph.call(node) else { break };
