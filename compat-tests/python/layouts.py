@@ -8,7 +8,6 @@ import collections
 import hashlib
 import io
 import os
-import pickle
 
 import numpy as np
 import torch
@@ -109,6 +108,28 @@ class User(collections.UserDict):
     pass
 
 
+class Store(collections.abc.MutableMapping):
+    """A mapping around a dict."""
+
+    def __init__(self, inside):
+        self._store = dict(inside)
+
+    def __getitem__(self, key):
+        return self._store[key]
+
+    def __setitem__(self, key, value):
+        self._store[key] = value
+
+    def __delitem__(self, key):
+        del self._store[key]
+
+    def __iter__(self):
+        return iter(self._store)
+
+    def __len__(self):
+        return len(self._store)
+
+
 class Shell(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -190,6 +211,9 @@ def layouts():
         "arrays-of-objects": ({**w(), "module.things": np.array([{"a": 1}, None], dtype=object)}, "", None, ["module.things"]),
         "user-dict": (User(w()), "", None, []),
         "user-dict-nested": ({"model": User(w()), "epoch": 3}, "model", None, []),
+        "store": (Store(w()), "", None, []),
+        "average-in-an-object": ({"model": w(), "ema": Box({"decay": 0.9, "shadow": w()})}, "model", None, []),
+        "masked-array": ({**w(), "module.m": np.ma.MaskedArray(tensor(3).numpy(), mask=[0, 1, 0])}, "", None, ["module.m"]),
         "counter": (collections.Counter(w()), "", None, []),
         "default-dict": (collections.defaultdict(list, w()), "", None, []),
         "own-attributes": (Attributes(w()), "", None, []),

@@ -17,6 +17,7 @@ import apart
 import casts
 import complaints
 import convert
+import dtypes
 import edited
 import hostile
 import layouts
@@ -42,6 +43,8 @@ ACTIONS = {
     "random-cast": casts.generate,
     "judge-cast": casts.judge,
     "versions": lambda request: convert.versions(request["file"], request["at"]),
+    "dtypes": dtypes.generate,
+    "same-dtype": dtypes.judge,
     "layouts": layouts.generate,
     "lost": layouts.judge,
     "protocols": lambda request: protocols.generate(request["folder"]),

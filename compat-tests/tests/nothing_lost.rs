@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use compat_tests::{Run, Tally, oracle, statedict, text};
+use compat_tests::{Run, Tally, oracle, statedict, statedict_reading, text};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -48,16 +48,14 @@ const fn in_place(words: &'static [&'static str]) -> Writing {
     Writing { words, output: Output::InPlace }
 }
 
-const WRITINGS: [Writing; 13] = [
+const WRITINGS: [Writing; 11] = [
     last(&["convert"], "o.safetensors"),
     last(&["convert"], "o.npz"),
     last(&["convert"], "o.pth"),
     last(&["convert", "--alone"], "o.pth"),
-    last(&["convert", "--ties", "one"], "o.safetensors"),
     named(&["add", "net"], "o.pth"),
     named(&["add", "net"], "o.safetensors"),
     named(&["strip", "module", "--allow-unchanged"], "o.pth"),
-    named(&["unwrap", "--allow-unchanged"], "o.pth"),
     named(&["rename", "{r..}.weight -> {r..}.w", "--allow-unchanged"], "o.pth"),
     named(&["drop", "**.bias", "--allow-unchanged"], "o.pth"),
     named(&["keep", "**.weight", "--allow-unchanged"], "o.safetensors"),
@@ -196,4 +194,117 @@ fn the_state_dict_that_is_meant_is_taken_and_the_others_are_said() {
     }
     drop(folder);
     tally.close("layouts of which the state dict that is meant is taken");
+}
+
+/// What the command says of a layout.
+struct Saying {
+    layout: &'static str,
+    words: &'static [&'static str],
+    status: i32,
+    said: &'static [&'static str],
+}
+
+const SAYINGS: [Saying; 9] = [
+    Saying {
+        layout: "lightning-ema",
+        words: &["unwrap", "FILE"],
+        status: 0,
+        said: &[
+            "taking 'state_dict' (4 tensors); --at PATH takes another: 'callbacks/EMA/ema_state_dict' (4 tensors)",
+        ],
+    },
+    Saying {
+        layout: "lightning-ema",
+        words: &["unwrap", "FILE", "--at", "ema_statedict"],
+        status: 2,
+        said: &[
+            "no state dict at 'ema_statedict'",
+            "did you mean --at callbacks/EMA/ema_state_dict?",
+        ],
+    },
+    Saying {
+        layout: "megatron",
+        words: &["unwrap", "FILE", "--at", "model"],
+        status: 2,
+        said: &[
+            "no state dict at 'model'; the file has: 'model/language_model/embedding/word_embeddings' (1 tensor), 'model/language_model/encoder' (4 tensors)",
+        ],
+    },
+    Saying {
+        layout: "timm",
+        words: &["unwrap", "FILE"],
+        status: 2,
+        said: &[
+            "the file holds 2 state dicts: 'state_dict' (4 tensors), 'state_dict_ema' (4 tensors)",
+            "hint: add --at state_dict ",
+        ],
+    },
+    Saying {
+        layout: "root-beside-optimizer",
+        words: &["convert", "FILE", "OUT"],
+        status: 0,
+        said: &["4 keys unchanged", "epoch (int)", "optimizer (dict, 12 tensors)"],
+    },
+    Saying {
+        layout: "extra-state-dict",
+        words: &["convert", "FILE", "OUT"],
+        status: 0,
+        said: &["4 keys unchanged", "module.fc._extra_state (dict, 2 tensors)"],
+    },
+    Saying {
+        layout: "ordered-of-tuples",
+        words: &["unwrap", "FILE", "-i"],
+        status: 1,
+        said: &["its class is called with a list of tuples, in which keys cannot be changed"],
+    },
+    Saying {
+        layout: "own-reduce",
+        words: &["convert", "FILE", "OUT"],
+        status: 1,
+        said: &["'module.q': it is an object of layouts.Scaled, which holds tensors"],
+    },
+    Saying {
+        layout: "arrays",
+        words: &["fit", "FILE", "--to", "extra-state-dict", "-o", "OUT"],
+        status: 0,
+        said: &["4 of the 4 keys", "as they are no tensors in the target: module.fc._extra_state"],
+    },
+];
+
+#[test]
+fn what_was_taken_and_what_was_not_is_said() {
+    let (folder, _) = layouts();
+    let mut tally = Tally::new();
+    for saying in &SAYINGS {
+        let file = |name: &str| text_of(&folder.path().join(format!("{name}.pth")));
+        let out = text_of(&folder.path().join("out.safetensors"));
+        let words = saying.words.iter().map(|word| match *word {
+            "FILE" => file(saying.layout),
+            "OUT" => out.clone(),
+            "extra-state-dict" => file(word),
+            word => word.to_string(),
+        });
+        let run = statedict(words);
+        let is_said = saying.said.iter().all(|said| run.stderr.contains(said));
+        let is_right = run.status == Some(saying.status) && is_said;
+        tally.note(
+            format!("{} {:?}", saying.layout, saying.words),
+            (!is_right).then(|| format!("{:?} {}", run.status, run.stderr)),
+        );
+        let _ = fs::remove_file(out);
+    }
+    tally.close("layouts of which the right thing is said");
+}
+
+#[test]
+fn an_explanation_names_the_state_dicts_that_it_is_not_about() {
+    let (folder, _) = layouts();
+    let error = r#"Missing key(s) in state_dict: "conv.weight", "conv.bias", "fc.weight", "fc.bias". Unexpected key(s) in state_dict: "module.conv.weight", "module.conv.bias", "module.fc.weight", "module.fc.bias"."#;
+    let file = text_of(&folder.path().join("timm.pth"));
+    let run = statedict_reading(error.as_bytes(), ["explain", &file]);
+    let expected =
+        "about 'state_dict' (4 tensors); the file also holds 'state_dict_ema' (4 tensors)";
+    assert!(run.stdout.contains(expected), "{}{}", run.stdout, run.stderr);
+    let run = statedict_reading(error.as_bytes(), ["explain", &file, "--json"]);
+    assert_eq!(run.json()["others"], json!([{ "at": "state_dict_ema", "tensors": 4 }]));
 }

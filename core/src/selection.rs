@@ -1,20 +1,4 @@
-//! Which state dict of a file is meant.
-//!
-//! A mapping is a **state dict** if most of its values are tensors and not all of these are single
-//! numbers; `_extra_state` entries do not count. What belongs to an optimizer, a scheduler, a
-//! callback, hyper-parameters or random states is none, whatever it holds.
-//!
-//! Without a path, one is **meant** only where that is clear:
-//!
-//! 1. A state dict stands for all that is nested in it. The one that nothing else stands beside is
-//!    meant.
-//! 2. Of several, the one with a model's name (`state_dict`, `model`, `params` …), unless another
-//!    has such a name, is an average (`ema…`, `swa…`), or has mostly the same keys.
-//! 3. A state dict around one with a model's name that holds more tensors could be either, and so
-//!    could a nameless one in a mapping with weights of its own.
-//! 4. If there is no state dict by this rule, the one mapping that holds tensors.
-//!
-//! Otherwise a path is asked for. Any mapping that holds a tensor under a text can be asked for.
+//! Which mapping is a state dict, and which state dict is meant; the rule is [`Catalog::select`]'s.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -92,8 +76,21 @@ struct Candidate<'a> {
 impl Catalog {
     /// The state dicts at `at`: all of them for `*`, and if `None` the one that is clearly meant.
     ///
-    /// A path may be cut down to its last parts where these lead to one state dict alone. See the
-    /// [rule](crate::NotSelected) for what is a state dict and which is meant.
+    /// A path may be cut down to its last parts where these lead to one mapping alone. Any mapping
+    /// that holds a tensor under a text can be asked for.
+    ///
+    /// A mapping is a *state dict* if most of its values are tensors and not all of these are single
+    /// numbers; `_extra_state` entries do not count. What belongs to an optimizer, a scheduler, a
+    /// callback, hyper-parameters or random states is none, whatever it holds.
+    ///
+    /// Without a path, one is *meant* only where that is clear:
+    ///
+    /// 1. A state dict stands for all that is nested in it, and the only one of these is meant.
+    /// 2. Of several, the one with a model's name is meant (`state_dict`, `model`, `params` …), unless
+    ///    another has such a name, is an average (`ema…`, `swa…`), or has mostly the same keys.
+    /// 3. Not clear is a state dict around one that has a model's name and more tensors, and one
+    ///    without such a name in a mapping that has weights of its own.
+    /// 4. If no mapping is a state dict, the only one that holds tensors is meant.
     ///
     /// # Errors
     /// None is there, several could be meant, or the path leads to none.
@@ -108,8 +105,7 @@ impl Catalog {
         }
     }
 
-    /// The other state dicts of the file, which were not meant; those nested in the one that was
-    /// come along with it, and are among them nonetheless.
+    /// The other state dicts of the file, those nested in the chosen one included.
     pub fn others<'a>(&'a self, chosen: &'a StateDict) -> impl Iterator<Item = &'a StateDict> {
         let candidates = self.candidates().into_iter();
         let others = candidates.filter(Candidate::is_of_a_model);

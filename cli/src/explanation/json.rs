@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use statedict_core::Complaint;
+use statedict_core::{Complaint, StateDict};
 
 use crate::explanation::{Explanation, Verdict, report};
 use crate::failure::Failure;
@@ -23,11 +23,24 @@ struct Explained<'a> {
     doubt: Option<&'a str>,
     /// True if the word MODEL in the command stands for a file that only the user has.
     needs_model: bool,
-    /// The other state dicts that the file holds, with how many tensors they have.
-    others: &'a [String],
+    /// The other state dicts that the file holds.
+    others: Vec<Other<'a>>,
     missing: usize,
     unexpected: usize,
     misfits: usize,
+}
+
+/// A state dict that the explanation is not about.
+#[derive(Serialize)]
+struct Other<'a> {
+    at: &'a str,
+    tensors: usize,
+}
+
+impl<'a> Other<'a> {
+    fn of(state_dict: &'a StateDict) -> Other<'a> {
+        Other { at: &state_dict.at, tensors: state_dict.tensors() }
+    }
 }
 
 /// One object with all that is known.
@@ -52,7 +65,7 @@ pub(crate) fn explanation(explanation: &Explanation, out: &mut dyn Write) -> Res
         verified,
         doubt,
         needs_model: explanation.needs_model,
-        others: explanation.choice.as_ref().map_or(&[], |choice| &choice.others),
+        others: explanation.choice.iter().flat_map(|it| &it.others).map(Other::of).collect(),
         missing,
         unexpected,
         misfits,

@@ -8,10 +8,9 @@ mod trial;
 use std::path::Path;
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Catalog, Complaint, Diagnosis, diagnose};
+use statedict_core::{Catalog, Complaint, Diagnosis, StateDict, diagnose};
 
 use crate::explanation::command::Names;
-use crate::selected::shown;
 
 /// What is known of a complaint.
 pub(crate) struct Explanation<'a> {
@@ -29,16 +28,16 @@ pub(crate) struct Explanation<'a> {
 
 /// Which of several state dicts was looked at.
 pub(crate) struct Choice {
-    pub(crate) taken: String,
-    pub(crate) others: Vec<String>,
+    pub(crate) taken: StateDict,
+    pub(crate) others: Vec<StateDict>,
 }
 
 impl Choice {
     /// The state dict at a path, or the one that is meant without; `None` if there is no other.
     fn of(catalog: &Catalog, at: Option<&str>) -> Option<Choice> {
         let taken = catalog.select(at).ok()?.into_iter().next()?;
-        let others: Vec<String> = catalog.others(taken).map(shown).collect();
-        (!others.is_empty()).then(|| Choice { taken: shown(taken), others })
+        let others: Vec<StateDict> = catalog.others(taken).cloned().collect();
+        (!others.is_empty()).then(|| Choice { taken: taken.clone(), others })
     }
 }
 

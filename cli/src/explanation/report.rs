@@ -8,7 +8,7 @@ use crate::explanation::command::MODEL;
 use crate::explanation::{Choice, Explanation, Verdict};
 use crate::failure::Failure;
 use crate::request::Talk;
-use crate::selected::NAMED;
+use crate::selected::{NAMED, shown};
 use crate::text::{count, first_few, printable, shell_word};
 
 /// What happened and the command; the command alone where little is to be said.
@@ -23,7 +23,8 @@ pub(crate) fn explanation(
     }
     writeln!(out, "{}", printable(&explanation.diagnosis.told))?;
     if let Some(Choice { taken, others }) = &explanation.choice {
-        let others = first_few(others, NAMED);
+        let others: Vec<String> = others.iter().map(shown).collect();
+        let (taken, others) = (shown(taken), first_few(&others, NAMED));
         let line = format!("This is about {taken}; the file also holds {others} (--at PATH).");
         writeln!(out, "{}", printable(&line))?;
     }

@@ -49,7 +49,7 @@ pub(crate) fn tell(fitting: &Fitting, fitted: &Fitted) {
     tell_left_behind(put);
     if !fitted.fit.extra_states.is_empty() {
         let keys = first_few(&fitted.fit.extra_states, NAMED);
-        say(&format!("note: no tensors in the target, and not in the new file: {keys}"));
+        say(&format!("note: not in the new file, as they are no tensors in the target: {keys}"));
     }
     if !put.tied.is_empty() {
         let groups: Vec<String> = put.tied.iter().map(|keys| keys.join(" = ")).collect();

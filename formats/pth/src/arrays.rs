@@ -81,8 +81,28 @@ fn function(graph: &Graph<'_>, node: NodeId) -> Option<&'static str> {
             Some("_reconstruct")
         }
         ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Some("_frombuffer"),
+        // An array with a mask, which has no place elsewhere.
+        ("numpy.ma.core", "_mareconstruct") => Some("_mareconstruct"),
         _ => None,
     }
+}
+
+/// The class of an array as NumPy's users know it.
+pub(crate) fn class(graph: &Graph<'_>, node: NodeId) -> Option<&'static str> {
+    Some(if function(graph, node)? == "_mareconstruct" {
+        "numpy.ma.MaskedArray"
+    } else {
+        "numpy.ndarray"
+    })
+}
+
+/// The text whose characters are bytes, in the way of protocols below 3.
+pub(crate) fn latin1(graph: &Graph<'_>, node: NodeId) -> Option<NodeId> {
+    let (callable, args) = graph.call(node)?;
+    let (module, name) = graph.global(callable)?;
+    let [text, encoding] = graph.tuple(args)? else { return None };
+    let is_latin1 = matches!(graph.text(*encoding).as_deref(), Some("latin1" | "latin-1"));
+    (module == "_codecs" && name == "encode" && is_latin1).then_some(*text)
 }
 
 fn parts(graph: &Graph<'_>, node: NodeId) -> Option<Parts> {
@@ -133,35 +153,14 @@ fn encoded(
     pickle: &Location,
     budget: &Budget,
 ) -> Result<Option<Location>, Fault> {
+    if let Some(text) = latin1(graph, node) {
+        return characters(graph, text, pickle, budget);
+    }
     let Some((callable, args)) = graph.call(node) else { return Ok(None) };
     let (Some((module, name)), Some(args)) = (graph.global(callable), graph.tuple(args)) else {
         return Ok(None);
     };
     match (module.as_ref(), name.as_ref(), args) {
-        ("_codecs", "encode", [text, encoding]) => {
-            let is_latin1 = matches!(graph.text(*encoding).as_deref(), Some("latin1" | "latin-1"));
-            let Value::Text(op) = graph.value(*text) else { return Ok(None) };
-            let op = graph.op(op);
-            let is_utf8 = matches!(
-                op.code,
-                opcode::BINUNICODE | opcode::SHORT_BINUNICODE | opcode::BINUNICODE8
-            );
-            let Some(characters) = graph.text(*text).filter(|_| is_latin1 && is_utf8) else {
-                return Ok(None);
-            };
-            // Looking at a text again and again takes time beyond the file's size.
-            budget.spend(characters.len())?;
-            let mut len = 0;
-            for character in characters.chars() {
-                if u32::from(character) > 0xff {
-                    return Err(Fault::broken("an array's data is a text beyond Latin-1"));
-                }
-                len += 1;
-            }
-            let extent = u64::from(op.argument.start)..u64::from(op.argument.end);
-            let text = pickle.part(extent).map(Box::new);
-            Ok(text.map(|text| Location::Latin1 { text, len }))
-        }
         ("__builtin__" | "builtins", "bytes", []) => Ok(pickle.part(0..0)),
         ("__builtin__" | "builtins", "bytearray", [inner]) => match graph.value(*inner) {
             Value::Bytes(extent) => Ok(pickle.part(u64::from(extent.start)..u64::from(extent.end))),
@@ -169,6 +168,28 @@ fn encoded(
         },
         _ => Ok(None),
     }
+}
+
+/// The bytes that the characters of a text stand for.
+fn characters(
+    graph: &Graph<'_>,
+    node: NodeId,
+    pickle: &Location,
+    budget: &Budget,
+) -> Result<Option<Location>, Fault> {
+    let Value::Text(op) = graph.value(node) else { return Ok(None) };
+    let op = graph.op(op);
+    let is_utf8 =
+        matches!(op.code, opcode::BINUNICODE | opcode::SHORT_BINUNICODE | opcode::BINUNICODE8);
+    let Some(text) = graph.text(node).filter(|_| is_utf8) else { return Ok(None) };
+    // Looking at a text again and again takes time beyond the file's size.
+    budget.spend(text.len())?;
+    if text.chars().any(|character| u32::from(character) > 0xff) {
+        return Err(Fault::broken("an array's data is a text beyond Latin-1"));
+    }
+    let len = text.chars().count() as u64;
+    let text = pickle.part(u64::from(op.argument.start)..u64::from(op.argument.end));
+    Ok(text.map(|text| Location::Latin1 { text: Box::new(text), len }))
 }
 
 /// The type of an array's elements.
@@ -238,4 +259,56 @@ fn opaque(name: &str, shape: Vec<u64>) -> Tensor {
     let layout = if name == OBJECTS { OBJECTS } else { NO_NUMBERS };
     let data = Data::Opaque { layout: layout.into(), bytes: 0 };
     Tensor { dtype: DType::other(name, 8), shape, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `_frombuffer(data, dtype(type), (count,), order)` gives in a file that is the pickle.
+    fn read(data: &[u8], name: &str, count: u8) -> Result<Option<Tensor>, String> {
+        let mut pickle = b"\x80\x05cnumpy._core.numeric\n_frombuffer\n(".to_vec();
+        pickle.extend(data);
+        pickle.extend(format!("cnumpy\ndtype\n(S'{name}'\ntR").as_bytes());
+        pickle.extend([b'K', count, 0x85, b'U', 1, b'C', b't', b'R', b'.']);
+        let location = Location::Stored(100..100 + pickle.len() as u64);
+        let graph = Graph::read(pickle).expect("sound");
+        array(&graph, graph.root, &location, &Budget::of(&graph)).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn an_array_is_where_its_bytes_are_in_the_pickle() {
+        let tensor = read(b"C\x04abcd", "u2", 2).expect("sound").expect("an array");
+        let view = tensor.as_view().expect("plain");
+        assert_eq!((tensor.dtype.name(), tensor.shape.as_slice()), ("U16", [2].as_slice()));
+        let start = 100 + b"\x80\x05cnumpy._core.numeric\n_frombuffer\n(C\x04".len() as u64;
+        assert_eq!(view.storage().location, Location::Stored(start..start + 4));
+    }
+
+    #[test]
+    fn bytes_in_a_text_are_as_many_as_its_characters() {
+        let text = b"c_codecs\nencode\n(X\x04\0\0\0\xc3\xbfabU\x06latin1tR";
+        let tensor = read(text, "u1", 3).expect("sound").expect("an array");
+        let location = &tensor.as_view().expect("plain").storage().location;
+        assert!(matches!(location, Location::Latin1 { len: 3, .. }), "{location:?}");
+        let beyond = b"c_codecs\nencode\n(X\x02\0\0\0\xc4\x80U\x06latin1tR";
+        let fault = read(beyond, "u1", 1).expect_err("no byte");
+        assert_eq!(fault, "an array's data is a text beyond Latin-1");
+    }
+
+    #[test]
+    fn data_that_does_not_fill_the_shape_is_refused() {
+        let fault = read(b"C\x04abcd", "f8", 1).expect_err("too short");
+        assert_eq!(fault, "an array's data: needs 8 bytes of a storage that has 4");
+        let fault = read(b"C\x04abcd", "u1", 3).expect_err("too long");
+        assert_eq!(fault, "an array of 3 bytes has data of 4");
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_plain_tensor() {
+        for (name, layout) in [("O8", "object"), ("U2", "numpy"), ("V8", "numpy")] {
+            let tensor = read(b"C\x04abcd", name, 1).expect("sound").expect("an array");
+            assert!(matches!(&tensor.data, Data::Opaque { layout: found, .. } if found == layout));
+        }
+    }
 }

@@ -262,7 +262,8 @@ impl Pickler {
         let (module, class, count) = match storing {
             Storing::Typed => ("torch", name, storage.count),
             Storing::Untyped => {
-                let bytes = storage.count.saturating_mul(storage.dtype.bits() / 8);
+                // 4-bit floats share their bytes.
+                let bytes = storage.count.saturating_mul(storage.dtype.bits()) / 8;
                 ("torch.storage", "UntypedStorage", bytes)
             }
         };

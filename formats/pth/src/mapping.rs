@@ -5,7 +5,7 @@
 //! | `SETITEM(S)` on a dict or an object | dicts, `OrderedDict`, `defaultdict`, classes derived from them |
 //! | a dict as the argument of a call | `Counter`, classes with a `__reduce__` of their own |
 //! | a list of pairs as the argument | Python 2's `OrderedDict` |
-//! | a dict in the state, under `data` | `UserDict` |
+//! | a dict in the state, under `data` or the like | `UserDict`, `FrozenDict`, `TensorDict` |
 
 use statedict_core::Fault;
 
@@ -13,8 +13,18 @@ use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Kind, NodeId};
 
-/// The attribute under which `UserDict` has its entries.
-const WRAPPED: &str = "data";
+/// The attributes under which classes that wrap a dict have it: `data` is `UserDict`'s.
+const WRAPPED: [&str; 9] = [
+    "data",
+    "_data",
+    "_dict",
+    "_mapping",
+    "_store",
+    "_tensordict",
+    "mapping",
+    "store",
+    "tensordict",
+];
 
 /// What costs a listing to look at a pair in a list, in bytes of its budget.
 const PAIR: usize = 8;
@@ -80,11 +90,11 @@ fn in_arguments(graph: &Graph<'_>, args: NodeId) -> Option<NodeId> {
     graph.as_compound(inner).map(|_| inner)
 }
 
-/// The entries of a `UserDict`.
+/// The dict that an object wraps.
 fn in_state(graph: &Graph<'_>, compound: &Compound) -> Option<NodeId> {
     let state = graph.states.last(compound.states)?;
     let (_, attributes) = graph.as_compound(state.node)?;
     let entries = graph.entries.items(attributes.entries);
-    let named = |key: NodeId| graph.text(key).is_some_and(|key| key == WRAPPED);
-    entries.filter(|entry| named(entry.key.node)).last().map(|entry| entry.value.node)
+    let is_wrapped = |key: NodeId| graph.text(key).is_some_and(|key| WRAPPED.contains(&&*key));
+    entries.filter(|entry| is_wrapped(entry.key.node)).last().map(|entry| entry.value.node)
 }

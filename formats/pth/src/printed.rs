@@ -2,8 +2,9 @@
 
 use statedict_core::Fault;
 
-use crate::arrays::is_array;
+use crate::arrays::{class, latin1};
 use crate::budget::Budget;
+use crate::dtype;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Kind, NodeId, Value};
 
@@ -47,6 +48,17 @@ fn repr(
         Value::Bytes(extent) => {
             out.push_str(&format!("b'{}'", extent.of(&graph.pickle).escape_ascii()));
         }
+        Value::Compound(_) if latin1(graph, node).is_some() => {
+            let text = latin1(graph, node).and_then(|text| graph.text(text)).unwrap_or_default();
+            let bytes: Vec<u8> = text.chars().filter_map(|c| u8::try_from(c).ok()).collect();
+            out.push_str(&format!("b'{}'", bytes.escape_ascii()));
+        }
+        // A dtype is printed as it is called.
+        Value::Global(_)
+            if graph.global(node).is_some_and(|(_, it)| dtype::named(&it).is_some()) =>
+        {
+            out.push_str(&kind(graph, node));
+        }
         Value::Tuple(_) if depth > 0 => {
             let items = graph.tuple(node).unwrap_or_default();
             out.push('(');
@@ -82,6 +94,12 @@ fn quoted(text: &str) -> String {
 
 /// What a value is, in a word: `int`, `dict`, `argparse.Namespace`.
 pub(crate) fn kind(graph: &Graph<'_>, node: NodeId) -> String {
+    if let Some(class) = class(graph, node) {
+        return class.into();
+    }
+    if latin1(graph, node).is_some() {
+        return "bytes".into();
+    }
     let plain = match graph.value(node) {
         Value::None => "None",
         Value::Bool(_) => "bool",
@@ -93,7 +111,6 @@ pub(crate) fn kind(graph: &Graph<'_>, node: NodeId) -> String {
         Value::Persistent(_) => "storage",
         Value::Unknown => "object",
         Value::Global(_) => return dotted(graph, node),
-        Value::Compound(_) if is_array(graph, node) => "numpy.ndarray",
         Value::Compound(id) => match graph.compound(id).kind {
             Kind::Dict => "dict",
             Kind::List => "list",

@@ -13,7 +13,7 @@ use crate::holding::Holding;
 use crate::mapping::{is_mapping, mapping};
 use crate::modules::Modules;
 use crate::pickle::Graph;
-use crate::pickle::graph::{Compound, CompoundId, Entry, Kind, NodeId, Slot, Value};
+use crate::pickle::graph::{Compound, CompoundId, Entry, NodeId, Slot, Value};
 use crate::printed::{kind, printed};
 use crate::scripted::Code;
 use crate::tensors::{Storages, Tensors, is_tensor};
@@ -191,18 +191,28 @@ impl<'a> Walker<'a> {
         Ok(Some(Tensor { dtype: DType::other("object", 8), shape: Vec::new(), data }))
     }
 
-    /// True for objects that are no containers as far as can be told, and for bare storages.
+    /// True for objects that may be a model's tensor in a class of its own, and for bare storages.
     fn is_opaque(&self, node: NodeId) -> Result<bool, Fault> {
-        let graph = self.graph;
-        let is_object = match graph.value(node) {
-            Value::Persistent(id) => return Ok(graph.class_named_by(id).is_none()),
-            Value::Compound(id) => matches!(graph.compound(id).kind, Kind::Call { .. }),
-            _ => false,
-        };
-        Ok(is_object
-            && mapping(graph, node, self.budget)?.is_none()
-            && !kind(graph, node).starts_with(OPTIMIZERS)
+        match self.graph.value(node) {
+            Value::Persistent(id) => Ok(self.graph.class_named_by(id).is_none()),
+            _ => Ok(self.is_object(node)? && !kind(self.graph, node).starts_with(OPTIMIZERS)),
+        }
+    }
+
+    /// True for objects that are no containers as far as can be told.
+    fn is_object(&self, node: NodeId) -> Result<bool, Fault> {
+        Ok(self.graph.call(node).is_some()
+            && mapping(self.graph, node, self.budget)?.is_none()
             && !self.modules.is_module(node)?)
+    }
+
+    /// What a thing beside the tensors is.
+    fn kind_of_thing(&self, node: NodeId) -> Result<String, Fault> {
+        let class = kind(self.graph, node);
+        let holds = self.is_object(node)?
+            && self.holding.holds_tensors(self.graph, node, self.budget)?
+            && !is_array(self.graph, node);
+        Ok(if holds { format!("{class} that holds tensors") } else { class })
     }
 
     /// Whether most values of a mapping are tensors to whoever can make their classes.
@@ -261,7 +271,7 @@ impl<'a> Walker<'a> {
             Role::Module | Role::Training => false,
         };
         if is_listed {
-            let payload = Payload { at: at.clone(), kind: kind(self.graph, child.node) };
+            let payload = Payload { at: at.clone(), kind: self.kind_of_thing(child.node)? };
             self.budget.spend(THING + at.len() + payload.kind.len())?;
             self.found.catalog.payload.push(payload);
         }
