@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::text::short;
+
 /// Keys with what becomes of them, as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -19,8 +21,21 @@ pub(crate) struct Line {
     pub(crate) members: Vec<usize>,
 }
 
-/// The lines for these keys and their new names, in the order in which their forms first occur.
+/// The lines for these keys and their new names, in the order in which their forms first occur; long
+/// names are cut.
 pub(crate) fn grouped<'a>(keys: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Vec<Line> {
+    let mut lines = grouped_whole(keys);
+    for line in &mut lines {
+        line.old = short(&line.old).into_owned();
+        line.new = line.new.take().map(|new| short(&new).into_owned());
+    }
+    lines
+}
+
+/// The same with names as long as they are.
+pub(crate) fn grouped_whole<'a>(
+    keys: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+) -> Vec<Line> {
     let mut forms: Vec<(Form, Vec<Block>)> = Vec::new();
     let mut known: HashMap<Form, usize> = HashMap::new();
     for (place, (old, new)) in keys.into_iter().enumerate() {

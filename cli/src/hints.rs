@@ -9,7 +9,7 @@ use statedict_core::{
 
 use crate::nearest::{nearest, nearest_pattern};
 use crate::output::stem;
-use crate::text::{first_few, shell_option, shell_path};
+use crate::text::{first_few, quoted, shell_option, shell_path};
 
 /// How to cast what cannot be cast inside its file.
 pub(crate) const CAST_ELSEWHERE: &str =
@@ -75,7 +75,7 @@ fn absent(offence: &Offence, state_dicts: &[&StateDict]) -> Option<String> {
     let Offence::Absent { at, key: Some(key) } = offence else { return None };
     let there = state_dicts.iter().filter(|state_dict| state_dict.is_at(at));
     let meant = nearest(key, there.flat_map(|state_dict| state_dict.keys()))?;
-    Some(format!("did you mean '{meant}'?"))
+    Some(format!("did you mean {}?", quoted(meant)))
 }
 
 /// What was probably meant by a rule whose words are not those of the keys.
@@ -95,7 +95,7 @@ fn respelled(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
         }
         _ => return None,
     };
-    Some(format!("did you mean '{meant}'?"))
+    Some(format!("did you mean {}?", quoted(&meant)))
 }
 
 fn renamed(pair: &TemplatePair, near: &dyn Fn(&str, char) -> Option<String>) -> Option<String> {
@@ -110,7 +110,7 @@ fn instead_of(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
         Rule::Remap(Remap::Rename(rename)) => below_both(rename.pair(), state_dicts),
         Rule::Remap(Remap::Keep(templates) | Remap::Drop(templates)) => {
             let meant = templates.iter().find(|template| is_module(template, state_dicts))?;
-            Some(format!("did you mean '{meant}{}**'?", meant.separator()))
+            Some(format!("did you mean {}?", quoted(&format!("{meant}{}**", meant.separator()))))
         }
         _ => None,
     }
@@ -118,7 +118,8 @@ fn instead_of(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
 
 fn below_both(pair: &TemplatePair, state_dicts: &[&StateDict]) -> Option<String> {
     let (from, to, dot) = (pair.from(), pair.to(), pair.from().separator());
-    let meant = format!("did you mean '{from}{dot}{{rest..}} -> {to}{dot}{{rest..}}'?");
+    let meant = quoted(&format!("{from}{dot}{{rest..}} -> {to}{dot}{{rest..}}"));
+    let meant = format!("did you mean {meant}?");
     is_module(from, state_dicts).then_some(meant)
 }
 

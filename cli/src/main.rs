@@ -46,6 +46,7 @@ use clap::Parser;
 use crate::args::{Args, Task};
 use crate::commands::{check, derive, diff, explain, fit, list, recover, remap};
 use crate::failure::{Exit, Failure};
+use crate::text::Visible;
 
 fn main() -> ExitCode {
     let exit = match Args::try_parse() {
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = Visible(BufWriter::new(io::stdout().lock()));
     match args.task()? {
         Task::List(listing) => list::run(&listing, &mut out)?,
         Task::Remap(request) => remap::run(&request, &mut out)?,
@@ -73,7 +74,7 @@ fn run(args: Args) -> Result<(), Failure> {
 fn exit_of(result: Result<(), Failure>) -> Exit {
     let Err(failure) = result else { return Exit::Done };
     for error in &failure.errors {
-        text::say(&format!("error: {error}"));
+        text::say(&format!("error: {}", text::sentence(error)));
     }
     for hint in &failure.hints {
         text::say(&format!("hint: {hint}"));
@@ -83,9 +84,20 @@ fn exit_of(result: Result<(), Failure>) -> Exit {
 
 /// Prints the help that was asked for, or what is wrong with the command line.
 fn print_usage(usage: &clap::Error) -> ExitCode {
-    let status = match usage.print() {
+    let status = match print(usage) {
         Ok(()) => usage.exit_code(),
         Err(error) => exit_of(Err(error.into())).status().into(),
     };
     ExitCode::from(u8::try_from(status).unwrap_or(Exit::CouldNot.status()))
+}
+
+/// Prints it with the terminal's colours, unless the words that were typed would steer it too.
+fn print(usage: &clap::Error) -> io::Result<()> {
+    let text = usage.render().to_string();
+    let is_meant = |c: char| c == '\n' || !text::is_hidden(c);
+    if text.chars().all(is_meant) {
+        return usage.print();
+    }
+    text.lines().for_each(text::say);
+    Ok(())
 }

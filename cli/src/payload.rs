@@ -5,7 +5,7 @@ use std::io::Write;
 use statedict_core::Value;
 
 use crate::failure::Failure;
-use crate::text::{count, printable};
+use crate::text::{count, name, printable, sentence};
 
 /// Items of a list of plain values that are shown; the rest is counted.
 const ITEMS_SHOWN: usize = 8;
@@ -26,7 +26,7 @@ fn map(entries: &[(String, Value)], depth: usize, out: &mut dyn Write) -> Result
         writeln!(out, "{indent}({})", count(tensors, "tensor"))?;
     }
     for (key, value) in entries.iter().filter(|(_, value)| *value != Value::Tensor) {
-        let key = printable(key);
+        let key = name(key);
         if let Some(tensors) = only_tensors(value) {
             writeln!(out, "{indent}{key}: ({})", count(tensors, "tensor"))?;
             continue;
@@ -71,7 +71,7 @@ fn brief(value: &Value) -> String {
         Value::Bool(false) => "False".into(),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => format!("{number:?}"),
-        Value::Text(text) => format!("'{}'", printable(text)),
+        Value::Text(text) => format!("'{}'", printable(&sentence(text))),
         Value::Map(entries) => format!("{{{}}}", count(entries.len(), "key")),
         Value::List(items) => {
             let shown: Vec<String> = items.iter().take(ITEMS_SHOWN).map(brief).collect();
@@ -79,7 +79,7 @@ fn brief(value: &Value) -> String {
             let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
             format!("[{}{rest}]", shown.join(", "))
         }
-        Value::Object(class) => format!("<{}>", printable(class)),
+        Value::Object(class) => format!("<{}>", name(class)),
         Value::Tensor => "<tensor>".into(),
     }
 }

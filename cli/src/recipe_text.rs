@@ -4,6 +4,7 @@ use statedict_core::{Remap, Rule, SEPARATOR, Table, Template, TemplatePair, WRAP
 use toml::Value;
 
 use crate::hints::separator_of;
+use crate::text::is_hidden;
 
 /// The stages as TOML; none if a stage has no place in a recipe, as a plan's has none.
 pub(crate) fn recipe(stages: &[Rule]) -> Option<String> {
@@ -90,7 +91,19 @@ fn list(name: &str, texts: Vec<String>) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    Value::String(text.into()).to_string()
+    match text.contains(is_hidden) {
+        true => format!("\"{}\"", text.chars().map(escaped).collect::<String>()),
+        false => Value::String(text.into()).to_string(),
+    }
+}
+
+/// A character of a basic string, which shows what is not seen.
+fn escaped(c: char) -> String {
+    match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if is_hidden(c) => format!("\\U{:08x}", u32::from(c)),
+        c => c.to_string(),
+    }
 }
 
 #[cfg(test)]

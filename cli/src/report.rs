@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{FORMATS, Overflow, Way};
 use statedict_core::{
-    DType, IndexSet, LeftBehind, Mentions, Section, Ties, Uncast, UncastReason, UncastTensor,
+    DType, IndexSet, LeftBehind, Mentions, Offence, Refused, Section, Ties, Uncast, UncastReason,
+    UncastTensor,
 };
 
 use crate::failure::Failure;
-use crate::grouping::{Line, grouped};
+use crate::grouping::{Line, grouped, grouped_whole};
 use crate::output::{sibling, stem};
 use crate::request::{Conversion, Destination, Encoding, LeftReason, Outcome, Request};
 use crate::rules::Rules;
@@ -26,6 +27,24 @@ const NAMED: usize = 6;
 
 /// Things with tensors in them that a sentence names, since they are what people look for.
 const TENSORS_NAMED: usize = 24;
+
+/// Why a plan cannot be; collisions that differ in numbers alone share a line, as renames do.
+pub(crate) fn offences(refused: &Refused) -> Vec<String> {
+    let text = |offence: &Offence| match offence {
+        Offence::Collision { to, .. } => (to.clone(), offence.to_string()),
+        Offence::Emptied { key, .. } | Offence::Undefined { key, .. } => {
+            (key.clone(), offence.to_string())
+        }
+        other => (other.to_string(), other.to_string()),
+    };
+    let texts: Vec<(String, String)> = refused.offences.iter().map(text).collect();
+    let lines = grouped_whole(texts.iter().map(|(key, text)| (key.as_str(), Some(text.as_str()))));
+    let line = |line: Line| {
+        let more = if line.keys == 1 { String::new() } else { format!("  ({} alike)", line.keys) };
+        format!("{}{more}", line.new.unwrap_or(line.old))
+    };
+    lines.into_iter().map(line).collect()
+}
 
 /// Everything that would become of the keys.
 pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use statedict_core::{Catalog, Data, IndexMap, Row, Tensor};
 
 use crate::failure::Failure;
 use crate::listing::Listed;
-use crate::text::{count, first_few, printable, size};
+use crate::text::{count, first_few, name, printable, size};
 use crate::wrapped;
 
 /// Things beside the tensors that the last line names; the rest is counted.
@@ -22,14 +22,23 @@ pub(crate) fn table(
     for (at, tensors) in by_path(tensors) {
         head(at, tensors.len(), out)?;
         let lines: Vec<Cells> = tensors.into_iter().map(cells).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
-        let [k, d, s, z] = [0, 1, 2, 3].map(|column| width(column).unwrap_or(0));
+        let width = |column: usize| widest(lines.iter().map(|line| line[column].as_str()));
+        let [k, d, s, z] = [0, 1, 2, 3].map(width);
         for [key, dtype, shape, size, last] in &lines {
             let line = format!("{key:k$}  {dtype:d$}  {shape:s$}  {size:>z$}  {last}");
             writeln!(out, "{}", line.trim_end())?;
         }
     }
     foot(checkpoint, tensors, out)
+}
+
+/// Characters of the widest column; what is wider goes on beyond it, and the others stay where they
+/// are.
+const MAX_COLUMN: usize = 100;
+
+/// How wide a column of these is.
+pub(crate) fn widest<'a>(cells: impl Iterator<Item = &'a str>) -> usize {
+    cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(MAX_COLUMN)
 }
 
 /// Key, type, shape, size, and the digest or what the tensor is instead of plain elements.
@@ -39,13 +48,13 @@ fn cells(listed: &Listed) -> Cells {
     let Row { key, tensor, .. } = listed.row;
     let last = match (&listed.sha256, &tensor.data) {
         (Some(digest), _) => digest.clone(),
-        (None, Data::Opaque { layout, .. }) => printable(layout).into_owned(),
+        (None, Data::Opaque { layout, .. }) => name(layout),
         (None, Data::View(_)) => String::new(),
     };
     [
-        printable(key.as_str()).into_owned(),
-        printable(tensor.dtype.name()).into_owned(),
-        format!("{:?}", tensor.shape),
+        name(key.as_str()),
+        name(tensor.dtype.name()),
+        name(&format!("{:?}", tensor.shape)),
         size(tensor.byte_len()),
         last,
     ]
@@ -64,7 +73,7 @@ pub(crate) fn by_path<'a>(tensors: &'a [Listed<'a>]) -> IndexMap<&'a str, Vec<&'
 pub(crate) fn head(at: &str, tensors: usize, out: &mut dyn Write) -> io::Result<()> {
     match at {
         "" => Ok(()),
-        at => writeln!(out, "{} ({}):", printable(at), count(tensors, "tensor")),
+        at => writeln!(out, "{} ({}):", name(at), count(tensors, "tensor")),
     }
 }
 

@@ -9,14 +9,88 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }
 
-/// The text without characters that would steer a terminal.
+/// The text without characters that would steer a terminal or deceive its reader.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let escape =
-        |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
+    let escape = |c: char| if is_hidden(c) { c.escape_default().collect() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// True for characters that are not seen: controls, marks that turn the direction of what follows,
+/// separators of lines, and what takes no room.
+pub(crate) fn is_hidden(c: char) -> bool {
+    let is_unseen = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    c.is_control() || is_unseen
+}
+
+/// Characters of a name that are shown; the middle of a longer one is cut out.
+const MAX_NAME: usize = 160;
+
+/// Characters of a sentence that are shown.
+const MAX_SENTENCE: usize = 2000;
+
+/// A name as a line has room for it; `--json` gives it whole.
+pub(crate) fn name(text: &str) -> String {
+    printable(&short(text)).into_owned()
+}
+
+/// The text without the middle of a name that is too long.
+pub(crate) fn short(text: &str) -> Cow<'_, str> {
+    cut(text, MAX_NAME)
+}
+
+/// The text without the middle of a sentence that is too long.
+pub(crate) fn sentence(text: &str) -> Cow<'_, str> {
+    cut(text, MAX_SENTENCE)
+}
+
+/// The beginning and the end of a text that has more characters.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    // No character has more bytes than four, and most texts are short.
+    if text.len() <= most || text.chars().count() <= most {
+        return Cow::Borrowed(text);
+    }
+    let end = most / 3;
+    let position = |number: usize| text.char_indices().nth(number).map_or(text.len(), |(at, _)| at);
+    let last = text.char_indices().rev().nth(end - 1).map_or(0, |(at, _)| at);
+    Cow::Owned(format!("{}\u{2026}{}", &text[..position(most - end - 1)], &text[last..]))
+}
+
+/// Standard output as a terminal may show it: characters that are not seen are written `\u202e`, as
+/// JSON and TOML read them.
+pub(crate) struct Visible<W>(pub(crate) W);
+
+impl<W: Write> Write for Visible<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_meant = |c: char| c.is_ascii() || !is_hidden(c);
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !text.chars().all(is_meant) => {
+                let escape = |c: char| match is_meant(c) {
+                    true => c.to_string(),
+                    false => units(c),
+                };
+                let text: String = text.chars().map(escape).collect();
+                self.0.write_all(text.as_bytes()).map(|()| bytes.len())
+            }
+            _ => self.0.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// A character by its units in UTF-16, as JSON has it.
+fn units(c: char) -> String {
+    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
 }
 
 /// A number of bytes as people say it.
@@ -41,7 +115,7 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
 
 /// The first few of some things, and how many there are beyond.
 pub(crate) fn first_few(things: &[String], few: usize) -> String {
-    let shown = things.iter().take(few).cloned().collect::<Vec<_>>().join(", ");
+    let shown = things.iter().take(few).map(|thing| short(thing)).collect::<Vec<_>>().join(", ");
     match things.len().saturating_sub(few) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -54,7 +128,29 @@ pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
     if !word.is_empty() && word.chars().all(plain) {
         return Cow::Borrowed(word);
     }
+    if word.contains(is_hidden) {
+        return Cow::Owned(format!("$'{}'", word.chars().map(in_dollars).collect::<String>()));
+    }
     Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+/// A text between quotes, so that it can be copied as a word even if some of it is not seen.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.contains(is_hidden) {
+        true => shell_word(text).into_owned(),
+        false => format!("'{text}'"),
+    }
+}
+
+/// A character within `$'…'`, where what is not seen is written by its bytes.
+fn in_dollars(c: char) -> String {
+    match c {
+        '\'' | '\\' => format!("\\{c}"),
+        c if is_hidden(c) => {
+            c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\{byte:03o}")).collect()
+        }
+        c => c.to_string(),
+    }
 }
 
 /// A path that no option is like: `./-x` for `-x`.
@@ -107,5 +203,59 @@ mod tests {
     #[test]
     fn keys_do_not_steer_the_terminal() {
         assert_eq!(printable("a\u{1b}[2J\nb"), r"a\u{1b}[2J\nb");
+        let hidden = [
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{61c}',
+            '\u{85}',
+            '\u{9b}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{feff}',
+            '\u{2060}',
+            '\u{e0041}',
+            '\u{ad}',
+            '\u{fe0f}',
+        ];
+        for c in hidden {
+            let text = format!("a{c}b");
+            assert_eq!(printable(&text), format!("a{}b", c.escape_unicode()));
+        }
+        let plain = "weights\u{e9}\u{4e2d}\u{646}\u{1f600} \u{2026}";
+        assert_eq!(printable(plain), plain);
+    }
+
+    #[test]
+    fn long_names_keep_their_beginning_and_their_end() {
+        let long = format!("{}.weight", "a".repeat(70_000));
+        let shown = short(&long);
+        assert_eq!(shown.chars().count(), MAX_NAME);
+        assert!(
+            shown.starts_with("aaa") && shown.ends_with("a.weight") && shown.contains('\u{2026}')
+        );
+        let exact = "\u{e9}".repeat(MAX_NAME);
+        assert_eq!(short(&exact), exact);
+        assert_eq!(short(&(exact + "b")).chars().count(), MAX_NAME);
+    }
+
+    #[test]
+    fn words_with_unseen_characters_can_be_copied() {
+        assert_eq!(shell_word("a\u{202e}b"), r"$'a\342\200\256b'");
+        assert_eq!(shell_word("it's\n\\"), r"$'it\'s\012\\'");
+    }
+
+    #[test]
+    fn output_shows_what_is_not_seen_and_stays_json() {
+        let mut out = Visible(Vec::new());
+        let text = "a\u{202e}b\u{e0041}\n";
+        serde_json::to_writer(&mut out, text).expect("written");
+        assert_eq!(out.0, br#""a\u202eb\udb40\udc41\n""#);
+        assert_eq!(serde_json::from_slice::<String>(&out.0).expect("JSON"), text);
     }
 }

@@ -7,8 +7,8 @@ use statedict_core::{IndexMap, SEPARATOR};
 
 use crate::failure::Failure;
 use crate::listing::Listed;
-use crate::table::{by_path, foot, head};
-use crate::text::{count, printable, size};
+use crate::table::{by_path, foot, head, widest};
+use crate::text::{count, name, size};
 
 /// Segments beyond this are shown as one; no module tree is that deep, and the stack is not either.
 const MAX_DEPTH: usize = 64;
@@ -24,7 +24,7 @@ pub(crate) fn tree(
         let root = Module::of(&tensors);
         let mut lines = Vec::new();
         root.lines(0, 1, &mut lines);
-        let width = lines.iter().map(|line| line.name.chars().count()).max().unwrap_or(0);
+        let width = widest(lines.iter().map(|line| line.name.as_str()));
         for Line { name, tensors, bytes } in lines {
             let (tensors, size) = (count(tensors, "tensor"), size(bytes));
             writeln!(out, "{name:width$}  {tensors:>12}  {size:>9}")?;
@@ -75,7 +75,7 @@ impl<'a> Module<'a> {
             }
             let times = times.saturating_mul(run.len);
             lines.push(Line {
-                name: format!("{}{}", "  ".repeat(depth), printable(&run.name())),
+                name: format!("{}{}", "  ".repeat(depth), name(&run.name())),
                 tensors: module.tensors * times,
                 bytes: module.bytes.saturating_mul(times as u64),
             });

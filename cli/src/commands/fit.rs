@@ -18,7 +18,7 @@ use crate::output;
 use crate::recipe_text;
 use crate::request::{Form, Talk};
 use crate::selected::say_choice;
-use crate::text::say;
+use crate::text::{quoted, say};
 use crate::watch::Watch;
 
 pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure> {
@@ -182,7 +182,9 @@ impl<'a> Work<'a> {
                 return None;
             }
             let meant = nearest_pattern(&pattern.to_string(), SEPARATOR, state_dict.keys());
-            let meant = meant.map(|meant| format!("; did you mean '{meant}'?")).unwrap_or_default();
+            let meant = meant
+                .map(|meant| format!("; did you mean {}?", quoted(&meant)))
+                .unwrap_or_default();
             Some(format!("note: {option} '{pattern}' matches no key{meant}"))
         };
         dropped.chain(wanted).filter_map(note).collect()

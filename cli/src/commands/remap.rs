@@ -345,7 +345,7 @@ impl Request {
 
     fn refused(&self, refused: &Refused, stages: &[Rule], selected: &[&StateDict]) -> Failure {
         let line = |offence| format!("{}: {offence}", self.file.display());
-        let mut failure = Failure::no(refused.offences.iter().map(line).collect());
+        let mut failure = Failure::no(report::offences(refused).into_iter().map(line).collect());
         failure.hints = hints::for_refusal(refused, stages, selected);
         let is_fixed = |offence| matches!(offence, &Offence::Fixed { .. });
         if refused.offences.iter().any(is_fixed) {

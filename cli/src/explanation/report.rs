@@ -9,7 +9,7 @@ use crate::explanation::{Choice, Explanation, Verdict};
 use crate::failure::Failure;
 use crate::request::Talk;
 use crate::selected::{NAMED, shown};
-use crate::text::{count, first_few, printable, shell_word};
+use crate::text::{count, first_few, printable, sentence, shell_word};
 
 /// What happened and the command; the command alone where little is to be said.
 pub(crate) fn explanation(
@@ -21,7 +21,7 @@ pub(crate) fn explanation(
     if talk == Talk::Errors {
         return Ok(command.iter().try_for_each(|line| writeln!(out, "{}", printable(line)))?);
     }
-    writeln!(out, "{}", printable(&explanation.diagnosis.told))?;
+    writeln!(out, "{}", printable(&sentence(&explanation.diagnosis.told)))?;
     if let Some(Choice { taken, others }) = &explanation.choice {
         let others: Vec<String> = others.iter().map(shown).collect();
         let (taken, others) = (shown(taken), first_few(&others, NAMED));
