@@ -12,6 +12,7 @@ use crate::commands::check::{Inspection, Unknown};
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::commands::explain::Riddle;
+use crate::commands::index::{IndexRequest, Writing as Writes};
 use crate::commands::recover::Recovery;
 use crate::explain_args;
 use crate::failure::Failure;
@@ -169,6 +170,13 @@ enum Command {
     /// Exit status: 0 there is a command (and it does what it is to do, if CKPT is given), 1 there
     /// is none or it does not, 2 the text is not known.
     Explain(explain_args::Explain),
+    /// Make the index of a folder of shards, or mend it
+    ///
+    /// The shards are the files whose names make them one series, such as
+    /// model-00001-of-00002.safetensors, or those that are named. A series with a missing file and
+    /// keys that several files hold are refused. An index that is there and says something else is
+    /// replaced with --force; without, what differs is shown.
+    Index(Index),
     /// Restore a file whose editing in place was cut short, by a crash or a kill
     ///
     /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
@@ -201,6 +209,27 @@ struct Convert {
     to: Option<NamedFormat>,
     #[command(flatten)]
     writing: Writing,
+}
+
+#[derive(Debug, clap::Args)]
+struct Index {
+    /// The folder
+    folder: PathBuf,
+    /// The shards, as they are named in the folder
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Show what would be written, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Replace an index that says something else
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -403,6 +432,7 @@ pub(crate) enum Task {
     Derive(Question),
     Fit(Fitting),
     Explain(Riddle),
+    Index(IndexRequest),
     Recover(Recovery),
 }
 
@@ -416,6 +446,7 @@ impl Args {
             Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
             Command::Fit(fit) => return Ok(Task::Fit(fit.fitting()?)),
             Command::Explain(explain) => return Ok(Task::Explain(explain.riddle())),
+            Command::Index(index) => return Ok(Task::Index(index.request())),
             Command::Recover { file, json, quiet } => {
                 let form = if json { Form::Json } else { Form::Text };
                 let talk = if quiet { Talk::Errors } else { Talk::All };
@@ -438,6 +469,19 @@ impl Args {
         };
         let stage: Rule = stage?;
         Ok(Task::Remap(rest.request(Rules::Stages(vec![stage]))?))
+    }
+}
+
+impl Index {
+    fn request(self) -> IndexRequest {
+        IndexRequest {
+            folder: self.folder,
+            files: self.files,
+            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            writing: if self.dry_run { Writes::Shown } else { Writes::Done },
+            form: if self.json { Form::Json } else { Form::Text },
+            talk: if self.quiet { Talk::Errors } else { Talk::All },
+        }
     }
 }
 

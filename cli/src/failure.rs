@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
-use statedict_checkpoint::Kind;
+use crate::text::{first_few, shell_path};
+use statedict_checkpoint::{Indexing, Kind, index_folder};
 use statedict_core::{BadCast, BadRemap, Unholdable};
 
 /// What a command ends with.
@@ -90,12 +92,18 @@ impl From<io::Error> for Failure {
 
 impl From<statedict_checkpoint::Error> for Failure {
     fn from(error: statedict_checkpoint::Error) -> Failure {
-        let foreign_journal = error.kind() == Kind::Journal;
-        let failure = Failure::could_not(error);
-        match foreign_journal {
-            true => failure.hint("if the file is whole, remove the journal"),
-            false => failure,
+        let mut hints = Vec::new();
+        if error.kind() == Kind::Journal {
+            hints.push("if the file is whole, remove the journal".to_string());
         }
+        if let Some(folder) = error.mended_by_index() {
+            hints.extend(index_of(folder));
+        }
+        if error.mended_by_index().is_none() && !error.candidates().is_empty() {
+            let named = error.candidates().iter().map(|path| shell_path(path)).collect::<Vec<_>>();
+            hints.push(format!("name one of them: {}", first_few(&named, 4)));
+        }
+        Failure::could_not(error).hints(hints)
     }
 }
 
@@ -103,6 +111,14 @@ impl From<BadCast> for Failure {
     fn from(error: BadCast) -> Failure {
         Failure::could_not(format_args!("--cast: {error}"))
     }
+}
+
+/// The command that makes an index of the shards in a folder, if they are shards of one checkpoint.
+fn index_of(folder: &Path) -> Option<String> {
+    let index = index_folder(folder, &[]).ok()?;
+    let force = if index.replaces == Indexing::Nothing { "" } else { " --force" };
+    let folder = shell_path(folder);
+    Some(format!("statedict index {folder}{force} makes an index of the shards that are there"))
 }
 
 impl From<BadRemap> for Failure {

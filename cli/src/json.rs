@@ -265,6 +265,12 @@ pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Fail
     Ok(writeln!(out)?)
 }
 
+/// The bytes of a path in hexadecimal digits, where it is no text and the text shown is not it.
+pub(crate) fn path_bytes(path: &Path) -> Option<String> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    path.to_str().is_none().then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 fn put(value: &(impl Serialize + ?Sized), out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(out, value).map_err(io::Error::from)
 }

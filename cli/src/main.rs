@@ -44,7 +44,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{check, derive, diff, explain, fit, list, recover, remap};
+use crate::commands::{check, derive, diff, explain, fit, index, list, recover, remap};
 use crate::failure::{Exit, Failure};
 use crate::text::Visible;
 
@@ -66,6 +66,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Derive(question) => derive::run(&question, &mut out)?,
         Task::Fit(fitting) => fit::run(&fitting, &mut out)?,
         Task::Explain(riddle) => explain::run(&riddle, &mut out)?,
+        Task::Index(request) => index::run(&request, &mut out)?,
         Task::Recover(recovery) => recover::run(&recovery, &mut out)?,
     }
     Ok(out.flush()?)

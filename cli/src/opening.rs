@@ -6,7 +6,7 @@ use std::sync::Arc;
 use statedict_checkpoint::{Checkpoint, Interrupted, System};
 
 use crate::failure::Failure;
-use crate::text::{say, shell_path};
+use crate::text::{first_few, say, shell_path};
 
 /// Opens a checkpoint to read it.
 pub(crate) fn open(path: &Path) -> Result<Checkpoint, Failure> {
@@ -20,6 +20,13 @@ pub(crate) fn open_to_replace(path: &Path) -> Result<Checkpoint, Failure> {
 
 /// The checkpoint, once it is said what was found of edits of it that were cut short.
 pub(crate) fn told(checkpoint: Checkpoint) -> Checkpoint {
+    if checkpoint.model_folder().is_some_and(|folder| folder != checkpoint.path()) {
+        say(&format!("note: opened {}", checkpoint.path().display()));
+    }
+    let strays = checkpoint.strays();
+    if !strays.is_empty() {
+        say(&format!("note: not part of the checkpoint, not read: {}", first_few(&strays, 6)));
+    }
     for interrupted in checkpoint.interrupted() {
         say(&format!("note: {interrupted}"));
         if let Interrupted::Pending { file } = interrupted {

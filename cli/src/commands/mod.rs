@@ -5,6 +5,7 @@ pub(crate) mod derive;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fit;
+pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod recover;
 pub(crate) mod remap;

@@ -15,11 +15,12 @@ use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
 use crate::in_place::{Editor, Interrupted, Locked, Replaced, Way, restore};
+use crate::model_folder::{Located, SideFiles, declared_dtype, locate, side_files, strays};
 use crate::observer::Observer;
 use crate::overflow::{self, Overflow};
 use crate::registry::FORMATS;
 use crate::rewritten::{Files, Manner, Renamed, Rewritten};
-use crate::shards::{Sharded, find_index, split};
+use crate::shards::{Sharded, split};
 use crate::source::FileSource;
 use crate::stage::{Existing, Staged, Stager};
 use crate::target::{Protected, protection, protection_of_shard};
@@ -28,6 +29,8 @@ use crate::write::BLOCK;
 /// A checkpoint, opened for reading; no tensor byte is read before it is asked for.
 pub struct Checkpoint {
     path: PathBuf,
+    /// The folder that was opened, if it was one.
+    model_folder: Option<PathBuf>,
     source: FileSource,
     form: Form,
     disk: Arc<dyn Disk>,
@@ -50,14 +53,19 @@ impl Checkpoint {
     /// What the system says, what is wrong with the file, or what it is if it is no checkpoint.
     pub fn open(path: &Path) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let (source, form) = match find_index(path).map_err(failed)? {
-            Some(index) => {
+        let disk: Arc<dyn Disk> = Arc::new(System);
+        match locate(path).map_err(failed)? {
+            Located::Index(index) => {
                 let (sharded, source) = Sharded::open(&index)?;
-                (source, Form::Sharded(Box::new(sharded)))
+                let opened = (source, Form::Sharded(Box::new(sharded)));
+                Ok(Checkpoint::new(path, path, opened, disk, None))
             }
-            None => Form::of(FileSource::open(path).map_err(failed)?, path)?,
-        };
-        Ok(Checkpoint::new(path, (source, form), Arc::new(System), None))
+            Located::File(file) => {
+                let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
+                let opened = Form::of(FileSource::open(&file).map_err(failed)?, &file)?;
+                Ok(Checkpoint::new(path, &file, opened, disk, None))
+            }
+        }
     }
 
     /// Opens a checkpoint to replace it: nobody else can until it is dropped, and an edit that was
@@ -68,26 +76,34 @@ impl Checkpoint {
     /// included, or it has a journal that is not its own.
     pub fn open_to_replace(path: &Path, disk: Arc<dyn Disk>) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        if let Some(index) = find_index(path).map_err(failed)? {
-            let locked = Locked::new(&index, disk.as_ref()).map_err(failed)?;
-            let (sharded, source) = Sharded::open_locked(&index, &locked.file, disk.as_ref())?;
-            let opened = (source, Form::Sharded(Box::new(sharded)));
-            return Ok(Checkpoint::new(path, opened, disk, Some(locked)));
+        match locate(path).map_err(failed)? {
+            Located::Index(index) => {
+                let locked = Locked::new(&index, disk.as_ref()).map_err(failed)?;
+                let (sharded, source) = Sharded::open_locked(&index, &locked.file, disk.as_ref())?;
+                let opened = (source, Form::Sharded(Box::new(sharded)));
+                Ok(Checkpoint::new(path, path, opened, disk, Some(locked)))
+            }
+            Located::File(file) => {
+                let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
+                let locked = Locked::new(&file, disk.as_ref()).map_err(failed)?;
+                let restored = restore(&locked, disk.as_ref()).map_err(failed)?;
+                let source = FileSource::restored(&locked.file, restored).map_err(failed)?;
+                let opened = Form::of(source, &file)?;
+                Ok(Checkpoint::new(path, &file, opened, disk, Some(locked)))
+            }
         }
-        let locked = Locked::new(path, disk.as_ref()).map_err(failed)?;
-        let restored = restore(&locked, disk.as_ref()).map_err(failed)?;
-        let source = FileSource::restored(&locked.file, restored).map_err(failed)?;
-        Ok(Checkpoint::new(path, Form::of(source, path)?, disk, Some(locked)))
     }
 
     fn new(
+        named: &Path,
         path: &Path,
         (source, form): (FileSource, Form),
         disk: Arc<dyn Disk>,
         locked: Option<Locked>,
     ) -> Checkpoint {
         let (path, observer) = (path.to_path_buf(), Arc::new(|_| ControlFlow::Continue(())));
-        Checkpoint { path, source, form, disk, observer, locked }
+        let model_folder = named.is_dir().then(|| named.to_path_buf());
+        Checkpoint { path, model_folder, source, form, disk, observer, locked }
     }
 
     /// The same checkpoint, whose changes go through another disk.
@@ -105,7 +121,44 @@ impl Checkpoint {
         self.source.interrupted()
     }
 
-    /// The file.
+    /// The folder that was opened, if a folder was.
+    pub fn model_folder(&self) -> Option<&Path> {
+        self.model_folder.as_deref()
+    }
+
+    /// Weights in the folder that was opened which are not part of the checkpoint, by name.
+    pub fn strays(&self) -> Vec<String> {
+        match &self.model_folder {
+            Some(folder) => strays(folder, |name| self.is_part(name)),
+            None => Vec::new(),
+        }
+    }
+
+    /// Everything else that is in the folder that was opened.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn side_files(&self) -> Result<SideFiles, Error> {
+        let Some(folder) = &self.model_folder else { return Ok(SideFiles::default()) };
+        let found = side_files(folder, |name| self.is_part(name));
+        found.map_err(|cause| Error::new(Action::Read, folder, cause))
+    }
+
+    /// The type of numbers that the configuration beside the weights says they have, such as
+    /// `float32`.
+    pub fn declared_dtype(&self) -> Option<String> {
+        declared_dtype(self.model_folder.as_deref()?)
+    }
+
+    /// True for the names of files of its folder that are read.
+    fn is_part(&self, name: &str) -> bool {
+        match &self.form {
+            Form::One { .. } => self.path.file_name().is_some_and(|own| own == name),
+            Form::Sharded(sharded) => sharded.files().any(|own| own == name),
+        }
+    }
+
+    /// The file; for shards, the index or the folder, as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -26,6 +26,9 @@ pub enum Kind {
     TooLarge,
     /// The file is none of the known formats; the text says what it is, if that can be seen.
     Foreign,
+    /// The path leads to a folder that does not open, or an index and its files disagree; the text
+    /// says what is there.
+    Folder,
     /// There is a file already, and it was not to be replaced.
     AlreadyExists,
     /// The path leads to a folder, a device or the like.
@@ -55,6 +58,14 @@ pub(crate) enum Cause {
     Foreign(String),
     AlreadyExists,
     NotAFile(&'static str),
+    /// A folder that does not open, or files in it that contradict one another.
+    Folder {
+        what: String,
+        /// What would open instead.
+        files: Vec<PathBuf>,
+        /// The folder that a new index would mend.
+        mends: Option<PathBuf>,
+    },
     /// A link that leads to something other than a file.
     LeadsTo(&'static str),
     Stopped,
@@ -79,6 +90,22 @@ impl Error {
         &self.path
     }
 
+    /// What would open instead, where a folder holds several checkpoints.
+    pub fn candidates(&self) -> &[PathBuf] {
+        match &self.cause {
+            Cause::Folder { files, .. } => files,
+            _ => &[],
+        }
+    }
+
+    /// The folder that a new index would mend, if one would.
+    pub fn mended_by_index(&self) -> Option<&Path> {
+        match &self.cause {
+            Cause::Folder { mends, .. } => mends.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The kind of failure.
     pub fn kind(&self) -> Kind {
         match &self.cause {
@@ -87,6 +114,7 @@ impl Error {
             Cause::Fault(Fault::TooLarge { .. }) => Kind::TooLarge,
             Cause::Fault(Fault::Unreadable(_)) | Cause::Io { .. } => Kind::Io,
             Cause::Foreign(_) => Kind::Foreign,
+            Cause::Folder { .. } => Kind::Folder,
             Cause::AlreadyExists => Kind::AlreadyExists,
             Cause::NotAFile(_) | Cause::LeadsTo(_) => Kind::NotAFile,
             Cause::Stopped => Kind::Stopped,
@@ -131,7 +159,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Fault(fault) => fault.fmt(f),
-            Cause::Foreign(what) => f.write_str(what),
+            Cause::Foreign(what) | Cause::Folder { what, .. } => f.write_str(what),
             Cause::AlreadyExists => f.write_str("it exists already"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
             Cause::LeadsTo(what) => {

@@ -31,6 +31,12 @@ pub(crate) struct Index {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WeightMap(pub(crate) IndexMap<String, String>);
 
+/// True for `model.safetensors.index.json`, and with a variant, `….index.fp16.json`.
+pub(crate) fn is_index(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".json") && name.contains(".index.")
+}
+
 impl Index {
     /// Reads an index; the files it names are in its own folder or below.
     pub(crate) fn parse(text: &[u8]) -> Result<Index, Fault> {

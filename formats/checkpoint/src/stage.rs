@@ -148,8 +148,18 @@ pub fn stage_text(
     existing: Existing,
     disk: &Arc<dyn Disk>,
 ) -> Result<Staged, Error> {
+    stage_bytes(text.into_bytes(), out, existing, disk)
+}
+
+/// The same for bytes.
+pub(crate) fn stage_bytes(
+    bytes: Vec<u8>,
+    out: &Path,
+    existing: Existing,
+    disk: &Arc<dyn Disk>,
+) -> Result<Staged, Error> {
     let mut layout = Layout::new();
-    layout.bytes(text.into_bytes());
+    layout.bytes(bytes);
     let source = &FileSource::joined(Vec::new());
     let (observer, revised) = (&|_| ControlFlow::Continue(()), &|_: &Renamed| Vec::new());
     Stager { source, like: None, existing, disk, observer, revised }.stage(

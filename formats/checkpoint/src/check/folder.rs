@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Action, Error};
-use crate::shards::{is_index, read_index};
+use crate::index::is_index;
+use crate::shards::read_index;
 
 /// Endings of files that are checkpoints, or that some loader unpickles.
 const ENDINGS: [&str; 17] = [

@@ -29,8 +29,9 @@ use self::pieces::pieces;
 use crate::error::{Action, Cause, Error, Kind};
 use crate::identify::identify;
 use crate::in_place::Interrupted;
+use crate::model_folder::{Located, locate};
 use crate::registry::FORMATS;
-use crate::shards::{Sharded, find_index, read_index};
+use crate::shards::{Sharded, read_index};
 use crate::source::FileSource;
 
 pub use allow::AllowList;
@@ -84,9 +85,9 @@ impl Checked {
 /// Only what keeps the file from being read.
 pub fn check(path: &Path) -> Result<Checked, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-    let findings = match find_index(path).map_err(failed)? {
-        Some(index) => check_shards(&index)?,
-        None => check_file(path)?,
+    let findings = match locate(path).map_err(failed)? {
+        Located::Index(index) => check_shards(&index)?,
+        Located::File(file) => check_file(&file)?,
     };
     Ok(Checked::new(path, findings))
 }

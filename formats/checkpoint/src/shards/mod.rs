@@ -7,6 +7,7 @@ mod split;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use statedict_core::{
@@ -21,9 +22,14 @@ use crate::disk::Disk;
 use crate::error::{Action, Cause, Error};
 use crate::in_place::restore_if_needed;
 use crate::index::{Index, MAX_INDEX};
+use crate::model_folder::strays;
 use crate::registry::FORMATS;
 use crate::rewritten::{Files, Manner, NewFile, Rewritten};
 use crate::source::FileSource;
+use crate::stage::folder;
+
+/// How many ways in which an index and its files disagree an error names.
+const FAULTS_NAMED: usize = 8;
 
 /// An opened index with its files.
 pub(crate) struct Sharded {
@@ -41,35 +47,6 @@ struct Shard {
     /// Where it starts in the joined address space, and how long it is.
     start: u64,
     len: u64,
-}
-
-/// The index that a path leads to: itself, or the one in a folder; `None` for other files.
-pub(crate) fn find_index(path: &Path) -> Result<Option<PathBuf>, Cause> {
-    if !path.is_dir() {
-        return Ok(is_index(path).then(|| path.to_path_buf()));
-    }
-    let mut found: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let entry = entry?.path();
-        found.extend(is_index(&entry).then_some(entry));
-    }
-    found.sort();
-    match found.as_slice() {
-        [index] => Ok(Some(index.clone())),
-        [] => Err(Cause::Foreign("it is a folder without an index of shards".into())),
-        several => {
-            let name = |path: &PathBuf| path.file_name().map(|n| n.to_string_lossy().into_owned());
-            let names: Vec<String> = several.iter().filter_map(name).collect();
-            let what = format!("it is a folder with several indexes: {}", names.join(", "));
-            Err(Cause::Foreign(what))
-        }
-    }
-}
-
-/// True for `model.safetensors.index.json`, and with a variant, `….index.fp16.json`.
-pub(crate) fn is_index(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.ends_with(".json") && name.contains(".index.")
 }
 
 impl Sharded {
@@ -105,6 +82,8 @@ impl Sharded {
     fn of(index: Index, path: &Path) -> Result<(Sharded, FileSource), Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         let (mut shards, mut sources) = (Vec::new(), Vec::new());
+        let mut faults = missing_files(&index, path);
+        refuse_faults(&faults, path)?;
         let mut start = 0;
         for name in index.files() {
             let (source, format, container) = open_file(&beside(path, name))?;
@@ -114,7 +93,8 @@ impl Sharded {
             start += len;
         }
         let index_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let catalog = merged(&index, &shards).map_err(|fault| failed(fault.into()))?;
+        let catalog = merged(&index, &shards, &mut faults).map_err(|fault| failed(fault.into()))?;
+        refuse_faults(&faults, path)?;
         Ok((Sharded { index_name, index, shards, catalog }, FileSource::joined(sources)))
     }
 
@@ -288,7 +268,7 @@ fn beside(index: &Path, name: &str) -> PathBuf {
 }
 
 /// A file, its format, and what it holds.
-type OpenFile = (FileSource, &'static dyn Format, Box<dyn Container>);
+pub(crate) type OpenFile = (FileSource, &'static dyn Format, Box<dyn Container>);
 
 /// An index that names keys, and only files beside it or below.
 pub(crate) fn read_index(path: &Path) -> Result<Index, Cause> {
@@ -308,7 +288,7 @@ fn parse_index(source: &FileSource) -> Result<Index, Cause> {
 }
 
 /// A file of the index, which holds one state dict at its root.
-fn open_file(path: &Path) -> Result<OpenFile, Error> {
+pub(crate) fn open_file(path: &Path) -> Result<OpenFile, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let source = FileSource::open(path).map_err(failed)?;
     for format in FORMATS {
@@ -327,8 +307,44 @@ fn open_file(path: &Path) -> Result<OpenFile, Error> {
     )))
 }
 
-/// One state dict of all files, which must be what the index says.
-fn merged(index: &Index, shards: &[Shard]) -> Result<Catalog, Fault> {
+/// The files that an index names and that are not there, each as a clause.
+fn missing_files(index: &Index, path: &Path) -> Vec<String> {
+    let is_missing = |name: &&str| {
+        let found = fs::metadata(beside(path, name));
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let missing = index.files().into_iter().filter(is_missing);
+    let mut faults: Vec<String> =
+        missing.map(|name| format!("it names '{name}': there is no such file or folder")).collect();
+    if !faults.is_empty() {
+        let named = index.files();
+        let others = strays(folder(path), |name| named.contains(&name));
+        let others = others.iter().map(|name| format!("it does not name '{name}'"));
+        faults.extend(others);
+    }
+    faults
+}
+
+/// Refuses an index that its files contradict; a new one would not.
+fn refuse_faults(faults: &[String], path: &Path) -> Result<(), Error> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let named = faults.iter().take(FAULTS_NAMED).cloned().collect::<Vec<_>>().join("; ");
+    let more = match faults.len().saturating_sub(FAULTS_NAMED) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let cause = Cause::Folder {
+        what: format!("the index and its files disagree: {named}{more}"),
+        files: Vec::new(),
+        mends: Some(folder(path).to_path_buf()),
+    };
+    Err(Error::new(Action::Read, path, cause))
+}
+
+/// One state dict of all files; what the index says otherwise is added to `faults`.
+fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<Catalog, Fault> {
     let mut catalog = Catalog::default();
     let mut state_dict = StateDict::default();
     for shard in shards {
@@ -341,14 +357,18 @@ fn merged(index: &Index, shards: &[Shard]) -> Result<Catalog, Fault> {
             match index.weight_map.0.get(key) {
                 Some(file) if file == name => {}
                 Some(file) => {
-                    let what =
-                        format!("'{name}' holds key '{key}', which the index says is in '{file}'");
-                    return Err(Fault::broken(what));
+                    faults.push(format!(
+                        "'{name}' holds key '{key}', which the index says is in '{file}'"
+                    ));
                 }
                 None => {
-                    let what = format!("'{name}' holds key '{key}', which the index does not name");
-                    return Err(Fault::broken(what));
+                    faults
+                        .push(format!("'{name}' holds key '{key}', which the index does not name"));
                 }
+            }
+            if state_dict.contains(key) {
+                // Two files hold it, so one of them is not where the index says.
+                continue;
             }
             let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
                 let (at, tensor) = (String::new(), tensor.moved(shard.start));
@@ -361,13 +381,13 @@ fn merged(index: &Index, shards: &[Shard]) -> Result<Catalog, Fault> {
         state_dict.modules.extend(own.state_dicts[0].modules.clone());
         state_dict.fixed = state_dict.fixed.or(own.state_dicts[0].fixed.clone());
     }
-    match index.weight_map.0.iter().find(|(key, _)| !state_dict.contains(key)) {
-        Some((key, file)) => Err(Fault::broken(format!(
-            "key '{key}' is not in '{file}', where the index says it is"
-        ))),
-        None => {
-            catalog.state_dicts.push(state_dict);
-            Ok(catalog)
-        }
-    }
+    let is_absent = |(key, _): &(&String, &String)| !state_dict.contains(key);
+    let absent = index.weight_map.0.iter().filter(is_absent);
+    faults.extend(
+        absent.map(|(key, file)| {
+            format!("key '{key}' is not in '{file}', where the index says it is")
+        }),
+    );
+    catalog.state_dicts.push(state_dict);
+    Ok(catalog)
 }

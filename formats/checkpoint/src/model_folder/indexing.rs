@@ -1,0 +1,248 @@
+//! An index made from the shards that are in a folder.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use statedict_core::{Container, Elements, Format, IndexMap, StateDict};
+
+use crate::disk::Disk;
+use crate::error::{Action, Cause, Error};
+use crate::index::Index;
+use crate::model_folder::series::{Series, series_of};
+use crate::model_folder::survey::{Survey, first_few};
+use crate::shards::{open_file, read_index};
+use crate::stage::{Existing, Staged, stage_bytes};
+
+/// An index that fits the shards of a folder, not yet written.
+#[derive(Debug)]
+pub struct NewIndex {
+    /// Where it goes.
+    pub path: PathBuf,
+    /// The files it names.
+    pub files: Vec<String>,
+    /// How many keys they hold.
+    pub keys: usize,
+    /// How many bytes their tensors have, shared ones once.
+    pub total_size: u64,
+    /// What is in its place.
+    pub replaces: Indexing,
+    /// Weights in the folder that it does not name.
+    pub left: Vec<String>,
+    /// Other indexes in the folder.
+    pub others: Vec<String>,
+    index: Index,
+}
+
+/// What a new index replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Indexing {
+    /// There is none.
+    Nothing,
+    /// It says what the new one does.
+    Same,
+    /// It cannot be read, for this reason.
+    Unreadable(String),
+    /// It says something else.
+    Other {
+        /// Keys that it does not name.
+        added: Vec<String>,
+        /// Keys that no file has.
+        removed: Vec<String>,
+        /// Keys that are in another file.
+        moved: Vec<String>,
+    },
+}
+
+/// Makes the index of the shards in a folder: of the files named, or of those whose names make them
+/// one series.
+///
+/// # Errors
+/// Files that are missing in a series, keys that several files hold, and whatever keeps a file from
+/// being read.
+pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> {
+    let failed = |cause: Cause| Error::new(Action::Read, folder, cause);
+    let survey = Survey::of(folder).map_err(failed)?;
+    let files = match files {
+        [] => shards(&survey.weights).map_err(failed)?,
+        named => named.to_vec(),
+    };
+    let opened = files.iter().map(|name| open_file(&folder.join(name)));
+    let opened = opened.collect::<Result<Vec<_>, _>>()?;
+    let format = same_format(opened.iter().map(|(_, format, _)| *format)).map_err(failed)?;
+    let containers: Vec<&dyn Container> = opened.iter().map(|(.., it)| it.as_ref()).collect();
+    let shards: Vec<_> = files.iter().map(String::as_str).zip(containers).collect();
+    let map = weight_map(&shards).map_err(failed)?;
+    let (bytes, elements) = totals(&shards);
+    let name = index_name(&files, format).map_err(failed)?;
+    let path = folder.join(&name);
+    let (old, mut replaces) = existing(&path);
+    let mut index = old.clone().unwrap_or_default();
+    index.weight_map.0 = map;
+    index.set_totals(bytes, elements);
+    if let Some(old) = &old {
+        replaces = compared(old, &index);
+    }
+    let is_left = |name: &String| !files.contains(name);
+    Ok(NewIndex {
+        keys: index.weight_map.0.len(),
+        total_size: bytes,
+        left: survey.weights.into_iter().filter(is_left).collect(),
+        others: survey.indexes.into_iter().filter(|other| *other != name).collect(),
+        path,
+        files,
+        replaces,
+        index,
+    })
+}
+
+impl NewIndex {
+    /// Writes the index beside its place.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being written; then nothing is left of it.
+    pub fn stage(&self, existing: Existing, disk: &Arc<dyn Disk>) -> Result<Staged, Error> {
+        stage_bytes(self.index.to_json(), &self.path, existing, disk)
+    }
+}
+
+/// The files of the one series in a folder, in order, none of them missing.
+fn shards(weights: &[String]) -> Result<Vec<String>, Cause> {
+    let refused = |what: String| Err(Cause::Folder { what, files: Vec::new(), mends: None });
+    let mut all: IndexMap<Series, Vec<(u64, String)>> = IndexMap::default();
+    for name in weights {
+        let Some((series, number)) = series_of(name) else { continue };
+        all.entry(series).or_default().push((number, name.clone()));
+    }
+    let names = || first_few(&weights.iter().collect::<Vec<_>>());
+    match (all.len(), weights.len()) {
+        (1, _) => {}
+        (0, 0) => return refused("it is a folder without checkpoints".into()),
+        (0, 1) => return refused(format!("'{}' needs no index", names())),
+        (0, _) => {
+            return refused(format!("no file is named as one of several shards: {}", names()));
+        }
+        _ => {
+            let series: Vec<String> =
+                all.keys().map(|s| format!("{} of {}.{}", s.count, s.stem, s.extension)).collect();
+            let series = first_few(&series.iter().collect::<Vec<_>>());
+            return refused(format!("there are several series of shards: {series}"));
+        }
+    }
+    let (series, mut files) = all.into_iter().next().expect("there is one");
+    let there: HashSet<u64> = files.iter().map(|(number, _)| *number).collect();
+    let missing = (1..=series.count).filter(|number| !there.contains(number));
+    // A name may promise more files than anyone has.
+    let missing: Vec<String> = missing.take(weights.len() + 100).map(|n| series.name(n)).collect();
+    if !missing.is_empty() {
+        let missing = first_few(&missing.iter().collect::<Vec<_>>());
+        return refused(format!("shards are missing: {missing}"));
+    }
+    files.sort();
+    Ok(files.into_iter().map(|(_, name)| name).collect())
+}
+
+fn same_format<'a>(formats: impl Iterator<Item = &'a dyn Format>) -> Result<&'a dyn Format, Cause> {
+    let formats: IndexMap<&str, &dyn Format> = formats.map(|it| (it.name(), it)).collect();
+    match formats.values().collect::<Vec<_>>().as_slice() {
+        [only] if only.shard_names().is_some() => Ok(**only),
+        _ => {
+            let names: Vec<&str> = formats.keys().copied().collect();
+            let what =
+                format!("an index names files of one format, and these are {}", names.join(", "));
+            Err(Cause::Folder { what, files: Vec::new(), mends: None })
+        }
+    }
+}
+
+/// Which file holds which key.
+fn weight_map(shards: &[(&str, &dyn Container)]) -> Result<IndexMap<String, String>, Cause> {
+    let mut map: IndexMap<String, String> = IndexMap::default();
+    let mut twice = Vec::new();
+    for (name, container) in shards {
+        for key in state_dict(*container).keys() {
+            match map.get(key) {
+                Some(first) => twice.push(format!("'{key}' in '{first}' and '{name}'")),
+                None => drop(map.insert(key.to_string(), (*name).to_string())),
+            }
+        }
+    }
+    if twice.is_empty() {
+        return Ok(map);
+    }
+    let what = format!(
+        "several files hold the same keys, so they are no shards of one checkpoint: {}",
+        first_few(&twice.iter().collect::<Vec<_>>())
+    );
+    Err(Cause::Folder { what, files: Vec::new(), mends: None })
+}
+
+/// Bytes and elements of all tensors, those that several keys of a file share once.
+fn totals(shards: &[(&str, &dyn Container)]) -> (u64, u64) {
+    let (mut bytes, mut elements) = (0u64, 0u64);
+    for (_, container) in shards {
+        let mut places = HashSet::new();
+        let state_dict = state_dict(*container);
+        for key in state_dict.keys() {
+            let tensor = container.catalog().tensor(state_dict, key);
+            let Some(tensor) = tensor.and_then(|tensor| Elements::new(tensor.clone(), None).ok())
+            else {
+                continue;
+            };
+            let place = tensor.place().map(|place| format!("{place:?}"));
+            if place.is_none_or(|place| places.insert(place)) {
+                bytes = bytes.saturating_add(tensor.byte_len());
+                elements = elements.saturating_add(tensor.count());
+            }
+        }
+    }
+    (bytes, elements)
+}
+
+/// A shard's one state dict.
+fn state_dict(container: &dyn Container) -> &StateDict {
+    &container.catalog().state_dicts[0]
+}
+
+fn index_name(files: &[String], format: &dyn Format) -> Result<String, Cause> {
+    let mut series = files.iter().map(|name| series_of(name).map(|(series, _)| series));
+    let first = series.next().flatten();
+    if let Some(first) = first
+        && series.all(|other| other.as_ref() == Some(&first))
+    {
+        return Ok(first.index_name());
+    }
+    let names = format.shard_names().expect("checked with the files' format");
+    Ok(format!("{}.{}.index.json", names.stem, names.extension))
+}
+
+/// The index that is there.
+fn existing(path: &Path) -> (Option<Index>, Indexing) {
+    if fs::symlink_metadata(path).is_err() {
+        return (None, Indexing::Nothing);
+    }
+    match read_index(path) {
+        Ok(index) => (Some(index), Indexing::Same),
+        Err(cause) => (None, Indexing::Unreadable(cause.to_string())),
+    }
+}
+
+fn compared(old: &Index, new: &Index) -> Indexing {
+    let (old_map, new_map) = (&old.weight_map.0, &new.weight_map.0);
+    let absent = |from: &IndexMap<String, String>, other: &IndexMap<String, String>| {
+        from.keys().filter(|key| !other.contains_key(*key)).cloned().collect::<Vec<_>>()
+    };
+    let is_moved = |(key, file): (&String, &String)| {
+        old_map.get(key).is_some_and(|old| old != file).then(|| key.clone())
+    };
+    let (added, removed) = (absent(new_map, old_map), absent(old_map, new_map));
+    let moved: Vec<String> = new_map.iter().filter_map(is_moved).collect();
+    let size = |index: &Index| index.metadata.get("total_size").and_then(serde_json::Value::as_f64);
+    let is_same = added.is_empty() && removed.is_empty() && moved.is_empty();
+    if is_same && size(old) == size(new) {
+        Indexing::Same
+    } else {
+        Indexing::Other { added, removed, moved }
+    }
+}

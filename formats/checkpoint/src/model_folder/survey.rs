@@ -1,0 +1,245 @@
+//! What is in a folder, by the names of its files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::Cause;
+use crate::index::is_index;
+use crate::model_folder::series::series_of;
+use crate::registry::FORMATS;
+
+/// Endings of weights that are not read here.
+const FOREIGN: [&str; 13] = [
+    "distcp", "ggml", "gguf", "h5", "keras", "mlmodel", "msgpack", "npy", "onnx", "ot", "pb",
+    "pdparams", "tflite",
+];
+
+/// What trainers write beside a model; it is not the model.
+const COMPANIONS: [&str; 6] =
+    ["optimizer", "random_states", "rng_state", "scaler", "scheduler", "training_args"];
+
+/// The names, without their endings, that loaders look for first.
+const MODELS: [&str; 5] =
+    ["adapter_model", "consolidated", "diffusion_pytorch_model", "model", "pytorch_model"];
+
+/// How many names an error lists.
+const NAMED: usize = 8;
+
+/// What a file in a model's folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Index,
+    /// Weights that can be read.
+    Weights,
+    /// Weights of formats that are not read, such as ONNX.
+    ForeignWeights,
+    /// Everything else.
+    Side,
+}
+
+impl Role {
+    /// What a file is by its name.
+    pub(crate) fn of(name: &str) -> Role {
+        let lower = name.to_ascii_lowercase();
+        let ends = |ending: &str| {
+            lower.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')).is_some()
+        };
+        let is_companion = COMPANIONS.iter().any(|companion| lower.starts_with(companion));
+        if is_index(Path::new(name)) {
+            Role::Index
+        } else if FOREIGN.into_iter().any(ends) {
+            Role::ForeignWeights
+        } else if !is_companion && FORMATS.iter().any(|f| f.extensions().iter().any(|e| ends(e))) {
+            Role::Weights
+        } else {
+            Role::Side
+        }
+    }
+}
+
+/// The files of a folder that are weights or indexes, and the folders in it.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    folder: PathBuf,
+    pub(crate) indexes: Vec<String>,
+    pub(crate) weights: Vec<String>,
+    folders: Vec<String>,
+}
+
+impl Survey {
+    /// Looks at the names in a folder; links are followed, as hub caches need.
+    pub(crate) fn of(folder: &Path) -> Result<Survey, Cause> {
+        let mut survey = Survey { folder: folder.to_path_buf(), ..Survey::default() };
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            // Names that are no text are not those of checkpoints.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(there) = fs::metadata(entry.path()) else { continue };
+            match (there.is_dir(), Role::of(&name)) {
+                (true, _) => survey.folders.push(name),
+                (false, Role::Index) => survey.indexes.push(name),
+                (false, Role::Weights) => survey.weights.push(name),
+                (false, _) => {}
+            }
+        }
+        survey.indexes.sort();
+        survey.weights.sort();
+        survey.folders.sort();
+        Ok(survey)
+    }
+
+    /// The one checkpoint of a folder without an index.
+    pub(crate) fn only_file(self) -> Result<String, Cause> {
+        let is_shard = |name: &&String| series_of(name).is_some();
+        let shards: Vec<&String> = self.weights.iter().filter(is_shard).collect();
+        let models: Vec<&String> = self.weights.iter().filter(|name| is_model(name)).collect();
+        match (shards.as_slice(), models.as_slice(), self.weights.as_slice()) {
+            ([], [only], _) => Ok((*only).clone()),
+            ([], _, [only]) => Ok(only.clone()),
+            ([], _, []) => Err(self.nothing()),
+            ([], _, several) => {
+                let what = format!("{} checkpoints and no index", several.len());
+                Err(self.several(&what, several.iter().collect(), None))
+            }
+            (shards, [], _) => {
+                let what = format!("{} and no index", count(shards.len(), "shard"));
+                Err(self.several(&what, shards.to_vec(), Some(self.folder.clone())))
+            }
+            (shards, models, _) => {
+                let what = format!(
+                    "{}, {} and no index",
+                    count(models.len(), "checkpoint"),
+                    count(shards.len(), "shard")
+                );
+                let files = [models, shards].concat();
+                Err(self.several(&what, files, Some(self.folder.clone())))
+            }
+        }
+    }
+
+    fn several(&self, what: &str, names: Vec<&String>, mends: Option<PathBuf>) -> Cause {
+        Cause::Folder {
+            what: format!("it is a folder with {what}: {}", first_few(&names)),
+            files: names.iter().map(|name| self.folder.join(name)).collect(),
+            mends,
+        }
+    }
+
+    /// Says what the folder is where it has no checkpoint.
+    fn nothing(&self) -> Cause {
+        let has = |name: &str| self.folder.join(name).exists();
+        let below = |name: &String| {
+            let survey = Survey::of(&self.folder.join(name)).unwrap_or_default();
+            !survey.weights.is_empty() || !survey.indexes.is_empty()
+        };
+        let snapshots = self.folder.join("snapshots");
+        let below: Vec<&String> = self.folders.iter().filter(|name| below(name)).collect();
+        let unzipped = self.folders.iter().find(|name| has(&format!("{name}/data.pkl")));
+        let what = if snapshots.is_dir() && has("blobs") {
+            let found = Survey::of(&snapshots).unwrap_or_default().folders;
+            let names: Vec<String> = found.iter().map(|name| format!("snapshots/{name}")).collect();
+            let names = first_few(&names.iter().collect::<Vec<_>>());
+            return Cause::Folder {
+                what: format!("it is a repository in a hub cache, with the snapshots {names}"),
+                files: found.iter().map(|name| snapshots.join(name)).collect(),
+                mends: None,
+            };
+        } else if has(".metadata") {
+            "it is a distributed checkpoint (torch.distributed.checkpoint)".to_string()
+        } else if has("data.pkl") || unzipped.is_some() {
+            "it is a PyTorch archive that was unzipped; zip it again without compression"
+                .to_string()
+        } else if below.is_empty() {
+            "it is a folder without checkpoints".to_string()
+        } else {
+            format!(
+                "it is a folder without checkpoints, and there are some in {}",
+                first_few(&below)
+            )
+        };
+        let files = below.iter().map(|name| self.folder.join(name)).collect();
+        Cause::Folder { what, files, mends: None }
+    }
+}
+
+/// True for the names that loaders look for first.
+fn is_model(name: &str) -> bool {
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let plain = name.split('.').count() == 2;
+    plain && MODELS.contains(&stem)
+}
+
+/// The first few names, and how many there are beyond.
+pub(crate) fn first_few(names: &[&String]) -> String {
+    let shown: Vec<&str> = names.iter().take(NAMED).map(|name| name.as_str()).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_apart_by_their_names() {
+        let check = |role, names: &[&str]| {
+            names.iter().for_each(|name| assert_eq!(Role::of(name), role, "{name}"));
+        };
+        check(Role::Index, &["model.safetensors.index.json", "model.safetensors.index.fp16.json"]);
+        check(Role::Weights, &["model.safetensors", "pytorch_model.bin", "a.PTH", "x.pth.tar"]);
+        check(Role::ForeignWeights, &["tf_model.h5", "flax_model.msgpack", "model.onnx"]);
+        check(Role::Side, &["config.json", "spiece.model", "vocab.txt", "README.md", "LICENSE"]);
+        check(Role::Side, &["training_args.bin", "optimizer.pt", "rng_state_0.pth"]);
+    }
+
+    #[test]
+    fn a_folder_has_one_checkpoint_or_says_which_it_has() {
+        let check = |names: &[&str], expected: &str| {
+            let folder = tempfile::tempdir().expect("a folder");
+            for name in names {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().expect("a folder")).expect("can be made");
+                fs::write(path, b"").expect("writable");
+            }
+            let found = Survey::of(folder.path()).expect("readable").only_file();
+            let found = found.unwrap_or_else(|cause| cause.to_string());
+            assert_eq!(found, expected, "{names:?}");
+        };
+        check(&["model.safetensors", "config.json"], "model.safetensors");
+        check(&["pytorch_model.bin", "training_args.bin", "optimizer.pt"], "pytorch_model.bin");
+        check(&["last.ckpt"], "last.ckpt");
+        check(&["model.safetensors", "model.fp16.safetensors"], "model.safetensors");
+        check(
+            &["model.safetensors", "pytorch_model.bin"],
+            "it is a folder with 2 checkpoints and no index: model.safetensors, pytorch_model.bin",
+        );
+        check(
+            &["a-1-of-2.bin", "a-2-of-2.bin"],
+            "it is a folder with 2 shards and no index: a-1-of-2.bin, a-2-of-2.bin",
+        );
+        check(
+            &["model.bin", "a-1-of-1.bin"],
+            "it is a folder with 1 checkpoint, 1 shard and no index: model.bin, a-1-of-1.bin",
+        );
+        check(&["notes.txt"], "it is a folder without checkpoints");
+        check(
+            &["unet/a.bin", "vae/b.bin", "docs/c.txt"],
+            "it is a folder without checkpoints, and there are some in unet, vae",
+        );
+        check(
+            &["blobs/x", "snapshots/r/model.bin"],
+            "it is a repository in a hub cache, with the snapshots snapshots/r",
+        );
+        check(
+            &["archive/data.pkl"],
+            "it is a PyTorch archive that was unzipped; zip it again without compression",
+        );
+    }
+}
