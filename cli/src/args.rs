@@ -345,7 +345,7 @@ struct Remapping {
     /// takes its place. A symbolic link stays, and what it leads to is edited. A file that is
     /// edited where it stands changes under all its names (hard links). A crash leaves the old file
     /// or the new one, at the latest once `statedict recover` has run.
-    #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size"])]
+    #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size", "weights_only"])]
     in_place: bool,
     /// Drop the keys that no rule recognises
     #[arg(long, conflicts_with = "strict")]
@@ -580,6 +580,7 @@ impl Writing {
         let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
         let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
         let (format, sharding) = (output.format(), output.sharding()?);
+        let companions = output.companions();
         Ok(Request {
             file,
             rules,
@@ -595,6 +596,7 @@ impl Writing {
                 extent: if self.alone { Extent::Alone } else { Extent::Whole },
                 spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
                 reserve: self.reserve.map_or(Reserve::Usual, Reserve::Bytes),
+                companions,
                 format,
                 sharding,
             },

@@ -94,6 +94,7 @@ impl Fit {
         let pattern = |text: &String| Template::parse(text, SEPARATOR);
         let drop = self.drop.iter().map(pattern).collect::<Result<_, _>>();
         let (format, sharding) = (self.output.format(), self.output.sharding()?);
+        let companions = self.output.companions();
         let destination = match self.output.output {
             Some(path) => Destination::File(path),
             None => Destination::Nowhere { typed: typed() },
@@ -107,6 +108,7 @@ impl Fit {
             filling,
             destination,
             format,
+            companions,
             sharding,
             save_recipe: self.save_recipe,
             existing: if self.force { Existing::Replace } else { Existing::Refuse },

@@ -1,7 +1,7 @@
 //! What came out, as JSON.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -37,6 +37,12 @@ struct Done<'a> {
     /// What the output was a link to before.
     #[serde(skip_serializing_if = "Option::is_none")]
     replaced_link: Option<String>,
+    /// Files beside the weights of a model folder that went along, and weights that did not.
+    side_files: Vec<String>,
+    not_carried: Vec<String>,
+    /// What the configuration says of the weights that is no longer so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    declared_dtype: Option<&'a str>,
     /// How a file was edited in place.
     way: Option<&'static str>,
     bytes_written: Option<u64>,
@@ -143,6 +149,9 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         output: outcome.output.map(|path| path.display().to_string()),
         written: outcome.output.is_some(),
         replaced_link: outcome.replaced_link.as_ref().map(|path| path.display().to_string()),
+        side_files: shown(&outcome.side_files.carried),
+        not_carried: shown(&outcome.side_files.left),
+        declared_dtype: outcome.stale_dtype.as_ref().map(|stale| stale.declared.as_str()),
         way: outcome.replaced.map(|replaced| way(replaced.way)),
         bytes_written: outcome.bytes_written(),
         renamed: counts.renamed,
@@ -168,6 +177,10 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
 
 fn places(places: &Places) -> Vec<Place<'_>> {
     places.iter().map(|(at, names)| Place { at, names }).collect()
+}
+
+fn shown(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// The name of a way to edit a file in place.

@@ -18,6 +18,7 @@ mod grouping;
 mod hints;
 mod json;
 mod listing;
+mod model_dtype;
 mod nearest;
 mod opening;
 mod output;

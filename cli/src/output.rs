@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use statedict_checkpoint::{
-    Checkpoint, Disk, Existing, FORMATS, Protected, Protection, Staged, System, ending,
+    Checkpoint, Disk, Existing, FORMATS, Protected, Protection, SideFiles, Staged, System, ending,
     format_called, format_named_by,
 };
-use statedict_core::Format;
+use statedict_core::{Format, ShardNames};
 
+use crate::commands::remap::is_same_file;
 use crate::failure::{Exit, Failure};
 use crate::request::Sharding;
 use crate::size;
@@ -32,6 +33,9 @@ pub(crate) struct Output {
     /// They are safetensors unless --format says otherwise.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) shard_size: Option<u64>,
+    /// Leave behind what lies beside the weights in a model folder: configuration, tokenizer
+    #[arg(long)]
+    pub(crate) weights_only: bool,
 }
 
 /// A format that was asked for by name.
@@ -51,6 +55,11 @@ pub(crate) fn formats() -> impl TypedValueParser<Value = NamedFormat> {
 }
 
 impl Output {
+    /// What becomes of the files beside the weights.
+    pub(crate) fn companions(&self) -> Companions {
+        if self.weights_only { Companions::Left } else { Companions::Carried }
+    }
+
     /// The format that was asked for.
     pub(crate) fn format(&self) -> Option<&'static dyn Format> {
         self.format.map(|NamedFormat(format)| format)
@@ -72,6 +81,49 @@ impl Output {
             }
         }
     }
+}
+
+/// True if the output is a folder: several files are written, or the input is a model folder and the
+/// name asks for no format.
+pub(crate) fn is_folder(
+    output: &Path,
+    checkpoint: &Checkpoint,
+    sharding: Option<&Sharding>,
+) -> bool {
+    let from_folder = checkpoint.is_sharded() || checkpoint.model_folder().is_some();
+    sharding.is_some() || (from_folder && format_named_by(output).is_none())
+}
+
+/// The name of the one file of a model folder in a format.
+pub(crate) fn model_name(checkpoint: &Checkpoint, to: &dyn Format) -> String {
+    let own = checkpoint.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match to.shard_names() {
+        _ if to.name() == checkpoint.format().name() => own,
+        Some(ShardNames { stem, extension }) => format!("{stem}.{extension}"),
+        None => sibling(Path::new(&own), "", to).display().to_string(),
+    }
+}
+
+/// What lies beside the weights of a model folder and goes to another.
+pub(crate) fn side_files(
+    output: &Path,
+    checkpoint: &Checkpoint,
+    companions: Companions,
+) -> Result<SideFiles, Failure> {
+    let same = checkpoint.model_folder().is_some_and(|folder| is_same_file(folder, output));
+    match companions {
+        Companions::Carried if !same => Ok(checkpoint.side_files()?.outside(output)),
+        _ => Ok(SideFiles::default()),
+    }
+}
+
+/// What becomes of the files beside the weights in a model folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Companions {
+    /// They are carried along.
+    Carried,
+    /// They are left behind.
+    Left,
 }
 
 /// The format of a new file: the one asked for, or the one its name asks for.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{FORMATS, Overflow, Way};
+use statedict_checkpoint::{FORMATS, Overflow, SideFiles, Way};
 use statedict_core::{
     DType, IndexSet, LeftBehind, Mentions, Offence, Refused, Section, Ties, Uncast, UncastReason,
     UncastTensor,
@@ -12,6 +12,7 @@ use statedict_core::{
 
 use crate::failure::Failure;
 use crate::grouping::{Line, grouped, grouped_whole};
+use crate::model_dtype::StaleDtype;
 use crate::output::{sibling, stem};
 use crate::request::{Conversion, Destination, Encoding, LeftReason, Outcome, Request};
 use crate::rules::Rules;
@@ -72,6 +73,13 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
         let (output, target) = (output.display(), target.display());
         say(&format!("note: {output} was a link to {target}, which is unchanged"));
     }
+    tell_side_files(&outcome.side_files);
+    if let Some(StaleDtype { declared, written }) = &outcome.stale_dtype {
+        say(&format!(
+            "note: config.json says {declared}, and most weights are {written} now; loaders that \
+             follow it cast them back"
+        ));
+    }
     if let Some(plan) = &request.save_plan {
         say(&format!("saved the plan as {}", plan.display()));
     }
@@ -98,6 +106,29 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     }
 }
 
+/// `net-new` for the folder `net/`.
+fn new_folder(folder: &Path) -> PathBuf {
+    match folder.file_name() {
+        Some(name) => folder.with_file_name(format!("{}-new", name.to_string_lossy())),
+        None => folder.join("new"),
+    }
+}
+
+/// What went along with the weights of a model folder, and what did not.
+pub(crate) fn tell_side_files(side_files: &SideFiles) {
+    let named = |paths: &[PathBuf]| {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        first_few(&names, NAMED)
+    };
+    if !side_files.carried.is_empty() {
+        let files = count(side_files.carried.len(), "file");
+        say(&format!("  with {files} beside the weights: {}", named(&side_files.carried)));
+    }
+    if !side_files.left.is_empty() {
+        say(&format!("note: not carried along, other weights: {}", named(&side_files.left)));
+    }
+}
+
 /// The command that writes another format, if not asked otherwise.
 const CONVERT: &str = "convert";
 
@@ -109,6 +140,9 @@ fn suggested(request: &Request, outcome: &Outcome) -> PathBuf {
         Destination::Nowhere { typed } if typed.first().is_some_and(|it| it == CONVERT));
     let other = FORMATS.into_iter().rev().find(|format| format.name() != own.name());
     let format = format.or(other.filter(|_| converts)).unwrap_or(own);
+    if let Some(folder) = outcome.checkpoint.model_folder() {
+        return new_folder(folder);
+    }
     if sharding.is_some() || outcome.checkpoint.is_sharded() {
         return file.with_file_name(format!("{}-new", stem(file)));
     }

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{Checkpoint, Existing, Overflow, Replaced};
+use statedict_checkpoint::{Checkpoint, Existing, Overflow, Replaced, SideFiles};
 use statedict_core::{
     Casting, DType, Format, LeftBehind, Mentions, Planned, Policy, Reserve, Ties, Uncast,
 };
 
+use crate::model_dtype::StaleDtype;
+use crate::output::Companions;
 use crate::rules::Rules;
 
 /// What is to become of a file.
@@ -45,6 +47,7 @@ pub(crate) struct Encoding {
     pub(crate) spelling: Spelling,
     /// Room for longer keys in what is written.
     pub(crate) reserve: Reserve,
+    pub(crate) companions: Companions,
     /// The format, if it was asked for by name.
     pub(crate) format: Option<&'static dyn Format>,
     /// Several files instead of one.
@@ -117,6 +120,10 @@ pub(crate) struct Outcome<'a> {
     pub(crate) bytes: u64,
     /// How many files there are, an index excepted.
     pub(crate) files: usize,
+    /// What lies beside the weights of a model folder, and went with them or did not.
+    pub(crate) side_files: SideFiles,
+    /// The type of numbers that the configuration still declares, if it is no longer theirs.
+    pub(crate) stale_dtype: Option<StaleDtype>,
     /// What the link led to that the output replaced, if it was one.
     pub(crate) replaced_link: Option<PathBuf>,
     /// What writing the tensors anew meant; none where the file is the old one with other keys.

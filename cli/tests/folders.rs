@@ -181,6 +181,131 @@ fn a_shard_that_the_index_does_not_name_is() {
     folder.check("ls m", 0, &[]);
 }
 
+/// A folder `m` with a LeNet and what lies beside the weights of a model.
+fn model() -> Folder {
+    let folder = Folder::of([]);
+    fs::create_dir_all(folder.path("m/1_Pooling")).expect("a folder");
+    fs::create_dir_all(folder.path("m/.git")).expect("a folder");
+    fs::copy(LENET, folder.path("m/pytorch_model.bin")).expect("copied");
+    for (name, text) in SIDE_FILES {
+        folder.add(&format!("m/{name}"), text.as_bytes());
+    }
+    folder.add("m/tf_model.h5", b"weights");
+    folder.add("m/model.safetensors.index.json.bak", b"");
+    folder.add("m/.git/config", b"x");
+    folder
+}
+
+const SIDE_FILES: [(&str, &str); 6] = [
+    ("1_Pooling/config.json", "{\"dim\": 3}"),
+    ("config.json", "{\"torch_dtype\": \"float32\"}"),
+    ("empty.txt", ""),
+    ("generation_config.json", "{}"),
+    ("model.safetensors.index.json.bak", ""),
+    ("tokenizer.model", "words"),
+];
+
+/// The files of a folder, sorted, with their places below it.
+fn files(folder: &Folder, name: &str) -> Vec<String> {
+    fn descend(path: &std::path::Path, below: &str, found: &mut Vec<String>) {
+        for entry in fs::read_dir(path).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let name = format!("{below}{}", entry.file_name().to_string_lossy());
+            match entry.path().is_dir() {
+                true => descend(&entry.path(), &format!("{name}/"), found),
+                false => found.push(name),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    descend(&folder.path(name), "", &mut found);
+    found.sort();
+    found
+}
+
+fn with_side_files(weights: &[&str]) -> Vec<String> {
+    let side_files = SIDE_FILES.iter().map(|(name, _)| *name);
+    let mut names: Vec<String> =
+        side_files.chain(weights.iter().copied()).map(String::from).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_lies_beside_the_weights_of_a_model_goes_with_them() {
+    let folder = model();
+    let check = |words: &str, weights: &[&str]| {
+        let said = &["with 6 files beside the weights", "other weights: tf_model.h5"];
+        folder.check(&format!("{words} -o out"), 0, said);
+        assert_eq!(files(&folder, "out"), with_side_files(weights), "{words}");
+        for (name, text) in SIDE_FILES {
+            let carried = fs::read(folder.path(&format!("out/{name}"))).expect("there");
+            assert_eq!(carried, text.as_bytes(), "{name}");
+        }
+        let sharded = folder.typed("ls out");
+        assert_eq!(sharded.status, 0, "{}", sharded.err);
+        fs::remove_dir_all(folder.path("out")).expect("removed");
+    };
+    check("strip module m", &["pytorch_model.bin"]);
+    check("convert m/ --format safetensors", &["model.safetensors"]);
+    check("fit m --to m", &["pytorch_model.bin"]);
+    let shards = [1, 2, 3].map(|i| format!("model-0000{i}-of-00003.safetensors"));
+    let mut names: Vec<&str> = shards.iter().map(String::as_str).collect();
+    names.push("model.safetensors.index.json");
+    check("unwrap m --shard-size 100KB", &names);
+    folder.check("unwrap m -o bare --weights-only", 0, &[]);
+    assert_eq!(files(&folder, "bare"), ["pytorch_model.bin"]);
+    folder.check("unwrap m -o bare.pth", 0, &[]);
+    assert!(folder.path("bare.pth").is_file());
+}
+
+#[test]
+fn sharded_models_keep_their_files_and_change_format() {
+    let folder = model();
+    folder.check("convert m s --shard-size 100KB", 0, &[]);
+    folder.check("strip module s -o t", 0, &["with 6 files"]);
+    assert_eq!(files(&folder, "t"), files(&folder, "s"));
+    folder.check("strip module s -o u --format pth", 0, &["with 6 files"]);
+    let weights = files(&folder, "u").into_iter().filter(|name| name.ends_with(".bin"));
+    assert!(weights.clone().count() > 1, "{:?}", weights.collect::<Vec<_>>());
+    folder.check("diff t u -q", 0, &[]);
+}
+
+#[test]
+fn an_output_that_is_there_keeps_what_it_has_unless_forced() {
+    let folder = model();
+    fs::create_dir(folder.path("out")).expect("a folder");
+    folder.add("out/config.json", b"mine");
+    folder.check("unwrap m -o out", 2, &["it exists already"]);
+    assert_eq!(files(&folder, "out"), ["config.json"]);
+    folder.check("unwrap m -o out --force", 0, &[]);
+    assert_eq!(files(&folder, "out"), with_side_files(&["pytorch_model.bin"]));
+    folder.check("unwrap m -o m/inner", 0, &[]);
+    folder.check("unwrap m -o m/inner --force", 0, &[]);
+    assert_eq!(files(&folder, "m/inner"), with_side_files(&["pytorch_model.bin"]));
+}
+
+#[test]
+fn a_configuration_that_declares_another_type_of_numbers_is_said() {
+    let folder = model();
+    let note = "note: config.json says float32, and most weights are bfloat16 now";
+    folder.check("convert m h --cast bf16", 0, &[note]);
+    let done = folder.json("unwrap m -i --cast bf16 --json");
+    assert_eq!(done["declared_dtype"], "float32");
+    let same = folder.typed("convert h f --cast f32");
+    assert!(same.status == 0 && !same.err.contains("config.json says"), "{}", same.err);
+}
+
+#[test]
+fn nothing_is_left_of_a_folder_whose_files_cannot_be_carried() {
+    let folder = model();
+    fs::create_dir(folder.path("out")).expect("a folder");
+    fs::create_dir_all(folder.path("out/config.json")).expect("a folder");
+    folder.check("unwrap m -o out --force", 2, &["it is a folder"]);
+    assert_eq!(files(&folder, "out"), [""; 0]);
+    assert!(!folder.path("out/1_Pooling").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_snapshot_of_a_hub_cache_is_read_and_its_blobs_stay_as_they_are() {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use statedict_checkpoint::{Checkpoint, Rewritten};
+use statedict_checkpoint::{Checkpoint, Rewritten, SideFiles};
 use statedict_core::{
     Assembled, Fit, FitOptions, Init, NotFitted, Ordered, Plan, Reserve, Rule, SEPARATOR, Side,
     StateDict, Template, Unmet, fit, generalise,
@@ -38,7 +38,7 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
     let (source, result) = match prepared.result {
         Ok((put, rewritten)) => {
             let (source, watch) = Watch::over(source, put.bytes, fitting.talk)?;
-            watch.settle(fitting.write(&source, &rewritten, recipe))?;
+            watch.settle(fitting.write(&source, (&put, &rewritten), recipe))?;
             (source, Ok(put))
         }
         Err(unmet) => (source, Err(unmet)),
@@ -114,10 +114,11 @@ impl Fitting {
     fn write(
         &self,
         source: &Checkpoint,
-        rewritten: &Rewritten,
+        (put, rewritten): (&Put, &Rewritten),
         recipe: Option<String>,
     ) -> Result<(), Failure> {
-        let output = self.output().map(|path| source.stage(rewritten, path, self.existing));
+        let stage = |path| source.stage_model(rewritten, &put.side_files, path, self.existing);
+        let output = self.output().map(stage);
         let output = output.transpose()?;
         let recipe = self.save_recipe.as_deref().zip(recipe);
         let recipe = recipe.map(|(path, recipe)| output::stage_text(recipe, path, self.existing));
@@ -226,10 +227,21 @@ impl<'a> Work<'a> {
     /// The new file: the old one with other keys where that is all, or the tensors written anew.
     fn lay_out(&self, fit: &Fit, assembled: Assembled) -> Result<(Put, Rewritten), Failure> {
         let Fitting { format, sharding, .. } = self.fitting;
-        let to = match (sharding, self.fitting.output()) {
+        let output = self.fitting.output();
+        let folder = output.filter(|it| output::is_folder(it, self.source, sharding.as_ref()));
+        let side_files = match folder {
+            Some(folder) => output::side_files(folder, self.source, self.fitting.companions)?,
+            None => SideFiles::default(),
+        };
+        let to = match (sharding, output) {
             (Some(sharding), _) => sharding.format,
-            (None, Some(path)) => output::format_of(path, *format)?,
-            (None, None) => format.unwrap_or_else(|| self.source.format()),
+            (None, Some(path)) if folder.is_none() => output::format_of(path, *format)?,
+            (None, _) => format.unwrap_or_else(|| self.source.format()),
+        };
+        // One file of a model folder keeps its name in another, or gets the usual one.
+        let in_folder = |rewritten: Rewritten| match folder {
+            Some(_) => rewritten.in_folder(output::model_name(self.source, to)),
+            None => rewritten,
         };
         let Assembled { mut contents, mut left, made } = assembled;
         let is_renamed_only =
@@ -237,8 +249,9 @@ impl<'a> Work<'a> {
         if is_renamed_only && self.keeps_its_form(fit) {
             let plan = Plan::from(fit.section(self.side()));
             let rewritten = self.source.rewrite_plainly(&plan, Reserve::Usual)?;
-            let put = Put { made, left, to, tied: Vec::new(), bytes: rewritten.len(), files: 1 };
-            return Ok((put, rewritten));
+            let (tied, bytes) = (Vec::new(), rewritten.len());
+            let put = Put { made, left, to, tied, bytes, files: 1, side_files };
+            return Ok((put, in_folder(rewritten)));
         }
         contents.fit_into(to, &mut left);
         contents.metadata = self.source.metadata_after(&fit.section(self.side()));
@@ -257,7 +270,7 @@ impl<'a> Work<'a> {
             return Err(Failure::no(vec![error]).hint("write another file with -o"));
         }
         let (bytes, files) = (rewritten.len(), rewritten.files());
-        Ok((Put { made, left, to, tied, bytes, files }, rewritten))
+        Ok((Put { made, left, to, tied, bytes, files, side_files }, in_folder(rewritten)))
     }
 
     /// True if the source is a state dict as it stands, whose tensors are wanted in their order.

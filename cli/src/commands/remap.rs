@@ -3,14 +3,16 @@
 use std::io::Write;
 use std::path::Path;
 
-use statedict_checkpoint::{Checkpoint, Overflow, Replaced, Rewritten, Way, format_named_by};
+use statedict_checkpoint::{Checkpoint, Overflow, Replaced, Rewritten, SideFiles, Way};
 use statedict_core::{
     Catalog, Contents, Format, IndexMap, LeftBehind, Mentions, NotSelected, Offence, Plan, Planned,
     Refused, Rule, Section, StateDict, Ties, Uncast, plan,
 };
 
 use crate::failure::Failure;
+use crate::model_dtype::{StaleDtype, stale_dtype};
 use crate::opening::{open, open_to_replace};
+use crate::output::Companions;
 use crate::request::{
     Conversion, Destination, Encoding, Extent, Form, LeftReason, Outcome, Request, Spelling,
     Strictness, Talk,
@@ -35,11 +37,12 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     let uncast = request.cast(&checkpoint, &mut planned.plan)?;
     let work = request.lay_out(&checkpoint, &planned.plan)?;
     let mentions = request.mentions(&checkpoint, &planned.plan, &work)?;
+    let side_files = request.side_files(&checkpoint)?;
     let total = work.rewritten().map_or(checkpoint.len(), Rewritten::len);
     let files = work.rewritten().map_or(1, Rewritten::files);
     let replaced_link = request.new_file().and_then(output::replaced_link);
     let (checkpoint, watch) = Watch::over(checkpoint, total, request.talk)?;
-    let written = watch.settle(request.write(&checkpoint, &planned.plan, &work))?;
+    let written = watch.settle(request.write(&checkpoint, &planned.plan, &work, &side_files))?;
     let replaced = written.replaced;
     let outcome = Outcome {
         checkpoint: &checkpoint,
@@ -52,6 +55,8 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
         bytes: replaced.map_or(total, |replaced| replaced.written),
         files: replaced.map_or(files, |replaced| replaced.files),
         replaced_link,
+        stale_dtype: request.stale_dtype(&checkpoint, &planned.plan),
+        side_files,
         conversion: work.conversion(),
     };
     match (request.form, outcome.output) {
@@ -132,11 +137,33 @@ impl Request {
             return Ok(Some(sharding.format));
         }
         match self.new_file() {
-            Some(path) if format_named_by(path).is_some() || !checkpoint.is_sharded() => {
+            Some(path) if !output::is_folder(path, checkpoint, None) => {
                 output::format_of(path, *format).map(Some)
             }
             _ => Ok(*format),
         }
+    }
+
+    /// The folder that is written to, if the output is one.
+    fn new_folder(&self, checkpoint: &Checkpoint) -> Option<&Path> {
+        let sharding = self.encoding.sharding.as_ref();
+        self.new_file().filter(|output| output::is_folder(output, checkpoint, sharding))
+    }
+
+    /// What lies beside the weights of a model folder and is carried to another.
+    fn side_files(&self, checkpoint: &Checkpoint) -> Result<SideFiles, Failure> {
+        match self.new_folder(checkpoint) {
+            Some(output) => output::side_files(output, checkpoint, self.encoding.companions),
+            None => Ok(SideFiles::default()),
+        }
+    }
+
+    /// What the configuration says that goes with the weights, if it is no longer so.
+    fn stale_dtype(&self, checkpoint: &Checkpoint, plan: &Plan) -> Option<StaleDtype> {
+        let carried = self.new_folder(checkpoint).is_some()
+            && self.encoding.companions == Companions::Carried;
+        let stays = matches!(self.destination, Destination::InPlace);
+        if carried || stays { stale_dtype(checkpoint, plan) } else { None }
     }
 
     fn plan(&self, checkpoint: &Checkpoint) -> Result<Planned, Failure> {
@@ -179,7 +206,13 @@ impl Request {
         }
         let Encoding { ties, extent, sharding, .. } = &self.encoding;
         let extracts = named.is_some() && self.is_fixed(checkpoint, plan);
-        let joins = named.is_some() && checkpoint.is_sharded();
+        let folder = self.new_folder(checkpoint);
+        let joins = checkpoint.is_sharded() && named.is_some() && folder.is_none();
+        // One file of a model folder keeps its name in another, or gets the usual one.
+        let in_folder = |rewritten: Rewritten| match folder {
+            Some(_) => rewritten.in_folder(output::model_name(checkpoint, to)),
+            None => rewritten,
+        };
         let reason = match extent {
             Extent::Alone => LeftReason::Alone,
             Extent::Whole if extracts => LeftReason::Extracted,
@@ -199,8 +232,9 @@ impl Request {
             };
             let hint = plan.casts().then_some(hints::CAST_ELSEWHERE).map(String::from);
             let rewritten = rewritten.map_err(|error| Failure::from(error).hints(hint))?;
-            return Ok(Work::Write(rewritten, None));
+            return Ok(Work::Write(in_folder(rewritten), None));
         }
+        let other = to.name() != checkpoint.format().name();
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
         let gathered = Contents::gather(checkpoint.catalog(), state_dict, section, *ties);
@@ -212,11 +246,16 @@ impl Request {
         let tied = broken_ties(&contents, to);
         let rewritten = match &self.encoding.sharding {
             Some(sharding) => checkpoint.encode_shards(to, contents, sharding.limit),
-            None if named.is_none() => checkpoint.encode_alike(contents, section),
+            None if checkpoint.is_sharded() && folder.is_some() && other => {
+                checkpoint.encode_shards(to, contents, checkpoint.largest_file())
+            }
+            None if named.is_none() || (checkpoint.is_sharded() && folder.is_some()) => {
+                checkpoint.encode_alike(contents, section)
+            }
             None => checkpoint.encode(to, &contents),
         };
         let conversion = Conversion { to, left, reason, tied, ties: *ties };
-        Ok(Work::Write(rewritten.map_err(unholdable)?, Some(conversion)))
+        Ok(Work::Write(in_folder(rewritten.map_err(unholdable)?), Some(conversion)))
     }
 
     /// The names of changed keys elsewhere in a file that keeps what it holds beside its tensors.
@@ -287,8 +326,15 @@ impl Request {
     }
 
     /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
-    fn write(&self, checkpoint: &Checkpoint, plan: &Plan, work: &Work) -> Result<Written, Failure> {
-        let stage = |(path, rewritten)| checkpoint.stage(rewritten, path, self.existing);
+    fn write(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+        work: &Work,
+        side_files: &SideFiles,
+    ) -> Result<Written, Failure> {
+        let stage =
+            |(path, rewritten)| checkpoint.stage_model(rewritten, side_files, path, self.existing);
         let output = self.new_file().zip(work.rewritten()).map(stage).transpose()?;
         let saved = self
             .save_plan

@@ -6,10 +6,11 @@ pub(crate) mod target;
 
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{Checkpoint, Existing};
+use statedict_checkpoint::{Checkpoint, Existing, SideFiles};
 use statedict_core::{By, Filling, Fit, Format, LeftBehind, Made, Template, Unmet};
 
 use crate::commands::diff::Subject;
+use crate::output::Companions;
 use crate::request::{Form, Sharding, Talk};
 
 /// What is to fit into what.
@@ -24,6 +25,8 @@ pub(crate) struct Fitting {
     pub(crate) destination: Destination,
     /// The format, if it was asked for by name.
     pub(crate) format: Option<&'static dyn Format>,
+    /// What becomes of the files beside the weights.
+    pub(crate) companions: Companions,
     /// Several files instead of one.
     pub(crate) sharding: Option<Sharding>,
     pub(crate) save_recipe: Option<PathBuf>,
@@ -62,6 +65,8 @@ pub(crate) struct Put {
     pub(crate) bytes: u64,
     /// How many files there are, an index excepted.
     pub(crate) files: usize,
+    /// What lies beside the weights of a model folder, and goes with them or does not.
+    pub(crate) side_files: SideFiles,
 }
 
 impl Fitting {

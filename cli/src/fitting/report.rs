@@ -15,6 +15,7 @@ use crate::fitting::{Destination, Fitted, Fitting, Put};
 use crate::grouping::{Line, grouped};
 use crate::output::{sibling, stem};
 use crate::report::left_behind;
+use crate::report::tell_side_files;
 use crate::suggestion::suggestion;
 use crate::text::{count, first_few, printable, say, shell_word, size};
 
@@ -46,6 +47,7 @@ pub(crate) fn tell(fitting: &Fitting, fitted: &Fitted) {
             say(&format!("  and {} more", count(lines.len() - LINES_TOLD, "line")));
         }
     }
+    tell_side_files(&put.side_files);
     tell_left_behind(put);
     if !fitted.fit.extra_states.is_empty() {
         let keys = first_few(&fitted.fit.extra_states, NAMED);

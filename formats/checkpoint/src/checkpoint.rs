@@ -177,6 +177,14 @@ impl Checkpoint {
         self.len() == 0
     }
 
+    /// The most bytes that one of its files has.
+    pub fn largest_file(&self) -> u64 {
+        match &self.form {
+            Form::One { .. } => self.len(),
+            Form::Sharded(sharded) => sharded.largest_file(),
+        }
+    }
+
     /// The name of its kind, as `ls --json` gives it.
     pub fn kind(&self) -> &'static str {
         match &self.form {
@@ -410,6 +418,26 @@ impl Checkpoint {
         let stager =
             Stager { source, like: Some(&like), existing, disk: &self.disk, observer, revised };
         stager.stage(rewritten, out, self.folder().as_deref())
+    }
+
+    /// Stages files for the folder `out`, with those that belong to the model: they take their
+    /// places before an index does.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::stage`].
+    pub fn stage_model(
+        &self,
+        rewritten: &Rewritten,
+        sides: &SideFiles,
+        out: &Path,
+        existing: Existing,
+    ) -> Result<Staged, Error> {
+        let mut staged = self.stage(rewritten, out, existing)?;
+        let (source, observer) = (&self.source, self.observer.as_ref());
+        let (disk, revised) = (&self.disk, &|_: &Renamed| Vec::new());
+        let stager = Stager { source, like: None, existing, disk, observer, revised };
+        stager.carry(sides, out, &mut staged)?;
+        Ok(staged)
     }
 
     /// The files that an edit in place would change although their mode, or a link, speaks against

@@ -91,6 +91,16 @@ impl Rewritten {
         self.len() == 0
     }
 
+    /// The same in a folder, where a file of its own gets this name.
+    pub fn in_folder(self, name: String) -> Rewritten {
+        Rewritten(match self.0 {
+            Files::One { layout, renamed } => {
+                Files::Folder(vec![NewFile { name, layout, renamed, changed: true }])
+            }
+            several => several,
+        })
+    }
+
     /// How many files there are, the index excepted.
     pub fn files(&self) -> usize {
         match &self.0 {

@@ -87,6 +87,11 @@ impl FileSource {
         }
     }
 
+    /// A regular file of any length as it stands.
+    pub(crate) fn whole(path: &Path) -> Result<FileSource, Cause> {
+        Ok(FileSource::from_file(regular(path)?)?)
+    }
+
     /// A file as it stands.
     pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
         FileSource::new(file, None, Vec::new())

@@ -6,12 +6,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use statedict_core::{Elements, Fault, Layout};
+use statedict_core::{Elements, Fault, Layout, Source};
 
 use crate::disk::{Access, Disk};
 use crate::elements::Stop;
 use crate::error::{Action, Cause, Error};
-use crate::index::Index;
+use crate::index::{Index, is_index};
+use crate::model_folder::SideFiles;
 use crate::observer::{Observer, is_stopped, tell};
 use crate::rewritten::{Files, NewFile, Renamed, Rewritten};
 use crate::source::FileSource;
@@ -35,8 +36,8 @@ pub struct Staged {
     files: Vec<StagedFile>,
     /// Files that are not needed once all are in their places.
     obsolete: Vec<PathBuf>,
-    /// A folder that was made for the files, and goes again if they do not come.
-    made: Option<MadeFolder>,
+    /// Folders that were made for the files, and go again if they do not come.
+    made: MadeFolders,
     /// Elements of which a cast made some infinite.
     overflowed: Vec<Elements>,
     disk: Arc<dyn Disk>,
@@ -44,33 +45,56 @@ pub struct Staged {
 
 #[derive(Debug)]
 struct StagedFile {
-    beside: Beside,
+    beside: TempName,
     out: PathBuf,
     existing: Existing,
     overflowed: Vec<Elements>,
 }
 
-/// A new file in the folder of another, taken away again when dropped.
+/// A new file in the folder of another, open for writing.
 #[derive(Debug)]
 pub(crate) struct Beside {
-    disk: Arc<dyn Disk>,
     pub(crate) file: File,
+    pub(crate) name: TempName,
+}
+
+/// The name of a new file in the folder of another, taken away again when dropped.
+#[derive(Debug)]
+pub(crate) struct TempName {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
-    /// It got the name it was made for.
+    /// The file got the name it was made for.
     placed: bool,
 }
 
-/// A new folder, taken away again when dropped, if nothing is in it.
+/// New folders, the outer before the inner, taken away again when dropped, if nothing is in them.
 #[derive(Debug)]
-struct MadeFolder {
+struct MadeFolders {
     disk: Arc<dyn Disk>,
-    path: PathBuf,
+    paths: Vec<PathBuf>,
 }
 
-impl Drop for MadeFolder {
+impl MadeFolders {
+    /// Makes a folder and those above it, so far as they are not there.
+    fn make(&mut self, below: &Path) -> io::Result<()> {
+        if below.as_os_str().is_empty() || below.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = below.parent() {
+            self.make(above)?;
+        }
+        self.disk.create_folder(below)?;
+        self.paths.push(below.to_path_buf());
+        self.disk.sync_folder(folder(below))
+    }
+}
+
+impl Drop for MadeFolders {
     fn drop(&mut self) {
         // A folder with files in it stays: those were committed.
-        let _ = self.disk.remove_folder(&self.path);
+        while let Some(path) = self.paths.pop() {
+            let _ = self.disk.remove_folder(&path);
+        }
     }
 }
 
@@ -88,9 +112,11 @@ impl Beside {
         })?;
         let (file, path) = made.into_parts();
         let path = path.to_path_buf();
-        Ok(Beside { disk: disk.clone(), file, path, placed: false })
+        Ok(Beside { file, name: TempName { disk: disk.clone(), path, placed: false } })
     }
+}
 
+impl TempName {
     /// Puts the file in its place in one step that survives a crash.
     pub(crate) fn place(self, out: &Path, existing: Existing) -> Result<(), Cause> {
         let disk = self.disk.clone();
@@ -118,7 +144,7 @@ fn settle(disk: &dyn Disk, out: &Path) -> Result<(), Cause> {
     })
 }
 
-impl Drop for Beside {
+impl Drop for TempName {
     fn drop(&mut self) {
         if !self.placed {
             let _ = self.disk.remove(&self.path);
@@ -188,7 +214,10 @@ impl Stager<'_> {
                 let fault = Fault::Unsupported(what.into());
                 Err(Error::new(Action::Write, out, Cause::from(fault)))
             }
-            Files::Folder(files) => self.folder(files, out),
+            Files::Folder(files) => {
+                refuse_index(out)?;
+                self.folder(files, out)
+            }
             Files::Shards { files, index_name, index, gone } => {
                 let target = if out.is_file() { out.parent() } else { Some(out) };
                 let own = folder.filter(|folder| target.is_some_and(|out| is_same(folder, out)));
@@ -206,14 +235,16 @@ impl Stager<'_> {
     fn nothing(&self) -> Staged {
         let disk = self.disk.clone();
         let overflowed = Vec::new();
-        Staged { files: Vec::new(), obsolete: Vec::new(), made: None, overflowed, disk }
+        let made = MadeFolders { disk: disk.clone(), paths: Vec::new() };
+        Staged { files: Vec::new(), obsolete: Vec::new(), made, overflowed, disk }
     }
 
     /// Nothing yet, for a folder, which is made if it is not there.
     fn in_folder(&self, out: &Path) -> Result<Staged, Error> {
         let failed = |cause| Error::new(Action::Write, out, cause);
-        let made = make_folder(self.disk, out).map_err(failed)?;
-        Ok(Staged { made, ..self.nothing() })
+        let mut staged = self.nothing();
+        make_folder(&mut staged.made, out).map_err(failed)?;
+        Ok(staged)
     }
 
     /// Files under their own names.
@@ -257,7 +288,7 @@ impl Stager<'_> {
             };
             if let Some(parent) = path.parent() {
                 let failed = |error: io::Error| Error::new(Action::Write, parent, error);
-                create_folders(self.disk.as_ref(), parent).map_err(failed)?;
+                staged.made.make(parent).map_err(failed)?;
             }
             let renamed = file.renamed.as_ref();
             staged.add(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
@@ -295,7 +326,37 @@ impl Stager<'_> {
         finished.map_err(|error| failed(error.into()))?;
         tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
         let overflowed = overflowed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Of many files, not all can be open at once.
+        let Beside { name: beside, .. } = beside;
         Ok(StagedFile { beside, out: out.to_path_buf(), existing, overflowed })
+    }
+
+    /// Copies files that belong to the checkpoint into the folder of what is staged, where they
+    /// take their places before it.
+    pub(crate) fn carry(
+        &self,
+        sides: &SideFiles,
+        out: &Path,
+        staged: &mut Staged,
+    ) -> Result<(), Error> {
+        let mut files = Vec::new();
+        for name in &sides.carried {
+            let (from, to) = (sides.folder.join(name), out.join(name));
+            check_below(out, name).map_err(|cause| Error::new(Action::Write, &to, cause))?;
+            if let Some(parent) = to.parent() {
+                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
+                staged.made.make(parent).map_err(failed)?;
+            }
+            let unreadable = |cause: Cause| Error::new(Action::Read, &from, cause);
+            let source = FileSource::whole(&from).map_err(unreadable)?;
+            let like = source.metadata().map_err(|error| unreadable(error.into()))?;
+            let mut layout = Layout::new();
+            layout.copy(0..source.len());
+            let stager = Stager { source: &source, like: Some(&like), ..*self };
+            files.push(stager.file(&layout, None, &to, self.existing)?);
+        }
+        staged.files.splice(0..0, files);
+        Ok(())
     }
 }
 
@@ -341,15 +402,16 @@ impl Staged {
 }
 
 /// Makes the folder of new files, unless it is there.
-fn make_folder(disk: &Arc<dyn Disk>, out: &Path) -> Result<Option<MadeFolder>, Cause> {
+fn make_folder(made: &mut MadeFolders, out: &Path) -> Result<(), Cause> {
     if out.as_os_str().is_empty() || out.is_dir() {
-        return Ok(None);
+        return Ok(());
     }
-    match disk.create_folder(out) {
+    // The folder it is to be in is one that the user meant to be there.
+    let folder_made = made.disk.create_folder(out);
+    match folder_made {
         Ok(()) => {
-            let made = MadeFolder { disk: disk.clone(), path: out.to_path_buf() };
-            disk.sync_folder(folder(out))?;
-            Ok(Some(made))
+            made.paths.push(out.to_path_buf());
+            Ok(made.disk.sync_folder(folder(out))?)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Fault::Unsupported("several files are written, and this is no folder".into())
@@ -359,16 +421,17 @@ fn make_folder(disk: &Arc<dyn Disk>, out: &Path) -> Result<Option<MadeFolder>, C
     }
 }
 
-/// Makes a folder and those above it, so far as they are not there.
-fn create_folders(disk: &dyn Disk, below: &Path) -> io::Result<()> {
-    if below.as_os_str().is_empty() || below.is_dir() {
-        return Ok(());
+/// Refuses a folder whose index would still lead to other files than the new one.
+fn refuse_index(out: &Path) -> Result<(), Error> {
+    let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
+    let mut names = entries.flatten().map(|entry| entry.path());
+    match names.find(|path| is_index(path)) {
+        None => Ok(()),
+        Some(index) => {
+            let what = "it would still lead to the old files; expected another folder";
+            Err(Error::new(Action::Write, &index, Cause::from(Fault::Unsupported(what.into()))))
+        }
     }
-    if let Some(above) = below.parent() {
-        create_folders(disk, above)?;
-    }
-    disk.create_folder(below)?;
-    disk.sync_folder(folder(below))
 }
 
 /// `model-00001-of-00002.r1.safetensors`: the name with a number that no file has yet.
@@ -394,8 +457,8 @@ fn is_same(a: &Path, b: &Path) -> bool {
 
 /// Refuses the name of a file to be written or removed if a link below the folder would lead out of
 /// it: names come from an index, which someone else may have written.
-fn check_below(folder: &Path, name: &str) -> Result<(), Cause> {
-    let below = Path::new(name).parent().unwrap_or(Path::new(""));
+fn check_below(folder: &Path, name: impl AsRef<Path>) -> Result<(), Cause> {
+    let below = name.as_ref().parent().unwrap_or(Path::new(""));
     let mut path = folder.to_path_buf();
     for part in below.components() {
         path.push(part);

@@ -189,7 +189,7 @@ impl Editor<'_> {
         }
         self.disk.adopt(&beside.file, &locked.file.metadata()?)?;
         self.fill(&beside.file, patch)?;
-        beside.place(&locked.path, Existing::Replace)?;
+        beside.name.place(&locked.path, Existing::Replace)?;
         Ok(Some(patch.len()))
     }
 }

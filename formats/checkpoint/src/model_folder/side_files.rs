@@ -25,6 +25,18 @@ pub struct SideFiles {
     pub left: Vec<PathBuf>,
 }
 
+impl SideFiles {
+    /// The same without what is in a folder that is written to.
+    pub fn outside(mut self, out: &Path) -> SideFiles {
+        let Ok(out) = fs::canonicalize(out) else { return self };
+        let Ok(folder) = fs::canonicalize(&self.folder) else { return self };
+        let is_outside = |path: &PathBuf| !folder.join(path).starts_with(&out);
+        self.carried.retain(is_outside);
+        self.left.retain(is_outside);
+        self
+    }
+}
+
 /// Everything in a folder but the checkpoint itself, whose files `is_part` knows.
 ///
 /// Links to files are followed, as hub caches need, and links to folders are not; hidden folders

@@ -114,6 +114,11 @@ impl Sharded {
         }
     }
 
+    /// The length of the longest of its files.
+    pub(crate) fn largest_file(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.len).max().unwrap_or_default()
+    }
+
     /// The names of its files, the index among them.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         let shards = self.shards.iter().map(|shard| shard.name.as_str());
