@@ -38,7 +38,9 @@ struct Done<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     replaced_link: Option<String>,
     /// Files beside the weights of a model folder that went along, and weights that did not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     side_files: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     not_carried: Vec<String>,
     /// What the configuration says of the weights that is no longer so.
     #[serde(skip_serializing_if = "Option::is_none")]
