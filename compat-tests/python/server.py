@@ -19,6 +19,7 @@ import complaints
 import convert
 import dtypes
 import edited
+import grown
 import hostile
 import layouts
 import lossless
@@ -60,6 +61,7 @@ ACTIONS = {
     "pickles": lossless.pickles,
     "story": story.tell,
     "transfer": transfer.tell,
+    "grown": grown.tell,
     "apart": apart.generate,
     "complaints": lambda request: complaints.provoke(request["folder"]),
     "judge-complaint": complaints.judge,
