@@ -31,8 +31,13 @@ struct Tensor<'a> {
 #[derive(Serialize)]
 struct Done<'a> {
     file: String,
+    /// The bytes of a path that is no text, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<String>,
     format: &'a str,
     output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_bytes: Option<String>,
     written: bool,
     /// What the output was a link to before.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +128,10 @@ pub(crate) fn listing<'a>(
     let file = checkpoint.path().display().to_string();
     write!(out, r#"{{"file":"#)?;
     put(&file, out)?;
+    if let Some(bytes) = path_bytes(checkpoint.path()) {
+        write!(out, r#","file_bytes":"#)?;
+        put(&bytes, out)?;
+    }
     write!(out, r#","format":"#)?;
     put(checkpoint.kind(), out)?;
     write!(out, r#","tensors":["#)?;
@@ -147,8 +156,10 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
     };
     let done = Done {
         file: outcome.checkpoint.path().display().to_string(),
+        file_bytes: path_bytes(outcome.checkpoint.path()),
         format: outcome.checkpoint.kind(),
         output: outcome.output.map(|path| path.display().to_string()),
+        output_bytes: outcome.output.and_then(path_bytes),
         written: outcome.output.is_some(),
         replaced_link: outcome.replaced_link.as_ref().map(|path| path.display().to_string()),
         side_files: shown(&outcome.side_files.carried),
@@ -202,8 +213,12 @@ pub(crate) fn recovery(
     found: Option<&Interrupted>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let file = file.display().to_string();
-    put(&serde_json::json!({ "file": file, "outcome": recover::word(found) }), out)?;
+    let (bytes, name) = (path_bytes(file), file.display().to_string());
+    let mut object = serde_json::json!({ "file": name, "outcome": recover::word(found) });
+    if let Some(bytes) = bytes {
+        object["file_bytes"] = bytes.into();
+    }
+    put(&object, out)?;
     Ok(writeln!(out)?)
 }
 
@@ -251,6 +266,8 @@ pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Fail
     #[derive(Serialize)]
     struct Report<'a> {
         file: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file_bytes: Option<String>,
         verdict: &'static str,
         counts: Counts,
         findings: Vec<Shown<'a>>,
@@ -267,6 +284,7 @@ pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Fail
     }
     let report = Report {
         file: checked.path.display().to_string(),
+        file_bytes: path_bytes(&checked.path),
         verdict: checked.verdict().name(),
         counts: Counts {
             dangerous: checked.count(Verdict::Dangerous),

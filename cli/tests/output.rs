@@ -194,6 +194,31 @@ mod unix {
     }
 
     #[test]
+    fn paths_that_are_no_text_are_given_by_their_bytes() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let folder = folder();
+        let name = OsStr::from_bytes(b"a\xff.pth");
+        fs::copy(LENET, folder.path(".").join(name)).expect("copied");
+        let json = |words: &[&str], names: &[&OsStr]| -> Value {
+            let output = folder.command(words).args(names).output().expect("it runs");
+            serde_json::from_slice(&output.stdout).expect("JSON")
+        };
+        let bytes = "61ff2e707468";
+        let plain = OsStr::new("net.pth");
+        assert_eq!(json(&["ls", "--json"], &[name])["file_bytes"], bytes);
+        assert_eq!(json(&["check", "--json"], &[name])["file_bytes"], bytes);
+        assert_eq!(json(&["unwrap", "--json"], &[name])["file_bytes"], bytes);
+        assert_eq!(json(&["recover", "--json"], &[name])["file_bytes"], bytes);
+        assert_eq!(json(&["diff", "--json"], &[plain, name])["b_bytes"], bytes);
+        assert_eq!(json(&["fit", "--json", "net.pth", "--to"], &[name])["target_bytes"], bytes);
+        let out = OsStr::from_bytes(b"o\xfe.pth");
+        let done = json(&["unwrap", "--json", "net.pth", "-o"], &[out]);
+        assert_eq!(done["output_bytes"], "6ffe2e707468");
+        assert!(json(&["ls", "--json"], &[plain]).get("file_bytes").is_none());
+    }
+
+    #[test]
     fn plans_and_recipes_have_the_mode_of_new_files() {
         let folder = folder();
         let usual = fs::metadata(folder.path("net.pth")).expect("there").permissions();

@@ -7,12 +7,17 @@ use statedict_core::{Arrangement, Lines, Owner};
 
 use crate::commands::derive::Answer;
 use crate::failure::Failure;
+use crate::json::path_bytes;
 
 /// The object of `derive --json`.
 #[derive(Serialize)]
 struct Found<'a> {
     a: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a_bytes: Option<String>,
     b: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b_bytes: Option<String>,
     at_a: &'a str,
     at_b: &'a str,
     complete: bool,
@@ -66,7 +71,9 @@ pub(crate) fn answer(answer: &Answer, recipe: &str, out: &mut dyn Write) -> Resu
     let open = derivation.open.iter();
     let found = Found {
         a: a.name(),
+        a_bytes: path_bytes(a.checkpoint.path()),
         b: b.name(),
+        b_bytes: path_bytes(b.checkpoint.path()),
         at_a: &a.state_dict.at,
         at_b: &b.state_dict.at,
         complete: derivation.is_complete(),

@@ -7,12 +7,17 @@ use statedict_core::{Change, Deviation, Key};
 
 use crate::commands::diff::{Depth, Difference};
 use crate::failure::Failure;
+use crate::json::path_bytes;
 
 /// The object of `diff --json`.
 #[derive(Serialize)]
 struct Found<'a> {
     a: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a_bytes: Option<String>,
     b: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b_bytes: Option<String>,
     at_a: &'a str,
     at_b: &'a str,
     keys_only: bool,
@@ -57,7 +62,9 @@ pub(crate) fn difference(difference: &Difference, out: &mut dyn Write) -> Result
     let (a, b, diff) = (difference.a, difference.b, &difference.diff);
     let found = Found {
         a: a.name(),
+        a_bytes: path_bytes(a.checkpoint.path()),
         b: b.name(),
+        b_bytes: path_bytes(b.checkpoint.path()),
         at_a: &a.state_dict.at,
         at_b: &b.state_dict.at,
         keys_only: difference.depth == Depth::Keys,

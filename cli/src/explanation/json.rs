@@ -7,11 +7,14 @@ use statedict_core::{Complaint, StateDict};
 
 use crate::explanation::{Explanation, Verdict, report};
 use crate::failure::Failure;
+use crate::json::path_bytes;
 
 /// The object of `explain --json`.
 #[derive(Serialize)]
 struct Explained<'a> {
     file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<String>,
     cause: &'static str,
     explanation: &'a str,
     command: Option<String>,
@@ -58,6 +61,7 @@ pub(crate) fn explanation(explanation: &Explanation, out: &mut dyn Write) -> Res
     };
     let explained = Explained {
         file: explanation.file.map(|file| file.display().to_string()),
+        file_bytes: explanation.file.and_then(path_bytes),
         cause: explanation.diagnosis.cause.name(),
         explanation: &explanation.diagnosis.told,
         command: report::line(explanation),

@@ -7,13 +7,20 @@ use statedict_core::{FitPair, Made, Making, Misfit, Open, Wanted};
 
 use crate::failure::Failure;
 use crate::fitting::{Fitted, report};
+use crate::json::path_bytes;
 
 /// The object of `fit --json`.
 #[derive(Serialize)]
 struct Object<'a> {
     file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_bytes: Option<String>,
     target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_bytes: Option<String>,
     output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_bytes: Option<String>,
     written: bool,
     fits: bool,
     pairs: Vec<Pair<'a>>,
@@ -70,8 +77,11 @@ pub(crate) fn fit(fitted: &Fitted, out: &mut dyn Write) -> Result<(), Failure> {
     let payload = left.iter().flat_map(|left| left.payload.iter().map(|(at, _)| at.clone()));
     let object = Object {
         file: fitted.source.path().display().to_string(),
+        file_bytes: path_bytes(fitted.source.path()),
         target: fitted.target.display().to_string(),
+        target_bytes: path_bytes(fitted.target),
         output: fitted.output.map(|path| path.display().to_string()),
+        output_bytes: fitted.output.and_then(path_bytes),
         written: fitted.output.is_some() && put.is_some(),
         fits: put.is_some(),
         pairs: fit.pairs.iter().map(Pair::of).collect(),

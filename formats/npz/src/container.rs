@@ -143,7 +143,27 @@ impl File {
             Some(Some(key)) if key != member.key => Change::Rename(member.name_for(key)),
             Some(Some(_)) | None => Change::Keep,
         };
-        Ok(Some(self.members.iter().map(change).collect()))
+        let mut changes: Vec<Change> = self.members.iter().map(change).collect();
+        self.keep_recognisable(&mut changes, section);
+        Ok(Some(changes))
+    }
+
+    /// Gives a member the suffix that makes the archive an npz, if no other that stays has it: its
+    /// key is the same to NumPy, which takes the suffix off.
+    fn keep_recognisable(&self, changes: &mut [Change], section: &Section) {
+        let has_suffix = |(member, change): (&Member, &Change)| match change {
+            Change::Drop => false,
+            Change::Rename(name) => name.ends_with(SUFFIX),
+            _ => member.has_suffix,
+        };
+        if self.members.iter().zip(&*changes).any(has_suffix) {
+            return;
+        }
+        let mut kept = self.members.iter().zip(changes).filter(|(_, it)| **it != Change::Drop);
+        if let Some((member, change)) = kept.next() {
+            let key = section.fate(&member.key).flatten().unwrap_or(&member.key);
+            *change = Change::Rename(format!("{key}{SUFFIX}"));
+        }
     }
 
     /// The bytes to keep in each member's header.

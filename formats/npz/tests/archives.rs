@@ -184,6 +184,19 @@ fn dropped_members_are_left_out() {
 }
 
 #[test]
+fn an_archive_whose_last_named_array_goes_is_still_one() {
+    let one = array("{'descr': '|u1', 'fortran_order': False, 'shape': (1,), }", &[7]);
+    for (other, key) in [(&one[..], "o U8 [1]"), (b"words", "o no tensor")] {
+        let file = archive(&[("w.npy", &one), ("o", other)]);
+        let renamed = rename(&file, &["drop:w"]).expect("dropped");
+        assert_eq!(listing(open(&renamed).expect("an npz").catalog()), [key]);
+    }
+    let file = archive(&[("w.npy", &one)]);
+    let empty = rename(&file, &["drop:w"]).expect("dropped");
+    assert_eq!(listing(open(&empty).expect("an npz").catalog()), [""; 0]);
+}
+
+#[test]
 fn arrays_are_aligned_and_local_names_agree() {
     let renamed = rename(KINDS, &["add:é"]).expect("can be");
     let source = renamed.as_slice();
