@@ -315,3 +315,12 @@ fn shapes_are_read_as_other_loaders_print_them() {
         "statedict fit CKPT --to MODEL --init weight=target -o OUT.pth",
     );
 }
+
+#[test]
+fn a_file_that_has_the_format_already_is_not_mended_by_converting_it() {
+    let folder = Folder::with(&[("net.safetensors", &BELOW)]);
+    let text = "OSError: The safetensors archive passed at m does not contain the valid metadata.";
+    let json = folder.json("explain --json net.safetensors", text);
+    assert_eq!(json["verified"], false);
+    assert!(json["explanation"].as_str().is_some_and(|it| it.contains("\"format\": \"pt\"")));
+}

@@ -20,6 +20,9 @@ pub(super) fn heed_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnosis) {
     let is_foreign = matches!(diagnosis.cause, Cause::OtherFormat | Cause::NoCheckpoint);
     let holds_tensors = !checkpoint.catalog().rows.is_empty();
     let is_checked = diagnosis.remedy == Remedy::Check;
+    if diagnosis.remedy == Remedy::Convert("safetensors") && format == "safetensors" {
+        diagnosis.doubt = Some("the file is safetensors already, and would stay as it is".into());
+    }
     if is_foreign && is_checked && holds_tensors && format != PYTORCH {
         diagnosis.cause = Cause::OtherFormat;
         diagnosis.told = format!(
