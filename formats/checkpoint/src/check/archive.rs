@@ -1,20 +1,21 @@
 //! A zip archive: its structure, its members, and what lies between them.
 
-use std::io::Read;
+use std::collections::HashSet;
+use std::io::{BufReader, Read};
 use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use flate2::read::DeflateDecoder;
+use flate2::bufread::DeflateDecoder;
 use statedict_core::{Fault, Finding, Source};
 use statedict_npz::Array;
-use statedict_pth::{Loader, Trust, scan, search};
+use statedict_pth::{Loader, Trust, scan};
 use statedict_zip::{Archive, Audit, Entry, Located, Method};
 
 use super::code;
-use super::content::{Content, Look};
-use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS};
-use super::part::Part;
+use super::content::{Content, HELD, Look};
+use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS, Metered};
+use super::part::{Part, Stream};
 
 /// How much of a deflated member tells what it is.
 const FRONT: u64 = 64 << 10;
@@ -41,7 +42,7 @@ const VERSIONS: RangeInclusive<u64> = 1..=10;
 /// The longest record that says one thing, in bytes.
 const MAX_NOTE: u64 = 1 << 10;
 
-const INFLATES: &str = "the archive inflates to over 4 GiB and 100 times its length, the limit";
+const INFLATES: &str = "the archive inflates to more than its length allows, the check's limit";
 
 impl Look<'_> {
     /// Looks at an archive and at everything in it.
@@ -63,24 +64,25 @@ impl Look<'_> {
         };
         let audit = archive.audit(source)?;
         self.take(content, audit.findings.iter().cloned());
-        self.verify(content, &archive, &audit)?;
         if let Some(what) = version_fault(&archive, source)? {
             self.fault(content, "", what, "PyTorch reads no archive without it");
         }
         let is_scripted = is_scripted(&archive);
         let loader = if is_scripted { Loader::TorchScript } else { content.loader };
-        for (entry, located) in archive.entries().iter().zip(&audit.located) {
-            let Some(located) = located else { continue };
+        for (entry, located) in by_weight(archive.entries(), &audit.located) {
+            if self.is_spent(content) {
+                break;
+            }
             self.member(content, entry, located, loader)?;
         }
-        for gap in audit.gaps {
-            self.dead(content, gap)?;
+        for gap in &audit.gaps {
+            self.dead(content, gap.clone())?;
         }
-        let comment = archive.comment();
-        let hidden = search(&comment, 0..comment.len() as u64)?;
-        let inside = Content { name: content.below("the comment"), ..content.clone() };
-        self.take(&inside, hidden.into_iter());
-        Ok(())
+        let source: &dyn Source = &archive.comment();
+        let inside = Content { source, name: content.below("the comment"), ..content.clone() };
+        self.hidden(&inside, 0..source.len())?;
+        // Last, since it says nothing of what would run, and may use up what may be read.
+        self.verify(content, &archive, &audit)
     }
 
     /// Holds every member's bytes against its length and checksum, on all cores.
@@ -99,9 +101,11 @@ impl Look<'_> {
                 let (Some(entry), Some(located)) = (entries.get(i), audit.located.get(i)) else {
                     return Ok::<_, Fault>(found);
                 };
-                let Some(located) = located else { continue };
+                let Some(located) = located.as_ref().filter(|_| self.budget.left() > 0) else {
+                    continue;
+                };
                 let finding = match entry.method() {
-                    Method::Deflated if !self.budget.take(entry.size()) => {
+                    Method::Deflated if !self.budget.take_inflated(entry.size()) => {
                         Some(Finding::malformed(entry.name(), INFLATES, "it is made to waste time"))
                     }
                     _ => entry.verify(content.source, located)?,
@@ -121,6 +125,7 @@ impl Look<'_> {
         let mut found: Vec<_> = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
         found.sort_by_key(|(i, _)| *i);
         self.take(content, found.into_iter().map(|(_, finding)| finding));
+        self.is_spent(content);
         Ok(())
     }
 
@@ -144,7 +149,8 @@ impl Look<'_> {
                 let Some(bytes) = self.inflated(content, entry, located)? else { return Ok(()) };
                 let source: &dyn Source = &bytes.as_slice();
                 let (len, depth) = (entry.size(), content.depth + 1);
-                self.content(&Content { source, len, name, loader, depth })?;
+                let inside = Content { source, len, name, loader, depth };
+                self.inflated_content(&inside, &bytes, len)?;
                 self.code(entry, source, loader, content)
             }
             // The audit has said that nobody can read it.
@@ -168,13 +174,16 @@ impl Look<'_> {
         if entry.size() <= FRONT || is_plain_array(&front, entry.size()) {
             return Ok(Some(front));
         }
-        let mut held = entry.size().min(MAX_HELD);
-        if entry.size() > MAX_HELD && !is_plain_storage(entry, &front) {
-            let what = format!("'{}' inflates to over {MAX_HELD} bytes, the limit", entry.name());
-            self.malformed(content, what, "only plain arrays and storages are that large");
-            held = if is_bomb(entry) { MAX_HELD_OF_BOMBS } else { held };
+        let room = MAX_HELD.saturating_sub(self.held);
+        let mut held = entry.size().min(room);
+        if entry.size() > room && !is_plain_storage(entry, &front) {
+            let what = format!("'{}' inflates to over {room} bytes", entry.name());
+            self.malformed(content, what, HELD);
+            held = if is_bomb(entry) { held.min(MAX_HELD_OF_BOMBS) } else { held };
         }
-        match self.budget.take(held) {
+        // What may not be read is not inflated either.
+        held = held.min(self.budget.left()).max(FRONT);
+        match self.budget.take_inflated(held) {
             true => read(held),
             false => Ok(Some(front)),
         }
@@ -200,14 +209,26 @@ impl Look<'_> {
     /// Bytes that no directory tells of: earlier members, or something hidden.
     fn dead(&mut self, content: &Content<'_>, gap: Range<u64>) -> Result<(), Fault> {
         let inside = Content { name: content.below("bytes of no member"), ..content.clone() };
-        let found = search(content.source, gap.clone())?;
-        self.take(&inside, found.into_iter());
-        for dead in dead_members(content.source, gap)? {
+        self.hidden(&inside, gap.clone())?;
+        let members = dead_members(content.source, self.affordable(gap))?;
+        if members.len() == MAX_DEAD {
+            let what = format!("over {MAX_DEAD} headers of members, the check's limit");
+            self.malformed(&inside, what, "it is made to waste time");
+        }
+        // Many headers may lead to the same bytes.
+        let mut starts = HashSet::new();
+        for dead in members.into_iter().filter(|dead| starts.insert(dead.data.start)) {
+            if self.is_spent(&inside) {
+                break;
+            }
+            let (source, data) = (content.source, self.affordable(dead.data));
             let found = match dead.is_deflated {
-                false => scan(content.source, dead.data, Trust::Guess, Loader::Python)?,
+                false => scan(source, data, Trust::Guess, Loader::Python)?,
                 true => {
-                    let bytes = self.inflated_dead(content.source, dead.data)?;
-                    scan(&bytes.as_slice(), 0..bytes.len() as u64, Trust::Guess, Loader::Python)?
+                    let bytes = self.inflated_dead(source, data);
+                    let slice = bytes.as_slice();
+                    let metered = Metered::new(&slice, self.budget);
+                    scan(&metered, 0..metered.len(), Trust::Guess, Loader::Python)?
                 }
             };
             self.take(&inside, found.findings.into_iter());
@@ -216,15 +237,15 @@ impl Look<'_> {
     }
 
     /// What a deflate stream gives that ends somewhere in a range, as far as it goes.
-    fn inflated_dead(&self, source: &dyn Source, range: Range<u64>) -> Result<Vec<u8>, Fault> {
-        let end = range.end.min(range.start.saturating_add(MAX_DEAD_LEN));
-        let packed = source.bytes(range.start..end)?;
+    fn inflated_dead(&self, source: &dyn Source, range: Range<u64>) -> Vec<u8> {
+        let packed = BufReader::new(Stream::new(source, range));
         let mut bytes = Vec::new();
-        if self.budget.take(MAX_DEAD_LEN) {
-            // What comes before an error would have been read before it.
-            let _ = DeflateDecoder::new(&*packed).take(MAX_DEAD_LEN).read_to_end(&mut bytes);
+        // What comes before an error would have been read before it.
+        let _ = DeflateDecoder::new(packed).take(MAX_DEAD_LEN).read_to_end(&mut bytes);
+        if !self.budget.take_inflated(bytes.len() as u64) {
+            self.budget.exhaust();
         }
-        Ok(bytes)
+        bytes
     }
 }
 
@@ -236,6 +257,28 @@ fn is_scripted(archive: &Archive) -> bool {
     let names = || archive.entries().iter().map(Entry::name);
     let root = names().next().and_then(|name| name.split_once('/')).map_or("", |(root, _)| root);
     names().any(|name| name.split_once('/') == Some((root, "constants.pkl")))
+}
+
+/// The members of an archive once each, those first that are pickles by their names: what would
+/// run is found before anything can use up what may be read.
+///
+/// Members that share all their bytes with one of their kind are passed over.
+fn by_weight<'e>(
+    entries: &'e [Entry],
+    located: &'e [Option<Located>],
+) -> Vec<(&'e Entry, &'e Located)> {
+    let is_pickle = |entry: &Entry| entry.name().to_ascii_lowercase().ends_with(".pkl");
+    let is_code = |entry: &Entry| entry.name().ends_with(".py");
+    let mut seen = HashSet::new();
+    let mut members: Vec<_> = entries.iter().zip(located).collect();
+    members.sort_by_key(|(entry, _)| !is_pickle(entry));
+    let members = members.into_iter().filter_map(|(entry, located)| {
+        let located = located.as_ref()?;
+        let bytes = (located.data.start, located.data.end, entry.method() == Method::Stored);
+        let is_new = seen.insert((bytes, is_pickle(entry), is_code(entry)));
+        is_new.then_some((entry, located))
+    });
+    members.collect()
 }
 
 /// True if the front of a member is that of an array without pickled objects.

@@ -1,16 +1,17 @@
 //! What bytes are, whatever their name says, and what they would run.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{BufReader, Read};
+use std::ops::Range;
 
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use statedict_core::{Fault, Finding, Findings, Source};
 use statedict_npz::Array;
 use statedict_pth::{Loader, TarMember, Trust, scan, search, tar_members};
 use statedict_zip::climbs;
 
-use super::limits::{Budget, MAX_HELD};
-use super::part::Part;
+use super::limits::{Budget, MAX_DEPTH, MAX_HELD, Metered};
+use super::part::{Part, Stream};
 
 /// How much of the front tells what bytes are.
 const FRONT: u64 = 512;
@@ -21,6 +22,8 @@ const MAGIC: [u8; 6] = *b"\x93NUMPY";
 const UNPACKED: &str = "unpacked it lands anywhere";
 const TWICE: &str = "some readers take the first, some the last";
 const REFUSED: &str = "torch.load(weights_only=True) raises an error there";
+const SPENT: &str = "looking into it takes more reading than its length allows, the check's limit";
+pub(super) const HELD: &str = "the check holds no more of what is compressed in memory, its limit";
 const NO_ARRAY: &str = "it is not what NumPy writes";
 
 /// The bytes at the end among which the end of a zip archive must be.
@@ -70,12 +73,17 @@ pub(super) struct Look<'b> {
     /// True if the file is one pickle from its first byte, or one array.
     pub(super) is_plain: bool,
     pub(super) budget: &'b Budget,
+    /// How many inflated bytes are in memory.
+    pub(super) held: u64,
+    /// True once it is told that the budget is used up.
+    is_spent: bool,
 }
 
 impl<'b> Look<'b> {
     /// Nothing seen yet.
     pub(super) fn new(budget: &'b Budget) -> Look<'b> {
-        Look { findings: Findings::default(), faults: Findings::default(), is_plain: false, budget }
+        let (findings, faults) = (Findings::default(), Findings::default());
+        Look { findings, faults, is_plain: false, budget, held: 0, is_spent: false }
     }
 }
 
@@ -93,8 +101,53 @@ impl Look<'_> {
         self.findings.extend(findings.map(|finding| content.told(finding)));
     }
 
+    /// True if no more of the file may be read, which is told once.
+    pub(super) fn is_spent(&mut self, content: &Content<'_>) -> bool {
+        let is_spent = self.budget.left() == 0;
+        if is_spent && !self.is_spent {
+            self.is_spent = true;
+            self.malformed(content, SPENT.into(), "it is made to waste time");
+        }
+        is_spent
+    }
+
+    /// As much of a stretch as may still be read.
+    pub(super) fn affordable(&self, stretch: Range<u64>) -> Range<u64> {
+        let end = stretch.start.saturating_add(self.budget.left());
+        stretch.start..stretch.end.min(end)
+    }
+
+    /// Looks for pickles among other bytes.
+    pub(super) fn hidden(
+        &mut self,
+        content: &Content<'_>,
+        stretch: Range<u64>,
+    ) -> Result<(), Fault> {
+        let found = search(content.source, self.affordable(stretch))?;
+        self.take(content, found.into_iter());
+        self.is_spent(content);
+        Ok(())
+    }
+
+    /// Looks at bytes that were inflated, and at what is in them.
+    pub(super) fn inflated_content(
+        &mut self,
+        content: &Content<'_>,
+        bytes: &[u8],
+        len: u64,
+    ) -> Result<(), Fault> {
+        self.held += bytes.len() as u64;
+        let source: &dyn Source = &Metered::new(&bytes, self.budget);
+        let looked = self.content(&Content { source, len, ..content.clone() });
+        self.held -= bytes.len() as u64;
+        looked
+    }
+
     /// Looks at bytes, and at what is in them.
     pub(super) fn content(&mut self, content: &Content<'_>) -> Result<(), Fault> {
+        if self.is_spent(content) {
+            return Ok(());
+        }
         let source = content.source;
         let front = source.bytes(0..source.len().min(FRONT))?;
         if is_zip(&front) {
@@ -107,14 +160,10 @@ impl Look<'_> {
         if content.name.ends_with(".npy") {
             self.fault(content, "", "named as an array, and none".into(), NO_ARRAY);
         }
-        if let Some(bytes) = self.unpacked(source, &front)? {
-            let name = content.below("unpacked");
-            let source: &dyn Source = &bytes.as_slice();
-            let (len, depth) = (source.len(), content.depth + 1);
-            let inside = Content { source, len, name, depth, ..content.clone() };
-            if inside.depth <= super::limits::MAX_DEPTH {
-                self.content(&inside)?;
-            }
+        let (name, depth) = (content.below("unpacked"), content.depth + 1);
+        let inside = Content { name, depth, ..content.clone() };
+        if let Some(bytes) = self.unpacked(&inside, &front)? {
+            self.inflated_content(&inside, &bytes, bytes.len() as u64)?;
         }
         self.tar(content)?;
         self.pickles(content, &front)?;
@@ -155,33 +204,44 @@ impl Look<'_> {
     /// Looks at the pickle of an array's objects, which starts at a byte.
     fn objects(&mut self, content: &Content<'_>, start: u64) -> Result<(), Fault> {
         let source = content.source;
-        let found = scan(source, start..source.len(), Trust::Pickle, content.loader)?;
+        let stretch = self.affordable(start..source.len());
+        let found = scan(source, stretch, Trust::Pickle, content.loader)?;
         let broken = found.broken.as_ref().map(|(at, what)| (*at, what.as_str()));
         if let Some((at, what)) = broken.or(found.fault) {
             let what = format!("the pickle of its objects at byte {at}: {what}");
             self.malformed(content, what, "NumPy cannot load it");
         }
         self.take(content, found.findings.into_iter());
-        let hidden = search(source, found.end..source.len())?;
-        self.take(content, hidden.into_iter());
-        Ok(())
+        self.hidden(content, found.end..source.len())
     }
 
     /// What gzip or zlib packed, which `joblib` and others load without being asked.
-    fn unpacked(&self, source: &dyn Source, front: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    fn unpacked(&mut self, content: &Content<'_>, front: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         let is_gzip = front.starts_with(b"\x1f\x8b\x08");
         let is_zlib = matches!(front, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]);
         if !is_gzip && !is_zlib {
             return Ok(None);
         }
-        let packed = source.bytes(0..source.len().min(MAX_HELD))?;
+        if content.depth > MAX_DEPTH {
+            let what = format!("archives lie in archives over {MAX_DEPTH} deep, the limit");
+            self.malformed(content, what, "nobody packs a model like that");
+            return Ok(None);
+        }
+        let room = MAX_HELD.saturating_sub(self.held);
+        let packed = BufReader::new(Stream::new(content.source, 0..content.source.len()));
         let mut bytes = Vec::new();
         let read = match is_gzip {
-            true => GzDecoder::new(&*packed).take(MAX_HELD).read_to_end(&mut bytes),
-            false => ZlibDecoder::new(&*packed).take(MAX_HELD).read_to_end(&mut bytes),
+            true => MultiGzDecoder::new(packed).take(room + 1).read_to_end(&mut bytes),
+            false => ZlibDecoder::new(packed).take(room + 1).read_to_end(&mut bytes),
         };
-        let is_paid = self.budget.take(bytes.len() as u64);
-        Ok((is_paid && (read.is_ok() || !bytes.is_empty())).then_some(bytes))
+        if bytes.len() as u64 > room {
+            bytes.pop();
+            self.malformed(content, format!("it inflates to over {room} bytes"), HELD);
+        }
+        if !self.budget.take_inflated(bytes.len() as u64) {
+            self.budget.exhaust();
+        }
+        Ok((read.is_ok() || !bytes.is_empty()).then_some(bytes))
     }
 
     fn tar(&mut self, content: &Content<'_>) -> Result<(), Fault> {
@@ -202,17 +262,18 @@ impl Look<'_> {
             if !seen.insert(name) {
                 self.malformed(content, format!("two members are named '{name}'"), TWICE);
             }
+            if self.is_spent(content) {
+                return Ok(());
+            }
             let part = Part::new(content.source, data.clone());
             let (len, depth) = (part.len(), content.depth + 1);
             let name = content.below(name);
             let inside = Content { source: &part, len, name, depth, ..content.clone() };
-            if inside.depth <= super::limits::MAX_DEPTH {
+            if inside.depth <= MAX_DEPTH {
                 self.content(&inside)?;
             }
         }
-        let hidden = search(content.source, end..content.source.len())?;
-        self.take(content, hidden.into_iter());
-        Ok(())
+        self.hidden(content, end..content.source.len())
     }
 
     fn pickles(&mut self, content: &Content<'_>, front: &[u8]) -> Result<(), Fault> {
@@ -223,7 +284,7 @@ impl Look<'_> {
             _ => content.name.to_ascii_lowercase().ends_with(".pkl"),
         };
         let trust = if is_pickle { Trust::Pickle } else { Trust::Guess };
-        let found = scan(source, 0..source.len(), trust, content.loader)?;
+        let found = scan(source, self.affordable(0..source.len()), trust, content.loader)?;
         self.take(content, found.findings.into_iter());
         if is_pickle && found.end > 0 {
             self.is_plain |= content.depth == 0 && found.broken.is_none();
@@ -234,11 +295,10 @@ impl Look<'_> {
                 self.fault(content, &format!("byte {at}"), what.into(), REFUSED);
             }
         }
-        if found.end > 0 {
-            let hidden = search(source, found.end..source.len())?;
-            self.take(content, hidden.into_iter());
+        match found.end {
+            0 => Ok(()),
+            end => self.hidden(content, end..source.len()),
         }
-        Ok(())
     }
 
     /// A zip archive at the end of something else, which Python's `zipfile` opens all the same.

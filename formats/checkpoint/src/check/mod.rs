@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use statedict_core::{Fault, Finding, Findings, Source, Verdict};
 
 use self::content::{Content, Look};
-use self::limits::Budget;
+use self::limits::{Budget, Metered};
 use self::part::Part;
 use self::pieces::pieces;
 use crate::error::{Action, Cause, Error, Kind};
@@ -99,7 +99,8 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
 /// # Errors
 /// Only what keeps the bytes from being read.
 pub fn check_source_named(source: &dyn Source, path: &Path) -> Result<Checked, Fault> {
-    check_source(source, path).map(|findings| Checked::new(path, findings))
+    check_source(source, path, &Budget::for_file(source.len()))
+        .map(|findings| Checked::new(path, findings))
 }
 
 fn check_file(path: &Path) -> Result<Vec<Finding>, Error> {
@@ -110,9 +111,10 @@ fn check_file(path: &Path) -> Result<Vec<Finding>, Error> {
         Err(cause) => return Err(failed(cause)),
     };
     let is_distributed = path.extension().is_some_and(|extension| extension == "distcp");
+    let budget = Budget::for_file(source.len());
     let findings = match is_distributed.then(|| pieces(&source)).transpose() {
-        Ok(Some(Some(pieces))) => check_pieces(&source, pieces),
-        Ok(_) => check_source(&source, path),
+        Ok(Some(Some(pieces))) => check_pieces(&source, pieces, &budget),
+        Ok(_) => check_source(&source, path, &budget),
         Err(fault) => Err(fault),
     };
     let mut findings = findings.map_err(|fault| failed(fault.into()))?;
@@ -138,21 +140,21 @@ fn half_edited(interrupted: &Interrupted) -> Finding {
 fn check_pieces(
     source: &dyn Source,
     pieces: Vec<std::ops::Range<u64>>,
+    budget: &Budget,
 ) -> Result<Vec<Finding>, Fault> {
     let mut findings = Vec::new();
     for piece in pieces {
         let name = format!("archive at byte {}", piece.start);
         let part = Part::new(source, piece);
-        let found = check_source(&part, Path::new(""))?;
+        let found = check_source(&part, Path::new(""), budget)?;
         findings.extend(found.into_iter().map(|finding| finding.within(&name)));
     }
     Ok(findings)
 }
 
-fn check_source(source: &dyn Source, path: &Path) -> Result<Vec<Finding>, Fault> {
-    let budget = Budget::for_file(source.len());
-    let mut look = Look::new(&budget);
-    look.content(&Content::file(source))?;
+fn check_source(source: &dyn Source, path: &Path, budget: &Budget) -> Result<Vec<Finding>, Fault> {
+    let mut look = Look::new(budget);
+    look.content(&Content::file(&Metered::new(source, budget)))?;
     let (mut findings, faults) = (look.findings, look.faults.into_sorted());
     match opened(source)? {
         Opened::Sound => {
