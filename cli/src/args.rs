@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use statedict_checkpoint::Existing;
+use statedict_checkpoint::{Existing, Journals};
 use statedict_core::{
     CastRule, Casting, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched,
 };
@@ -185,6 +185,13 @@ enum Command {
     Recover {
         /// The file to restore
         file: PathBuf,
+        /// Restore from a journal that another user or another machine may have written
+        ///
+        /// A journal beside a file says what the file was before an edit that was cut short. One
+        /// that this user did not write on this machine for this very file may have come with the
+        /// file, and is used only with this option: say so only if you know where it comes from.
+        #[arg(long)]
+        trust_journal: bool,
         /// Print one JSON object that says what was done
         #[arg(long)]
         json: bool,
@@ -447,10 +454,11 @@ impl Args {
             Command::Fit(fit) => return Ok(Task::Fit(fit.fitting()?)),
             Command::Explain(explain) => return Ok(Task::Explain(explain.riddle())),
             Command::Index(index) => return Ok(Task::Index(index.request())),
-            Command::Recover { file, json, quiet } => {
+            Command::Recover { file, trust_journal, json, quiet } => {
+                let journals = if trust_journal { Journals::Any } else { Journals::Own };
                 let form = if json { Form::Json } else { Form::Text };
                 let talk = if quiet { Talk::Errors } else { Talk::All };
-                return Ok(Task::Recover(Recovery { file, form, talk }));
+                return Ok(Task::Recover(Recovery { file, journals, form, talk }));
             }
             Command::Convert(convert) => return Ok(Task::Remap(convert.request()?)),
             Command::Apply { recipe, inverse, rest } => {

@@ -4,9 +4,11 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::text::{first_few, shell_path};
 use statedict_checkpoint::{Indexing, Kind, index_folder};
 use statedict_core::{BadCast, BadRemap, Unholdable};
+
+use crate::text::{first_few, shell_path};
+
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +95,15 @@ impl From<io::Error> for Failure {
 impl From<statedict_checkpoint::Error> for Failure {
     fn from(error: statedict_checkpoint::Error) -> Failure {
         let mut hints = Vec::new();
-        if error.kind() == Kind::Journal {
-            hints.push("if the file is whole, remove the journal".to_string());
+        match error.kind() {
+            Kind::Journal => hints.push("if the file is whole, remove the journal".to_string()),
+            Kind::UntrustedJournal => {
+                let file = shell_path(error.path());
+                let recover = format!("statedict recover --trust-journal {file}");
+                hints.push(format!("if an edit of your own was cut short, {recover} restores the file"));
+                hints.push("if the journal came with the file, remove the journal".to_string());
+            }
+            _ => {}
         }
         if let Some(folder) = error.mended_by_index() {
             hints.extend(index_of(folder));

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use statedict_checkpoint::{Interrupted, recover};
+use statedict_checkpoint::{Interrupted, Journals, recover};
 
 use crate::failure::Failure;
 use crate::json;
@@ -13,12 +13,13 @@ use crate::text::say;
 /// The file to restore, and how to tell what came of it.
 pub(crate) struct Recovery {
     pub(crate) file: PathBuf,
+    pub(crate) journals: Journals,
     pub(crate) form: Form,
     pub(crate) talk: Talk,
 }
 
 pub(crate) fn run(recovery: &Recovery, out: &mut dyn Write) -> Result<(), Failure> {
-    let found = recover(&recovery.file)?;
+    let found = recover(&recovery.file, recovery.journals)?;
     if recovery.form == Form::Json {
         json::recovery(&recovery.file, found.as_ref(), out)?;
     }
@@ -37,6 +38,10 @@ pub(crate) fn word(found: Option<&Interrupted>) -> &'static str {
         None => "nothing",
         Some(Interrupted::Restored { .. }) => "restored",
         Some(Interrupted::Discarded { .. }) => "discarded",
-        Some(Interrupted::Pending { .. } | Interrupted::Ignored { .. }) => "left",
+        Some(
+            Interrupted::Pending { .. }
+            | Interrupted::Untrusted { .. }
+            | Interrupted::Ignored { .. },
+        ) => "left",
     }
 }

@@ -14,7 +14,7 @@ use crate::disk::{Disk, Front, System};
 use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
-use crate::in_place::{Editor, Interrupted, Locked, Replaced, Way, restore};
+use crate::in_place::{Editor, Interrupted, Journals, Locked, Replaced, Way, restore};
 use crate::model_folder::{Located, SideFiles, declared_dtype, locate, side_files, strays};
 use crate::observer::Observer;
 use crate::overflow::{self, Overflow};
@@ -52,17 +52,25 @@ impl Checkpoint {
     /// # Errors
     /// What the system says, what is wrong with the file, or what it is if it is no checkpoint.
     pub fn open(path: &Path) -> Result<Checkpoint, Error> {
+        Checkpoint::open_on(path, Arc::new(System))
+    }
+
+    /// The same on another disk than the system's.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let disk: Arc<dyn Disk> = Arc::new(System);
         match locate(path).map_err(failed)? {
             Located::Index(index) => {
-                let (sharded, source) = Sharded::open(&index)?;
+                let (sharded, source) = Sharded::open(&index, disk.as_ref())?;
                 let opened = (source, Form::Sharded(Box::new(sharded)));
                 Ok(Checkpoint::new(path, path, opened, disk, None))
             }
             Located::File(file) => {
                 let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
-                let opened = Form::of(FileSource::open(&file).map_err(failed)?, &file)?;
+                let source = FileSource::open(&file, disk.as_ref()).map_err(failed)?;
+                let opened = Form::of(source, &file)?;
                 Ok(Checkpoint::new(path, &file, opened, disk, None))
             }
         }
@@ -86,7 +94,7 @@ impl Checkpoint {
             Located::File(file) => {
                 let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
                 let locked = Locked::new(&file, disk.as_ref()).map_err(failed)?;
-                let restored = restore(&locked, disk.as_ref()).map_err(failed)?;
+                let restored = restore(&locked, disk.as_ref(), Journals::Own).map_err(failed)?;
                 let source = FileSource::restored(&locked.file, restored).map_err(failed)?;
                 let opened = Form::of(source, &file)?;
                 Ok(Checkpoint::new(path, &file, opened, disk, Some(locked)))

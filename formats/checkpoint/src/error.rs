@@ -39,6 +39,8 @@ pub enum Kind {
     InUse,
     /// The journal of an edit stands in the way, and is not the file's.
     Journal,
+    /// The journal of an edit lies beside the file that need not be this user's.
+    UntrustedJournal,
     /// The system refused.
     Io,
 }
@@ -71,6 +73,10 @@ pub(crate) enum Cause {
     Stopped,
     InUse,
     Journal {
+        journal: PathBuf,
+        why: String,
+    },
+    Untrusted {
         journal: PathBuf,
         why: String,
     },
@@ -120,6 +126,7 @@ impl Error {
             Cause::Stopped => Kind::Stopped,
             Cause::InUse => Kind::InUse,
             Cause::Journal { .. } => Kind::Journal,
+            Cause::Untrusted { .. } => Kind::UntrustedJournal,
         }
     }
 }
@@ -170,6 +177,10 @@ impl fmt::Display for Cause {
             Cause::Journal { journal, why } => {
                 let journal = journal.display();
                 write!(f, "there is a journal of an edit, '{journal}', which is not used: {why}")
+            }
+            Cause::Untrusted { journal, why } => {
+                let journal = journal.display();
+                write!(f, "the journal of an edit beside it, '{journal}', is not trusted: {why}")
             }
             Cause::Io { doing: Some(doing), error } => write!(f, "{doing}: {}", plain(error)),
             Cause::Io { doing: None, error } => f.write_str(&plain(error)),

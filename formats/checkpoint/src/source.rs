@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use statedict_core::{Fault, Source};
 
+use crate::disk::{Disk, System};
 use crate::error::Cause;
 use crate::in_place::{Interrupted, Past, look};
 
@@ -56,10 +57,14 @@ impl Near {
 }
 
 impl FileSource {
-    /// Opens a file that has bytes; anything but a regular file is refused.
-    pub(crate) fn open(path: &Path) -> Result<FileSource, Cause> {
+    /// Opens a file that has bytes; anything but a regular file is refused, and so is one beside
+    /// which a stranger's journal says that it was another.
+    pub(crate) fn open(path: &Path, disk: &dyn Disk) -> Result<FileSource, Cause> {
         let file = regular(path)?;
-        let (past, interrupted) = look(path, &file)?;
+        let (past, interrupted) = look(path, &file, disk)?;
+        if let Some(Interrupted::Untrusted { journal, why }) = interrupted {
+            return Err(Cause::Untrusted { journal, why });
+        }
         FileSource::new(file, past, interrupted.into_iter().collect())?.with_bytes()
     }
 
@@ -67,7 +72,7 @@ impl FileSource {
     /// says that it was before.
     pub(crate) fn as_it_stands(path: &Path) -> Result<FileSource, Cause> {
         let file = regular(path)?;
-        let (_past, interrupted) = look(path, &file)?;
+        let (_past, interrupted) = look(path, &file, &System)?;
         FileSource::new(file, None, interrupted.into_iter().collect())?.with_bytes()
     }
 
@@ -305,7 +310,7 @@ mod tests {
     use std::io::Write;
 
     fn message(path: &Path) -> String {
-        FileSource::open(path).expect_err("refused").to_string()
+        FileSource::open(path, &System).expect_err("refused").to_string()
     }
 
     #[test]

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-use disk::{Fault, Faulty, Patience, Plain};
+use disk::{Fault, Faulty, Known, Patience, Plain};
 use folder::{Folder, keys};
 use statedict_checkpoint::{
-    Access, Checkpoint, Disk, Error, Front, Interrupted, Kind, System, Way, recover,
+    Access, Checkpoint, Disk, Error, Front, Interrupted, Journals, Kind, System, Way, recover,
 };
 use statedict_core::{Plan, Policy, Reserve, plan};
 
@@ -53,14 +53,14 @@ fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<Way, Error> {
 
 /// Strips the prefix from a file with its key, and stops right after the guard stands before it.
 fn cut_short(path: &Path) {
-    let plain: Arc<dyn Disk> = Arc::new(Plain::new(Front::Copy));
+    let plain: Arc<dyn Disk> = Arc::new(Plain::new(Front::Copy).known(Known::ByMachine));
     for at in 0.. {
         let disk = Faulty::new(plain.clone(), Fault::Stop, at);
         edit_on(path, "strip:module", disk).expect_err("stopped");
         if fs::read(path).expect("readable").starts_with(b"\xffEDITING") {
             return;
         }
-        recover(path).expect("recovered");
+        recover(path, Journals::Own).expect("recovered");
     }
 }
 
@@ -128,10 +128,10 @@ fn an_edit_cut_short_is_undone_by_the_next() {
     assert_eq!(checkpoint.interrupted(), [Interrupted::Pending { file: path.clone() }]);
     assert_eq!(checkpoint.catalog().rows[0].key.as_str(), "module.w");
     drop(checkpoint);
-    let restored = recover(&path).expect("recovered");
+    let restored = recover(&path, Journals::Own).expect("recovered");
     assert!(matches!(restored, Some(Interrupted::Restored { .. })), "{restored:?}");
     assert_eq!(fs::read(&path).expect("readable"), before);
-    assert_eq!(recover(&path).expect("nothing to do"), None);
+    assert_eq!(recover(&path, Journals::Own).expect("nothing to do"), None);
 }
 
 #[cfg(target_os = "linux")]
@@ -151,7 +151,8 @@ fn inserting_that_the_file_system_did_not_finish_is_undone() {
     let blocks = before.len() as u64 / block;
     for number in [1, 2, blocks / 2, blocks - 1, blocks, blocks + 1] {
         fs::write(&path, &before).expect("room");
-        let plain: Arc<dyn Disk> = Arc::new(Plain::new(Front::Insert { block }));
+        let plain = Plain::new(Front::Insert { block }).known(Known::ByMachine);
+        let plain: Arc<dyn Disk> = Arc::new(plain);
         // The journal is whole then, the guard stands, and nothing is inserted yet.
         let disk = Faulty::new(plain, Fault::Stop, 7);
         edit_on(&path, "add:wrapped.by.something.longer", disk.clone()).expect_err("stopped");
@@ -164,7 +165,7 @@ fn inserting_that_the_file_system_did_not_finish_is_undone() {
             false => System.insert(&file, number * block, block).expect("inserted"),
         }
         assert_eq!(keys(&path), ["w"]);
-        recover(&path).expect("recovered");
+        recover(&path, Journals::Own).expect("recovered");
         assert!(fs::read(&path).expect("readable") == before, "block {number}");
     }
     assert_eq!(folder.names(), ["m.safetensors"]);
@@ -183,6 +184,65 @@ fn a_file_moved_away_from_its_journal_is_called_what_it_is() {
 }
 
 #[test]
+fn a_journal_is_not_trusted_beside_a_copy_of_its_file() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    let before = fs::read(&path).expect("readable");
+    cut_short(&path);
+    let journal = folder.at(".m.safetensors.statedict-journal");
+    let copy = folder.at("copied/m.safetensors");
+    fs::create_dir(folder.at("copied")).expect("room");
+    fs::copy(&path, &copy).expect("room");
+    fs::copy(journal, folder.at("copied/.m.safetensors.statedict-journal")).expect("room");
+    let error = Checkpoint::open(&copy).expect_err("not trusted");
+    assert_eq!(error.kind(), Kind::UntrustedJournal);
+    assert!(error.to_string().contains("written for another file"), "{error}");
+    let error = edit(&copy, "strip:module").expect_err("not trusted");
+    assert_eq!(error.kind(), Kind::UntrustedJournal);
+    let error = recover(&copy, Journals::Own).expect_err("not trusted");
+    assert_eq!(error.kind(), Kind::UntrustedJournal);
+    let restored = recover(&copy, Journals::Any).expect("recovered");
+    assert!(matches!(restored, Some(Interrupted::Restored { .. })), "{restored:?}");
+    assert_eq!(fs::read(&copy).expect("readable"), before);
+}
+
+#[test]
+fn a_file_moved_along_with_its_journal_is_read_through_it() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    cut_short(&path);
+    fs::create_dir(folder.at("moved")).expect("room");
+    let moved = folder.at("moved/m.safetensors");
+    for name in ["m.safetensors", ".m.safetensors.statedict-journal"] {
+        fs::rename(folder.at(name), folder.at("moved").join(name)).expect("movable");
+    }
+    assert_eq!(keys(&moved), ["module.w"]);
+}
+
+#[test]
+fn who_has_another_secret_or_none_does_not_trust_the_journal() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    cut_short(&path);
+    for secret in [Some([1; 32]), None] {
+        let disk = Arc::new(Plain::new(Front::Copy).known(Known::BySecret(secret)));
+        let error = Checkpoint::open_on(&path, disk).expect_err("not trusted");
+        assert_eq!(error.kind(), Kind::UntrustedJournal);
+        assert!(error.to_string().contains("not written by this user"), "{error}");
+    }
+    assert_eq!(keys(&path), ["module.w"]);
+}
+
+#[test]
+fn who_can_keep_no_secret_gets_a_new_file() {
+    let folder = Folder::new();
+    let path = file(&folder, "m.safetensors", "module.w", 0);
+    let disk = Arc::new(Plain::new(Front::Copy).known(Known::BySecret(None)));
+    assert_eq!(edit_on(&path, "strip:module", disk).expect("replaced"), Way::Replaced);
+    assert_eq!((keys(&path), folder.names()), (vec!["w".into()], vec!["m.safetensors".into()]));
+}
+
+#[test]
 fn a_journal_that_is_damaged_is_not_thrown_away() {
     let folder = Folder::new();
     let path = file(&folder, "m.safetensors", "module.w", 0);
@@ -191,7 +251,7 @@ fn a_journal_that_is_damaged_is_not_thrown_away() {
     let mut bytes = fs::read(&journal).expect("readable");
     bytes.truncate(bytes.len() - 1);
     fs::write(&journal, bytes).expect("room");
-    let error = recover(&path).expect_err("it holds the only old bytes");
+    let error = recover(&path, Journals::Own).expect_err("it holds the only old bytes");
     assert_eq!(error.kind(), Kind::Journal);
     assert!(journal.exists());
 }

@@ -26,6 +26,7 @@ use self::content::{Content, Look};
 use self::limits::{Budget, Metered};
 use self::part::Part;
 use self::pieces::pieces;
+use crate::disk::System;
 use crate::error::{Action, Cause, Error, Kind};
 use crate::identify::identify;
 use crate::in_place::Interrupted;
@@ -128,6 +129,10 @@ fn half_edited(interrupted: &Interrupted) -> Finding {
         Interrupted::Ignored { .. } => {
             Finding::note("", interrupted.to_string(), "the file is read as it stands")
         }
+        Interrupted::Untrusted { .. } => {
+            let why = "other programs read the file as it stands, whatever the journal says it was";
+            Finding::malformed("", interrupted.to_string(), why)
+        }
         _ => {
             let what = "an edit of it was cut short, by the journal beside it";
             let why = "other programs read it as it stands, which is neither old nor new";
@@ -216,7 +221,7 @@ fn broken(fault: &Fault) -> Finding {
 /// An index with the files it names: each by itself, and all of them against the index.
 fn check_shards(path: &Path) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    match Sharded::open(path) {
+    match Sharded::open(path, &System) {
         Ok(_) => {}
         Err(error) if error.kind() == Kind::Io && error.path() == path => return Err(error),
         Err(error) => {

@@ -4,6 +4,7 @@
 //! that stops after the n-th, and what an error at any of them leaves by one that fails at it.
 
 mod file_system;
+mod secret;
 mod system;
 
 use std::fmt::Debug;
@@ -15,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use file_system::Front;
+pub use secret::{Identity, Secret};
 pub use system::System;
 
 use crate::stage::Existing;
@@ -41,6 +43,15 @@ pub enum Access {
 pub trait Disk: Debug + Send + Sync {
     /// How bytes can be put in front of a file; asking changes nothing.
     fn front(&self, file: &File) -> Front;
+
+    /// What an open file is on this machine.
+    fn identity(&self, file: &File) -> io::Result<Identity>;
+
+    /// This user's secret, by which journals are known; `None` if there is none.
+    fn secret(&self) -> Option<Secret>;
+
+    /// The same, made if there is none; `None` where none can be kept.
+    fn make_secret(&self) -> Option<Secret>;
 
     /// Makes a file that is not there yet, for reading and writing.
     fn create(&self, path: &Path, access: Access) -> io::Result<File>;

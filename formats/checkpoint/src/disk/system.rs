@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::{PathPersistError, TempPath};
 
-use super::{Access, Disk, Front};
+use super::{Access, Disk, Front, Identity, Secret};
 use crate::stage::Existing;
 
 /// The real disk.
@@ -17,6 +17,18 @@ pub struct System;
 impl Disk for System {
     fn front(&self, file: &File) -> Front {
         Front::of(file)
+    }
+
+    fn identity(&self, file: &File) -> io::Result<Identity> {
+        Identity::of(file)
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        Secret::of_user()
+    }
+
+    fn make_secret(&self) -> Option<Secret> {
+        Secret::made()
     }
 
     fn create(&self, path: &Path, access: Access) -> io::Result<File> {
@@ -143,7 +155,7 @@ fn adopt(_: &File, _: &Metadata) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         // Some file systems cannot sync folders, and keep renames in order without it.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
@@ -152,7 +164,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -7,13 +7,18 @@
 //!   for each: length of its name    4      then the name
 //!             old length, new length, bytes inserted in front      3 × 8
 //!             fingerprint           32     of the old file's ends
+//!             identity              3 × 8  the file's device, file system and number there
 //!             number of writes      8      then start and end of each, in the new file: 2 × 8
 //! for each file: the old bytes that are overwritten or cut off, then the new bytes of the writes
 //! SHA-256 of everything before      32
+//! seal                              32     a hash of that and of the user's secret
 //! ```
+//! Version 1 had neither identity nor seal.
 //! Numbers are little-endian. The new bytes are there so that a file which was replaced since is
 //! not taken for one that was edited halfway: wherever the edit writes, the file has the old bytes
-//! or the new ones.
+//! or the new ones. The seal is there because a journal may come with a file: one that was not
+//! written by this user, on this machine and for this very file is not believed unless its user
+//! says so.
 
 use std::fs::{self, File};
 use std::io;
@@ -24,12 +29,15 @@ use sha2::{Digest, Sha256};
 use statedict_core::{Fault, Source};
 
 use super::edit::{Edit, PIECE, Patch, pieces};
-use crate::disk::Disk;
+use crate::disk::{Disk, Identity, Secret};
 use crate::elements::Stop;
 use crate::source::FileSource;
 
 const MAGIC: [u8; 16] = *b"statedict edit\r\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+
+/// The version without identity and seal.
+const UNSEALED: u32 = 1;
 
 /// Magic, version and the length of the head.
 const START: u64 = 28;
@@ -37,10 +45,17 @@ const START: u64 = 28;
 /// The longest head that is read: four million writes.
 const MAX_HEAD: u64 = 64 << 20;
 
+/// The length of the sum, and that of the seal.
 const SUM: u64 = 32;
 
 /// The longest name of a file that a journal's own name can hold, in bytes.
 const MAX_NAME: usize = 200;
+
+/// What says whose journal it is.
+pub(crate) struct Maker {
+    pub(crate) secret: Secret,
+    pub(crate) identity: Identity,
+}
 
 /// A fingerprint of the ends of the old file.
 pub(crate) type Fingerprint = [u8; 32];
@@ -58,7 +73,13 @@ pub(crate) struct Journal {
     pub(crate) old_at: u64,
     /// Where the new bytes start in it.
     pub(crate) new_at: u64,
+    /// Why it need not be this user's, written for this very file; none if it is.
+    pub(crate) doubt: Option<&'static str>,
 }
+
+const OLDER: &str = "it was written by statedict 0.1, whose journals do not say whose they are";
+const NOT_OURS: &str = "it was not written by this user on this machine";
+const COPIED: &str = "it was written for another file, of which this one may be a copy";
 
 /// What there is where a journal would be.
 #[derive(Debug)]
@@ -109,9 +130,11 @@ pub(crate) fn write(
     name: &Path,
     source: &dyn Source,
     patch: &Patch<'_>,
+    maker: &Maker,
 ) -> Result<u64, Stop> {
     let mut out = Output { disk, file: journal, hasher: Sha256::new(), at: 0, buffer: Vec::new() };
-    out.put(&head(name, &patch.edit, &fingerprint(source).map_err(Stop::Read)?))?;
+    let fingerprint = fingerprint(source).map_err(Stop::Read)?;
+    out.put(&head(name, &patch.edit, &fingerprint, &maker.identity))?;
     for range in patch.edit.overwritten() {
         for piece in pieces(range) {
             out.put(&source.bytes(piece).map_err(Stop::Read)?)?;
@@ -122,6 +145,7 @@ pub(crate) fn write(
     }
     let sum: [u8; 32] = out.hasher.clone().finalize().into();
     out.put(&sum)?;
+    out.put(&maker.secret.seal(&sum))?;
     out.flush()?;
     disk.sync(journal).map_err(Stop::Sink)?;
     Ok(out.at)
@@ -157,7 +181,7 @@ impl Output<'_> {
 }
 
 /// Everything before the old bytes.
-fn head(file: &Path, edit: &Edit, fingerprint: &Fingerprint) -> Vec<u8> {
+fn head(file: &Path, edit: &Edit, fingerprint: &Fingerprint, identity: &Identity) -> Vec<u8> {
     let name = name(file);
     let mut head = 1u32.to_le_bytes().to_vec();
     head.extend((name.len() as u32).to_le_bytes());
@@ -166,6 +190,9 @@ fn head(file: &Path, edit: &Edit, fingerprint: &Fingerprint) -> Vec<u8> {
         head.extend(number.to_le_bytes());
     }
     head.extend(fingerprint);
+    for number in [identity.device, identity.volume, identity.inode] {
+        head.extend(number.to_le_bytes());
+    }
     head.extend((edit.writes.len() as u64).to_le_bytes());
     for write in &edit.writes {
         head.extend(write.start.to_le_bytes());
@@ -180,13 +207,14 @@ fn name(file: &Path) -> &[u8] {
 }
 
 /// Looks for the journal of a file and reads it; nothing in it is believed unchecked.
-pub(crate) fn find(file: &Path) -> io::Result<Found> {
-    let path = path_for(file);
+pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> io::Result<Found> {
+    let file_path = path;
+    let path = path_for(path);
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
         Ok(there) if !there.is_file() => return Ok(Found::Foreign("it is no regular file".into())),
-        Ok(there) if !is_trusted(&there, file)? => {
+        Ok(there) if !is_trusted(&there, file_path)? => {
             return Ok(Found::Foreign("it belongs to another user".into()));
         }
         Ok(_) => {}
@@ -197,10 +225,28 @@ pub(crate) fn find(file: &Path) -> io::Result<Found> {
         opened => opened?,
     };
     let bytes = FileSource::from_file(opened)?;
-    parse(bytes, file).map_err(|fault| match fault {
+    let identity = disk.identity(file)?;
+    let doubt = |seal: Option<&Seal>| doubt(seal, &identity, disk);
+    parse(bytes, file_path, doubt).map_err(|fault| match fault {
         Fault::Unreadable(error) => io::Error::other(error),
         fault => io::Error::other(fault.to_string()),
     })
+}
+
+/// What a journal says of whose it is.
+struct Seal {
+    identity: Identity,
+    sum: [u8; SUM as usize],
+    seal: [u8; SUM as usize],
+}
+
+/// Why a journal need not be this user's, written for this very file.
+fn doubt(seal: Option<&Seal>, file: &Identity, disk: &dyn Disk) -> Option<&'static str> {
+    let Some(Seal { identity, sum, seal }) = seal else { return Some(OLDER) };
+    if disk.secret().is_none_or(|secret| secret.seal(sum) != *seal) {
+        return Some(NOT_OURS);
+    }
+    (!identity.is_same(file)).then_some(COPIED)
 }
 
 /// True unless a stranger put the journal where both may make files.
@@ -217,7 +263,11 @@ fn is_trusted(_: &fs::Metadata, _: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-fn parse(bytes: FileSource, file: &Path) -> Result<Found, Fault> {
+fn parse(
+    bytes: FileSource,
+    file: &Path,
+    doubt: impl Fn(Option<&Seal>) -> Option<&'static str>,
+) -> Result<Found, Fault> {
     let len = bytes.len();
     let start = bytes.bytes(0..START.min(len))?;
     let magic = &start[..start.len().min(MAGIC.len())];
@@ -232,7 +282,7 @@ fn parse(bytes: FileSource, file: &Path) -> Result<Found, Fault> {
     let (Some(version), Some(head_len)) = (fields.number32(), fields.number()) else {
         return Ok(Found::Torn);
     };
-    if version != VERSION {
+    if ![UNSEALED, VERSION].contains(&version) {
         let what = format!("it is of version {version}, and {VERSION} is known here");
         return Ok(Found::Foreign(what));
     }
@@ -244,24 +294,28 @@ fn parse(bytes: FileSource, file: &Path) -> Result<Found, Fault> {
     }
     let head = bytes.bytes(START..old_at)?;
     // A torn head may hold anything; so may a stranger's. Only the checksum tells them apart.
-    let told = Fields(&head).file(file);
-    let expected = told.as_ref().and_then(|(edit, _)| {
+    let told = Fields(&head).file(file, version);
+    let sealed = if version == UNSEALED { 0 } else { SUM };
+    let expected = told.as_ref().and_then(|(edit, ..)| {
         let new_at = old_at.checked_add(total(&edit.overwritten())?)?;
         Some((new_at, new_at.checked_add(total(&edit.writes)?)?))
     });
     let end = match expected {
-        Some((_, end)) if end.checked_add(SUM) == Some(len) => end,
-        Some((_, end)) if end.checked_add(SUM).is_none_or(|end| end > len) => {
+        Some((_, end)) if end.checked_add(SUM + sealed) == Some(len) => end,
+        Some((_, end)) if end.checked_add(SUM + sealed).is_none_or(|end| end > len) => {
             return Ok(Found::Torn);
         }
-        _ => len.saturating_sub(SUM).max(old_at),
+        _ => len.saturating_sub(SUM + sealed).max(old_at),
     };
-    if sum(&bytes, 0..end)?[..] != bytes.bytes(end..len)? {
-        return Ok(Found::Torn);
-    }
+    let sum = sum(&bytes, 0..end)?;
+    let after = bytes.bytes(end..len)?;
+    let Some(seal) = after.strip_prefix(&sum) else { return Ok(Found::Torn) };
     match (told, expected) {
-        (Some((edit, fingerprint)), Some((new_at, _))) => {
-            let journal = Journal { edit, fingerprint, bytes, old_at, new_at };
+        (Some((edit, fingerprint, identity)), Some((new_at, _))) => {
+            let seal = seal.first_chunk().zip(identity);
+            let seal = seal.map(|(seal, identity)| Seal { identity, sum, seal: *seal });
+            let doubt = doubt(seal.as_ref());
+            let journal = Journal { edit, fingerprint, bytes, old_at, new_at, doubt };
             Ok(Found::Whole(Box::new(journal)))
         }
         _ => Ok(Found::Foreign("it is the journal of another file".into())),
@@ -285,12 +339,20 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The only file, if it is this one and the numbers agree.
-    fn file(mut self, file: &Path) -> Option<(Edit, Fingerprint)> {
+    fn file(mut self, file: &Path, version: u32) -> Option<(Edit, Fingerprint, Option<Identity>)> {
         let files = self.number32()?;
         let name_len = usize::try_from(self.number32()?).ok()?;
         let named = self.take(name_len)?;
         let (old_len, new_len, inserted) = (self.number()?, self.number()?, self.number()?);
         let fingerprint = *self.take(32)?.first_chunk()?;
+        let identity = match version {
+            UNSEALED => None,
+            _ => Some(Identity {
+                device: self.number()?,
+                volume: self.number()?,
+                inode: self.number()?,
+            }),
+        };
         let count = self.number()?;
         let mut writes = Vec::new();
         for _ in 0..count {
@@ -298,7 +360,7 @@ impl<'a> Fields<'a> {
         }
         let edit = Edit { old_len, new_len, inserted, writes };
         let is_whole = files == 1 && named == name(file) && self.0.is_empty();
-        (is_whole && edit.is_sound()).then_some((edit, fingerprint))
+        (is_whole && edit.is_sound()).then_some((edit, fingerprint, identity))
     }
 
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {

@@ -21,7 +21,7 @@ use statedict_core::{Edits, Layout, Source};
 
 pub(crate) use lock::Locked;
 pub(crate) use past::Past;
-pub use recover::{Interrupted, recover, recover_on};
+pub use recover::{Interrupted, Journals, recover, recover_on};
 pub(crate) use recover::{restore, restore_if_needed};
 
 use crate::disk::{Access, Disk, Front};
@@ -30,6 +30,7 @@ use crate::error::Cause;
 use crate::stage::{Beside, Existing, folder};
 use edit::Patch;
 pub(crate) use guard::GUARD;
+use journal::Maker;
 use lock::keep_from_editors;
 use recover::Pending;
 
@@ -94,10 +95,13 @@ impl Editor<'_> {
         Ok(written.map(|written| Replaced { way, written, files: 1 }))
     }
 
-    /// Edits the file; `None` if its file system cannot insert blocks, and the file is as it was.
+    /// Edits the file; `None` if its file system cannot insert blocks or the journal cannot be
+    /// told from a stranger's, and the file is as it was.
     fn apply(&self, patch: &Patch<'_>) -> Result<Option<u64>, Cause> {
+        let Some(secret) = self.disk.make_secret() else { return Ok(None) };
+        let maker = Maker { secret, identity: self.disk.identity(&self.locked.file)? };
         let journal = journal::path_for(&self.locked.path);
-        let saved = self.save(&journal, patch)?;
+        let saved = self.save(&journal, patch, &maker)?;
         let edited = self.write(&self.locked.file, patch).and_then(|()| self.disk.remove(&journal));
         match edited {
             Ok(()) => {
@@ -106,7 +110,7 @@ impl Editor<'_> {
                 synced.map_err(|error| Cause::Io { doing: Some(doing.into()), error })?;
                 Ok(Some(saved + patch.len()))
             }
-            Err(error) => match restore(self.locked, self.disk.as_ref()) {
+            Err(error) => match restore(self.locked, self.disk.as_ref(), Journals::Own) {
                 Ok(_) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
                 Ok(_) => Err(error.into()),
                 Err(_) => {
@@ -119,7 +123,7 @@ impl Editor<'_> {
     }
 
     /// Puts the journal beside the file, for good, and gives its length.
-    fn save(&self, path: &Path, patch: &Patch<'_>) -> Result<u64, Cause> {
+    fn save(&self, path: &Path, patch: &Patch<'_>, maker: &Maker) -> Result<u64, Cause> {
         let doing = |error| {
             let doing = Some(format!("the journal '{}' cannot be written", path.display()));
             Cause::Io { doing, error }
@@ -129,7 +133,9 @@ impl Editor<'_> {
         let disk = self.disk.as_ref();
         let adopted = disk.adopt(&journal, &like).map_err(Stop::Sink);
         let written = adopted
-            .and_then(|()| journal::write(disk, &journal, &self.locked.path, self.source, patch))
+            .and_then(|()| {
+                journal::write(disk, &journal, &self.locked.path, self.source, patch, maker)
+            })
             .and_then(|len| disk.sync_folder(folder(path)).map_err(Stop::Sink).map(|()| len));
         written.map_err(|stop| {
             let _ = disk.remove(path);
@@ -200,17 +206,20 @@ impl Editor<'_> {
 pub(crate) fn look(
     path: &Path,
     file: &File,
+    disk: &dyn Disk,
 ) -> Result<(Option<Box<Past>>, Option<Interrupted>), Cause> {
     keep_from_editors(file)?;
     let at = recover::resolved(path)?;
     if !journal::is_there(&at) {
         return Ok((None, None));
     }
-    Ok(match recover::find(&at, file)? {
+    let journal = || journal::path_for(&at);
+    Ok(match recover::find(&at, file, disk)? {
         Pending::Nothing | Pending::Torn => (None, None),
         Pending::Past(past) => (Some(past), Some(Interrupted::Pending { file: path.into() })),
-        Pending::Foreign(why) => {
-            (None, Some(Interrupted::Ignored { journal: journal::path_for(&at), why }))
+        Pending::Untrusted(_, why) => {
+            (None, Some(Interrupted::Untrusted { journal: journal(), why: why.into() }))
         }
+        Pending::Foreign(why) => (None, Some(Interrupted::Ignored { journal: journal(), why })),
     })
 }

@@ -81,6 +81,11 @@ impl Past {
         Ok(journal::fingerprint(&View { past: self, file })? == self.journal.fingerprint)
     }
 
+    /// Why the journal need not be this user's, written for this very file.
+    pub(crate) fn doubt(&self) -> Option<&'static str> {
+        self.journal.doubt
+    }
+
     /// The first byte of the old file that has moved.
     pub(crate) fn from(&self) -> u64 {
         self.from

@@ -36,6 +36,13 @@ pub enum Interrupted {
         /// The file.
         file: PathBuf,
     },
+    /// There is a journal that would change what is read, and need not be this user's.
+    Untrusted {
+        /// The journal.
+        journal: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// There is a journal that is not believed; the file is read as it stands.
     Ignored {
         /// The journal.
@@ -60,6 +67,9 @@ impl fmt::Display for Interrupted {
                 let file = file.display();
                 write!(f, "an edit of '{file}' was cut short before it began; the file is whole")
             }
+            Interrupted::Untrusted { journal, why } => {
+                write!(f, "the journal '{}' is not trusted: {why}", journal.display())
+            }
             Interrupted::Ignored { journal, why } => {
                 write!(f, "the journal '{}' is ignored: {why}", journal.display())
             }
@@ -67,22 +77,36 @@ impl fmt::Display for Interrupted {
     }
 }
 
+/// Which journals are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journals {
+    /// Those that this user wrote on this machine, for this very file.
+    Own,
+    /// Whatever journal fits the file: somebody who knows where it comes from said so.
+    Any,
+}
+
 /// Restores a file whose editing in place was cut short; `None` if it was not.
 ///
 /// # Errors
-/// What the system says, an edit that is going on, or a journal that does not belong to the file.
-pub fn recover(path: &Path) -> Result<Option<Interrupted>, Error> {
-    recover_on(path, &System)
+/// What the system says, an edit that is going on, or a journal that does not belong to the file
+/// or is not believed.
+pub fn recover(path: &Path, journals: Journals) -> Result<Option<Interrupted>, Error> {
+    recover_on(path, &System, journals)
 }
 
 /// The same on another disk than the system's.
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_on(path: &Path, disk: &dyn Disk) -> Result<Option<Interrupted>, Error> {
+pub fn recover_on(
+    path: &Path,
+    disk: &dyn Disk,
+    journals: Journals,
+) -> Result<Option<Interrupted>, Error> {
     let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
     let locked = Locked::new(path, disk).map_err(failed)?;
-    restore(&locked, disk).map_err(failed)
+    restore(&locked, disk, journals).map_err(failed)
 }
 
 /// Restores a file that nobody has open, if there is a journal; otherwise does not touch it.
@@ -91,25 +115,32 @@ pub(crate) fn restore_if_needed(
     disk: &dyn Disk,
 ) -> Result<Option<Interrupted>, Error> {
     match resolved(path) {
-        Ok(at) if journal::is_there(&at) => recover_on(path, disk),
+        Ok(at) if journal::is_there(&at) => recover_on(path, disk, Journals::Own),
         // Whoever opens it finds out what is wrong.
         _ => Ok(None),
     }
 }
 
 /// Restores the file from its journal, if there is one.
-pub(crate) fn restore(locked: &Locked, disk: &dyn Disk) -> Result<Option<Interrupted>, Cause> {
+pub(crate) fn restore(
+    locked: &Locked,
+    disk: &dyn Disk,
+    journals: Journals,
+) -> Result<Option<Interrupted>, Cause> {
     let file = locked.path.clone();
     let journal = journal::path_for(&file);
     let foreign = |why: String| Cause::Journal { journal: journal.clone(), why };
-    let found = match find(&file, &locked.file)? {
+    let found = match find(&file, &locked.file, disk)? {
         Pending::Nothing => return Ok(None),
         Pending::Foreign(why) => return Err(foreign(why)),
         Pending::Torn => Interrupted::Discarded { file },
-        Pending::Past(_) if !locked.is_writable => {
+        Pending::Untrusted(_, why) if journals == Journals::Own => {
+            return Err(Cause::Untrusted { journal, why: why.into() });
+        }
+        Pending::Past(_) | Pending::Untrusted(..) if !locked.is_writable => {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
         }
-        Pending::Past(past) => {
+        Pending::Past(past) | Pending::Untrusted(past, _) => {
             put_back(&past, &locked.file, disk)?;
             Interrupted::Restored { file }
         }
@@ -133,12 +164,14 @@ pub(crate) enum Pending {
     Nothing,
     Torn,
     Past(Box<Past>),
+    /// The file as it would have been, and why that need not be so.
+    Untrusted(Box<Past>, &'static str),
     Foreign(String),
 }
 
 /// Looks for the journal of an opened file, and whether it belongs to it.
-pub(crate) fn find(path: &Path, file: &File) -> Result<Pending, Cause> {
-    Ok(match journal::find(path)? {
+pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> Result<Pending, Cause> {
+    Ok(match journal::find(path, file, disk)? {
         Found::Nothing => Pending::Nothing,
         Found::Torn if has_begun(file)? => {
             Pending::Foreign("it is damaged, and the file was being edited".into())
@@ -146,7 +179,10 @@ pub(crate) fn find(path: &Path, file: &File) -> Result<Pending, Cause> {
         Found::Torn => Pending::Torn,
         Found::Foreign(why) => Pending::Foreign(why),
         Found::Whole(journal) => match Past::new(*journal, file, file.metadata()?.len())? {
-            Ok(past) => Pending::Past(Box::new(past)),
+            Ok(past) => match past.doubt() {
+                None => Pending::Past(Box::new(past)),
+                Some(why) => Pending::Untrusted(Box::new(past), why),
+            },
             Err(why) => Pending::Foreign(why),
         },
     })

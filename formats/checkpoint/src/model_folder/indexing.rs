@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use statedict_core::{Container, Elements, Format, IndexMap, StateDict};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, System};
 use crate::error::{Action, Cause, Error};
 use crate::index::Index;
 use crate::model_folder::series::{Series, series_of};
@@ -68,7 +68,7 @@ pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> 
         [] => shards(&survey.weights).map_err(failed)?,
         named => named.to_vec(),
     };
-    let opened = files.iter().map(|name| open_file(&folder.join(name)));
+    let opened = files.iter().map(|name| open_file(&folder.join(name), &System));
     let opened = opened.collect::<Result<Vec<_>, _>>()?;
     let format = same_format(opened.iter().map(|(_, format, _)| *format)).map_err(failed)?;
     let containers: Vec<&dyn Container> = opened.iter().map(|(.., it)| it.as_ref()).collect();

@@ -18,7 +18,7 @@ use statedict_core::{
 pub(crate) use split::split;
 use split::{Group, lay_out};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, System};
 use crate::error::{Action, Cause, Error};
 use crate::in_place::restore_if_needed;
 use crate::index::{Index, MAX_INDEX};
@@ -54,9 +54,9 @@ impl Sharded {
     ///
     /// # Errors
     /// What is wrong with the index or a file, and every way in which they disagree.
-    pub(crate) fn open(path: &Path) -> Result<(Sharded, FileSource), Error> {
+    pub(crate) fn open(path: &Path, disk: &dyn Disk) -> Result<(Sharded, FileSource), Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        Sharded::of(read_index(path).map_err(failed)?, path)
+        Sharded::of(read_index(path).map_err(failed)?, path, disk)
     }
 
     /// The same for an index that is locked; files whose editing was cut short are restored, since
@@ -73,20 +73,20 @@ impl Sharded {
         for shard in index.files().into_iter().map(|name| beside(path, name)) {
             restored.extend(restore_if_needed(&shard, disk)?);
         }
-        let (sharded, mut source) = Sharded::of(index, path)?;
+        let (sharded, mut source) = Sharded::of(index, path, disk)?;
         source.note(restored);
         Ok((sharded, source))
     }
 
     /// Opens the files of an index.
-    fn of(index: Index, path: &Path) -> Result<(Sharded, FileSource), Error> {
+    fn of(index: Index, path: &Path, disk: &dyn Disk) -> Result<(Sharded, FileSource), Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         let (mut shards, mut sources) = (Vec::new(), Vec::new());
         let mut faults = missing_files(&index, path);
         refuse_faults(&faults, path)?;
         let mut start = 0;
         for name in index.files() {
-            let (source, format, container) = open_file(&beside(path, name))?;
+            let (source, format, container) = open_file(&beside(path, name), disk)?;
             let len = source.len();
             shards.push(Shard { name: name.to_string(), format, container, start, len });
             sources.push(source);
@@ -277,7 +277,7 @@ pub(crate) type OpenFile = (FileSource, &'static dyn Format, Box<dyn Container>)
 
 /// An index that names keys, and only files beside it or below.
 pub(crate) fn read_index(path: &Path) -> Result<Index, Cause> {
-    parse_index(&FileSource::open(path)?)
+    parse_index(&FileSource::open(path, &System)?)
 }
 
 fn parse_index(source: &FileSource) -> Result<Index, Cause> {
@@ -293,9 +293,9 @@ fn parse_index(source: &FileSource) -> Result<Index, Cause> {
 }
 
 /// A file of the index, which holds one state dict at its root.
-pub(crate) fn open_file(path: &Path) -> Result<OpenFile, Error> {
+pub(crate) fn open_file(path: &Path, disk: &dyn Disk) -> Result<OpenFile, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-    let source = FileSource::open(path).map_err(failed)?;
+    let source = FileSource::open(path, disk).map_err(failed)?;
     for format in FORMATS {
         let container = format.open(&source).map_err(|fault| failed(fault.into()))?;
         let Some(container) = container else { continue };

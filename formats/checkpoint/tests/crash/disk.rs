@@ -10,13 +10,25 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use statedict_checkpoint::{Access, Disk, Existing, Front, System};
+use statedict_checkpoint::{Access, Disk, Existing, Front, Identity, Secret, System};
 
 /// A disk that can do what `front` says on whatever file system the test runs, and never syncs.
 #[derive(Debug)]
 pub(crate) struct Plain {
     front: Front,
     patience: Patience,
+    journals: Known,
+}
+
+/// What the journals of a disk are known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// This machine's numbers and this user's secret.
+    ByMachine,
+    /// This machine's numbers and the secret of somebody, who may have none.
+    BySecret(Option<[u8; 32]>),
+    /// The same for every file, so that what a crash left can be put into another folder.
+    Everywhere,
 }
 
 /// How long a file is waited for that others have.
@@ -29,11 +41,15 @@ pub(crate) enum Patience {
 
 impl Plain {
     pub(crate) fn new(front: Front) -> Plain {
-        Plain { front, patience: Patience::None }
+        Plain { front, patience: Patience::None, journals: Known::Everywhere }
+    }
+
+    pub(crate) fn known(self, journals: Known) -> Plain {
+        Plain { journals, ..self }
     }
 
     pub(crate) fn waiting(patience: Patience) -> Plain {
-        Plain { front: Front::Copy, patience }
+        Plain { front: Front::Copy, patience, journals: Known::ByMachine }
     }
 }
 
@@ -56,6 +72,28 @@ fn unsupported<T>() -> io::Result<T> {
 impl Disk for Plain {
     fn front(&self, _: &File) -> Front {
         self.front
+    }
+
+    fn identity(&self, file: &File) -> io::Result<Identity> {
+        match self.journals {
+            Known::ByMachine | Known::BySecret(_) => System.identity(file),
+            Known::Everywhere => Ok(Identity::default()),
+        }
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        match self.journals {
+            Known::ByMachine => System.secret(),
+            Known::BySecret(secret) => secret.map(Secret::new),
+            Known::Everywhere => Some(Secret::new([7; 32])),
+        }
+    }
+
+    fn make_secret(&self) -> Option<Secret> {
+        match self.journals {
+            Known::ByMachine => System.make_secret(),
+            Known::BySecret(_) | Known::Everywhere => self.secret(),
+        }
     }
 
     fn create(&self, path: &Path, access: Access) -> io::Result<File> {
@@ -223,6 +261,18 @@ impl Faulty {
 impl Disk for Faulty {
     fn front(&self, file: &File) -> Front {
         self.disk.front(file)
+    }
+
+    fn identity(&self, file: &File) -> io::Result<Identity> {
+        self.disk.identity(file)
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        self.disk.secret()
+    }
+
+    fn make_secret(&self) -> Option<Secret> {
+        self.disk.make_secret()
     }
 
     fn create(&self, path: &Path, access: Access) -> io::Result<File> {

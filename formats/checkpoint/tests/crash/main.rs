@@ -19,7 +19,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{Disk, Error, recover_on};
+use statedict_checkpoint::{Disk, Error, Journals, recover_on};
 use tempfile::TempDir;
 
 use disk::{Fault, Faulty, Plain};
@@ -82,8 +82,11 @@ impl Played {
     fn unrecovered(&self, folder: &Path) -> Option<String> {
         let target = self.scene.target(folder);
         let disk = self.scene.disk();
-        let recovered =
-            if target.is_file() { recover_on(&target, disk.as_ref()) } else { Ok(None) };
+        let recovered = if target.is_file() {
+            recover_on(&target, disk.as_ref(), Journals::Own)
+        } else {
+            Ok(None)
+        };
         if let Err(error) = recovered {
             return Some(format!("not recovered: {error}: {}", named(&files(folder))));
         }
@@ -185,7 +188,8 @@ fn whatever_happens_to_the_recovery_leaves_the_old_or_the_new() {
                 put(&left, folder.path());
                 let volatile = Arc::new(Volatile::new(folder.path(), played.scene.front));
                 let disk = Faulty::new(volatile.clone(), fault, again);
-                let recovered = recover_on(&played.scene.target(folder.path()), disk.as_ref());
+                let target = played.scene.target(folder.path());
+                let recovered = recover_on(&target, disk.as_ref(), Journals::Own);
                 if !disk.struck() {
                     recovered.expect("nothing happened");
                     break;

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use statedict_checkpoint::{Access, Disk, Existing, Front};
+use statedict_checkpoint::{Access, Disk, Existing, Front, Identity, Secret};
 
 use crate::disk::{Plain, read};
 use crate::scene::BLOCK;
@@ -231,6 +231,18 @@ impl Model {
 impl Disk for Volatile {
     fn front(&self, file: &File) -> Front {
         self.plain.front(file)
+    }
+
+    fn identity(&self, file: &File) -> io::Result<Identity> {
+        self.plain.identity(file)
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        self.plain.secret()
+    }
+
+    fn make_secret(&self) -> Option<Secret> {
+        self.plain.make_secret()
     }
 
     fn create(&self, path: &Path, access: Access) -> io::Result<File> {

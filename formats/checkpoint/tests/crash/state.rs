@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use statedict_checkpoint::Checkpoint;
+use statedict_checkpoint::{Checkpoint, Front};
+
+use crate::disk::Plain;
 
 /// The files below a folder with their bytes.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
@@ -39,7 +42,8 @@ pub(crate) fn put(files: &Files, folder: &Path) {
 }
 
 pub(crate) fn seen(path: &Path) -> Result<Seen, String> {
-    let checkpoint = Checkpoint::open(path).map_err(|error| error.to_string())?;
+    let disk = Arc::new(Plain::new(Front::Copy));
+    let checkpoint = Checkpoint::open_on(path, disk).map_err(|error| error.to_string())?;
     let rows = checkpoint.catalog().rows.iter().map(|row| {
         let tensor = &row.tensor;
         let sum = checkpoint.sha256(tensor).map_err(|error| error.to_string())?;
