@@ -65,6 +65,8 @@ pub(crate) struct ZipFile {
     graph: Graph<'static>,
     catalog: Catalog,
     mappings: Vec<CompoundId>,
+    /// A record that is read and not spelled as PyTorch spells it.
+    misspelled: Option<String>,
 }
 
 /// What a plan makes of an archive.
@@ -81,12 +83,13 @@ impl ZipFile {
     pub(crate) fn open(source: &dyn Source) -> Result<Option<ZipFile>, Fault> {
         let Some(archive) = Archive::open(source)? else { return Ok(None) };
         let Some(prefix) = prefix(&archive) else { return Ok(None) };
-        let record = |name: &str| archive.find(&format!("{prefix}/{name}"));
+        let place = |name: &str| archive.position_ignoring_case(&format!("{prefix}/{name}"));
+        let record = |name: &str| Some(&archive.entries()[place(name)?]);
         check_names(&archive, &prefix)?;
         let located: Vec<Located> =
             archive.entries().iter().map(|e| e.locate(source)).collect::<Result<_, _>>()?;
         let text = |name: &str| match record(name) {
-            Some(entry) => entry.read(source, MAX_NOTE).map(Some),
+            Some(entry) => entry.read_unchecked(source, MAX_NOTE).map(Some),
             None => Ok(None),
         };
         let byte_order = byte_order(text("byteorder")?)?;
@@ -99,9 +102,10 @@ impl ZipFile {
                 proportionate.clamp(MAX_INFLATED, MAX_RECORD)
             }
         };
-        let pickle = data.read(source, limit)?;
+        let pickle = data.read_unchecked(source, limit)?;
         let mut records = Records::new(&archive, &located, &prefix, byte_order);
-        let code = match record("constants.pkl") {
+        // Python looks for this one, and tells letters of both cases apart.
+        let code = match archive.find(&format!("{prefix}/constants.pkl")) {
             Some(_) => Some(code(&archive, &prefix, source)?),
             None => None,
         };
@@ -110,9 +114,19 @@ impl ZipFile {
         let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref(), pickle)?;
         let len = source.len();
         let kind = if code.is_some() { SCRIPTED } else { "pth" };
-        let file =
-            ZipFile { archive, located, len, kind, prefix, alignment, graph, catalog, mappings };
-        Ok(Some(file))
+        let misspelled = misspelled(&archive, &prefix, &storage_keys(&graph)?);
+        Ok(Some(ZipFile {
+            archive,
+            located,
+            len,
+            kind,
+            prefix,
+            alignment,
+            graph,
+            catalog,
+            mappings,
+            misspelled,
+        }))
     }
 
     /// The file as it is.
@@ -123,7 +137,15 @@ impl ZipFile {
     }
 
     /// What a plan makes of the pickle and its records.
+    ///
+    /// # Errors
+    /// Records whose names differ in case from those that the pickle and PyTorch's writer use: they
+    /// are only read.
     fn edited(&self, plan: &Plan) -> Result<Changed, Fault> {
+        if let Some(name) = &self.misspelled {
+            let what = format!("record '{name}' differs in case from the name that PyTorch writes");
+            return Err(Fault::Unsupported(what));
+        }
         let Edited { pickle, records } = edited(&self.graph, &self.catalog, &self.mappings, plan)?;
         let gone = match plan.drops() || plan.casts() {
             true => self.gone(&pickle, &records)?,
@@ -265,6 +287,7 @@ fn walked(
         let what = format!("a persistent id has {parts} parts, and {ID_PARTS} are known");
         return Err(Fault::broken(what));
     }
+    check_types(graph)?;
     // The walk comes first, since it can say which tensor lacks its storage.
     let walked = walk(graph, Surroundings { storages: records, code, pickle })?;
     // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
@@ -272,6 +295,32 @@ fn walked(
         records.find(&id?)?;
     }
     Ok(walked)
+}
+
+/// Every storage is named with one type: PyTorch takes the first, whatever later names say.
+pub(crate) fn check_types(graph: &Graph<'_>) -> Result<(), Fault> {
+    let mut types = IndexMap::default();
+    for id in persistent_storages(graph) {
+        let StorageId { key, dtype, .. } = id?;
+        let first = types.entry(key.clone()).or_insert_with(|| dtype.clone());
+        if *first != dtype {
+            let what = format!("storage '{key}' is named as one of {first} and as one of {dtype}");
+            return Err(Fault::broken(what));
+        }
+    }
+    Ok(())
+}
+
+/// A record that the reader uses whose name differs in case from the one that is looked for.
+fn misspelled(archive: &Archive, prefix: &str, storages: &IndexSet<String>) -> Option<String> {
+    let notes = [PICKLE, "byteorder", ".storage_alignment", ".format_version"];
+    let storages = storages.iter().map(|key| format!("{STORAGES}{key}"));
+    let mut records = notes.into_iter().map(str::to_string).chain(storages);
+    records.find_map(|record| {
+        let name = format!("{prefix}/{record}");
+        let found = archive.entries().get(archive.position_ignoring_case(&name)?)?;
+        (found.raw_name() != name.as_bytes()).then(|| found.name().to_string())
+    })
 }
 
 /// The code of a TorchScript archive.
@@ -301,12 +350,14 @@ fn in_pickle(fault: Fault) -> Fault {
     }
 }
 
-/// The folder that all records are in: the one with `data.pkl`, which must be the first entry's.
+/// The folder that all records are in: the first entry's, as PyTorch has it.
+///
+/// Where there is no pickle in that, the folder of one that PyTorch would not find, for the sake of
+/// the message.
 fn prefix(archive: &Archive) -> Option<String> {
-    let first = archive.entries().first()?;
-    let (prefix, _) = first.name().split_once('/')?;
-    if archive.find(&format!("{prefix}/data.pkl")).is_some() {
-        return Some(prefix.to_string());
+    let root = archive.root()?;
+    if archive.position_ignoring_case(&format!("{root}/{PICKLE}")).is_some() {
+        return Some(root.to_string());
     }
     let pickle = archive.entries().iter().find(|entry| entry.name().ends_with("/data.pkl"))?;
     pickle.name().strip_suffix("/data.pkl").map(str::to_string)
@@ -317,9 +368,14 @@ fn check_names(archive: &Archive, prefix: &str) -> Result<(), Fault> {
     if let Some(name) = archive.duplicates().first() {
         return Err(Fault::broken(format!("two records are named '{name}'")));
     }
+    if let Some((one, other)) = archive.alike() {
+        let what = format!("records '{one}' and '{other}' differ in case alone");
+        return Err(Fault::broken(format!("{what}, and PyTorch takes one for the other")));
+    }
     let is_inside = |entry: &&Entry| {
-        let rest = entry.name().strip_prefix(prefix);
-        rest.is_some_and(|rest| rest.starts_with('/'))
+        let folder = entry.name().split_once('/').map(|(folder, _)| folder);
+        let is_nested = prefix.contains('/') && entry.name().starts_with(prefix);
+        is_nested || folder.is_some_and(|folder| folder.eq_ignore_ascii_case(prefix))
     };
     let climbs = |entry: &&Entry| {
         let name = entry.name();
@@ -386,7 +442,7 @@ impl<'a> Records<'a> {
 
     /// Where the bytes of a record are; `None` if there is no such record.
     fn locate(&self, name: &str) -> Result<Option<Location>, Fault> {
-        let Some(place) = self.archive.position(name) else { return Ok(None) };
+        let Some(place) = self.archive.position_ignoring_case(name) else { return Ok(None) };
         let entry = &self.archive.entries()[place];
         let range = self.located[place].data.clone();
         match entry.method() {

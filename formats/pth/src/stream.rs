@@ -14,6 +14,7 @@ use statedict_core::{
     Source, Storage, Value,
 };
 
+use crate::archive::check_types;
 use crate::edit::{Edited, edited, mentions};
 use crate::payload::payload;
 use crate::pickle::graph::{CompoundId, NodeId};
@@ -58,13 +59,36 @@ pub(crate) struct StreamFile {
     mappings: Vec<CompoundId>,
 }
 
-/// The second pickle's number: the version of the stream, in protocol 1 and later or in text.
-const VERSIONS: [&[u8]; 2] = [b"M\xe9\x03.", b"I1001\n."];
+/// The second pickle's number: the version of the stream.
+const VERSION: i64 = 1001;
 
 /// True if the bytes start as a legacy stream does, in any protocol.
 fn is_stream(head: &[u8]) -> bool {
     let head = unframed(head);
-    head.starts_with(&MAGIC) || head.starts_with(MAGIC_TEXT)
+    let number = &MAGIC[..MAGIC.len() - 1];
+    let rest = head.strip_prefix(number).or_else(|| head.strip_prefix(without_stop(MAGIC_TEXT)));
+    rest.is_some_and(is_all_of_it)
+}
+
+fn without_stop(pickle: &[u8]) -> &[u8] {
+    &pickle[..pickle.len() - 1]
+}
+
+/// True if a pickle ends with the value that it has: the value may be put into the memo before.
+fn is_all_of_it(mut rest: &[u8]) -> bool {
+    loop {
+        rest = match rest {
+            [opcode::STOP, ..] => return true,
+            [opcode::MEMOIZE, rest @ ..] | [opcode::BINPUT, _, rest @ ..] => rest,
+            [opcode::LONG_BINPUT, _, _, _, _, rest @ ..] => rest,
+            _ => return false,
+        }
+    }
+}
+
+/// True if a pickle builds the number of a version, however it spells it.
+fn is_version(pickle: &[u8]) -> bool {
+    Graph::read(pickle).is_ok_and(|graph| graph.int(graph.root) == Some(VERSION))
 }
 
 /// A pickle without the opcodes that say how it is written.
@@ -87,7 +111,7 @@ impl StreamFile {
             return Ok(None);
         }
         let (preamble, [magic, version, system, object, keys]) = preamble(source)?;
-        if !VERSIONS.contains(&unframed(&preamble[version.clone()])) {
+        if !is_version(&preamble[version.clone()]) {
             let what = "the stream's version is not 1001, the only one there is";
             return Err(Fault::malformed(version.start as u64, what));
         }
@@ -96,6 +120,7 @@ impl StreamFile {
             Graph::read(&preamble[object.clone()]).map_err(|f| shifted(f, object.start as u64))?;
         let order =
             storage_order(&preamble[keys.clone()]).map_err(|f| shifted(f, keys.start as u64))?;
+        check_types(&graph)?;
         let types = storage_types(&graph)?;
         let storages = lay_of_storages(source, preamble.len() as u64, order, &types)?;
         let mut places = Places { storages: &storages, found: HashMap::new() };

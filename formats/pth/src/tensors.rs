@@ -12,7 +12,7 @@ use statedict_core::{DType, Data, Fault, Storage, Tensor};
 use crate::budget::Budget;
 use crate::dtype;
 use crate::pickle::Graph;
-use crate::pickle::graph::{NodeId, Value};
+use crate::pickle::graph::{Entry, NodeId, Value};
 
 /// How deeply rebuild calls may wrap each other: a subclass of a parameter of a tensor is three.
 const MAX_WRAPPING: usize = 16;
@@ -23,6 +23,9 @@ const PART_WRAPPING: usize = 2;
 
 /// The longest key of a storage, in bytes; PyTorch numbers them.
 pub(crate) const MAX_STORAGE_KEY: usize = 1024;
+
+/// Attributes that, set on a tensor, give it other elements or another class.
+const CHANGING: [&str; 5] = ["data", "real", "imag", "__class__", "__dict__"];
 
 /// A storage as a persistent id names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,9 +124,93 @@ impl<'a> Tensors<'a> {
         if let Some(tensor) = self.by_class(node)? {
             return Ok(Some(tensor));
         }
-        match self.call(node) {
-            Some(call) => self.rebuild(call, depth),
-            None => Ok(None),
+        let Some(call) = self.call(node) else { return Ok(None) };
+        let class = is_tensor_class(&call.0, &call.1).then(|| format!("{}.{}", call.0, call.1));
+        let tensor = match (class, call.2) {
+            (Some(class), [inner, ..]) if class.ends_with("Parameter") => {
+                self.read_inner(*inner, depth, &class)?
+            }
+            (Some(class), _) => {
+                let what = format!("a tensor that {class} makes of its arguments is not read");
+                return Err(Fault::Unsupported(what));
+            }
+            (None, _) => self.rebuild(call, depth)?,
+        };
+        if tensor.is_some() {
+            self.check_unchanged(node)?;
+        }
+        Ok(tensor)
+    }
+
+    /// The tensor that a class wraps, if it is one.
+    fn read_inner(
+        &mut self,
+        inner: NodeId,
+        depth: usize,
+        class: &str,
+    ) -> Result<Option<Tensor>, Fault> {
+        match is_tensor(self.graph, inner) {
+            true => self.wrapped(inner, depth),
+            false => Err(Fault::Unsupported(format!("{class} is called with no tensor"))),
+        }
+    }
+
+    /// Nothing is done to a tensor once it is rebuilt: a state would give it another storage.
+    fn check_unchanged(&self, node: NodeId) -> Result<(), Fault> {
+        let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(()) };
+        let what = if self.graph.states.last(compound.states).is_some() {
+            "a state is set on the tensor after it is built (BUILD), which is not read"
+        } else if self.graph.entries.last(compound.entries).is_some() {
+            "entries are set on the tensor after it is built, which PyTorch refuses"
+        } else if self.graph.elements.last(compound.elements).is_some() {
+            "items are appended to the tensor after it is built, which PyTorch refuses"
+        } else {
+            return Ok(());
+        };
+        Err(Fault::Unsupported(what.into()))
+    }
+
+    /// The attributes that a rebuild call sets on a tensor leave its elements alone.
+    ///
+    /// Source: `_set_obj_state` in `torch/_utils.py`, which takes a dict or a pair of them.
+    fn check_state(&self, state: NodeId) -> Result<(), Fault> {
+        let states = match self.graph.tuple(state) {
+            Some([attributes, slots]) => vec![*attributes, *slots],
+            Some(_) => return Err(Fault::broken("a tensor's state is neither a dict nor a pair")),
+            None => vec![state],
+        };
+        for state in states {
+            if matches!(self.graph.value(state), Value::None) {
+                continue;
+            }
+            let Some((_, attributes)) = self.graph.as_compound(state) else {
+                return Err(Fault::Unsupported("a tensor's state is no dict".into()));
+            };
+            for entry in self.budget.entries(self.graph, attributes)? {
+                let name = self.graph.text(entry.key.node).unwrap_or_default();
+                if CHANGING.contains(&name.as_ref()) {
+                    let what = format!("the tensor's state sets its '{name}', which is not read");
+                    return Err(Fault::Unsupported(what));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A tensor that PyTorch moves to another device, and casts if it is said to have another type.
+    fn moved(
+        &mut self,
+        inner: NodeId,
+        dtype: NodeId,
+        depth: usize,
+    ) -> Result<Option<Tensor>, Fault> {
+        let (tensor, dtype) = (self.wrapped(inner, depth)?, self.dtype(dtype)?);
+        match tensor {
+            Some(tensor) if tensor.dtype != dtype => Err(Fault::Unsupported(format!(
+                "the tensor is stored as {} and cast to {dtype} when it is loaded, which is not read",
+                tensor.dtype
+            ))),
+            tensor => Ok(tensor),
         }
     }
 
@@ -153,13 +240,16 @@ impl<'a> Tensors<'a> {
                 self.check_gradient(*gradient)?;
                 self.strided(*storage, *offset, *size, *stride, Some(*dtype), rest.first())?
             }
-            (
-                "_rebuild_parameter"
-                | "_rebuild_parameter_with_state"
-                | "_rebuild_device_tensor_from_cpu_tensor",
-                [inner, ..],
-            ) => return self.wrapped(*inner, depth),
-            ("_rebuild_from_type_v2" | "_rebuild_from_type", [function, _, args, ..]) => {
+            ("_rebuild_parameter_with_state", [inner, _, _, state, ..]) => {
+                self.check_state(*state)?;
+                return self.wrapped(*inner, depth);
+            }
+            ("_rebuild_parameter", [inner, ..]) => return self.wrapped(*inner, depth),
+            ("_rebuild_device_tensor_from_cpu_tensor", [inner, dtype, ..]) => {
+                return self.moved(*inner, *dtype, depth);
+            }
+            ("_rebuild_from_type_v2" | "_rebuild_from_type", [function, _, args, rest @ ..]) => {
+                rest.first().map_or(Ok(()), |state| self.check_state(*state))?;
                 return self.subclass(*function, *args, depth);
             }
             ("_rebuild_qtensor", [storage, offset, size, stride, ..]) => {
@@ -341,13 +431,33 @@ impl<'a> Tensors<'a> {
         size(self.graph, node)
     }
 
+    /// True if a flag is set in a tensor's metadata; of several the last counts.
     fn is_set(&self, metadata: NodeId, flag: &str) -> Result<bool, Fault> {
         let Some((_, metadata)) = self.graph.as_compound(metadata) else { return Ok(false) };
         let entries = self.budget.entries(self.graph, metadata)?;
-        Ok(entries.iter().any(|entry| {
-            let named = self.graph.text(entry.key.node).is_some_and(|key| key == flag);
-            named && matches!(self.graph.value(entry.value.node), Value::Bool(true))
-        }))
+        let named = |entry: &&Entry| self.graph.text(entry.key.node).is_some_and(|key| key == flag);
+        match entries.iter().rfind(named).map(|entry| self.graph.value(entry.value.node)) {
+            None | Some(Value::None) => Ok(false),
+            Some(Value::Bool(is_set)) => Ok(is_set),
+            Some(Value::Int(number)) => Ok(number != 0),
+            Some(_) => {
+                let what = format!("'{flag}' of a tensor's metadata is neither True nor False");
+                Err(Fault::Unsupported(what))
+            }
+        }
+    }
+}
+
+/// True for the classes of PyTorch whose instances are tensors.
+fn is_tensor_class(module: &str, name: &str) -> bool {
+    let typed = name.ends_with("Tensor") && !name.starts_with('_');
+    match module {
+        "torch" | "torch.cuda" | "torch.sparse" | "torch.cuda.sparse" | "torch.tensor"
+        | "torch._tensor" => typed,
+        "torch.nn" | "torch.nn.parameter" => {
+            ["Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer"].contains(&name)
+        }
+        _ => false,
     }
 }
 

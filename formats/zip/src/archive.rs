@@ -1,5 +1,7 @@
 //! The directory of an archive.
 
+use std::cmp::Ordering;
+
 use statedict_core::{Fault, IndexMap, Source};
 
 use crate::Entry;
@@ -14,6 +16,8 @@ use crate::fields::{END, Fields, LOCAL};
 pub struct Archive {
     entries: Vec<Entry>,
     by_name: IndexMap<String, usize>,
+    /// The places of the entries, ordered by their names without regard to case.
+    folded: Vec<usize>,
     repeated: Vec<usize>,
     end: End,
 }
@@ -45,7 +49,10 @@ impl Archive {
                 repeated.push(i);
             }
         }
-        Archive { entries, by_name, repeated, end }
+        let mut folded: Vec<usize> = (0..entries.len()).collect();
+        let name = |i: usize| entries[i].raw_name();
+        folded.sort_unstable_by(|a, b| folded_cmp(name(*a), name(*b)).then(a.cmp(b)));
+        Archive { entries, by_name, folded, repeated, end }
     }
 
     /// The entries as the directory has them, repeated names included.
@@ -61,6 +68,35 @@ impl Archive {
     /// The place of that entry among all.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// The place of the entry that PyTorch finds by this name: it compares bytes, and takes ASCII
+    /// letters of both cases for the same.
+    ///
+    /// Of several the first in the directory; PyTorch finds any of them, so that nobody should
+    /// rely on it: see [`Archive::alike`].
+    pub fn position_ignoring_case(&self, name: &str) -> Option<usize> {
+        let raw = |i: &usize| self.entries[*i].raw_name();
+        let place = self.folded.partition_point(|i| folded_cmp(raw(i), name.as_bytes()).is_lt());
+        let found = self.folded.get(place)?;
+        raw(found).eq_ignore_ascii_case(name.as_bytes()).then_some(*found)
+    }
+
+    /// Two names that PyTorch takes for one.
+    pub fn alike(&self) -> Option<(&str, &str)> {
+        let mut pairs = self.folded.windows(2).map(|pair| [pair[0], pair[1]]);
+        let entry = |i: usize| &self.entries[i];
+        let alike =
+            |[a, b]: &[usize; 2]| entry(*a).raw_name().eq_ignore_ascii_case(entry(*b).raw_name());
+        pairs.find(alike).map(|[a, b]| (entry(a).name(), entry(b).name()))
+    }
+
+    /// The folder that PyTorch takes for the root of all records: the first segment of the first
+    /// entry's name.
+    ///
+    /// Source: `PyTorchStreamReader::init` in `caffe2/serialize/inline_container.cc`.
+    pub fn root(&self) -> Option<&str> {
+        self.entries.first()?.name().split_once('/').map(|(root, _)| root)
     }
 
     /// Names that occur more than once, each of them once.
@@ -79,6 +115,14 @@ impl Archive {
 
     pub(crate) fn end(&self) -> &End {
         &self.end
+    }
+}
+
+/// The order of names without regard to the case of ASCII letters.
+fn folded_cmp(a: &[u8], b: &[u8]) -> Ordering {
+    match a.iter().zip(b).position(|(a, b)| !a.eq_ignore_ascii_case(b)) {
+        Some(at) => a[at].to_ascii_lowercase().cmp(&b[at].to_ascii_lowercase()),
+        None => a.len().cmp(&b.len()),
     }
 }
 

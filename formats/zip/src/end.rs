@@ -60,10 +60,15 @@ impl End {
         let locator = locator.and_then(|place| Fields::after(LOCATOR, before.get(place..)?));
         let mut faults = Vec::new();
         let (numbers, ends_at) = match locator {
-            Some(locator) => wide(source, locator, at, &mut faults)?,
+            Some(locator) => match wide(source, locator, at, &mut faults)? {
+                Some(found) => found,
+                // As in PyTorch, the numbers of the end record count then.
+                None => (short.numbers, at.saturating_sub(LOCATOR_LEN + END64_LEN)),
+            },
             None => (short.numbers, at),
         };
-        numbers.check(ends_at, locator.is_some())?;
+        let is_wide = locator.is_some() && numbers.made_by.is_some();
+        numbers.check(ends_at, is_wide)?;
         faults.extend(short.numbers.contradiction(&numbers));
         if short.is_cut {
             faults.push("the comment of the archive ends beyond the file");
@@ -114,13 +119,13 @@ impl Short {
 }
 
 /// The numbers of the zip64 end record, which count even where the short ones would do, and where
-/// it stands.
+/// it stands; `None` if the locator leads to something else.
 fn wide(
     source: &dyn Source,
     mut locator: Fields<'_>,
     end: u64,
     faults: &mut Vec<&'static str>,
-) -> Result<(Numbers, u64), Fault> {
+) -> Result<Option<(Numbers, u64)>, Fault> {
     let at = locator.u32().and_then(|_disk| locator.u64()).unwrap_or(u64::MAX);
     if locator.u32().is_some_and(|volumes| volumes > 1) {
         faults.push("the zip64 locator speaks of several volumes");
@@ -131,14 +136,16 @@ fn wide(
         return Err(Fault::malformed(end.saturating_sub(LOCATOR_LEN), what));
     }
     let record = source.bytes(at..at + END64_LEN)?;
-    let expected = || Fault::malformed(at, "a zip64 end record (PK\\6\\6) was expected");
-    let numbers = Numbers::parse_wide(&record).ok_or_else(expected)?;
+    let Some(numbers) = Numbers::parse_wide(&record) else {
+        faults.push("the zip64 locator does not lead to a zip64 end record");
+        return Ok(None);
+    };
     // The length that a record gives does not count the signature and itself (4.3.14.1).
     let len = Fields::after(END64, &record).and_then(|mut fields| fields.u64());
     if len.and_then(|len| len.checked_add(at + 12)) != Some(end - LOCATOR_LEN) {
         faults.push("the zip64 end record does not end where its locator begins");
     }
-    Ok((numbers, at))
+    Ok(Some((numbers, at)))
 }
 
 impl Numbers {

@@ -184,6 +184,20 @@ impl Entry {
     /// More than `limit` bytes, another length or checksum, a stream that does not inflate, a
     /// method that is neither stored nor deflated.
     pub fn read(&self, source: &dyn Source, limit: u64) -> Result<Vec<u8>, Fault> {
+        let content = self.read_unchecked(source, limit)?;
+        let crc32 = crc32fast::hash(&content);
+        if self.crc32 != 0 && self.crc32 != crc32 {
+            let what = format!("checksum {crc32:08x}, expected {:08x}", self.crc32);
+            return Err(self.fault(&what));
+        }
+        Ok(content)
+    }
+
+    /// The same with whatever checksum, as PyTorch reads its records.
+    ///
+    /// # Errors
+    /// As [`Entry::read`], but for the checksum.
+    pub fn read_unchecked(&self, source: &dyn Source, limit: u64) -> Result<Vec<u8>, Fault> {
         if self.size > limit {
             let what = format!("member '{}' has {} bytes, over {limit}", self.name, self.size);
             return Err(Fault::too_large(self.header_offset, what));
@@ -193,11 +207,6 @@ impl Entry {
         if content.len() as u64 != self.size {
             let found = if content.len() as u64 > self.size { "more" } else { "fewer" };
             let what = format!("has {found} bytes than the {} the directory gives", self.size);
-            return Err(self.fault(&what));
-        }
-        let crc32 = crc32fast::hash(&content);
-        if self.crc32 != 0 && self.crc32 != crc32 {
-            let what = format!("checksum {crc32:08x}, expected {:08x}", self.crc32);
             return Err(self.fault(&what));
         }
         Ok(content)

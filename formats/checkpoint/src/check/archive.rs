@@ -254,9 +254,7 @@ impl Look<'_> {
 ///
 /// Source: `_is_torchscript_zip` in `torch/serialization.py`.
 fn is_scripted(archive: &Archive) -> bool {
-    let names = || archive.entries().iter().map(Entry::name);
-    let root = names().next().and_then(|name| name.split_once('/')).map_or("", |(root, _)| root);
-    names().any(|name| name.split_once('/') == Some((root, "constants.pkl")))
+    archive.root().is_some_and(|root| archive.find(&format!("{root}/constants.pkl")).is_some())
 }
 
 /// The members of an archive once each, those first that are pickles by their names: what would
@@ -301,13 +299,16 @@ fn is_bomb(entry: &Entry) -> bool {
 ///
 /// Source: `PyTorchStreamReader::init` in `caffe2/serialize/inline_container.cc`.
 fn version_fault(archive: &Archive, source: &dyn Source) -> Result<Option<String>, Fault> {
-    let pickle = archive.entries().iter().map(Entry::name).find(|n| n.ends_with("/data.pkl"));
-    let Some(folder) = pickle.and_then(|name| name.strip_suffix("data.pkl")) else {
-        return Ok(None);
+    let Some(root) = archive.root() else { return Ok(None) };
+    let record = |name: &str| {
+        let place = archive.position_ignoring_case(&format!("{root}/{name}"))?;
+        archive.entries().get(place)
     };
-    let record = |name: &str| archive.find(&format!("{folder}{name}"));
+    if record("data.pkl").is_none() {
+        return Ok(None);
+    }
     let Some(entry) = record(".data/version").or_else(|| record("version")) else {
-        return Ok(Some(format!("there is no record '{folder}version'")));
+        return Ok(Some(format!("there is no record '{root}/version'")));
     };
     let text = match entry.read(source, MAX_NOTE) {
         Ok(text) => text,
