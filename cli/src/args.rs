@@ -8,7 +8,7 @@ use statedict_core::{
     CastRule, Casting, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched,
 };
 
-use crate::commands::check::{Inspection, Unknown};
+use crate::commands::check::{Inspection, Unknown, Unread};
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::commands::explain::Riddle;
@@ -283,7 +283,12 @@ struct Check {
     /// They are reported as notes. What is known to do harm cannot be allowed.
     #[arg(long, value_name = "FILE")]
     allow: Option<PathBuf>,
-    /// Print one JSON object a line for each file
+    /// Fail if a folder has files that are not looked at
+    ///
+    /// Those are neither checkpoints or pickles, by their names or their bytes, nor plain text.
+    #[arg(long)]
+    strict: bool,
+    /// Print one JSON object a line for each file, and one for files that are not looked at
     #[arg(long)]
     json: bool,
     /// Say nothing but errors; the exit status tells
@@ -511,6 +516,7 @@ impl Check {
         Inspection {
             paths: self.files,
             unknown: if self.allow_unknown { Unknown::Allowed } else { Unknown::Refused },
+            unread: if self.strict { Unread::Refused } else { Unread::Allowed },
             allow_list: self.allow,
             form: if self.json { Form::Json } else { Form::Text },
             talk: if self.quiet { Talk::Errors } else { Talk::All },

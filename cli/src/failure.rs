@@ -9,7 +9,6 @@ use statedict_core::{BadCast, BadRemap, Unholdable};
 
 use crate::text::{first_few, shell_path};
 
-
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -100,7 +99,9 @@ impl From<statedict_checkpoint::Error> for Failure {
             Kind::UntrustedJournal => {
                 let file = shell_path(error.path());
                 let recover = format!("statedict recover --trust-journal {file}");
-                hints.push(format!("if an edit of your own was cut short, {recover} restores the file"));
+                hints.push(format!(
+                    "if an edit of your own was cut short, {recover} restores the file"
+                ));
                 hints.push("if the journal came with the file, remove the journal".to_string());
             }
             _ => {}

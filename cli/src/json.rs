@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use statedict_checkpoint::{Checked, Checkpoint, Interrupted, Overflow, Way};
+use statedict_checkpoint::{Checkable, Checked, Checkpoint, Interrupted, Overflow, Way};
 use statedict_core::{Data, Finding, Places, UncastReason, UncastTensor, Verdict};
 
 use crate::commands::recover;
@@ -205,6 +205,16 @@ fn way(way: Way) -> &'static str {
         Way::Shared => "shared",
         Way::Replaced => "replaced",
     }
+}
+
+/// The files of a folder that were not looked at.
+pub(crate) fn unread(folder: &Path, found: &Checkable, out: &mut dyn Write) -> Result<(), Failure> {
+    let names = found.unread_names.iter().map(|path| path.display().to_string());
+    let names: Vec<String> = names.collect();
+    let folder = folder.display().to_string();
+    let unread = found.unread;
+    put(&serde_json::json!({ "folder": folder, "not_looked_at": unread, "names": names }), out)?;
+    Ok(writeln!(out)?)
 }
 
 /// One object that says what was restored.

@@ -137,3 +137,27 @@ fn a_file_whose_tensors_cannot_be_taken_out_says_why() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.starts_with("no tensors can be taken out: cannot read 'odd.pkl': "), "{text}");
 }
+
+#[test]
+fn files_of_a_folder_that_are_not_looked_at_are_named_and_strict_refuses_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("writable");
+    };
+    write("a.pkl", b"\x80\x02}.");
+    write("notes.md", b"words");
+    let run = check(folder.path(), &["--strict", "."]);
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    write("b.7z", b"7z\xbc\xaf\x27\x1c\0");
+    write("c.bin.xz", b"\xfd7zXZ\0\0");
+    let run = check(folder.path(), &["."]);
+    let shown = String::from_utf8_lossy(&run.stdout);
+    assert!(shown.ends_with(".: 2 files not looked at: b.7z, c.bin.xz\n"), "{shown}");
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    let run = check(folder.path(), &["--strict", "--json", "."]);
+    let shown = String::from_utf8_lossy(&run.stdout);
+    let last: serde_json::Value =
+        serde_json::from_str(shown.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(last["not_looked_at"], 2);
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{AllowList, Checked, Checkpoint, check, checkable};
+use statedict_checkpoint::{AllowList, Checkable, Checked, Checkpoint, check, checkable};
 use statedict_core::{Finding, Verdict};
 
 use crate::failure::{Exit, Failure};
@@ -19,6 +19,7 @@ pub(crate) struct Inspection {
     /// Files, and folders that stand for the files in them.
     pub(crate) paths: Vec<PathBuf>,
     pub(crate) unknown: Unknown,
+    pub(crate) unread: Unread,
     /// The file that names classes to take for safe.
     pub(crate) allow_list: Option<PathBuf>,
     pub(crate) form: Form,
@@ -32,6 +33,16 @@ pub(crate) enum Unknown {
     Allowed,
 }
 
+/// What files of a folder that are not looked at do to the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    Refused,
+    Allowed,
+}
+
+/// The most files that are not looked at that are named as text; JSON has more.
+const MAX_UNREAD: usize = 5;
+
 /// The most findings of one verdict that are shown as text; JSON has them all.
 const MAX_SHOWN: usize = 100;
 
@@ -39,18 +50,18 @@ pub(crate) fn run(inspection: &Inspection, out: &mut dyn Write) -> Result<(), Fa
     let mut failure = Failure { exit: Exit::Done, errors: Vec::new(), hints: Vec::new() };
     let allowed = inspection.allowed()?;
     for path in &inspection.paths {
-        let files = match checkable(path) {
-            Ok(files) => files,
+        let found = match checkable(path) {
+            Ok(found) => found,
             Err(error) => {
                 failure.add(error);
                 continue;
             }
         };
-        if files.is_empty() {
+        if found.files.is_empty() {
             failure.add(format_args!("{}: the folder holds no checkpoint", path.display()));
         }
-        for file in files {
-            match check(&file) {
+        for file in &found.files {
+            match check(file) {
                 Ok(mut checked) => {
                     checked.allow(&allowed);
                     inspection.show(&checked, out, &mut failure)?;
@@ -58,6 +69,7 @@ pub(crate) fn run(inspection: &Inspection, out: &mut dyn Write) -> Result<(), Fa
                 Err(error) => failure.add(error),
             }
         }
+        inspection.show_unread(path, &found, out, &mut failure)?;
     }
     match failure.exit {
         Exit::Done => Ok(()),
@@ -77,6 +89,28 @@ impl Inspection {
             errors: vec![error],
             hints: Vec::new(),
         })
+    }
+
+    /// Names what of a folder was not looked at, which --strict does not put up with.
+    fn show_unread(
+        &self,
+        folder: &Path,
+        found: &Checkable,
+        out: &mut dyn Write,
+        failure: &mut Failure,
+    ) -> Result<(), Failure> {
+        if found.unread == 0 {
+            return Ok(());
+        }
+        match (self.form, self.talk) {
+            (Form::Json, _) => json::unread(folder, found, out)?,
+            (Form::Text, Talk::All) => writeln!(out, "{}", unread(folder, found))?,
+            (Form::Text, Talk::Errors) => {}
+        }
+        if self.unread == Unread::Refused && failure.exit == Exit::Done {
+            failure.exit = Exit::No;
+        }
+        Ok(())
     }
 
     fn show(
@@ -119,6 +153,21 @@ impl Failure {
             self.exit = Exit::CouldNot;
         }
     }
+}
+
+/// The files of a folder that were not looked at, in one line.
+fn unread(folder: &Path, found: &Checkable) -> String {
+    let names = found.unread_names.iter().take(MAX_UNREAD).map(|path| {
+        let name = path.strip_prefix(folder).unwrap_or(path);
+        printable(&name.display().to_string()).to_string()
+    });
+    let mut names: Vec<String> = names.collect();
+    if found.unread > names.len() {
+        names.push(format!("and {} more", found.unread - names.len()));
+    }
+    let folder = folder.display().to_string();
+    let files = count(found.unread, "file");
+    format!("{}: {files} not looked at: {}", printable(&folder), names.join(", "))
 }
 
 fn report(checked: &Checked, out: &mut dyn Write) -> Result<(), Failure> {

@@ -71,7 +71,7 @@ mod target;
 mod window;
 mod write;
 
-pub use check::{AllowList, Checked, check, check_source_named, checkable};
+pub use check::{AllowList, Checkable, Checked, check, check_source_named, checkable};
 pub use checkpoint::Checkpoint;
 pub use compare::{compare, kinship};
 pub use disk::{Access, Disk, Front, Identity, Secret, System};

@@ -82,7 +82,7 @@ impl ZipFile {
     /// Reads the archive's directory and its pickle; `None` if it has no `data.pkl`.
     pub(crate) fn open(source: &dyn Source) -> Result<Option<ZipFile>, Fault> {
         let Some(archive) = Archive::open(source)? else { return Ok(None) };
-        let Some(prefix) = prefix(&archive) else { return Ok(None) };
+        let Some(prefix) = prefix(&archive)? else { return Ok(None) };
         let place = |name: &str| archive.position_ignoring_case(&format!("{prefix}/{name}"));
         let record = |name: &str| Some(&archive.entries()[place(name)?]);
         check_names(&archive, &prefix)?;
@@ -350,17 +350,23 @@ fn in_pickle(fault: Fault) -> Fault {
     }
 }
 
-/// The folder that all records are in: the first entry's, as PyTorch has it.
+/// The folder that all records are in: the first entry's, as PyTorch has it; `None` if there is no
+/// pickle in any folder.
 ///
-/// Where there is no pickle in that, the folder of one that PyTorch would not find, for the sake of
-/// the message.
-fn prefix(archive: &Archive) -> Option<String> {
-    let root = archive.root()?;
+/// # Errors
+/// A pickle in another folder, which PyTorch would not find.
+fn prefix(archive: &Archive) -> Result<Option<String>, Fault> {
+    let Some(root) = archive.root() else { return Ok(None) };
     if archive.position_ignoring_case(&format!("{root}/{PICKLE}")).is_some() {
-        return Some(root.to_string());
+        return Ok(Some(root.to_string()));
     }
-    let pickle = archive.entries().iter().find(|entry| entry.name().ends_with("/data.pkl"))?;
-    pickle.name().strip_suffix("/data.pkl").map(str::to_string)
+    match archive.entries().iter().find(|entry| entry.name().ends_with("/data.pkl")) {
+        Some(entry) => {
+            let what = format!("record '{}' is not in the first record's folder", entry.name());
+            Err(Fault::malformed(entry.header_offset(), format!("{what}, '{root}'")))
+        }
+        None => Ok(None),
+    }
 }
 
 /// Every record is in one folder and has a name of its own, as PyTorch's loader demands.
@@ -374,8 +380,7 @@ fn check_names(archive: &Archive, prefix: &str) -> Result<(), Fault> {
     }
     let is_inside = |entry: &&Entry| {
         let folder = entry.name().split_once('/').map(|(folder, _)| folder);
-        let is_nested = prefix.contains('/') && entry.name().starts_with(prefix);
-        is_nested || folder.is_some_and(|folder| folder.eq_ignore_ascii_case(prefix))
+        folder.is_some_and(|folder| folder.eq_ignore_ascii_case(prefix))
     };
     let climbs = |entry: &&Entry| {
         let name = entry.name();

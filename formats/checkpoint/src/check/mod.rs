@@ -36,7 +36,7 @@ use crate::shards::{Sharded, read_index};
 use crate::source::FileSource;
 
 pub use allow::AllowList;
-pub use folder::checkable;
+pub use folder::{Checkable, checkable};
 
 /// What was found of a file.
 #[derive(Debug)]
