@@ -266,7 +266,7 @@ pub(crate) fn finite_values(number: u64) -> String {
 }
 
 /// Numbers that a cast made infinite.
-fn tell_overflows(overflows: &[Overflow]) {
+pub(crate) fn tell_overflows(overflows: &[Overflow]) {
     if overflows.is_empty() {
         return;
     }
@@ -274,7 +274,7 @@ fn tell_overflows(overflows: &[Overflow]) {
     let (values, tensors) = (finite_values(values), count(overflows.len(), "tensor"));
     let keys: Vec<String> = overflows.iter().map(|overflow| overflow.key.clone()).collect();
     let keys = first_few(&keys, NAMED);
-    say(&format!("note: {values} became infinite in {tensors}: {keys} (--strict refuses)"));
+    say(&format!("note: {values} became infinite in {tensors}: {keys}"));
 }
 
 /// Tensors that keep their type, and patterns that name none.

@@ -186,3 +186,12 @@ fn strict_refuses_to_overflow_and_leaves_nothing() {
     assert_eq!(std::fs::read(folder.path("net.pth")).expect("there"), before);
     folder.said("convert net.pth half.pth --cast f16 --cast big=f32 --cast huge=f32 --strict");
 }
+
+#[test]
+fn a_fit_that_casts_counts_infinities_too() {
+    let folder = large();
+    folder.said("convert net.safetensors half.safetensors --cast f16");
+    let said = folder.said("fit net.safetensors --to half.safetensors --cast -o out.safetensors");
+    let note = "note: 4 finite values became infinite in 2 tensors: big, huge";
+    assert!(said.contains(note), "{said}");
+}

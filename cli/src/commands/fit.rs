@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use statedict_checkpoint::{Checkpoint, Rewritten, SideFiles};
+use statedict_checkpoint::{Checkpoint, Overflow, Rewritten, SideFiles};
 use statedict_core::{
     Assembled, Fit, FitOptions, Init, NotFitted, Ordered, Plan, Reserve, Rule, SEPARATOR, Side,
     StateDict, Template, Unmet, fit, generalise,
@@ -16,6 +16,7 @@ use crate::nearest::nearest_pattern;
 use crate::opening::open;
 use crate::output;
 use crate::recipe_text;
+use crate::report::tell_overflows;
 use crate::request::{Form, Talk};
 use crate::selected::say_choice;
 use crate::text::{quoted, say};
@@ -34,11 +35,13 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
         work.idle().iter().for_each(|note| say(note));
     }
     let prepared = work.prepare()?;
-    let (fit, recipe) = (prepared.fit, prepared.recipe);
+    let (fit, recipe, plan) = (prepared.fit, prepared.recipe, prepared.plan);
+    let mut overflows = Vec::new();
     let (source, result) = match prepared.result {
         Ok((put, rewritten)) => {
             let (source, watch) = Watch::over(source, put.bytes, fitting.talk)?;
-            watch.settle(fitting.write(&source, (&put, &rewritten), recipe))?;
+            let writing = fitting.write(&source, (&put, &rewritten), recipe, &plan);
+            overflows = watch.settle(writing)?;
             (source, Ok(put))
         }
         Err(unmet) => (source, Err(unmet)),
@@ -57,6 +60,7 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
     }
     if fitting.talk == Talk::All {
         report::tell(fitting, &fitted);
+        tell_overflows(&overflows);
     }
     Ok(())
 }
@@ -64,6 +68,8 @@ pub(crate) fn run(fitting: &Fitting, out: &mut dyn Write) -> Result<(), Failure>
 /// What is known before anything is written.
 struct Prepared {
     fit: Fit,
+    /// What becomes of the keys of the source.
+    plan: Plan,
     /// The renames, if they are to be saved.
     recipe: Option<String>,
     /// The new file, or why there can be none.
@@ -110,23 +116,27 @@ impl Fitting {
         output::refuse_to_overwrite(new, self.existing)
     }
 
-    /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all.
+    /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all; gives
+    /// the tensors of which casts made finite numbers infinite.
     fn write(
         &self,
         source: &Checkpoint,
         (put, rewritten): (&Put, &Rewritten),
         recipe: Option<String>,
-    ) -> Result<(), Failure> {
+        plan: &Plan,
+    ) -> Result<Vec<Overflow>, Failure> {
         let stage = |path| source.stage_model(rewritten, &put.side_files, path, self.existing);
         let output = self.output().map(stage);
         let output = output.transpose()?;
         let recipe = self.save_recipe.as_deref().zip(recipe);
         let recipe = recipe.map(|(path, recipe)| output::stage_text(recipe, path, self.existing));
         let recipe = recipe.transpose()?;
+        let overflows = output.as_ref().map(|staged| source.overflows(staged, plan));
+        let overflows = overflows.transpose()?.unwrap_or_default();
         for staged in output.into_iter().chain(recipe) {
             staged.commit()?;
         }
-        Ok(())
+        Ok(overflows)
     }
 
     /// True if elements of the target may be wanted.
@@ -157,7 +167,8 @@ impl<'a> Work<'a> {
             Err(unmet) => Err(unmet),
         };
         let recipe = self.fitting.save_recipe.is_some().then(|| self.recipe(&fit));
-        Ok(Prepared { fit, recipe, result })
+        let plan = Plan::from(fit.section(self.side()));
+        Ok(Prepared { fit, plan, recipe, result })
     }
 
     /// Says which state dicts were taken, where none was named.

@@ -153,13 +153,16 @@ impl fmt::Display for Difference<'_> {
 }
 
 impl Fit {
-    /// What becomes of every key of the source: its name in the target, or none.
+    /// What becomes of every key of the source: its name in the target, or none, and the target's
+    /// type where that is another one.
     pub fn section(&self, source: Side) -> Section {
         let pairs: IndexMap<&str, &str> =
             self.pairs.iter().map(|pair| (pair.from.as_str(), pair.to.as_str())).collect();
         let fate = |key: &str| (key.to_string(), pairs.get(key).map(ToString::to_string));
         let fates = source.state_dict.keys().map(fate).collect();
-        Section { at: source.state_dict.at.clone(), fates, casts: IndexMap::default() }
+        let cast = |pair: &FitPair| Some((pair.from.clone(), pair.cast.as_ref()?.1.clone()));
+        let casts = self.pairs.iter().filter_map(cast).collect();
+        Section { at: source.state_dict.at.clone(), fates, casts }
     }
 
     /// Old names with new ones, of all keys that belong together, whatever their shapes; for

@@ -1,7 +1,5 @@
 //! What a plan makes of names, wherever they stand.
 
-use std::collections::{HashMap, HashSet};
-
 use statedict_core::{Catalog, SEPARATOR, Section, StateDict};
 
 use crate::edit::Target;
@@ -20,55 +18,43 @@ pub(super) enum Fate {
 
 /// The names that a plan changes.
 pub(super) struct Names<'a> {
-    fates: HashMap<&'a str, Fate>,
-    /// All keys that the plan speaks of.
-    keys: HashSet<&'a str>,
+    sections: Vec<&'a Section>,
+    /// Models that are not renamed, whose names may be meant as well.
+    others: Vec<&'a StateDict>,
     /// How many keys of a model are dropped, averages excepted.
     pub(super) dropped: usize,
 }
 
 impl<'a> Names<'a> {
     pub(super) fn of(catalog: &'a Catalog, targets: &[Target<'a, 'a>]) -> Names<'a> {
-        let others: Vec<&StateDict> = catalog
+        let is_target = |it: &&StateDict| targets.iter().any(|t| t.state_dict.at == it.at);
+        let others = catalog
             .state_dicts
             .iter()
-            .filter(|it| !is_average(&it.at))
-            .filter(|it| targets.iter().all(|target| target.state_dict.at != it.at))
-            .filter(|it| !is_known_beside(&it.at))
-            .collect();
-        let mut names = Names { fates: HashMap::new(), keys: HashSet::new(), dropped: 0 };
-        for Target { section, state_dict, .. } in targets {
-            if !is_average(&state_dict.at) {
-                names.dropped += section.dropped().count();
-            }
-            for (old, new) in section.fates() {
-                names.keys.insert(old);
-                let fate = match new {
-                    Some(new) if new == old => continue,
-                    _ if others.iter().any(|other| other.contains(old)) => Fate::Ambiguous,
-                    Some(new) => Fate::Becomes(new.to_string()),
-                    None => Fate::Dropped,
-                };
-                let known = names.fates.entry(old).or_insert_with(|| fate.clone());
-                if *known != fate {
-                    *known = Fate::Ambiguous;
-                }
-            }
+            .filter(|it| !is_target(it) && !is_average(&it.at) && !is_known_beside(&it.at));
+        let models = targets.iter().filter(|target| !is_average(&target.state_dict.at));
+        Names {
+            sections: targets.iter().map(|target| target.section).collect(),
+            others: others.collect(),
+            dropped: models.map(|target| target.section.dropped().count()).sum(),
         }
-        names
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.fates.is_empty()
+        self.sections.iter().all(|section| section.keeps_names())
     }
 
     /// What becomes of a text, if it is the name of a key that changes.
-    pub(super) fn fate(&self, text: &str) -> Option<&Fate> {
-        self.fates.get(text)
+    pub(super) fn fate(&self, text: &str) -> Option<Fate> {
+        let mut fates = self.sections.iter().filter_map(|section| within(section, text));
+        let first = fates.next()?;
+        let is_ambiguous = fates.any(|other| other != first)
+            || self.others.iter().any(|other| other.contains(text));
+        Some(if is_ambiguous { Fate::Ambiguous } else { first })
     }
 
     pub(super) fn is_key(&self, text: &str) -> bool {
-        self.keys.contains(text)
+        self.sections.iter().any(|section| section.fate(text).is_some())
     }
 
     /// What a key of a flattened optimizer state becomes: `state.fc.weight.exp_avg`.
@@ -77,7 +63,7 @@ impl<'a> Names<'a> {
         let (name, option) = text.get(start.len()..)?.rsplit_once(SEPARATOR)?;
         Some(match self.fate(name)? {
             Fate::Becomes(new) => Fate::Becomes(format!("{start}{new}{SEPARATOR}{option}")),
-            other => other.clone(),
+            other => other,
         })
     }
 }

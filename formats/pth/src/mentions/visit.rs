@@ -14,6 +14,9 @@ use crate::tensors::is_tensor;
 /// How deep the walk goes; the reader of tensors has a limit as well, and trainers nest a handful.
 const MAX_DEPTH: usize = 256;
 
+/// What the root is called, which has no labels.
+const ROOT: &str = "/";
+
 /// What is known of the texts in a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -217,7 +220,13 @@ impl<'a> Visitor<'a> {
             let label = key.map_or_else(|| "*".to_string(), |key| key.into_owned());
             Child { label, node: entry.value.node, role: inner }
         };
-        entries.iter().map(child).collect()
+        // Most values of a state dict are tensors, which hold no names.
+        let may_hold = |entry: &&Entry| {
+            let node = entry.value.node;
+            matches!(self.graph.value(node), Value::Tuple(_) | Value::Compound(_))
+                && !is_tensor(self.graph, node)
+        };
+        entries.iter().filter(may_hold).map(child).collect()
     }
 
     /// True if an optimizer knows its parameters by their numbers.
@@ -298,11 +307,11 @@ impl<'a> Visitor<'a> {
         for (slot, text) in &texts {
             let (fate, known) = match role {
                 Role::Beside(target) => (within(self.targets[target].section, text), true),
-                Role::State | Role::Parameters => (self.names.fate(text).cloned(), true),
+                Role::State | Role::Parameters => (self.names.fate(text), true),
                 Role::Flattened => (self.names.flattened(text), true),
                 _ => {
                     let tells = among_keys || is_telling(text);
-                    (self.names.fate(text).filter(|_| tells).cloned(), false)
+                    (self.names.fate(text).filter(|_| tells), false)
                 }
             };
             match fate {
@@ -349,9 +358,6 @@ impl Role {
         }
     }
 }
-
-/// What the root is called, which has no labels.
-const ROOT: &str = "/";
 
 /// The path that labels make; those of what is no container of its own are empty.
 fn joined<'l>(labels: impl Iterator<Item = &'l str>) -> String {
