@@ -359,11 +359,11 @@ impl Machine<'_> {
             let is_plain = flags.is_some_and(|flags| flags & elements::OBJECT_FLAGS == 0);
             return Ok((!is_plain).then_some(Harm::Runs(POINTER)));
         }
-        let expected = match target {
-            Value::ObjectElements => elements::FLAGS_OF_OBJECTS,
-            _ => 0,
+        let is_sound = match target {
+            Value::ObjectElements => flags == Some(elements::FLAGS_OF_OBJECTS),
+            _ => flags.is_some_and(|flags| flags & elements::OBJECT_FLAGS == 0),
         };
-        Ok((flags != Some(expected)).then_some(Harm::Runs(POINTER)))
+        Ok((!is_sound).then_some(Harm::Runs(POINTER)))
     }
 
     /// Notes a record whose parts may be objects, which bytes would stand for.

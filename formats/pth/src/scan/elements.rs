@@ -16,9 +16,9 @@ pub(super) enum Elements {
 
 /// The flags of a description whose elements are or hold objects, or are read by code.
 ///
-/// Source: `NPY_ITEM_REFCOUNT` and its neighbours in `numpy/ndarraytypes.h`; all but
-/// `NPY_NEEDS_PYAPI` and `NPY_ALIGNED_STRUCT`.
-pub(super) const OBJECT_FLAGS: i64 = 0x6f;
+/// Source: `NPY_ITEM_REFCOUNT` and its neighbours in `numpy/ndarraytypes.h`; all but those that say
+/// that memory has to be cleared, that the interpreter is needed, and that fields are aligned.
+pub(super) const OBJECT_FLAGS: i64 = 0x67;
 
 /// The flags of objects themselves, `NPY_OBJECT_DTYPE_FLAGS`.
 pub(super) const FLAGS_OF_OBJECTS: i64 = 63;
@@ -26,7 +26,7 @@ pub(super) const FLAGS_OF_OBJECTS: i64 = 63;
 /// The most digits of a size; a description with more takes memory of its own.
 const MAX_DIGITS: usize = 6;
 
-const KINDS: &str = "?bBhHiIlLqQpPefdgFDGcSaUVMm";
+const KINDS: &str = "?bBhHiIlLqQpPefdgFDGcuSaUVMm";
 
 const NAMES: [&str; 18] = [
     "bool",
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn numbers_are_plain_and_objects_are_known() {
         let check = |text, expected| assert_eq!(of_text(text), expected, "{text}");
-        for text in ["f8", "<f4", "|b1", "U12", "V8", "M8[ns]", "m8", "bool", "S5"] {
+        for text in ["f8", "u4", "<f4", "|b1", "U12", "V8", "M8[ns]", "m8", "bool", "S5"] {
             check(text, Elements::Plain);
         }
         for text in ["O", "O8", "|O"] {

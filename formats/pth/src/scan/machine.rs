@@ -18,7 +18,7 @@ use super::judge::is_harmful;
 use super::kind::{Callable, Kind};
 use super::literal;
 use super::reader::{Bad, Op, Reader};
-use super::value::{Value, is_integer};
+use super::value::Value;
 use crate::memo::Memo;
 use crate::pickle::opcode;
 use crate::pickle::unescape::decoded;
@@ -476,8 +476,7 @@ impl<'s> Machine<'s> {
             Err(why) => return Ok(Err(why)),
         };
         let Value::Tuple { place, .. } = id else {
-            let is_number = matches!(id, Value::Literal { code, .. } if is_integer(code));
-            self.refuse_unless(is_number || id == Value::Unknown, NO_STORAGE);
+            self.refuse_unless(id == Value::Unknown, NO_STORAGE);
             return Ok(self.push(Value::Unknown));
         };
         let class = match *self.items(place) {
@@ -490,7 +489,8 @@ impl<'s> Machine<'s> {
             None => false,
         };
         // Classes of whole models are refused by their names, if they are to be.
-        self.refuse_unless(is_storage || class.is_some(), NO_STORAGE);
+        let is_known = class.is_some() || (is_storage && self.is_storage_id(place));
+        self.refuse_unless(is_known, NO_STORAGE);
         Ok(self.push(match class {
             Some(class) => class,
             None if is_storage => Value::Storage,
@@ -774,11 +774,9 @@ impl<'s> Machine<'s> {
             return Ok(Care::None);
         };
         let (care, is_first) = (import.care, import.call.is_none());
-        if let Some(path) = named.as_path().filter(|path| is_admitted(path)) {
-            let callable = Callable::at(path);
-            let is_called =
-                callable == Callable::Class || (callable == Callable::Function && !is_new);
-            self.refuse_unless(is_called, "what is called is a value to weights-only loading");
+        let path = named.as_path().filter(|path| is_admitted(path)).map(str::to_string);
+        if let Some(path) = path.filter(|_| self.refusal.is_none()) {
+            self.check_admitted(&path, is_new, arguments)?;
         }
         let shown = match is_first && self.imports_size < MAX_IMPORTS {
             true => Some(self.shown(arguments)?),
@@ -792,6 +790,19 @@ impl<'s> Machine<'s> {
             }
         }
         Ok(care)
+    }
+
+    /// Holds a call of something admitted against how weights-only loading can call it.
+    fn check_admitted(&mut self, path: &str, is_new: bool, given: Value) -> Result<(), Fault> {
+        let is_called = match Callable::at(path) {
+            Callable::Class => true,
+            Callable::Function => !is_new,
+            Callable::No => false,
+        };
+        self.refuse_unless(is_called, "what is called is a value to weights-only loading");
+        let takes = self.takes(path, given)?;
+        self.refuse_unless(takes, "the arguments of a call are not those of the function");
+        Ok(())
     }
 
     /// Notes a use of an import that does harm, the first time.
@@ -829,6 +840,10 @@ impl<'s> Machine<'s> {
         self.doubt_unless(takes_state, "what is filled has no such state");
         let is_admitted = match target {
             Value::Import(_) | Value::Unknown => true,
+            // A tensor takes its storage and geometry by position.
+            target if kind == Kind::Tensor => {
+                target.takes_state() && matches!(state, Value::Tuple { .. } | Value::List)
+            }
             target => target.takes_state() && kind.takes_state(),
         };
         self.refuse_unless(is_admitted, "weights-only loading fills no such thing with a state");

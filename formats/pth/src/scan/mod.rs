@@ -19,6 +19,7 @@ mod machine;
 mod python2;
 mod reader;
 mod shown;
+mod signature;
 mod standard;
 mod stretch;
 mod value;

@@ -312,7 +312,9 @@ mod tests {
             assert_eq!(found.refusal.is_some(), is_refused, "{}", bytes.escape_ascii());
         };
         let tensor = b"ctorch._utils\n_rebuild_tensor_v2\n)R".as_slice();
-        let storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000NNtQ".as_slice();
+        let storage =
+            b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ"
+                .as_slice();
         let with = |front: &[u8], rest: &[u8]| [front, rest].concat();
         check(&with(tensor, b"K\0K\x01s."), true);
         check(&with(tensor, b"K\x01a."), true);
@@ -332,6 +334,10 @@ mod tests {
         check(b"cbuiltins\nbytearray\n)RK\0K\x01s.", true);
         check(b"(X\x05\0\0\0thingNNNNtQ.", true);
         check(b"X\x07\0\0\0storageQ.", true);
+        check(b"K\x07Q.", true);
+        check(b"(X\x07\0\0\0storagectorch\nFloatStorage\nK\0NNtQ.", true);
+        check(b"ctorch._utils\n_rebuild_parameter\n)R.", true);
+        check(b"ctorch.serialization\n_get_layout\nX\x05\0\0\0torch\x85R.", true);
         check(b"ccollections\ndeque\n)RK\x01a.", false);
     }
 
