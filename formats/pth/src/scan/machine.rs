@@ -747,7 +747,10 @@ impl<'s> Machine<'s> {
             let (place, result) = match callable {
                 Value::Import(place) => (place, Value::Returned(place)),
                 Value::Returned(place) => (self.returned(op, place), callable),
-                Value::Unknown => return Ok(Some(first.unwrap_or(Value::Unknown))),
+                Value::Unknown => {
+                    self.refuse_unless(false, "what is called comes from outside the pickle");
+                    return Ok(Some(first.unwrap_or(Value::Unknown)));
+                }
                 _ => return Ok(first),
             };
             self.calls = true;

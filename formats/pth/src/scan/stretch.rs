@@ -76,7 +76,9 @@ pub fn scan(
                 if trust == Trust::Pickle || is_first {
                     let shifted = |(at, why)| (start.saturating_add(at), why);
                     scan.fault = scan.fault.or(followed.fault.map(shifted));
-                    scan.refusal = scan.refusal.or(followed.refusal.map(shifted));
+                    // TorchScript's reader has rules of its own, and weights-only loading none.
+                    let refusal = followed.refusal.filter(|_| loader == Loader::Python);
+                    scan.refusal = scan.refusal.or(refusal.map(shifted));
                 }
             }
             End::Broken(at, what) => {
