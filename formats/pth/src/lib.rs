@@ -40,6 +40,7 @@ mod dtype;
 mod edit;
 mod encode;
 mod holding;
+mod keys;
 mod mapping;
 mod memo;
 mod mentions;

@@ -40,6 +40,7 @@ fn repr(
         Value::Bool(true) => out.push_str("True"),
         Value::Bool(false) => out.push_str("False"),
         Value::Int(number) => out.push_str(&number.to_string()),
+        Value::Float(number) if number.is_nan() => out.push_str("nan"),
         Value::Float(number) => out.push_str(&format!("{number:?}")),
         Value::Text(_) => match graph.text(node) {
             Some(text) => out.push_str(&quoted(&text)),

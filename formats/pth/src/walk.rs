@@ -10,11 +10,12 @@ use statedict_core::{
 use crate::arrays::{array, is_array};
 use crate::budget::Budget;
 use crate::holding::Holding;
+use crate::keys::effective;
 use crate::mapping::{is_mapping, mapping};
 use crate::modules::Modules;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry, NodeId, Slot, Value};
-use crate::printed::{kind, printed};
+use crate::printed::kind;
 use crate::scripted::Code;
 use crate::tensors::{Storages, Tensors, is_tensor};
 
@@ -406,24 +407,6 @@ fn within(fault: Fault, at: &str, key: &Key) -> Fault {
 
 fn joined(at: &str, key: &Key) -> String {
     if at.is_empty() { key.to_string() } else { format!("{at}/{key}") }
-}
-
-/// The entries as a dict has them: where a key occurs twice, its first place and its last value.
-fn effective(
-    graph: &Graph<'_>,
-    compound: &Compound,
-    budget: &Budget,
-) -> Result<IndexMap<Key, Slot>, Fault> {
-    let mut entries = IndexMap::default();
-    for Entry { key, value, .. } in budget.entries(graph, compound)? {
-        let label = match graph.text(key.node) {
-            Some(text) => Key::Text(text.into_owned()),
-            None => Key::Other(printed(graph, key.node, budget)?),
-        };
-        budget.spend(KEY + label.as_str().len())?;
-        entries.insert(label, value);
-    }
-    Ok(entries)
 }
 
 /// True for the state of an optimizer or a learning-rate scheduler.
