@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::fit_args;
 use crate::fitting::Fitting;
 use crate::listing::{Listing, Shape};
+use crate::metadata_args::MetadataArgs;
 use crate::output::{NamedFormat, Output, formats};
 use crate::recipe::{self, Direction};
 use crate::request::{Destination, Encoding, Extent, Form, Request, Spelling, Strictness, Talk};
@@ -80,9 +81,12 @@ enum Command {
     /// 'layers.{i}.attn.{r..} -> blocks.{i+1}.attention.{r..}'.
     /// After `re:` stands a regular expression: 're:\.gamma$ -> .weight'.
     /// All rules see the original key, and the first that matches wins.
+    /// With --metadata or --drop-metadata no rule is needed:
+    /// 'statedict rename lora.safetensors -i --metadata author=me'.
+    #[command(allow_missing_positional = true)]
     Rename {
         /// What becomes of keys of one form
-        #[arg(value_name = "FROM -> TO", required = true)]
+        #[arg(value_name = "FROM -> TO", required_unless_present_any = ["metadata", "drop_metadata"])]
         rules: Vec<String>,
         #[command(flatten)]
         rest: Remapping,
@@ -413,6 +417,8 @@ struct Writing {
     /// Otherwise 64 KiB, or 1 % of the tensors if that is less.
     #[arg(long, value_name = "SIZE", value_parser = size::reserve)]
     reserve: Option<u64>,
+    #[command(flatten)]
+    metadata: MetadataArgs,
     /// Save the plan to this file, for `apply`
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
@@ -475,6 +481,9 @@ impl Args {
             Command::Add { prefix, rest } => (rules::add(&prefix, rest.separator()), rest),
             Command::Unwrap { wrappers, rest } => {
                 (rules::unwrap(&wrappers, rest.separator()), rest)
+            }
+            Command::Rename { rules, rest } if rules.is_empty() => {
+                return Ok(Task::Remap(rest.request(Rules::Stages(Vec::new()))?));
             }
             Command::Rename { rules, rest } => (rules::rename(&rules, rest.separator()), rest),
             Command::Keep { patterns, rest } => (rules::keep(&patterns, rest.separator()), rest),
@@ -603,6 +612,7 @@ impl Writing {
                 Some(path) => Destination::File(path),
                 None => Destination::Nowhere { typed: typed() },
             },
+            metadata: self.metadata.edits()?,
             at: self.at,
             encoding: Encoding {
                 casting,

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use statedict_checkpoint::{Checkable, Checked, Checkpoint, Interrupted, Overflow, Way};
-use statedict_core::{Data, Finding, Places, UncastReason, UncastTensor, Verdict};
+use statedict_core::{
+    Data, Finding, IndexMap, MetadataChange, Places, UncastReason, UncastTensor, Verdict,
+};
 
 use crate::commands::recover;
 use crate::failure::Failure;
@@ -68,7 +70,9 @@ struct Done<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cast: Option<Cast<'a>>,
     ties: &'a [Vec<String>],
+    restored_ties: &'a [Vec<String>],
     left_behind: Behind<'a>,
+    metadata: Vec<Retexted<'a>>,
     plan: Value,
 }
 
@@ -106,9 +110,18 @@ struct NotCast<'a> {
     why: String,
 }
 
+/// What became of a metadata entry.
+#[derive(Serialize)]
+struct Retexted<'a> {
+    key: &'a str,
+    old: Option<&'a str>,
+    new: Option<&'a str>,
+}
+
 #[derive(Default, Serialize)]
 struct Behind<'a> {
     keys: Vec<&'a str>,
+    metadata: &'a [String],
     payload: Vec<Thing<'a>>,
 }
 
@@ -134,6 +147,9 @@ pub(crate) fn listing<'a>(
     }
     write!(out, r#","format":"#)?;
     put(checkpoint.kind(), out)?;
+    write!(out, r#","metadata":"#)?;
+    let metadata: IndexMap<String, String> = checkpoint.metadata().into_iter().collect();
+    put(&Pairs(&metadata), out)?;
     write!(out, r#","tensors":["#)?;
     for (i, listed) in tensors.enumerate() {
         out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
@@ -147,13 +163,22 @@ pub(crate) fn listing<'a>(
     Ok(writeln!(out, "}}")?)
 }
 
+/// Texts under names, as an object.
+struct Pairs<'a>(&'a IndexMap<String, String>);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0)
+    }
+}
+
 /// One object that says what was done, or would be.
 pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     let counts = outcome.counts();
-    let (left_behind, ties) = match &outcome.conversion {
-        Some(conversion) => (Behind::of(&conversion.left), conversion.tied.as_slice()),
-        None => (Behind::default(), [].as_slice()),
-    };
+    let conversion = outcome.conversion;
+    let left_behind = conversion.map(|it| Behind::of(&it.left)).unwrap_or_default();
+    let ties = conversion.map_or([].as_slice(), |it| it.tied.as_slice());
+    let restored_ties = conversion.map_or([].as_slice(), |it| it.restored.as_slice());
     let done = Done {
         file: outcome.checkpoint.path().display().to_string(),
         file_bytes: path_bytes(outcome.checkpoint.path()),
@@ -181,7 +206,9 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
             overflows: outcome.overflows.iter().map(Infinite::of).collect(),
         }),
         ties,
+        restored_ties,
         left_behind,
+        metadata: outcome.planned.plan.metadata().iter().map(Retexted::of).collect(),
         plan: serde_json::from_str(&outcome.planned.plan.to_json()).map_err(io::Error::from)?,
     };
     put(&done, out)?;
@@ -355,10 +382,16 @@ impl<'a> NotCast<'a> {
     }
 }
 
+impl<'a> Retexted<'a> {
+    fn of(MetadataChange { key, old, new }: &'a MetadataChange) -> Retexted<'a> {
+        Retexted { key, old: old.as_deref(), new: new.as_deref() }
+    }
+}
+
 impl<'a> Behind<'a> {
     fn of(left: &'a statedict_core::LeftBehind) -> Behind<'a> {
         let payload = left.payload.iter().map(|(at, kind)| Thing { at, kind });
         let keys = left.keys.iter().map(|(key, _)| key.as_str());
-        Behind { keys: keys.collect(), payload: payload.collect() }
+        Behind { keys: keys.collect(), metadata: &left.metadata, payload: payload.collect() }
     }
 }

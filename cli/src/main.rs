@@ -18,6 +18,7 @@ mod grouping;
 mod hints;
 mod json;
 mod listing;
+mod metadata_args;
 mod model_dtype;
 mod nearest;
 mod opening;

@@ -5,15 +5,26 @@ use std::io::Write;
 use statedict_core::Value;
 
 use crate::failure::Failure;
-use crate::text::{count, name, printable, sentence};
+use crate::text::{bounded, count, name, printable};
 
 /// Items of a list of plain values that are shown; the rest is counted.
 const ITEMS_SHOWN: usize = 8;
 
-/// What a file holds beside its tensors.
-pub(crate) fn payload(payload: Option<&Value>, out: &mut dyn Write) -> Result<(), Failure> {
+/// What a file holds beside its tensors: its metadata, and in a pickle whatever else there is.
+pub(crate) fn payload(
+    payload: Option<&Value>,
+    metadata: &[(String, String)],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    if !metadata.is_empty() {
+        writeln!(out, "metadata:")?;
+    }
+    for (key, value) in metadata {
+        writeln!(out, "  {}: '{}'", printable(&bounded(key)), printable(&bounded(value)))?;
+    }
     match payload {
-        None => Ok(writeln!(out, "this format holds tensors only")?),
+        None if metadata.is_empty() => Ok(writeln!(out, "the file holds tensors only")?),
+        None => Ok(()),
         Some(Value::Map(entries)) => map(entries, 0, out),
         Some(other) => Ok(writeln!(out, "{}", brief(other))?),
     }
@@ -71,7 +82,7 @@ fn brief(value: &Value) -> String {
         Value::Bool(false) => "False".into(),
         Value::Int(number) => number.to_string(),
         Value::Float(number) => format!("{number:?}"),
-        Value::Text(text) => format!("'{}'", printable(&sentence(text))),
+        Value::Text(text) => format!("'{}'", printable(&bounded(text))),
         Value::Map(entries) => format!("{{{}}}", count(entries.len(), "key")),
         Value::List(items) => {
             let shown: Vec<String> = items.iter().take(ITEMS_SHOWN).map(brief).collect();

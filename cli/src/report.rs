@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{FORMATS, Overflow, SideFiles, Way};
 use statedict_core::{
-    DType, IndexSet, LeftBehind, Mentions, Offence, Refused, Section, Ties, Uncast, UncastReason,
-    UncastTensor,
+    DType, IndexSet, LeftBehind, Mentions, MetadataChange, Offence, Refused, Section, Ties, Uncast,
+    UncastReason, UncastTensor,
 };
 
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ use crate::request::{Conversion, Destination, Encoding, LeftReason, Outcome, Req
 use crate::rules::Rules;
 use crate::selected::say_choice;
 use crate::suggestion::suggestion;
-use crate::text::{count, first_few, printable, say, size};
+use crate::text::{bounded, count, first_few, printable, say, size};
 
 /// Lines of a plan that are repeated after writing; the rest is counted.
 const LINES_TOLD: usize = 20;
@@ -221,6 +221,11 @@ fn tell_conversion(conversion: &Conversion) {
             Ties::One => format!("note: ties written once, under the first key: {groups}"),
         });
     }
+    if !conversion.restored.is_empty() {
+        let groups: Vec<String> = conversion.restored.iter().map(|keys| keys.join(" = ")).collect();
+        let groups = first_few(&groups, NAMED);
+        say(&format!("note: keys that the metadata records as shared are written again: {groups}"));
+    }
     if !conversion.left.is_empty() {
         let (to, left) = (conversion.to.name(), left_behind(&conversion.left));
         say(&match conversion.reason {
@@ -315,7 +320,9 @@ pub(crate) fn not_cast(tensor: &UncastTensor) -> String {
 
 /// What has no place in a new file: first what holds tensors, and of the rest the first few.
 pub(crate) fn left_behind(left: &LeftBehind) -> String {
-    let all = left.keys.iter().chain(&left.payload);
+    let metadata = left.metadata.iter().map(|key| (key.clone(), "metadata".to_string()));
+    let metadata: Vec<_> = metadata.collect();
+    let all = left.keys.iter().chain(&metadata).chain(&left.payload);
     let holds_tensors = |kind: &str| kind.ends_with("tensor") || kind.ends_with("tensors");
     let (tensors, rest): (Vec<_>, Vec<_>) = all.partition(|(_, kind)| holds_tensors(kind));
     let few = NAMED.max(tensors.len().min(TENSORS_NAMED));
@@ -357,7 +364,19 @@ fn changes(outcome: &Outcome) -> Vec<String> {
         }
         lines.extend(changes.iter().map(change));
     }
+    lines.extend(outcome.planned.plan.metadata().iter().map(metadata_change));
     lines
+}
+
+/// `  metadata author: 'me' -> 'you'`.
+fn metadata_change(change: &MetadataChange) -> String {
+    let shown = |text: &Option<String>| match text {
+        Some(text) => format!("'{}'", bounded(text)),
+        None => "(none)".to_string(),
+    };
+    let MetadataChange { key, old, new } = change;
+    let new = new.as_ref().map_or("(dropped)".to_string(), |_| shown(new));
+    format!("  metadata {}: {} -> {new}", bounded(key), shown(old))
 }
 
 fn changed(section: &Section) -> impl Iterator<Item = (&str, Option<&str>)> {

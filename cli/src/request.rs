@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, Overflow, Replaced, SideFiles};
 use statedict_core::{
-    Casting, DType, Format, LeftBehind, Mentions, Planned, Policy, Reserve, Ties, Uncast,
+    Casting, DType, Format, LeftBehind, Mentions, MetadataEdits, Planned, Policy, Reserve, Ties,
+    Uncast,
 };
 
 use crate::model_dtype::StaleDtype;
@@ -17,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) file: PathBuf,
     pub(crate) rules: Rules,
     pub(crate) policy: Policy,
+    /// What is to change of the text beside the tensors.
+    pub(crate) metadata: MetadataEdits,
     /// The state dict; `*` for all, none where there is only one.
     pub(crate) at: Option<String>,
     pub(crate) destination: Destination,
@@ -139,6 +142,8 @@ pub(crate) struct Conversion {
     /// Groups of keys that share their elements in the old file and not in the new one.
     pub(crate) tied: Vec<Vec<String>>,
     pub(crate) ties: Ties,
+    /// Groups of keys that the old file records as shared, and the new one holds.
+    pub(crate) restored: Vec<Vec<String>>,
 }
 
 /// Why something is not in a new file.

@@ -109,8 +109,9 @@ b             1 tensor        4 B
 fn ls_gives_json_with_digests_of_the_elements() {
     let folder = Folder::with(&["w"]);
     let tensor = json!({ "at": "", "key": "w", "dtype": "F32", "shape": [1], "bytes": 4 });
-    let expected =
-        json!({ "file": "net.safetensors", "format": "safetensors", "tensors": [tensor] });
+    let expected = json!({
+        "file": "net.safetensors", "format": "safetensors", "metadata": {}, "tensors": [tensor],
+    });
     assert_eq!(folder.json(&["ls", "--json", "net.safetensors"]), expected);
 
     let hashed = folder.json(&["ls", "--json", "--hash", "net.safetensors"]);
@@ -341,7 +342,8 @@ fn what_was_done_is_said_as_json() {
     let expected = json!({
         "file": "net.safetensors", "format": "safetensors", "output": null, "written": false,
         "way": null, "bytes_written": null, "renamed": 1, "unchanged": 2, "dropped": 0, "passed_over": 2, "idle": [], "ties": [],
-        "left_behind": { "keys": [], "payload": [] }, "plan": plan,
+        "restored_ties": [], "left_behind": { "keys": [], "metadata": [], "payload": [] },
+        "metadata": [], "plan": plan,
     });
     assert_eq!(folder.json(&["strip", "m", "net.safetensors", "--json"]), expected);
     let written =

@@ -12,7 +12,7 @@ use crate::selection::{ancestors, is_within};
 use crate::tensor::{bytes_of, count_of};
 use crate::{
     ByteOrder, Catalog, DType, Drawing, Format, IndexMap, IndexSet, Key, Location, Reserve,
-    Section, StateDict, Stream, Tensor,
+    SEPARATOR, Section, StateDict, Stream, Tensor,
 };
 
 /// The elements of one tensor of a new file, to be written row-major and little-endian.
@@ -78,6 +78,8 @@ pub enum Ties {
 pub struct LeftBehind {
     /// Keys of the state dict whose values are no tensors, with what they are.
     pub keys: Vec<(String, String)>,
+    /// Keys of the file's metadata.
+    pub metadata: Vec<String>,
     /// Paths of other things in the file, with what they are.
     pub payload: Vec<(String, String)>,
 }
@@ -93,13 +95,31 @@ pub struct Unholdable {
 impl LeftBehind {
     /// True if everything came along.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.payload.is_empty()
+        self.keys.is_empty() && self.metadata.is_empty() && self.payload.is_empty()
     }
 }
 
+/// What the metadata of a file of PyTorch's tensors says of itself, as old loaders want to see it.
+///
+/// A file of another format says so by being one, and one of safetensors is written with it.
+const OF_PYTORCH: (&str, &str) = ("format", "pt");
+
+/// True for metadata that says nothing which a conversion would not say again.
+pub fn is_implied(key: &str, value: &str) -> bool {
+    (key, value) == OF_PYTORCH
+}
+
 impl Contents {
-    /// Leaves out what a format has no place for.
+    /// Leaves out what a format has no place for, and turns recorded ties into what it has.
     pub fn fit_into(&mut self, format: &dyn Format, left: &mut LeftBehind) {
+        self.settle_ties(format);
+        if !format.records_ties() {
+            self.metadata.retain(|(key, value)| !is_implied(key, value));
+        }
+        if !format.holds_metadata() {
+            let metadata = core::mem::take(&mut self.metadata);
+            left.metadata.extend(metadata.into_iter().map(|(key, _)| key));
+        }
         if !format.versions_modules() && !self.modules.is_empty() {
             self.modules.clear();
             left.payload.push(("_metadata".to_string(), "versions of modules".to_string()));
@@ -266,6 +286,43 @@ impl Contents {
         groups.into_values().filter(|keys| keys.len() > 1).collect()
     }
 
+    /// Keys that the metadata says share another key's elements, each with that key.
+    ///
+    /// That is how safetensors' `save_model` records what it leaves out: `alias: kept`.
+    pub fn recorded_ties(&self) -> Vec<(String, String)> {
+        let keys: IndexMap<&str, ()> =
+            self.tensors.iter().map(|(key, _)| (key.as_str(), ())).collect();
+        let is_tie =
+            |alias: &str, kept: &str| is_recorded_tie(alias, kept, |key| keys.contains_key(key));
+        let pairs = self.metadata.iter().filter(|(alias, kept)| is_tie(alias, kept));
+        pairs.cloned().collect()
+    }
+
+    /// Makes ties that the metadata records into keys, where the format does not record them so.
+    fn settle_ties(&mut self, format: &dyn Format) {
+        let recorded: IndexMap<String, String> = self.recorded_ties().into_iter().collect();
+        if recorded.is_empty() {
+            return;
+        }
+        self.metadata.retain(|(key, _)| !recorded.contains_key(key));
+        if format.records_ties() {
+            self.ties.extend(recorded);
+            return;
+        }
+        let mut aliases = IndexMap::<String, Vec<String>>::default();
+        for (alias, kept) in recorded {
+            aliases.entry(kept).or_default().push(alias);
+        }
+        let tensors = core::mem::take(&mut self.tensors);
+        for (key, elements) in tensors {
+            let own = aliases.swap_remove(&key).unwrap_or_default();
+            let twins = own.into_iter().map(|alias| (alias, elements.clone()));
+            let twins: Vec<_> = twins.collect();
+            self.tensors.push((key, elements));
+            self.tensors.extend(twins);
+        }
+    }
+
     fn write_ties_once(&mut self) {
         let groups = self.tied();
         let pairs = groups.iter().flat_map(|keys| keys[1..].iter().map(|key| (*key, keys[0])));
@@ -315,6 +372,14 @@ enum Spot<'a> {
         seed: u64,
         shape: &'a [u64],
     },
+}
+
+/// True if a pair of metadata says that `alias` is a key which shares the elements of `kept`.
+///
+/// The one is no tensor of the file and the other is; and both are paths of modules, or neither.
+pub fn is_recorded_tie(alias: &str, kept: &str, is_tensor: impl Fn(&str) -> bool) -> bool {
+    let is_path = |key: &str| key.contains(SEPARATOR);
+    alias != OF_PYTORCH.0 && is_path(alias) == is_path(kept) && is_tensor(kept) && !is_tensor(alias)
 }
 
 impl Elements {

@@ -178,6 +178,16 @@ pub trait Format: Sync {
         false
     }
 
+    /// True if a file has a place for metadata: text under names, beside the tensors.
+    fn holds_metadata(&self) -> bool {
+        false
+    }
+
+    /// True if a key that shares another key's elements is recorded in the metadata.
+    fn records_ties(&self) -> bool {
+        false
+    }
+
     /// Reads what the file holds; `None` if the bytes are those of another format.
     ///
     /// Tensor bytes are never read.
@@ -232,7 +242,7 @@ pub trait Container: Send + Sync {
     /// What it holds.
     fn catalog(&self) -> &Catalog;
 
-    /// Text beside the tensors that other formats have a place for.
+    /// Text beside the tensors, in order, each under a name of its own.
     fn metadata(&self) -> Vec<(String, String)> {
         Vec::new()
     }

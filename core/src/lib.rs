@@ -55,6 +55,7 @@ mod generalise;
 mod init;
 mod layout;
 mod mentions;
+mod metadata;
 mod modules;
 mod numbered;
 mod plan;
@@ -82,7 +83,10 @@ pub use derive::{
 pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
 pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
 pub use dtype::DType;
-pub use elements::{Contents, Elements, Interleaved, LeftBehind, Origin, Place, Ties, Unholdable};
+pub use elements::{
+    Contents, Elements, Interleaved, LeftBehind, Origin, Place, Ties, Unholdable, is_implied,
+    is_recorded_tie,
+};
 pub use finding::{Finding, Findings, Verdict};
 pub use fit::{
     Assembled, By, Casts, Composed, Composite, Filling, Fit, FitOptions, FitPair, Made, Making,
@@ -95,6 +99,7 @@ pub use init::{
 };
 pub use layout::{Edits, Layout, Part, Span};
 pub use mentions::{Mentions, Places};
+pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
 pub use modules::Modules;
 pub use plan::{Plan, Section};
 pub use plan_json::BadPlan;

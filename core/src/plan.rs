@@ -3,18 +3,20 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{DType, DuplicateKey, IndexMap, IndexSet};
+use crate::{DType, DuplicateKey, IndexMap, IndexSet, MetadataChange};
 
-/// What becomes of every key of one or more state dicts, and the types that some tensors get.
+/// What becomes of every key of one or more state dicts, the types that some tensors get, and what
+/// becomes of the text beside them.
 ///
 /// Within a section no two keys get one name, and order is the file's; the constructors see to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) sections: Vec<Section>,
+    pub(crate) metadata: Vec<MetadataChange>,
 }
 
 /// What becomes of every key of one state dict.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Section {
     pub(crate) at: String,
     pub(crate) fates: IndexMap<String, Option<String>>,
@@ -33,9 +35,20 @@ impl Plan {
         self.sections.iter().find(|section| section.at == at)
     }
 
-    /// True if every key keeps its name and every tensor its type.
+    /// What becomes of the file's metadata: only what changes is named.
+    pub fn metadata(&self) -> &[MetadataChange] {
+        &self.metadata
+    }
+
+    /// The plan with these changes of the file's metadata in place of those it had.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Vec<MetadataChange>) -> Plan {
+        Plan { metadata, ..self }
+    }
+
+    /// True if every key keeps its name, every tensor its type, and the metadata its text.
     pub fn is_identity(&self) -> bool {
-        self.sections.iter().all(Section::is_identity)
+        self.metadata.is_empty() && self.sections.iter().all(Section::is_identity)
     }
 
     /// True if a tensor gets another element type.
@@ -56,7 +69,10 @@ impl Plan {
             fates: section.kept().map(|(old, new)| (new.into(), Some(old.into()))).collect(),
             casts: IndexMap::default(),
         };
-        Plan { sections: self.sections.iter().map(invert).collect() }
+        Plan {
+            sections: self.sections.iter().map(invert).collect(),
+            metadata: self.metadata.iter().map(MetadataChange::invert).collect(),
+        }
     }
 
     /// Renames the keys of a map, order kept; keys that the plan does not know keep their names.
@@ -89,7 +105,7 @@ impl Plan {
 
 impl From<Section> for Plan {
     fn from(section: Section) -> Plan {
-        Plan { sections: [section].into() }
+        Plan { sections: [section].into(), metadata: Vec::new() }
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{DType, IndexMap, IndexSet, Plan, Section};
+use crate::{DType, IndexMap, IndexSet, MetadataChange, Plan, Section};
 
 /// The version of a document of names alone.
 const NAMES_VERSION: u32 = 1;
@@ -19,6 +19,16 @@ const PLAN_VERSION: u32 = 2;
 struct PlanJson {
     statedict_plan: u32,
     state_dicts: Vec<SectionJson>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metadata: Vec<ChangeJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeJson {
+    key: String,
+    old: Option<String>,
+    new: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,8 +66,11 @@ impl Plan {
             keys: section.fates.iter().map(|(old, new)| (old.clone(), new.clone())).collect(),
             casts: section.casts().map(|(key, to)| (key.into(), to.name().into())).collect(),
         });
-        let version = if self.casts() { PLAN_VERSION } else { NAMES_VERSION };
-        let json = PlanJson { statedict_plan: version, state_dicts: state_dicts.collect() };
+        let metadata: Vec<_> = self.metadata.iter().cloned().map(ChangeJson::from).collect();
+        let names_alone = !self.casts() && metadata.is_empty();
+        let version = if names_alone { NAMES_VERSION } else { PLAN_VERSION };
+        let state_dicts = state_dicts.collect();
+        let json = PlanJson { statedict_plan: version, state_dicts, metadata };
         let mut text = serde_json::to_string_pretty(&json).expect("strings and arrays serialise");
         text.push('\n');
         text
@@ -80,7 +93,25 @@ impl Plan {
             }
             sections.push(Section::from_json(section)?);
         }
-        Ok(Plan { sections })
+        let mut metadata = IndexMap::<String, MetadataChange>::default();
+        for change in json.metadata.into_iter().map(MetadataChange::from) {
+            if let Some(twice) = metadata.insert(change.key.clone(), change) {
+                return Err(BadPlan::Repeated(twice.key));
+            }
+        }
+        Ok(Plan { sections, metadata: metadata.into_values().collect() })
+    }
+}
+
+impl From<MetadataChange> for ChangeJson {
+    fn from(MetadataChange { key, old, new }: MetadataChange) -> ChangeJson {
+        ChangeJson { key, old, new }
+    }
+}
+
+impl From<ChangeJson> for MetadataChange {
+    fn from(ChangeJson { key, old, new }: ChangeJson) -> MetadataChange {
+        MetadataChange { key, old, new }
     }
 }
 

@@ -80,7 +80,7 @@ pub fn plan(
     }
     let passed_over = drafts.iter().map(|draft| draft.passed_over.len()).sum();
     let sections: Vec<Section> = drafts.into_iter().map(Draft::finish).collect();
-    Ok(Planned { plan: Plan { sections }, passed_over, idle: log.idle })
+    Ok(Planned { plan: Plan { sections, metadata: Vec::new() }, passed_over, idle: log.idle })
 }
 
 /// Why the keys of a state dict cannot be renamed, if they cannot.
@@ -225,7 +225,8 @@ impl Plan {
     /// Every state dict and key that is absent, and whatever [`plan`] refuses.
     pub fn resolve(&self, catalog: &Catalog, policy: Policy) -> Result<Planned, Refused> {
         let mut offences = Vec::new();
-        let mut all = Planned { plan: Plan::default(), passed_over: 0, idle: Vec::new() };
+        let plan_of_none = Plan::default().with_metadata(self.metadata.clone());
+        let mut all = Planned { plan: plan_of_none, passed_over: 0, idle: Vec::new() };
         // Keys that match nothing are absent, and a section without keys is no mistake.
         let policy = Policy { unmatched: Unmatched::Allow, ..policy };
         for section in &self.sections {

@@ -264,9 +264,10 @@ impl<'a> Work<'a> {
             let put = Put { made, left, to, tied, bytes, files: 1, side_files };
             return Ok((put, in_folder(rewritten)));
         }
-        contents.fit_into(to, &mut left);
         contents.metadata = self.source.metadata_after(&fit.section(self.side()));
-        let tied = broken_ties(&contents, to);
+        let recorded = contents.recorded_ties();
+        contents.fit_into(to, &mut left);
+        let tied = broken_ties(&contents, to, &recorded);
         let rewritten = match sharding {
             Some(sharding) => self.source.encode_shards(to, contents, sharding.limit),
             None => self.source.encode(to, &contents),

@@ -28,7 +28,9 @@ pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure>
             let payload = checkpoint.payload()?.unwrap_or(Value::None);
             json::listing(&checkpoint, listed, Some(&payload), out)
         }
-        Shape::Payload => payload::payload(checkpoint.payload()?.as_ref(), out),
+        Shape::Payload => {
+            payload::payload(checkpoint.payload()?.as_ref(), &checkpoint.metadata(), out)
+        }
         Shape::Table => table::table(&checkpoint, &listed.collect::<Result<Vec<_>, _>>()?, out),
         Shape::Tree => tree::tree(&checkpoint, &listed.collect::<Result<Vec<_>, _>>()?, out),
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use statedict_checkpoint::{Checkpoint, Overflow, Replaced, Rewritten, SideFiles, Way};
 use statedict_core::{
-    Catalog, Contents, Format, IndexMap, LeftBehind, Mentions, NotSelected, Offence, Plan, Planned,
-    Refused, Rule, Section, StateDict, Ties, Uncast, plan,
+    Catalog, Contents, Format, IndexMap, LeftBehind, Mentions, MetadataChange, NotSelected,
+    Offence, Plan, Planned, Refused, Rule, Section, StateDict, Ties, Uncast, plan,
 };
 
 use crate::failure::Failure;
@@ -76,7 +76,7 @@ enum Work {
     /// The file itself with other keys, by the cheapest way there is.
     Rename,
     /// What has been laid out; with what it means, if tensors are written anew.
-    Write(Rewritten, Option<Conversion>),
+    Write(Rewritten, Option<Box<Conversion>>),
 }
 
 impl Work {
@@ -89,7 +89,7 @@ impl Work {
 
     fn conversion(&self) -> Option<&Conversion> {
         match self {
-            Work::Write(_, conversion) => conversion.as_ref(),
+            Work::Write(_, conversion) => conversion.as_deref(),
             Work::Rename => None,
         }
     }
@@ -167,12 +167,29 @@ impl Request {
     }
 
     fn plan(&self, checkpoint: &Checkpoint) -> Result<Planned, Failure> {
+        let Planned { plan, passed_over, mut idle } = self.plan_keys(checkpoint)?;
+        let there = checkpoint.metadata();
+        let saved = MetadataChange::apply(plan.metadata(), there.clone());
+        let unused = self.metadata.unused(&saved);
+        idle.extend(unused.iter().map(|pattern| format!("--drop-metadata {pattern}")));
+        let wanted = MetadataChange::apply(&self.metadata.resolve(&saved), saved);
+        let plan = plan.with_metadata(MetadataChange::between(&there, &wanted));
+        Ok(Planned { plan, passed_over, idle })
+    }
+
+    fn plan_keys(&self, checkpoint: &Checkpoint) -> Result<Planned, Failure> {
         let catalog = checkpoint.catalog();
         match &self.rules {
             Rules::Stages(stages) => {
-                let selected = catalog
-                    .select(self.at.as_deref())
-                    .map_err(|error| self.not_selected(&error))?;
+                let selected = match catalog.select(self.at.as_deref()) {
+                    // Metadata are the file's, whichever state dict may be meant.
+                    Err(NotSelected::Several(_))
+                        if stages.is_empty() && !self.metadata.is_empty() =>
+                    {
+                        all(catalog)
+                    }
+                    selected => selected.map_err(|error| self.not_selected(&error))?,
+                };
                 plan(stages, catalog, &selected, self.policy)
                     .map_err(|refused| self.refused(&refused, stages, &selected))
             }
@@ -203,6 +220,10 @@ impl Request {
         if self.encoding.spelling == Spelling::Plain && to.name() != PICKLED {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
             return Err(Failure::could_not(error));
+        }
+        if !to.holds_metadata() && plan.metadata().iter().any(|change| change.new.is_some()) {
+            let error = format!("--metadata: {} has no place for metadata", to.name());
+            return Err(Failure::could_not(error).hint("safetensors and .pth have one"));
         }
         let Encoding { ties, extent, sharding, .. } = &self.encoding;
         let extracts = named.is_some() && self.is_fixed(checkpoint, plan);
@@ -239,11 +260,14 @@ impl Request {
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
         let gathered = Contents::gather(checkpoint.catalog(), state_dict, section, *ties);
         let (mut contents, mut left) = gathered.map_err(unholdable)?;
-        contents.fit_into(to, &mut left);
-        contents.metadata = checkpoint.metadata_after(section);
+        let followed = checkpoint.metadata_after(section);
+        contents.metadata = MetadataChange::apply(plan.metadata(), followed);
         contents.reserve = self.encoding.reserve;
+        let recorded = contents.recorded_ties();
+        contents.fit_into(to, &mut left);
         self.refuse_to_lose(&left)?;
-        let tied = broken_ties(&contents, to);
+        let tied = broken_ties(&contents, to, &recorded);
+        let restored = if to.shares_elements() { groups(recorded) } else { Vec::new() };
         let rewritten = match &self.encoding.sharding {
             Some(sharding) => checkpoint.encode_shards(to, contents, sharding.limit),
             None if checkpoint.is_sharded() && folder.is_some() && other => {
@@ -254,8 +278,8 @@ impl Request {
             }
             None => checkpoint.encode(to, &contents),
         };
-        let conversion = Conversion { to, left, reason, tied, ties: *ties };
-        Ok(Work::Write(in_folder(rewritten.map_err(unholdable)?), Some(conversion)))
+        let conversion = Conversion { to, left, reason, tied, ties: *ties, restored };
+        Ok(Work::Write(in_folder(rewritten.map_err(unholdable)?), Some(Box::new(conversion))))
     }
 
     /// The names of changed keys elsewhere in a file that keeps what it holds beside its tensors.
@@ -406,14 +430,26 @@ fn all(catalog: &Catalog) -> Vec<&StateDict> {
 }
 
 /// Keys that share elements in the old file and do not in the new one, the first as it is written.
-pub(crate) fn broken_ties(contents: &Contents, to: &dyn Format) -> Vec<Vec<String>> {
-    let mut recorded = IndexMap::<&str, Vec<String>>::default();
-    for (key, kept) in &contents.ties {
-        recorded.entry(kept).or_insert_with(|| vec![kept.clone()]).push(key.clone());
-    }
+///
+/// What the old file `recorded` as shared it did not hold either.
+pub(crate) fn broken_ties(
+    contents: &Contents,
+    to: &dyn Format,
+    recorded: &[(String, String)],
+) -> Vec<Vec<String>> {
+    let once = contents.ties.iter().filter(|tie| !recorded.contains(tie)).cloned();
     let written_out = if to.shares_elements() { Vec::new() } else { contents.tied() };
     let own = |group: Vec<&str>| group.into_iter().map(String::from).collect();
-    recorded.into_values().chain(written_out.into_iter().map(own)).collect()
+    groups(once).into_iter().chain(written_out.into_iter().map(own)).collect()
+}
+
+/// Keys that share elements, the one that is written first.
+fn groups(ties: impl IntoIterator<Item = (String, String)>) -> Vec<Vec<String>> {
+    let mut groups = IndexMap::<String, Vec<String>>::default();
+    for (key, kept) in ties {
+        groups.entry(kept.clone()).or_insert_with(|| vec![kept]).push(key);
+    }
+    groups.into_values().collect()
 }
 
 pub(crate) fn is_same_file(a: &Path, b: &Path) -> bool {

@@ -230,7 +230,7 @@ impl Fit {
         let no_tensors = state_dict.keys().filter(no_tensor).map(ToString::to_string);
         let mut keys = catalog.described(state_dict, no_tensors.collect());
         keys.extend(catalog.unnamed(state_dict));
-        LeftBehind { keys, payload: catalog.beside(state_dict) }
+        LeftBehind { keys, payload: catalog.beside(state_dict), ..LeftBehind::default() }
     }
 }
 

@@ -16,6 +16,9 @@ use statedict_core::{Fault, IndexMap};
 /// The longest index that is read, in bytes; a million keys take about a hundred.
 pub(crate) const MAX_INDEX: u64 = 256 << 20;
 
+/// What an index counts, and nobody else says.
+pub(crate) const TOTALS: [&str; 2] = ["total_size", "total_parameters"];
+
 /// Keys with the names of their files, and what else the index says.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Index {

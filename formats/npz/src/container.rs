@@ -120,7 +120,7 @@ impl Container for File {
             return Ok(None);
         }
         let located: Vec<&Located> = self.members.iter().map(|member| &member.located).collect();
-        Ok(self.archive.revise(&located, changes, self.len))
+        Ok(self.archive.revise(&located, changes, None, self.len))
     }
 }
 
@@ -134,6 +134,9 @@ impl File {
 
     /// What becomes of each member; `None` if nothing does.
     fn changes(&self, plan: &Plan) -> Result<Option<Vec<Change>>, Fault> {
+        if !plan.metadata().is_empty() {
+            return Err(Fault::Unsupported("an npz has no place for metadata".into()));
+        }
         let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
             return Ok(None);
         };

@@ -7,9 +7,10 @@ use statedict_core::{
     ByteOrder, Catalog, Container, Fault, Growth, IndexMap, IndexSet, Layout, Location, Mentions,
     Plan, Reserve, Source, Storage, Value,
 };
-use statedict_zip::{Archive, Change, Entry, Located, Method, Writer};
+use statedict_zip::{Added, Archive, Change, Entry, Located, Method, Writer};
 
 use crate::edit::{Edited, edited, mentions};
+use crate::metadata::{self, Metadata, NewText};
 use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
@@ -67,6 +68,7 @@ pub(crate) struct ZipFile {
     mappings: Vec<CompoundId>,
     /// A record that is read and not spelled as PyTorch spells it.
     misspelled: Option<String>,
+    metadata: Metadata,
 }
 
 /// What a plan makes of an archive.
@@ -76,6 +78,7 @@ struct Changed {
     gone: HashSet<String>,
     /// Storages that are written anew, by their keys.
     records: NewRecords,
+    metadata: NewText,
 }
 
 impl ZipFile {
@@ -103,6 +106,11 @@ impl ZipFile {
             }
         };
         let pickle = data.read_unchecked(source, limit)?;
+        let metadata = match record(metadata::RECORD) {
+            Some(entry) => Some(entry.read(source, metadata_limit(entry))?),
+            None => None,
+        };
+        let metadata = Metadata::parse(metadata.as_deref());
         let mut records = Records::new(&archive, &located, &prefix, byte_order);
         // Python looks for this one, and tells letters of both cases apart.
         let code = match archive.find(&format!("{prefix}/constants.pkl")) {
@@ -126,6 +134,7 @@ impl ZipFile {
             catalog,
             mappings,
             misspelled,
+            metadata,
         }))
     }
 
@@ -151,7 +160,8 @@ impl ZipFile {
             true => self.gone(&pickle, &records)?,
             false => HashSet::new(),
         };
-        Ok(Changed { pickle, gone, records })
+        let metadata = self.metadata.changed(plan.metadata())?;
+        Ok(Changed { pickle, gone, records, metadata })
     }
 
     /// The records that have no place beside another pickle.
@@ -167,9 +177,9 @@ impl ZipFile {
         Ok(gone.chain([".format_version".to_string()]).collect())
     }
 
-    /// The archive again, with another pickle, other storages and without the records that are gone.
+    /// The archive again, with what changed.
     fn lay_out(&self, changed: Changed, reserve: Reserve) -> Layout {
-        let Changed { mut pickle, gone, records: mut new } = changed;
+        let Changed { mut pickle, gone, records: mut new, metadata } = changed;
         let room = self.room(&gone, reserve);
         let mut writer = Writer::torch(self.alignment);
         writer.comment(self.archive.comment());
@@ -185,7 +195,9 @@ impl ZipFile {
                 writer.gap(room);
             } else if let Some(NewRecord { elements, .. }) = new.shift_remove(storage) {
                 writer.elements(entry.name(), Vec::new(), elements);
-            } else if !gone.contains(record) {
+            } else if !gone.contains(record)
+                && (record != metadata::RECORD || metadata == NewText::Kept)
+            {
                 writer.copy(entry, located, entry.name());
             }
             for (key, made) in new.extract_if(.., |_, made| made.from == storage) {
@@ -193,23 +205,43 @@ impl ZipFile {
                 writer.elements(&name, Vec::new(), made.elements);
             }
         }
+        if let NewText::Written(text) = metadata {
+            writer.bytes(&self.named(metadata::RECORD), text);
+        }
         writer.finish()
     }
 
     /// The same archive around its storages where they stand.
-    fn revised(&self, pickle: Vec<u8>, gone: &HashSet<String>) -> Option<Layout> {
-        let mut pickle = pickle;
+    fn revised(&self, changed: Changed) -> Option<Layout> {
+        let Changed { mut pickle, gone, mut metadata, .. } = changed;
+        let alignment = self.alignment;
         let mut change = |entry| match self.record(entry) {
             PICKLE => {
                 let content = std::mem::take(&mut pickle);
-                Change::Replace { content, alignment: self.alignment }
+                Change::Replace { content, alignment }
             }
             record if gone.contains(record) => Change::Drop,
+            metadata::RECORD => match std::mem::replace(&mut metadata, NewText::Kept) {
+                NewText::Kept => Change::Keep,
+                NewText::Removed => Change::Drop,
+                NewText::Written(content) => Change::Replace { content, alignment },
+            },
             _ => Change::Keep,
         };
         let changes = self.archive.entries().iter().map(&mut change).collect();
         let located: Vec<&Located> = self.located.iter().collect();
-        self.archive.revise(&located, changes, self.len)
+        let added = match metadata {
+            NewText::Written(content) => {
+                Some(Added { name: self.named(metadata::RECORD), content, alignment })
+            }
+            NewText::Kept | NewText::Removed => None,
+        };
+        self.archive.revise(&located, changes, added, self.len)
+    }
+
+    /// The whole name of a record.
+    fn named(&self, record: &str) -> String {
+        format!("{}/{record}", self.prefix)
     }
 
     /// The bytes to leave free for a longer pickle; TorchScript's names are its code's.
@@ -235,6 +267,10 @@ impl Container for ZipFile {
 
     fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    fn metadata(&self) -> Vec<(String, String)> {
+        self.metadata.texts().to_vec()
     }
 
     fn payload(&self) -> Result<Option<Value>, Fault> {
@@ -270,8 +306,7 @@ impl Container for ZipFile {
         if self.kind == SCRIPTED || growth != Growth::Within || plan.casts() {
             return Ok(None);
         }
-        let Changed { pickle, gone, .. } = self.edited(plan)?;
-        Ok(self.revised(pickle, &gone))
+        Ok(self.revised(self.edited(plan)?))
     }
 }
 
@@ -404,6 +439,17 @@ fn byte_order(record: Option<Vec<u8>>) -> Result<ByteOrder, Fault> {
             let found = other.get(..other.len().min(20)).unwrap_or_default().escape_ascii();
             Err(Fault::broken(format!("record byteorder is '{found}', expected 'little' or 'big'")))
         }
+    }
+}
+
+/// How much of a record of metadata is read; what is deflated may grow as a pickle may.
+fn metadata_limit(entry: &Entry) -> u64 {
+    match entry.method() {
+        Method::Stored => metadata::MAX_RECORD,
+        _ => entry
+            .compressed_size()
+            .saturating_mul(MAX_INFLATION)
+            .clamp(MAX_INFLATED, metadata::MAX_RECORD),
     }
 }
 

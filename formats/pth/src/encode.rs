@@ -6,6 +6,7 @@ use statedict_core::{Contents, DType, Elements, Layout, Unholdable, row_major_st
 use statedict_zip::Writer;
 
 use crate::dtype::{Storing, shape_in_torch, to_torch};
+use crate::metadata;
 use crate::pickle::graph::Value;
 use crate::pickle::opcode;
 use crate::pickle::texts::binunicode;
@@ -44,16 +45,19 @@ pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     let mut pickler = Pickler::sharing();
     let storages = pickler.state_dict(contents);
     let reserve = contents.reserve.beside(contents.byte_len());
-    Ok(archive(pickler.out, storages.into_iter().cloned(), reserve))
+    let storages = storages.into_iter().cloned();
+    Ok(archive(pickler.out, storages, &contents.metadata, reserve))
 }
 
 /// An archive of a pickle and the storages it names `0`, `1`, … in the order in which it does.
 ///
+/// Metadata, if there is any, has a record of its own behind the storages.
 /// `reserve` bytes behind the pickle are left free, which PyTorch's offsets allow: they count from
 /// the first storage on.
 pub(crate) fn archive(
     pickle: Vec<u8>,
     storages: impl Iterator<Item = Elements>,
+    metadata: &[(String, String)],
     reserve: u64,
 ) -> Layout {
     let mut writer = Writer::torch(ALIGNMENT);
@@ -67,6 +71,9 @@ pub(crate) fn archive(
         writer.elements(&record(&format!("data/{i}")), Vec::new(), elements);
     }
     writer.bytes(&record("version"), b"3\n".into());
+    if let Some(text) = metadata::record(metadata) {
+        writer.bytes(&record(metadata::RECORD), text);
+    }
     writer.finish()
 }
 

@@ -15,6 +15,7 @@
 //! | `edit`, `recast` | from a plan to the changes of a pickle: keys, element types |
 //! | `scan` | what a pickle would run, for those who only want to know |
 //! | `container`, `encode` | the archive, read and rewritten, or made anew |
+//! | `metadata` | the record for text that other formats keep beside their tensors |
 //!
 //! # Example
 //! ```
@@ -44,6 +45,7 @@ mod keys;
 mod mapping;
 mod memo;
 mod mentions;
+mod metadata;
 mod modules;
 mod payload;
 mod pickle;
@@ -97,6 +99,10 @@ impl Format for Pth {
     }
 
     fn orders_keys(&self) -> bool {
+        true
+    }
+
+    fn holds_metadata(&self) -> bool {
         true
     }
 

@@ -236,6 +236,10 @@ impl StreamFile {
 
     /// The object's pickle and the list of storage keys as a plan makes them.
     fn edited(&self, plan: &Plan) -> Result<Changed, Fault> {
+        if !plan.metadata().is_empty() {
+            let what = "a pth-legacy stream has no place for metadata";
+            return Err(Fault::Unsupported(what.into()));
+        }
         let old = Graph::read(&self.preamble[self.object.clone()])?;
         let Edited { pickle, records } = edited(&old, &self.catalog, &self.mappings, plan)?;
         let types = storage_types(&Graph::read(&pickle)?)?;

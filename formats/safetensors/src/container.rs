@@ -35,6 +35,14 @@ impl Format for Safetensors {
         Some(ShardNames { stem: "model", extension: "safetensors" })
     }
 
+    fn holds_metadata(&self) -> bool {
+        true
+    }
+
+    fn records_ties(&self) -> bool {
+        true
+    }
+
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
         match header_len(source)? {
             None => Ok(None),
@@ -145,11 +153,11 @@ impl Container for File {
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
-        let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
+        if plan.is_identity() {
             return Ok(self.whole());
-        };
+        }
         let mut layout = Layout::new();
-        let edited = edit::edit(&self.header, section)?;
+        let edited = edit::edit(&self.header, plan)?;
         let too_long = || {
             let what = format!("the new header would be over the format's {MAX_HEADER} bytes");
             Fault::TooLarge { at: None, what }
@@ -166,10 +174,10 @@ impl Container for File {
     ///
     /// Tensors have to follow each other without a hole, so none can go.
     fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
-        let Some(section) = plan.section("").filter(|section| !section.is_identity()) else {
+        if plan.is_identity() {
             return Ok(Some(self.whole()));
-        };
-        let edited = edit::edit(&self.header, section)?;
+        }
+        let edited = edit::edit(&self.header, plan)?;
         let kept: u64 = edited.data.iter().map(|range| range.end - range.start).sum();
         if kept < self.data.end - self.data.start {
             return Ok(None);

@@ -1,9 +1,10 @@
-//! The header's text with keys replaced and entries taken out; everything else byte for byte.
+//! The header's text with keys replaced, entries taken out and metadata changed; everything else
+//! byte for byte.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use statedict_core::{Fault, Section};
+use statedict_core::{Fault, MetadataChange, Plan, Section};
 
 use crate::follow::Following;
 use crate::header::{Body, Entry, Header, MAX_HEADER, METADATA, PREAMBLE, Pair};
@@ -20,13 +21,19 @@ pub(crate) struct Edited {
     pub(crate) data: Vec<Range<u64>>,
 }
 
-/// What the section makes of the header.
-pub(crate) fn edit(header: &Header, section: &Section) -> Result<Edited, Fault> {
+/// What the plan makes of the header.
+pub(crate) fn edit(header: &Header, plan: &Plan) -> Result<Edited, Fault> {
+    let nothing = Section::default();
+    let section = plan.section("").unwrap_or(&nothing);
     let following = Following::new(header, section);
     let kept = Kept::new(header, section);
     let mut edits = Vec::new();
     for (i, member) in header.members.iter().enumerate() {
         match &member.body {
+            Body::Metadata(pairs) if !plan.metadata().is_empty() => {
+                let text = object(pairs, &following, plan.metadata());
+                edits.push((member.value.clone(), text));
+            }
             Body::Metadata(pairs) => {
                 edits.extend(pairs.iter().flat_map(|pair| renamed(pair, &following)))
             }
@@ -38,6 +45,10 @@ pub(crate) fn edit(header: &Header, section: &Section) -> Result<Edited, Fault> 
                 }
             },
         }
+    }
+    let has_metadata = header.members.iter().any(|member| member.entry().is_none());
+    if !has_metadata && !plan.metadata().is_empty() {
+        edits.push(insertion(header, &kept, plan.metadata(), &following));
     }
     edits.sort_by_key(|(range, _)| range.start);
     Ok(Edited { text: apply(&header.text, &edits), data: kept.data })
@@ -53,6 +64,30 @@ fn renaming(entry: &Entry, new: Option<&str>, token: Range<usize>) -> Result<Opt
         Some(new) if new == entry.key => Ok(None),
         Some(new) => Ok(Some((token, quoted(new)))),
     }
+}
+
+/// `__metadata__` with changes made, as one object.
+fn object(pairs: &[Pair], following: &Following<'_>, changes: &[MetadataChange]) -> String {
+    let followed = pairs.iter().map(|pair| {
+        let as_it_is = || (pair.key.decoded.clone(), pair.value.decoded.clone());
+        following.follow(pair).unwrap_or_else(as_it_is)
+    });
+    let changed = MetadataChange::apply(changes, followed.collect());
+    let pair = |(key, value): &(String, String)| format!("{}:{}", quoted(key), quoted(value));
+    format!("{{{}}}", changed.iter().map(pair).collect::<Vec<_>>().join(","))
+}
+
+/// `__metadata__` where there was none, in front of everything.
+fn insertion(
+    header: &Header,
+    kept: &Kept,
+    changes: &[MetadataChange],
+    following: &Following<'_>,
+) -> Edit {
+    let front = header.text.find('{').map_or(0, |brace| brace + 1);
+    let comma = if kept.first < header.members.len() { "," } else { "" };
+    let text = format!("{}:{}{comma}", quoted(METADATA), object(&[], following, changes));
+    (front..front, text)
 }
 
 /// What changes of a pair of `__metadata__`.

@@ -17,7 +17,8 @@
 //!
 //! One thing in `__metadata__` speaks of keys: ties, which Hugging Face records as `alias: kept`.
 //! The value of such a pair follows its tensor; the alias follows too where all keys of the file
-//! change the same leading segments, and it has them. Everything else in `__metadata__` is left alone.
+//! change the same leading segments, and it has them. Everything else in `__metadata__` is left
+//! alone, unless the plan changes it.
 //!
 //! # Example
 //! ```

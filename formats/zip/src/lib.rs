@@ -56,5 +56,5 @@ pub use archive::Archive;
 pub use audit::{Audit, climbs};
 pub use entry::{Entry, Located, Method};
 pub use member::MAX_NAME_LEN;
-pub use revise::Change;
+pub use revise::{Added, Change};
 pub use writer::Writer;

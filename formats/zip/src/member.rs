@@ -74,6 +74,24 @@ impl Member {
         }
     }
 
+    /// A new stored member with these bytes, in PyTorch's manner.
+    pub(crate) fn new(name: &str, content: &[u8]) -> Member {
+        let mut attributes = Attributes::TORCH;
+        attributes.set(UTF8, true);
+        Member {
+            name: name.as_bytes().to_vec(),
+            attributes,
+            size: content.len() as u64,
+            compressed_size: content.len() as u64,
+            crc32: Some(crc32fast::hash(content)),
+            header_offset: 0,
+            is_wide: false,
+            local_extra: Vec::new(),
+            directory_extra: Vec::new(),
+            comment: Vec::new(),
+        }
+    }
+
     fn has_long_data(&self) -> bool {
         self.size.max(self.compressed_size) >= ELSEWHERE_32
     }

@@ -24,6 +24,17 @@ pub enum Change {
     },
 }
 
+/// A stored member that an archive gets, its place a multiple of an alignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// The whole name, at most [`MAX_NAME_LEN`](crate::MAX_NAME_LEN) bytes.
+    pub name: String,
+    /// The bytes.
+    pub content: Vec<u8>,
+    /// What their place is a multiple of.
+    pub alignment: u64,
+}
+
 /// How many bytes of dropped members may stay behind unused, whatever the length of the file.
 const WASTE: u64 = 64 << 10;
 /// And which share of the file: beyond both, a file without them is worth writing.
@@ -32,7 +43,8 @@ const WASTE_SHARE: u64 = 100;
 impl Archive {
     /// The archive with some members changed and every byte of the others left where it is.
     ///
-    /// `located` and `changes` have one for each entry, in order; `len` is the file's length.
+    /// `located` and `changes` have one for each entry, in order; `len` is the file's length, and
+    /// what is `added` stands behind it, for the same reason as new bytes that have no room.
     /// - A longer name takes the padding of its local header, a shorter one leaves it there.
     /// - New bytes stand in the place of the old ones, where what follows leaves them room, and
     ///   otherwise behind the end of the file, so that no old byte is lost before the new directory
@@ -42,7 +54,13 @@ impl Archive {
     ///
     /// `None` if a name has no room, or if dropped members would leave more unused than a file that
     /// is not written anew should carry along.
-    pub fn revise(&self, located: &[&Located], changes: Vec<Change>, len: u64) -> Option<Layout> {
+    pub fn revise(
+        &self,
+        located: &[&Located],
+        changes: Vec<Change>,
+        added: Option<Added>,
+        len: u64,
+    ) -> Option<Layout> {
         let mut revision = Revision::new(self.end().offset, len);
         let mut wasted = 0u64;
         for ((entry, located), change) in self.entries().iter().zip(located).zip(changes) {
@@ -55,6 +73,7 @@ impl Archive {
                 }
             }
         }
+        added.iter().for_each(|added| revision.add(added));
         let is_little = wasted <= WASTE.max(len / WASTE_SHARE);
         is_little.then(|| revision.finish(self))
     }
@@ -103,6 +122,15 @@ impl Revision {
             self.end = self.end.max(end);
         }
         self.writes.push((member.header_offset, record));
+        self.list(&member);
+    }
+
+    fn add(&mut self, added: &Added) {
+        let mut member = Member::new(&added.name, &added.content);
+        let at = self.end.max(self.len);
+        let record = member.torch_record(at, &added.content, added.alignment);
+        self.end = at.saturating_add(record.len() as u64);
+        self.writes.push((at, record));
         self.list(&member);
     }
 

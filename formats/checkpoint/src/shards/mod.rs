@@ -3,6 +3,7 @@
 //! The files are laid end to end in one address space, so that every tensor of the merged catalog
 //! has a place in one source. A rename lays out each file on its own, and the index after them.
 
+mod metadata;
 mod split;
 
 use std::collections::{HashMap, HashSet};
@@ -11,10 +12,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Mentions, Plan, Row,
-    Section, Source, StateDict, Tensor, Unholdable,
+    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Mentions, MetadataChange,
+    Plan, Row, Section, Source, StateDict, Tensor, Unholdable,
 };
 
+use metadata::{Voice, change_index, joined, of_file, of_index};
 pub(crate) use split::split;
 use split::{Group, lay_out};
 
@@ -131,11 +133,31 @@ impl Sharded {
         Some(shard.container.as_ref())
     }
 
-    /// What the files say of themselves, each name once.
+    /// What the files and the index say of themselves.
     pub(crate) fn metadata(&self) -> Vec<(String, String)> {
-        let all = self.shards.iter().flat_map(|shard| shard.container.metadata());
-        let unique: IndexMap<String, String> = all.collect();
-        unique.into_iter().collect()
+        joined(&self.voices())
+    }
+
+    /// Each file, and the index after them.
+    fn voices(&self) -> Vec<Voice<'_>> {
+        let shards = self
+            .shards
+            .iter()
+            .map(|shard| Voice { file: &shard.name, metadata: shard.container.metadata() });
+        let index = of_index(&self.index.metadata);
+        shards.chain([Voice { file: &self.index_name, metadata: index }]).collect()
+    }
+
+    /// The index, its own metadata changed.
+    fn changed_index(&self, changes: &[MetadataChange], voices: &[Voice<'_>]) -> Index {
+        let mut index = self.index.clone();
+        if let Some(own) = voices.last() {
+            let mut own = of_file(changes, own, voices);
+            // What is new is said by the files.
+            own.retain(|change| change.old.is_some());
+            change_index(&mut index.metadata, &own);
+        }
+        index
     }
 
     /// The same under a renaming.
@@ -155,11 +177,14 @@ impl Sharded {
         let Some(section) = plan.sections().first() else {
             return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
         };
-        let index = self.renamed_index(section);
+        let voices = self.voices();
+        let index = self.renamed_index(section, self.changed_index(plan.metadata(), &voices));
         let kept: HashSet<&str> = index.files().into_iter().collect();
         let mut files = Vec::new();
-        for shard in self.shards.iter().filter(|shard| kept.contains(shard.name.as_str())) {
-            let plan = Plan::from(shard.section(section));
+        let shards = self.shards.iter().zip(&voices);
+        for (shard, voice) in shards.filter(|(shard, _)| kept.contains(shard.name.as_str())) {
+            let metadata = of_file(plan.metadata(), voice, &voices);
+            let plan = Plan::from(shard.section(section)).with_metadata(metadata);
             let (mut layout, renamed) =
                 manner.rewrite(shard.container.as_ref(), shard.start, plan)?;
             let changed = !layout.is_copy_of(0..shard.len);
@@ -192,12 +217,19 @@ impl Sharded {
     ) -> Result<Rewritten, Unholdable> {
         let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
         let Contents { tensors, metadata, modules, ties, reserve } = contents;
+        let voices = self.voices();
+        let changes = MetadataChange::between(&joined(&voices), &metadata);
+        let own = |name: &str| {
+            let voice = voices.iter().find(|voice| voice.file == name)?;
+            let changes = of_file(&changes, voice, &voices);
+            Some(MetadataChange::apply(&changes, voice.metadata.clone()))
+        };
         let home = |key: &str| self.index.weight_map.0.get(*old.get(key)?);
         let mut groups: IndexMap<String, Contents> = IndexMap::default();
         for (key, elements) in tensors {
             let home = home(&key).unwrap_or(&self.shards[0].name);
             let group = groups.entry(home.clone()).or_insert_with(|| Contents {
-                metadata: metadata.clone(),
+                metadata: own(home).unwrap_or_default(),
                 modules: modules.clone(),
                 reserve,
                 ..Contents::default()
@@ -205,7 +237,8 @@ impl Sharded {
             group.tensors.push((key, elements));
         }
         let groups = groups.into_iter().map(|(name, contents)| Group { name, contents }).collect();
-        let (files, index) = lay_out(self.format(), groups, ties, self.index.clone())?;
+        let index = self.changed_index(&changes, &voices);
+        let (files, index) = lay_out(self.format(), groups, ties, index)?;
         Ok(self.sharded(files, index))
     }
 
@@ -226,9 +259,8 @@ impl Sharded {
         rewritten
     }
 
-    /// The index with new keys, in its own order; its totals stay where all tensors do.
-    fn renamed_index(&self, section: &Section) -> Index {
-        let mut index = self.index.clone();
+    /// An index like this one's with new keys, in its own order; its totals stay where all tensors do.
+    fn renamed_index(&self, section: &Section, mut index: Index) -> Index {
         let renamed = self.index.weight_map.0.iter().filter_map(|(old, file)| {
             let new = section.fate(old).unwrap_or(Some(old))?;
             Some((new.to_string(), file.clone()))

@@ -14,8 +14,8 @@ mod objects;
 use std::collections::HashMap;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Mentions, Plan, Reserve, Source,
-    Value as Payload,
+    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Mentions, MetadataChange, Plan,
+    Reserve, Source, Value as Payload,
 };
 
 use crate::edit::{Target, edit, mentions, targets};
@@ -110,7 +110,8 @@ impl Container for TarFile {
         let storages = order.iter().map(|(root, to)| self.objects.storages[root].elements(to));
         let storages = storages.collect::<Result<Vec<_>, _>>()?;
         let bytes = storages.iter().map(|storage| storage.byte_len()).fold(0, u64::saturating_add);
-        Ok(archive(pickle, storages.into_iter(), reserve.beside(bytes)))
+        let metadata = MetadataChange::apply(plan.metadata(), Vec::new());
+        Ok(archive(pickle, storages.into_iter(), &metadata, reserve.beside(bytes)))
     }
 }
 
