@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 SCANNERS = ("picklescan", "modelscan", "fickling")
-SECONDS = 30
+SECONDS = 10
 
 # The classes of the manifest, as the table names them; of the last ones silence is right.
 HARMFUL = {
@@ -36,7 +36,8 @@ HONEST = {
 
 # Run by the scanners' own interpreter, one file after the other; a line of JSON each.
 WORKER = r'''
-import io, json, contextlib, logging, os, signal, sys, warnings
+import io, json, contextlib, logging, os, resource, signal, sys, warnings
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 warnings.simplefilter("ignore")
 logging.disable(logging.CRITICAL)
 name, seconds, files = sys.argv[1], int(sys.argv[2]), sys.stdin.read().splitlines()
@@ -64,21 +65,26 @@ def fickling(path):
             pickles = StackedPickle.load(file)
     return any(check_safety(pickle).severity > Severity.LIKELY_SAFE for pickle in pickles)
 
+class Late(BaseException):
+    "Not an Exception, which scanners catch and go on."
+
 def late(*_):
-    raise TimeoutError
+    raise Late
 
 import importlib.metadata
 print(json.dumps(importlib.metadata.version(name)))
 out = sys.stdout
 signal.signal(signal.SIGALRM, late)
 for path in files:
-    signal.alarm(seconds)
+    # Again each second, for where even that is caught.
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             flagged = globals()[name](path)
-    except BaseException as error:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except BaseException:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         flagged = True
-    signal.alarm(0)
     out.write(json.dumps(flagged) + "\n")
     out.flush()
 '''

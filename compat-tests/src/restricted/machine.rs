@@ -36,7 +36,8 @@ pub fn load(pickle: &[u8], storages: &[u64]) -> Outcome {
         is_doubtful: false,
     };
     match machine.run() {
-        Ok(_) if machine.is_doubtful => Outcome::Loaded(None),
+        // What follows a pickle is not read, and may be anything.
+        Ok(_) if machine.is_doubtful || machine.at < pickle.len() => Outcome::Loaded(None),
         Ok(root) => Outcome::Loaded(walk::tensors(&machine.values, root)),
         Err(stop) => stop.into(),
     }
