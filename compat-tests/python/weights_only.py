@@ -45,7 +45,11 @@ def answer(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return {"tensors": rows(path)}
+            tensors = rows(path)
+            json.dumps(tensors, ensure_ascii=False).encode()
+            return {"tensors": tensors}
+    except UnicodeEncodeError:
+        return {"ended": "a key that is no text of Unicode"}
     except Unlisted as unlisted:
         return {"ended": str(unlisted)}
     except (Exception, RecursionError) as error:

@@ -118,7 +118,8 @@ impl<'b> Machine<'b> {
                     let len = self.byte()?;
                     let text = self.take(len.into())?;
                     if std::str::from_utf8(text).is_err() {
-                        return Err(Stop::Failed("a text is no UTF-8"));
+                        // Programs name another encoding for the texts of Python 2.
+                        return Err(Stop::Unsupported(b'U'));
                     }
                     self.push(Value::Text(text.to_vec()));
                 }
