@@ -131,7 +131,13 @@ enum Command {
     /// compared as numbers: NaN equals NaN, and -0 equals 0. A relative difference is
     /// |a - b| / max(|a|, |b|). The order of keys is no difference.
     ///
-    /// Exit status: 0 the same, 1 they differ, 2 could not compare.
+    /// What lies beside the tensors is compared, too: numbers, texts, containers, optimizers,
+    /// objects of any class by what they are made of, and metadata. What one file has and the
+    /// other's format has no place for is named and is no difference. With --at only state dicts
+    /// are compared, with --weights-only only their tensors.
+    ///
+    /// Exit status: 0 the same, 1 they differ, 2 could not compare, or not all of it: the list of
+    /// what could not be compared is printed as errors.
     Diff(Diff),
     /// Say whether files are whole and what they would run; nothing is run
     ///
@@ -319,6 +325,9 @@ struct Diff {
     /// Compare keys, dtypes and shapes, and read no elements
     #[arg(long)]
     keys_only: bool,
+    /// Compare tensors, and leave out metadata and everything else that is no tensor
+    #[arg(long, conflicts_with = "keys_only")]
+    weights_only: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -538,7 +547,11 @@ impl Diff {
         Comparison {
             a: Subject { file: self.a, at: self.at },
             b: Subject { file: self.b, at: self.at_b },
-            depth: if self.keys_only { Depth::Keys } else { Depth::Elements },
+            depth: match (self.keys_only, self.weights_only) {
+                (true, _) => Depth::Keys,
+                (_, true) => Depth::Weights,
+                _ => Depth::All,
+            },
             form: if self.json { Form::Json } else { Form::Text },
             talk: if self.quiet { Talk::Errors } else { Talk::All },
         }

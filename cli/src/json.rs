@@ -260,7 +260,7 @@ pub(crate) fn recovery(
 }
 
 /// A value as JSON: objects by their class in angle brackets; tensors, which are listed, left out.
-struct Shown<'a>(&'a statedict_core::Value);
+pub(crate) struct Shown<'a>(pub(crate) &'a statedict_core::Value);
 
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -75,7 +75,7 @@ fn is_map(value: &Value) -> bool {
 }
 
 /// A value on one line.
-fn brief(value: &Value) -> String {
+pub(crate) fn brief(value: &Value) -> String {
     match value {
         Value::None => "None".into(),
         Value::Bool(true) => "True".into(),

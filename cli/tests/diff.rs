@@ -144,7 +144,7 @@ fn everything_that_differs_has_a_line() {
         found,
         json!({
             "a": "a.safetensors", "b": "b.safetensors", "at_a": "", "at_b": "",
-            "keys_only": false, "same": false,
+            "keys_only": false, "weights_only": false, "same": false,
             "added": ["came"], "removed": ["gone.0", "gone.1"],
             "renamed": [{ "from": "old.w", "to": "new.w" }],
             "layout": [],
@@ -157,7 +157,7 @@ fn everything_that_differs_has_a_line() {
                 { "key": "value.1", "max_abs": 0.5, "max_rel": 0.5 / 1.5,
                   "count": 2, "of": 2, "nan": 1 },
             ],
-            "not_compared": [], "reordered": false,
+            "payload": [], "metadata": [], "no_place": [], "not_compared": [], "reordered": false,
         })
     );
 }
@@ -232,4 +232,34 @@ fn a_file_cut_short_is_named() {
     let ran = folder.run(&["diff", "a.safetensors", "b.safetensors"]);
     assert_eq!(ran.status, 2);
     assert!(ran.err.starts_with("error: cannot read 'b.safetensors': "), "{}", ran.err);
+}
+
+#[test]
+fn metadata_is_compared_but_where_a_format_has_no_place_for_it() {
+    let with = |metadata: &str| {
+        let header = format!(
+            r#"{{"__metadata__":{metadata},"w":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#
+        );
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat()
+    };
+    let folder = Folder::of([
+        ("a.safetensors", with(r#"{"format":"pt","author":"me"}"#)),
+        ("b.safetensors", with(r#"{"format":"pt","author":"you"}"#)),
+    ]);
+    let files = ["diff", "a.safetensors", "b.safetensors"];
+    let lines = [
+        "a.safetensors and b.safetensors differ: 1 metadata entry",
+        "~ metadata author: 'me' -> 'you'",
+    ];
+    folder.check(&files, 1, &lines);
+    let found = folder.json(&[&files[..], &["--json"]].concat());
+    assert_eq!(found["metadata"], json!([{ "key": "author", "a": "me", "b": "you" }]));
+    let lines = ["a.safetensors and b.safetensors have the same weights: 1 key"];
+    folder.check(&[&files[..], &["--weights-only"]].concat(), 0, &lines);
+    folder.done(&["convert", "a.safetensors", "a.npz", "-q"]);
+    let lines = [
+        "a.safetensors and a.npz are the same: 1 key",
+        "only in a.safetensors, npz has no place for it: author (metadata)",
+    ];
+    folder.check(&["diff", "a.safetensors", "a.npz"], 0, &lines);
 }

@@ -15,6 +15,7 @@ import torch
 
 import apart
 import casts
+import changed
 import complaints
 import convert
 import dtypes
@@ -63,6 +64,7 @@ ACTIONS = {
     "transfer": transfer.tell,
     "grown": grown.tell,
     "apart": apart.generate,
+    "changed": changed.generate,
     "complaints": lambda request: complaints.provoke(request["folder"]),
     "judge-complaint": complaints.judge,
     "script": lambda request: script(request["script"], request["out"]),

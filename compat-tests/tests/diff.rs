@@ -1,4 +1,5 @@
-//! `statedict diff` measures what Python measures, and finds nothing where there is nothing.
+//! `statedict diff` measures what Python measures, finds whatever differs, and nothing where there is
+//! nothing.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -77,7 +78,11 @@ fn unlike_itself(zoo: &Zoo, entry: &Entry, at: &str) -> Result<Option<String>, S
     }
     let (_, renamed) = diff(&entry.path, &output, at)?;
     let nothing = ["values", "dtype", "shape", "layout"];
-    let is_whole = renamed["removed"] == itself["not_compared"]
+    // What is told by its elements is renamed; what has none is removed and added.
+    let removed = renamed["removed"].as_array().expect("a list").len();
+    let added = renamed["added"].as_array().expect("a list").len();
+    let is_whole = removed == added
+        && itself["not_compared"] == json!([])
         && nothing.iter().all(|list| renamed[list] == json!([]));
     Ok((!is_whole).then(|| renamed.to_string()))
 }
@@ -93,4 +98,71 @@ fn a_file_is_the_same_as_itself_and_as_itself_with_a_prefix_but_for_its_keys() {
         }
     }
     tally.close("files like themselves");
+}
+
+/// The exit status of `diff`, and what is said on standard error.
+fn status(words: &[&str]) -> (Option<i32>, String) {
+    let run = statedict([&["diff"], words].concat());
+    (run.status, run.stderr)
+}
+
+#[test]
+fn every_single_change_is_a_difference_and_the_same_again_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = oracle(json!({ "do": "changed", "folder": folder.path() }));
+    let (one, same) = (text(&files["one"]), text(&files["same"]));
+    assert_eq!(status(&[&one, &same]).0, Some(0));
+    let mut tally = Tally::new();
+    for (name, path) in files["changed"].as_object().expect("files by what changed") {
+        for words in [vec![], vec!["-q"]] {
+            let found = status(&[&words[..], &[&one, &text(path)]].concat());
+            tally.note(format!("{name} {words:?}"), (found.0 != Some(1)).then_some(found.1));
+        }
+    }
+    let weights = ["weight", "scale", "zero point", "packed ints", "scale of a channel"];
+    for (name, path) in files["changed"].as_object().expect("files by what changed") {
+        let expected = if weights.contains(&name.as_str()) { 1 } else { 0 };
+        let is_about_weights =
+            expected == 1 || ["int", "learning rate", "str under a key"].contains(&name.as_str());
+        let (found, said) = status(&["--weights-only", &one, &text(path)]);
+        let problem = (is_about_weights && found != Some(expected)).then_some(said);
+        tally.note(format!("{name} --weights-only"), problem);
+    }
+    tally.close("changes that are found");
+}
+
+#[test]
+fn metadata_is_compared_and_what_cannot_be_ends_with_status_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = oracle(json!({ "do": "changed", "folder": folder.path() }));
+    let metadata: Vec<String> =
+        files["metadata"].as_array().expect("files").iter().map(text).collect();
+    for (i, a) in metadata.iter().enumerate() {
+        for (j, b) in metadata.iter().enumerate() {
+            assert_eq!(status(&[a, b]).0, Some(i32::from(i != j)), "{a} {b}");
+            assert_eq!(status(&["--weights-only", a, b]).0, Some(0), "{a} {b}");
+        }
+    }
+    let unknown = text(&files["unknown"]);
+    for words in [&[][..], &["-q"]] {
+        let (found, said) = status(&[words, &[&unknown, &unknown]].concat());
+        assert_eq!(found, Some(2), "{said}");
+        assert!(said.contains("error: could not compare 'config'"), "{said}");
+    }
+    assert_eq!(status(&["--weights-only", &unknown, &unknown]).0, Some(0));
+}
+
+#[test]
+fn every_fixture_is_the_same_as_itself() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut tally = Tally::new();
+    for entry in std::fs::read_dir(fixtures).expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() && !path.ends_with("sharded") {
+            continue;
+        }
+        let run = statedict(["diff".as_ref(), path.as_os_str(), path.as_os_str()]);
+        tally.note(path.display().to_string(), (run.status != Some(0)).then_some(run.stderr));
+    }
+    tally.close("fixtures like themselves");
 }

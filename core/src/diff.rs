@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use crate::renames::pairs;
-use crate::{Catalog, DType, Data, IndexMap, Key, StateDict, Tensor};
+use crate::{Catalog, DType, Data, IndexMap, Key, ObjectChange, StateDict, Tensor, Uncompared};
 
 /// A state dict with the catalog that knows its tensors.
 #[derive(Clone, Copy, Debug)]
@@ -69,10 +69,32 @@ pub struct Diff {
     pub shapes: Vec<Change<Vec<u64>>>,
     /// Tensors with other elements.
     pub values: Vec<(Key, Deviation)>,
-    /// Keys whose values are no plain elements on both sides, or none that can be compared.
-    pub not_compared: Vec<Key>,
+    /// Values that are no tensors, and parts of tensors without plain elements, that differ.
+    pub objects: Vec<ObjectChange>,
+    /// Tensors among those, with other elements.
+    pub object_values: Vec<(String, Deviation)>,
+    /// Differences beyond those that are listed.
+    pub more: usize,
+    /// Metadata with other text; none where there is none.
+    pub metadata: Vec<Change<Option<String>>>,
+    /// What only one side has because the other's format has no place for it, which is no
+    /// difference.
+    pub unplaced: Vec<Unplaced>,
+    /// What could not be compared.
+    pub not_compared: Vec<Uncompared>,
     /// True if the common keys have another order; that alone is no difference.
     pub reordered: bool,
+}
+
+/// Something that one file has and that the other's format has no place for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unplaced {
+    /// True if `a` has it, false if `b` does.
+    pub in_a: bool,
+    /// The path to it.
+    pub path: String,
+    /// What it is, in a word or two.
+    pub kind: String,
 }
 
 /// Something that a key has in both state dicts, and not the same.
@@ -205,6 +227,9 @@ impl Diff {
             && self.dtypes.is_empty()
             && self.shapes.is_empty()
             && self.values.is_empty()
+            && self.objects.is_empty()
+            && self.object_values.is_empty()
+            && self.metadata.is_empty()
     }
 
     /// Turns removed and added keys that belong together into renames.

@@ -441,7 +441,7 @@ impl Catalog {
     ///
     /// Everything outside of it, and what it has under keys that are no texts; each with its path and
     /// what it is. What is listed stands for all that is nested in it.
-    pub(crate) fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+    pub fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
         let own = state_dict.at.as_str();
         let is_own = |path: &str| {
             let key = if own.is_empty() { Some(path) } else { path.strip_prefix(own) };

@@ -9,7 +9,9 @@ use core::ops::Range;
 
 use thiserror::Error;
 
-use crate::{Catalog, Contents, Layout, Mentions, Plan, Reserve, Section, Unholdable, Value};
+use crate::{
+    Catalog, Contents, Layout, Mentions, Objects, Plan, Reserve, Section, Unholdable, Value,
+};
 
 /// Bytes at known places: a slice, a file, one day a remote object.
 pub trait Source: Send + Sync {
@@ -167,6 +169,11 @@ pub trait Format: Sync {
         false
     }
 
+    /// True if a file can hold anything beside tensors: numbers, texts, containers, objects.
+    fn holds_objects(&self) -> bool {
+        false
+    }
+
     /// True if a file says which version of its code each module had.
     fn versions_modules(&self) -> bool {
         false
@@ -250,6 +257,15 @@ pub trait Container: Send + Sync {
     /// The same under a renaming: names of keys in it that are known to follow have followed.
     fn metadata_after(&self, _section: &Section) -> Vec<(String, String)> {
         self.metadata()
+    }
+
+    /// Everything the file builds, to be held against another file's; `None` where that is tensors
+    /// alone.
+    ///
+    /// # Errors
+    /// What is beyond the reader's limits.
+    fn objects(&self) -> Result<Option<Objects>, Fault> {
+        Ok(None)
     }
 
     /// What the file holds beside its tensors; `None` where the format holds nothing else.

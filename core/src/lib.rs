@@ -58,6 +58,7 @@ mod mentions;
 mod metadata;
 mod modules;
 mod numbered;
+mod objects;
 mod plan;
 mod plan_json;
 mod planning;
@@ -81,7 +82,7 @@ pub use derive::{
     Alike, Arrangement, Derivation, Evidence, Lines, Owner, Portion, Rearranged, Unexplained,
 };
 pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
-pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins};
+pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins, Unplaced};
 pub use dtype::DType;
 pub use elements::{
     Contents, Elements, Interleaved, LeftBehind, Origin, Place, Ties, Unholdable, is_implied,
@@ -101,6 +102,9 @@ pub use layout::{Edits, Layout, Part, Span};
 pub use mentions::{Mentions, Places};
 pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
 pub use modules::Modules;
+pub use objects::{
+    Compared, Object, ObjectChange, ObjectId, Objects, Record, Scalar, Sequence, Uncompared, Whole,
+};
 pub use plan::{Plan, Section};
 pub use plan_json::BadPlan;
 pub use planning::{Planned, Policy, Undefined, Unmatched, plan};

@@ -39,8 +39,8 @@ pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failur
     let ours = question.a.only(a.catalog().select(question.a.at.as_deref()), "--at")?;
     let theirs = counterpart(&question.a, &question.b, &b, ours)?;
     let (a, b) = (
-        Examined { checkpoint: &a, state_dict: ours },
-        Examined { checkpoint: &b, state_dict: theirs },
+        Examined { checkpoint: &a, state_dict: ours, catalog: a.catalog() },
+        Examined { checkpoint: &b, state_dict: theirs, catalog: b.catalog() },
     );
     let (in_a, in_b): (Vec<Entry>, Vec<Entry>) =
         (a.side().entries().collect(), b.side().entries().collect());

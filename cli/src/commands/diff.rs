@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use statedict_checkpoint::{Checkpoint, compare};
-use statedict_core::{Diff, Matching, NotSelected, Side, StateDict};
+use statedict_checkpoint::{Checkpoint, Scope, compare, compare_beside};
+use statedict_core::{Catalog, Diff, Matching, NotSelected, Side, StateDict, Uncompared};
 
 use crate::difference::{json, remedy, report};
 use crate::failure::Failure;
@@ -37,8 +37,10 @@ pub(crate) struct Subject {
 pub(crate) enum Depth {
     /// Keys, types and shapes.
     Keys,
-    /// Elements too.
-    Elements,
+    /// Tensors, with their elements.
+    Weights,
+    /// What lies beside them, too.
+    All,
 }
 
 /// What was found.
@@ -56,6 +58,7 @@ pub(crate) struct Difference<'a> {
 pub(crate) struct Examined<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) state_dict: &'a StateDict,
+    pub(crate) catalog: &'a Catalog,
 }
 
 pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Failure> {
@@ -63,11 +66,11 @@ pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Fa
     let b = open(&comparison.b.file)?;
     let ours = comparison.a.only(a.catalog().select(comparison.a.at.as_deref()), "--at")?;
     let theirs = counterpart(&comparison.a, &comparison.b, &b, ours)?;
-    let (a, b) = (
-        Examined { checkpoint: &a, state_dict: ours },
-        Examined { checkpoint: &b, state_dict: theirs },
-    );
-    let difference = Difference::of(a, b, comparison.depth)?;
+    let (own_a, own_b) =
+        (with_recorded_ties(&a, ours, theirs), with_recorded_ties(&b, theirs, ours));
+    let (a, b) = (examined(&a, ours, own_a.as_ref()), examined(&b, theirs, own_b.as_ref()));
+    let is_selected = comparison.a.at.is_some() || comparison.b.at.is_some();
+    let difference = Difference::of(a, b, comparison.depth, is_selected)?;
     if comparison.talk == Talk::All {
         comparison.a.say_choice(a, "--at");
         comparison.b.say_choice(b, "--at-b");
@@ -84,7 +87,47 @@ pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Fa
         say("this renames the keys of the first as they are in the second:");
         say(&format!("  {command}"));
     }
-    if difference.diff.is_same() { Ok(()) } else { Err(Failure::no(Vec::new())) }
+    let not_compared = &difference.diff.not_compared;
+    match (difference.diff.is_same(), not_compared.is_empty()) {
+        (false, _) => Err(Failure::no(Vec::new())),
+        (true, true) => Ok(()),
+        (true, false) => {
+            let line = |it: &Uncompared| format!("could not compare '{}': {}", it.path, it.why);
+            let mut failure = Failure::could_not("");
+            failure.errors = not_compared.iter().map(line).collect();
+            Err(failure)
+        }
+    }
+}
+
+/// The catalog of a file with the keys that its metadata says share another key's elements, so far
+/// as the other state dict has them; none where there are none.
+fn with_recorded_ties(file: &Checkpoint, own: &StateDict, other: &StateDict) -> Option<Catalog> {
+    let mut catalog = file.catalog().clone();
+    let place = file.catalog().state_dicts.iter().position(|it| std::ptr::eq(it, own))?;
+    let mut found = false;
+    for (alias, kept) in file.metadata() {
+        let row = catalog.rows.iter().position(|row| row.at == own.at && row.key.as_str() == kept);
+        if other.contains(&alias) && !own.contains(&alias) {
+            let inserted = row.map(|row| catalog.state_dicts[place].insert(alias, Some(row)));
+            found |= inserted.is_some_and(|inserted| inserted.is_ok());
+        }
+    }
+    found.then_some(catalog)
+}
+
+/// A state dict that is compared, of the file's catalog or of another one of the same form.
+fn examined<'a>(
+    checkpoint: &'a Checkpoint,
+    state_dict: &'a StateDict,
+    own: Option<&'a Catalog>,
+) -> Examined<'a> {
+    let Some(catalog) = own else {
+        return Examined { checkpoint, state_dict, catalog: checkpoint.catalog() };
+    };
+    let place = checkpoint.catalog().state_dicts.iter().position(|it| std::ptr::eq(it, state_dict));
+    let state_dict = place.map_or(state_dict, |place| &catalog.state_dicts[place]);
+    Examined { checkpoint, state_dict, catalog }
 }
 
 /// The state dict of `b` to hold against that of `a`: the one that is named, the one at the same
@@ -139,12 +182,27 @@ impl Subject {
 }
 
 impl<'a> Difference<'a> {
-    fn of(a: Examined<'a>, b: Examined<'a>, depth: Depth) -> Result<Difference<'a>, Failure> {
+    fn of(
+        a: Examined<'a>,
+        b: Examined<'a>,
+        depth: Depth,
+        is_selected: bool,
+    ) -> Result<Difference<'a>, Failure> {
         let matching = Matching::new(a.side(), b.side());
         let mut diff = match depth {
             Depth::Keys => matching.diff(),
-            Depth::Elements => compare(&matching, a.checkpoint, b.checkpoint)?,
+            Depth::Weights | Depth::All => compare(&matching, a.checkpoint, b.checkpoint)?,
         };
+        let scope = match depth {
+            Depth::Keys => None,
+            Depth::Weights => Some(Scope::Weights),
+            Depth::All if is_selected => Some(Scope::StateDicts),
+            Depth::All => Some(Scope::Files),
+        };
+        if let Some(scope) = scope {
+            let (ours, theirs) = ((a.checkpoint, a.side()), (b.checkpoint, b.side()));
+            compare_beside(&mut diff, &matching, ours, theirs, scope)?;
+        }
         let ordered = |examined: Examined<'_>| examined.checkpoint.format().orders_keys();
         diff.reordered &= ordered(a) && ordered(b);
         Ok(Difference { a, b, depth, common: matching.common.len(), diff })
@@ -153,7 +211,7 @@ impl<'a> Difference<'a> {
 
 impl<'a> Examined<'a> {
     pub(crate) fn side(self) -> Side<'a> {
-        Side { catalog: self.checkpoint.catalog(), state_dict: self.state_dict }
+        Side { catalog: self.catalog, state_dict: self.state_dict }
     }
 
     /// The file's name as it is shown.

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use statedict_core::{Change, Deviation, Key};
+use statedict_core::{Change, Deviation, Diff, Key, Unplaced};
 
 use crate::commands::diff::{Depth, Difference};
 use crate::failure::Failure;
-use crate::json::path_bytes;
+use crate::json::{Shown, path_bytes};
 
 /// The object of `diff --json`.
 #[derive(Serialize)]
@@ -21,6 +21,7 @@ struct Found<'a> {
     at_a: &'a str,
     at_b: &'a str,
     keys_only: bool,
+    weights_only: bool,
     same: bool,
     added: Vec<&'a str>,
     removed: Vec<&'a str>,
@@ -29,6 +30,11 @@ struct Found<'a> {
     dtype: Vec<Changed<'a, &'a str>>,
     shape: Vec<Changed<'a, &'a [u64]>>,
     values: Vec<Values<'a>>,
+    /// What differs beside plain tensors, by its path.
+    payload: Vec<Beside<'a>>,
+    metadata: Vec<Changed<'a, Option<&'a str>>>,
+    /// What one file has and the other's format has no place for.
+    no_place: Vec<NoPlace<'a>>,
     not_compared: Vec<&'a str>,
     reordered: bool,
 }
@@ -44,6 +50,26 @@ struct Changed<'a, T> {
     key: &'a str,
     a: T,
     b: T,
+}
+
+/// A value that differs, null where there is none; of tensors how far they are apart.
+#[derive(Serialize)]
+struct Beside<'a> {
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a: Option<Option<Shown<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b: Option<Option<Shown<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<Values<'a>>,
+}
+
+#[derive(Serialize)]
+struct NoPlace<'a> {
+    /// The file that has it: `a` or `b`.
+    file: &'static str,
+    path: &'a str,
+    kind: &'a str,
 }
 
 /// Differences that are infinite, or no numbers, are null.
@@ -68,6 +94,7 @@ pub(crate) fn difference(difference: &Difference, out: &mut dyn Write) -> Result
         at_a: &a.state_dict.at,
         at_b: &b.state_dict.at,
         keys_only: difference.depth == Depth::Keys,
+        weights_only: difference.depth == Depth::Weights,
         same: diff.is_same(),
         added: diff.added.iter().map(Key::as_str).collect(),
         removed: diff.removed.iter().map(Key::as_str).collect(),
@@ -76,7 +103,10 @@ pub(crate) fn difference(difference: &Difference, out: &mut dyn Write) -> Result
         dtype: changed(&diff.dtypes, |dtype| dtype.name()),
         shape: changed(&diff.shapes, |shape| shape.as_slice()),
         values: diff.values.iter().map(Values::of).collect(),
-        not_compared: diff.not_compared.iter().map(Key::as_str).collect(),
+        payload: beside(diff),
+        metadata: changed(&diff.metadata, |text| text.as_deref()),
+        no_place: diff.unplaced.iter().map(NoPlace::of).collect(),
+        not_compared: diff.not_compared.iter().map(|it| it.path.as_str()).collect(),
         reordered: diff.reordered,
     };
     serde_json::to_writer(&mut *out, &found).map_err(io::Error::from)?;
@@ -92,6 +122,29 @@ fn changed<'a, T, U>(changes: &'a [Change<T>], shown: fn(&'a T) -> U) -> Vec<Cha
     changes.iter().map(changed).collect()
 }
 
+fn beside(diff: &Diff) -> Vec<Beside<'_>> {
+    let changes = diff.objects.iter().map(|change| Beside {
+        path: &change.path,
+        a: Some(change.a.as_ref().map(Shown)),
+        b: Some(change.b.as_ref().map(Shown)),
+        values: None,
+    });
+    let values = diff.object_values.iter().map(|(path, deviation)| Beside {
+        path,
+        a: None,
+        b: None,
+        values: Some(Values::new(path, deviation)),
+    });
+    changes.chain(values).collect()
+}
+
+impl<'a> NoPlace<'a> {
+    fn of(unplaced: &'a Unplaced) -> NoPlace<'a> {
+        let file = if unplaced.in_a { "a" } else { "b" };
+        NoPlace { file, path: &unplaced.path, kind: &unplaced.kind }
+    }
+}
+
 impl<'a> Renamed<'a> {
     fn of((from, to): &'a (Key, Key)) -> Renamed<'a> {
         Renamed { from: from.as_str(), to: to.as_str() }
@@ -100,7 +153,11 @@ impl<'a> Renamed<'a> {
 
 impl<'a> Values<'a> {
     fn of((key, deviation): &'a (Key, Deviation)) -> Values<'a> {
+        Values::new(key.as_str(), deviation)
+    }
+
+    fn new(key: &'a str, deviation: &Deviation) -> Values<'a> {
         let Deviation { max_abs, max_rel, count, of, nan } = *deviation;
-        Values { key: key.as_str(), max_abs, max_rel, count, of, nan }
+        Values { key, max_abs, max_rel, count, of, nan }
     }
 }

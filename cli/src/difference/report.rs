@@ -5,12 +5,19 @@
 
 use std::io::Write;
 
-use statedict_core::{Change, Deviation, IndexMap, Key};
+use statedict_core::{Change, Deviation, Diff, IndexMap, Key, ObjectChange, Value};
 
 use crate::commands::diff::{Depth, Difference, Examined};
 use crate::failure::Failure;
 use crate::grouping::{Line, grouped};
-use crate::text::{count, printable};
+use crate::payload::brief;
+use crate::text::{count, first_few, printable, short};
+
+/// Values of one kind that have a line each; the rest is counted.
+const SHOWN: usize = 100;
+
+/// Things of one kind that a sentence names; the rest is counted.
+const NAMED: usize = 6;
 
 /// A line that counts, and a line for each thing that differs or for several alike.
 pub(crate) fn difference(difference: &Difference, out: &mut dyn Write) -> Result<(), Failure> {
@@ -25,7 +32,23 @@ pub(crate) fn difference(difference: &Difference, out: &mut dyn Write) -> Result
 fn headline(difference: &Difference) -> String {
     let names = format!("{} and {}", named(difference.a), named(difference.b));
     let (diff, keys) = (&difference.diff, count(difference.common, "key"));
-    let mut counts = [
+    let differing = differing(diff);
+    if !differing.is_empty() {
+        return format!("{names} differ: {}", differing.join(", "));
+    }
+    match (difference.depth, diff.not_compared.len()) {
+        (Depth::Keys, _) => format!("{names} have the same keys, dtypes and shapes: {keys}"),
+        (Depth::Weights, 0) => format!("{names} have the same weights: {keys}"),
+        (Depth::All, 0) => format!("{names} are the same: {keys}"),
+        (_, some) => {
+            format!("{names} are the same as far as compared: {keys}, {some} not compared")
+        }
+    }
+}
+
+/// `2 keys removed`, `1 added`, `1 metadata entry`: without what there is none of.
+fn differing(diff: &Diff) -> Vec<String> {
+    let keys = [
         (diff.removed.len(), "removed"),
         (diff.added.len(), "added"),
         (diff.renamed.len(), "renamed"),
@@ -33,22 +56,20 @@ fn headline(difference: &Difference) -> String {
         (diff.dtypes.len(), "of another dtype"),
         (diff.shapes.len(), "of another shape"),
         (diff.values.len(), "with other values"),
-    ]
-    .into_iter()
-    .filter(|(number, _)| *number > 0);
-    match (counts.next(), difference.depth) {
-        (Some((number, what)), _) => {
-            let first = format!("{names} differ: {} {what}", count(number, "key"));
-            counts.fold(first, |text, (number, what)| format!("{text}, {number} {what}"))
-        }
-        (None, Depth::Keys) => {
-            format!("{names} have the same keys, dtypes and shapes: {keys}")
-        }
-        (None, Depth::Elements) => match diff.not_compared.len() {
-            0 => format!("{names} are the same: {keys}"),
-            some => format!("{names} are the same as far as compared: {keys}, {some} not compared"),
-        },
-    }
+    ];
+    let keys = keys.into_iter().filter(|(number, _)| *number > 0).enumerate();
+    let keys = keys.map(|(i, (number, what))| match i {
+        0 => format!("{} {what}", count(number, "key")),
+        _ => format!("{number} {what}"),
+    });
+    let beside = diff.objects.len() + diff.object_values.len() + diff.more;
+    let beside = (beside > 0).then(|| format!("{} beside plain tensors", count(beside, "value")));
+    let metadata = match diff.metadata.len() {
+        0 => None,
+        1 => Some("1 metadata entry".to_string()),
+        some => Some(format!("{some} metadata entries")),
+    };
+    keys.chain(beside).chain(metadata).collect()
 }
 
 /// A file's name, with the path in it unless that is the root.
@@ -78,12 +99,66 @@ fn lines(difference: &Difference) -> Vec<String> {
         values(&diff.values),
     ]
     .concat();
-    let not_compared = plain("?", &diff.not_compared);
-    lines.extend(not_compared.iter().map(|line| format!("{line}: values not compared")));
+    lines.extend(diff.objects.iter().take(SHOWN).map(object));
+    lines.extend(
+        diff.object_values
+            .iter()
+            .take(SHOWN)
+            .map(|(path, found)| format!("~ {}: {}", short(path), deviation(found))),
+    );
+    let beside = diff.objects.len().saturating_sub(SHOWN)
+        + diff.object_values.len().saturating_sub(SHOWN)
+        + diff.more;
+    if beside > 0 {
+        lines.push(format!("  and {} more beside plain tensors", count(beside, "value")));
+    }
+    lines.extend(diff.metadata.iter().map(metadata));
+    let not_compared = diff.not_compared.iter();
+    lines.extend(not_compared.map(|it| format!("? {}: not compared: {}", it.path, it.why)));
+    lines.extend(unplaced(difference));
     if diff.reordered {
         lines.push("the keys that both have are in another order".into());
     }
     lines
+}
+
+/// A value that differs, or that only one side has.
+fn object(change: &ObjectChange) -> String {
+    let path = if change.path.is_empty() { "/".into() } else { short(&change.path) };
+    match (&change.a, &change.b) {
+        (Some(a), None) => format!("- {path}: {}", brief(a)),
+        (None, Some(b)) => format!("+ {path}: {}", brief(b)),
+        (a, b) => {
+            let shown = |value: &Option<Value>| value.as_ref().map(brief).unwrap_or_default();
+            format!("~ {path}: {} -> {}", shown(a), shown(b))
+        }
+    }
+}
+
+fn metadata(change: &Change<Option<String>>) -> String {
+    let key = short(change.key.as_str());
+    match (&change.a, &change.b) {
+        (Some(a), None) => format!("- metadata {key}: '{}'", short(a)),
+        (None, Some(b)) => format!("+ metadata {key}: '{}'", short(b)),
+        (a, b) => {
+            let shown =
+                |text: &Option<String>| short(text.as_deref().unwrap_or_default()).into_owned();
+            format!("~ metadata {key}: '{}' -> '{}'", shown(a), shown(b))
+        }
+    }
+}
+
+/// What only one file can hold, a line for each.
+fn unplaced(difference: &Difference) -> Vec<String> {
+    let line = |in_a: bool, own: Examined<'_>, other: Examined<'_>| {
+        let all = difference.diff.unplaced.iter().filter(|it| it.in_a == in_a);
+        let all: Vec<String> = all.map(|it| format!("{} ({})", it.path, it.kind)).collect();
+        let (own, other) = (own.name(), other.checkpoint.format().name());
+        let few = first_few(&all, NAMED);
+        (!all.is_empty()).then(|| format!("only in {own}, {other} has no place for it: {few}"))
+    };
+    let (a, b) = (difference.a, difference.b);
+    [line(true, a, b), line(false, b, a)].into_iter().flatten().collect()
 }
 
 fn rename(line: &Line) -> String {

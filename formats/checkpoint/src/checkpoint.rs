@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Fault, Format, Growth, Layout, Mentions, Part, Plan,
-    Reserve, Section, Source, Tensor, Unholdable, Value,
+    Catalog, Container, Contents, Elements, Fault, Format, Growth, Layout, Mentions, Objects, Part,
+    Plan, Reserve, Section, Source, Tensor, Unholdable, Value,
 };
 
 use crate::disk::{Disk, Front, System};
@@ -314,6 +314,20 @@ impl Checkpoint {
         match &self.form {
             Form::One { container, .. } => {
                 container.payload().map_err(|fault| Error::new(Action::Read, &self.path, fault))
+            }
+            Form::Sharded(_) => Ok(None),
+        }
+    }
+
+    /// Everything the file builds, to be held against another file's; `None` where that is tensors
+    /// alone, or spread over several files.
+    ///
+    /// # Errors
+    /// What is beyond the reader's limits.
+    pub fn objects(&self) -> Result<Option<Objects>, Error> {
+        match &self.form {
+            Form::One { container, .. } => {
+                container.objects().map_err(|fault| Error::new(Action::Read, &self.path, fault))
             }
             Form::Sharded(_) => Ok(None),
         }

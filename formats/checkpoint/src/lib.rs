@@ -73,7 +73,7 @@ mod write;
 
 pub use check::{AllowList, Checkable, Checked, check, check_source_named, checkable};
 pub use checkpoint::Checkpoint;
-pub use compare::{compare, kinship};
+pub use compare::{Scope, compare, compare_beside, kinship};
 pub use disk::{Access, Disk, Front, Identity, Secret, System};
 pub use error::{Error, Kind};
 pub use in_place::{Interrupted, Journals, Replaced, Way, recover, recover_on};

@@ -1,8 +1,8 @@
 //! Opening and rewriting an archive.
 
 use statedict_core::{
-    Catalog, Container, Contents, Fault, Format, Growth, Key, Layout, Payload, Plan, Reserve, Row,
-    Section, Source, StateDict, Unholdable,
+    Catalog, Container, Contents, Fault, Format, Growth, Key, Layout, Misplaced, Object, Objects,
+    Payload, Plan, Record, Reserve, Row, Section, Source, StateDict, Unholdable,
 };
 use statedict_zip::{Archive, Change, Located, MAX_NAME_LEN, Writer};
 
@@ -93,6 +93,24 @@ impl Container for File {
 
     fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The members that hold no plain elements, as they are.
+    fn objects(&self) -> Result<Option<Objects>, Fault> {
+        let mut all = Vec::new();
+        let mut record = Record::default();
+        for (entry, member) in self.archive.entries().iter().zip(&self.members) {
+            if member.array.as_ref().is_some_and(|array| array.as_view().is_some()) {
+                continue;
+            }
+            record.entries.insert(Key::Text(member.key.clone()), all.len());
+            let bytes = member.bytes(entry);
+            let unreadable = |wrong: Misplaced| Object::Unknown(wrong.to_string());
+            all.push(bytes.map_or_else(unreadable, Object::Tensor));
+        }
+        all.push(Object::Record(record));
+        let root = all.len() - 1;
+        Ok(Some(Objects { all, root, state_dicts: [root].into() }))
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {

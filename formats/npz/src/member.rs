@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use statedict_core::{ByteOrder, Data, Fault, Location, Source, Storage, Tensor};
+use statedict_core::{ByteOrder, DType, Data, Fault, Location, Misplaced, Source, Storage, Tensor};
 use statedict_zip::{Entry, Located, Method};
 
 use crate::element::{Element, Form};
@@ -47,6 +47,16 @@ impl Member {
         Ok(Member { key, has_suffix: stem.is_some(), located, array })
     }
 
+    /// All bytes of the member, whatever they are.
+    pub(crate) fn bytes(&self, entry: &Entry) -> Result<Tensor, Misplaced> {
+        let storage = Arc::new(Storage {
+            location: location(entry, &self.located, 0),
+            byte_order: ByteOrder::Little,
+        });
+        let len = storage.len();
+        Tensor::dense(DType::U8, [len].into(), 0, storage)
+    }
+
     /// The member's name under another key.
     ///
     /// NumPy takes one suffix off whatever is in the member, so a key that ends in one needs
@@ -54,6 +64,20 @@ impl Member {
     pub(crate) fn name_for(&self, key: &str) -> String {
         let suffix = if self.has_suffix || key.ends_with(SUFFIX) { SUFFIX } else { "" };
         format!("{key}{suffix}")
+    }
+}
+
+/// Where the bytes of a member are, but for the first ones.
+fn location(entry: &Entry, located: &Located, skip: u64) -> Location {
+    let data = located.data.clone();
+    match entry.method() {
+        Method::Stored => Location::Stored(data.start.saturating_add(skip)..data.end),
+        Method::Deflated | Method::Other(_) => Location::Deflated {
+            compressed: data,
+            skip,
+            len: entry.size().saturating_sub(skip),
+            crc32: Some(entry.crc32()).filter(|crc32| *crc32 != 0),
+        },
     }
 }
 
@@ -123,16 +147,7 @@ impl Place<'_> {
     }
 
     fn location(&self, skip: u64) -> Location {
-        let data = self.located.data.clone();
-        match self.entry.method() {
-            Method::Stored => Location::Stored(data.start.saturating_add(skip)..data.end),
-            Method::Deflated | Method::Other(_) => Location::Deflated {
-                compressed: data,
-                skip,
-                len: self.entry.size().saturating_sub(skip),
-                crc32: Some(self.entry.crc32()).filter(|crc32| *crc32 != 0),
-            },
-        }
+        location(self.entry, self.located, skip)
     }
 
     fn fault(&self, what: &str) -> Fault {

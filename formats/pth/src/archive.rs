@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use statedict_core::{
     ByteOrder, Catalog, Container, Fault, Growth, IndexMap, IndexSet, Layout, Location, Mentions,
-    Plan, Reserve, Source, Storage, Value,
+    Objects, Plan, Reserve, Source, Storage, Value,
 };
 use statedict_zip::{Added, Archive, Change, Entry, Located, Method, Writer};
 
 use crate::edit::{Edited, edited, mentions};
 use crate::metadata::{self, Metadata, NewText};
+use crate::objects::objects;
 use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
@@ -63,6 +64,7 @@ pub(crate) struct ZipFile {
     kind: &'static str,
     prefix: String,
     alignment: u64,
+    byte_order: ByteOrder,
     graph: Graph<'static>,
     catalog: Catalog,
     mappings: Vec<CompoundId>,
@@ -130,6 +132,7 @@ impl ZipFile {
             kind,
             prefix,
             alignment,
+            byte_order,
             graph,
             catalog,
             mappings,
@@ -275,6 +278,12 @@ impl Container for ZipFile {
 
     fn payload(&self) -> Result<Option<Value>, Fault> {
         payload(&self.graph).map(Some)
+    }
+
+    fn objects(&self) -> Result<Option<Objects>, Fault> {
+        let Self { archive, located, prefix, byte_order, .. } = self;
+        let mut records = Records::new(archive, located, prefix, *byte_order);
+        objects(&self.graph, &mut records, &self.mappings).map(Some)
     }
 
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {

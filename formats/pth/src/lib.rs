@@ -47,6 +47,7 @@ mod memo;
 mod mentions;
 mod metadata;
 mod modules;
+mod objects;
 mod payload;
 mod pickle;
 mod printed;
@@ -103,6 +104,10 @@ impl Format for Pth {
     }
 
     fn holds_metadata(&self) -> bool {
+        true
+    }
+
+    fn holds_objects(&self) -> bool {
         true
     }
 

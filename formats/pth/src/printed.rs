@@ -104,7 +104,7 @@ pub(crate) fn kind(graph: &Graph<'_>, node: NodeId) -> String {
     let plain = match graph.value(node) {
         Value::None => "None",
         Value::Bool(_) => "bool",
-        Value::Int(_) | Value::BigInt => "int",
+        Value::Int(_) | Value::BigInt(_) => "int",
         Value::Float(_) => "float",
         Value::Text(_) => "str",
         Value::Bytes(_) => "bytes",

@@ -10,12 +10,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Location, Mentions, Plan, Reserve,
-    Source, Storage, Value,
+    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Location, Mentions, Objects, Plan,
+    Reserve, Source, Storage, Value,
 };
 
 use crate::archive::check_types;
 use crate::edit::{Edited, edited, mentions};
+use crate::objects::objects;
 use crate::payload::payload;
 use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
@@ -155,6 +156,12 @@ impl Container for StreamFile {
 
     fn payload(&self) -> Result<Option<Value>, Fault> {
         payload(&Graph::read(&self.preamble[self.object.clone()])?).map(Some)
+    }
+
+    fn objects(&self) -> Result<Option<Objects>, Fault> {
+        let graph = Graph::read(&self.preamble[self.object.clone()])?;
+        let mut places = Places { storages: &self.storages, found: HashMap::new() };
+        objects(&graph, &mut places, &self.mappings).map(Some)
     }
 
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {

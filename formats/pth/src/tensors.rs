@@ -214,6 +214,27 @@ impl<'a> Tensors<'a> {
         }
     }
 
+    /// The numbers of a quantized tensor, and what says which values they stand for.
+    pub(crate) fn quantized(&mut self, node: NodeId) -> Result<Option<(Tensor, NodeId)>, Fault> {
+        match self.call(node) {
+            Some((module, name, [storage, offset, size, stride, quantizer, ..]))
+                if module.starts_with("torch") && name == "_rebuild_qtensor" =>
+            {
+                let dense = self.strided(*storage, *offset, *size, *stride, None, None)?;
+                Ok(Some((dense, *quantizer)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A storage as one row of its elements.
+    pub(crate) fn storage(&mut self, node: NodeId) -> Result<Tensor, Fault> {
+        let id = self.storage_id(node)?;
+        let storage = self.storages.find(&id)?;
+        let tensor = Tensor::dense(id.dtype.clone(), [id.count].into(), 0, storage);
+        tensor.map_err(|wrong| Fault::broken(format!("storage '{}': {wrong}", id.key)))
+    }
+
     fn call(&self, node: NodeId) -> Option<Call<'a>> {
         let (callable, args) = self.graph.call(node)?;
         let (module, name) = self.graph.global(callable)?;

@@ -3,6 +3,7 @@
 //! Bytes are compared as they stand wherever both files hold them so; elements are made into
 //! numbers only where bytes differ.
 
+mod beside;
 mod couple;
 mod half;
 mod kinship;
@@ -12,8 +13,9 @@ mod portions;
 mod rows;
 mod twins;
 
-use statedict_core::{Diff, Matching};
+use statedict_core::{Data, Diff, Matching, Pair, Tensor, Uncompared};
 
+pub use beside::{Scope, compare_beside};
 pub use kinship::kinship;
 
 use crate::checkpoint::Checkpoint;
@@ -36,7 +38,7 @@ pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Resul
         let halves = pair.elements();
         let halves = halves.and_then(|(ours, theirs)| Half::of(a, ours).zip(Half::of(b, theirs)));
         match halves.and_then(|(ours, theirs)| Couple::measured(ours, theirs)) {
-            None => diff.not_compared.push(pair.key.clone()),
+            None => diff.not_compared.push(uncompared(pair)),
             Some(couple) => {
                 keys.push(&pair.key);
                 couples.push(couple);
@@ -49,4 +51,16 @@ pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Resul
     let (removed, added) = (halves(a, &matching.removed), halves(b, &matching.added));
     diff.rename(&twins(removed, added, Sort::TypeAndShape)?);
     Ok(diff)
+}
+
+/// A pair whose values are no elements that can be read.
+fn uncompared(pair: &Pair<'_>) -> Uncompared {
+    let why = match pair.a {
+        Some(Tensor { data: Data::Opaque { layout, .. }, .. }) => {
+            format!("a tensor of layout {layout} has no plain elements")
+        }
+        Some(tensor) => format!("elements of type {} cannot be read", tensor.dtype),
+        None => "the value is no tensor".to_string(),
+    };
+    Uncompared { path: pair.key.to_string(), why }
 }

@@ -30,7 +30,7 @@ pub(crate) enum Value {
     Bool(bool),
     Int(i64),
     /// An integer beyond 64 bits, as its opcode holds it.
-    BigInt,
+    BigInt(Extent),
     Float(f64),
     /// A text; the opcode that made it holds it.
     Text(OpIndex),

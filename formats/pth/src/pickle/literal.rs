@@ -13,10 +13,10 @@ pub(super) fn plain(pickle: &[u8], op: Op) -> Option<Value> {
         opcode::NEWFALSE => Value::Bool(false),
         opcode::BININT1 | opcode::BININT2 => Value::Int(op.number(pickle) as i64),
         opcode::BININT => Value::Int(i64::from(op.number(pickle) as u32 as i32)),
-        opcode::LONG1 | opcode::LONG4 => signed(argument),
+        opcode::LONG1 | opcode::LONG4 => signed(argument).unwrap_or(Value::BigInt(op.argument)),
         opcode::INT if argument == b"00" => Value::Bool(false),
         opcode::INT if argument == b"01" => Value::Bool(true),
-        opcode::INT | opcode::LONG => decimal(text())?,
+        opcode::INT | opcode::LONG => decimal(text())?.unwrap_or(Value::BigInt(op.argument)),
         opcode::FLOAT => Value::Float(text().parse().ok()?),
         opcode::BINFLOAT => Value::Float(f64::from_bits(op.number(pickle).swap_bytes())),
         opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8 | opcode::BYTEARRAY8 => {
@@ -26,8 +26,8 @@ pub(super) fn plain(pickle: &[u8], op: Op) -> Option<Value> {
     })
 }
 
-/// A little-endian two's complement integer of any length.
-fn signed(bytes: &[u8]) -> Value {
+/// A little-endian two's complement integer; none if it is beyond 64 bits.
+fn signed(bytes: &[u8]) -> Option<Value> {
     let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
     let fill = if negative { 0xff } else { 0 };
     let mut wide = [fill; 8];
@@ -35,21 +35,22 @@ fn signed(bytes: &[u8]) -> Value {
         match wide.get_mut(i) {
             Some(place) => *place = *byte,
             None if *byte == fill => {}
-            None => return Value::BigInt,
+            None => return None,
         }
     }
     let number = i64::from_le_bytes(wide);
-    if bytes.len() > 8 && (number < 0) != negative { Value::BigInt } else { Value::Int(number) }
+    let is_beyond = bytes.len() > 8 && (number < 0) != negative;
+    (!is_beyond).then_some(Value::Int(number))
 }
 
-/// A decimal integer, with the `L` that Python 2 put after long ones.
-fn decimal(text: &str) -> Option<Value> {
+/// A decimal integer, none in it if it is beyond 64 bits, with the `L` that Python 2 put after long ones.
+fn decimal(text: &str) -> Option<Option<Value>> {
     let text = text.strip_suffix('L').unwrap_or(text);
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    Some(text.parse().map_or(Value::BigInt, Value::Int))
+    Some(text.parse().ok().map(Value::Int))
 }
 
 /// True for UTF-8 in which lone surrogates may stand, as Python's `surrogatepass` writes them.
@@ -72,7 +73,7 @@ mod tests {
     fn integers_keep_their_sign() {
         let check = |bytes: &[u8], expected: Option<i64>| {
             let found = match signed(bytes) {
-                Value::Int(number) => Some(number),
+                Some(Value::Int(number)) => Some(number),
                 _ => None,
             };
             assert_eq!(found, expected, "{bytes:?}");

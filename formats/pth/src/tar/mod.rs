@@ -14,12 +14,13 @@ mod objects;
 use std::collections::HashMap;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Mentions, MetadataChange, Plan,
-    Reserve, Source, Value as Payload,
+    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Mentions, MetadataChange,
+    Objects as Built, Plan, Reserve, Source, Value as Payload,
 };
 
 use crate::edit::{Target, edit, mentions, targets};
 use crate::encode::archive;
+use crate::objects::objects as built;
 use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::{CompoundId, NodeId, Value};
@@ -77,6 +78,11 @@ impl Container for TarFile {
 
     fn payload(&self) -> Result<Option<Payload>, Fault> {
         payload(&Graph::read(&self.pickle)?).map(Some)
+    }
+
+    fn objects(&self) -> Result<Option<Built>, Fault> {
+        let graph = Graph::read(&self.pickle)?;
+        built(&graph, &mut self.objects.clone(), &self.mappings).map(Some)
     }
 
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {

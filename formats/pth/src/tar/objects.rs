@@ -16,7 +16,7 @@ use crate::tensors::{StorageId, Storages};
 const MAX_NUMBER: usize = 20;
 
 /// The tensors and storages of an archive, by the number that the pickle refers to them by.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Objects {
     pub(super) storages: HashMap<i64, Held>,
     pub(super) tensors: HashMap<i64, (i64, Tensor)>,
