@@ -35,11 +35,12 @@ const TRAINING_WORDS: [&str; 8] =
 const TRAINING_STEMS: [&str; 4] = ["optimizer", "optimiser", "scheduler", "callback"];
 
 /// The same, as whole parts of paths.
-const TRAINING_PARTS: [&str; 11] = [
+const TRAINING_PARTS: [&str; 12] = [
     "args",
     "cfg",
     "config",
     "extra_state",
+    "frozen_param_fragments",
     "hparams",
     "hyper_parameters",
     "hyperparameters",

@@ -87,12 +87,20 @@ fn function(graph: &Graph<'_>, node: NodeId) -> Option<&'static str> {
     }
 }
 
-/// The class of an array as NumPy's users know it.
+/// The class of an array or single number as NumPy's users know it.
 pub(crate) fn class(graph: &Graph<'_>, node: NodeId) -> Option<&'static str> {
-    Some(if function(graph, node)? == "_mareconstruct" {
-        "numpy.ma.MaskedArray"
-    } else {
-        "numpy.ndarray"
+    match function(graph, node) {
+        Some("_mareconstruct") => Some("numpy.ma.MaskedArray"),
+        Some(_) => Some("numpy.ndarray"),
+        None => is_scalar(graph, node).then_some("numpy scalar"),
+    }
+}
+
+fn is_scalar(graph: &Graph<'_>, node: NodeId) -> bool {
+    let function = graph.call(node).and_then(|(callable, _)| graph.global(callable));
+    function.is_some_and(|(module, name)| {
+        matches!(module.as_ref(), "numpy.core.multiarray" | "numpy._core.multiarray")
+            && name == "scalar"
     })
 }
 

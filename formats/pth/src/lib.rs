@@ -10,7 +10,7 @@
 //! | file | what |
 //! |---|---|
 //! | `pickle` | opcodes, the machine, the graph, the editor |
-//! | `tensors`, `arrays`, `mapping`, `walk` | from calls to tensors and mappings, from a graph to a catalog |
+//! | `tensors`, `arrays`, `disguise`, `mapping`, `walk` | from calls to tensors and mappings, from a graph to a catalog |
 //! | `mentions` | names of keys outside the state dicts |
 //! | `edit`, `recast` | from a plan to the changes of a pickle: keys, element types |
 //! | `scan` | what a pickle would run, for those who only want to know |
@@ -37,6 +37,7 @@
 mod archive;
 mod arrays;
 mod budget;
+mod disguise;
 mod dtype;
 mod edit;
 mod encode;

@@ -3,21 +3,19 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use statedict_core::{
-    Catalog, DType, Data, Fault, IndexMap, Key, Location, Payload, Row, StateDict, Tensor,
-};
+use statedict_core::{Catalog, Fault, IndexMap, Key, Location, Payload, Row, StateDict, Tensor};
 
-use crate::arrays::{array, is_array};
 use crate::budget::Budget;
+use crate::disguise::{Disguises, Values};
 use crate::holding::Holding;
 use crate::keys::effective;
 use crate::mapping::{is_mapping, mapping};
 use crate::modules::Modules;
 use crate::pickle::Graph;
-use crate::pickle::graph::{Compound, CompoundId, Entry, NodeId, Slot, Value};
+use crate::pickle::graph::{Compound, CompoundId, Entry, NodeId, Slot};
 use crate::printed::kind;
 use crate::scripted::Code;
-use crate::tensors::{Storages, Tensors, is_tensor};
+use crate::tensors::{Storages, Tensors};
 
 /// How deeply containers may nest; trainers nest a handful, and paths grow with the depth.
 const MAX_DEPTH: usize = 128;
@@ -36,12 +34,6 @@ const THING: usize = 64;
 
 /// What a key costs beside its text.
 const KEY: usize = 32;
-
-/// The classes of optimizers, whose objects hold tensors that are no model's.
-const OPTIMIZERS: &str = "torch.optim.";
-
-/// The last part of keys under which modules keep what is no tensor.
-const EXTRA: &str = "_extra_state";
 
 /// Why the keys of some mappings cannot be renamed.
 const IN_TUPLES: &str = "its class is called with a list of tuples, in which keys cannot be \
@@ -69,14 +61,14 @@ pub(crate) struct Surroundings<'a> {
 /// A tensor that cannot be, with its key; nesting beyond any real file's.
 pub(crate) fn walk(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked, Fault> {
     let budget = &Budget::of(graph);
+    let (modules, holding) = (Modules { graph, code: around.code, budget }, Holding::default());
     let mut walker = Walker {
         graph,
         tensors: Tensors { graph, storages: around.storages, budget },
-        modules: Modules { graph, code: around.code, budget },
+        modules,
         found: Walked { catalog: Catalog::default(), mappings: Vec::new() },
         known: HashMap::new(),
-        pickle: around.pickle,
-        holding: Holding::default(),
+        disguises: Disguises { graph, modules, pickle: around.pickle, holding, budget },
         budget,
     };
     walker.run()?;
@@ -90,8 +82,7 @@ struct Walker<'a> {
     found: Walked,
     /// The state dicts found so far, by their mapping.
     known: HashMap<CompoundId, usize>,
-    pickle: Location,
-    holding: Holding,
+    disguises: Disguises<'a>,
     budget: &'a Budget,
 }
 
@@ -104,15 +95,6 @@ struct Level<'a> {
     state_dict: Option<usize>,
     role: Role,
     values: Values,
-}
-
-/// Which values of a container are listed as tensors.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Values {
-    /// PyTorch's tensors.
-    Plain,
-    /// Whatever holds their like, since most of the values do.
-    Disguised,
 }
 
 /// What a container may hold.
@@ -173,70 +155,8 @@ impl<'a> Walker<'a> {
     fn read_root(&mut self, root: NodeId) -> Result<Option<Tensor>, Fault> {
         match self.tensors.read(root)? {
             Some(tensor) => Ok(Some(tensor)),
-            None => self.disguised(root),
+            None => self.disguises.tensor(root),
         }
-    }
-
-    /// The tensor that a value is to whoever can make its class: a NumPy array, or an object that
-    /// holds tensors and is no container.
-    fn disguised(&self, node: NodeId) -> Result<Option<Tensor>, Fault> {
-        if let Some(array) = array(self.graph, node, &self.pickle, self.budget)? {
-            return Ok(Some(array));
-        }
-        if !self.is_opaque(node)? || !self.holding.holds_tensors(self.graph, node, self.budget)? {
-            return Ok(None);
-        }
-        let layout = kind(self.graph, node);
-        self.budget.spend(layout.len())?;
-        let data = Data::Opaque { layout, bytes: 0 };
-        Ok(Some(Tensor { dtype: DType::other("object", 8), shape: Vec::new(), data }))
-    }
-
-    /// True for objects that may be a model's tensor in a class of its own, and for bare storages.
-    fn is_opaque(&self, node: NodeId) -> Result<bool, Fault> {
-        match self.graph.value(node) {
-            Value::Persistent(id) => Ok(self.graph.class_named_by(id).is_none()),
-            _ => Ok(self.is_object(node)? && !kind(self.graph, node).starts_with(OPTIMIZERS)),
-        }
-    }
-
-    /// True for objects that are no containers as far as can be told.
-    fn is_object(&self, node: NodeId) -> Result<bool, Fault> {
-        Ok(self.graph.call(node).is_some()
-            && mapping(self.graph, node, self.budget)?.is_none()
-            && !self.modules.is_module(node)?)
-    }
-
-    /// What a thing beside the tensors is.
-    fn kind_of_thing(&self, node: NodeId) -> Result<String, Fault> {
-        let class = kind(self.graph, node);
-        let holds = self.is_object(node)?
-            && self.holding.holds_tensors(self.graph, node, self.budget)?
-            && !is_array(self.graph, node);
-        Ok(if holds { format!("{class} that holds tensors") } else { class })
-    }
-
-    /// Whether most values of a mapping are tensors to whoever can make their classes.
-    fn values(&self, entries: &IndexMap<Key, Slot>) -> Result<Values, Fault> {
-        let graph = self.graph;
-        let (mut tensors, mut objects) = (0, Vec::new());
-        for slot in entries.values() {
-            let is_plain = is_tensor(graph, slot.node) || is_array(graph, slot.node);
-            if is_plain {
-                tensors += 1;
-            } else if self.is_opaque(slot.node)? {
-                objects.push(slot.node);
-            }
-        }
-        let mut holders = 0;
-        for object in objects {
-            holders += usize::from(self.holding.holds_tensors(graph, object, self.budget)?);
-        }
-        let is_extra = |key: &&Key| key.as_str().ends_with(EXTRA);
-        let values = entries.keys().filter(|key| !is_extra(key)).count();
-        let most = (tensors + holders) * 2 > values && tensors > 0;
-        let all = holders > 0 && holders == values;
-        Ok(if most || all { Values::Disguised } else { Values::Plain })
     }
 
     /// Lists a tensor, or gives what may be a container to go into, with the path to it.
@@ -247,7 +167,7 @@ impl<'a> Walker<'a> {
         depth: usize,
     ) -> Result<Option<(NodeId, String)>, Fault> {
         let tensor = match self.tensors.read(child.node) {
-            Ok(None) if level.values == Values::Disguised => self.disguised(child.node),
+            Ok(None) if level.values == Values::Disguised => self.disguises.tensor(child.node),
             read => read,
         };
         let tensor = tensor.map_err(|fault| within(fault, &level.at, &child.key))?;
@@ -272,7 +192,7 @@ impl<'a> Walker<'a> {
             Role::Module | Role::Training => false,
         };
         if is_listed {
-            let payload = Payload { at: at.clone(), kind: self.kind_of_thing(child.node)? };
+            let payload = Payload { at: at.clone(), kind: self.disguises.kind(child.node)? };
             self.budget.spend(THING + at.len() + payload.kind.len())?;
             self.found.catalog.payload.push(payload);
         }
@@ -378,7 +298,7 @@ impl<'a> Walker<'a> {
         let Some((_, compound)) = mapping(self.graph, node, self.budget)? else { return Ok(None) };
         let entries = effective(self.graph, compound, self.budget)?;
         let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
-        let values = self.values(&entries)?;
+        let values = self.disguises.values(&entries)?;
         let child = |(key, slot): (Key, Slot)| Child { key, node: slot.node };
         Ok(Some((role, values, Box::new(entries.into_iter().map(child)))))
     }
