@@ -162,12 +162,11 @@ impl Sharded {
 
     /// The same under a renaming.
     pub(crate) fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
-        let all = self.shards.iter().flat_map(|shard| {
-            let own = shard.section(section);
-            shard.container.metadata_after(&own)
-        });
-        let unique: IndexMap<String, String> = all.collect();
-        unique.into_iter().collect()
+        let mut voices = self.voices();
+        for (shard, voice) in self.shards.iter().zip(&mut voices) {
+            voice.metadata = shard.container.metadata_after(&shard.section(section));
+        }
+        joined(&voices)
     }
 
     /// Every file with its keys as a plan has them, and the index that fits.
