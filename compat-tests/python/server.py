@@ -28,6 +28,7 @@ import made
 import operate
 import protocols
 import renamings
+import reports
 import shards
 import story
 import transfer
@@ -54,6 +55,8 @@ ACTIONS = {
     "shards": shards.judge,
     "made": lambda request: made.generate(request["folder"]),
     "judge-made": made.judge,
+    "reports": lambda request: reports.generate(request["folder"]),
+    "judge-report": reports.judge,
     "renamings": lambda request: renamings.generate(request["folder"]),
     "hostile": lambda request: hostile.generate(request["folder"]),
     "admitted": lambda request: hostile.admitted(request["out"]),
