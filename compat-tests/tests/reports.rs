@@ -212,9 +212,11 @@ fn scaled(reports: &Reports) {
     let mut case = reports.case("10_fp8_scaled");
     case.run(&["strip", "model.diffusion_model", "@fp8.safetensors", "-o", "@out.safetensors"], 0)
         .judge("scaled", "out.safetensors", json!({}))
-        .run(&["convert", "@fp8.safetensors", "@half.safetensors", "--cast", "f16"], 1)
-        .says(&["scale_weight"])
-        .is_absent("half.safetensors")
+        .run(&["convert", "@fp8.safetensors", "@half.safetensors", "--cast", "f16"], 0)
+        .says(&["not cast", "to_q.weight", "scale_weight"])
+        .judge("spared", "half.safetensors", json!({ "expected": "@fp8.safetensors" }))
+        .run(&["convert", "@fp8.safetensors", "@no.safetensors", "--cast", "f16", "--strict"], 1)
+        .is_absent("no.safetensors")
         .close();
 }
 
