@@ -69,7 +69,7 @@ fn misplaced_versions(zoo: &Zoo, entry: &Entry, at: &str, expected: &Value) -> O
     if run.status != Some(0) {
         return Some(run.stderr);
     }
-    let found = oracle(json!({ "do": "versions", "file": output, "at": "" }));
+    let found = oracle(json!({ "do": "versions", "file": output, "at": at }));
     (found != *expected).then(|| format!("{found} instead of {expected}"))
 }
 

@@ -421,8 +421,12 @@ fn partitioned(shapes: &Shapes) -> Diagnosis {
 
 /// Keys that are said to be missing, and are in the file under other prefixes.
 ///
-/// Loaders that only warn name what they made anew, and not what they left aside.
+/// Loaders that only warn name what they made anew, and not what they left aside. `load_state_dict`,
+/// which names its model, names both: where it calls no key unexpected, the model uses all others.
 fn elsewhere(catalog: &Catalog, told: &Mismatch) -> Option<Diagnosis> {
+    if told.model.is_some() {
+        return None;
+    }
     if !told.unexpected.is_empty() || told.missing.is_empty() || !told.misfits.is_empty() {
         return None;
     }
