@@ -142,7 +142,8 @@ fn misplaced(run: &Run, output: &Path) -> Option<String> {
 }
 
 /// Files with texts that are keys beside the state dict, which nothing says are names of keys.
-const NAMES_ELSEWHERE: [&str; 2] = ["trainer.pth.tar", "shared_string_below.pth"];
+const NAMES_ELSEWHERE: [&str; 3] =
+    ["trainer.pth.tar", "shared_string_below.pth", "odd_order.safetensors"];
 
 /// True if an operation is refused for names that would not follow it, which Python knows nothing of.
 fn refuses_names_elsewhere(entry: &Entry, operation: &Operation, run: &Run) -> bool {
