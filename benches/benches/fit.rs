@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use benches::keys;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use statedict_core::{Catalog, DType, FitOptions, Side, Storage, Tensor, fit};
+use statedict_core::{
+    Catalog, DType, Storage, Tensor,
+    diff::Side,
+    fit::{FitOptions, fit},
+};
 
 const SIZES: [usize; 3] = [1_000, 3_000, 10_000];
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use benches::{FORMATS, file};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use statedict_checkpoint::{Checkpoint, Existing};
-use statedict_core::{Policy, Reserve, Rule, plan};
+use statedict_core::{Headroom, Policy, Rule, plan};
 
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 
@@ -16,7 +16,7 @@ fn rename(input: &Path, output: &Path, strip: &[Rule; 1]) {
     let selected = checkpoint.catalog().select(None).expect("one state dict");
     let planned = plan(strip, checkpoint.catalog(), &selected, Policy::default());
     let layout = checkpoint
-        .rewrite(&planned.expect("can be planned").plan, Reserve::Usual)
+        .rewrite(&planned.expect("can be planned").plan, Headroom::Usual)
         .expect("a layout");
     let staged = checkpoint.stage(&layout, output, Existing::Replace).expect("room on the disk");
     staged.commit().expect("the file can be put in place");

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, format_named_by};
-use statedict_core::{Contents, Policy, Rule, Ties, Unmatched, plan};
+use statedict_core::{Policy, Rule, TensorSet, Ties, Unmatched, plan};
 
 /// The tensors of one transformer block.
 const BLOCK: [&str; 10] = [
@@ -95,7 +95,7 @@ fn convert(from: &Path, to: &Path) -> Result<(), Box<dyn std::error::Error + Sen
     let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
     let planned = plan(&[], catalog, &selected, policy)?;
     let section = planned.plan.section("").ok_or("the root has a section")?;
-    let (contents, _) = Contents::gather(catalog, selected[0], section, Ties::Each)?;
+    let (contents, _) = TensorSet::gather(catalog, selected[0], section, Ties::Each)?;
     let layout = checkpoint.encode(format, &contents)?;
     checkpoint.stage(&layout, to, Existing::Refuse)?.commit()?;
     Ok(())

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use statedict_checkpoint::{Existing, Journals};
 use statedict_core::{
-    CastRule, Casting, Policy, Reserve, Rule, SEPARATOR, Ties, Undefined, Unmatched,
+    Headroom, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched,
+    casting::{CastRule, Casting},
 };
 
 use crate::commands::check::{Inspection, Unknown, Unread};
@@ -632,7 +633,7 @@ impl Writing {
                 ties: self.ties.ties(),
                 extent: if self.alone { Extent::Alone } else { Extent::Whole },
                 spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
-                reserve: self.reserve.map_or(Reserve::Usual, Reserve::Bytes),
+                reserve: self.reserve.map_or(Headroom::Usual, Headroom::Bytes),
                 companions,
                 format,
                 sharding,

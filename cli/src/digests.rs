@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Elements, Row, Tensor};
+use statedict_core::{Elements, Tensor, TensorEntry};
 
 use crate::failure::Failure;
 
@@ -23,7 +23,10 @@ pub(crate) struct Digests<'a> {
 
 impl<'a> Digests<'a> {
     /// None taken yet, of tensors that are in proportion to the file together.
-    pub(crate) fn new(checkpoint: &'a Checkpoint, rows: &[&Row]) -> Result<Digests<'a>, Failure> {
+    pub(crate) fn new(
+        checkpoint: &'a Checkpoint,
+        rows: &[&TensorEntry],
+    ) -> Result<Digests<'a>, Failure> {
         let tensors = rows.iter().map(|row| &row.tensor).filter(|tensor| is_proportionate(tensor));
         let places: HashMap<String, u64> =
             tensors.filter_map(|tensor| Some((place(tensor)?, tensor.byte_len()))).collect();

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use statedict_checkpoint::{Indexing, Kind, index_folder};
-use statedict_core::{BadCast, BadRemap, Unholdable};
+use statedict_core::{BadRemap, UnsupportedTensors, casting::BadCast};
 
 use crate::text::{first_few, shell_path};
 
@@ -62,7 +62,7 @@ impl Failure {
     }
 
     /// Conversions refused for these tensors.
-    pub(crate) fn unholdable(file: impl fmt::Display, unholdable: &Unholdable) -> Failure {
+    pub(crate) fn unholdable(file: impl fmt::Display, unholdable: &UnsupportedTensors) -> Failure {
         let line = |(key, why): &(String, String)| format!("{file}: '{key}': {why}");
         Failure::no(unholdable.entries.iter().map(line).collect())
             .hint("statedict drop KEY... FILE -o OUT leaves tensors out and converts the others")

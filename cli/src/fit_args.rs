@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use statedict_checkpoint::Existing;
-use statedict_core::{By, Casts, Filling, InitRule, Initialiser, ResizeRule, SEPARATOR, Template};
+use statedict_core::{
+    SEPARATOR, Template,
+    fit::{Casts, FillOptions, MatchBy},
+    init::{InitRule, Initialiser, ResizeRule},
+};
 
 use crate::commands::diff::Subject;
 use crate::failure::Failure;
@@ -117,12 +121,12 @@ impl Fit {
         })
     }
 
-    fn filling(&self) -> Result<Filling, Failure> {
+    fn filling(&self) -> Result<FillOptions, Failure> {
         let init = |text: &String| InitRule::parse(text, SEPARATOR);
         let rules = self.init.iter().map(init).collect::<Result<_, _>>();
         let rows = |text: &String| ResizeRule::parse(text, SEPARATOR);
         let resize = self.resize.iter().map(rows).collect::<Result<_, _>>();
-        Ok(Filling {
+        Ok(FillOptions {
             casts: if self.cast { Casts::Make } else { Casts::Refuse },
             initialiser: Initialiser { rules: rules.map_err(Failure::could_not)?, seed: self.seed },
             resize: resize.map_err(Failure::could_not)?,
@@ -131,13 +135,13 @@ impl Fit {
 }
 
 impl Evidence {
-    fn by(self) -> By {
+    fn by(self) -> MatchBy {
         match self {
-            Evidence::Name => By::Name,
-            Evidence::Wrapper => By::Wrapper,
-            Evidence::Suffix => By::Suffix,
-            Evidence::Position => By::Position,
-            Evidence::Auto => By::Auto,
+            Evidence::Name => MatchBy::Name,
+            Evidence::Wrapper => MatchBy::Wrapper,
+            Evidence::Suffix => MatchBy::Suffix,
+            Evidence::Position => MatchBy::Position,
+            Evidence::Auto => MatchBy::Auto,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use statedict_core::{
-    IndexMap, NotSelected, Offence, Refused, Remap, Rule, SEPARATOR, StateDict, Template,
+    IndexMap, Issue, NotSelected, PlanError, Remap, Rule, SEPARATOR, StateDict, Template,
     TemplatePair,
 };
 
@@ -34,16 +34,16 @@ pub(crate) fn extraction(file: &Path, at: Option<&str>) -> String {
 
 /// What would help against a refusal; often nothing beyond what the offences say.
 pub(crate) fn for_refusal(
-    refused: &Refused,
+    refused: &PlanError,
     stages: &[Rule],
     state_dicts: &[&StateDict],
 ) -> Vec<String> {
-    let absent = refused.offences.iter().filter_map(|offence| absent(offence, state_dicts));
+    let absent = refused.issues.iter().filter_map(|issue| absent(issue, state_dicts));
     if let Some(hint) = absent.take(1).next() {
         return vec![hint];
     }
-    let nothing_matched = |offence| matches!(offence, &Offence::NothingMatched { .. });
-    if !refused.offences.iter().any(nothing_matched) {
+    let nothing_matched = |issue| matches!(issue, &Issue::NothingMatched { .. });
+    if !refused.issues.iter().any(nothing_matched) {
         return Vec::new();
     }
     let rules = stages.iter().flat_map(Rule::alternatives);
@@ -71,8 +71,8 @@ pub(crate) fn near_path(error: &NotSelected, option: &str) -> Option<String> {
 }
 
 /// The key that was probably meant by one that a plan names and the file does not have.
-fn absent(offence: &Offence, state_dicts: &[&StateDict]) -> Option<String> {
-    let Offence::Absent { at, key: Some(key) } = offence else { return None };
+fn absent(issue: &Issue, state_dicts: &[&StateDict]) -> Option<String> {
+    let Issue::Absent { at, key: Some(key) } = issue else { return None };
     let there = state_dicts.iter().filter(|state_dict| state_dict.is_at(at));
     let meant = nearest(key, there.flat_map(|state_dict| state_dict.keys()))?;
     Some(format!("did you mean {}?", quoted(meant)))

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use statedict_checkpoint::{Checkable, Checked, Checkpoint, Interrupted, Overflow, Way};
+use statedict_checkpoint::{Checkable, Checked, Checkpoint, Interrupted, Overflow, WriteMethod};
 use statedict_core::{
-    Data, Finding, IndexMap, MetadataChange, Places, UncastReason, UncastTensor, Verdict,
+    Data, Finding, IndexMap, MetadataChange, Places, Verdict,
+    casting::{UncastReason, UncastTensor},
 };
 
 use crate::commands::recover;
@@ -195,8 +196,8 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         renamed: counts.renamed,
         unchanged: counts.unchanged,
         dropped: counts.dropped,
-        passed_over: outcome.planned.passed_over,
-        idle: &outcome.planned.idle,
+        passed_over: outcome.planned.unmatched_keys,
+        idle: &outcome.planned.unused_rules,
         followed: places(&outcome.mentions.followed),
         not_followed: places(&outcome.mentions.not_followed),
         cast: outcome.uncast.map(|uncast| Cast {
@@ -224,13 +225,13 @@ fn shown(paths: &[PathBuf]) -> Vec<String> {
 }
 
 /// The name of a way to edit a file in place.
-fn way(way: Way) -> &'static str {
+fn way(way: WriteMethod) -> &'static str {
     match way {
-        Way::Unchanged => "unchanged",
-        Way::InPlace => "in-place",
-        Way::Inserted => "inserted",
-        Way::Shared => "shared",
-        Way::Replaced => "replaced",
+        WriteMethod::Unchanged => "unchanged",
+        WriteMethod::InPlace => "in-place",
+        WriteMethod::Inserted => "inserted",
+        WriteMethod::Shared => "shared",
+        WriteMethod::Replaced => "replaced",
     }
 }
 
@@ -389,7 +390,7 @@ impl<'a> Retexted<'a> {
 }
 
 impl<'a> Behind<'a> {
-    fn of(left: &'a statedict_core::LeftBehind) -> Behind<'a> {
+    fn of(left: &'a statedict_core::Omitted) -> Behind<'a> {
         let payload = left.payload.iter().map(|(at, kind)| Thing { at, kind });
         let keys = left.keys.iter().map(|(key, _)| key.as_str());
         Behind { keys: keys.collect(), metadata: &left.metadata, payload: payload.collect() }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use statedict_core::Row;
+use statedict_core::TensorEntry;
 
 /// What to show of a file.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub(crate) enum Shape {
 
 /// A row with the digest of its elements, where that was asked for.
 pub(crate) struct Listed<'a> {
-    pub(crate) row: &'a Row,
+    pub(crate) row: &'a TensorEntry,
     /// In hexadecimal; none if not asked for, or if there are no plain elements.
     pub(crate) sha256: Option<String>,
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{FORMATS, Overflow, SideFiles, Way};
+use statedict_checkpoint::{FORMATS, Overflow, SideFiles, WriteMethod};
 use statedict_core::{
-    DType, IndexSet, LeftBehind, Mentions, MetadataChange, Offence, Refused, Section, Ties, Uncast,
-    UncastReason, UncastTensor,
+    DType, IndexSet, Issue, Mentions, MetadataChange, Omitted, PlanError, Section, Ties,
+    casting::{Uncast, UncastReason, UncastTensor},
 };
 
 use crate::failure::Failure;
@@ -30,15 +30,15 @@ const NAMED: usize = 6;
 const TENSORS_NAMED: usize = 24;
 
 /// Why a plan cannot be; collisions that differ in numbers alone share a line, as renames do.
-pub(crate) fn offences(refused: &Refused) -> Vec<String> {
-    let text = |offence: &Offence| match offence {
-        Offence::Collision { to, .. } => (to.clone(), offence.to_string()),
-        Offence::Emptied { key, .. } | Offence::Undefined { key, .. } => {
-            (key.clone(), offence.to_string())
+pub(crate) fn issues(refused: &PlanError) -> Vec<String> {
+    let text = |issue: &Issue| match issue {
+        Issue::Collision { to, .. } => (to.clone(), issue.to_string()),
+        Issue::Emptied { key, .. } | Issue::Undefined { key, .. } => {
+            (key.clone(), issue.to_string())
         }
         other => (other.to_string(), other.to_string()),
     };
-    let texts: Vec<(String, String)> = refused.offences.iter().map(text).collect();
+    let texts: Vec<(String, String)> = refused.issues.iter().map(text).collect();
     let lines = grouped_whole(texts.iter().map(|(key, text)| (key.as_str(), Some(text.as_str()))));
     let line = |line: Line| {
         let more = if line.keys == 1 { String::new() } else { format!("  ({} alike)", line.keys) };
@@ -83,11 +83,11 @@ pub(crate) fn tell(request: &Request, outcome: &Outcome) {
     if let Some(plan) = &request.save_plan {
         say(&format!("saved the plan as {}", plan.display()));
     }
-    for rule in &outcome.planned.idle {
+    for rule in &outcome.planned.unused_rules {
         say(&format!("note: '{rule}' matches no key"));
     }
-    if outcome.planned.passed_over > 0 {
-        let keys = count(outcome.planned.passed_over, "key");
+    if outcome.planned.unmatched_keys > 0 {
+        let keys = count(outcome.planned.unmatched_keys, "key");
         say(&format!("note: {keys} passed over by the rules (--strict refuses, --only drops)"));
     }
     tell_mentions(outcome.mentions);
@@ -161,13 +161,13 @@ fn written(outcome: &Outcome, output: &Path) -> String {
         several => format!(", {several} files"),
     };
     match outcome.replaced.map(|replaced| replaced.way) {
-        None | Some(Way::Replaced) => format!("wrote {output} ({name}, {bytes}{files})"),
-        Some(Way::Unchanged) => format!("{output} ({name}) is as wanted"),
-        Some(Way::InPlace) => format!("edited {output} in place ({name}, {bytes} written)"),
-        Some(Way::Inserted) => {
+        None | Some(WriteMethod::Replaced) => format!("wrote {output} ({name}, {bytes}{files})"),
+        Some(WriteMethod::Unchanged) => format!("{output} ({name}) is as wanted"),
+        Some(WriteMethod::InPlace) => format!("edited {output} in place ({name}, {bytes} written)"),
+        Some(WriteMethod::Inserted) => {
             format!("edited {output} in place ({name}, {bytes} written, blocks inserted)")
         }
-        Some(Way::Shared) => {
+        Some(WriteMethod::Shared) => {
             format!("replaced {output} by a clone ({name}, {bytes} written)")
         }
     }
@@ -319,7 +319,7 @@ pub(crate) fn not_cast(tensor: &UncastTensor) -> String {
 }
 
 /// What has no place in a new file: first what holds tensors, and of the rest the first few.
-pub(crate) fn left_behind(left: &LeftBehind) -> String {
+pub(crate) fn left_behind(left: &Omitted) -> String {
     let metadata = left.metadata.iter().map(|key| (key.clone(), "metadata".to_string()));
     let metadata: Vec<_> = metadata.collect();
     let all = left.keys.iter().chain(&metadata).chain(&left.payload);

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, Overflow, Replaced, SideFiles};
 use statedict_core::{
-    Casting, DType, Format, LeftBehind, Mentions, MetadataEdits, Planned, Policy, Reserve, Ties,
-    Uncast,
+    DType, Format, Headroom, Mentions, MetadataEdits, Omitted, Planned, Policy, Ties,
+    casting::{Casting, Uncast},
 };
 
 use crate::model_dtype::StaleDtype;
@@ -49,7 +49,7 @@ pub(crate) struct Encoding {
     pub(crate) extent: Extent,
     pub(crate) spelling: Spelling,
     /// Room for longer keys in what is written.
-    pub(crate) reserve: Reserve,
+    pub(crate) reserve: Headroom,
     pub(crate) companions: Companions,
     /// The format, if it was asked for by name.
     pub(crate) format: Option<&'static dyn Format>,
@@ -136,7 +136,7 @@ pub(crate) struct Outcome<'a> {
 /// What came of writing tensors into a new file.
 pub(crate) struct Conversion {
     pub(crate) to: &'static dyn Format,
-    pub(crate) left: LeftBehind,
+    pub(crate) left: Omitted,
     /// Why it is left.
     pub(crate) reason: LeftReason,
     /// Groups of keys that share their elements in the old file and not in the new one.

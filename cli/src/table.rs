@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Catalog, Data, IndexMap, Row, Tensor};
+use statedict_core::{Catalog, Data, IndexMap, Tensor, TensorEntry};
 
 use crate::failure::Failure;
 use crate::listing::Listed;
@@ -45,7 +45,7 @@ pub(crate) fn widest<'a>(cells: impl Iterator<Item = &'a str>) -> usize {
 type Cells = [String; 5];
 
 fn cells(listed: &Listed) -> Cells {
-    let Row { key, tensor, .. } = listed.row;
+    let TensorEntry { key, tensor, .. } = listed.row;
     let last = match (&listed.sha256, &tensor.data) {
         (Some(digest), _) => digest.clone(),
         (None, Data::Opaque { layout, .. }) => name(layout),

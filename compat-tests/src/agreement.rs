@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use statedict_checkpoint::{FORMATS, check_source_named};
-use statedict_core::{Catalog, Data, Format, Location, Row, Verdict};
+use statedict_core::{Catalog, Data, Format, Location, TensorEntry, Verdict};
 use statedict_zip::{Archive, Writer};
 
 use crate::restricted::{Found, Outcome, load};
@@ -82,7 +82,7 @@ fn all(catalog: &Catalog) -> Vec<Found> {
     found
 }
 
-fn row(row: &Row) -> Found {
+fn row(row: &TensorEntry) -> Found {
     let tensor = &row.tensor;
     let (mut storage, mut places) = (None, Vec::new());
     if let Data::View(view) = &tensor.data

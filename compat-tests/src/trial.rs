@@ -6,8 +6,8 @@
 use serde_json::json;
 use statedict_checkpoint::FORMATS;
 use statedict_core::{
-    Catalog, Container, Elements, Fault, Format, Growth, Key, Layout, Part, Plan, Policy, Reserve,
-    Row, Rule, Source, StateDict, Unmatched, plan,
+    Catalog, Container, Elements, Fault, Format, Growth, Headroom, Key, Layout, Part, Plan, Policy,
+    Rule, Source, StateDict, TensorEntry, Unmatched, plan,
 };
 
 /// How far a file got.
@@ -39,15 +39,15 @@ pub fn trial(bytes: &[u8]) -> Trial {
     };
     let seen = Seen::of(file.as_ref(), bytes);
     let Some(plan) = prefixed(file.catalog()) else { return Trial::Listed };
-    if let Ok(layout) = file.rewrite_plainly(&plan, Reserve::Usual) {
+    if let Ok(layout) = file.rewrite_plainly(&plan, Headroom::Usual) {
         reopened(&written(&layout, bytes), "written plainly");
     }
     if let Some(first) = dropped(file.catalog())
-        && let Ok(layout) = file.rewrite(&first, Reserve::Usual)
+        && let Ok(layout) = file.rewrite(&first, Headroom::Usual)
     {
         reopened(&written(&layout, bytes), "with a key dropped");
     }
-    let Ok(layout) = file.rewrite(&plan, Reserve::Usual) else { return Trial::Listed };
+    let Ok(layout) = file.rewrite(&plan, Headroom::Usual) else { return Trial::Listed };
     let renamed = written(&layout, bytes);
     let again = reopened(&renamed, "renamed");
     assert_eq!(again.kind(), file.rewritten_as());
@@ -55,7 +55,7 @@ pub fn trial(bytes: &[u8]) -> Trial {
     revised(file.as_ref(), bytes, &plan, again.as_ref(), &renamed);
     if !is_nested(&plan) {
         let back =
-            again.rewrite(&plan.invert(), Reserve::Usual).expect("the way back is a rename too");
+            again.rewrite(&plan.invert(), Headroom::Usual).expect("the way back is a rename too");
         let back = written(&back, &renamed);
         assert_eq!(Seen::of(reopened(&back, "renamed back").as_ref(), &back), seen);
     }
@@ -106,7 +106,7 @@ fn dropped(catalog: &Catalog) -> Option<Plan> {
 /// Where a container can revise its file, the outcome holds what a rewrite holds.
 fn revised(file: &dyn Container, old: &[u8], plan: &Plan, again: &dyn Container, renamed: &[u8]) {
     for growth in [Growth::Within, Growth::Insert { block: 4096 }] {
-        let Ok(Some(layout)) = file.revise(plan, growth) else { continue };
+        let Ok(Some(layout)) = file.rewrite_in_place(plan, growth) else { continue };
         let edits = layout.edits().expect("a revision only writes around what stands");
         assert!(edits.inserted == 0 || growth != Growth::Within, "nothing may move");
         let new = written(&layout, old);
@@ -192,7 +192,7 @@ fn expected(row: &SeenRow, catalog: &Catalog, plan: &Plan) -> Option<Key> {
 }
 
 impl SeenRow {
-    fn of(row: &Row, bytes: &[u8]) -> SeenRow {
+    fn of(row: &TensorEntry, bytes: &[u8]) -> SeenRow {
         let elements = Elements::new(row.tensor.clone(), None).ok();
         let elements = elements.and_then(|elements| elements.verbatim());
         SeenRow {

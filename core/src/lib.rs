@@ -15,9 +15,9 @@
 //! - A [`Remap`] is a renaming that never sends two keys to one; remaps compose and invert.
 //! - A [`Rule`] is what a user asks for; [`plan`] resolves rules against a catalog into a [`Plan`],
 //!   or refuses with every offence.
-//! - A [`Complaint`] is what PyTorch says when a checkpoint does not load; [`diagnose`] says what
+//! - A [`LoadError`](explain::LoadError) is what PyTorch says when a checkpoint does not load; [`diagnose`](explain::diagnose) says what
 //!   would make it.
-//! - A [`Derivation`] is the renaming behind two files of the same weights; an [`Initialiser`] makes
+//! - A [`Derivation`](derive::Derivation) is the renaming behind two files of the same weights; an [`Initialiser`](init::Initialiser) makes
 //!   tensors that no file has.
 //! - A [`Layout`] describes a new file: bytes copied, bytes made, tensors computed on the way.
 //! - A [`Format`] opens files and lays them out; formats live in crates of their own.
@@ -40,83 +40,36 @@
 
 extern crate alloc;
 
-mod casting;
+pub mod casting;
 mod catalog;
-mod complaint;
-mod derive;
-mod diagnosis;
-mod diff;
-mod dtype;
-mod elements;
+pub mod explain;
 mod finding;
-mod fit;
-mod format;
-mod generalise;
-mod init;
+pub mod init;
 mod layout;
-mod mentions;
-mod metadata;
-mod modules;
-mod numbered;
-mod objects;
+mod matching;
 mod plan;
-mod plan_json;
-mod planning;
-mod refused;
-mod remap;
-mod renames;
-mod reserve;
-mod rule;
-mod selection;
-mod spelling;
-mod template;
-mod tensor;
-mod value;
-mod views;
-mod wrapping;
+mod rules;
 
-pub use casting::{BadCast, CastRule, Casting, Uncast, UncastReason, UncastTensor};
-pub use catalog::{Catalog, DuplicateKey, Key, NotSelected, Payload, Row, StateDict};
-pub use complaint::{Complaint, Mismatch, Shapes};
-pub use derive::{
-    Alike, Arrangement, Derivation, Evidence, Lines, Owner, Portion, Rearranged, Unexplained,
-};
-pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
-pub use diff::{Change, Deviation, Diff, Entry, Matching, Pair, Side, Twins, Unplaced};
-pub use dtype::DType;
-pub use elements::{
-    Contents, Elements, Interleaved, LeftBehind, Origin, Place, Ties, Unholdable, is_implied,
-    is_recorded_tie,
+pub use catalog::{
+    BadMetadata, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key, Location,
+    MetadataChange, MetadataEdits, Misplaced, NotSelected, Payload, StateDict, Storage, Tensor,
+    TensorEntry, Value, View, objects, row_major_strides,
 };
 pub use finding::{Finding, Findings, Verdict};
-pub use fit::{
-    Assembled, By, Casts, Composed, Composite, Filling, Fit, FitOptions, FitPair, Made, Making,
-    Misfit, NotFitted, Open, Ordered, Reason, Unmet, Wanted, Whose, fit,
+pub use layout::{
+    Container, Edits, Elements, Fault, Format, Growth, Headroom, Interleaved, Layout, Omitted,
+    Origin, Part, Place, ShardNames, Source, Span, TensorSet, Ties, UnsupportedTensors, is_implied,
+    is_recorded_tie,
 };
-pub use format::{Container, Fault, Format, Growth, ShardNames, Source};
-pub use generalise::{Generalised, generalise};
-pub use init::{
-    BadInit, Drawing, Fans, Init, InitRule, Initialiser, Needed, NotMade, ResizeRule, Stream,
+pub use matching::{derive, diff, fit, generalise};
+pub use plan::{
+    BadPlan, Issue, Mentions, Modules, Places, Plan, PlanError, Planned, Policy, Section,
+    Undefined, Unmatched, plan,
 };
-pub use layout::{Edits, Layout, Part, Span};
-pub use mentions::{Mentions, Places};
-pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
-pub use modules::Modules;
-pub use objects::{
-    Compared, Object, ObjectChange, ObjectId, Objects, Record, Scalar, Sequence, Uncompared, Whole,
+pub use rules::{
+    BadRemap, BadTemplate, Fate, Prefix, Remap, Rename, Replacement, Rule, SEPARATOR, Table,
+    Template, TemplatePair, WRAPPERS, Wrappers, wrapper_name, wrapper_names, wrapping,
 };
-pub use plan::{Plan, Section};
-pub use plan_json::BadPlan;
-pub use planning::{Planned, Policy, Undefined, Unmatched, plan};
-pub use refused::{Offence, Refused};
-pub use remap::{BadRemap, Fate, Prefix, Remap, Rename, Table, TemplatePair};
-pub use reserve::Reserve;
-pub use rule::{Replacement, Rule, WRAPPERS, Wrappers};
-pub use template::{BadTemplate, SEPARATOR, Template};
-pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
-
-pub use value::Value;
-pub use wrapping::{wrapper_name, wrapper_names, wrapping};
 
 /// An ordered map with a hasher that needs no standard library.
 pub type IndexMap<K, V> = indexmap::IndexMap<K, V, foldhash::fast::RandomState>;

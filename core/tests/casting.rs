@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use statedict_core::{CastRule, Casting, Catalog, DType, Plan, Policy, Storage, Tensor, plan};
+use statedict_core::{
+    Catalog, DType, Plan, Policy, Storage, Tensor,
+    casting::{CastRule, Casting},
+    plan,
+};
 
 fn catalog(tensors: &[(&str, DType)]) -> Catalog {
     let tensor = |(key, dtype): &(&str, DType)| {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use statedict_core::{
-    Alike, Catalog, DType, Derivation, Entry, Evidence, Lines, Owner, Portion, Side, Storage,
-    Tensor,
+    Catalog, DType, Storage, Tensor,
+    derive::{Alike, Axis, Derivation, Evidence, Side, Slice},
+    diff::{self, Entry},
 };
 
 /// A catalog of tensors of two elements.
@@ -17,7 +18,7 @@ fn catalog(keys: &[&str]) -> Catalog {
 }
 
 fn entries(catalog: &Catalog) -> Vec<Entry<'_>> {
-    Side { catalog, state_dict: &catalog.state_dicts[0] }.entries().collect()
+    diff::Side { catalog, state_dict: &catalog.state_dicts[0] }.entries().collect()
 }
 
 /// Tensors of one number, or not, under these keys of each side.
@@ -146,15 +147,15 @@ fn keys_of_other_elements_go_by_the_rules_and_that_is_said() {
     assert!(open(&found).is_empty() && !found.is_complete());
 }
 
-fn portion(part: usize, start: u64, end: u64) -> Portion {
-    let (whole, owner, lines) = (0, Owner::B, Lines::Rows);
-    Portion { part, whole, owner, start, end, lines, is_transposed: false }
+fn portion(part: usize, start: u64, end: u64) -> Slice {
+    let (whole, owner, lines) = (0, Side::B, Axis::Rows);
+    Slice { part, whole, owner, start, end, lines, is_transposed: false }
 }
 
 #[test]
 fn a_whole_is_told_when_its_parts_cover_it() {
     let (a, b) = (catalog(&["q", "k"]), catalog(&["qk"]));
-    let check = |portions: Vec<Portion>, expected: &[&str]| {
+    let check = |portions: Vec<Slice>, expected: &[&str]| {
         let evidence = Evidence { portions, ..Evidence::default() };
         let found = Derivation::new(&entries(&a), &entries(&b), &evidence);
         let open: Vec<&str> = found.open.iter().map(|it| it.key.as_str()).collect();

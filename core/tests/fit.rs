@@ -10,8 +10,13 @@ use proptest::prelude::ProptestConfig;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
 use statedict_core::{
-    By, Casts, Catalog, Composed, DType, Fate, Filling, Fit, FitOptions, InitRule, Initialiser,
-    NotFitted, Ordered, Reason, SEPARATOR, Side, Storage, Template, Tensor, Whose, fit,
+    Catalog, DType, Fate, SEPARATOR, Storage, Template, Tensor,
+    diff::Side,
+    fit::{
+        Casts, Composed, FillOptions, Fit, FitOptions, MatchBy, NotFitted, Ordered, Reason, Whose,
+        fit,
+    },
+    init::{InitRule, Initialiser},
 };
 
 /// Keys with their shapes.
@@ -375,7 +380,7 @@ fn a_numbering_that_does_not_fit_is_not_forced() {
     let (own, theirs) = (blocks(1..7, &layer), blocks(0..6, &layer));
     let fit = fitted(&own, &theirs);
     assert_eq!((pairs(&fit), fit.missing.len(), fit.open.len()), (vec![], 12, 2));
-    let by_name = FitOptions { by: By::Name, ..FitOptions::default() };
+    let by_name = FitOptions { by: MatchBy::Name, ..FitOptions::default() };
     let fit = fitted_by(&own, &theirs, &by_name).expect("no place is needed");
     assert_eq!((fit.pairs.len(), fit.missing.len()), (10, 2));
     // More layers on one side are no other numbering.
@@ -639,7 +644,7 @@ fn the_snippets_case_is_fitted_by_evidence_and_by_position() {
     let fit = fitted(&own, &theirs);
     assert_eq!((fit.pairs.len(), fit.misfits.len(), fit.missing.len()), (own.len() - 2, 2, 0));
     let options = FitOptions {
-        by: By::Position,
+        by: MatchBy::Position,
         drop_last: 2,
         made: vec![Template::parse("myFc.*", SEPARATOR).expect("a pattern")],
         ..FitOptions::default()
@@ -653,7 +658,7 @@ fn the_snippets_case_is_fitted_by_evidence_and_by_position() {
 #[test]
 fn positions_need_as_many_keys_and_an_order_that_means_something() {
     let (own, theirs) = (tensors(&[("a", &[1]), ("b", &[2])]), tensors(&[("c", &[1])]));
-    let by_position = FitOptions { by: By::Position, ..FitOptions::default() };
+    let by_position = FitOptions { by: MatchBy::Position, ..FitOptions::default() };
     assert_eq!(fitted_by(&own, &theirs, &by_position), Err(NotFitted::Counts { from: 2, to: 1 }));
     let last = FitOptions { drop_last: 1, ..by_position.clone() };
     assert_eq!(fitted_by(&own, &theirs, &last).map(|fit| fit.pairs.len()), Ok(1));
@@ -679,7 +684,10 @@ fn evidence_can_be_narrowed() {
         fitted_by(&own, &theirs, &FitOptions { by, ..FitOptions::default() })
             .map(|fit| fit.pairs.len())
     };
-    assert_eq!((count(By::Name), count(By::Wrapper), count(By::Suffix)), (Ok(1), Ok(2), Ok(4)));
+    assert_eq!(
+        (count(MatchBy::Name), count(MatchBy::Wrapper), count(MatchBy::Suffix)),
+        (Ok(1), Ok(2), Ok(4))
+    );
 }
 
 #[test]
@@ -720,7 +728,7 @@ proptest! {
     #[test]
     fn every_key_is_accounted_for(mut scene in scenes()) {
         let (source, target) = sides(&mut scene);
-        for by in [By::Name, By::Wrapper, By::Suffix, By::Auto] {
+        for by in [MatchBy::Name, MatchBy::Wrapper, MatchBy::Suffix, MatchBy::Auto] {
             let options = FitOptions { by, ..FitOptions::default() };
             let fit = fitted_by(&source, &target, &options).expect("no place is needed");
             let misfits = fit.misfits.iter().map(|it| (&it.from, &it.wanted.key));
@@ -805,7 +813,7 @@ fn what_is_put_together_has_the_targets_tensors() {
     let (own, theirs) = positional();
     let (source, target) = (catalog(&own), catalog(&theirs));
     let fit = fit(side(&source), side(&target), &FitOptions::default()).expect("fitted");
-    let refused = fit.assemble(side(&source), None, &Filling::default()).map(|_| ());
+    let refused = fit.assemble(side(&source), None, &FillOptions::default()).map(|_| ());
     let messages: Vec<_> =
         refused.expect_err("a head is missing").iter().map(ToString::to_string).collect();
     let expected = [
@@ -815,7 +823,7 @@ fn what_is_put_together_has_the_targets_tensors() {
     assert_eq!(messages, expected);
     let zeros = InitRule::parse("myFc.*=zeros", SEPARATOR).expect("a rule");
     let initialiser = Initialiser { rules: vec![zeros], seed: 0 };
-    let filling = Filling { casts: Casts::Refuse, initialiser, resize: Vec::new() };
+    let filling = FillOptions { casts: Casts::Refuse, initialiser, resize: Vec::new() };
     let put = fit.assemble(side(&source), None, &filling).expect("all is there");
     let made: Vec<_> =
         put.contents.tensors.iter().map(|(key, it)| (key.clone(), it.shape().to_vec())).collect();

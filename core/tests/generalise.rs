@@ -7,7 +7,10 @@ use std::collections::HashSet;
 use generate::scenes;
 use proptest::prelude::ProptestConfig;
 use proptest::proptest;
-use statedict_core::{Fate, Generalised, Rule, generalise};
+use statedict_core::{
+    Fate, Rule,
+    generalise::{Generalised, generalise},
+};
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(old, new)| (old.to_string(), new.to_string())).collect()

@@ -8,7 +8,7 @@ use generate::{Dice, Scene, escaped, scenes};
 use proptest::prelude::ProptestConfig;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use statedict_core::{
-    Catalog, DuplicateKey, Offence, Plan, Planned, Policy, Refused, Remap, Rule, Table, Undefined,
+    Catalog, DuplicateKey, Issue, Plan, PlanError, Planned, Policy, Remap, Rule, Table, Undefined,
     Unmatched, WRAPPERS, plan,
 };
 
@@ -191,7 +191,7 @@ fn modelled(
     Some(keys.iter().cloned().zip(names).collect())
 }
 
-fn planned(stages: &[Rule], keys: &[String], policy: Policy) -> Result<Planned, Refused> {
+fn planned(stages: &[Rule], keys: &[String], policy: Policy) -> Result<Planned, PlanError> {
     let catalog = Catalog::of_keys(keys).expect("keys are unique");
     plan(stages, &catalog, &catalog.select(None).expect("one state dict"), policy)
 }
@@ -287,7 +287,7 @@ fn check_refused(rules: &[&str], keys: &[&str], expected: &[&str]) {
     let keys: Vec<String> = keys.iter().map(|key| key.to_string()).collect();
     let stages: Vec<Rule> = rules.iter().map(|rule| rule.parse().expect("a rule")).collect();
     let refused = planned(&stages, &keys, Policy::default()).expect_err("must be refused");
-    let found: Vec<String> = refused.offences.iter().map(Offence::to_string).collect();
+    let found: Vec<String> = refused.issues.iter().map(Issue::to_string).collect();
     assert_eq!(found, expected);
 }
 
@@ -362,5 +362,5 @@ fn a_saved_plan_cannot_make_an_empty_key() {
     let plan = Plan::from_json(json).expect("a plan");
     let catalog = Catalog::of_keys(["a"]).expect("unique");
     let refused = plan.resolve(&catalog, Policy::default()).expect_err("must be refused");
-    assert!(matches!(refused.offences.as_slice(), [Offence::Emptied { .. }]), "{refused}");
+    assert!(matches!(refused.issues.as_slice(), [Issue::Emptied { .. }]), "{refused}");
 }

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use statedict_checkpoint::{Existing, kinship};
-use statedict_core::{Derivation, Entry};
+use statedict_checkpoint::{Existing, match_contents};
+use statedict_core::{derive::Derivation, diff::Entry};
 
 use crate::commands::diff::{Examined, Subject, counterpart};
 use crate::commands::remap::is_same_file;
@@ -44,7 +44,7 @@ pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failur
     );
     let (in_a, in_b): (Vec<Entry>, Vec<Entry>) =
         (a.side().entries().collect(), b.side().entries().collect());
-    let evidence = kinship((a.checkpoint, &in_a), (b.checkpoint, &in_b))?;
+    let evidence = match_contents((a.checkpoint, &in_a), (b.checkpoint, &in_b))?;
     let derivation = Derivation::new(&in_a, &in_b, &evidence);
     let answer = Answer { a, b, derivation };
     let recipe = report::recipe(&answer);

@@ -4,7 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use statedict_checkpoint::{Checkpoint, Scope, compare, compare_beside};
-use statedict_core::{Catalog, Diff, Matching, NotSelected, Side, StateDict, Uncompared};
+use statedict_core::{
+    Catalog, NotSelected, StateDict,
+    diff::{Diff, Matching, Side},
+    objects::Uncompared,
+};
 
 use crate::difference::{json, remedy, report};
 use crate::failure::Failure;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
-use statedict_core::Complaint;
+use statedict_core::explain::LoadError;
 
 use crate::explanation::{Explanation, Verdict, json, report};
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ pub(crate) fn run(riddle: &Riddle, out: &mut dyn Write) -> Result<(), Failure> {
         known.map_err(|error| Failure::could_not(format_args!("{}: {error}", file.display())))?;
     }
     let text = text(riddle.talk)?;
-    let Some(complaint) = Complaint::read(&text) else { return Err(unknown(riddle)) };
+    let Some(complaint) = LoadError::read(&text) else { return Err(unknown(riddle)) };
     let (file, target) = (riddle.file.as_deref(), riddle.target.as_deref());
     let explanation = Explanation::new(&complaint, file, target);
     match riddle.form {

@@ -2,10 +2,13 @@
 
 use std::io::Write;
 
-use statedict_checkpoint::{Checkpoint, Overflow, Rewritten, SideFiles};
+use statedict_checkpoint::{Checkpoint, Overflow, PendingFiles, SideFiles};
 use statedict_core::{
-    Assembled, Fit, FitOptions, Init, NotFitted, Ordered, Plan, Reserve, Rule, SEPARATOR, Side,
-    StateDict, Template, Unmet, fit, generalise,
+    Headroom, Plan, Rule, SEPARATOR, StateDict, Template,
+    diff::Side,
+    fit::{Assembled, Fit, FitError, FitOptions, NotFitted, Ordered, fit},
+    generalise::generalise,
+    init::Init,
 };
 
 use crate::commands::remap::{broken_ties, is_same_file};
@@ -73,7 +76,7 @@ struct Prepared {
     /// The renames, if they are to be saved.
     recipe: Option<String>,
     /// The new file, or why there can be none.
-    result: Result<(Put, Rewritten), Vec<Unmet>>,
+    result: Result<(Put, PendingFiles), Vec<FitError>>,
 }
 
 /// Both sides, opened.
@@ -121,7 +124,7 @@ impl Fitting {
     fn write(
         &self,
         source: &Checkpoint,
-        (put, rewritten): (&Put, &Rewritten),
+        (put, rewritten): (&Put, &PendingFiles),
         recipe: Option<String>,
         plan: &Plan,
     ) -> Result<Vec<Overflow>, Failure> {
@@ -236,7 +239,7 @@ impl<'a> Work<'a> {
     }
 
     /// The new file: the old one with other keys where that is all, or the tensors written anew.
-    fn lay_out(&self, fit: &Fit, assembled: Assembled) -> Result<(Put, Rewritten), Failure> {
+    fn lay_out(&self, fit: &Fit, assembled: Assembled) -> Result<(Put, PendingFiles), Failure> {
         let Fitting { format, sharding, .. } = self.fitting;
         let output = self.fitting.output();
         let folder = output.filter(|it| output::is_folder(it, self.source, sharding.as_ref()));
@@ -250,7 +253,7 @@ impl<'a> Work<'a> {
             (None, _) => format.unwrap_or_else(|| self.source.format()),
         };
         // One file of a model folder keeps its name in another, or gets the usual one.
-        let in_folder = |rewritten: Rewritten| match folder {
+        let in_folder = |rewritten: PendingFiles| match folder {
             Some(_) => rewritten.in_folder(output::model_name(self.source, to)),
             None => rewritten,
         };
@@ -259,7 +262,7 @@ impl<'a> Work<'a> {
             made.is_empty() && to.name() == self.source.format().name() && sharding.is_none();
         if is_renamed_only && self.keeps_its_form(fit) {
             let plan = Plan::from(fit.section(self.side()));
-            let rewritten = self.source.rewrite_plainly(&plan, Reserve::Usual)?;
+            let rewritten = self.source.rewrite_plainly(&plan, Headroom::Usual)?;
             let (tied, bytes) = (Vec::new(), rewritten.len());
             let put = Put { made, left, to, tied, bytes, files: 1, side_files };
             return Ok((put, in_folder(rewritten)));

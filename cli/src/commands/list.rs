@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use statedict_core::{Catalog, NotSelected, Row, Value};
+use statedict_core::{Catalog, NotSelected, TensorEntry, Value};
 
 use crate::digests::Digests;
 use crate::failure::Failure;
@@ -37,14 +37,14 @@ pub(crate) fn run(listing: &Listing, out: &mut dyn Write) -> Result<(), Failure>
 }
 
 /// The rows at a path, or if there are none, below it.
-fn rows<'a>(catalog: &'a Catalog, at: Option<&str>) -> Result<Vec<&'a Row>, NotSelected> {
+fn rows<'a>(catalog: &'a Catalog, at: Option<&str>) -> Result<Vec<&'a TensorEntry>, NotSelected> {
     let Some(at) = at.filter(|at| *at != "*") else { return Ok(catalog.rows.iter().collect()) };
     let selected = catalog.select(Some(at)).map(|found| found.into_iter().next());
     let path = match &selected {
         Ok(Some(state_dict)) => state_dict.at.as_str(),
         _ => at.trim_end_matches('/'),
     };
-    let rows_where = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&Row> {
+    let rows_where = |is_wanted: &dyn Fn(&str) -> bool| -> Vec<&TensorEntry> {
         catalog.rows.iter().filter(|row| is_wanted(&row.at)).collect()
     };
     let exact = rows_where(&|row_at| row_at == path);

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use statedict_checkpoint::{Checkpoint, Overflow, Replaced, Rewritten, SideFiles, Way};
+use statedict_checkpoint::{Checkpoint, Overflow, PendingFiles, Replaced, SideFiles, WriteMethod};
 use statedict_core::{
-    Catalog, Contents, Format, IndexMap, LeftBehind, Mentions, MetadataChange, NotSelected,
-    Offence, Plan, Planned, Refused, Rule, Section, StateDict, Ties, Uncast, plan,
+    Catalog, Format, IndexMap, Issue, Mentions, MetadataChange, NotSelected, Omitted, Plan,
+    PlanError, Planned, Rule, Section, StateDict, TensorSet, Ties, casting::Uncast, plan,
 };
 
 use crate::failure::Failure;
@@ -38,8 +38,8 @@ pub(crate) fn run(request: &Request, out: &mut dyn Write) -> Result<(), Failure>
     let work = request.lay_out(&checkpoint, &planned.plan)?;
     let mentions = request.mentions(&checkpoint, &planned.plan, &work)?;
     let side_files = request.side_files(&checkpoint)?;
-    let total = work.rewritten().map_or(checkpoint.len(), Rewritten::len);
-    let files = work.rewritten().map_or(1, Rewritten::files);
+    let total = work.rewritten().map_or(checkpoint.len(), PendingFiles::len);
+    let files = work.rewritten().map_or(1, PendingFiles::files);
     let replaced_link = request.new_file().and_then(output::replaced_link);
     let (checkpoint, watch) = Watch::over(checkpoint, total, request.talk)?;
     let written = watch.settle(request.write(&checkpoint, &planned.plan, &work, &side_files))?;
@@ -76,11 +76,11 @@ enum Work {
     /// The file itself with other keys, by the cheapest way there is.
     Rename,
     /// What has been laid out; with what it means, if tensors are written anew.
-    Write(Rewritten, Option<Box<Conversion>>),
+    Write(PendingFiles, Option<Box<Conversion>>),
 }
 
 impl Work {
-    fn rewritten(&self) -> Option<&Rewritten> {
+    fn rewritten(&self) -> Option<&PendingFiles> {
         match self {
             Work::Rename => None,
             Work::Write(rewritten, _) => Some(rewritten),
@@ -167,14 +167,14 @@ impl Request {
     }
 
     fn plan(&self, checkpoint: &Checkpoint) -> Result<Planned, Failure> {
-        let Planned { plan, passed_over, mut idle } = self.plan_keys(checkpoint)?;
+        let Planned { plan, unmatched_keys, mut unused_rules } = self.plan_keys(checkpoint)?;
         let there = checkpoint.metadata();
         let saved = MetadataChange::apply(plan.metadata(), there.clone());
         let unused = self.metadata.unused(&saved);
-        idle.extend(unused.iter().map(|pattern| format!("--drop-metadata {pattern}")));
+        unused_rules.extend(unused.iter().map(|pattern| format!("--drop-metadata {pattern}")));
         let wanted = MetadataChange::apply(&self.metadata.resolve(&saved), saved);
         let plan = plan.with_metadata(MetadataChange::between(&there, &wanted));
-        Ok(Planned { plan, passed_over, idle })
+        Ok(Planned { plan, unmatched_keys, unused_rules })
     }
 
     fn plan_keys(&self, checkpoint: &Checkpoint) -> Result<Planned, Failure> {
@@ -230,7 +230,7 @@ impl Request {
         let folder = self.new_folder(checkpoint);
         let joins = checkpoint.is_sharded() && named.is_some() && folder.is_none();
         // One file of a model folder keeps its name in another, or gets the usual one.
-        let in_folder = |rewritten: Rewritten| match folder {
+        let in_folder = |rewritten: PendingFiles| match folder {
             Some(_) => rewritten.in_folder(output::model_name(checkpoint, to)),
             None => rewritten,
         };
@@ -258,7 +258,7 @@ impl Request {
         let other = to.name() != checkpoint.format().name();
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
         let unholdable = |error| Failure::unholdable(self.file.display(), &error);
-        let gathered = Contents::gather(checkpoint.catalog(), state_dict, section, *ties);
+        let gathered = TensorSet::gather(checkpoint.catalog(), state_dict, section, *ties);
         let (mut contents, mut left) = gathered.map_err(unholdable)?;
         let followed = checkpoint.metadata_after(section);
         contents.metadata = MetadataChange::apply(plan.metadata(), followed);
@@ -307,7 +307,7 @@ impl Request {
     }
 
     /// Refuses to put a file of tensors alone in the place of one that holds more.
-    fn refuse_to_lose(&self, left: &LeftBehind) -> Result<(), Failure> {
+    fn refuse_to_lose(&self, left: &Omitted) -> Result<(), Failure> {
         let replaced = self.output().is_some_and(|output| is_same_file(output, &self.file));
         if !replaced || (left.is_empty()) {
             return Ok(());
@@ -377,7 +377,7 @@ impl Request {
             (Some(staged), Work::Write(new, _)) => {
                 staged.commit()?;
                 let (written, files) = (new.len(), new.files());
-                Some(Replaced { way: Way::Replaced, written, files })
+                Some(Replaced { way: WriteMethod::Replaced, written, files })
             }
             (None, Work::Rename) if in_place => {
                 Some(checkpoint.rename(plan, self.encoding.reserve)?)
@@ -413,12 +413,12 @@ impl Request {
         }
     }
 
-    fn refused(&self, refused: &Refused, stages: &[Rule], selected: &[&StateDict]) -> Failure {
-        let line = |offence| format!("{}: {offence}", self.file.display());
-        let mut failure = Failure::no(report::offences(refused).into_iter().map(line).collect());
+    fn refused(&self, refused: &PlanError, stages: &[Rule], selected: &[&StateDict]) -> Failure {
+        let line = |issue| format!("{}: {issue}", self.file.display());
+        let mut failure = Failure::no(report::issues(refused).into_iter().map(line).collect());
         failure.hints = hints::for_refusal(refused, stages, selected);
-        let is_fixed = |offence| matches!(offence, &Offence::Fixed { .. });
-        if refused.offences.iter().any(is_fixed) {
+        let is_fixed = |issue| matches!(issue, &Issue::Fixed { .. });
+        if refused.issues.iter().any(is_fixed) {
             failure.hints.push(hints::extraction(&self.file, self.at.as_deref()));
         }
         failure
@@ -433,7 +433,7 @@ fn all(catalog: &Catalog) -> Vec<&StateDict> {
 ///
 /// What the old file `recorded` as shared it did not hold either.
 pub(crate) fn broken_ties(
-    contents: &Contents,
+    contents: &TensorSet,
     to: &dyn Format,
     recorded: &[(String, String)],
 ) -> Vec<Vec<String>> {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use statedict_core::{Arrangement, Lines, Owner};
+use statedict_core::derive::{Arrangement, Axis, Side};
 
 use crate::commands::derive::Answer;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ struct Found<'a> {
     pairs: Vec<Pair<'a>>,
     by_name: Vec<Pair<'a>>,
     rearranged: Vec<Rearranged<'a>>,
-    portions: Vec<Portion<'a>>,
+    portions: Vec<Slice<'a>>,
     open: Vec<Open<'a>>,
     dropped: &'a [String],
     rules: Vec<String>,
@@ -47,7 +47,7 @@ struct Rearranged<'a> {
 }
 
 #[derive(Serialize)]
-struct Portion<'a> {
+struct Slice<'a> {
     part: &'a str,
     whole: &'a str,
     whole_in: &'static str,
@@ -81,11 +81,11 @@ pub(crate) fn answer(answer: &Answer, recipe: &str, out: &mut dyn Write) -> Resu
         by_name: pairs(&derivation.by_name),
         rearranged: rearranged.map(Rearranged::of).collect(),
         portions: portions
-            .map(|it| Portion {
+            .map(|it| Slice {
                 part: &it.part,
                 whole: &it.whole,
-                whole_in: if it.owner == Owner::A { "a" } else { "b" },
-                lines: if it.lines == Lines::Rows { "rows" } else { "columns" },
+                whole_in: if it.owner == Side::A { "a" } else { "b" },
+                lines: if it.lines == Axis::Rows { "rows" } else { "columns" },
                 start: it.start,
                 end: it.end,
                 transposed: it.is_transposed,
@@ -105,7 +105,7 @@ fn pairs(pairs: &[(String, String)]) -> Vec<Pair<'_>> {
 }
 
 impl<'a> Rearranged<'a> {
-    fn of(it: &'a statedict_core::Rearranged<String>) -> Rearranged<'a> {
+    fn of(it: &'a statedict_core::derive::Rearranged<String>) -> Rearranged<'a> {
         let (how, axes) = match it.how {
             Arrangement::Transposed => ("transposed", None),
             Arrangement::Permuted(axes) => ("permuted", Some(axes)),

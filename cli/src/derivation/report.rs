@@ -1,6 +1,9 @@
 //! What `derive` found, as text: the recipe, and lines that say what is in it and what is not.
 
-use statedict_core::{Arrangement, IndexMap, Lines, Owner};
+use statedict_core::{
+    IndexMap,
+    derive::{Arrangement, Axis, Side},
+};
 
 use crate::commands::derive::Answer;
 use crate::commands::diff::Examined;
@@ -94,9 +97,9 @@ fn rearranged(answer: &Answer) -> Vec<String> {
 fn portions(answer: &Answer) -> Vec<String> {
     let mut alike = IndexMap::<_, Vec<(&str, &str)>>::default();
     for it in &answer.derivation.portions {
-        let lines = if it.lines == Lines::Rows { "rows" } else { "columns" };
+        let lines = if it.lines == Axis::Rows { "rows" } else { "columns" };
         let turned = if it.is_transposed { ", transposed" } else { "" };
-        let words = (it.owner == Owner::A, format!("{lines} {}..{}", it.start, it.end), turned);
+        let words = (it.owner == Side::A, format!("{lines} {}..{}", it.start, it.end), turned);
         alike.entry(words).or_default().push((&it.part, &it.whole));
     }
     let lines = alike.into_iter().map(|((of_a, range, turned), pairs)| {

@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use statedict_core::{Change, Deviation, Diff, Key, Unplaced};
+use statedict_core::{
+    Key,
+    diff::{Change, Deviation, Diff, Unplaced},
+};
 
 use crate::commands::diff::{Depth, Difference};
 use crate::failure::Failure;

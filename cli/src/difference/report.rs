@@ -5,7 +5,11 @@
 
 use std::io::Write;
 
-use statedict_core::{Change, Deviation, Diff, IndexMap, Key, ObjectChange, Value};
+use statedict_core::{
+    IndexMap, Key, Value,
+    diff::{Change, Deviation, Diff},
+    objects::ObjectChange,
+};
 
 use crate::commands::diff::{Depth, Difference, Examined};
 use crate::failure::Failure;

@@ -4,7 +4,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::format_named_by;
-use statedict_core::{Diagnosis, Format, Remap, Remedy, Rule, Undefined};
+use statedict_core::{
+    Format, Remap, Rule, Undefined,
+    explain::{Diagnosis, Remedy},
+};
 
 use crate::text::as_operand;
 
@@ -156,10 +159,10 @@ fn renaming(rule: &Rule) -> Option<(&'static str, Vec<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use statedict_core::{Complaint, diagnose};
+    use statedict_core::explain::{LoadError, diagnose};
 
     fn check(text: &str, file: Option<&str>, expected: &str) {
-        let complaint = Complaint::read(text).expect("it is known");
+        let complaint = LoadError::read(text).expect("it is known");
         let diagnosis = diagnose(&complaint, None);
         let words = words(&diagnosis, &Names::of(file.map(Path::new), None, None));
         assert_eq!(words.map(|words| words.join(" ")).as_deref(), Some(expected), "{text}");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use statedict_core::{Complaint, StateDict};
+use statedict_core::{StateDict, explain::LoadError};
 
 use crate::explanation::{Explanation, Verdict, report};
 use crate::failure::Failure;
@@ -54,8 +54,8 @@ pub(crate) fn explanation(explanation: &Explanation, out: &mut dyn Write) -> Res
         Verdict::Open => (None, None),
     };
     let (missing, unexpected, misfits) = match explanation.complaint {
-        Complaint::Mismatch(told) => {
-            (told.missing.len(), told.unexpected.len(), told.misfits.len())
+        LoadError::Mismatch(mismatch) => {
+            (mismatch.missing.len(), mismatch.unexpected.len(), mismatch.misfits.len())
         }
         _ => (0, 0, 0),
     };
@@ -63,7 +63,7 @@ pub(crate) fn explanation(explanation: &Explanation, out: &mut dyn Write) -> Res
         file: explanation.file.map(|file| file.display().to_string()),
         file_bytes: explanation.file.and_then(path_bytes),
         cause: explanation.diagnosis.cause.name(),
-        explanation: &explanation.diagnosis.told,
+        explanation: &explanation.diagnosis.message,
         command: report::line(explanation),
         words: explanation.command.as_deref(),
         verified,

@@ -8,14 +8,17 @@ mod trial;
 use std::path::Path;
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Catalog, Complaint, Diagnosis, StateDict, diagnose};
+use statedict_core::{
+    Catalog, StateDict,
+    explain::{Diagnosis, LoadError, diagnose},
+};
 
 use crate::explanation::command::Names;
 
 /// What is known of a complaint.
 pub(crate) struct Explanation<'a> {
     pub(crate) file: Option<&'a Path>,
-    pub(crate) complaint: &'a Complaint,
+    pub(crate) complaint: &'a LoadError,
     pub(crate) diagnosis: Diagnosis,
     /// The words of the command that helps, if one does.
     pub(crate) command: Option<Vec<String>>,
@@ -55,7 +58,7 @@ pub(crate) enum Verdict {
 impl<'a> Explanation<'a> {
     /// Says what happened, and tries the command on the file if there is one.
     pub(crate) fn new(
-        complaint: &'a Complaint,
+        complaint: &'a LoadError,
         file: Option<&'a Path>,
         target: Option<&Path>,
     ) -> Explanation<'a> {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use statedict_core::{Complaint, Remedy};
+use statedict_core::explain::{LoadError, Remedy};
 
 use crate::explanation::command::MODEL;
 use crate::explanation::{Choice, Explanation, Verdict};
@@ -21,7 +21,7 @@ pub(crate) fn explanation(
     if talk == Talk::Errors {
         return Ok(command.iter().try_for_each(|line| writeln!(out, "{}", printable(line)))?);
     }
-    writeln!(out, "{}", printable(&sentence(&explanation.diagnosis.told)))?;
+    writeln!(out, "{}", printable(&sentence(&explanation.diagnosis.message)))?;
     if let Some(Choice { taken, others }) = &explanation.choice {
         let others: Vec<String> = others.iter().map(shown).collect();
         let (taken, others) = (shown(taken), first_few(&others, NAMED));
@@ -71,11 +71,11 @@ fn heading(explanation: &Explanation) -> String {
 /// How many keys were seen to be there.
 fn kept(explanation: &Explanation) -> String {
     match explanation.complaint {
-        Complaint::Mismatch(told) if !told.missing.is_empty() => {
+        LoadError::Mismatch(mismatch) if !mismatch.missing.is_empty() => {
             format!(
                 ": with it {} of {} missing are there",
-                told.missing.len(),
-                count(told.missing.len(), "key")
+                mismatch.missing.len(),
+                count(mismatch.missing.len(), "key")
             )
         }
         _ => String::new(),

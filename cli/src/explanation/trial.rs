@@ -5,7 +5,10 @@ use std::path::Path;
 
 use clap::Parser;
 use statedict_checkpoint::{Checkpoint, Error, check};
-use statedict_core::{Cause, Diagnosis, Remedy, Verdict as Found};
+use statedict_core::{
+    Verdict as Found,
+    explain::{Cause, Diagnosis, Remedy},
+};
 
 use crate::args::{Args, Task};
 use crate::explanation::{Explanation, Verdict};
@@ -21,11 +24,11 @@ pub(super) fn heed_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnosis) {
     let holds_tensors = !checkpoint.catalog().rows.is_empty();
     let is_checked = diagnosis.remedy == Remedy::Check;
     if diagnosis.remedy == Remedy::Convert("safetensors") && format == "safetensors" {
-        diagnosis.doubt = Some("the file is safetensors already, and would stay as it is".into());
+        diagnosis.caveat = Some("the file is safetensors already, and would stay as it is".into());
     }
     if is_foreign && is_checked && holds_tensors && format != PYTORCH {
         diagnosis.cause = Cause::OtherFormat;
-        diagnosis.told = format!(
+        diagnosis.message = format!(
             "The file is a {format} file, and the program loads it with torch.load, which reads \
              PyTorch's own. It can be written as one of those."
         );
@@ -43,7 +46,7 @@ impl Explanation<'_> {
                 Verdict::Refuted(error.to_string())
             }
             (Remedy::Nothing, Ok(_)) => Verdict::Open,
-            (_, Ok(_)) => match &self.diagnosis.doubt {
+            (_, Ok(_)) => match &self.diagnosis.caveat {
                 Some(doubt) => Verdict::Refuted(doubt.clone()),
                 None if self.needs_model => Verdict::Open,
                 None => self.rehearse(),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use statedict_core::{FitPair, Made, Making, Misfit, Open, Wanted};
+use statedict_core::fit::{Ambiguous, FitPair, InitSource, Made, ShapeMismatch, TargetTensor};
 
 use crate::failure::Failure;
 use crate::fitting::{Fitted, report};
@@ -90,7 +90,7 @@ pub(crate) fn fit(fitted: &Fitted, out: &mut dyn Write) -> Result<(), Failure> {
         missing: fit.missing.iter().map(Needed::of).collect(),
         unused: &fit.unused,
         skipped: &fit.skipped,
-        open: fit.open.iter().map(|Open { from, to }| Choice { from, to }).collect(),
+        open: fit.open.iter().map(|Ambiguous { from, to }| Choice { from, to }).collect(),
         left_behind: keys.chain(payload).collect(),
     };
     serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
@@ -107,24 +107,24 @@ impl<'a> Pair<'a> {
 impl<'a> New<'a> {
     fn of(made: &'a Made) -> New<'a> {
         let by = match &made.how {
-            Making::Init(init) => init.to_string(),
-            Making::Rows { .. } => "rows".into(),
-            Making::Resized { from } => report::resized(from, &made.wanted.shape),
-            Making::Counter => "zeros".into(),
+            InitSource::Init(init) => init.to_string(),
+            InitSource::Rows { .. } => "rows".into(),
+            InitSource::Resized { from } => report::resized(from, &made.wanted.shape),
+            InitSource::Counter => "zeros".into(),
         };
         New { key: &made.wanted.key, by }
     }
 }
 
 impl<'a> Other<'a> {
-    fn of(misfit: &'a Misfit) -> Other<'a> {
-        let Misfit { from, has, wanted, .. } = misfit;
+    fn of(misfit: &'a ShapeMismatch) -> Other<'a> {
+        let ShapeMismatch { from, has, wanted, .. } = misfit;
         Other { from, to: &wanted.key, has, wants: &wanted.shape }
     }
 }
 
 impl<'a> Needed<'a> {
-    fn of(wanted: &'a Wanted) -> Needed<'a> {
+    fn of(wanted: &'a TargetTensor) -> Needed<'a> {
         Needed { key: &wanted.key, dtype: wanted.dtype.name(), shape: &wanted.shape }
     }
 }

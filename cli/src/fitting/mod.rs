@@ -7,7 +7,10 @@ pub(crate) mod target;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Existing, SideFiles};
-use statedict_core::{By, Filling, Fit, Format, LeftBehind, Made, Template, Unmet};
+use statedict_core::{
+    Format, Omitted, Template,
+    fit::{FillOptions, Fit, FitError, Made, MatchBy},
+};
 
 use crate::commands::diff::Subject;
 use crate::output::Companions;
@@ -17,11 +20,11 @@ use crate::request::{Form, Sharding, Talk};
 pub(crate) struct Fitting {
     pub(crate) source: Subject,
     pub(crate) target: Subject,
-    pub(crate) by: By,
+    pub(crate) by: MatchBy,
     /// Source keys to skip.
     pub(crate) drop: Vec<Template>,
     pub(crate) drop_last: usize,
-    pub(crate) filling: Filling,
+    pub(crate) filling: FillOptions,
     pub(crate) destination: Destination,
     /// The format, if it was asked for by name.
     pub(crate) format: Option<&'static dyn Format>,
@@ -50,7 +53,7 @@ pub(crate) struct Fitted<'a> {
     pub(crate) target: &'a Path,
     pub(crate) fit: &'a Fit,
     /// What was put together, or why it could not be.
-    pub(crate) result: Result<Put, Vec<Unmet>>,
+    pub(crate) result: Result<Put, Vec<FitError>>,
     /// The file that was written; none if nothing was.
     pub(crate) output: Option<&'a Path>,
 }
@@ -58,7 +61,7 @@ pub(crate) struct Fitted<'a> {
 /// What a new file is made of.
 pub(crate) struct Put {
     pub(crate) made: Vec<Made>,
-    pub(crate) left: LeftBehind,
+    pub(crate) left: Omitted,
     pub(crate) to: &'static dyn Format,
     /// Groups of keys that share their elements in the old file and not in the new one.
     pub(crate) tied: Vec<Vec<String>>,

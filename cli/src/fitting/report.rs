@@ -6,8 +6,12 @@
 use std::io::Write;
 
 use statedict_core::{
-    Composed, Composite, Fit, IndexMap, Init, Making, Misfit, Reason, SEPARATOR, Side, Template,
-    Unmet, Wanted, Whose,
+    IndexMap, SEPARATOR, Template,
+    diff::Side,
+    fit::{
+        Composed, Composite, Fit, FitError, InitSource, Reason, ShapeMismatch, TargetTensor, Whose,
+    },
+    init::Init,
 };
 
 use crate::failure::Failure;
@@ -212,12 +216,12 @@ fn made(put: &Put) -> Vec<String> {
     let mut made = IndexMap::<String, Vec<&str>>::default();
     for tensor in &put.made {
         let how = match &tensor.how {
-            Making::Init(Init::Target) => "the target's own".into(),
-            Making::Init(init) => init.to_string(),
-            Making::Rows { kept, new: 0 } => format!("the first {kept} rows"),
-            Making::Rows { kept, new } => format!("{kept} rows, and {new} made"),
-            Making::Resized { from } => lengths(from, &tensor.wanted.shape),
-            Making::Counter => "0, for the file counts no batches".into(),
+            InitSource::Init(Init::Target) => "the target's own".into(),
+            InitSource::Init(init) => init.to_string(),
+            InitSource::Rows { kept, new: 0 } => format!("the first {kept} rows"),
+            InitSource::Rows { kept, new } => format!("{kept} rows, and {new} made"),
+            InitSource::Resized { from } => lengths(from, &tensor.wanted.shape),
+            InitSource::Counter => "0, for the file counts no batches".into(),
         };
         let what = format!("{how} {:?}", tensor.wanted.shape);
         made.entry(what).or_default().push(&tensor.wanted.key);
@@ -257,16 +261,16 @@ fn keys_of(line: &Line) -> String {
 }
 
 /// Why nothing could be put together, all of it, and ways out.
-pub(crate) fn refusal(fitted: &Fitted, unmet: &[Unmet]) -> Failure {
+pub(crate) fn refusal(fitted: &Fitted, unmet: &[FitError]) -> Failure {
     let fit = fitted.fit;
     let mut alike = IndexMap::<String, Vec<&str>>::default();
     let mut errors = Vec::new();
     for unmet in unmet {
         let (what, key) = match unmet {
-            Unmet::Missing(Wanted { key, dtype, shape }, _) => {
+            FitError::Missing(TargetTensor { key, dtype, shape }, _) => {
                 (format!("missing, {dtype} {shape:?}"), key)
             }
-            Unmet::Cast { key, has, wanted } => {
+            FitError::Cast { key, has, wanted } => {
                 (format!("file has {has}, target wants {wanted}"), key)
             }
             other => {
@@ -346,7 +350,7 @@ fn composed(composite: &Composite, number: usize) -> String {
 }
 
 /// What would help: at most one way for each kind of obstacle.
-fn hints(fit: &Fit, unmet: &[Unmet], is_rearranged: bool) -> Vec<String> {
+fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
     let mut hints = Vec::new();
     let found_nothing = fit.pairs.is_empty() && fit.misfits.is_empty();
     if found_nothing && is_rearranged {
@@ -356,23 +360,23 @@ fn hints(fit: &Fit, unmet: &[Unmet], is_rearranged: bool) -> Vec<String> {
         hints.push("no key was found; is this a checkpoint of another model?".to_string());
         return hints;
     }
-    if unmet.iter().any(|unmet| matches!(unmet, Unmet::Doubtful { .. })) {
+    if unmet.iter().any(|unmet| matches!(unmet, FitError::Doubtful { .. })) {
         hints.push("if it is no other model, --drop PATTERN says which keys are not meant".into());
     }
-    if unmet.iter().any(|unmet| matches!(unmet, Unmet::Cast { .. })) {
+    if unmet.iter().any(|unmet| matches!(unmet, FitError::Cast { .. })) {
         hints.push("add --cast to cast to the target's types".into());
     }
-    let resizable = |misfit: &Misfit| {
+    let resizable = |misfit: &ShapeMismatch| {
         let (has, wanted) = (&misfit.has, &misfit.wanted.shape);
         has.len() == wanted.len() && has != wanted && !has.iter().rev().eq(wanted)
     };
     let misfit = unmet.iter().find_map(|unmet| match unmet {
-        Unmet::Misfit(misfit, _) if resizable(misfit) => Some(misfit),
+        FitError::ShapeMismatch(misfit, _) if resizable(misfit) => Some(misfit),
         _ => None,
     });
     let made = unmet.iter().find_map(|unmet| match unmet {
-        Unmet::Misfit(misfit, _) => Some(&misfit.wanted.key),
-        Unmet::Missing(wanted, _) => Some(&wanted.key),
+        FitError::ShapeMismatch(misfit, _) => Some(&misfit.wanted.key),
+        FitError::Missing(wanted, _) => Some(&wanted.key),
         _ => None,
     });
     if let Some(key) = made {
@@ -380,7 +384,7 @@ fn hints(fit: &Fit, unmet: &[Unmet], is_rearranged: bool) -> Vec<String> {
         let rule = shell_word(&format!("{pattern}=normal(0,0.02)")).into_owned();
         hints.push(format!("--init {rule} makes a tensor anew"));
     }
-    if let Some(Misfit { has, wanted, .. }) = misfit.map(AsRef::as_ref) {
+    if let Some(ShapeMismatch { has, wanted, .. }) = misfit.map(AsRef::as_ref) {
         let pattern = Template::literal(&wanted.key, SEPARATOR);
         let (dimensions, what) = match resized(has, &wanted.shape) {
             rows if rows == "dim0" => ("rows".into(), "the rows that both have"),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use statedict_checkpoint::{Checkpoint, FORMATS, Kind};
-use statedict_core::{Catalog, DType, Data, Format, IndexMap, Key, Row, StateDict, Tensor};
+use statedict_core::{Catalog, DType, Data, Format, IndexMap, Key, StateDict, Tensor, TensorEntry};
 
 use crate::failure::Failure;
 use crate::opening::told;
@@ -66,7 +66,7 @@ impl Target {
         match self {
             Target::Checkpoint(checkpoint) => {
                 let format = checkpoint.format();
-                Target::Adjoined { catalog: source.adjoin(checkpoint), format }
+                Target::Adjoined { catalog: source.append_sources(checkpoint), format }
             }
             other => other,
         }
@@ -112,7 +112,11 @@ fn listed(listing: Listing) -> Result<Target, String> {
         state_dict
             .insert(key.clone(), Some(catalog.rows.len()))
             .map_err(|error| error.to_string())?;
-        catalog.rows.push(Row { at, key: Key::Text(key), tensor: Tensor { dtype, shape, data } });
+        catalog.rows.push(TensorEntry {
+            at,
+            key: Key::Text(key),
+            tensor: Tensor { dtype, shape, data },
+        });
     }
     catalog.state_dicts = state_dicts.into_values().collect();
     Ok(Target::Listing { catalog, format: listing.format })

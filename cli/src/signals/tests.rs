@@ -14,7 +14,7 @@ use std::{env, str};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 use statedict_checkpoint::{Checkpoint, Existing, Observer, Staged};
-use statedict_core::{Policy, Reserve, plan};
+use statedict_core::{Headroom, Policy, plan};
 use tempfile::TempDir;
 
 use crate::failure::Failure;
@@ -90,7 +90,7 @@ fn write(checkpoint: &Checkpoint) -> Result<(), Failure> {
     let selected = catalog.select(None).expect("one");
     let rules = ["add:x".parse().expect("a rule")];
     let planned = plan(&rules, catalog, &selected, Policy::default()).expect("a plan");
-    let rewritten = checkpoint.rewrite(&planned.plan, Reserve::Usual)?;
+    let rewritten = checkpoint.rewrite(&planned.plan, Headroom::Usual)?;
     let out = Path::new("out.safetensors");
     let staged = checkpoint.stage(&rewritten, out, Existing::Refuse)?;
     Ok(Staged::commit(staged)?)

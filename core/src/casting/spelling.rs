@@ -5,7 +5,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::{BadTemplate, CastRule, DType, Template};
+use crate::{BadTemplate, DType, Template, casting::CastRule};
 
 /// The types that tensors can be cast to, each with the names it goes by.
 const TARGETS: [(DType, &[&str]); 4] = [

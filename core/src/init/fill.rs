@@ -7,8 +7,11 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::init::drawing::{Drawing, Stream};
-use crate::{BadInit, DType, Elements, Init, InitRule, Template, Tensor};
+use crate::init::random::{RandomInit, Stream};
+use crate::{
+    DType, Elements, Template, Tensor,
+    init::{BadInit, Init, InitRule},
+};
 
 /// How tensors are made that a source lacks.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -131,9 +134,9 @@ impl Initialiser {
         rule.map(|rule| rule.init).ok_or(NotMade::NoRule)
     }
 
-    fn draw(&self, init: Init, needed: Needed<'_>) -> Result<Drawing, NotMade> {
+    fn draw(&self, init: Init, needed: Needed<'_>) -> Result<RandomInit, NotMade> {
         let stream = Stream::new(self.seed, needed.key);
-        Drawing::new(init, needed.dtype, needed.shape, stream).map_err(NotMade::Misfit)
+        RandomInit::new(init, needed.dtype, needed.shape, stream).map_err(NotMade::Misfit)
     }
 
     /// The same with numbers of its own for each dimension.
@@ -142,13 +145,13 @@ impl Initialiser {
         init: Init,
         needed: Needed<'_>,
         dimension: usize,
-    ) -> Result<Drawing, NotMade> {
+    ) -> Result<RandomInit, NotMade> {
         let key = match dimension {
             0 => needed.key.to_string(),
             other => format!("{}\u{0}{other}", needed.key),
         };
         let stream = Stream::new(self.seed, &key);
-        Drawing::new(init, needed.dtype, needed.shape, stream).map_err(NotMade::Misfit)
+        RandomInit::new(init, needed.dtype, needed.shape, stream).map_err(NotMade::Misfit)
     }
 }
 

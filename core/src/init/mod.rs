@@ -3,12 +3,12 @@
 //! What a rule says is read here and held against the tensor it is to make; the numbers themselves
 //! are drawn as the file is written, by whoever writes it.
 
-mod drawing;
 mod fill;
+mod random;
 mod spelling;
 
-pub use drawing::{Drawing, Fans, Stream};
 pub use fill::{Initialiser, Needed, NotMade, ResizeRule};
+pub use random::{Fans, RandomInit, Stream};
 pub use spelling::BadInit;
 
 use alloc::string::String;

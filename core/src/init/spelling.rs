@@ -7,7 +7,10 @@ use core::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{BadTemplate, Init, InitRule, Template};
+use crate::{
+    BadTemplate, Template,
+    init::{Init, InitRule},
+};
 
 /// What can be written, for those who wrote something else.
 const KNOWN: &str = "zeros, ones, constant(c), uniform(low,high), normal(mean,deviation), \

@@ -6,25 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Fault, Format, Growth, Layout, Mentions, Objects, Part,
-    Plan, Reserve, Section, Source, Tensor, Unholdable, Value,
+    Catalog, Container, Elements, Fault, Format, Growth, Headroom, Layout, Mentions, Part, Plan,
+    Section, Source, Tensor, TensorSet, UnsupportedTensors, Value, objects::Objects,
 };
 
-use crate::disk::{Disk, Front, System};
+use crate::disk::{Disk, PrependSupport, System};
 use crate::elements;
+use crate::elements::overflow::{self, Overflow};
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
-use crate::in_place::{Editor, Interrupted, Journals, Locked, Replaced, Way, restore};
+use crate::in_place::{Editor, Interrupted, Journals, Locked, Replaced, WriteMethod, restore};
 use crate::model_folder::{Located, SideFiles, declared_dtype, locate, side_files, strays};
 use crate::observer::Observer;
-use crate::overflow::{self, Overflow};
 use crate::registry::FORMATS;
-use crate::rewritten::{Files, Manner, Renamed, Rewritten};
 use crate::shards::{Sharded, split};
 use crate::source::FileSource;
-use crate::stage::{Existing, Staged, Stager};
-use crate::target::{Protected, protection, protection_of_shard};
 use crate::write::BLOCK;
+use crate::write::pending_files::{Files, Manner, PendingFiles, Renamed};
+use crate::write::stage::{Existing, Staged, Stager};
+use crate::write::target::{Protected, protection, protection_of_shard};
 
 /// A checkpoint, opened for reading; no tensor byte is read before it is asked for.
 pub struct Checkpoint {
@@ -245,7 +245,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Rewritten, Error> {
+    pub fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<PendingFiles, Error> {
         self.rewritten(plan, Manner::Kept(reserve))
     }
 
@@ -257,8 +257,8 @@ impl Checkpoint {
         };
         let growths = [Growth::Within, Growth::Insert { block: BLOCK }];
         // What stands in the way of these stands in the way of nothing but them.
-        let revise = |growth| container?.revise(&renamed.plan, growth).ok()?;
-        let mut layouts: Vec<Layout> = growths.into_iter().filter_map(revise).collect();
+        let rewrite_in_place = |growth| container?.rewrite_in_place(&renamed.plan, growth).ok()?;
+        let mut layouts: Vec<Layout> = growths.into_iter().filter_map(rewrite_in_place).collect();
         layouts.iter_mut().for_each(|layout| layout.shift(renamed.start));
         layouts
     }
@@ -267,11 +267,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Rewritten, Error> {
+    pub fn rewrite_plainly(&self, plan: &Plan, reserve: Headroom) -> Result<PendingFiles, Error> {
         self.rewritten(plan, Manner::Plain(reserve))
     }
 
-    fn rewritten(&self, plan: &Plan, manner: Manner) -> Result<Rewritten, Error> {
+    fn rewritten(&self, plan: &Plan, manner: Manner) -> Result<PendingFiles, Error> {
         if plan.casts() && !self.format().casts_in_files() {
             let name = self.format().name();
             let what = format!("tensors of a {name} file are cast by encoding them anew");
@@ -280,7 +280,7 @@ impl Checkpoint {
         let rewritten = match &self.form {
             Form::One { container, .. } => manner
                 .rewrite(container.as_ref(), 0, plan.clone())
-                .map(|(layout, renamed)| Rewritten(Files::One { layout, renamed })),
+                .map(|(layout, renamed)| PendingFiles(Files::One { layout, renamed })),
             Form::Sharded(sharded) => sharded.rewrite(plan, manner),
         };
         rewritten.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))
@@ -340,10 +340,10 @@ impl Checkpoint {
     pub fn encode(
         &self,
         format: &dyn Format,
-        contents: &Contents,
-    ) -> Result<Rewritten, Unholdable> {
+        contents: &TensorSet,
+    ) -> Result<PendingFiles, UnsupportedTensors> {
         refuse_obstacles(contents)?;
-        format.encode(contents).map(Rewritten::from)
+        format.encode(contents).map(PendingFiles::from)
     }
 
     /// New files of at most `limit` bytes of elements, with an index, from tensors of this one.
@@ -353,9 +353,9 @@ impl Checkpoint {
     pub fn encode_shards(
         &self,
         format: &dyn Format,
-        contents: Contents,
+        contents: TensorSet,
         limit: u64,
-    ) -> Result<Rewritten, Unholdable> {
+    ) -> Result<PendingFiles, UnsupportedTensors> {
         refuse_obstacles(&contents)?;
         let rewritten = split(format, contents, limit)?;
         Ok(match &self.form {
@@ -372,19 +372,19 @@ impl Checkpoint {
     /// Every tensor that cannot be written, or that the format cannot hold.
     pub fn encode_alike(
         &self,
-        contents: Contents,
+        contents: TensorSet,
         section: &Section,
-    ) -> Result<Rewritten, Unholdable> {
+    ) -> Result<PendingFiles, UnsupportedTensors> {
         refuse_obstacles(&contents)?;
         match &self.form {
-            Form::One { format, .. } => format.encode(&contents).map(Rewritten::from),
+            Form::One { format, .. } => format.encode(&contents).map(PendingFiles::from),
             Form::Sharded(sharded) => sharded.encode(contents, section),
         }
     }
 
     /// Lays the bytes of another checkpoint after this one's, so that a new file can be made of
     /// tensors of both; gives what the other holds, with its places there.
-    pub fn adjoin(&mut self, other: Checkpoint) -> Catalog {
+    pub fn append_sources(&mut self, other: Checkpoint) -> Catalog {
         let mut catalog = other.catalog().clone();
         let start = self.source.len();
         for row in &mut catalog.rows {
@@ -419,7 +419,7 @@ impl Checkpoint {
     /// Whatever keeps it from being written; then nothing is left of it.
     pub fn stage(
         &self,
-        rewritten: &Rewritten,
+        rewritten: &PendingFiles,
         out: &Path,
         existing: Existing,
     ) -> Result<Staged, Error> {
@@ -449,7 +449,7 @@ impl Checkpoint {
     /// As [`Checkpoint::stage`].
     pub fn stage_model(
         &self,
-        rewritten: &Rewritten,
+        rewritten: &PendingFiles,
         sides: &SideFiles,
         out: &Path,
         existing: Existing,
@@ -484,7 +484,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Whatever keeps it from being done; then the file is as it was.
-    pub fn rename(&self, plan: &Plan, reserve: Reserve) -> Result<Replaced, Error> {
+    pub fn rename(&self, plan: &Plan, reserve: Headroom) -> Result<Replaced, Error> {
         if let (Some(locked), Form::One { container, .. }) = (&self.locked, &self.form)
             && !plan.casts()
             && let Some(replaced) = self.edit(container.as_ref(), plan, locked)?
@@ -500,16 +500,20 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Whatever keeps it from being done; then the file is as it was.
-    pub fn replace(&self, rewritten: &Rewritten) -> Result<Replaced, Error> {
+    pub fn replace(&self, rewritten: &PendingFiles) -> Result<Replaced, Error> {
         self.stage_in_place(rewritten)?.commit()?;
-        Ok(Replaced { way: Way::Replaced, written: rewritten.len(), files: rewritten.files() })
+        Ok(Replaced {
+            way: WriteMethod::Replaced,
+            written: rewritten.len(),
+            files: rewritten.files(),
+        })
     }
 
     /// Writes what this checkpoint, which was opened to be replaced, becomes beside it.
     ///
     /// # Errors
     /// Whatever keeps it from being written; then the file is as it was.
-    pub fn stage_in_place(&self, rewritten: &Rewritten) -> Result<Staged, Error> {
+    pub fn stage_in_place(&self, rewritten: &PendingFiles) -> Result<Staged, Error> {
         if let Some(locked) = &self.locked {
             let shared = locked.share();
             shared.map_err(|cause| Error::new(Action::Write, &self.path, cause))?;
@@ -540,11 +544,13 @@ impl Checkpoint {
         let failed = |cause: Cause| Error::new(Action::Write, &self.path, cause);
         let editor = Editor { locked, source: &self.source, disk: &self.disk };
         let block = match self.disk.front(&locked.file) {
-            Front::Insert { block } | Front::Share { block } => Some(Growth::Insert { block }),
-            Front::Copy => None,
+            PrependSupport::Insert { block } | PrependSupport::Share { block } => {
+                Some(Growth::Insert { block })
+            }
+            PrependSupport::Copy => None,
         };
         for growth in [Some(Growth::Within), block].into_iter().flatten() {
-            let layout = container.revise(plan, growth);
+            let layout = container.rewrite_in_place(plan, growth);
             let layout = layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))?;
             let Some(layout) = layout else { continue };
             if let Some(replaced) = editor.edit(&layout).map_err(failed)? {
@@ -582,13 +588,13 @@ impl Form {
 }
 
 /// Refuses tensors whose elements cannot be written, all of them.
-fn refuse_obstacles(contents: &Contents) -> Result<(), Unholdable> {
+fn refuse_obstacles(contents: &TensorSet) -> Result<(), UnsupportedTensors> {
     let obstacles = contents.tensors.iter().filter_map(|(key, elements)| {
         Some((key.clone(), elements::obstacle(elements)?.to_string()))
     });
     match obstacles.collect::<Vec<_>>() {
         none if none.is_empty() => Ok(()),
-        entries => Err(Unholdable { entries }),
+        entries => Err(UnsupportedTensors { entries }),
     }
 }
 

@@ -14,7 +14,7 @@
 //!   the file; [`Staged::commit`] puts it in place in one step; a `Staged` that is dropped leaves
 //!   nothing behind.
 //! - [`compare`] holds the elements of two files against each other, whatever their formats;
-//!   [`kinship`] tells which tensors of one are those of the other under other names.
+//!   [`match_contents`] tells which tensors of one are those of the other under other names.
 //! - Elements that no file has are drawn as they are written: the same seed gives the same bytes on
 //!   every machine.
 //! - The new file has the old one's mode, and its owner where that is permitted. A target is only
@@ -40,47 +40,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod axes;
-mod cast;
 mod check;
 mod checkpoint;
 mod compare;
-mod components;
 mod disk;
-mod draw;
 mod elements;
 mod error;
-mod float8;
-mod gather;
 mod identify;
 mod in_place;
-mod index;
-mod inflate;
-mod interleave;
 mod model_folder;
 mod observer;
-mod overflow;
+mod parallel;
 mod registry;
-mod rewritten;
 mod shards;
-mod shares;
-mod signatures;
 mod source;
-mod stage;
-mod target;
-mod window;
 mod write;
 
 pub use check::{AllowList, Checkable, Checked, check, check_source_named, checkable};
 pub use checkpoint::Checkpoint;
-pub use compare::{Scope, compare, compare_beside, kinship};
-pub use disk::{Access, Disk, Front, Identity, Secret, System};
+pub use compare::{Scope, compare, compare_beside, match_contents};
+pub use disk::{Access, Disk, Identity, PrependSupport, Secret, System};
+pub use elements::Overflow;
 pub use error::{Error, Kind};
-pub use in_place::{Interrupted, Journals, Replaced, Way, recover, recover_on};
+pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recover_on};
 pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
-pub use overflow::Overflow;
 pub use registry::{FORMATS, ending, format_called, format_named_by};
-pub use rewritten::Rewritten;
-pub use stage::{Existing, Staged, stage_text};
-pub use target::{Protected, Protection};
+pub use write::{Existing, PendingFiles, Protected, Protection, Staged, stage_text};

@@ -9,7 +9,7 @@ use statedict_core::{Fault, Source};
 
 use crate::disk::{Disk, System};
 use crate::error::Cause;
-use crate::in_place::{Interrupted, Past, look};
+use crate::in_place::{Interrupted, OriginalView, look};
 
 /// How much is read where less is asked for: headers of small members lie side by side.
 const NEAR: usize = 4096;
@@ -29,18 +29,18 @@ struct Opened {
     start: u64,
     file: File,
     /// What it was before an edit that was cut short; that is what is read.
-    past: Option<Box<Past>>,
-    near: Mutex<Near>,
+    past: Option<Box<OriginalView>>,
+    near: Mutex<ReadAhead>,
 }
 
 /// Bytes of a file that were read last because of others before them.
 #[derive(Debug, Default)]
-struct Near {
+struct ReadAhead {
     at: u64,
     bytes: Vec<u8>,
 }
 
-impl Near {
+impl ReadAhead {
     /// The bytes from `at` on, if that many are there.
     fn get(&self, at: u64, len: usize) -> Option<&[u8]> {
         let start = usize::try_from(at.checked_sub(self.at)?).ok()?;
@@ -104,7 +104,7 @@ impl FileSource {
 
     fn new(
         file: File,
-        past: Option<Box<Past>>,
+        past: Option<Box<OriginalView>>,
         interrupted: Vec<Interrupted>,
     ) -> io::Result<FileSource> {
         let len = match &past {

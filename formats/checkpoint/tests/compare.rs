@@ -4,7 +4,7 @@ mod folder;
 
 use folder::Folder;
 use statedict_checkpoint::{Checkpoint, compare};
-use statedict_core::{Diff, Matching, Side};
+use statedict_core::diff::{Diff, Matching, Side};
 
 /// A safetensors file with these F32 tensors of one dimension.
 fn safetensors(tensors: &[(&str, &[f32])]) -> Vec<u8> {

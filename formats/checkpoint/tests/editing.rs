@@ -17,9 +17,10 @@ use std::thread;
 use disk::{Fault, Faulty, Known, Patience, Plain};
 use folder::{Folder, keys};
 use statedict_checkpoint::{
-    Access, Checkpoint, Disk, Error, Front, Interrupted, Journals, Kind, System, Way, recover,
+    Access, Checkpoint, Disk, Error, Interrupted, Journals, Kind, PrependSupport, System,
+    WriteMethod, recover,
 };
-use statedict_core::{Plan, Policy, Reserve, plan};
+use statedict_core::{Headroom, Plan, Policy, plan};
 
 /// A safetensors file of one tensor, and as many spaces in its header as asked for.
 fn file(folder: &Folder, name: &str, key: &str, room: usize) -> PathBuf {
@@ -36,24 +37,24 @@ fn planned(checkpoint: &Checkpoint, rule: &str) -> Plan {
     plan(&rules, catalog, &selected, Policy::default()).expect("a plan").plan
 }
 
-fn edit(path: &Path, rule: &str) -> Result<Way, Error> {
+fn edit(path: &Path, rule: &str) -> Result<WriteMethod, Error> {
     edit_on(path, rule, Arc::new(System))
 }
 
 /// Edits a file once the others have released it, however long that takes; each wait is reported.
-fn edit_patiently(path: &Path, rule: &str, waits: mpsc::Sender<()>) -> Result<Way, Error> {
+fn edit_patiently(path: &Path, rule: &str, waits: mpsc::Sender<()>) -> Result<WriteMethod, Error> {
     edit_on(path, rule, Arc::new(Plain::waiting(Patience::Endless(waits))))
 }
 
-fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<Way, Error> {
+fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<WriteMethod, Error> {
     let checkpoint = Checkpoint::open_to_replace(path, disk)?;
     let plan = planned(&checkpoint, rule);
-    Ok(checkpoint.rename(&plan, Reserve::Bytes(0))?.way)
+    Ok(checkpoint.rename(&plan, Headroom::Bytes(0))?.way)
 }
 
 /// Strips the prefix from a file with its key, and stops right after the guard stands before it.
 fn cut_short(path: &Path) {
-    let plain: Arc<dyn Disk> = Arc::new(Plain::new(Front::Copy).known(Known::ByMachine));
+    let plain: Arc<dyn Disk> = Arc::new(Plain::new(PrependSupport::Copy).known(Known::ByMachine));
     for at in 0.. {
         let disk = Faulty::new(plain.clone(), Fault::Stop, at);
         edit_on(path, "strip:module", disk).expect_err("stopped");
@@ -81,7 +82,7 @@ fn an_edit_waits_for_those_who_read() {
         assert_eq!(reader.catalog().rows[0].key.as_str(), "module.w");
         is_read.store(false, Ordering::SeqCst);
         drop(reader);
-        assert_eq!(editor.join().expect("no panic").expect("edited"), Way::InPlace);
+        assert_eq!(editor.join().expect("no panic").expect("edited"), WriteMethod::InPlace);
     });
     assert_eq!(keys(&path), ["w"]);
 }
@@ -144,14 +145,15 @@ fn inserting_that_the_file_system_did_not_finish_is_undone() {
     let start = (header.len() as u64).to_le_bytes();
     let before = [&start[..], header.as_bytes(), &data].concat();
     let path = folder.file("m.safetensors", &before);
-    let Front::Insert { block } = System.front(&fs::File::open(&path).expect("there")) else {
+    let PrependSupport::Insert { block } = System.front(&fs::File::open(&path).expect("there"))
+    else {
         println!("skipped: nothing can be inserted on this file system");
         return;
     };
     let blocks = before.len() as u64 / block;
     for number in [1, 2, blocks / 2, blocks - 1, blocks, blocks + 1] {
         fs::write(&path, &before).expect("room");
-        let plain = Plain::new(Front::Insert { block }).known(Known::ByMachine);
+        let plain = Plain::new(PrependSupport::Insert { block }).known(Known::ByMachine);
         let plain: Arc<dyn Disk> = Arc::new(plain);
         // The journal is whole then, the guard stands, and nothing is inserted yet.
         let disk = Faulty::new(plain, Fault::Stop, 7);
@@ -225,7 +227,7 @@ fn who_has_another_secret_or_none_does_not_trust_the_journal() {
     let path = file(&folder, "m.safetensors", "module.w", 0);
     cut_short(&path);
     for secret in [Some([1; 32]), None] {
-        let disk = Arc::new(Plain::new(Front::Copy).known(Known::BySecret(secret)));
+        let disk = Arc::new(Plain::new(PrependSupport::Copy).known(Known::BySecret(secret)));
         let error = Checkpoint::open_on(&path, disk).expect_err("not trusted");
         assert_eq!(error.kind(), Kind::UntrustedJournal);
         assert!(error.to_string().contains("not written by this user"), "{error}");
@@ -237,8 +239,8 @@ fn who_has_another_secret_or_none_does_not_trust_the_journal() {
 fn who_can_keep_no_secret_gets_a_new_file() {
     let folder = Folder::new();
     let path = file(&folder, "m.safetensors", "module.w", 0);
-    let disk = Arc::new(Plain::new(Front::Copy).known(Known::BySecret(None)));
-    assert_eq!(edit_on(&path, "strip:module", disk).expect("replaced"), Way::Replaced);
+    let disk = Arc::new(Plain::new(PrependSupport::Copy).known(Known::BySecret(None)));
+    assert_eq!(edit_on(&path, "strip:module", disk).expect("replaced"), WriteMethod::Replaced);
     assert_eq!((keys(&path), folder.names()), (vec!["w".into()], vec!["m.safetensors".into()]));
 }
 
@@ -263,7 +265,7 @@ fn shards_whose_editing_was_cut_short_are_restored_before_all_are_replaced() {
     let index = r#"{"weight_map":{"module.w":"1.safetensors"}}"#;
     folder.file("m.safetensors.index.json", index.as_bytes());
     cut_short(&shard);
-    assert_eq!(edit(folder.path(), "strip:module").expect("replaced"), Way::Replaced);
+    assert_eq!(edit(folder.path(), "strip:module").expect("replaced"), WriteMethod::Replaced);
     assert_eq!(folder.names(), ["1.r1.safetensors", "m.safetensors.index.json"]);
     assert_eq!(keys(folder.path()), ["w"]);
 }

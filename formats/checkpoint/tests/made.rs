@@ -6,7 +6,10 @@ use std::fs;
 
 use folder::Folder;
 use statedict_checkpoint::{Checkpoint, Existing, FORMATS};
-use statedict_core::{Contents, DType, Elements, InitRule, Initialiser, Needed, Tensor};
+use statedict_core::{
+    DType, Elements, Tensor, TensorSet,
+    init::{InitRule, Initialiser, Needed},
+};
 
 fn initialiser(rules: &[&str]) -> Initialiser {
     let rule = |text: &&str| InitRule::parse(text, '.').expect("a rule");
@@ -40,7 +43,8 @@ fn every_format_holds_elements_of_two_files_and_of_none() {
     let folder = Folder::new();
     let mut source = file(&folder, "source.safetensors", "a", &[1, 2, 3, 4]);
     let a = source.catalog().rows[0].tensor.clone();
-    let target = source.adjoin(file(&folder, "target.safetensors", "a", &[5, 6, 7, 8, 9, 10]));
+    let target =
+        source.append_sources(file(&folder, "target.safetensors", "a", &[5, 6, 7, 8, 9, 10]));
     let own = &target.rows[0].tensor;
     let needed = |key, target| Needed { key, dtype: &DType::U8, shape: &[3, 2], target };
     let all = initialiser(&["a=ones", "b=target", "c=constant(200)"]);
@@ -51,7 +55,7 @@ fn every_format_holds_elements_of_two_files_and_of_none() {
         ("c".into(), all.make(needed("c", None)).expect("made")),
         ("d".into(), kept),
     ];
-    let contents = Contents { tensors, ..Contents::default() };
+    let contents = TensorSet { tensors, ..TensorSet::default() };
     let expected = [
         ("a", vec![1, 2, 3, 4, 1, 1]),
         ("b", vec![1, 2, 3, 4, 9, 10]),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use disk::{Fault, Faulty, Plain};
 use folder::{Folder, keys, stripped};
-use statedict_checkpoint::{Checkpoint, Disk, Error, Existing, Front};
+use statedict_checkpoint::{Checkpoint, Disk, Error, Existing, PrependSupport};
 
 const SIDE_FILES: [(&str, &str); 3] =
     [("config.json", "{}"), ("sub/inner/words.txt", "words"), ("vocab.txt", "")];
@@ -49,7 +49,7 @@ fn is_complete(out: &Path) -> bool {
 /// Does it with a fault at each call in turn, and gives how many calls there are.
 fn disturbed(fault: Fault, check: impl Fn(usize, &Path, Result<(), Error>)) -> usize {
     let folder = model();
-    let plain: Arc<dyn Disk> = Arc::new(Plain::new(Front::Copy));
+    let plain: Arc<dyn Disk> = Arc::new(Plain::new(PrependSupport::Copy));
     let mut at = 0;
     loop {
         let disk = Faulty::new(plain.clone(), fault, at);

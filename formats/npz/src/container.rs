@@ -1,8 +1,9 @@
 //! Opening and rewriting an archive.
 
 use statedict_core::{
-    Catalog, Container, Contents, Fault, Format, Growth, Key, Layout, Misplaced, Object, Objects,
-    Payload, Plan, Record, Reserve, Row, Section, Source, StateDict, Unholdable,
+    Catalog, Container, Fault, Format, Growth, Headroom, Key, Layout, Misplaced, Payload, Plan,
+    Section, Source, StateDict, TensorEntry, TensorSet, UnsupportedTensors,
+    objects::{Object, Objects, Record},
 };
 use statedict_zip::{Archive, Change, Located, MAX_NAME_LEN, Writer};
 
@@ -35,7 +36,7 @@ impl Format for Npz {
         }
     }
 
-    fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable> {
+    fn encode(&self, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
         encode::encode(contents)
     }
 }
@@ -75,7 +76,11 @@ fn catalog(members: &[Member]) -> Result<Catalog, Fault> {
         })?;
         match array.clone() {
             Some(tensor) => {
-                catalog.rows.push(Row { at: String::new(), key: Key::Text(key.clone()), tensor });
+                catalog.rows.push(TensorEntry {
+                    at: String::new(),
+                    key: Key::Text(key.clone()),
+                    tensor,
+                });
             }
             None => {
                 catalog.payload.push(Payload { at: key.clone(), kind: "bytes".to_string() });
@@ -113,7 +118,7 @@ impl Container for File {
         Ok(Some(Objects { all, root, state_dicts: [root].into() }))
     }
 
-    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         let Some(changes) = self.changes(plan)? else { return Ok(self.whole()) };
         let mut writer = Writer::numpy_with_room(self.room(&changes, reserve));
         for ((entry, member), change) in
@@ -132,13 +137,13 @@ impl Container for File {
     /// Names within the padding of the members' headers, and a new directory.
     ///
     /// There is nothing to insert: every member has a header of its own to grow in.
-    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+    fn rewrite_in_place(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
         let Some(changes) = self.changes(plan)? else { return Ok(Some(self.whole())) };
         if growth != Growth::Within {
             return Ok(None);
         }
         let located: Vec<&Located> = self.members.iter().map(|member| &member.located).collect();
-        Ok(self.archive.revise(&located, changes, None, self.len))
+        Ok(self.archive.rewrite_in_place(&located, changes, None, self.len))
     }
 }
 
@@ -188,7 +193,7 @@ impl File {
     }
 
     /// The bytes to keep in each member's header.
-    fn room(&self, changes: &[Change], reserve: Reserve) -> u64 {
+    fn room(&self, changes: &[Change], reserve: Headroom) -> u64 {
         let members = self.archive.entries().iter().zip(changes);
         let kept = members.filter(|(_, change)| **change != Change::Drop);
         let sizes: Vec<u64> = kept.map(|(entry, _)| entry.compressed_size()).collect();

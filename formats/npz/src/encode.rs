@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use statedict_core::{Contents, DType, Elements, Layout, Unholdable};
+use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors};
 use statedict_zip::Writer;
 
 use crate::container::unfit;
@@ -14,7 +14,7 @@ use crate::member::SUFFIX;
 const MAX_DIMENSIONS: usize = 64;
 
 /// Lays out one stored member for each tensor, row-major and little-endian.
-pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
+pub(crate) fn encode(contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
     let mut seen = HashSet::new();
     let mut bad = Vec::new();
     let reserve = contents.reserve.beside(contents.byte_len());
@@ -28,7 +28,7 @@ pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
     }
     let tie = "npz has no place to record ties; write them out with --ties each";
     bad.extend(contents.ties.iter().map(|(key, _)| (key.clone(), tie.to_string())));
-    if bad.is_empty() { Ok(writer.finish()) } else { Err(Unholdable { entries: bad }) }
+    if bad.is_empty() { Ok(writer.finish()) } else { Err(UnsupportedTensors { entries: bad }) }
 }
 
 /// Each member's share of the room for longer names.

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use statedict_core::{
-    ByteOrder, Catalog, Container, Contents, DType, Data, Elements, Fault, Format, Layout,
-    Location, Part, Policy, Reserve, Rule, Storage, Tensor, Unholdable, plan,
+    ByteOrder, Catalog, Container, DType, Data, Elements, Fault, Format, Headroom, Layout,
+    Location, Part, Policy, Rule, Storage, Tensor, TensorSet, UnsupportedTensors, plan,
 };
 use statedict_npz::NPZ;
 use statedict_zip::{Archive, Writer};
@@ -45,7 +45,7 @@ fn rename(file: &[u8], rules: &[&str]) -> Result<Vec<u8>, Fault> {
     let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse().expect(rule)).collect();
     let selected = catalog.select(None).expect("one");
     let planned = plan(&rules, catalog, &selected, Policy::default()).expect("no offence");
-    Ok(write(&container.rewrite(&planned.plan, Reserve::Usual)?, file))
+    Ok(write(&container.rewrite(&planned.plan, Headroom::Usual)?, file))
 }
 
 /// Every key, and what is under it in the words of `ls`.
@@ -170,7 +170,7 @@ fn a_plan_that_renames_nothing_copies_the_file() {
     let catalog = container.catalog();
     let selected = catalog.select(None).expect("one");
     let planned = plan(&[], catalog, &selected, Policy::default()).expect("nothing to refuse");
-    let layout = container.rewrite(&planned.plan, Reserve::Usual).expect("can be");
+    let layout = container.rewrite(&planned.plan, Headroom::Usual).expect("can be");
     assert!(matches!(layout.parts(), [Part::Copy(range)] if *range == (0..KINDS.len() as u64)));
 }
 
@@ -296,9 +296,9 @@ fn tensor(dtype: DType, shape: &[u64], bytes: u64) -> Elements {
     Elements::new(tensor, None).expect("plain")
 }
 
-fn encode(tensors: Vec<(&str, Elements)>) -> Result<Layout, Unholdable> {
+fn encode(tensors: Vec<(&str, Elements)>) -> Result<Layout, UnsupportedTensors> {
     let tensors = tensors.into_iter().map(|(key, elements)| (key.to_string(), elements));
-    NPZ.encode(&Contents { tensors: tensors.collect(), ..Contents::default() })
+    NPZ.encode(&TensorSet { tensors: tensors.collect(), ..TensorSet::default() })
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn what_npz_cannot_hold_is_refused_all_of_it() {
 #[test]
 fn ties_have_no_place_in_an_archive() {
     let ties = [("tied".to_string(), "kept".to_string())].into();
-    let refused = NPZ.encode(&Contents { ties, ..Contents::default() }).map(|_| ());
+    let refused = NPZ.encode(&TensorSet { ties, ..TensorSet::default() }).map(|_| ());
     let refused = refused.expect_err("no place").to_string();
     assert_eq!(refused, "'tied': npz has no place to record ties; write them out with --ties each");
 }

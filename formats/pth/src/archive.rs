@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use statedict_core::{
-    ByteOrder, Catalog, Container, Fault, Growth, IndexMap, IndexSet, Layout, Location, Mentions,
-    Objects, Plan, Reserve, Source, Storage, Value,
+    ByteOrder, Catalog, Container, Fault, Growth, Headroom, IndexMap, IndexSet, Layout, Location,
+    Mentions, Plan, Source, Storage, Value, objects::Objects,
 };
 use statedict_zip::{Added, Archive, Change, Entry, Located, Method, Writer};
 
@@ -16,8 +16,8 @@ use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
 use crate::recast::{NewRecord, NewRecords};
-use crate::scripted::Code;
 use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
+use crate::torchscript::Code;
 use crate::walk::{Surroundings, Walked, walk};
 
 /// The kind of archives that hold code.
@@ -181,7 +181,7 @@ impl ZipFile {
     }
 
     /// The archive again, with what changed.
-    fn lay_out(&self, changed: Changed, reserve: Reserve) -> Layout {
+    fn lay_out(&self, changed: Changed, reserve: Headroom) -> Layout {
         let Changed { mut pickle, gone, records: mut new, metadata } = changed;
         let room = self.room(&gone, reserve);
         let mut writer = Writer::torch(self.alignment);
@@ -239,7 +239,7 @@ impl ZipFile {
             }
             NewText::Kept | NewText::Removed => None,
         };
-        self.archive.revise(&located, changes, added, self.len)
+        self.archive.rewrite_in_place(&located, changes, added, self.len)
     }
 
     /// The whole name of a record.
@@ -248,7 +248,7 @@ impl ZipFile {
     }
 
     /// The bytes to leave free for a longer pickle; TorchScript's names are its code's.
-    fn room(&self, gone: &HashSet<String>, reserve: Reserve) -> u64 {
+    fn room(&self, gone: &HashSet<String>, reserve: Headroom) -> u64 {
         let kept = self.archive.entries().iter().filter(|entry| {
             let record = self.record(entry);
             record.starts_with(STORAGES) && !gone.contains(record)
@@ -290,14 +290,14 @@ impl Container for ZipFile {
         mentions(&self.graph, &self.catalog, &self.mappings, plan)
     }
 
-    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         if plan.is_identity() {
             return Ok(self.whole());
         }
         Ok(self.lay_out(self.edited(plan)?, reserve))
     }
 
-    fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+    fn rewrite_plainly(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         let mut changed = self.edited(plan)?;
         changed.pickle = Graph::read(changed.pickle)?.in_protocol_2()?;
         Ok(self.lay_out(changed, reserve))
@@ -308,7 +308,7 @@ impl Container for ZipFile {
     /// Storages are not moved, so `.format_version` stays true while all of them stay. There is
     /// nothing to insert: what does not fit stands at the end. TorchScript archives, which their
     /// code speaks of by name, are written anew.
-    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+    fn rewrite_in_place(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
         if plan.is_identity() {
             return Ok(Some(self.whole()));
         }

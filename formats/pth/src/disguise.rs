@@ -9,7 +9,7 @@ use crate::mapping::mapping;
 use crate::modules::Modules;
 use crate::pickle::Graph;
 use crate::pickle::graph::{NodeId, Slot, Value};
-use crate::printed::kind;
+use crate::python_repr::kind;
 use crate::tensors::is_tensor;
 
 /// The classes of optimizers, whose objects hold tensors that are no model's.

@@ -10,7 +10,7 @@ use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry};
 use crate::pickle::opcode;
 use crate::pickle::patch::Patch;
-use crate::pickle::texts::binunicode;
+use crate::pickle::strings::binunicode;
 use crate::recast::{NewRecords, recast, verify};
 use crate::walk::metadata_of;
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use statedict_core::{Contents, DType, Elements, Layout, Unholdable, row_major_strides};
+use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors, row_major_strides};
 use statedict_zip::Writer;
 
 use crate::dtype::{Storing, shape_in_torch, to_torch};
 use crate::metadata;
 use crate::pickle::graph::Value;
 use crate::pickle::opcode;
-use crate::pickle::texts::binunicode;
+use crate::pickle::strings::binunicode;
 
 /// The folder of the records, which is what PyTorch uses when it saves to a buffer.
 const PREFIX: &str = "archive";
@@ -27,7 +27,7 @@ const BATCH: usize = 1000;
 ///
 /// # Errors
 /// Every tensor of a type that PyTorch does not have.
-pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
+pub(crate) fn encode(contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
     let mut entries: Vec<(String, String)> = Vec::new();
     for (key, elements) in &contents.tensors {
         let (dtype, shape) = (elements.dtype(), elements.shape());
@@ -40,7 +40,7 @@ pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
         entries.push((key.clone(), why));
     }
     if !entries.is_empty() {
-        return Err(Unholdable { entries });
+        return Err(UnsupportedTensors { entries });
     }
     let mut pickler = Pickler::sharing();
     let storages = pickler.state_dict(contents);
@@ -173,7 +173,7 @@ impl Pickler {
     }
 
     /// Writes the whole pickle; gives the elements of each storage it names, in order.
-    fn state_dict<'c>(&mut self, contents: &'c Contents) -> Vec<&'c Elements> {
+    fn state_dict<'c>(&mut self, contents: &'c TensorSet) -> Vec<&'c Elements> {
         let mut storages = Vec::new();
         let mut places = HashMap::new();
         self.push(&[opcode::PROTO, 2]);

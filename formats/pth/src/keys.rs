@@ -7,7 +7,7 @@ use statedict_core::{Fault, IndexMap, Key};
 use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, Entry, NodeId, Slot, Value};
-use crate::printed::printed;
+use crate::python_repr::python_repr;
 
 /// What a key costs beside its text.
 const KEY: usize = 32;
@@ -50,7 +50,7 @@ fn label(
     if let Some((label, _)) = labels.get(&identity) {
         return Ok(label.clone());
     }
-    let shown = printed(graph, key, budget)?;
+    let shown = python_repr(graph, key, budget)?;
     let mut label = Key::Other(shown.clone());
     if entries.contains_key(&label) {
         // Counted by how they are shown, so that many objects take no longer than few.

@@ -51,16 +51,18 @@ mod modules;
 mod objects;
 mod payload;
 mod pickle;
-mod printed;
+mod python_repr;
 mod recast;
 mod scan;
-mod scripted;
 mod stream;
 mod tar;
 mod tensors;
+mod torchscript;
 mod walk;
 
-use statedict_core::{Container, Contents, Fault, Format, Layout, ShardNames, Source, Unholdable};
+use statedict_core::{
+    Container, Fault, Format, Layout, ShardNames, Source, TensorSet, UnsupportedTensors,
+};
 
 use crate::archive::ZipFile;
 use crate::stream::StreamFile;
@@ -125,7 +127,7 @@ impl Format for Pth {
         Ok(None)
     }
 
-    fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable> {
+    fn encode(&self, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
         encode::encode(contents)
     }
 }

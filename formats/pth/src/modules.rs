@@ -10,7 +10,7 @@ use statedict_core::{Fault, IndexMap};
 use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, Kind, NodeId, Value};
-use crate::scripted::Code;
+use crate::torchscript::Code;
 
 /// How deeply modules may nest; each level is a segment of the keys.
 const MAX_DEPTH: usize = 128;

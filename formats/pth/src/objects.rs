@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 
 use statedict_core::{
-    Data, Fault, IndexMap, Key, Object, ObjectId, Objects, Record, Scalar, Sequence, Tensor,
+    Data, Fault, IndexMap, Key, Tensor,
+    objects::{Object, ObjectId, Objects, Record, Scalar, Sequence},
 };
 
 use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Kind, NodeId, Value};
-use crate::printed::printed;
+use crate::python_repr::python_repr;
 use crate::tensors::{Storages, Tensors};
 
 /// What an object costs beside its texts, in bytes of the budget.
@@ -225,7 +226,7 @@ impl Builder<'_> {
     fn key(&mut self, node: NodeId) -> Result<Key, Fault> {
         let key = match self.graph.text(node) {
             Some(text) => Key::Text(text.into_owned()),
-            None => Key::Other(printed(self.graph, node, self.budget)?),
+            None => Key::Other(python_repr(self.graph, node, self.budget)?),
         };
         self.budget.spend(key.as_str().len())?;
         Ok(key)

@@ -6,7 +6,7 @@ use crate::budget::Budget;
 use crate::mapping::mapping;
 use crate::pickle::Graph;
 use crate::pickle::graph::{self, Compound, Kind, NodeId};
-use crate::printed::{kind, printed};
+use crate::python_repr::{kind, python_repr};
 use crate::tensors::is_tensor;
 
 /// How deeply values may nest; see the limit of the walk that lists tensors.
@@ -71,7 +71,7 @@ impl Reader<'_> {
         self.budget.spend(size_of_val(entries.as_slice()))?;
         let entries = entries.into_iter().map(|entry| {
             let value = self.value(entry.value.node, depth - 1)?;
-            let key = printed(self.graph, entry.key.node, self.budget)?;
+            let key = python_repr(self.graph, entry.key.node, self.budget)?;
             self.budget.spend(KEY + key.len())?;
             Ok((key, value))
         });

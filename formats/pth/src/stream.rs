@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, Growth, IndexMap, Layout, Location, Mentions, Objects, Plan,
-    Reserve, Source, Storage, Value,
+    Catalog, Container, DType, Fault, Growth, Headroom, IndexMap, Layout, Location, Mentions, Plan,
+    Source, Storage, Value, objects::Objects,
 };
 
 use crate::archive::check_types;
@@ -20,7 +20,7 @@ use crate::objects::objects;
 use crate::payload::payload;
 use crate::pickle::graph::{CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
-use crate::pickle::texts::binunicode;
+use crate::pickle::strings::binunicode;
 use crate::pickle::{Graph, shifted};
 use crate::recast::{NewRecord, NewRecords};
 use crate::tensors::{MAX_STORAGE_KEY, StorageId, Storages, check_length, persistent_storages};
@@ -173,7 +173,7 @@ impl Container for StreamFile {
         )
     }
 
-    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         if plan.is_identity() {
             return Ok(self.whole());
         }
@@ -182,9 +182,9 @@ impl Container for StreamFile {
         self.lay_out(&self.preamble[..self.object.start], &object, &keys, &records)
     }
 
-    /// The new pickle with as much filler as makes it as long as the old one; what follows counts
+    /// The new pickle with as much padding as makes it as long as the old one; what follows counts
     /// from its end, so no storage can go.
-    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+    fn rewrite_in_place(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
         if plan.is_identity() {
             return Ok(Some(self.whole()));
         }
@@ -208,7 +208,7 @@ impl Container for StreamFile {
         Ok(Some(layout))
     }
 
-    fn rewrite_plainly(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+    fn rewrite_plainly(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         let Changed { object, keys, records } = self.edited(plan)?;
         let plain = |pickle: &[u8]| Graph::read(pickle)?.in_protocol_2();
         let before: Vec<Vec<u8>> = self
@@ -231,7 +231,7 @@ impl StreamFile {
     }
 
     /// The bytes to keep for a longer pickle beside the storages of a list.
-    fn room(&self, keys: &[u8], new: &NewRecords, reserve: Reserve) -> Result<u64, Fault> {
+    fn room(&self, keys: &[u8], new: &NewRecords, reserve: Headroom) -> Result<u64, Fault> {
         let bytes = |key: &String| match (new.get(key), self.storages.get(key)) {
             (Some(record), _) => record.elements.byte_len(),
             (None, Some(range)) => range.end - range.start,
@@ -295,7 +295,7 @@ struct Changed {
     records: NewRecords,
 }
 
-/// A pickle with so many bytes of filler, give or take what opcodes cannot come to.
+/// A pickle with so many bytes of padding, give or take what opcodes cannot come to.
 fn with_room(pickle: &[u8], bytes: u64) -> Result<Vec<u8>, Fault> {
     let bare = Graph::read(pickle)?.bare()?;
     let bytes = usize::try_from(bytes).unwrap_or(0);

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::ptr;
 
-use statedict_core::{Catalog, Fault, IndexMap, Key, Location, Payload, Row, StateDict, Tensor};
+use statedict_core::{
+    Catalog, Fault, IndexMap, Key, Location, Payload, StateDict, Tensor, TensorEntry,
+};
 
 use crate::budget::Budget;
 use crate::disguise::{Disguises, Values};
@@ -13,9 +15,9 @@ use crate::mapping::{is_mapping, mapping};
 use crate::modules::Modules;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry, NodeId, Slot};
-use crate::printed::kind;
-use crate::scripted::Code;
+use crate::python_repr::kind;
 use crate::tensors::{Storages, Tensors};
+use crate::torchscript::Code;
 
 /// How deeply containers may nest; trainers nest a handful, and paths grow with the depth.
 const MAX_DEPTH: usize = 128;
@@ -122,7 +124,7 @@ impl<'a> Walker<'a> {
     fn run(&mut self) -> Result<(), Fault> {
         let root = self.graph.root;
         if let Some(tensor) = self.read_root(root)? {
-            let row = Row { at: String::new(), key: Key::Text(String::new()), tensor };
+            let row = TensorEntry { at: String::new(), key: Key::Text(String::new()), tensor };
             self.found.catalog.rows.push(row);
             return Ok(());
         }
@@ -175,7 +177,7 @@ impl<'a> Walker<'a> {
             let sizes = tensor.shape.len().saturating_mul(2 * size_of::<u64>());
             self.budget.spend(ROW + sizes + level.at.len() + child.key.as_str().len())?;
             let row = self.found.catalog.rows.len();
-            self.found.catalog.rows.push(Row {
+            self.found.catalog.rows.push(TensorEntry {
                 at: level.at.clone(),
                 key: child.key.clone(),
                 tensor,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use statedict_core::{
-    Container, Contents, DType, Elements, Fault, Format, Layout, Part, Plan, Policy, Reserve,
-    Source, Storage, Tensor, plan,
+    Container, DType, Elements, Fault, Format, Headroom, Layout, Part, Plan, Policy, Source,
+    Storage, Tensor, TensorSet, plan,
 };
 use statedict_pth::PTH;
 
@@ -43,7 +43,7 @@ fn tensor(shape: &[u64], from: u64) -> Elements {
 fn archive() -> Vec<u8> {
     let tensors = [("module.a", 0), ("module.b", 0), ("module.c", 8)];
     let tensors = tensors.map(|(key, from)| (key.to_string(), tensor(&[1, 2], from)));
-    let contents = Contents { tensors: tensors.into(), ..Contents::default() };
+    let contents = TensorSet { tensors: tensors.into(), ..TensorSet::default() };
     written(&PTH.encode(&contents).expect("holdable"), &WEIGHTS)
 }
 
@@ -120,7 +120,7 @@ fn planned(file: &dyn Container, rule: &str) -> Plan {
 
 fn renamed(bytes: &[u8], rule: &str) -> Vec<u8> {
     let file = opened(bytes);
-    let layout = file.rewrite(&planned(file.as_ref(), rule), Reserve::Usual).expect("possible");
+    let layout = file.rewrite(&planned(file.as_ref(), rule), Headroom::Usual).expect("possible");
     written(&layout, bytes)
 }
 
@@ -254,7 +254,7 @@ fn a_changed_byte_is_refused_or_read() {
                     continue;
                 };
                 // A rename that succeeds gives a file with the renamed keys.
-                let Ok(layout) = file.rewrite(&planned.plan, Reserve::Usual) else { continue };
+                let Ok(layout) = file.rewrite(&planned.plan, Headroom::Usual) else { continue };
                 let out = written(&layout, &damaged);
                 let new: Vec<&str> =
                     planned.plan.sections()[0].kept().map(|(_, new)| new).collect();

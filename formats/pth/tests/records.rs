@@ -1,7 +1,7 @@
 //! Which records of an archive are read, and what may be done to a tensor: as PyTorch has it.
 
 use statedict_core::{
-    ByteOrder, Data, Fault, Format, Location, Part, Policy, Reserve, Source, plan,
+    ByteOrder, Data, Fault, Format, Headroom, Location, Part, Policy, Source, plan,
 };
 use statedict_pth::PTH;
 use statedict_zip::{Archive, Writer};
@@ -90,7 +90,7 @@ fn records_of_odd_case_are_read_and_not_written_again() {
     let selected = catalog.select(None).expect("one state dict");
     let rules = ["add:m".parse().expect("a rule")];
     let plan = plan(&rules, catalog, &selected, Policy::default()).expect("a plan").plan;
-    let fault = file.rewrite(&plan, Reserve::Bytes(0)).expect_err("refused").to_string();
+    let fault = file.rewrite(&plan, Headroom::Bytes(0)).expect_err("refused").to_string();
     assert!(fault.contains("'a/data/K' differs in case"), "{fault}");
 }
 

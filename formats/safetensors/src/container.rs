@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Contents, Fault, Format, Growth, Layout, Mentions, Plan, Reserve, Section,
-    ShardNames, Source, Storage, Tensor, Unholdable,
+    Catalog, Container, Fault, Format, Growth, Headroom, Layout, Mentions, Plan, Section,
+    ShardNames, Source, Storage, Tensor, TensorSet, UnsupportedTensors,
 };
 
 use crate::follow::Following;
 use crate::header::{Entry, Header, MAX_HEADER, PREAMBLE};
-use crate::{edit, encode, tiles};
+use crate::{coverage, edit, encode};
 
 /// The safetensors format.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +50,7 @@ impl Format for Safetensors {
         }
     }
 
-    fn encode(&self, contents: &Contents) -> Result<Layout, Unholdable> {
+    fn encode(&self, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
         encode::encode(contents)
     }
 }
@@ -86,7 +86,7 @@ impl File {
         let text = header_text(source, len)?;
         let header = Header::parse(text)?;
         let data = PREAMBLE + len..source.len();
-        tiles::check(header.entries(), data.start, data.end - data.start)?;
+        coverage::check(header.entries(), data.start, data.end - data.start)?;
         let catalog = catalog(&header, data.start)?;
         Ok(File { header, catalog, data })
     }
@@ -152,7 +152,7 @@ impl Container for File {
         Ok(section.map(mentions).unwrap_or_default())
     }
 
-    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         if plan.is_identity() {
             return Ok(self.whole());
         }
@@ -173,7 +173,7 @@ impl Container for File {
     /// The new header in the old one's place, with spaces after it.
     ///
     /// Tensors have to follow each other without a hole, so none can go.
-    fn revise(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
+    fn rewrite_in_place(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
         if plan.is_identity() {
             return Ok(Some(self.whole()));
         }

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use statedict_core::{Contents, DType, Elements, Layout, Unholdable};
+use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors};
 
 use crate::edit::{front, quoted};
 use crate::header::{MAX_HEADER, METADATA, bits_of};
@@ -15,7 +15,7 @@ use crate::ties::FORMAT;
 /// PyTorch's name for two `F4` in a byte, counted as one element.
 const F4_PAIR: &str = "torch.float4_e2m1fn_x2";
 
-pub(crate) fn encode(contents: &Contents) -> Result<Layout, Unholdable> {
+pub(crate) fn encode(contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
     let entries = entries(contents)?;
     let metadata = metadata(contents)?;
     let (order, starts) = place(&entries)?;
@@ -41,7 +41,7 @@ struct Entry<'a> {
     elements: &'a Elements,
 }
 
-fn entries(contents: &Contents) -> Result<Vec<Entry<'_>>, Unholdable> {
+fn entries(contents: &TensorSet) -> Result<Vec<Entry<'_>>, UnsupportedTensors> {
     let mut seen = HashSet::new();
     let mut bad = Vec::new();
     let mut entries = Vec::with_capacity(contents.tensors.len());
@@ -52,7 +52,7 @@ fn entries(contents: &Contents) -> Result<Vec<Entry<'_>>, Unholdable> {
             Err(why) => bad.push((key.clone(), why)),
         }
     }
-    if bad.is_empty() { Ok(entries) } else { Err(Unholdable { entries: bad }) }
+    if bad.is_empty() { Ok(entries) } else { Err(UnsupportedTensors { entries: bad }) }
 }
 
 fn entry<'a>(key: &'a str, elements: &'a Elements) -> Result<Entry<'a>, String> {
@@ -90,7 +90,7 @@ fn described(elements: &Elements) -> Result<(DType, Vec<u64>), String> {
 }
 
 /// The order of the data, and where each entry's bytes start in it.
-fn place(entries: &[Entry<'_>]) -> Result<(Vec<usize>, Vec<u64>), Unholdable> {
+fn place(entries: &[Entry<'_>]) -> Result<(Vec<usize>, Vec<u64>), UnsupportedTensors> {
     let mut order: Vec<usize> = (0..entries.len()).collect();
     order.sort_by_key(|&i| Reverse(entries[i].dtype.bits()));
     let mut starts = vec![0; entries.len()];
@@ -107,7 +107,7 @@ fn place(entries: &[Entry<'_>]) -> Result<(Vec<usize>, Vec<u64>), Unholdable> {
 
 /// `__metadata__`: what came along, ties as `alias: kept`, and the framework, which old loaders
 /// want to see.
-fn metadata(contents: &Contents) -> Result<Vec<(&str, &str)>, Unholdable> {
+fn metadata(contents: &TensorSet) -> Result<Vec<(&str, &str)>, UnsupportedTensors> {
     let mut pairs: Vec<(&str, &str)> = Vec::new();
     let mut known = HashSet::new();
     for (alias, kept) in &contents.ties {
@@ -143,6 +143,6 @@ fn header(metadata: &[(&str, &str)], entries: &[Entry<'_>], starts: &[u64]) -> S
     text
 }
 
-fn unholdable(key: &str, why: String) -> Unholdable {
-    Unholdable { entries: vec![(key.to_string(), why)] }
+fn unholdable(key: &str, why: String) -> UnsupportedTensors {
+    UnsupportedTensors { entries: vec![(key.to_string(), why)] }
 }

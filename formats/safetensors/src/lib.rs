@@ -37,11 +37,11 @@
 //! ```
 
 mod container;
+mod coverage;
 mod edit;
 mod encode;
 mod follow;
 mod header;
 mod ties;
-mod tiles;
 
 pub use container::{SAFETENSORS, Safetensors};

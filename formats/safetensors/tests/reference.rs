@@ -7,7 +7,7 @@ use std::sync::Arc;
 use files::{built, renamed};
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use safetensors::SafeTensors;
-use statedict_core::{Contents, DType, Elements, Format, Storage, Tensor};
+use statedict_core::{DType, Elements, Format, Storage, Tensor, TensorSet};
 use statedict_safetensors::SAFETENSORS;
 
 const DTYPES: [&str; 22] = [
@@ -59,8 +59,8 @@ fn described() -> impl Strategy<Value = Described> {
 }
 
 /// The tensors side by side in one source, and its bytes.
-fn contents(described: &[Described]) -> (Contents, Vec<u8>) {
-    let mut contents = Contents::default();
+fn contents(described: &[Described]) -> (TensorSet, Vec<u8>) {
+    let mut contents = TensorSet::default();
     let mut source = Vec::new();
     for Described { key, dtype, shape } in described {
         let start = source.len() as u64;
@@ -74,7 +74,7 @@ fn contents(described: &[Described]) -> (Contents, Vec<u8>) {
     (contents, source)
 }
 
-fn assert_equal(file: &[u8], source: &[u8], contents: &Contents) {
+fn assert_equal(file: &[u8], source: &[u8], contents: &TensorSet) {
     let (_, header) = SafeTensors::read_metadata(file).expect("the reference reads the header");
     let metadata = header.metadata().as_ref().expect("metadata");
     assert_eq!(metadata.get("note").map(String::as_str), Some("a \"quoted\" one"));

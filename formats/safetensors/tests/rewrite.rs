@@ -3,7 +3,7 @@
 mod files;
 
 use files::{built, file, header_of, renamed};
-use statedict_core::{Format, Part, Plan, Reserve};
+use statedict_core::{Format, Headroom, Part, Plan};
 use statedict_safetensors::SAFETENSORS;
 
 /// A header, the rules, and the header that must come out.
@@ -90,7 +90,7 @@ fn a_recorded_tie_follows_its_tensor() {
 fn no_change_is_one_copy_of_the_file() {
     let old = file(TWO, b"abcdefgh");
     let container = SAFETENSORS.open(&old.as_slice()).expect("sound").expect("safetensors");
-    let layout = container.rewrite(&Plan::default(), Reserve::Usual).expect("a rewrite");
+    let layout = container.rewrite(&Plan::default(), Headroom::Usual).expect("a rewrite");
     assert!(matches!(layout.parts(), [Part::Copy(all)] if *all == (0..old.len() as u64)));
     assert_eq!(built(&layout, &old), old);
 }

@@ -12,7 +12,7 @@
 //! - [`Writer`] lays a new archive out from front to back, as PyTorch or as NumPy would write it.
 //!   The bytes of members become parts of a [`statedict_core::Layout`]: copied from the source,
 //!   compressed or not, or computed on the way, with the checksum after what it covers.
-//! - [`Archive::revise`] lays the same archive out with members renamed, replaced or gone, and every
+//! - [`Archive::rewrite_in_place`] lays the same archive out with members renamed, replaced or gone, and every
 //!   byte of the others where it stands, so that only headers and the directory need be written.
 //!
 //! It does not compress, decrypt, join disks or repair.
@@ -48,7 +48,7 @@ mod fields;
 mod header;
 mod member;
 mod name;
-mod revise;
+mod rewrite_in_place;
 mod tail;
 mod writer;
 
@@ -56,5 +56,5 @@ pub use archive::Archive;
 pub use audit::{Audit, climbs};
 pub use entry::{Entry, Located, Method};
 pub use member::MAX_NAME_LEN;
-pub use revise::{Added, Change};
+pub use rewrite_in_place::{Added, Change};
 pub use writer::Writer;

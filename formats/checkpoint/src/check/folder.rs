@@ -13,7 +13,7 @@ use statedict_core::Source;
 use statedict_pth::{Loader, Trust, scan};
 
 use crate::error::{Action, Error};
-use crate::index::is_index;
+use crate::shards::index::is_index;
 use crate::shards::read_index;
 use crate::source::FileSource;
 

@@ -1,13 +1,15 @@
 //! What lies beside the plain tensors of two files: values, quantized tensors, optimizers, metadata.
 
 use statedict_core::{
-    Catalog, Change, Compared, Diff, Entry, IndexMap, IndexSet, Key, Matching, ObjectChange,
-    ObjectId, Objects, Side, StateDict, Tensor, Uncompared, Unplaced, Value, Whole, is_implied,
+    Catalog, IndexMap, IndexSet, Key, StateDict, Tensor, Value,
+    diff::{Change, Diff, Entry, Matching, Side, Unplaced},
+    is_implied,
+    objects::{Compared, ObjectChange, ObjectId, Objects, Uncompared, Whole},
 };
 
 use crate::checkpoint::Checkpoint;
-use crate::compare::couple::{Couple, deviations};
-use crate::compare::half::Half;
+use crate::compare::operand::Operand;
+use crate::compare::tensor_pair::{TensorPair, deviations};
 use crate::error::Error;
 
 /// How much of two files is compared.
@@ -253,8 +255,8 @@ fn finish(
             diff.objects.push(ObjectChange { path, a, b });
             continue;
         }
-        let halves = Half::of(a, &ours).zip(Half::of(b, &theirs));
-        match halves.and_then(|(ours, theirs)| Couple::measured(ours, theirs)) {
+        let halves = Operand::of(a, &ours).zip(Operand::of(b, &theirs));
+        match halves.and_then(|(ours, theirs)| TensorPair::measured(ours, theirs)) {
             Some(couple) => {
                 paths.push(path);
                 couples.push(couple);

@@ -4,24 +4,28 @@
 //! numbers only where bytes differ.
 
 mod beside;
-mod couple;
-mod half;
-mod kinship;
-mod meter;
+mod comparator;
+mod duplicate_groups;
+mod match_contents;
 mod numbers;
-mod portions;
+mod operand;
 mod rows;
-mod twins;
+mod slices;
+mod tensor_pair;
 
-use statedict_core::{Data, Diff, Matching, Pair, Tensor, Uncompared};
+use statedict_core::{
+    Data, Tensor,
+    diff::{Diff, Matching, Pair},
+    objects::Uncompared,
+};
 
 pub use beside::{Scope, compare_beside};
-pub use kinship::kinship;
+pub use match_contents::match_contents;
 
 use crate::checkpoint::Checkpoint;
-use crate::compare::couple::{Couple, deviations};
-use crate::compare::half::Half;
-use crate::compare::twins::{Sort, halves, twins};
+use crate::compare::duplicate_groups::{Sort, halves, twins};
+use crate::compare::operand::Operand;
+use crate::compare::tensor_pair::{TensorPair, deviations};
 use crate::error::Error;
 
 /// What differs between two state dicts, elements included.
@@ -36,8 +40,9 @@ pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Resul
     let (mut keys, mut couples) = (Vec::new(), Vec::new());
     for pair in matching.common.iter().filter(|pair| !pair.is_told_apart()) {
         let halves = pair.elements();
-        let halves = halves.and_then(|(ours, theirs)| Half::of(a, ours).zip(Half::of(b, theirs)));
-        match halves.and_then(|(ours, theirs)| Couple::measured(ours, theirs)) {
+        let halves =
+            halves.and_then(|(ours, theirs)| Operand::of(a, ours).zip(Operand::of(b, theirs)));
+        match halves.and_then(|(ours, theirs)| TensorPair::measured(ours, theirs)) {
             None => diff.not_compared.push(uncompared(pair)),
             Some(couple) => {
                 keys.push(&pair.key);

@@ -4,7 +4,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use statedict_core::DType;
 
-use crate::float8;
+use crate::elements::float8;
 
 /// A number that can be held against another.
 pub(super) trait Number: Copy {

@@ -8,10 +8,10 @@ use std::mem;
 
 use statedict_core::IndexMap;
 
-use crate::compare::half::Half;
-use crate::elements::Stop;
+use crate::compare::operand::Operand;
+use crate::elements::StreamError;
 use crate::error::Error;
-use crate::shares::each;
+use crate::parallel::each;
 
 /// Says whether more rows are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum Rows {
 
 /// Tells `take` the hash of each row, in order, until it has enough.
 pub(super) fn rows(
-    half: &Half<'_>,
+    half: &Operand<'_>,
     keys: &RandomState,
     mut take: impl FnMut(u64) -> Rows,
 ) -> Result<(), Error> {
@@ -44,13 +44,13 @@ pub(super) fn rows(
         Ok(())
     });
     match streamed {
-        Err(Stop::Read(fault)) => Err(half.error(fault)),
-        Ok(()) | Err(Stop::Sink(_)) => Ok(()),
+        Err(StreamError::Read(fault)) => Err(half.error(fault)),
+        Ok(()) | Err(StreamError::Sink(_)) => Ok(()),
     }
 }
 
 /// The bytes of a row; none for a tensor without rows, or whose rows are no whole bytes.
-pub(super) fn row_len(half: &Half<'_>) -> Option<usize> {
+pub(super) fn row_len(half: &Operand<'_>) -> Option<usize> {
     let rows = half.shape().first().copied().filter(|rows| *rows > 0)?;
     let whole = half.byte_len() > 0 && half.byte_len().is_multiple_of(rows);
     let len = whole.then(|| half.byte_len() / rows)?;
@@ -60,8 +60,8 @@ pub(super) fn row_len(half: &Half<'_>) -> Option<usize> {
 /// Tensors of one type and shape that have the same rows in another order, where that leaves no
 /// choice.
 pub(super) fn reordered(
-    a: &[Option<Half<'_>>],
-    b: &[Option<Half<'_>>],
+    a: &[Option<Operand<'_>>],
+    b: &[Option<Operand<'_>>],
 ) -> Result<Vec<(usize, usize)>, Error> {
     let keys = RandomState::new();
     let mut sorts = IndexMap::<_, [Vec<usize>; 2]>::default();
@@ -101,7 +101,7 @@ pub(super) fn reordered(
 }
 
 /// A number that the order of rows has no part in; none if all rows are the same.
-fn fingerprint(half: &Half<'_>, keys: &RandomState) -> Result<Option<u128>, Error> {
+fn fingerprint(half: &Operand<'_>, keys: &RandomState) -> Result<Option<u128>, Error> {
     let (mut sum, mut first, mut differ) = (0u128, None, false);
     rows(half, keys, |row| {
         differ |= *first.get_or_insert(row) != row;

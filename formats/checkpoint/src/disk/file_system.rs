@@ -4,7 +4,7 @@ use std::fs::File;
 
 /// How bytes can be put in front of a file without copying what it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Front {
+pub enum PrependSupport {
     /// Blocks are inserted into the file.
     Insert {
         /// Their length in bytes.
@@ -20,29 +20,29 @@ pub enum Front {
 }
 
 #[cfg(target_os = "linux")]
-impl Front {
+impl PrependSupport {
     /// What the file's own file system can do; asking it may still show that it cannot.
-    pub(crate) fn of(file: &File) -> Front {
+    pub(crate) fn of(file: &File) -> PrependSupport {
         // The numbers that statfs(2) has for them.
         const EXT4: u64 = 0xEF53;
         const XFS: u64 = 0x5846_5342;
         const F2FS: u64 = 0xF2F5_2010;
         const BTRFS: u64 = 0x9123_683E;
-        let Ok(system) = rustix::fs::fstatfs(file) else { return Front::Copy };
+        let Ok(system) = rustix::fs::fstatfs(file) else { return PrependSupport::Copy };
         let block = system.f_bsize as u64;
         match system.f_type as u64 & 0xFFFF_FFFF {
-            _ if block == 0 => Front::Copy,
-            EXT4 | XFS | F2FS => Front::Insert { block },
-            BTRFS => Front::Share { block },
-            _ => Front::Copy,
+            _ if block == 0 => PrependSupport::Copy,
+            EXT4 | XFS | F2FS => PrependSupport::Insert { block },
+            BTRFS => PrependSupport::Share { block },
+            _ => PrependSupport::Copy,
         }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Front {
+impl PrependSupport {
     /// Only Linux has such calls.
-    pub(crate) fn of(_: &File) -> Front {
-        Front::Copy
+    pub(crate) fn of(_: &File) -> PrependSupport {
+        PrependSupport::Copy
     }
 }

@@ -15,11 +15,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-pub use file_system::Front;
+pub use file_system::PrependSupport;
 pub use secret::{Identity, Secret};
 pub use system::System;
 
-use crate::stage::Existing;
+use crate::write::stage::Existing;
 
 /// How long one waits for others who have a file; an edit in place takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub enum Access {
 /// [`io::ErrorKind::Unsupported`], whatever the system calls it.
 pub trait Disk: Debug + Send + Sync {
     /// How bytes can be put in front of a file; asking changes nothing.
-    fn front(&self, file: &File) -> Front;
+    fn front(&self, file: &File) -> PrependSupport;
 
     /// What an open file is on this machine.
     fn identity(&self, file: &File) -> io::Result<Identity>;

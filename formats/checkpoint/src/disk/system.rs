@@ -7,16 +7,16 @@ use std::path::Path;
 
 use tempfile::{PathPersistError, TempPath};
 
-use super::{Access, Disk, Front, Identity, Secret};
-use crate::stage::Existing;
+use super::{Access, Disk, Identity, PrependSupport, Secret};
+use crate::write::stage::Existing;
 
 /// The real disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct System;
 
 impl Disk for System {
-    fn front(&self, file: &File) -> Front {
-        Front::of(file)
+    fn front(&self, file: &File) -> PrependSupport {
+        PrependSupport::of(file)
     }
 
     fn identity(&self, file: &File) -> io::Result<Identity> {

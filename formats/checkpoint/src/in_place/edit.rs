@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use statedict_core::{Fault, Source};
 
-use super::guard;
+use super::sentinel;
 
 /// The unit in which old and new bytes are compared, so that what is equal is not written.
 const PAGE: u64 = 4096;
@@ -47,7 +47,7 @@ impl Edit {
             Some(moved) => self.inserted == 0 || moved <= self.new_len,
             None => false,
         };
-        let is_restored = !self.is_guarded() || guard::is_covered(self.writes.iter());
+        let is_restored = !self.is_guarded() || sentinel::is_covered(self.writes.iter());
         ascending && grows && end <= self.new_len && self.old_len > 0 && is_restored
     }
 
@@ -111,7 +111,7 @@ impl<'a> Patch<'a> {
     /// Adds the first bytes of the file, which the guard stands on and which are not changed.
     fn cover_front(&mut self, source: &dyn Source) -> Result<(), Fault> {
         let first = self.edit.writes.first().map_or(u64::MAX, |write| write.start);
-        let unchanged = 0..first.min(guard::PLACE.end).min(self.edit.old_len);
+        let unchanged = 0..first.min(sentinel::PLACE.end).min(self.edit.old_len);
         if !unchanged.is_empty() {
             self.bytes.insert(0, Cow::Owned(source.bytes(unchanged.clone())?));
             self.edit.writes.insert(0, unchanged);
@@ -123,7 +123,7 @@ impl<'a> Patch<'a> {
     pub(crate) fn parted(&self) -> [Vec<(u64, &[u8])>; 2] {
         let (mut front, mut rest) = (Vec::new(), Vec::new());
         for (write, bytes) in self.edit.writes.iter().zip(&self.bytes) {
-            let (before, behind) = guard::parted(write);
+            let (before, behind) = sentinel::parted(write);
             let (first, last) = bytes.split_at(within(0, before.end - before.start).end);
             front.extend((!first.is_empty()).then_some((before.start, first)));
             rest.extend((!last.is_empty()).then_some((behind.start, last)));

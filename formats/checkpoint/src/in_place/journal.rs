@@ -30,7 +30,7 @@ use statedict_core::{Fault, Source};
 
 use super::edit::{Edit, PIECE, Patch, pieces};
 use crate::disk::{Disk, Identity, Secret};
-use crate::elements::Stop;
+use crate::elements::StreamError;
 use crate::source::FileSource;
 
 const MAGIC: [u8; 16] = *b"statedict edit\r\n";
@@ -131,13 +131,13 @@ pub(crate) fn write(
     source: &dyn Source,
     patch: &Patch<'_>,
     maker: &Maker,
-) -> Result<u64, Stop> {
+) -> Result<u64, StreamError> {
     let mut out = Output { disk, file: journal, hasher: Sha256::new(), at: 0, buffer: Vec::new() };
-    let fingerprint = fingerprint(source).map_err(Stop::Read)?;
+    let fingerprint = fingerprint(source).map_err(StreamError::Read)?;
     out.put(&head(name, &patch.edit, &fingerprint, &maker.identity))?;
     for range in patch.edit.overwritten() {
         for piece in pieces(range) {
-            out.put(&source.bytes(piece).map_err(Stop::Read)?)?;
+            out.put(&source.bytes(piece).map_err(StreamError::Read)?)?;
         }
     }
     for bytes in &patch.bytes {
@@ -147,7 +147,7 @@ pub(crate) fn write(
     out.put(&sum)?;
     out.put(&maker.secret.seal(&sum))?;
     out.flush()?;
-    disk.sync(journal).map_err(Stop::Sink)?;
+    disk.sync(journal).map_err(StreamError::Sink)?;
     Ok(out.at)
 }
 
@@ -161,7 +161,7 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
         for bytes in bytes.chunks(PIECE as usize) {
             self.hasher.update(bytes);
             self.buffer.extend_from_slice(bytes);
@@ -172,8 +172,8 @@ impl Output<'_> {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), Stop> {
-        self.disk.write_at(self.file, self.at, &self.buffer).map_err(Stop::Sink)?;
+    fn flush(&mut self) -> Result<(), StreamError> {
+        self.disk.write_at(self.file, self.at, &self.buffer).map_err(StreamError::Sink)?;
         self.at += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())

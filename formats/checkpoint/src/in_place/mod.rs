@@ -6,11 +6,11 @@
 //! front of a file that is neither the old nor the new, and refuses it.
 
 mod edit;
-mod guard;
 mod journal;
 mod lock;
-mod past;
+mod original_view;
 mod recover;
+mod sentinel;
 
 use std::fs::File;
 use std::io;
@@ -20,26 +20,26 @@ use std::sync::Arc;
 use statedict_core::{Edits, Layout, Source};
 
 pub(crate) use lock::Locked;
-pub(crate) use past::Past;
+pub(crate) use original_view::OriginalView;
 pub use recover::{Interrupted, Journals, recover, recover_on};
 pub(crate) use recover::{restore, restore_if_needed};
 
-use crate::disk::{Access, Disk, Front};
-use crate::elements::Stop;
+use crate::disk::{Access, Disk, PrependSupport};
+use crate::elements::StreamError;
 use crate::error::Cause;
-use crate::stage::{Beside, Existing, folder};
+use crate::write::stage::{Existing, TempFile, folder};
 use edit::Patch;
-pub(crate) use guard::GUARD;
 use journal::Maker;
 use lock::keep_from_editors;
 use recover::Pending;
+pub(crate) use sentinel::GUARD;
 
 /// The most writes that one journal holds; a file that needs more is written anew.
 const MAX_WRITES: usize = 1 << 20;
 
 /// By which way a file became the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum WriteMethod {
     /// It was the new one already.
     Unchanged,
     /// Ranges of it were written where it stands.
@@ -56,7 +56,7 @@ pub enum Way {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replaced {
     /// By which way.
-    pub way: Way,
+    pub way: WriteMethod,
     /// Bytes written to the disk for it, those of the journal included.
     pub written: u64,
     /// How many files it is, an index excepted.
@@ -76,21 +76,23 @@ impl Editor<'_> {
     pub(crate) fn edit(&self, layout: &Layout) -> Result<Option<Replaced>, Cause> {
         let Some(Edits { inserted, writes }) = layout.edits() else { return Ok(None) };
         let front = self.disk.front(&self.locked.file);
-        if inserted > 0 && front == Front::Copy {
+        if inserted > 0 && front == PrependSupport::Copy {
             return Ok(None);
         }
         let patch = Patch::new(self.source, layout.len(), inserted, &writes)?;
         if patch.edit.is_nothing() {
-            return Ok(Some(Replaced { way: Way::Unchanged, written: 0, files: 1 }));
+            return Ok(Some(Replaced { way: WriteMethod::Unchanged, written: 0, files: 1 }));
         }
         let is_free = self.locked.is_writable && self.locked.is_locked;
         if !is_free || !patch.edit.is_sound() || patch.bytes.len() > MAX_WRITES {
             return Ok(None);
         }
         let (way, written) = match front {
-            Front::Share { .. } if inserted > 0 => (Way::Shared, self.share(&patch)?),
-            _ if inserted > 0 => (Way::Inserted, self.apply(&patch)?),
-            _ => (Way::InPlace, self.apply(&patch)?),
+            PrependSupport::Share { .. } if inserted > 0 => {
+                (WriteMethod::Shared, self.share(&patch)?)
+            }
+            _ if inserted > 0 => (WriteMethod::Inserted, self.apply(&patch)?),
+            _ => (WriteMethod::InPlace, self.apply(&patch)?),
         };
         Ok(written.map(|written| Replaced { way, written, files: 1 }))
     }
@@ -131,17 +133,19 @@ impl Editor<'_> {
         let journal = self.disk.create(path, Access::Private).map_err(doing)?;
         let like = self.locked.file.metadata()?;
         let disk = self.disk.as_ref();
-        let adopted = disk.adopt(&journal, &like).map_err(Stop::Sink);
+        let adopted = disk.adopt(&journal, &like).map_err(StreamError::Sink);
         let written = adopted
             .and_then(|()| {
                 journal::write(disk, &journal, &self.locked.path, self.source, patch, maker)
             })
-            .and_then(|len| disk.sync_folder(folder(path)).map_err(Stop::Sink).map(|()| len));
+            .and_then(|len| {
+                disk.sync_folder(folder(path)).map_err(StreamError::Sink).map(|()| len)
+            });
         written.map_err(|stop| {
             let _ = disk.remove(path);
             match stop {
-                Stop::Read(fault) => fault.into(),
-                Stop::Sink(error) => doing(error),
+                StreamError::Read(fault) => fault.into(),
+                StreamError::Sink(error) => doing(error),
             }
         })
     }
@@ -152,8 +156,8 @@ impl Editor<'_> {
         if !edit.is_guarded() {
             return self.fill(file, patch);
         }
-        if guard::is_covered(edit.overwritten().iter()) {
-            disk.write_at(file, guard::PLACE.start, &GUARD)?;
+        if sentinel::is_covered(edit.overwritten().iter()) {
+            disk.write_at(file, sentinel::PLACE.start, &GUARD)?;
             disk.sync(file)?;
         }
         if edit.inserted > 0 {
@@ -182,7 +186,7 @@ impl Editor<'_> {
     /// Makes a file beside this one that shares its blocks further back, and puts it in its place.
     fn share(&self, patch: &Patch<'_>) -> Result<Option<u64>, Cause> {
         let (locked, old_len) = (self.locked, patch.edit.old_len);
-        let beside = Beside::new(self.disk, &locked.path, Access::Private)?;
+        let beside = TempFile::new(self.disk, &locked.path, Access::Private)?;
         let mut at = 0;
         while at < old_len {
             let to = at + patch.edit.inserted;
@@ -207,7 +211,7 @@ pub(crate) fn look(
     path: &Path,
     file: &File,
     disk: &dyn Disk,
-) -> Result<(Option<Box<Past>>, Option<Interrupted>), Cause> {
+) -> Result<(Option<Box<OriginalView>>, Option<Interrupted>), Cause> {
     keep_from_editors(file)?;
     let at = recover::resolved(path)?;
     if !journal::is_there(&at) {
@@ -216,7 +220,9 @@ pub(crate) fn look(
     let journal = || journal::path_for(&at);
     Ok(match recover::find(&at, file, disk)? {
         Pending::Nothing | Pending::Torn => (None, None),
-        Pending::Past(past) => (Some(past), Some(Interrupted::Pending { file: path.into() })),
+        Pending::OriginalView(past) => {
+            (Some(past), Some(Interrupted::Pending { file: path.into() }))
+        }
         Pending::Untrusted(_, why) => {
             (None, Some(Interrupted::Untrusted { journal: journal(), why: why.into() }))
         }

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use statedict_core::Source;
 
 use super::edit::pieces;
-use super::guard::{self, GUARD};
 use super::journal::{self, Found};
 use super::lock::Locked;
-use super::past::{Past, View};
+use super::original_view::{OriginalView, View};
+use super::sentinel::{self, GUARD};
 use crate::disk::{Disk, System};
 use crate::error::{Action, Cause, Error};
 use crate::source::read_at;
-use crate::stage::folder;
+use crate::write::stage::folder;
 
 /// What was found of an edit that was cut short; its text is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,10 +137,10 @@ pub(crate) fn restore(
         Pending::Untrusted(_, why) if journals == Journals::Own => {
             return Err(Cause::Untrusted { journal, why: why.into() });
         }
-        Pending::Past(_) | Pending::Untrusted(..) if !locked.is_writable => {
+        Pending::OriginalView(_) | Pending::Untrusted(..) if !locked.is_writable => {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
         }
-        Pending::Past(past) | Pending::Untrusted(past, _) => {
+        Pending::OriginalView(past) | Pending::Untrusted(past, _) => {
             put_back(&past, &locked.file, disk)?;
             Interrupted::Restored { file }
         }
@@ -163,9 +163,9 @@ pub(crate) fn remove(journal: &Path, disk: &dyn Disk) -> Result<(), Cause> {
 pub(crate) enum Pending {
     Nothing,
     Torn,
-    Past(Box<Past>),
+    OriginalView(Box<OriginalView>),
     /// The file as it would have been, and why that need not be so.
-    Untrusted(Box<Past>, &'static str),
+    Untrusted(Box<OriginalView>, &'static str),
     Foreign(String),
 }
 
@@ -178,9 +178,9 @@ pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> Result<Pending,
         }
         Found::Torn => Pending::Torn,
         Found::Foreign(why) => Pending::Foreign(why),
-        Found::Whole(journal) => match Past::new(*journal, file, file.metadata()?.len())? {
+        Found::Whole(journal) => match OriginalView::new(*journal, file, file.metadata()?.len())? {
             Ok(past) => match past.doubt() {
-                None => Pending::Past(Box::new(past)),
+                None => Pending::OriginalView(Box::new(past)),
                 Some(why) => Pending::Untrusted(Box::new(past), why),
             },
             Err(why) => Pending::Foreign(why),
@@ -191,9 +191,9 @@ pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> Result<Pending,
 /// True if the guard stands in front of the file.
 fn has_begun(file: &File) -> Result<bool, Cause> {
     let mut front = [0; GUARD.len()];
-    let is_there = file.metadata()?.len() >= guard::PLACE.end;
+    let is_there = file.metadata()?.len() >= sentinel::PLACE.end;
     if is_there {
-        read_at(file, guard::PLACE.start, &mut front)?;
+        read_at(file, sentinel::PLACE.start, &mut front)?;
     }
     Ok(front == GUARD)
 }
@@ -202,7 +202,7 @@ fn has_begun(file: &File) -> Result<bool, Cause> {
 ///
 /// May be cut short at any call itself: what has been put back are old bytes, as before. The guard
 /// stands in front of it meanwhile.
-fn put_back(past: &Past, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
+fn put_back(past: &OriginalView, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
     let len = past.len();
     match past.moved() {
         0 => {}
@@ -219,9 +219,9 @@ fn put_back(past: &Past, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
             })?;
         }
     }
-    let is_guarded = guard::is_covered(past.saved().iter().map(|(range, _)| range));
+    let is_guarded = sentinel::is_covered(past.saved().iter().map(|(range, _)| range));
     if is_guarded {
-        disk.write_at(file, guard::PLACE.start, &GUARD)?;
+        disk.write_at(file, sentinel::PLACE.start, &GUARD)?;
         disk.sync(file)?;
     }
     let old = View { past, file };
@@ -230,7 +230,7 @@ fn put_back(past: &Past, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
             Ok(disk.write_at(file, piece.start, &old.bytes(piece.clone())?)?)
         })
     };
-    let parted: Vec<_> = past.saved().iter().map(|(range, _)| guard::parted(range)).collect();
+    let parted: Vec<_> = past.saved().iter().map(|(range, _)| sentinel::parted(range)).collect();
     parted.iter().try_for_each(|(_, rest)| put(rest.clone()))?;
     if file.metadata()?.len() != len {
         disk.set_len(file, len)?;

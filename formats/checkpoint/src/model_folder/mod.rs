@@ -13,7 +13,7 @@ mod survey;
 use std::path::{Path, PathBuf};
 
 use crate::error::Cause;
-use crate::index::is_index;
+use crate::shards::index::is_index;
 
 pub use indexing::{Indexing, NewIndex, index_folder};
 pub use side_files::SideFiles;

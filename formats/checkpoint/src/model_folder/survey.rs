@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::Cause;
-use crate::index::is_index;
 use crate::model_folder::series::series_of;
 use crate::registry::FORMATS;
+use crate::shards::index::is_index;
 
 /// Endings of weights that are not read here.
 const FOREIGN: [&str; 13] = [

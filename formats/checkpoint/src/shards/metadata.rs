@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use statedict_core::{IndexMap, MetadataChange};
 
-use crate::index::TOTALS;
+use crate::shards::index::TOTALS;
 
 /// A file of a sharded checkpoint, or its index, with what it says of itself.
 pub(super) struct Voice<'a> {

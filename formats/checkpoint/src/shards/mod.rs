@@ -3,6 +3,7 @@
 //! The files are laid end to end in one address space, so that every tensor of the merged catalog
 //! has a place in one source. A rename lays out each file on its own, and the index after them.
 
+pub(crate) mod index;
 mod metadata;
 mod split;
 
@@ -12,8 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use statedict_core::{
-    Catalog, Container, Contents, Elements, Fault, Format, IndexMap, Key, Mentions, MetadataChange,
-    Plan, Row, Section, Source, StateDict, Tensor, Unholdable,
+    Catalog, Container, Elements, Fault, Format, IndexMap, Key, Mentions, MetadataChange, Plan,
+    Section, Source, StateDict, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 use metadata::{Voice, change_index, joined, of_file, of_index};
@@ -23,12 +24,12 @@ use split::{Group, lay_out};
 use crate::disk::{Disk, System};
 use crate::error::{Action, Cause, Error};
 use crate::in_place::restore_if_needed;
-use crate::index::{Index, MAX_INDEX};
 use crate::model_folder::strays;
 use crate::registry::FORMATS;
-use crate::rewritten::{Files, Manner, NewFile, Rewritten};
+use crate::shards::index::{Index, MAX_INDEX};
 use crate::source::FileSource;
-use crate::stage::folder;
+use crate::write::pending_files::{Files, Manner, NewFile, PendingFiles};
+use crate::write::stage::folder;
 
 /// How many ways in which an index and its files disagree an error names.
 const FAULTS_NAMED: usize = 8;
@@ -172,7 +173,7 @@ impl Sharded {
     /// Every file with its keys as a plan has them, and the index that fits.
     ///
     /// Files that the plan empties go.
-    pub(crate) fn rewrite(&self, plan: &Plan, manner: Manner) -> Result<Rewritten, Fault> {
+    pub(crate) fn rewrite(&self, plan: &Plan, manner: Manner) -> Result<PendingFiles, Fault> {
         let Some(section) = plan.sections().first() else {
             return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
         };
@@ -211,11 +212,11 @@ impl Sharded {
     /// Every tensor that the format of the files cannot hold.
     pub(crate) fn encode(
         &self,
-        contents: Contents,
+        contents: TensorSet,
         section: &Section,
-    ) -> Result<Rewritten, Unholdable> {
+    ) -> Result<PendingFiles, UnsupportedTensors> {
         let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
-        let Contents { tensors, metadata, modules, ties, reserve } = contents;
+        let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
         let voices = self.voices();
         let changes = MetadataChange::between(&joined(&voices), &metadata);
         let own = |name: &str| {
@@ -224,14 +225,14 @@ impl Sharded {
             Some(MetadataChange::apply(&changes, voice.metadata.clone()))
         };
         let home = |key: &str| self.index.weight_map.0.get(*old.get(key)?);
-        let mut groups: IndexMap<String, Contents> = IndexMap::default();
+        let mut groups: IndexMap<String, TensorSet> = IndexMap::default();
         for (key, elements) in tensors {
             let home = home(&key).unwrap_or(&self.shards[0].name);
-            let group = groups.entry(home.clone()).or_insert_with(|| Contents {
+            let group = groups.entry(home.clone()).or_insert_with(|| TensorSet {
                 metadata: own(home).unwrap_or_default(),
                 modules: modules.clone(),
                 reserve,
-                ..Contents::default()
+                ..TensorSet::default()
             });
             group.tensors.push((key, elements));
         }
@@ -241,13 +242,13 @@ impl Sharded {
         Ok(self.sharded(files, index))
     }
 
-    fn sharded(&self, files: Vec<NewFile>, index: Index) -> Rewritten {
+    fn sharded(&self, files: Vec<NewFile>, index: Index) -> PendingFiles {
         let (index_name, index) = (self.index_name.clone(), Box::new(index));
-        self.replaced_by(Rewritten(Files::Shards { files, index_name, index, gone: Vec::new() }))
+        self.replaced_by(PendingFiles(Files::Shards { files, index_name, index, gone: Vec::new() }))
     }
 
     /// New files of which an index of this one's name says where keys are: this one's files go.
-    pub(crate) fn replaced_by(&self, mut rewritten: Rewritten) -> Rewritten {
+    pub(crate) fn replaced_by(&self, mut rewritten: PendingFiles) -> PendingFiles {
         if let Files::Shards { files, index_name, gone, .. } = &mut rewritten.0
             && *index_name == self.index_name
         {
@@ -408,7 +409,7 @@ fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<C
             }
             let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
                 let (at, tensor) = (String::new(), tensor.moved(shard.start));
-                catalog.rows.push(Row { at, key: Key::Text(key.to_string()), tensor });
+                catalog.rows.push(TensorEntry { at, key: Key::Text(key.to_string()), tensor });
                 catalog.rows.len() - 1
             });
             let twice = |twice: statedict_core::DuplicateKey| Fault::broken(twice.to_string());

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use statedict_core::{Contents, Elements, Format, IndexMap, ShardNames, Unholdable};
+use statedict_core::{Elements, Format, IndexMap, ShardNames, TensorSet, UnsupportedTensors};
 
-use crate::index::Index;
-use crate::rewritten::{Files, NewFile, Rewritten};
+use crate::shards::index::Index;
+use crate::write::pending_files::{Files, NewFile, PendingFiles};
 
 /// Spreads tensors over files of at most `limit` bytes of elements, greedily and in order.
 ///
@@ -13,14 +13,14 @@ use crate::rewritten::{Files, NewFile, Rewritten};
 /// Source: `split_state_dict_into_shards_factory` in huggingface_hub.
 pub(crate) fn split(
     format: &dyn Format,
-    contents: Contents,
+    contents: TensorSet,
     limit: u64,
-) -> Result<Rewritten, Unholdable> {
+) -> Result<PendingFiles, UnsupportedTensors> {
     let Some(ShardNames { stem, extension }) = format.shard_names() else {
         let why = format!("{} checkpoints are not spread over several files", format.name());
-        return Err(Unholdable { entries: vec![("*".into(), why)] });
+        return Err(UnsupportedTensors { entries: vec![("*".into(), why)] });
     };
-    let Contents { tensors, metadata, modules, ties, reserve } = contents;
+    let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
     let groups = groups(tensors, limit);
     let count = groups.len();
     let name = |i: usize| match count {
@@ -29,7 +29,7 @@ pub(crate) fn split(
     };
     let groups = groups.into_iter().enumerate().map(|(i, tensors)| Group {
         name: name(i),
-        contents: Contents {
+        contents: TensorSet {
             tensors,
             metadata: metadata.clone(),
             modules: modules.clone(),
@@ -39,7 +39,7 @@ pub(crate) fn split(
     });
     let (files, index) = lay_out(format, groups.collect(), ties, Index::default())?;
     let index_name = format!("{stem}.{extension}.index.json");
-    Ok(Rewritten(match count {
+    Ok(PendingFiles(match count {
         1 => Files::Folder(files),
         _ => Files::Shards { files, index_name, index: Box::new(index), gone: Vec::new() },
     }))
@@ -48,7 +48,7 @@ pub(crate) fn split(
 /// What one file is to hold.
 pub(crate) struct Group {
     pub(crate) name: String,
-    pub(crate) contents: Contents,
+    pub(crate) contents: TensorSet,
 }
 
 /// The files of the groups, and an index that names their keys.
@@ -59,7 +59,7 @@ pub(crate) fn lay_out(
     mut groups: Vec<Group>,
     ties: Vec<(String, String)>,
     mut index: Index,
-) -> Result<(Vec<NewFile>, Index), Unholdable> {
+) -> Result<(Vec<NewFile>, Index), UnsupportedTensors> {
     let homes: HashMap<String, usize> = groups
         .iter()
         .enumerate()

@@ -5,7 +5,14 @@
 //! then what is short, and the checksums, from front to back.
 
 mod checksums;
-mod stretches;
+mod chunks;
+pub(crate) mod pending_files;
+pub(crate) mod stage;
+pub(crate) mod target;
+
+pub use pending_files::PendingFiles;
+pub use stage::{Existing, Staged, stage_text};
+pub use target::{Protected, Protection};
 
 use std::fs::File;
 use std::io;
@@ -16,13 +23,13 @@ use crc32fast::Hasher;
 use statedict_core::{Elements, Fault, Layout, Part, Source};
 
 use crate::disk::Disk;
-use crate::elements::{self, PIECE, Sink, Stop};
+use crate::elements::{self, PIECE, Sink, StreamError};
 use crate::observer::{Observer, tell};
-use crate::shares::each;
+use crate::parallel::each;
 use crate::source::FileSource;
 
 use checksums::{Checksums, Sum};
-use stretches::{Stretch, Work, stretches};
+use chunks::{Chunk, Work, stretches};
 
 /// Blocks of every file system that can share them are of this length, or of a divisor of it.
 pub(crate) const BLOCK: u64 = 4096;
@@ -41,7 +48,7 @@ pub(crate) struct Writing<'a> {
 
 /// What may be written instead where the file system can clone.
 #[derive(Clone, Copy)]
-pub(crate) struct Instead<'a> {
+pub(crate) struct CloneLayouts<'a> {
     /// Where the file to clone starts in the source.
     pub(crate) start: u64,
     /// Layouts of the same file that leave more of that one where it stands.
@@ -50,7 +57,7 @@ pub(crate) struct Instead<'a> {
 
 /// What the file has before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ground {
+enum WriteBase {
     /// Its length.
     Empty,
     /// Its length, on a file system where it can share blocks with the source.
@@ -64,32 +71,32 @@ impl Writing<'_> {
     ///
     /// Where the file system can clone, it writes the first of the layouts in `instead` that leaves
     /// most of the source standing.
-    pub(crate) fn run(&self, instead: Option<Instead<'_>>) -> Result<(), Stop> {
+    pub(crate) fn run(&self, instead: Option<CloneLayouts<'_>>) -> Result<(), StreamError> {
         let own = stretches(self.layout);
         if let Some(start) = self.clone(&own, instead) {
             let others = instead.map(|instead| (instead.layouts)());
             for layout in others.iter().flatten().chain([self.layout]) {
                 let (writing, stretches) = (Writing { layout, ..*self }, stretches(layout));
                 if let Some(ground) = writing.ground(&stretches, start) {
-                    writing.clear(ground).map_err(Stop::Sink)?;
+                    writing.clear(ground).map_err(StreamError::Sink)?;
                     return writing.complete(&stretches, ground);
                 }
             }
-            self.clear(Ground::Empty).map_err(Stop::Sink)?;
+            self.clear(WriteBase::Empty).map_err(StreamError::Sink)?;
         }
         let len = self.layout.len();
         match self.disk.reserve(self.file, len) {
             Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
             _ => self.disk.set_len(self.file, len),
         }
-        .map_err(Stop::Sink)?;
-        self.complete(&own, Ground::Empty)
+        .map_err(StreamError::Sink)?;
+        self.complete(&own, WriteBase::Empty)
     }
 
     /// Makes the file a clone of the one it is made from, if the file system can and that may be of
     /// use; gives where that one starts in the source.
-    fn clone(&self, stretches: &[Stretch<'_>], instead: Option<Instead<'_>>) -> Option<u64> {
-        let first = || stretches.iter().find_map(Stretch::from);
+    fn clone(&self, stretches: &[Chunk<'_>], instead: Option<CloneLayouts<'_>>) -> Option<u64> {
+        let first = || stretches.iter().find_map(Chunk::from);
         let (file, start) = self.source.file_at(instead.map(|it| it.start).or_else(first)?)?;
         let is_of_use = instead.is_some() || self.ground(stretches, start).is_some();
         // What cannot be cloned is copied, and fails then if it cannot be.
@@ -97,36 +104,37 @@ impl Writing<'_> {
     }
 
     /// What a clone can be kept for: most of the new file.
-    fn ground(&self, stretches: &[Stretch<'_>], start: u64) -> Option<Ground> {
-        let shared = |ground: Ground| -> u64 {
-            stretches.iter().filter(|stretch| ground.has(stretch)).map(Stretch::len).sum()
+    fn ground(&self, stretches: &[Chunk<'_>], start: u64) -> Option<WriteBase> {
+        let shared = |ground: WriteBase| -> u64 {
+            stretches.iter().filter(|stretch| ground.has(stretch)).map(Chunk::len).sum()
         };
-        let is_most = |ground: &Ground| shared(*ground) > self.layout.len() / 2;
-        [Ground::Clone(start), Ground::Sharing].into_iter().find(is_most)
+        let is_most = |ground: &WriteBase| shared(*ground) > self.layout.len() / 2;
+        [WriteBase::Clone(start), WriteBase::Sharing].into_iter().find(is_most)
     }
 
     /// Leaves of a clone what it is kept for, with the length of the new file.
-    fn clear(&self, ground: Ground) -> io::Result<()> {
-        if !matches!(ground, Ground::Clone(_)) {
+    fn clear(&self, ground: WriteBase) -> io::Result<()> {
+        if !matches!(ground, WriteBase::Clone(_)) {
             self.disk.set_len(self.file, 0)?;
         }
         match ground {
-            Ground::Empty => Ok(()),
+            WriteBase::Empty => Ok(()),
             _ => self.disk.set_len(self.file, self.layout.len()),
         }
     }
 
     /// Writes what is not there yet.
-    fn complete(&self, stretches: &[Stretch<'_>], ground: Ground) -> Result<(), Stop> {
-        let stands = |it: &&Stretch| matches!(ground, Ground::Clone(_)) && ground.has(it);
+    fn complete(&self, stretches: &[Chunk<'_>], ground: WriteBase) -> Result<(), StreamError> {
+        let stands = |it: &&Chunk| matches!(ground, WriteBase::Clone(_)) && ground.has(it);
         let (standing, apart): (Vec<_>, Vec<_>) = stretches.iter().partition(stands);
-        let standing = standing.into_iter().map(Stretch::len).sum();
-        tell(self.observer, standing).map_err(Stop::Sink)?;
-        let shares = apart.into_iter().flat_map(Stretch::shares);
+        let standing = standing.into_iter().map(Chunk::len).sum();
+        tell(self.observer, standing).map_err(StreamError::Sink)?;
+        let shares = apart.into_iter().flat_map(Chunk::shares);
         let sums = each(shares, || {
             let mut buffer = Vec::new();
-            move |share: Stretch| {
-                let shared = if ground == Ground::Sharing { self.share_blocks(&share)? } else { 0 };
+            move |share: Chunk| {
+                let shared =
+                    if ground == WriteBase::Sharing { self.share_blocks(&share)? } else { 0 };
                 self.write(&share.after(shared), &mut buffer)
             }
         })?;
@@ -134,10 +142,10 @@ impl Writing<'_> {
     }
 
     /// Shares the blocks at the start of a stretch; gives how many bytes that were.
-    fn share_blocks(&self, stretch: &Stretch<'_>) -> Result<u64, Stop> {
-        let Stretch { at, work: Work::Copy(range), .. } = stretch else { return Ok(0) };
+    fn share_blocks(&self, stretch: &Chunk<'_>) -> Result<u64, StreamError> {
+        let Chunk { at, work: Work::Copy(range), .. } = stretch else { return Ok(0) };
         let Some((file, start)) = self.source.file_at(range.start) else { return Ok(0) };
-        if !at.is_multiple_of(BLOCK) || !Ground::Sharing.has(stretch) {
+        if !at.is_multiple_of(BLOCK) || !WriteBase::Sharing.has(stretch) {
             return Ok(0);
         }
         let (mut done, len) = (0, stretch.len() / BLOCK * BLOCK);
@@ -149,13 +157,13 @@ impl Writing<'_> {
                 Ok(0) | Err(_) => break,
             }
         }
-        tell(self.observer, done).map_err(Stop::Sink)?;
+        tell(self.observer, done).map_err(StreamError::Sink)?;
         Ok(done)
     }
 
     /// Writes a stretch, and sums it if that is asked for.
-    fn write(&self, stretch: &Stretch<'_>, buffer: &mut Vec<u8>) -> Result<Option<Sum>, Stop> {
-        let Stretch { at, work, summed } = stretch;
+    fn write(&self, stretch: &Chunk<'_>, buffer: &mut Vec<u8>) -> Result<Option<Sum>, StreamError> {
+        let Chunk { at, work, summed } = stretch;
         let mut sum = summed.map(|part| Sum { part, at: *at, hasher: Hasher::new() });
         let mut to = *at;
         let mut put = |bytes: &[u8]| {
@@ -177,7 +185,7 @@ impl Writing<'_> {
     }
 
     /// Delivers elements, and notes them if a cast made some infinite.
-    fn stream(&self, elements: &Elements, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    fn stream(&self, elements: &Elements, sink: &mut Sink<'_>) -> Result<(), StreamError> {
         if elements::stream_counting(self.source, elements, sink)? > 0 {
             let mut overflowed = self.overflowed.lock().unwrap_or_else(PoisonError::into_inner);
             overflowed.push(elements.clone());
@@ -196,20 +204,20 @@ impl Writing<'_> {
         range: Range<u64>,
         buffer: &mut Vec<u8>,
         deliver: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), StreamError> {
         let mut at = range.start;
         while at < range.end {
             let len = (range.end - at).min(PIECE);
             buffer.resize(usize::try_from(len).expect("a piece fits in memory"), 0);
             self.source.read_at(at, buffer)?;
-            deliver(buffer).map_err(Stop::Sink)?;
+            deliver(buffer).map_err(StreamError::Sink)?;
             at += len;
         }
         Ok(())
     }
 
     /// Writes what lies between the stretches.
-    fn fill(&self, stretches: &[Stretch<'_>], checksums: Checksums) -> Result<(), Stop> {
+    fn fill(&self, stretches: &[Chunk<'_>], checksums: Checksums) -> Result<(), StreamError> {
         let mut between = Between { writing: self, checksums, start: 0, bytes: Vec::new() };
         let mut stretches = stretches.iter().peekable();
         let mut at = 0;
@@ -219,8 +227,8 @@ impl Writing<'_> {
             let is_apart = stretches.peek().is_some_and(|stretch| stretch.at <= at);
             at = u64::saturating_add(at, part.len());
             match part {
-                _ if is_apart => between.leap(i, at).map_err(Stop::Sink)?,
-                Part::New(bytes) => between.put(bytes).map_err(Stop::Sink)?,
+                _ if is_apart => between.leap(i, at).map_err(StreamError::Sink)?,
+                Part::New(bytes) => between.put(bytes).map_err(StreamError::Sink)?,
                 Part::Copy(range) => {
                     let mut buffer = Vec::new();
                     self.read(range.clone(), &mut buffer, &mut |bytes| between.put(bytes))?;
@@ -230,31 +238,31 @@ impl Writing<'_> {
                 }
                 Part::Crc32(span) => {
                     let sum = between.checksums.sum(&span.parts);
-                    between.put(&sum.to_le_bytes()).map_err(Stop::Sink)?;
+                    between.put(&sum.to_le_bytes()).map_err(StreamError::Sink)?;
                 }
             }
         }
         match between.end() == at {
-            true => between.flush().map_err(Stop::Sink),
+            true => between.flush().map_err(StreamError::Sink),
             false => Err(self.unexpected(between.end())),
         }
     }
 
-    fn unexpected(&self, at: u64) -> Stop {
+    fn unexpected(&self, at: u64) -> StreamError {
         let len = self.layout.len();
         Fault::broken(format!("writing came to byte {at} of {len}, which is not as laid out"))
             .into()
     }
 }
 
-impl Ground {
+impl WriteBase {
     /// True if the stretch is there, or can be shared.
-    fn has(self, stretch: &Stretch<'_>) -> bool {
+    fn has(self, stretch: &Chunk<'_>) -> bool {
         let Some(from) = stretch.from().filter(|_| stretch.summed.is_none()) else { return false };
         match self {
-            Ground::Empty => false,
-            Ground::Sharing => from % BLOCK == stretch.at % BLOCK,
-            Ground::Clone(start) => from.checked_sub(start) == Some(stretch.at),
+            WriteBase::Empty => false,
+            WriteBase::Sharing => from % BLOCK == stretch.at % BLOCK,
+            WriteBase::Clone(start) => from.checked_sub(start) == Some(stretch.at),
         }
     }
 }

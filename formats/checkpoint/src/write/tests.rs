@@ -24,12 +24,12 @@ fn write_into(
     source: &FileSource,
     layout: &Layout,
     observer: &dyn Observer,
-) -> Result<(), Stop> {
+) -> Result<(), StreamError> {
     let overflowed = &Mutex::default();
     Writing { source, layout, file, disk: &System, observer, overflowed }.run(None)
 }
 
-fn write(source: &[u8], layout: &Layout) -> Result<Vec<u8>, Stop> {
+fn write(source: &[u8], layout: &Layout) -> Result<Vec<u8>, StreamError> {
     let mut out = tempfile::tempfile().expect("a file");
     write_into(&out, &file(source), layout, &|_| ControlFlow::Continue(()))?;
     let mut bytes = Vec::new();
@@ -91,7 +91,7 @@ fn a_source_that_ends_too_early_stops_the_writing() {
     let mut layout = Layout::new();
     layout.copy(8..12);
     let stop = write(SOURCE, &layout).expect_err("stopped");
-    assert!(matches!(stop, Stop::Read(_)));
+    assert!(matches!(stop, StreamError::Read(_)));
 }
 
 #[cfg(target_os = "linux")]
@@ -102,7 +102,7 @@ fn a_file_beyond_all_disks_is_refused_before_it_is_written() {
     let stop = write(SOURCE, &layout).expect_err("stopped");
     use io::ErrorKind::{FileTooLarge, StorageFull};
     assert!(
-        matches!(stop, Stop::Sink(error) if [FileTooLarge, StorageFull].contains(&error.kind()))
+        matches!(stop, StreamError::Sink(error) if [FileTooLarge, StorageFull].contains(&error.kind()))
     );
 }
 
@@ -194,5 +194,5 @@ fn an_observer_sees_every_byte_and_can_stop_the_work() {
     write_into(&out, &file(&source), &layout, &watch(u64::MAX)).expect("written");
     assert_eq!(seen.swap(0, std::sync::atomic::Ordering::Relaxed), layout.len());
     let stop = write_into(&out, &file(&source), &layout, &watch(1 << 20)).expect_err("stopped");
-    assert!(matches!(stop, Stop::Sink(error) if is_stopped(&error)));
+    assert!(matches!(stop, StreamError::Sink(error) if is_stopped(&error)));
 }

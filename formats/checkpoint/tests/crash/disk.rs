@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use statedict_checkpoint::{Access, Disk, Existing, Front, Identity, Secret, System};
+use statedict_checkpoint::{Access, Disk, Existing, Identity, PrependSupport, Secret, System};
 
 /// A disk that can do what `front` says on whatever file system the test runs, and never syncs.
 #[derive(Debug)]
 pub(crate) struct Plain {
-    front: Front,
+    front: PrependSupport,
     patience: Patience,
     journals: Known,
 }
@@ -40,7 +40,7 @@ pub(crate) enum Patience {
 }
 
 impl Plain {
-    pub(crate) fn new(front: Front) -> Plain {
+    pub(crate) fn new(front: PrependSupport) -> Plain {
         Plain { front, patience: Patience::None, journals: Known::Everywhere }
     }
 
@@ -49,7 +49,7 @@ impl Plain {
     }
 
     pub(crate) fn waiting(patience: Patience) -> Plain {
-        Plain { front: Front::Copy, patience, journals: Known::ByMachine }
+        Plain { front: PrependSupport::Copy, patience, journals: Known::ByMachine }
     }
 }
 
@@ -70,7 +70,7 @@ fn unsupported<T>() -> io::Result<T> {
 }
 
 impl Disk for Plain {
-    fn front(&self, _: &File) -> Front {
+    fn front(&self, _: &File) -> PrependSupport {
         self.front
     }
 
@@ -121,7 +121,7 @@ impl Disk for Plain {
     }
 
     fn insert(&self, file: &File, offset: u64, by: u64) -> io::Result<()> {
-        let Front::Insert { block } = self.front else { return unsupported() };
+        let PrependSupport::Insert { block } = self.front else { return unsupported() };
         assert!(offset.is_multiple_of(block) && by.is_multiple_of(block), "whole blocks only");
         let moved = read(file, offset..u64::MAX)?;
         self.write_at(file, offset, &vec![0; by as usize])?;
@@ -129,7 +129,7 @@ impl Disk for Plain {
     }
 
     fn collapse(&self, file: &File, offset: u64, by: u64) -> io::Result<()> {
-        let Front::Insert { block } = self.front else { return unsupported() };
+        let PrependSupport::Insert { block } = self.front else { return unsupported() };
         assert!(offset.is_multiple_of(block) && by.is_multiple_of(block), "whole blocks only");
         assert!(offset + by < len(file)?, "the system would say that this is a truncation");
         self.write_at(file, offset, &read(file, offset + by..u64::MAX)?)?;
@@ -138,7 +138,7 @@ impl Disk for Plain {
 
     fn clone_file(&self, from: &File, to: &File) -> io::Result<()> {
         match self.front {
-            Front::Share { .. } => self.write_at(to, 0, &read(from, 0..u64::MAX)?),
+            PrependSupport::Share { .. } => self.write_at(to, 0, &read(from, 0..u64::MAX)?),
             _ => unsupported(),
         }
     }
@@ -259,7 +259,7 @@ impl Faulty {
 }
 
 impl Disk for Faulty {
-    fn front(&self, file: &File) -> Front {
+    fn front(&self, file: &File) -> PrependSupport {
         self.disk.front(file)
     }
 

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use statedict_checkpoint::{Access, Disk, Existing, Front, Identity, Secret};
+use statedict_checkpoint::{Access, Disk, Existing, Identity, PrependSupport, Secret};
 
 use crate::disk::{Plain, read};
 use crate::scene::BLOCK;
@@ -150,7 +150,7 @@ impl Chance {
 
 impl Volatile {
     /// A disk on which everything in a folder is safe.
-    pub(crate) fn new(root: &Path, front: Front) -> Volatile {
+    pub(crate) fn new(root: &Path, front: PrependSupport) -> Volatile {
         let mut model = Model::default();
         for (name, bytes) in files(root) {
             let path = root.join(name);
@@ -229,7 +229,7 @@ impl Model {
 }
 
 impl Disk for Volatile {
-    fn front(&self, file: &File) -> Front {
+    fn front(&self, file: &File) -> PrependSupport {
         self.plain.front(file)
     }
 

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{Checkpoint, Disk, Error, Existing, FORMATS, Front, Way};
-use statedict_core::{Contents, Elements, Format, Plan, Policy, Reserve, plan};
+use statedict_checkpoint::{
+    Checkpoint, Disk, Error, Existing, FORMATS, PrependSupport, WriteMethod,
+};
+use statedict_core::{Elements, Format, Headroom, Plan, Policy, TensorSet, plan};
 use tempfile::TempDir;
 
 use crate::state::{Files, files, put};
@@ -12,17 +14,17 @@ use crate::state::{Files, files, put};
 /// The unit in which the disks of these tests keep files.
 pub(crate) const BLOCK: u64 = 512;
 
-pub(crate) const INSERT: Front = Front::Insert { block: BLOCK };
-pub(crate) const SHARE: Front = Front::Share { block: BLOCK };
+pub(crate) const INSERT: PrependSupport = PrependSupport::Insert { block: BLOCK };
+pub(crate) const SHARE: PrependSupport = PrependSupport::Share { block: BLOCK };
 
 /// New files are as small as they can be, so that an edit has no room that it was not given.
-const RESERVE: Reserve = Reserve::Bytes(0);
+const RESERVE: Headroom = Headroom::Bytes(0);
 
 /// Where a change goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
     /// The checkpoint itself, by this way.
-    Itself(Way),
+    Itself(WriteMethod),
     /// Another path, where nothing is yet.
     New(&'static str),
     /// The checkpoint's own path, given as that of the output.
@@ -38,7 +40,7 @@ pub(crate) struct Scene {
     pub(crate) target: &'static str,
     rule: &'static str,
     pub(crate) to: To,
-    pub(crate) front: Front,
+    pub(crate) front: PrependSupport,
 }
 
 impl Scene {
@@ -120,14 +122,14 @@ fn converted(count: usize, to: &str, name: &str, reserve: u64, limit: Option<u64
     let folder = tempfile::tempdir().expect("a folder");
     put(&one("in.safetensors", safetensors(count, 0)), folder.path());
     let checkpoint = Checkpoint::open(&folder.path().join("in.safetensors")).expect("a checkpoint");
-    let tensor = |row: &statedict_core::Row| {
+    let tensor = |row: &statedict_core::TensorEntry| {
         let elements = Elements::new(row.tensor.clone(), None).expect("plain");
         (row.key.to_string(), elements)
     };
-    let contents = Contents {
+    let contents = TensorSet {
         tensors: checkpoint.catalog().rows.iter().map(tensor).collect(),
-        reserve: Reserve::Bytes(reserve),
-        ..Contents::default()
+        reserve: Headroom::Bytes(reserve),
+        ..TensorSet::default()
     };
     let rewritten = match limit {
         Some(limit) => checkpoint.encode_shards(format(to), contents, limit),
@@ -153,8 +155,8 @@ fn fixture(name: &str, file: &str) -> Files {
 }
 
 /// The files after a change, as those before another.
-fn changed(files: Files, target: &'static str, rule: &'static str, way: Way) -> Files {
-    let (to, front) = (To::Itself(way), Front::Copy);
+fn changed(files: Files, target: &'static str, rule: &'static str, way: WriteMethod) -> Files {
+    let (to, front) = (To::Itself(way), PrependSupport::Copy);
     let scene = Scene { name: "made", files, target, rule, to, front };
     let folder = scene.set();
     scene.play(folder.path(), Arc::new(crate::disk::Plain::new(front))).expect("changed");
@@ -174,32 +176,39 @@ pub(crate) fn all() -> Vec<Scene> {
     let many = || one(st, safetensors(9, 100));
     let archive = || converted(9, "pth", pth, 0, None);
     let shards = |to| converted(6, to, "", 0, Some(3));
-    let in_place = To::Itself(Way::InPlace);
-    let replaced = To::Itself(Way::Replaced);
+    let in_place = To::Itself(WriteMethod::InPlace);
+    let replaced = To::Itself(WriteMethod::Replaced);
     vec![
-        scene("safetensors within", many(), st, STRIP, in_place, Front::Copy),
+        scene("safetensors within", many(), st, STRIP, in_place, PrependSupport::Copy),
         scene("safetensors of one page", one(st, safetensors(2, 0)), st, STRIP, in_place, INSERT),
-        scene("safetensors swapped", many(), st, SWAP, in_place, Front::Copy),
-        scene("safetensors inserted", many(), st, ADD, To::Itself(Way::Inserted), INSERT),
-        scene("safetensors shared", many(), st, ADD, To::Itself(Way::Shared), SHARE),
-        scene("safetensors replaced", many(), st, ADD, replaced, Front::Copy),
+        scene("safetensors swapped", many(), st, SWAP, in_place, PrependSupport::Copy),
+        scene("safetensors inserted", many(), st, ADD, To::Itself(WriteMethod::Inserted), INSERT),
+        scene("safetensors shared", many(), st, ADD, To::Itself(WriteMethod::Shared), SHARE),
+        scene("safetensors replaced", many(), st, ADD, replaced, PrependSupport::Copy),
         scene("safetensors dropped", many(), st, "drop:**.7.**", replaced, INSERT),
-        scene("safetensors beside", many(), st, ADD, To::New("out.safetensors"), Front::Copy),
+        scene(
+            "safetensors beside",
+            many(),
+            st,
+            ADD,
+            To::New("out.safetensors"),
+            PrependSupport::Copy,
+        ),
         scene("safetensors cloned", many(), st, STRIP, To::New("out.safetensors"), SHARE),
-        scene("safetensors over itself", many(), st, ADD, To::Over, Front::Copy),
-        scene("pth within", archive(), pth, STRIP, in_place, Front::Copy),
-        scene("pth swapped", archive(), pth, SWAP, in_place, Front::Copy),
-        scene("pth appended", archive(), pth, ADD, in_place, Front::Copy),
+        scene("safetensors over itself", many(), st, ADD, To::Over, PrependSupport::Copy),
+        scene("pth within", archive(), pth, STRIP, in_place, PrependSupport::Copy),
+        scene("pth swapped", archive(), pth, SWAP, in_place, PrependSupport::Copy),
+        scene("pth appended", archive(), pth, ADD, in_place, PrependSupport::Copy),
         scene(
             "pth appended again",
-            changed(archive(), pth, ADD, Way::InPlace),
+            changed(archive(), pth, ADD, WriteMethod::InPlace),
             pth,
             "strip:wrapped.by",
             in_place,
-            Front::Copy,
+            PrependSupport::Copy,
         ),
-        scene("pth dropped", archive(), pth, "drop:**.7.**", in_place, Front::Copy),
-        scene("pth beside", archive(), pth, ADD, To::New("out.pth"), Front::Copy),
+        scene("pth dropped", archive(), pth, "drop:**.7.**", in_place, PrependSupport::Copy),
+        scene("pth beside", archive(), pth, ADD, To::New("out.pth"), PrependSupport::Copy),
         scene(
             "legacy within",
             fixture(pth, "legacy.pth"),
@@ -213,7 +222,7 @@ pub(crate) fn all() -> Vec<Scene> {
             fixture(pth, "legacy.pth"),
             pth,
             ADD,
-            To::Itself(Way::Inserted),
+            To::Itself(WriteMethod::Inserted),
             INSERT,
         ),
         scene(
@@ -221,25 +230,60 @@ pub(crate) fn all() -> Vec<Scene> {
             fixture(pth, "legacy.pth"),
             pth,
             ADD,
-            To::Itself(Way::Shared),
+            To::Itself(WriteMethod::Shared),
             SHARE,
         ),
-        scene("legacy replaced", fixture(pth, "legacy.pth"), pth, ADD, replaced, Front::Copy),
+        scene(
+            "legacy replaced",
+            fixture(pth, "legacy.pth"),
+            pth,
+            ADD,
+            replaced,
+            PrependSupport::Copy,
+        ),
         scene("tar replaced", fixture(pth, "tar.pth"), pth, ADD, replaced, INSERT),
-        scene("npz within", converted(4, "npz", npz, 0, None), npz, STRIP, in_place, Front::Copy),
-        scene("npz swapped", converted(4, "npz", npz, 0, None), npz, SWAP, in_place, Front::Copy),
-        scene("npz deflated", fixture(npz, "deflated.npz"), npz, STRIP, in_place, Front::Copy),
+        scene(
+            "npz within",
+            converted(4, "npz", npz, 0, None),
+            npz,
+            STRIP,
+            in_place,
+            PrependSupport::Copy,
+        ),
+        scene(
+            "npz swapped",
+            converted(4, "npz", npz, 0, None),
+            npz,
+            SWAP,
+            in_place,
+            PrependSupport::Copy,
+        ),
+        scene(
+            "npz deflated",
+            fixture(npz, "deflated.npz"),
+            npz,
+            STRIP,
+            in_place,
+            PrependSupport::Copy,
+        ),
         scene(
             "npz with room",
             converted(4, "npz", npz, 8192, None),
             npz,
             ADD,
             in_place,
-            Front::Copy,
+            PrependSupport::Copy,
         ),
         scene("npz replaced", fixture(npz, "deflated.npz"), npz, ADD, replaced, INSERT),
         scene("shards of safetensors", shards("safetensors"), "", STRIP, replaced, INSERT),
         scene("shards of pth", shards("pth"), "", STRIP, replaced, INSERT),
-        scene("shards beside", shards("safetensors"), "", ADD, To::New("out"), Front::Copy),
+        scene(
+            "shards beside",
+            shards("safetensors"),
+            "",
+            ADD,
+            To::New("out"),
+            PrependSupport::Copy,
+        ),
     ]
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{Checkpoint, Front};
+use statedict_checkpoint::{Checkpoint, PrependSupport};
 
 use crate::disk::Plain;
 
@@ -42,7 +42,7 @@ pub(crate) fn put(files: &Files, folder: &Path) {
 }
 
 pub(crate) fn seen(path: &Path) -> Result<Seen, String> {
-    let disk = Arc::new(Plain::new(Front::Copy));
+    let disk = Arc::new(Plain::new(PrependSupport::Copy));
     let checkpoint = Checkpoint::open_on(path, disk).map_err(|error| error.to_string())?;
     let rows = checkpoint.catalog().rows.iter().map(|row| {
         let tensor = &row.tensor;

@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::{Checkpoint, Rewritten};
-use statedict_core::{Policy, Reserve, plan};
+use statedict_checkpoint::{Checkpoint, PendingFiles};
+use statedict_core::{Headroom, Policy, plan};
 use tempfile::TempDir;
 
 /// A folder that goes when it is dropped.
@@ -53,12 +53,12 @@ impl Folder {
 }
 
 /// The checkpoint without its prefix.
-pub(crate) fn stripped(checkpoint: &Checkpoint) -> Rewritten {
+pub(crate) fn stripped(checkpoint: &Checkpoint) -> PendingFiles {
     let catalog = checkpoint.catalog();
     let rules = ["strip:module".parse().expect("a rule")];
     let state_dicts = catalog.select(None).expect("one");
     let planned = plan(&rules, catalog, &state_dicts, Policy::default()).expect("a plan");
-    checkpoint.rewrite(&planned.plan, Reserve::Usual).expect("a layout")
+    checkpoint.rewrite(&planned.plan, Headroom::Usual).expect("a layout")
 }
 
 /// The keys of a file.

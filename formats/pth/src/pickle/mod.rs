@@ -2,14 +2,14 @@
 
 mod chains;
 mod emit;
-mod filler;
 pub(crate) mod graph;
 pub(crate) mod literal;
 mod machine;
 pub(crate) mod opcode;
+mod padding;
 pub(crate) mod patch;
 mod protocol;
-pub(crate) mod texts;
+pub(crate) mod strings;
 pub(crate) mod unescape;
 
 pub(crate) use graph::Graph;

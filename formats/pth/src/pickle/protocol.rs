@@ -13,7 +13,7 @@ use super::graph::{Compound, CompoundId, Graph, Kind, OpIndex, Slot, Value};
 use super::literal::plain;
 use super::opcode::{self, Op};
 use super::patch::Patch;
-use super::texts::binunicode;
+use super::strings::binunicode;
 
 impl Graph<'_> {
     /// The same pickle in protocol 2.

@@ -18,12 +18,12 @@ mod literal;
 mod machine;
 mod python2;
 mod reader;
+mod region;
 mod shown;
 mod signature;
 mod standard;
-mod stretch;
 mod value;
 
 pub use judge::Loader;
 pub use machine::Trust;
-pub use stretch::{Scan, scan, search};
+pub use region::{Scan, scan, search};

@@ -14,8 +14,8 @@ mod objects;
 use std::collections::HashMap;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, IndexSet, Layout, Location, Mentions, MetadataChange,
-    Objects as Built, Plan, Reserve, Source, Value as Payload,
+    Catalog, Container, DType, Fault, Headroom, IndexSet, Layout, Location, Mentions,
+    MetadataChange, Plan, Source, Value as Payload, objects::Objects as Built,
 };
 
 use crate::edit::{Target, edit, mentions, targets};
@@ -89,7 +89,7 @@ impl Container for TarFile {
         mentions(&Graph::read(&self.pickle)?, &self.catalog, &self.mappings, plan)
     }
 
-    fn rewrite(&self, plan: &Plan, reserve: Reserve) -> Result<Layout, Fault> {
+    fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         let graph = Graph::read(&self.pickle)?;
         let casts = self.casts(&graph, plan)?;
         // Storages are numbered as the pickle comes to them, which is how PyTorch numbers its own.

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use statedict_core::{Format, Layout, Part, Policy, Reserve, Rule, plan};
+use statedict_core::{Format, Headroom, Layout, Part, Policy, Rule, plan};
 use statedict_safetensors::SAFETENSORS;
 
 /// A file of a header and data, without padding.
@@ -39,6 +39,6 @@ pub(crate) fn renamed(file: &[u8], rules: &[&str]) -> Result<Vec<u8>, String> {
     let state_dicts = catalog.select(None).expect("one");
     let planned = plan(&stages, catalog, &state_dicts, Policy::default()).expect("a plan");
     let layout =
-        container.rewrite(&planned.plan, Reserve::Usual).map_err(|fault| fault.to_string())?;
+        container.rewrite(&planned.plan, Headroom::Usual).map_err(|fault| fault.to_string())?;
     Ok(built(&layout, file))
 }

@@ -1,0 +1,269 @@
+//! What a file says it holds.
+
+mod dtype;
+mod metadata;
+pub mod objects;
+pub(crate) mod selection;
+pub(crate) mod tensor;
+mod value;
+mod views;
+
+pub use dtype::DType;
+pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
+pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
+pub use value::Value;
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use thiserror::Error;
+
+use crate::IndexMap;
+
+/// Keys, tensors and state dicts of one checkpoint, in file order.
+///
+/// Within a state dict keys are unique; [`StateDict::insert`] sees to it.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Every tensor of the file, whichever container holds it.
+    pub rows: Vec<TensorEntry>,
+    /// The mappings whose keys can be renamed.
+    pub state_dicts: Vec<StateDict>,
+    /// What lies beside the tensors: epoch, optimizer, objects of unknown classes.
+    pub payload: Vec<Payload>,
+}
+
+/// One tensor and where in the file's structure it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorEntry {
+    /// The path of dict keys and list indices to the mapping that holds it, joined by `/`.
+    pub at: String,
+    /// Its key there.
+    pub key: Key,
+    /// What it is.
+    pub tensor: Tensor,
+}
+
+impl TensorEntry {
+    /// The path to the tensor: its mapping's, and its key.
+    pub fn path(&self) -> String {
+        match self.at.as_str() {
+            "" => self.key.to_string(),
+            at => alloc::format!("{at}/{}", self.key),
+        }
+    }
+}
+
+/// The name of a tensor in the mapping that holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A string, which can be renamed.
+    Text(String),
+    /// Anything else, as Python prints it: `3`, `('t', 1)`. Shown, never renamed.
+    Other(String),
+}
+
+/// A thing beside the tensors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The path to it, joined by `/`.
+    pub at: String,
+    /// What it is, in a word or two: `int`, `dict`, `argparse.Namespace`.
+    pub kind: String,
+}
+
+/// A mapping from keys to tensors (and perhaps other values), in file order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateDict {
+    /// The path to it, joined by `/`; empty at the root.
+    pub at: String,
+    /// Other paths that lead to the same object, so that renaming here renames there.
+    pub aliases: Vec<String>,
+    /// Module paths that its `_metadata` describes, with their versions where those are numbers; the
+    /// root is `""`.
+    pub modules: IndexMap<String, Option<u64>>,
+    /// Why its keys cannot be renamed, if they cannot.
+    pub fixed: Option<String>,
+    entries: IndexMap<String, Option<usize>>,
+}
+
+/// Why no state dict was selected.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotSelected {
+    /// The file holds none.
+    #[error("the file holds no state dict (no mapping from names to tensors)")]
+    None,
+    /// Several could be meant and none was named.
+    #[error("{}", Several(.0))]
+    Several(Vec<(String, usize)>),
+    /// None is at the path that was named.
+    #[error("no state dict at '{at}'; the file has: {}", Listed(.known))]
+    Nowhere {
+        /// The path that was asked for.
+        at: String,
+        /// What there is, below that path if there is something: paths with the number of tensors.
+        known: Vec<(String, usize)>,
+    },
+}
+
+struct Several<'a>(&'a [(String, usize)]);
+
+impl fmt::Display for Several<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [_] => write!(
+                f,
+                "the file holds no state dict that is clearly a model's, but {}",
+                Listed(self.0)
+            ),
+            all => write!(f, "the file holds {} state dicts: {}", all.len(), Listed(all)),
+        }
+    }
+}
+
+/// The most paths that a sentence names; the rest is counted.
+const LISTED: usize = 12;
+
+struct Listed<'a>(&'a [(String, usize)]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (at, tensors)) in self.0.iter().take(LISTED).enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            let noun = if *tensors == 1 { "tensor" } else { "tensors" };
+            // As it is typed.
+            let at = if at.is_empty() { "/" } else { at };
+            write!(f, "{comma}'{at}' ({tensors} {noun})")?;
+        }
+        match self.0.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+impl Catalog {
+    /// A catalog of one state dict at the root that holds these tensors; a repeated key is an error.
+    pub fn flat(
+        tensors: impl IntoIterator<Item = (String, Tensor)>,
+    ) -> Result<Catalog, DuplicateKey> {
+        let mut catalog = Catalog::default();
+        let mut state_dict = StateDict::default();
+        for (key, tensor) in tensors {
+            state_dict.insert(key.clone(), Some(catalog.rows.len()))?;
+            catalog.rows.push(TensorEntry { at: String::new(), key: Key::Text(key), tensor });
+        }
+        catalog.state_dicts.push(state_dict);
+        Ok(catalog)
+    }
+
+    /// A catalog of one state dict with these keys and nothing known of their values.
+    pub fn of_keys<K: AsRef<str>>(
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Catalog, DuplicateKey> {
+        let mut state_dict = StateDict::default();
+        for key in keys {
+            state_dict.insert(key.as_ref().to_string(), None)?;
+        }
+        Ok(Catalog { state_dicts: [state_dict].into(), ..Catalog::default() })
+    }
+
+    /// The tensor under a key of a state dict of this catalog; `None` for a key of other payload.
+    pub fn tensor(&self, state_dict: &StateDict, key: &str) -> Option<&Tensor> {
+        let row = (*state_dict.entries.get(key)?)?;
+        self.rows.get(row).map(|row| &row.tensor)
+    }
+}
+
+/// A key that one mapping holds twice.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("key '{0}' occurs twice")]
+pub struct DuplicateKey(pub String);
+
+impl StateDict {
+    /// Adds a key after those that are there, with the row of its tensor if it has one.
+    pub fn insert(&mut self, key: String, row: Option<usize>) -> Result<(), DuplicateKey> {
+        match self.entries.entry(key) {
+            indexmap::map::Entry::Occupied(entry) => Err(DuplicateKey(entry.key().clone())),
+            indexmap::map::Entry::Vacant(entry) => {
+                entry.insert(row);
+                Ok(())
+            }
+        }
+    }
+
+    /// A state dict with these keys, none of them with a tensor yet.
+    pub fn of_keys(keys: impl IntoIterator<Item = String>) -> StateDict {
+        let entries = keys.into_iter().map(|key| (key, None)).collect();
+        StateDict { entries, ..StateDict::default() }
+    }
+
+    /// Says which row is the tensor of a key that is there.
+    pub fn set_row(&mut self, key: &str, row: usize) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            *entry = Some(row);
+        }
+    }
+
+    /// The rows of its tensors, in file order.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
+        self.entries.values().filter_map(|row| *row)
+    }
+
+    /// How many of its values are tensors.
+    pub fn tensors(&self) -> usize {
+        self.rows().count()
+    }
+
+    /// Its keys in file order, those of values that are no tensors included.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// True if it has this key.
+    pub fn contains(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// How many keys it has.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// True if it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// True if the path leads to it; `/` and the empty path are the root.
+    pub fn is_at(&self, path: &str) -> bool {
+        let path = path.trim_end_matches('/');
+        self.at == path || self.aliases.iter().any(|alias| alias == path)
+    }
+}
+
+impl Key {
+    /// The key as it is shown.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Key::Text(key) | Key::Other(key) => key,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_occurs_once() {
+        assert_eq!(Catalog::of_keys(["a", "a"]).map(|_| ()), Err(DuplicateKey("a".into())));
+    }
+}

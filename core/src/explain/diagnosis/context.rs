@@ -1,0 +1,148 @@
+//! The keys that were to be loaded, those that the model wants, and what a rule would leave.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::{
+    Catalog, IndexMap, Policy, Rule, StateDict, Undefined, Unmatched, explain::Mismatch, plan,
+};
+
+/// What batch norms count their batches in, and what they count for.
+pub(super) const COUNTER: &str = "num_batches_tracked";
+const COUNTED: &str = "running_mean";
+
+/// One state dict against what the model wants.
+pub(super) struct LoadContext<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) state_dict: &'a StateDict,
+    /// Keys that the model lacks, as far as that is known: those to rename.
+    pub(super) sources: Vec<&'a str>,
+    /// Keys that the model has and the state dict lacks.
+    pub(super) wanted: IndexMap<&'a str, ()>,
+    /// Keys that both have and a rule must leave, as far as that is known.
+    common: IndexMap<&'a str, ()>,
+    /// True if keys may be left that nobody told of.
+    pub(super) is_open: bool,
+    /// True if the state dict is a file's, and not made of what was told.
+    pub(super) is_held: bool,
+    /// Keys that were told to be too many.
+    unexpected_keys: IndexMap<&'a str, ()>,
+}
+
+/// What a rule would leave undone.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Left {
+    /// Keys of the model without a tensor.
+    pub(super) missing: Vec<String>,
+    /// Keys that the model does not know.
+    pub(super) unexpected: Vec<String>,
+}
+
+impl<'a> LoadContext<'a> {
+    /// A state dict of which these keys were told not to be the model's.
+    pub(super) fn new(
+        catalog: &'a Catalog,
+        state_dict: &'a StateDict,
+        mismatch: &'a Mismatch,
+    ) -> LoadContext<'a> {
+        let told_of: IndexMap<&str, ()> =
+            mismatch.unexpected.iter().map(|key| (key.as_str(), ())).collect();
+        let unexpected: IndexMap<&str, ()> = state_dict
+            .keys()
+            .filter(|key| told_of.contains_key(key))
+            .map(|key| (key, ()))
+            .collect();
+        LoadContext::of(catalog, state_dict, mismatch, &unexpected)
+    }
+
+    /// A state dict that was not loaded by itself, so that all of its keys may be the model's.
+    pub(super) fn inside(
+        catalog: &'a Catalog,
+        state_dict: &'a StateDict,
+        mismatch: &'a Mismatch,
+    ) -> LoadContext<'a> {
+        let wanted: IndexMap<&str, ()> =
+            mismatch.missing.iter().map(|key| (key.as_str(), ())).collect();
+        let others = state_dict.keys().filter(|key| !wanted.contains_key(key));
+        let unexpected = others.map(|key| (key, ())).collect();
+        let mut scene = LoadContext::of(catalog, state_dict, mismatch, &unexpected);
+        scene.wanted = wanted;
+        scene
+    }
+
+    fn of(
+        catalog: &'a Catalog,
+        state_dict: &'a StateDict,
+        mismatch: &'a Mismatch,
+        unexpected: &IndexMap<&'a str, ()>,
+    ) -> LoadContext<'a> {
+        let is_source = |key: &&str| mismatch.is_cut || unexpected.contains_key(key);
+        let (sources, common): (Vec<_>, Vec<_>) = state_dict.keys().partition(is_source);
+        let common = common.into_iter().map(|key| (key, ())).collect();
+        let wanted = mismatch.missing.iter().map(|key| (key.as_str(), ())).collect();
+        let is_open = mismatch.is_cut;
+        let unexpected_keys = mismatch.unexpected.iter().map(|key| (key.as_str(), ())).collect();
+        LoadContext {
+            catalog,
+            state_dict,
+            sources,
+            wanted,
+            common,
+            is_open,
+            is_held: false,
+            unexpected_keys,
+        }
+    }
+
+    /// What is left undone if nothing is renamed.
+    pub(super) fn untouched(&self) -> Left {
+        let names: IndexMap<&str, ()> = self.state_dict.keys().map(|key| (key, ())).collect();
+        self.left(&names)
+    }
+
+    /// What a rule leaves undone; `None` if it cannot be, or takes away what the model has.
+    pub(super) fn judge(&self, rule: &Rule, undefined: Undefined) -> Option<Left> {
+        let policy = Policy { undefined, unmatched: Unmatched::Allow };
+        let rules = [rule.clone()];
+        let planned = plan(&rules, self.catalog, &[self.state_dict], policy).ok()?;
+        let section = planned.plan.sections().first()?;
+        let names: IndexMap<&str, ()> = section.kept().map(|(_, new)| (new, ())).collect();
+        let keeps_common = self.common.keys().all(|key| names.contains_key(key));
+        keeps_common.then(|| self.left(&names))
+    }
+
+    fn left(&self, names: &IndexMap<&str, ()>) -> Left {
+        let missing = self.wanted.keys().filter(|key| !names.contains_key(*key));
+        let has = |name: &str| self.wanted.contains_key(name) || self.common.contains_key(name);
+        // PyTorch fills a counter that is missing without a word, so nobody tells that it is wanted.
+        let is_counted = |name: &str| {
+            name.strip_suffix(COUNTER).is_some_and(|path| has(&format!("{path}{COUNTED}")))
+        };
+        let is_known = |name: &&&str| has(name) || is_counted(name);
+        // Where keys may be left that nobody told of, those count that are known to be too many.
+        let is_too_many = |name: &&&str| !self.is_open || self.unexpected_keys.contains_key(**name);
+        let unexpected = names.keys().filter(|name| !is_known(name)).filter(is_too_many);
+        Left {
+            missing: missing.map(ToString::to_string).collect(),
+            unexpected: unexpected.map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Keys that both have.
+    pub(super) fn common(&self) -> impl Iterator<Item = &'a str> {
+        self.common.keys().copied()
+    }
+}
+
+impl Left {
+    /// True if nothing is left.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty()
+    }
+
+    /// How much is left, what is missing first.
+    pub(super) fn amount(&self) -> (usize, usize) {
+        (self.missing.len(), self.unexpected.len())
+    }
+}

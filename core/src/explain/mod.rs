@@ -1,0 +1,7 @@
+//! What an error of PyTorch means, and what would make the file load.
+
+mod diagnosis;
+mod error;
+
+pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
+pub use error::{LoadError, Mismatch, Shapes};

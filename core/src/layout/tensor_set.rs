@@ -1,0 +1,512 @@
+//! Tensors on their way into another file.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use core::iter;
+
+use thiserror::Error;
+
+use crate::catalog::selection::{ancestors, is_within};
+use crate::catalog::tensor::{bytes_of, count_of};
+use crate::{
+    ByteOrder, Catalog, DType, Format, Headroom, IndexMap, IndexSet, Key, Location, SEPARATOR,
+    Section, StateDict, Tensor,
+    init::{RandomInit, Stream},
+};
+
+/// The elements of one tensor of a new file, to be written row-major and little-endian.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Elements {
+    origin: Origin,
+    dtype: DType,
+    shape: Vec<u64>,
+}
+
+/// Where the elements of a new tensor come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// A tensor of the source, cast where its type is another one.
+    Tensor(Tensor),
+    /// No file: they are made as they are written.
+    Drawn(RandomInit),
+    /// Several origins, the rows of one after those of the other.
+    Stacked(Vec<Elements>),
+    /// Two origins by turns.
+    Interleaved(Box<Interleaved>),
+}
+
+/// Elements of two origins by turns, as those of two tensors that are joined along a dimension other
+/// than the first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interleaved {
+    /// How many pieces either is taken in; all of one have the same size.
+    pub pieces: u64,
+    /// Whose piece comes first.
+    pub first: Elements,
+    /// Whose piece comes after each of those; made of one tensor, or drawn.
+    pub second: Elements,
+}
+
+/// What a new file is to hold.
+#[derive(Clone, Debug, Default)]
+pub struct TensorSet {
+    /// The tensors in order, each under its new key.
+    pub tensors: Vec<(String, Elements)>,
+    /// Text to keep beside the tensors, where the format has a place for it.
+    pub metadata: Vec<(String, String)>,
+    /// Modules that own tensors, with their versions, where the format has a place for them.
+    pub modules: Vec<(String, u64)>,
+    /// Keys that share another key's elements and are not written again: (key, the key that is).
+    pub ties: Vec<(String, String)>,
+    /// Room for longer keys.
+    pub reserve: Headroom,
+}
+
+/// How to write tensors that share their elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ties {
+    /// Write them out for each key.
+    #[default]
+    Each,
+    /// Write them once and record the other keys.
+    One,
+}
+
+/// What a new file has no place for, or cannot hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Omitted {
+    /// Keys of the state dict whose values are no tensors, with what they are.
+    pub keys: Vec<(String, String)>,
+    /// Keys of the file's metadata.
+    pub metadata: Vec<String>,
+    /// Paths of other things in the file, with what they are.
+    pub payload: Vec<(String, String)>,
+}
+
+/// Tensors that a format cannot hold, with the reason for each.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", lines(.entries))]
+pub struct UnsupportedTensors {
+    /// At least one: the key, and what stands in the way.
+    pub entries: Vec<(String, String)>,
+}
+
+impl Omitted {
+    /// True if everything came along.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.metadata.is_empty() && self.payload.is_empty()
+    }
+}
+
+/// What the metadata of a file of PyTorch's tensors says of itself, as old loaders want to see it.
+///
+/// A file of another format says so by being one, and one of safetensors is written with it.
+const OF_PYTORCH: (&str, &str) = ("format", "pt");
+
+/// True for metadata that says nothing which a conversion would not say again.
+pub fn is_implied(key: &str, value: &str) -> bool {
+    (key, value) == OF_PYTORCH
+}
+
+impl TensorSet {
+    /// Leaves out what a format has no place for, and turns recorded ties into what it has.
+    pub fn fit_into(&mut self, format: &dyn Format, left: &mut Omitted) {
+        self.settle_ties(format);
+        if !format.records_ties() {
+            self.metadata.retain(|(key, value)| !is_implied(key, value));
+        }
+        if !format.holds_metadata() {
+            let metadata = core::mem::take(&mut self.metadata);
+            left.metadata.extend(metadata.into_iter().map(|(key, _)| key));
+        }
+        if !format.versions_modules() && !self.modules.is_empty() {
+            self.modules.clear();
+            left.payload.push(("_metadata".to_string(), "versions of modules".to_string()));
+        }
+    }
+}
+
+fn lines(entries: &[(String, String)]) -> String {
+    let line = |(key, why): &(String, String)| alloc::format!("'{key}': {why}");
+    entries.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+impl Elements {
+    /// The elements of a tensor, cast to `cast` if it is a real floating-point tensor.
+    ///
+    /// Gives the reason if the tensor has no plain elements.
+    pub fn new(tensor: Tensor, cast: Option<&DType>) -> Result<Elements, String> {
+        match &tensor.data {
+            // A class goes by its module and name.
+            crate::Data::Opaque { layout, .. } if layout.contains('.') => Err(alloc::format!(
+                "it is an object of {layout}, which holds tensors in a way that is not known"
+            )),
+            crate::Data::Opaque { layout, .. } => {
+                Err(alloc::format!("a tensor of layout {layout} has no plain elements to write"))
+            }
+            crate::Data::View(_) => {
+                let cast = cast.filter(|_| tensor.dtype.is_float());
+                let dtype = cast.unwrap_or(&tensor.dtype).clone();
+                let shape = tensor.shape.clone();
+                Ok(Elements { origin: Origin::Tensor(tensor), dtype, shape })
+            }
+        }
+    }
+
+    /// Elements that no file has.
+    pub fn drawn(drawing: RandomInit) -> Elements {
+        let (dtype, shape) = (drawing.dtype().clone(), drawing.shape().to_vec());
+        Elements { origin: Origin::Drawn(drawing), dtype, shape }
+    }
+
+    /// Elements of one type whose rows together have this shape.
+    pub(crate) fn stacked(dtype: DType, shape: Vec<u64>, parts: Vec<Elements>) -> Elements {
+        debug_assert!(parts.iter().all(|part| part.dtype == dtype), "of one type");
+        Elements { origin: Origin::Stacked(parts), dtype, shape }
+    }
+
+    /// Elements of one type joined along a dimension other than the first; together they have this
+    /// shape, of which the dimensions before that one make so many pieces.
+    pub(crate) fn interleaved(shape: Vec<u64>, pieces: u64, parts: [Elements; 2]) -> Elements {
+        debug_assert!(parts[0].dtype == parts[1].dtype, "of one type");
+        let [first, second] = parts;
+        let dtype = first.dtype.clone();
+        let origin = Origin::Interleaved(Box::new(Interleaved { pieces, first, second }));
+        Elements { origin, dtype, shape }
+    }
+
+    /// Where they come from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The tensor whose elements they are, if they are those of one.
+    pub fn tensor(&self) -> Option<&Tensor> {
+        match &self.origin {
+            Origin::Tensor(tensor) => Some(tensor),
+            Origin::Drawn(_) | Origin::Stacked(_) | Origin::Interleaved(_) => None,
+        }
+    }
+
+    /// The element type in the new file.
+    pub fn dtype(&self) -> &DType {
+        &self.dtype
+    }
+
+    /// The size in each dimension.
+    pub fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// How many they are; saturates where a file's shape is beyond counting.
+    pub fn count(&self) -> u64 {
+        count_of(&self.shape).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes in the new file.
+    pub fn byte_len(&self) -> u64 {
+        bytes_of(&self.shape, &self.dtype)
+    }
+
+    /// The range of the source file that holds these very bytes, if there is one.
+    pub fn verbatim(&self) -> Option<core::ops::Range<u64>> {
+        let tensor = self.tensor()?;
+        let view = tensor.as_view()?;
+        let storage = view.storage();
+        let one_byte = self.dtype.swap_width() <= 1;
+        let plain = view.is_contiguous() && !view.conjugate && !view.negate;
+        let ordered = storage.byte_order == ByteOrder::Little || one_byte;
+        let Location::Stored(range) = &storage.location else { return None };
+        if !plain || !ordered || tensor.dtype != self.dtype {
+            return None;
+        }
+        if self.byte_len() == 0 {
+            return Some(range.start..range.start);
+        }
+        let start = range.start + view.offset() * self.dtype.bits() / 8;
+        Some(start..start + self.byte_len())
+    }
+}
+
+impl TensorSet {
+    /// The tensors of a state dict under the names and in the types that a plan gives them, and what
+    /// stays behind.
+    ///
+    /// # Errors
+    /// Every tensor that has no plain elements.
+    pub fn gather(
+        catalog: &Catalog,
+        state_dict: &StateDict,
+        section: &Section,
+        ties: Ties,
+    ) -> Result<(TensorSet, Omitted), UnsupportedTensors> {
+        let mut contents = TensorSet::default();
+        let mut left = Omitted { payload: catalog.beside(state_dict), ..Default::default() };
+        let (modules, unknown) = section.versions(&state_dict.modules);
+        contents.modules = modules;
+        let strange = unknown.into_iter().map(|path| (path, "a module's version".to_string()));
+        left.payload.extend(strange);
+        let mut unholdable = catalog.unnamed(state_dict);
+        let mut no_tensors = Vec::new();
+        for (old, new) in section.kept() {
+            let Some(tensor) = catalog.tensor(state_dict, old) else {
+                no_tensors.push(old.to_string());
+                continue;
+            };
+            match Elements::new(tensor.clone(), section.cast(old)) {
+                Ok(elements) => contents.tensors.push((new.to_string(), elements)),
+                Err(why) => unholdable.push((old.to_string(), why)),
+            }
+        }
+        if !unholdable.is_empty() {
+            return Err(UnsupportedTensors { entries: unholdable });
+        }
+        left.keys = catalog.described(state_dict, no_tensors);
+        if ties == Ties::One {
+            contents.write_ties_once();
+        }
+        Ok((contents, left))
+    }
+
+    /// The bytes of all elements in the new file; saturates where they are beyond counting.
+    pub fn byte_len(&self) -> u64 {
+        let lens = self.tensors.iter().map(|(_, elements)| elements.byte_len());
+        lens.fold(0, u64::saturating_add)
+    }
+
+    /// Groups of keys whose tensors are the same elements at the same place, two or more in each.
+    pub fn tied(&self) -> Vec<Vec<&str>> {
+        let mut groups = IndexMap::<_, Vec<&str>>::default();
+        for (key, elements) in &self.tensors {
+            if let Some(place) = elements.place() {
+                groups.entry(place).or_default().push(key);
+            }
+        }
+        groups.into_values().filter(|keys| keys.len() > 1).collect()
+    }
+
+    /// Keys that the metadata says share another key's elements, each with that key.
+    ///
+    /// That is how safetensors' `save_model` records what it leaves out: `alias: kept`.
+    pub fn recorded_ties(&self) -> Vec<(String, String)> {
+        let keys: IndexMap<&str, ()> =
+            self.tensors.iter().map(|(key, _)| (key.as_str(), ())).collect();
+        let is_tie =
+            |alias: &str, kept: &str| is_recorded_tie(alias, kept, |key| keys.contains_key(key));
+        let pairs = self.metadata.iter().filter(|(alias, kept)| is_tie(alias, kept));
+        pairs.cloned().collect()
+    }
+
+    /// Makes ties that the metadata records into keys, where the format does not record them so.
+    fn settle_ties(&mut self, format: &dyn Format) {
+        let recorded: IndexMap<String, String> = self.recorded_ties().into_iter().collect();
+        if recorded.is_empty() {
+            return;
+        }
+        self.metadata.retain(|(key, _)| !recorded.contains_key(key));
+        if format.records_ties() {
+            self.ties.extend(recorded);
+            return;
+        }
+        let mut aliases = IndexMap::<String, Vec<String>>::default();
+        for (alias, kept) in recorded {
+            aliases.entry(kept).or_default().push(alias);
+        }
+        let tensors = core::mem::take(&mut self.tensors);
+        for (key, elements) in tensors {
+            let own = aliases.swap_remove(&key).unwrap_or_default();
+            let twins = own.into_iter().map(|alias| (alias, elements.clone()));
+            let twins: Vec<_> = twins.collect();
+            self.tensors.push((key, elements));
+            self.tensors.extend(twins);
+        }
+    }
+
+    fn write_ties_once(&mut self) {
+        let groups = self.tied();
+        let pairs = groups.iter().flat_map(|keys| keys[1..].iter().map(|key| (*key, keys[0])));
+        let ties: Vec<_> = pairs.map(|(key, kept)| (key.to_string(), kept.to_string())).collect();
+        let aliases: IndexMap<&str, ()> = ties.iter().map(|(key, _)| (key.as_str(), ())).collect();
+        self.tensors.retain(|(key, _)| !aliases.contains_key(key.as_str()));
+        drop(aliases);
+        self.ties = ties;
+    }
+}
+
+/// Bytes that are passed over in what a storage is unpacked from.
+fn skipped(location: &Location) -> u64 {
+    match location {
+        Location::Deflated { skip, .. } => *skip,
+        Location::Latin1 { text, .. } => match text.as_ref() {
+            Location::Deflated { skip, .. } => *skip,
+            _ => 0,
+        },
+        Location::Stored(_) => 0,
+    }
+}
+
+/// What makes two tensors of a new file one: where their elements come from, and how they look at
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place<'a> {
+    shape: &'a [u64],
+    spots: Vec<Spot<'a>>,
+}
+
+/// Where some of the elements of a tensor come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Spot<'a> {
+    Stored {
+        storage: (u64, u64),
+        /// What is packed together starts at the same byte of the file.
+        skip: u64,
+        offset: u64,
+        shape: &'a [u64],
+        strides: &'a [u64],
+        dtype: &'a DType,
+        lazy: [bool; 2],
+    },
+    Drawn {
+        key: &'a str,
+        seed: u64,
+        shape: &'a [u64],
+    },
+}
+
+/// True if a pair of metadata says that `alias` is a key which shares the elements of `kept`.
+///
+/// The one is no tensor of the file and the other is; and both are paths of modules, or neither.
+pub fn is_recorded_tie(alias: &str, kept: &str, is_tensor: impl Fn(&str) -> bool) -> bool {
+    let is_path = |key: &str| key.contains(SEPARATOR);
+    alias != OF_PYTORCH.0 && is_path(alias) == is_path(kept) && is_tensor(kept) && !is_tensor(alias)
+}
+
+impl Elements {
+    /// The place of the elements; none for those that have none, or no byte, and share nothing.
+    ///
+    /// Elements that were resized alike from one place, with the same others beside them, are at one
+    /// place too.
+    pub fn place(&self) -> Option<Place<'_>> {
+        let mut spots = Vec::new();
+        if self.byte_len() == 0 || !self.add_spots(&mut spots) {
+            return None;
+        }
+        let is_of_a_file = spots.iter().any(|spot| matches!(spot, Spot::Stored { .. }));
+        is_of_a_file.then_some(Place { shape: self.shape(), spots })
+    }
+
+    /// Adds where they come from; false if that is not known.
+    fn add_spots<'a>(&'a self, spots: &mut Vec<Spot<'a>>) -> bool {
+        match &self.origin {
+            Origin::Tensor(tensor) => {
+                let Some(view) = tensor.as_view() else { return false };
+                let location = &view.storage().location;
+                spots.push(Spot::Stored {
+                    storage: (location.range().start, location.range().end),
+                    skip: skipped(location),
+                    offset: view.offset(),
+                    shape: self.shape(),
+                    strides: view.strides(),
+                    dtype: self.dtype(),
+                    lazy: [view.conjugate, view.negate],
+                });
+                true
+            }
+            Origin::Drawn(drawing) => {
+                let Stream { key, seed } = drawing.stream();
+                spots.push(Spot::Drawn { key, seed: *seed, shape: drawing.shape() });
+                true
+            }
+            Origin::Stacked(parts) => parts.iter().all(|part| part.add_spots(spots)),
+            Origin::Interleaved(parts) => {
+                parts.first.add_spots(spots) && parts.second.add_spots(spots)
+            }
+        }
+    }
+}
+
+impl Catalog {
+    /// The tensors of a state dict whose keys are no texts, which only a pickle can hold.
+    pub(crate) fn unnamed(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+        let rows = self.rows.iter().filter(|row| row.at == state_dict.at);
+        let unnamed = rows.filter_map(|row| match &row.key {
+            Key::Other(key) => Some((key.clone(), "the key is no text".to_string())),
+            Key::Text(_) => None,
+        });
+        unnamed.collect()
+    }
+
+    /// What lies beside a state dict and has no place in a file of tensors alone.
+    ///
+    /// Everything outside of it, and what it has under keys that are no texts; each with its path and
+    /// what it is. What is listed stands for all that is nested in it.
+    pub fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
+        let own = state_dict.at.as_str();
+        let is_own = |path: &str| {
+            let key = if own.is_empty() { Some(path) } else { path.strip_prefix(own) };
+            let key =
+                key.map(|key| key.strip_prefix('/').filter(|_| !own.is_empty()).unwrap_or(key));
+            key.is_some_and(|key| state_dict.contains(key))
+        };
+        let is_around = |path: &str| path == own || is_within(own, path);
+        let things = self.payload.iter().map(|payload| payload.at.as_str());
+        let things: IndexSet<&str> = things.filter(|path| !is_around(path)).collect();
+        let is_nested =
+            |path: &str| ancestors(path).any(|at| things.contains(at) || at != own && is_own(at));
+        let listed = things.iter().filter(|path| !is_own(path) && !is_nested(path));
+        let mut beside = self.with_kinds(listed.map(|path| (*path).to_string()).collect());
+        let rows = self.rows.iter().filter(|row| row.at != own);
+        let loose = rows.filter(|row| {
+            !things.contains(row.at.as_str()) && !is_own(&row.at) && !is_nested(&row.at)
+        });
+        beside.extend(loose.map(|row| (row.path(), "tensor".to_string())));
+        beside
+    }
+
+    /// Keys of a state dict with what their values are.
+    pub(crate) fn described(
+        &self,
+        state_dict: &StateDict,
+        keys: Vec<String>,
+    ) -> Vec<(String, String)> {
+        let path = |key: &String| match state_dict.at.as_str() {
+            "" => key.clone(),
+            at => alloc::format!("{at}/{key}"),
+        };
+        let kinds = self.with_kinds(keys.iter().map(path).collect());
+        keys.into_iter().zip(kinds).map(|(key, (_, kind))| (key, kind)).collect()
+    }
+
+    /// Paths with what they lead to, and how many tensors are nested in it.
+    fn with_kinds(&self, paths: Vec<String>) -> Vec<(String, String)> {
+        let mut counts: IndexMap<&str, usize> =
+            paths.iter().map(|path| (path.as_str(), 0)).collect();
+        if !counts.is_empty() {
+            for row in &self.rows {
+                for at in iter::once(row.at.as_str()).chain(ancestors(&row.at)) {
+                    if let Some(count) = counts.get_mut(at) {
+                        *count += 1;
+                    }
+                }
+            }
+        }
+        let kinds: IndexMap<&str, &str> = self
+            .payload
+            .iter()
+            .filter(|payload| counts.contains_key(payload.at.as_str()))
+            .map(|payload| (payload.at.as_str(), payload.kind.as_str()))
+            .collect();
+        let described = |path: &String| {
+            let kind = kinds.get(path.as_str()).copied().unwrap_or("no tensor");
+            match counts.get(path.as_str()).copied().unwrap_or_default() {
+                0 => kind.to_string(),
+                1 => alloc::format!("{kind}, 1 tensor"),
+                tensors => alloc::format!("{kind}, {tensors} tensors"),
+            }
+        };
+        let descriptions: Vec<String> = paths.iter().map(described).collect();
+        paths.into_iter().zip(descriptions).collect()
+    }
+}

@@ -1,0 +1,190 @@
+//! Which key became which.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::matching::derive::{Alike, Evidence, Side, renamed};
+use crate::matching::renames::Moves;
+use crate::{IndexMap, Key, Rule, SEPARATOR, diff::Entry, generalise::generalise};
+
+/// Rounds in which what was found helps to find more; in practice two are enough.
+const MAX_ROUNDS: usize = 4;
+
+/// Keys of both sides, and which of them were found to belong together.
+pub(super) struct Resolution<'a> {
+    pub(super) a: &'a [Entry<'a>],
+    pub(super) b: &'a [Entry<'a>],
+    /// For each of `a`, its key in `b`.
+    to: Vec<Option<usize>>,
+    /// For each of `b`, its key in `a`.
+    from: Vec<Option<usize>>,
+    places: IndexMap<&'a str, usize>,
+}
+
+impl<'a> Resolution<'a> {
+    pub(super) fn new(a: &'a [Entry<'a>], b: &'a [Entry<'a>]) -> Resolution<'a> {
+        let texts = b.iter().enumerate().filter(|(_, entry)| is_text(entry));
+        let places = texts.map(|(place, entry)| (entry.key.as_str(), place)).collect();
+        let (to, from) = (alloc::vec![None; a.len()], alloc::vec![None; b.len()]);
+        Resolution { a, b, to, from, places }
+    }
+
+    /// Pairs what decides by itself, and then what follows from that, until nothing more does.
+    pub(super) fn settle(&mut self, evidence: &Evidence) {
+        let (certain, others): (Vec<_>, Vec<_>) = evidence
+            .alike
+            .iter()
+            .partition(|alike| alike.a.len() == 1 && alike.b.len() == 1 && !alike.is_constant);
+        for alike in certain {
+            self.pair(alike.a[0], alike.b[0]);
+        }
+        for _ in 0..MAX_ROUNDS {
+            let found = self.following(&others);
+            if found.is_empty() {
+                return;
+            }
+            found.into_iter().for_each(|(a, b)| self.pair(a, b));
+        }
+    }
+
+    fn pair(&mut self, a: usize, b: usize) {
+        if is_text(&self.a[a]) && is_text(&self.b[b]) {
+            (self.to[a], self.from[b]) = (Some(b), Some(a));
+        }
+    }
+
+    /// Pairs of tensors that are alike, which the pairs so far suggest.
+    fn following(&self, others: &[&Alike]) -> Vec<(usize, usize)> {
+        let pairs = self.pairs();
+        let signs = Signs::of(&pairs);
+        let mut found = Vec::new();
+        for alike in others {
+            let mut targets = IndexMap::<usize, Vec<usize>>::default();
+            for place in alike.a.iter().copied().filter(|place| self.to[*place].is_none()) {
+                if let Some(target) = self.target(self.a[place].key.as_str(), alike, &signs) {
+                    targets.entry(target).or_default().push(place);
+                }
+            }
+            let single = targets.into_iter().filter(|(_, all)| all.len() == 1);
+            found.extend(single.map(|(to, all)| (all[0], to)));
+        }
+        found
+    }
+
+    /// The tensor that the signs lead to, of those that are alike; none where they disagree.
+    fn target(&self, key: &str, alike: &Alike, signs: &Signs<'_>) -> Option<usize> {
+        let (ruled, moved) = (signs.ruled(key), signs.moves.target(key));
+        match (self.open_among(alike, ruled), self.open_among(alike, moved)) {
+            (Some(one), Some(other)) => (one == other).then_some(one),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The place of a key, if it is one of these and still without a pair.
+    fn open_among(&self, alike: &Alike, key: Option<String>) -> Option<usize> {
+        let place = *self.places.get(key?.as_str())?;
+        (alike.b.binary_search(&place).is_ok() && self.from[place].is_none()).then_some(place)
+    }
+
+    /// The pairs, in the order of `a`.
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+        let pairs = self.to.iter().enumerate().filter_map(|(a, b)| Some((a, (*b)?)));
+        pairs.map(|(a, b)| (self.a[a].key.to_string(), self.b[b].key.to_string())).collect()
+    }
+
+    /// Keys without a pair that the rules send to a key without one, of a tensor of that shape.
+    ///
+    /// Those of values that are no tensors are paired, for there is nothing more to tell of them.
+    pub(super) fn settle_names(&mut self, evidence: &Evidence) -> Vec<(String, String)> {
+        let pairs = self.named_alike(evidence);
+        let (tensors, others): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(a, _)| self.a[*a].tensor.is_some());
+        others.into_iter().for_each(|(a, b)| self.pair(a, b));
+        let key = |entries: &[Entry<'_>], place: usize| entries[place].key.to_string();
+        tensors.into_iter().map(|(a, b)| (key(self.a, a), key(self.b, b))).collect()
+    }
+
+    fn named_alike(&self, evidence: &Evidence) -> Vec<(usize, usize)> {
+        let rules = generalise(&self.pairs(), &[]).stages;
+        let (told_a, told_b) = told(evidence);
+        let shape = |entry: &Entry<'a>| entry.tensor.map(|tensor| &tensor.shape);
+        let mut found = IndexMap::<usize, Vec<usize>>::default();
+        for (a, entry) in self.a.iter().enumerate() {
+            if self.to[a].is_some() || told_a.contains_key(&a) || !is_text(entry) {
+                continue;
+            }
+            let target = renamed(&rules, entry.key.as_str());
+            let target = target.and_then(|key| self.places.get(key.as_str()).copied());
+            let is_open = |b: &usize| self.from[*b].is_none() && !told_b.contains_key(b);
+            if let Some(b) = target.filter(is_open)
+                && shape(entry) == shape(&self.b[b])
+            {
+                found.entry(b).or_default().push(a);
+            }
+        }
+        let single = found.into_iter().filter(|(_, all)| all.len() == 1);
+        single.map(|(b, all)| (all[0], b)).collect()
+    }
+
+    /// The keys of `a` with the elements of one of `b`.
+    pub(super) fn candidates(&self, b: usize, evidence: &Evidence) -> Vec<String> {
+        let mut alike = evidence.alike.iter();
+        let alike = alike.find(|alike| alike.b.binary_search(&b).is_ok());
+        let places = alike.map_or(&[][..], |alike| &alike.a);
+        places.iter().map(|a| self.a[*a].key.to_string()).collect()
+    }
+
+    /// The keys of `a` that are told of and have no pair, and so keep their names.
+    pub(super) fn stays(&self, evidence: &Evidence) -> IndexMap<&'a str, ()> {
+        let (told, _) = told(evidence);
+        told.into_keys().map(|a| (self.a[a].key.as_str(), ())).collect()
+    }
+}
+
+/// What the pairs so far say of other keys.
+struct Signs<'p> {
+    rules: Vec<Rule>,
+    moves: Moves<'p>,
+}
+
+impl<'p> Signs<'p> {
+    fn of(pairs: &'p [(String, String)]) -> Signs<'p> {
+        let moves = Moves::of(pairs.iter().map(|(old, new)| (old.as_str(), new.as_str())));
+        Signs { rules: generalise(pairs, &[]).stages, moves }
+    }
+
+    /// What the rules make of a key, be it the key itself.
+    ///
+    /// No rule is no reason to stay where the module around has gone elsewhere.
+    fn ruled(&self, key: &str) -> Option<String> {
+        let has_gone =
+            key.contains(SEPARATOR) && self.moves.target(key).is_some_and(|it| it != key);
+        renamed(&self.rules, key).filter(|it| it != key || !has_gone)
+    }
+}
+
+/// The tensors of each side that the evidence has something to say of.
+fn told(evidence: &Evidence) -> (IndexMap<usize, ()>, IndexMap<usize, ()>) {
+    let (mut a, mut b) = (IndexMap::default(), IndexMap::default());
+    for alike in &evidence.alike {
+        a.extend(alike.a.iter().map(|place| (*place, ())));
+        b.extend(alike.b.iter().map(|place| (*place, ())));
+    }
+    for rearranged in &evidence.rearranged {
+        a.insert(rearranged.a, ());
+        b.insert(rearranged.b, ());
+    }
+    for portion in &evidence.portions {
+        let (in_a, in_b) = match portion.owner {
+            Side::A => (portion.whole, portion.part),
+            Side::B => (portion.part, portion.whole),
+        };
+        a.insert(in_a, ());
+        b.insert(in_b, ());
+    }
+    (a, b)
+}
+
+fn is_text(entry: &Entry<'_>) -> bool {
+    matches!(entry.key, Key::Text(_))
+}

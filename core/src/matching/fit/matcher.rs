@@ -1,0 +1,148 @@
+//! Keys of both sides while partners are sought for them.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::matching::fit::plain::plain;
+use crate::matching::fit::{FitOptions, Reason};
+use crate::{DType, IndexSet, SEPARATOR, Tensor, diff::Side};
+
+/// What `nn.BatchNorm` counts its batches in, which old checkpoints lack.
+pub(super) const COUNTER: &str = "num_batches_tracked";
+
+/// A tensor of one side.
+pub(super) struct Item<'a> {
+    pub(super) key: &'a str,
+    /// The position among its side's keys.
+    place: usize,
+    /// The key without wrappers, and with PyTorch's name for its last segment.
+    pub(super) name: String,
+    pub(super) tensor: &'a Tensor,
+    /// The position of the other side's item that it belongs to, if one was found.
+    pub(super) partner: Option<usize>,
+    /// True if what its name says is doubtful; no other partner is sought then.
+    pub(super) is_doubtful: bool,
+}
+
+/// Both sides, and what was found so far.
+pub(super) struct Matcher<'a> {
+    pub(super) sources: Vec<Item<'a>>,
+    pub(super) targets: Vec<Item<'a>>,
+    /// Positions of those that belong together: source, target.
+    pub(super) pairs: Vec<(usize, usize, Reason)>,
+    /// Positions of those that would, if their shapes were the same.
+    pub(super) misfits: Vec<(usize, usize)>,
+    /// Source keys that are to be skipped.
+    pub(super) skipped: Vec<String>,
+}
+
+impl<'a> Matcher<'a> {
+    /// The tensors of both sides, without those to be skipped.
+    pub(super) fn new(source: Side<'a>, target: Side<'a>, options: &FitOptions) -> Matcher<'a> {
+        let mut sources = items(source);
+        let is_dropped = |item: &Item| options.drop.iter().any(|pattern| pattern.matches(item.key));
+        let mut skipped: Vec<String> =
+            sources.iter().filter(|item| is_dropped(item)).map(|item| item.key.into()).collect();
+        sources.retain(|item| !is_dropped(item));
+        let rest = sources.len().saturating_sub(options.drop_last);
+        skipped.extend(sources.drain(rest..).map(|item| item.key.to_string()));
+        let mut targets = items(target);
+        // Whatever else an order without meaning is, it is none that could change the outcome.
+        for (items, is_ordered) in
+            [(&mut sources, options.ordered.source), (&mut targets, options.ordered.target)]
+        {
+            if !is_ordered {
+                items.sort_by_key(|item| item.key);
+            }
+        }
+        Matcher { sources, targets, pairs: Vec::new(), misfits: Vec::new(), skipped }
+    }
+
+    /// Settles two that belong together by their names, as a pair or as a misfit, if neither has
+    /// a partner.
+    pub(super) fn settle(&mut self, source: usize, target: usize, reason: Reason) {
+        if self.sources[source].partner.is_some() || self.targets[target].partner.is_some() {
+            return;
+        }
+        self.sources[source].partner = Some(target);
+        self.targets[target].partner = Some(source);
+        match self.agree(source, target) {
+            true => self.pairs.push((source, target, reason)),
+            false => self.misfits.push((source, target)),
+        }
+    }
+
+    /// True if the one's elements could stand for the other's.
+    pub(super) fn agree(&self, source: usize, target: usize) -> bool {
+        same_elements(&self.sources[source], &self.targets[target])
+    }
+
+    /// Puts both sides back into their own order, with all that was found.
+    pub(super) fn restore(&mut self) {
+        let order = |items: &[Item]| {
+            let mut order: Vec<usize> = (0..items.len()).collect();
+            order.sort_by_key(|at| items[*at].place);
+            let mut moved = alloc::vec![0; items.len()];
+            order.into_iter().enumerate().for_each(|(new, old)| moved[old] = new);
+            moved
+        };
+        let (own, theirs) = (order(&self.sources), order(&self.targets));
+        self.sources.sort_by_key(|item| item.place);
+        self.targets.sort_by_key(|item| item.place);
+        for (source, target, _) in &mut self.pairs {
+            (*source, *target) = (own[*source], theirs[*target]);
+        }
+        for (source, target) in &mut self.misfits {
+            (*source, *target) = (own[*source], theirs[*target]);
+        }
+        let partners = self.pairs.iter().map(|(a, b, _)| (*a, *b)).chain(self.misfits.clone());
+        for (source, target) in partners.collect::<Vec<_>>() {
+            self.sources[source].partner = Some(target);
+            self.targets[target].partner = Some(source);
+        }
+    }
+
+    pub(super) fn open_sources(&self) -> impl Iterator<Item = (usize, &Item<'a>)> {
+        open(&self.sources)
+    }
+
+    pub(super) fn open_targets(&self) -> impl Iterator<Item = (usize, &Item<'a>)> {
+        open(&self.targets)
+    }
+
+    /// True if both sides have keys without partners.
+    pub(super) fn is_open(&self) -> bool {
+        self.open_sources().next().is_some() && self.open_targets().next().is_some()
+    }
+}
+
+/// True if one tensor's elements could stand for the other's.
+pub(super) fn same_elements(one: &Item, other: &Item) -> bool {
+    let (a, b) = (one.tensor, other.tensor);
+    a.shape == b.shape && kind(&a.dtype) == kind(&b.dtype)
+}
+
+/// Those without a partner.
+pub(super) fn open<'s, 'a>(items: &'s [Item<'a>]) -> impl Iterator<Item = (usize, &'s Item<'a>)> {
+    items.iter().enumerate().filter(|(_, item)| item.partner.is_none() && !item.is_doubtful)
+}
+
+fn items(side: Side<'_>) -> Vec<Item<'_>> {
+    let keys: IndexSet<&str> = side.state_dict.keys().collect();
+    let item = |(place, key)| {
+        let (tensor, name) = (side.catalog.tensor(side.state_dict, key)?, plain(key, &keys));
+        Some(Item { key, place, name, tensor, partner: None, is_doubtful: false })
+    };
+    side.state_dict.keys().enumerate().filter_map(item).collect()
+}
+
+/// What of a type must be the same on both sides; one float can be cast to another.
+pub(super) fn kind(dtype: &DType) -> &str {
+    if dtype.is_float() { "float" } else { dtype.name() }
+}
+
+/// True for tensors that count batches.
+pub(super) fn is_counter(item: &Item) -> bool {
+    let leaf = item.key.rsplit(SEPARATOR).next();
+    leaf == Some(COUNTER) && item.tensor.shape.is_empty() && item.tensor.dtype == DType::I64
+}

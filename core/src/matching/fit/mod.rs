@@ -1,0 +1,404 @@
+//! Which tensors of a checkpoint go where in a model, found from names, shapes and order.
+//!
+//! Each step looks only at what those before it left open, and settles only what it leaves no
+//! choice about: a tensor in the wrong place loads without an error, and is worse than none.
+
+mod ambiguity;
+mod assembly;
+mod composites;
+mod families;
+mod matcher;
+mod modules;
+mod names;
+mod numbering;
+mod order;
+mod plain;
+mod position;
+mod prefixes;
+mod roles;
+mod siblings;
+mod squashed;
+mod words;
+
+pub use assembly::{Assembled, Casts, FillOptions, FitError, InitSource, Made};
+pub use composites::{Composed, Composite};
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use thiserror::Error;
+
+use crate::catalog::selection::is_extra_state;
+use crate::matching::fit::matcher::{Matcher, is_counter};
+use crate::matching::fit::modules::{Depth, Module};
+use crate::{DType, Fate, IndexMap, Template, Tensor, diff::Side, generalise::generalise};
+
+/// How to look for partners, and what not to look for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FitOptions {
+    /// Which evidence counts.
+    pub by: MatchBy,
+    /// Source keys to skip.
+    pub drop: Vec<Template>,
+    /// How many source keys to skip from the end.
+    pub drop_last: usize,
+    /// Target keys that are made anew; by position they take no part.
+    pub made: Vec<Template>,
+    /// Whose order of keys means something.
+    pub ordered: Ordered,
+}
+
+/// Which evidence counts that a source key belongs to a target key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MatchBy {
+    /// The same name.
+    Name,
+    /// The same name without wrappers, too.
+    Wrapper,
+    /// The same name below another prefix, or within a longer path, too.
+    Suffix,
+    /// The same place, and nothing else.
+    Position,
+    /// All but the bare place: names, numbers that go along, shapes, and order between what is sure.
+    #[default]
+    Auto,
+}
+
+/// Whose order of keys means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// That of the source.
+    pub source: bool,
+    /// That of the target.
+    pub target: bool,
+}
+
+/// What of a source fits into a target, and what stands in the way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fit {
+    /// The tensors of the target, in order.
+    pub wanted: Vec<TargetTensor>,
+    /// The keys that belong together, in the target's order.
+    pub pairs: Vec<FitPair>,
+    /// Keys that belong together and have other shapes, in the target's order.
+    pub misfits: Vec<ShapeMismatch>,
+    /// Target keys that no source key was found for, in order.
+    pub missing: Vec<TargetTensor>,
+    /// Target keys of batch counters that the source has not; 0 will do.
+    pub counters: Vec<TargetTensor>,
+    /// Source keys that no target key wants.
+    pub unused: Vec<String>,
+    /// Source keys that were to be skipped.
+    pub skipped: Vec<String>,
+    /// Keys that could belong together in several ways; they are missing and unused too.
+    pub open: Vec<Ambiguous>,
+    /// Target keys whose values are no tensors.
+    pub no_tensors: Vec<String>,
+    /// Target keys under which modules keep what is no tensor, and which the new file lacks.
+    pub extra_states: Vec<String>,
+}
+
+/// A source key and the target key it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FitPair {
+    /// The source key.
+    pub from: String,
+    /// The target key.
+    pub to: String,
+    /// Why they belong together.
+    pub reason: Reason,
+    /// The type the elements have and the one they are wanted in, where these differ.
+    pub cast: Option<(DType, DType)>,
+}
+
+/// Why a source key belongs to a target key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// They are the same.
+    SameName,
+    /// They are the same without wrappers, and with one name for gamma and weight.
+    Wrapper,
+    /// One prefix stands in the place of another, here and elsewhere.
+    Prefix {
+        /// The source's prefix.
+        from: String,
+        /// The target's.
+        to: String,
+    },
+    /// One ends with the other, and no other key does.
+    Suffix,
+    /// Numbers and shapes of several modules go along.
+    Template,
+    /// They are the only ones of their shapes.
+    Alone,
+    /// They are the same but for the dots and underscores between words.
+    Joined,
+    /// What stands beside one went to beside the other.
+    Sibling,
+    /// Of several with the same shapes their names are alike, or say the same part of a layer.
+    Likeness,
+    /// Between two pairs that are sure they are alone of their shapes in this order.
+    Order,
+    /// They are at the same place.
+    Position,
+}
+
+/// A source and a target key that belong together and have other shapes or kinds of elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShapeMismatch {
+    /// The source key.
+    pub from: String,
+    /// The type of its elements.
+    pub has_dtype: DType,
+    /// Its shape.
+    pub has: Vec<u64>,
+    /// What the target has there.
+    pub wanted: TargetTensor,
+}
+
+/// A tensor that the target wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetTensor {
+    /// Its key.
+    pub key: String,
+    /// The type of its elements.
+    pub dtype: DType,
+    /// Its shape.
+    pub shape: Vec<u64>,
+}
+
+/// Keys that could belong together in several ways, or in one that only their shapes speak for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguous {
+    /// The source keys.
+    pub from: Vec<String>,
+    /// The target keys, of which each could be any of them.
+    pub to: Vec<String>,
+}
+
+/// Why positions cannot be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotFitted {
+    /// The order of the keys is how the file was written by chance.
+    #[error("the order of keys in the {0} means nothing")]
+    Unordered(Whose),
+    /// There are more keys on one side.
+    #[error("{from} keys of the source are to go to {to} of the target, place by place")]
+    Counts {
+        /// Source keys that are not skipped.
+        from: usize,
+        /// Target keys that are not made.
+        to: usize,
+    },
+}
+
+/// One of the two sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The checkpoint that is to fit.
+    Source,
+    /// What it is to fit into.
+    Target,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Whose::Source => "source",
+            Whose::Target => "target",
+        })
+    }
+}
+
+impl Default for Ordered {
+    fn default() -> Ordered {
+        Ordered { source: true, target: true }
+    }
+}
+
+/// Finds for each key of the target the source key that belongs there.
+///
+/// Shapes of a pair are always the same, and so are the types of its elements unless both are
+/// floating-point numbers. What could be several ways is left open.
+///
+/// # Errors
+/// If places are to be compared and have no meaning, or do not match in number.
+pub fn fit(source: Side, target: Side, options: &FitOptions) -> Result<Fit, NotFitted> {
+    let by_place = options.by == MatchBy::Position;
+    if (by_place || options.drop_last > 0) && !options.ordered.source {
+        return Err(NotFitted::Unordered(Whose::Source));
+    }
+    if by_place && !options.ordered.target {
+        return Err(NotFitted::Unordered(Whose::Target));
+    }
+    let mut board = Matcher::new(source, target, options);
+    match options.by {
+        MatchBy::Position => board.settle_by_position(&options.made)?,
+        by => board.settle_by_evidence(by, options.ordered),
+    }
+    let is_no_tensor = |key: &&str| target.catalog.tensor(target.state_dict, key).is_none();
+    let no_tensors = target.state_dict.keys().filter(is_no_tensor).map(ToString::to_string);
+    let mut fit = board.outcome();
+    // What a module keeps beside its tensors is its own to make.
+    (fit.extra_states, fit.no_tensors) = no_tensors.partition(|key| is_extra_state(key));
+    Ok(fit)
+}
+
+impl Matcher<'_> {
+    /// Takes one step after another, the surest first.
+    fn settle_by_evidence(&mut self, by: MatchBy, ordered: Ordered) {
+        self.settle_same();
+        if by == MatchBy::Name {
+            return;
+        }
+        self.settle_unwrapped();
+        if by == MatchBy::Wrapper {
+            return;
+        }
+        self.doubt_numbers();
+        self.settle_prefixes();
+        self.settle_contained();
+        self.settle_squashed();
+        self.settle_siblings();
+        if by == MatchBy::Auto {
+            self.settle_by_shapes(ordered);
+        }
+        self.settle_misfits();
+    }
+
+    /// Takes the steps for which shapes must speak too.
+    fn settle_by_shapes(&mut self, ordered: Ordered) {
+        let are_ordered = ordered.source && ordered.target;
+        for depth in [Depth::All, Depth::Bare, Depth::None] {
+            self.settle_families(depth, are_ordered && self.is_in_order());
+            self.settle_counters();
+            self.settle_siblings();
+            self.settle_by_rules();
+        }
+        if are_ordered && self.is_open() && self.is_in_order() {
+            self.settle_by_order();
+            self.settle_counters();
+            self.settle_by_rules();
+        }
+    }
+
+    /// Settles what the rules behind the pairs so far lead to.
+    fn settle_by_rules(&mut self) {
+        if !self.is_open() {
+            return;
+        }
+        let name = |(source, target, _): &(usize, usize, Reason)| {
+            (self.sources[*source].key.to_string(), self.targets[*target].key.to_string())
+        };
+        let pairs: Vec<_> = self.pairs.iter().map(name).collect();
+        let rules = generalise(&pairs, &[]).stages;
+        let targets: IndexMap<&str, usize> =
+            self.open_targets().map(|(at, item)| (item.key, at)).collect();
+        let known = self.known_numbers();
+        let mut found = IndexMap::<usize, Option<usize>>::default();
+        for (source, item) in self.open_sources().filter(|(_, item)| known.allow(item)) {
+            let renamed =
+                rules.iter().fold(item.key.to_string(), |key, rule| match rule.apply(&key) {
+                    Fate::Becomes(name) => name,
+                    _ => key,
+                });
+            if let Some(target) = targets.get(renamed.as_str()) {
+                found.entry(*target).and_modify(|only| *only = None).or_insert(Some(source));
+            }
+        }
+        for (target, source) in found {
+            if let Some(source) = source {
+                self.settle(source, target, Reason::Template);
+            }
+        }
+    }
+
+    /// Settles batch counters of modules that were settled.
+    fn settle_counters(&mut self) {
+        let path =
+            |name: &str| name.rsplit_once(crate::SEPARATOR).map(|(path, _)| path.to_string());
+        let counters: IndexMap<String, usize> = self
+            .open_targets()
+            .filter(|(_, item)| is_counter(item))
+            .filter_map(|(at, item)| Some((path(&item.name)?, at)))
+            .collect();
+        let mut modules = IndexMap::<String, String>::default();
+        for (source, target, _) in &self.pairs {
+            let (a, b) = (path(&self.sources[*source].name), path(&self.targets[*target].name));
+            modules.extend(a.zip(b));
+        }
+        let sources = self.open_sources().filter(|(_, item)| is_counter(item));
+        let found: Vec<(usize, usize)> = sources
+            .filter_map(|(at, item)| Some((at, *counters.get(modules.get(&path(&item.name)?)?)?)))
+            .collect();
+        for (source, target) in found {
+            self.settle(source, target, Reason::Template);
+        }
+    }
+
+    fn outcome(mut self) -> Fit {
+        self.restore();
+        let all = self.sources.iter_mut().chain(&mut self.targets);
+        all.for_each(|item| item.is_doubtful = false);
+        self.pairs.sort_by_key(|(_, target, _)| *target);
+        self.misfits.sort_by_key(|(_, target)| *target);
+        let pair = |(source, target, reason): &(usize, usize, Reason)| {
+            let (from, to) = (&self.sources[*source], &self.targets[*target]);
+            let (a, b) = (&from.tensor.dtype, &to.tensor.dtype);
+            let cast = (a != b).then(|| (a.clone(), b.clone()));
+            FitPair { from: from.key.into(), to: to.key.into(), reason: reason.clone(), cast }
+        };
+        let misfit = |(source, target): &(usize, usize)| {
+            let (from, to) = (&self.sources[*source], &self.targets[*target]);
+            ShapeMismatch {
+                from: from.key.into(),
+                has_dtype: from.tensor.dtype.clone(),
+                has: from.tensor.shape.clone(),
+                wanted: TargetTensor::new(to.key, to.tensor),
+            }
+        };
+        let wanted = |counters: bool| {
+            let open = self.open_targets().filter(|(_, item)| is_counter(item) == counters);
+            open.map(|(_, item)| TargetTensor::new(item.key, item.tensor)).collect()
+        };
+        let all = self.targets.iter().map(|item| TargetTensor::new(item.key, item.tensor));
+        Fit {
+            wanted: all.collect(),
+            pairs: self.pairs.iter().map(pair).collect(),
+            misfits: self.misfits.iter().map(misfit).collect(),
+            missing: wanted(false),
+            counters: wanted(true),
+            unused: self.open_sources().map(|(_, item)| item.key.to_string()).collect(),
+            open: self.undecided(),
+            skipped: self.skipped,
+            no_tensors: Vec::new(),
+            extra_states: Vec::new(),
+        }
+    }
+
+    /// What is left of both sides with the same parameters.
+    fn undecided(&self) -> Vec<Ambiguous> {
+        let mut classes = IndexMap::<String, Ambiguous>::default();
+        let key = |items: &[matcher::Item], module: &Module| -> Vec<String> {
+            module.parts.iter().map(|(_, at)| items[*at].key.to_string()).collect()
+        };
+        for module in Module::of(self.open_sources()) {
+            let class = classes.entry(module.signature(&self.sources));
+            let open = class.or_insert_with(|| Ambiguous { from: Vec::new(), to: Vec::new() });
+            open.from.extend(key(&self.sources, &module));
+        }
+        for module in Module::of(self.open_targets()) {
+            if let Some(open) = classes.get_mut(&module.signature(&self.targets)) {
+                open.to.extend(key(&self.targets, &module));
+            }
+        }
+        classes.into_values().filter(|open| !open.to.is_empty()).collect()
+    }
+}
+
+impl TargetTensor {
+    fn new(key: &str, tensor: &Tensor) -> TargetTensor {
+        TargetTensor { key: key.into(), dtype: tensor.dtype.clone(), shape: tensor.shape.clone() }
+    }
+}

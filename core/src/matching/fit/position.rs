@@ -1,0 +1,28 @@
+//! Partners by place alone, as `myOwnLoad` pairs them, made safe.
+
+use alloc::vec::Vec;
+
+use crate::Template;
+use crate::matching::fit::matcher::{Matcher, is_counter};
+use crate::matching::fit::{NotFitted, Reason};
+
+impl Matcher<'_> {
+    /// Settles keys place by place; target keys that are made anew take no part, and neither do
+    /// batch counters where the source has none.
+    pub(super) fn settle_by_position(&mut self, made: &[Template]) -> Result<(), NotFitted> {
+        let lacks_counters = !self.sources.iter().any(is_counter);
+        let takes_part = |at: &usize| {
+            let item = &self.targets[*at];
+            let is_made = made.iter().any(|pattern| pattern.matches(item.key));
+            !(is_made || lacks_counters && is_counter(item))
+        };
+        let targets: Vec<usize> = (0..self.targets.len()).filter(takes_part).collect();
+        if targets.len() != self.sources.len() {
+            return Err(NotFitted::Counts { from: self.sources.len(), to: targets.len() });
+        }
+        for (source, target) in targets.into_iter().enumerate() {
+            self.settle(source, target, Reason::Position);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,295 @@
+//! Likeness of names: what tells alternatives apart on each side, compared.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::SEPARATOR;
+use crate::matching::fit::roles::{parts, sameness};
+use crate::matching::numbered::Numbered;
+
+/// Letters of a word, from which on it may stand within another: `norm` in `layernorm`.
+const MIN_WITHIN: usize = 4;
+
+/// Alternatives of one side, beyond which nothing is compared.
+const MAX_ALTERNATIVES: usize = 64;
+
+/// Alternatives, from which on it is no chance that all of them have names alike.
+const MIN_WHOLE: usize = 3;
+
+/// Which of several alternatives belong together, as their names and their order say.
+///
+/// Two belong together if what tells them from the others of their side is the same, or if their
+/// names stand for the same part of a layer. If it is only alike (`q` and `query`), their places among the others must be the same too, unless all of
+/// them have names alike; and so must that of the last one left on both sides.
+pub(super) fn match_by_name(
+    sources: &[&str],
+    targets: &[&str],
+    are_ordered: bool,
+) -> Vec<(usize, usize)> {
+    if sources.len().max(targets.len()) > MAX_ALTERNATIVES {
+        return Vec::new();
+    }
+    let (roles, wanted) = (parts(sources), parts(targets));
+    let same = |a: usize, b: usize| sameness(roles[a].as_ref(), wanted[b].as_ref());
+    let by_role = mutual(sources.len(), targets.len(), &[], same);
+    let (own, theirs) = (distinctions(sources), distinctions(targets));
+    let equal = |a: usize, b: usize| usize::from(!own[a].is_empty() && own[a] == theirs[b]);
+    let mut found = mutual(sources.len(), targets.len(), &[], equal);
+    // Numbers that some have and others have not could be shifted.
+    let has_digit = |name: &String| name.contains(|c: char| c.is_ascii_digit());
+    let is_whole = found.len() == sources.len() && found.len() == targets.len();
+    if !is_whole && own.iter().chain(&theirs).any(has_digit) {
+        found.clear();
+    }
+    found = united(&by_role, &found);
+    if sources.len() != targets.len() {
+        return found;
+    }
+    let words = |names: &[String]| names.iter().map(|name| words(name)).collect::<Vec<_>>();
+    let (own, theirs) = (words(&own), words(&theirs));
+    let alike = |a: usize, b: usize| likeness(&own[a], &theirs[b]);
+    let by_words = mutual(sources.len(), targets.len(), &found, alike);
+    let is_whole = found.len() + by_words.len() == sources.len() && sources.len() >= MIN_WHOLE;
+    // Where names and order contradict each other, neither is believed, but for all names together.
+    if !is_whole && (!are_ordered || by_words.iter().any(|(a, b)| a != b)) {
+        return found;
+    }
+    found.extend(by_words);
+    let left = |used: &dyn Fn(usize) -> bool| {
+        let mut left = (0..sources.len()).filter(|at| !used(*at));
+        left.next().filter(|_| left.next().is_none())
+    };
+    let source = left(&|at| found.iter().any(|(a, _)| *a == at));
+    let target = left(&|at| found.iter().any(|(_, b)| *b == at));
+    if let (Some(source), Some(target)) = (source, target)
+        && source == target
+        && are_ordered
+        && !found.is_empty()
+    {
+        found.push((source, target));
+    }
+    found
+}
+
+/// The pairs of both lists but for those that contradict each other.
+fn united(a: &[(usize, usize)], b: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let contradicts = |pair: &(usize, usize), others: &[(usize, usize)]| {
+        others.iter().any(|other| (other.0 == pair.0) != (other.1 == pair.1))
+    };
+    let own = a.iter().filter(|pair| !contradicts(pair, b));
+    let new = b.iter().filter(|pair| !contradicts(pair, a) && !a.contains(pair));
+    own.chain(new).copied().collect()
+}
+
+/// The words of several paths, each once.
+pub(super) struct Rivals(Vec<Vec<String>>);
+
+impl Rivals {
+    /// The words of these paths; none if there are too many to compare.
+    pub(super) fn of<'p>(paths: impl Iterator<Item = &'p str>) -> Option<Rivals> {
+        let mut all = Vec::new();
+        for path in paths {
+            let words = words(path);
+            if !all.contains(&words) {
+                all.push(words);
+            }
+            if all.len() > MAX_ALTERNATIVES {
+                return None;
+            }
+        }
+        Some(Rivals(all))
+    }
+
+    /// True if one of them is more like the path than its partner is.
+    pub(super) fn outdo(&self, path: &str, partner: &str) -> bool {
+        let (path, partner) = (words(path), words(partner));
+        let own = likeness(&path, &partner);
+        self.0.iter().any(|rival| likeness(&path, rival) > own)
+    }
+}
+
+/// Words that say of what kind a module is, and not which it is.
+const KINDS: [&str; 9] =
+    ["dense", "linear", "conv", "norm", "layernorm", "batchnorm", "layer", "weight", "bias"];
+
+/// True if the last names of two paths have a word in common.
+pub(super) fn are_alike(source: &str, target: &str) -> bool {
+    likeness(&words(last_name(source)), &words(last_name(target))) > 0
+}
+
+/// True if the last names of two paths have a word in common, and the paths do not say of two
+/// modules of that kind that they are others: `pooler.dense` is not `lm_head.dense`.
+pub(super) fn are_told(source: &str, target: &str) -> bool {
+    let telling = |path: &str| {
+        let mut words = words(path);
+        words.retain(|word| !KINDS.contains(&word.as_str()));
+        words
+    };
+    let (own, theirs) = (telling(source), telling(target));
+    let are_others = !own.is_empty() && !theirs.is_empty() && likeness(&own, &theirs) == 0;
+    are_alike(source, target) && !are_others
+}
+
+/// Pairs of which each is the other's best, with no second best as good.
+fn mutual(
+    sources: usize,
+    targets: usize,
+    taken: &[(usize, usize)],
+    score: impl Fn(usize, usize) -> usize,
+) -> Vec<(usize, usize)> {
+    let best = |scores: &mut dyn Iterator<Item = (usize, usize)>| {
+        let mut best: Option<(usize, usize, bool)> = None;
+        for (at, score) in scores.filter(|(_, score)| *score > 0) {
+            best = match best {
+                Some((_, most, _)) if score < most => best,
+                Some((other, most, _)) if score == most => Some((other, most, true)),
+                _ => Some((at, score, false)),
+            };
+        }
+        best.filter(|(_, _, is_shared)| !is_shared).map(|(at, _, _)| at)
+    };
+    let is_free = |a: usize, b: usize| !taken.iter().any(|(x, y)| *x == a || *y == b);
+    let at = |a: usize, b: usize| if is_free(a, b) { score(a, b) } else { 0 };
+    let pair = |a: usize| {
+        let b = best(&mut (0..targets).map(|b| (b, at(a, b))))?;
+        (best(&mut (0..sources).map(|other| (other, at(other, b))))? == a).then_some((a, b))
+    };
+    (0..sources).filter_map(pair).collect()
+}
+
+/// What is left of each name without what all of them begin and end with, in small letters.
+fn distinctions(names: &[&str]) -> Vec<String> {
+    let lower: Vec<Vec<char>> =
+        names.iter().map(|name| name.to_lowercase().chars().collect()).collect();
+    let shared = |length: &dyn Fn(&[char], &[char]) -> usize| {
+        let first = lower.first().map_or(&[][..], Vec::as_slice);
+        lower.iter().map(|name| length(first, name)).min().unwrap_or(0)
+    };
+    let same = |(a, b): &(&char, &char)| a == b;
+    let head = shared(&|a, b| a.iter().zip(b).take_while(same).count());
+    let tail = shared(&|a, b| a.iter().rev().zip(b.iter().rev()).take_while(same).count());
+    let end = |name: &[char]| name.len().saturating_sub(tail).max(head);
+    lower.iter().map(|name| name[head..end(name)].iter().collect()).collect()
+}
+
+/// How many words of one name are words of the other, or begin one, or stand in one.
+pub(super) fn likeness(a: &[String], b: &[String]) -> usize {
+    let are_alike = |a: &String, b: &String| {
+        a.starts_with(b.as_str())
+            || b.starts_with(a.as_str())
+            || a.len() >= MIN_WITHIN && b.contains(a.as_str())
+            || b.len() >= MIN_WITHIN && a.contains(b.as_str())
+    };
+    a.iter().filter(|word| b.iter().any(|other| are_alike(word, other))).count()
+}
+
+/// The words of a name, in small letters: `SelfAttention_1` has `self` and `attention`.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let mut words = Vec::from([String::new()]);
+    let mut was_lower = false;
+    for c in name.chars() {
+        let starts = c.is_uppercase() && was_lower;
+        was_lower = c.is_lowercase();
+        if !c.is_alphabetic() || starts {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| c.is_alphabetic()) {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words.iter_mut().for_each(spell_out);
+    words
+}
+
+/// Puts the whole word in the place of what is short for it.
+fn spell_out(word: &mut String) {
+    match word.as_str() {
+        "bn" => *word = "batchnorm".into(),
+        "ln" => *word = "layernorm".into(),
+        _ => {}
+    }
+}
+
+/// The last segment of a path that is no number.
+fn last_name(path: &str) -> &str {
+    path.rsplit(SEPARATOR).find(|segment| !Numbered::of(segment).is_bare()).unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sources: &[&str], targets: &[&str], expected: &[(&str, &str)]) {
+        let found = match_by_name(sources, targets, true);
+        let mut found: Vec<_> = found.iter().map(|(a, b)| (sources[*a], targets[*b])).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_differs_is_the_same_on_both_sides() {
+        check(
+            &["attention.wq", "attention.wk", "attention.wo"],
+            &["attn.k_proj", "attn.o_proj", "attn.q_proj"],
+            &[
+                ("attention.wk", "attn.k_proj"),
+                ("attention.wo", "attn.o_proj"),
+                ("attention.wq", "attn.q_proj"),
+            ],
+        );
+    }
+
+    #[test]
+    fn alike_names_need_the_same_order() {
+        check(
+            &["a.q_lin", "a.k_lin", "a.v_lin", "a.out_lin"],
+            &["self.query", "self.key", "self.value", "output.dense"],
+            &[
+                ("a.k_lin", "self.key"),
+                ("a.out_lin", "output.dense"),
+                ("a.q_lin", "self.query"),
+                ("a.v_lin", "self.value"),
+            ],
+        );
+        check(&["a.q_lin", "a.k_lin"], &["key", "query"], &[]);
+        check(
+            &["k_proj", "v_proj", "q_proj"],
+            &["self.query", "self.key", "self.value"],
+            &[("k_proj", "self.key"), ("q_proj", "self.query"), ("v_proj", "self.value")],
+        );
+        check(
+            &["attention_norm", "ffn_norm"],
+            &["input_layernorm", "post_attention_layernorm"],
+            &[],
+        );
+        check(
+            &["l.0.attention_norm", "l.0.ffn_norm"],
+            &["h.0.input_layernorm", "h.0.post_attention_layernorm"],
+            &[
+                ("l.0.attention_norm", "h.0.input_layernorm"),
+                ("l.0.ffn_norm", "h.0.post_attention_layernorm"),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_last_one_left_needs_others_that_were_found() {
+        check(&["feed.a1", "feed.a3"], &["mlp.gate", "mlp.up"], &[]);
+        check(
+            &["tok_embeddings", "output"],
+            &["model.embed_tokens", "lm_head"],
+            &[("output", "lm_head"), ("tok_embeddings", "model.embed_tokens")],
+        );
+    }
+
+    #[test]
+    fn words_are_found_in_all_spellings() {
+        assert_eq!(words("SelfAttention_1.qkv"), ["self", "attention", "qkv"]);
+        assert!(are_alike("blocks.0.norm.1", "model.final_layernorm"));
+        assert!(are_alike("stem.bn", "norm"));
+        assert!(!are_told("ln_pre", "fc_norm"));
+        assert!(are_told("norm", "vit.layernorm"));
+        assert!(!are_told("pooler.dense", "lm_head.dense"));
+    }
+}

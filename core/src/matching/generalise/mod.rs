@@ -1,0 +1,154 @@
+//! Few rules from many renamed keys.
+//!
+//! What a file's keys became, key by key, is hard to read and of no use for the next file.
+//! Here the templates behind it are found again: `layers.{i}.attn.{rest..} ->
+//! blocks.{i}.attention.{rest..}` instead of three hundred pairs.
+
+mod choice;
+mod dropping;
+mod sketch;
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::matching::generalise::choice::choose;
+use crate::matching::generalise::dropping::patterns;
+use crate::{
+    Fate, IndexMap, Remap, Rename, Rule, SEPARATOR, Table, Template, TemplatePair, WRAPPERS,
+    Wrappers,
+};
+
+/// What became of keys, as rules.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Generalised {
+    /// The rules, one stage after another: what is dropped, wrappers taken out, then renames, of
+    /// which the first that recognises a key decides.
+    ///
+    /// No stage where there is nothing to do. Keys that no rule recognises keep their names.
+    pub stages: Vec<Rule>,
+    /// The pairs that no template explains; the rules name them one by one.
+    pub literal: Vec<(String, String)>,
+    /// Pairs that no rule can express: a key is empty, or stands in two pairs.
+    pub inexpressible: Vec<(String, String)>,
+}
+
+/// Finds few rules that send each old key to its new one, and drop the keys that are to go.
+///
+/// Together `pairs` and `dropped` are all keys of a file; those that keep their names are pairs too.
+/// The rules do exactly that to them, and on keys of another file of the same kind (with more
+/// layers, say) they do what they did here: the fewest and most general that are true of all keys.
+/// A number is only captured where several of its values were seen to go along.
+///
+/// ```
+/// use statedict_core::generalise::generalise;
+///
+/// let pair = |(old, new): (&str, &str)| (old.to_string(), new.to_string());
+/// let pairs = [
+///     ("layers.0.attn.w", "blocks.1.attn.w"),
+///     ("layers.0.mlp.w", "blocks.1.mlp.w"),
+///     ("layers.1.attn.w", "blocks.2.attn.w"),
+///     ("layers.1.mlp.w", "blocks.2.mlp.w"),
+/// ];
+/// let found = generalise(&pairs.map(pair), &["head.w".to_string()]);
+/// let stages: Vec<String> = found.stages.iter().map(ToString::to_string).collect();
+/// assert_eq!(stages, ["drop:head.**", "rename:layers.{i}.{rest..} -> blocks.{i+1}.{rest..}"]);
+/// ```
+pub fn generalise(pairs: &[(String, String)], dropped: &[String]) -> Generalised {
+    let (pairs, inexpressible) = expressible(pairs);
+    let mut found = Generalised { inexpressible, ..Generalised::default() };
+    let kept: Vec<&str> = pairs.iter().map(|(old, _)| *old).collect();
+    if !dropped.is_empty() {
+        found.stages.push(Remap::Drop(patterns(dropped, &kept)).into());
+    }
+    let unwrapped = unwrapped(&pairs);
+    let pairs = match &unwrapped {
+        Some(names) => {
+            found.stages.push(Rule::unwrap_all());
+            names.iter().map(String::as_str).zip(pairs.iter().map(|(_, new)| *new)).collect()
+        }
+        None => pairs,
+    };
+    let (mut rules, literal) = choose(&pairs);
+    let owned = literal.into_iter().map(|(old, new)| (old.to_string(), new.to_string()));
+    // No table keeps an empty key from a rule that would take it along.
+    let (literal, empty) = owned.partition(|(old, _)| !old.is_empty());
+    found.literal = literal;
+    found.inexpressible.extend::<Vec<_>>(empty);
+    if !found.literal.is_empty() {
+        let table = Table::new(found.literal.clone()).expect("no key stands twice or is empty");
+        rules.insert(0, Remap::Table(table).into());
+    }
+    match rules.len() {
+        0 => {}
+        1 => found.stages.append(&mut rules),
+        _ => found.stages.push(Rule::FirstOf(rules)),
+    }
+    found
+}
+
+/// Rules that stand in a command at most.
+const MAX_TYPED: usize = 8;
+
+/// The one rule that does this to all keys of a file, without anything being dropped; `None` if it
+/// would be longer than anyone types, or there is nothing to rename.
+pub(crate) fn renames(pairs: &[(String, String)]) -> Option<Rule> {
+    let (pairs, inexpressible) = expressible(pairs);
+    let (rules, literal) = choose(&pairs);
+    if !inexpressible.is_empty() || literal.len() + rules.len() > MAX_TYPED {
+        return None;
+    }
+    let one = |(old, new): &(&str, &str)| {
+        let [from, to] = [old, new].map(|key| Template::literal(key, SEPARATOR));
+        Some(Rule::from(Remap::Rename(Rename::new(TemplatePair::new(from, to).ok()?)?)))
+    };
+    let mut all = literal.iter().map(one).collect::<Option<Vec<Rule>>>()?;
+    all.extend(rules);
+    match all.len() {
+        0 => None,
+        1 => all.pop(),
+        _ => Some(Rule::FirstOf(all)),
+    }
+}
+
+/// Old names with new ones.
+type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
+/// The pairs of which rules can speak, and the others.
+fn expressible(pairs: &[(String, String)]) -> (Pairs<'_>, Vec<(String, String)>) {
+    let (mut olds, mut news) = (IndexMap::<&str, usize>::default(), IndexMap::default());
+    for (old, new) in pairs {
+        *olds.entry(old).or_default() += 1;
+        *news.entry(new.as_str()).or_insert(0usize) += 1;
+    }
+    let is_plain = |(old, new): &&(String, String)| {
+        let once = olds[old.as_str()] == 1 && news[new.as_str()] == 1;
+        once && (old == new || !old.is_empty() && !new.is_empty())
+    };
+    let (plain, others): (Vec<_>, Vec<_>) = pairs.iter().partition(is_plain);
+    let plain = plain.into_iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
+    (plain, others.into_iter().cloned().collect())
+}
+
+/// The old names without wrappers, if taking them out is part of what happened to all keys.
+fn unwrapped(pairs: &Pairs) -> Option<Vec<String>> {
+    let unwrap = Rule::Unwrap(Wrappers::usual());
+    let has_wrapper = |key: &str| {
+        let segments = || key.split(SEPARATOR);
+        WRAPPERS.iter().any(|wrapper| segments().any(|segment| segment == *wrapper))
+    };
+    if !pairs.iter().any(|(old, _)| has_wrapper(old)) {
+        return None;
+    }
+    let mut names = IndexMap::<String, ()>::default();
+    for (old, new) in pairs {
+        let name = match unwrap.apply(old) {
+            Fate::Becomes(name) => name,
+            _ => old.to_string(),
+        };
+        let stays = name != *old && old == new;
+        if stays || has_wrapper(new) || names.insert(name, ()).is_some() {
+            return None;
+        }
+    }
+    Some(names.into_keys().collect())
+}

@@ -1,0 +1,126 @@
+//! Plans that cannot be, with every reason.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use thiserror::Error;
+
+/// A plan that cannot be, with every reason.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct PlanError {
+    /// At least one.
+    pub issues: Vec<Issue>,
+}
+
+/// One reason why a plan cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issue {
+    /// Several keys would get one name.
+    Collision {
+        /// The state dict.
+        at: String,
+        /// The name.
+        to: String,
+        /// The keys, each with the rule behind it; none where it keeps its name.
+        from: Vec<(String, Option<String>)>,
+        /// True if the tensors are one and the same place in the file.
+        same_place: bool,
+    },
+    /// Nothing would be left of a key.
+    Emptied {
+        /// The state dict.
+        at: String,
+        /// The key.
+        key: String,
+        /// The rule behind it.
+        rule: String,
+    },
+    /// No rule recognises a key, and that was not to be.
+    Undefined {
+        /// The state dict.
+        at: String,
+        /// The key.
+        key: String,
+    },
+    /// No rule recognises any key.
+    NothingMatched {
+        /// The rules, as text.
+        rules: Vec<String>,
+    },
+    /// The keys of this state dict cannot be renamed.
+    Fixed {
+        /// The state dict.
+        at: String,
+        /// Why.
+        reason: String,
+    },
+    /// The plan speaks of a state dict or key that the file does not have.
+    Absent {
+        /// The state dict.
+        at: String,
+        /// The key; none if the whole state dict is missing.
+        key: Option<String>,
+    },
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, issue) in self.issues.iter().enumerate() {
+            let line_break = if i == 0 { "" } else { "\n" };
+            write!(f, "{line_break}{issue}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Issue::Collision { at, to, from, same_place } => {
+                write!(f, "{} keys would become '{to}'{}:", from.len(), InStateDict(at))?;
+                for (i, (key, rule)) in from.iter().enumerate() {
+                    let comma = if i == 0 { " " } else { ", " };
+                    match rule {
+                        Some(rule) => write!(f, "{comma}'{key}' by '{rule}'")?,
+                        None => write!(f, "{comma}'{key}', which keeps its name")?,
+                    }
+                }
+                f.write_str(match same_place {
+                    true => " (the same bytes of the file: a tie, so all but one can be dropped)",
+                    false => " (different tensors)",
+                })
+            }
+            Issue::Emptied { at, key, rule } => {
+                write!(f, "nothing would be left of key '{key}'{} by '{rule}'", InStateDict(at))
+            }
+            Issue::Undefined { at, key } => {
+                write!(f, "no rule recognises key '{key}'{}", InStateDict(at))
+            }
+            Issue::NothingMatched { rules } => {
+                write!(f, "no key matches '{}'", rules.join("', '"))
+            }
+            Issue::Fixed { at, reason } => {
+                write!(f, "keys cannot be renamed{}: {reason}", InStateDict(at))
+            }
+            Issue::Absent { at, key: Some(key) } => {
+                write!(
+                    f,
+                    "the plan names key '{key}'{}, which the file does not have",
+                    InStateDict(at)
+                )
+            }
+            Issue::Absent { at, key: None } => {
+                write!(f, "the plan names a state dict at '{at}', which the file does not have")
+            }
+        }
+    }
+}
+
+struct InStateDict<'a>(&'a str);
+
+impl fmt::Display for InStateDict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " in '{}'", self.0) }
+    }
+}

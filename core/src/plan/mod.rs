@@ -1,0 +1,184 @@
+//! Plans: what becomes of every key of one file.
+
+mod error;
+mod json;
+mod mentions;
+mod modules;
+mod resolve;
+
+pub use error::{Issue, PlanError};
+pub use json::BadPlan;
+pub use mentions::{Mentions, Places};
+pub use modules::Modules;
+pub use resolve::{Planned, Policy, Undefined, Unmatched, plan};
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::{DType, DuplicateKey, IndexMap, IndexSet, MetadataChange};
+
+/// What becomes of every key of one or more state dicts, the types that some tensors get, and what
+/// becomes of the text beside them.
+///
+/// Within a section no two keys get one name, and order is the file's; the constructors see to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub(crate) sections: Vec<Section>,
+    pub(crate) metadata: Vec<MetadataChange>,
+}
+
+/// What becomes of every key of one state dict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Section {
+    pub(crate) at: String,
+    pub(crate) fates: IndexMap<String, Option<String>>,
+    /// Tensors that get another element type, by their old keys.
+    pub(crate) casts: IndexMap<String, DType>,
+}
+
+impl Plan {
+    /// What becomes of each state dict's keys.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// The section for the state dict at `at`.
+    pub fn section(&self, at: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.at == at)
+    }
+
+    /// What becomes of the file's metadata: only what changes is named.
+    pub fn metadata(&self) -> &[MetadataChange] {
+        &self.metadata
+    }
+
+    /// The plan with these changes of the file's metadata in place of those it had.
+    #[must_use]
+    pub fn with_metadata(self, metadata: Vec<MetadataChange>) -> Plan {
+        Plan { metadata, ..self }
+    }
+
+    /// True if every key keeps its name, every tensor its type, and the metadata its text.
+    pub fn is_identity(&self) -> bool {
+        self.metadata.is_empty() && self.sections.iter().all(Section::is_identity)
+    }
+
+    /// True if a tensor gets another element type.
+    pub fn casts(&self) -> bool {
+        self.sections.iter().any(|section| section.casts().next().is_some())
+    }
+
+    /// True if a key is taken out.
+    pub fn drops(&self) -> bool {
+        self.sections.iter().any(|section| section.dropped().next().is_some())
+    }
+
+    /// The plan that leads back from the new names to the old; what was dropped stays dropped, and
+    /// what was cast keeps its new type.
+    pub fn invert(&self) -> Plan {
+        let invert = |section: &Section| Section {
+            at: section.at.clone(),
+            fates: section.kept().map(|(old, new)| (new.into(), Some(old.into()))).collect(),
+            casts: IndexMap::default(),
+        };
+        Plan {
+            sections: self.sections.iter().map(invert).collect(),
+            metadata: self.metadata.iter().map(MetadataChange::invert).collect(),
+        }
+    }
+
+    /// Renames the keys of a map, order kept; keys that the plan does not know keep their names.
+    ///
+    /// Of several sections the first is used, which is the only one for plain keys.
+    ///
+    /// # Errors
+    /// The first name that two entries would get, which a plan made for other keys can lead to.
+    pub fn rename<V, M: FromIterator<(String, V)>>(
+        &self,
+        map: impl IntoIterator<Item = (impl AsRef<str>, V)>,
+    ) -> Result<M, DuplicateKey> {
+        let fates = self.sections.first().map(|section| &section.fates);
+        let mut taken = IndexSet::<String>::default();
+        let mut renamed = Vec::new();
+        for (key, value) in map {
+            let new = match fates.and_then(|fates| fates.get(key.as_ref())) {
+                Some(None) => continue,
+                Some(Some(new)) => new.clone(),
+                None => key.as_ref().to_string(),
+            };
+            if !taken.insert(new.clone()) {
+                return Err(DuplicateKey(new));
+            }
+            renamed.push((new, value));
+        }
+        Ok(renamed.into_iter().collect())
+    }
+}
+
+impl From<Section> for Plan {
+    fn from(section: Section) -> Plan {
+        Plan { sections: [section].into(), metadata: Vec::new() }
+    }
+}
+
+impl Section {
+    /// The part of the section that speaks of these keys, in its order.
+    pub fn restricted_to(&self, mut holds: impl FnMut(&str) -> bool) -> Section {
+        let fates = self.fates.iter().filter(|(key, _)| holds(key));
+        let fates = fates.map(|(old, new)| (old.clone(), new.clone()));
+        let fates: IndexMap<String, Option<String>> = fates.collect();
+        let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(*key));
+        let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
+        Section { at: self.at.clone(), fates, casts }
+    }
+
+    /// The path to the state dict.
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// What becomes of a key: a new name, `Some(None)` if dropped, `None` if it is not in the plan.
+    pub fn fate(&self, key: &str) -> Option<Option<&str>> {
+        self.fates.get(key).map(|fate| fate.as_deref())
+    }
+
+    /// The element type that a key's tensor gets, if that is another one.
+    pub fn cast(&self, key: &str) -> Option<&DType> {
+        self.casts.get(key)
+    }
+
+    /// The keys of tensors that get another element type, with that type.
+    pub fn casts(&self) -> impl ExactSizeIterator<Item = (&str, &DType)> {
+        self.casts.iter().map(|(key, to)| (key.as_str(), to))
+    }
+
+    /// Every key with what becomes of it.
+    pub fn fates(&self) -> impl ExactSizeIterator<Item = (&str, Option<&str>)> {
+        self.fates.iter().map(|(old, new)| (old.as_str(), new.as_deref()))
+    }
+
+    /// The keys that stay, with their new names.
+    pub fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fates().filter_map(|(old, new)| Some((old, new?)))
+    }
+
+    /// The keys that get another name, with it.
+    pub fn renamed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.kept().filter(|(old, new)| old != new)
+    }
+
+    /// The keys that are taken out.
+    pub fn dropped(&self) -> impl Iterator<Item = &str> {
+        self.fates().filter(|(_, new)| new.is_none()).map(|(old, _)| old)
+    }
+
+    /// True if every key keeps its name.
+    pub fn keeps_names(&self) -> bool {
+        self.fates().all(|(old, new)| new == Some(old))
+    }
+
+    /// True if every key keeps its name and every tensor its type.
+    pub fn is_identity(&self) -> bool {
+        self.casts.is_empty() && self.keeps_names()
+    }
+}

@@ -1,0 +1,261 @@
+//! Planning: rules resolved against the keys of a file.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::rules::remap::Step;
+use crate::{Catalog, IndexMap, Issue, Plan, PlanError, Rule, Section, StateDict};
+
+/// What to do with keys that the rules say nothing about, and with rules that do nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// For keys that no rule recognises.
+    pub undefined: Undefined,
+    /// For rules that recognise no key at all.
+    pub unmatched: Unmatched,
+}
+
+/// What to do with a key that no rule recognises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Undefined {
+    /// Keep it under its own name, as PyTorch's prefix function does.
+    #[default]
+    Keep,
+    /// Refuse the plan.
+    Refuse,
+    /// Take it out.
+    Drop,
+}
+
+/// What to do when no rule recognises any key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// Refuse the plan.
+    #[default]
+    Refuse,
+    /// Let everything stay as it is.
+    Allow,
+}
+
+/// A plan and what is worth telling about how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Keys that some stage said nothing about and that kept the name they had.
+    pub unmatched_keys: usize,
+    /// Rules that recognised no key, as text.
+    pub unused_rules: Vec<String>,
+}
+
+/// Resolves stages of rules against state dicts of a catalog.
+///
+/// Within a stage every key sees the name the stage before gave it, and the first rule that
+/// recognises it decides. Two keys on one name are always refused.
+///
+/// # Errors
+/// Every offence of the first stage that has one.
+pub fn plan(
+    stages: &[Rule],
+    catalog: &Catalog,
+    state_dicts: &[&StateDict],
+    policy: Policy,
+) -> Result<Planned, PlanError> {
+    if !stages.is_empty() {
+        refuse_if_any(state_dicts.iter().filter_map(|state_dict| fixed(state_dict)).collect())?;
+    }
+    let mut drafts: Vec<Draft> = state_dicts.iter().map(|s| Draft::new(catalog, s)).collect();
+    let mut log = Log::default();
+    for stage in stages {
+        let mut issues = Vec::new();
+        let mut hits = alloc::vec![0usize; stage.alternatives().len()];
+        for draft in &mut drafts {
+            draft.advance(stage, policy.undefined, &mut hits, &mut issues);
+        }
+        refuse_if_any(issues)?;
+        log.note(stage, &hits);
+    }
+    if log.hits == 0 && !stages.is_empty() && policy.unmatched == Unmatched::Refuse {
+        return Err(PlanError {
+            issues: [Issue::NothingMatched { rules: log.unused_rules }].into(),
+        });
+    }
+    let unmatched_keys = drafts.iter().map(|draft| draft.unmatched_keys.len()).sum();
+    let sections: Vec<Section> = drafts.into_iter().map(Draft::finish).collect();
+    Ok(Planned {
+        plan: Plan { sections, metadata: Vec::new() },
+        unmatched_keys,
+        unused_rules: log.unused_rules,
+    })
+}
+
+/// Why the keys of a state dict cannot be renamed, if they cannot.
+fn fixed(state_dict: &StateDict) -> Option<Issue> {
+    let (at, reason) = (state_dict.at.clone(), state_dict.fixed.clone()?);
+    Some(Issue::Fixed { at, reason })
+}
+
+fn refuse_if_any(issues: Vec<Issue>) -> Result<(), PlanError> {
+    if issues.is_empty() { Ok(()) } else { Err(PlanError { issues }) }
+}
+
+/// Which rules did something.
+#[derive(Default)]
+struct Log {
+    hits: usize,
+    unused_rules: Vec<String>,
+}
+
+impl Log {
+    fn note(&mut self, stage: &Rule, hits: &[usize]) {
+        self.hits += hits.iter().sum::<usize>();
+        let idle = stage.alternatives().iter().zip(hits).filter(|(_, hits)| **hits == 0);
+        self.unused_rules.extend(idle.map(|(rule, _)| rule.to_string()));
+    }
+}
+
+/// A section in the making: each key with the name it has so far.
+struct Draft<'a> {
+    catalog: &'a Catalog,
+    state_dict: &'a StateDict,
+    names: Vec<Option<String>>,
+    /// The rule that last gave each key another name.
+    renamed_by: Vec<Option<&'a Rule>>,
+    unmatched_keys: IndexMap<usize, ()>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(catalog: &'a Catalog, state_dict: &'a StateDict) -> Draft<'a> {
+        let names: Vec<_> = state_dict.keys().map(|key| Some(key.to_string())).collect();
+        let renamed_by = alloc::vec![None; names.len()];
+        Draft { catalog, state_dict, names, renamed_by, unmatched_keys: IndexMap::default() }
+    }
+
+    fn advance(
+        &mut self,
+        stage: &'a Rule,
+        undefined: Undefined,
+        hits: &mut [usize],
+        issues: &mut Vec<Issue>,
+    ) {
+        let at = || self.state_dict.at.clone();
+        for (i, name) in self.names.iter_mut().enumerate() {
+            let Some(old) = name.as_deref() else { continue };
+            let (step, by) = decide(stage, old);
+            if let Some(by) = by {
+                hits[by] += 1;
+            }
+            match (step, undefined) {
+                (Step::Becomes(new), _) => {
+                    if new != old {
+                        self.renamed_by[i] = by.map(|by| &stage.alternatives()[by]);
+                    }
+                    *name = Some(new);
+                }
+                (Step::Dropped, _) | (Step::Undefined, Undefined::Drop) => *name = None,
+                (Step::Undefined, Undefined::Keep) => {
+                    self.unmatched_keys.insert(i, ());
+                }
+                (Step::Undefined, Undefined::Refuse) => {
+                    issues.push(Issue::Undefined { at: at(), key: old.to_string() });
+                }
+                (Step::Emptied, _) => {
+                    let rule = by.map(|by| stage.alternatives()[by].to_string());
+                    let rule = rule.unwrap_or_default();
+                    issues.push(Issue::Emptied { at: at(), key: old.to_string(), rule });
+                }
+            }
+        }
+        issues.extend(self.collisions());
+    }
+
+    fn collisions(&self) -> Vec<Issue> {
+        let mut takers = IndexMap::<&str, usize>::default();
+        let mut shared = IndexMap::<&str, Vec<usize>>::default();
+        for (i, name) in self.names.iter().enumerate() {
+            let Some(name) = name.as_deref() else { continue };
+            if let Some(first) = takers.get(name) {
+                shared.entry(name).or_insert_with(|| [*first].into()).push(i);
+            } else {
+                takers.insert(name, i);
+            }
+        }
+        let keys: Vec<&str> = self.state_dict.keys().collect();
+        let collision = |(to, takers): (&str, Vec<usize>)| {
+            let tensors = takers.iter().map(|i| self.catalog.tensor(self.state_dict, keys[*i]));
+            let tensors: Option<Vec<_>> = tensors.collect();
+            let same_place =
+                tensors.is_some_and(|t| t.windows(2).all(|pair| pair[0].is_same_place(pair[1])));
+            let rule = |i: usize| self.renamed_by[i].map(Rule::to_string);
+            let from = takers.iter().map(|i| (keys[*i].to_string(), rule(*i))).collect();
+            Issue::Collision {
+                at: self.state_dict.at.clone(),
+                to: to.to_string(),
+                from,
+                same_place,
+            }
+        };
+        shared.into_iter().map(collision).collect()
+    }
+
+    fn finish(self) -> Section {
+        let keys = self.state_dict.keys().map(ToString::to_string);
+        let fates = keys.zip(self.names).collect();
+        Section { at: self.state_dict.at.clone(), fates, casts: IndexMap::default() }
+    }
+}
+
+/// What a stage makes of a name, and which of its rules recognised it.
+fn decide(stage: &Rule, name: &str) -> (Step, Option<usize>) {
+    let mut unrecognised = Step::Undefined;
+    for (i, rule) in stage.alternatives().iter().enumerate() {
+        let (step, recognised) = rule.step(name);
+        if recognised {
+            return (step, Some(i));
+        }
+        unrecognised = step;
+    }
+    // `keep` and `drop` alone in their stage have a say on the keys they do not recognise.
+    match stage.alternatives() {
+        [_] => (unrecognised, None),
+        _ => (Step::Undefined, None),
+    }
+}
+
+impl Plan {
+    /// Holds a saved plan against a catalog: every key it names must be there.
+    ///
+    /// Keys that the plan does not name are treated as `policy` says.
+    ///
+    /// # Errors
+    /// Every state dict and key that is absent, and whatever [`plan`] refuses.
+    pub fn resolve(&self, catalog: &Catalog, policy: Policy) -> Result<Planned, PlanError> {
+        let mut issues = Vec::new();
+        let plan_of_none = Plan::default().with_metadata(self.metadata.clone());
+        let mut all = Planned { plan: plan_of_none, unmatched_keys: 0, unused_rules: Vec::new() };
+        // Keys that match nothing are absent, and a section without keys is no mistake.
+        let policy = Policy { unmatched: Unmatched::Allow, ..policy };
+        for section in &self.sections {
+            let at = || section.at.clone();
+            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.at)) else {
+                issues.push(Issue::Absent { at: at(), key: None });
+                continue;
+            };
+            let absent = section.fates.keys().filter(|key| !state_dict.contains(key));
+            issues.extend(absent.map(|key| Issue::Absent { at: at(), key: Some(key.clone()) }));
+            let rule = Rule::Fates(section.fates.clone());
+            match plan(&[rule], catalog, &[state_dict], policy) {
+                Ok(mut planned) => {
+                    for planned in &mut planned.plan.sections {
+                        planned.casts.clone_from(&section.casts);
+                    }
+                    all.plan.sections.extend(planned.plan.sections);
+                    all.unmatched_keys += planned.unmatched_keys;
+                }
+                Err(refused) => issues.extend(refused.issues),
+            }
+        }
+        refuse_if_any(issues)?;
+        Ok(all)
+    }
+}

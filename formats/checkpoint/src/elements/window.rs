@@ -1,0 +1,187 @@
+//! Windows: a storage read in its own order, and scattered into a block.
+
+use ndarray::{ArrayViewD, ArrayViewMutD, Axis as Dimension, IxDyn, ShapeBuilder};
+use statedict_core::{Fault, Source};
+
+use crate::elements::axes::{Axis, Cut};
+use crate::elements::gather::Budget;
+
+/// The side of the tiles in which a window is scattered, so that a tile's lines stay in the cache.
+const TILE: usize = 16;
+
+/// Memory that is used again for each block.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) block: Vec<u8>,
+    window: Vec<u8>,
+}
+
+/// A storage of which a block is made.
+pub(crate) struct Place<'a> {
+    pub(crate) source: &'a dyn Source,
+    pub(crate) start: u64,
+    pub(crate) unit: u64,
+}
+
+impl Place<'_> {
+    /// Fills the block with the units of these axes, which start at unit `from` of the storage.
+    pub(crate) fn fill(
+        &self,
+        from: u64,
+        mut axes: Vec<Axis>,
+        budget: Budget,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
+        axes.sort_by_key(|axis| std::cmp::Reverse(axis.source));
+        let windows = self.windows(&axes, budget);
+        for (source, target, count) in windows.cut.pieces() {
+            self.scatter(from + source, target, count, &windows, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// The cut into windows: the axes of the smallest strides, as long as little is read in vain.
+    fn windows<'a>(&self, axes: &'a [Axis], budget: Budget) -> Windows<'a> {
+        let most = (budget.window / self.unit).max(1);
+        let mut run = 1u64;
+        for (i, axis) in axes.iter().enumerate().rev() {
+            if axis.source.saturating_sub(run) > budget.gap / self.unit {
+                return Windows { cut: Cut::at(axes, i, most / run), run, leaps: true };
+            }
+            let grown = (axis.size - 1) * axis.source + run;
+            if grown > most {
+                let chunk = most.saturating_sub(run) / axis.source.max(1) + 1;
+                return Windows { cut: Cut::at(axes, i, chunk), run, leaps: false };
+            }
+            run = grown;
+        }
+        Windows { cut: Cut::nowhere(axes), run, leaps: false }
+    }
+
+    /// Reads one window and puts its units where they belong in the block.
+    fn scatter(
+        &self,
+        from: u64,
+        to: u64,
+        count: u64,
+        windows: &Windows<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), Fault> {
+        let (axes, at) = (windows.axes(count), |units: u64| self.start + units * self.unit);
+        let block = &mut scratch.block[size(to * self.unit)..];
+        let (reads, run) = windows.reads(count);
+        if reads == 1 && matches!(axes.as_slice(), [] | [Axis { source: 1, target: 1, .. }]) {
+            return self.source.read_at(at(from), &mut block[..size(run * self.unit)]);
+        }
+        scratch.window.resize(size(reads * run * self.unit), 0);
+        let runs = scratch.window.chunks_exact_mut(size(run * self.unit));
+        for (i, bytes) in (0..reads).zip(runs) {
+            self.source.read_at(at(from + i * windows.cut.axis.source), bytes)?;
+        }
+        let window = &scratch.window;
+        match self.unit {
+            16 => assign::<16>(window, block, &axes),
+            8 => assign::<8>(window, block, &axes),
+            4 => assign::<4>(window, block, &axes),
+            2 => assign::<2>(window, block, &axes),
+            _ => assign::<1>(window, block, &axes),
+        }
+        Ok(())
+    }
+}
+
+/// How a storage is read for one block.
+struct Windows<'a> {
+    cut: Cut<'a>,
+    /// Units from the first to the last of the inner axes.
+    run: u64,
+    /// True if the runs of a window are too far apart for one read.
+    leaps: bool,
+}
+
+impl Windows<'_> {
+    /// The axes of a window, the strides being those in the window.
+    fn axes(&self, count: u64) -> Vec<Axis> {
+        let stride = if self.leaps { self.run } else { self.cut.axis.source };
+        let mut axes = vec![Axis { size: count, source: stride, ..self.cut.axis }];
+        axes.extend(self.cut.inner);
+        axes.retain(|axis| axis.size != 1);
+        axes
+    }
+
+    /// How many reads fill a window, and the units of each.
+    fn reads(&self, count: u64) -> (u64, u64) {
+        if self.leaps {
+            (count, self.run)
+        } else {
+            (1, (count - 1) * self.cut.axis.source + self.run)
+        }
+    }
+}
+
+/// Copies every unit of the window to its place in the block.
+fn assign<const N: usize>(window: &[u8], block: &mut [u8], axes: &[Axis]) {
+    let along = |of: fn(&Axis) -> u64| IxDyn(&axes.iter().map(|a| size(of(a))).collect::<Vec<_>>());
+    let sizes = along(|axis| axis.size);
+    let from = sizes.clone().strides(along(|axis| axis.source));
+    let to = sizes.strides(along(|axis| axis.target));
+    let window = ArrayViewD::from_shape(from, window.as_chunks::<N>().0);
+    let block = ArrayViewMutD::from_shape(to, block.as_chunks_mut::<N>().0);
+    let window = window.expect("the window reaches from the first unit to the last");
+    let block = block.expect("the block has room for its axes, which do not overlap");
+    let nearest = |of: fn(&Axis) -> u64| (0..axes.len()).min_by_key(|i| of(&axes[*i]));
+    match (nearest(|axis| axis.source), nearest(|axis| axis.target)) {
+        (Some(source), Some(target)) if source != target => {
+            assign_in_tiles(window, block, Dimension(source), Dimension(target));
+        }
+        _ => assign_all(window, block),
+    }
+}
+
+fn assign_in_tiles<T: Copy>(
+    window: ArrayViewD<'_, T>,
+    mut block: ArrayViewMutD<'_, T>,
+    first: Dimension,
+    second: Dimension,
+) {
+    let strips = window.axis_chunks_iter(first, TILE);
+    for (strip, mut into) in strips.zip(block.axis_chunks_iter_mut(first, TILE)) {
+        let tiles = strip.axis_chunks_iter(second, TILE);
+        for (tile, into) in tiles.zip(into.axis_chunks_iter_mut(second, TILE)) {
+            assign_all(tile, into);
+        }
+    }
+}
+
+fn assign_all<T: Copy>(window: ArrayViewD<'_, T>, mut block: ArrayViewMutD<'_, T>) {
+    block.zip_mut_with(&window, |to, from| *to = *from);
+}
+
+/// A number of bytes or units of a block or window as a `usize`.
+pub(crate) fn size(number: u64) -> usize {
+    usize::try_from(number).expect("blocks and windows are bounded by the budget")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elements::gather::BUDGET;
+
+    #[test]
+    fn rows_far_apart_are_read_without_what_lies_between() {
+        let place = Place { source: &&[0u8; 0][..], start: 0, unit: 4 };
+        let axis = |size, source, target| Axis { size, source, target };
+        let axes = [axis(3, 1 << 40, 10), axis(10, 1, 1)];
+        let windows = place.windows(&axes, BUDGET);
+        assert_eq!(windows.reads(3), (3, 10));
+        assert_eq!(windows.cut.axis.source, 1 << 40);
+    }
+
+    #[test]
+    fn rows_close_together_take_one_read() {
+        let place = Place { source: &&[0u8; 0][..], start: 0, unit: 4 };
+        let axis = |size, source, target| Axis { size, source, target };
+        let axes = [axis(3, 20, 10), axis(10, 1, 1)];
+        assert_eq!(place.windows(&axes, BUDGET).run, 50);
+    }
+}

@@ -1,0 +1,492 @@
+//! New files beside their places, which they take in one step each or leave no trace.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use statedict_core::{Elements, Fault, Layout, Source};
+
+use crate::disk::{Access, Disk};
+use crate::elements::StreamError;
+use crate::error::{Action, Cause, Error};
+use crate::model_folder::SideFiles;
+use crate::observer::{Observer, is_stopped, tell};
+use crate::shards::index::{Index, is_index};
+use crate::source::FileSource;
+use crate::write::pending_files::{Files, NewFile, PendingFiles, Renamed};
+use crate::write::target::check_target;
+use crate::write::{CloneLayouts, Writing};
+
+/// What to do with a file that stands where the new one is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it and fail, also if it appears while the new one is written.
+    Refuse,
+    /// Replace it; a symbolic link to a file is replaced itself, what it leads to stays.
+    Replace,
+}
+
+/// Files that are written and synced and not yet in their places; dropped, they are gone.
+#[must_use = "the files take their places only when they are committed"]
+#[derive(Debug)]
+pub struct Staged {
+    /// In the order in which they take their places: what names others comes last.
+    files: Vec<StagedFile>,
+    /// Files that are not needed once all are in their places.
+    obsolete: Vec<PathBuf>,
+    /// Folders that were made for the files, and go again if they do not come.
+    made: MadeFolders,
+    /// Elements of which a cast made some infinite.
+    overflowed: Vec<Elements>,
+    disk: Arc<dyn Disk>,
+}
+
+#[derive(Debug)]
+struct StagedFile {
+    beside: TempName,
+    out: PathBuf,
+    existing: Existing,
+    overflowed: Vec<Elements>,
+}
+
+/// A new file in the folder of another, open for writing.
+#[derive(Debug)]
+pub(crate) struct TempFile {
+    pub(crate) file: File,
+    pub(crate) name: TempName,
+}
+
+/// The name of a new file in the folder of another, taken away again when dropped.
+#[derive(Debug)]
+pub(crate) struct TempName {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    /// The file got the name it was made for.
+    placed: bool,
+}
+
+/// New folders, the outer before the inner, taken away again when dropped, if nothing is in them.
+#[derive(Debug)]
+struct MadeFolders {
+    disk: Arc<dyn Disk>,
+    paths: Vec<PathBuf>,
+}
+
+impl MadeFolders {
+    /// Makes a folder and those above it, so far as they are not there.
+    fn make(&mut self, below: &Path) -> io::Result<()> {
+        if below.as_os_str().is_empty() || below.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = below.parent() {
+            self.make(above)?;
+        }
+        self.disk.create_folder(below)?;
+        self.paths.push(below.to_path_buf());
+        self.disk.sync_folder(folder(below))
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        // A folder with files in it stays: those were committed.
+        while let Some(path) = self.paths.pop() {
+            let _ = self.disk.remove_folder(&path);
+        }
+    }
+}
+
+impl TempFile {
+    /// An empty file in the folder of `out`, so that a rename can put it in its place.
+    pub(crate) fn new(disk: &Arc<dyn Disk>, out: &Path, access: Access) -> Result<TempFile, Cause> {
+        let folder = folder(out);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".statedict-").suffix(".tmp").disable_cleanup(true);
+        let made = builder.make_in(folder, |path| disk.create(path, access)).map_err(|error| {
+            // The random name that was tried is of no use to anyone: only the kind of error is told.
+            let error = io::Error::from(error.kind());
+            let doing = Some(format!("no file can be made in the folder '{}'", folder.display()));
+            Cause::Io { doing, error }
+        })?;
+        let (file, path) = made.into_parts();
+        let path = path.to_path_buf();
+        Ok(TempFile { file, name: TempName { disk: disk.clone(), path, placed: false } })
+    }
+}
+
+impl TempName {
+    /// Puts the file in its place in one step that survives a crash.
+    pub(crate) fn place(self, out: &Path, existing: Existing) -> Result<(), Cause> {
+        let disk = self.disk.clone();
+        self.rename(out, existing)?;
+        settle(disk.as_ref(), out)
+    }
+
+    /// Puts the file in its place, which a crash may still undo.
+    fn rename(mut self, out: &Path, existing: Existing) -> Result<(), Cause> {
+        let renamed = self.disk.rename(&self.path, out, existing);
+        renamed.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Cause::AlreadyExists,
+            _ => error.into(),
+        })?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+/// Waits until the name of a file that is in its place is on the disk.
+fn settle(disk: &dyn Disk, out: &Path) -> Result<(), Cause> {
+    disk.sync_folder(folder(out)).map_err(|error| {
+        let doing = Some("the file is in its place, but its folder cannot be synced".to_string());
+        Cause::Io { doing, error }
+    })
+}
+
+impl Drop for TempName {
+    fn drop(&mut self) {
+        if !self.placed {
+            let _ = self.disk.remove(&self.path);
+        }
+    }
+}
+
+/// Writes files beside their places, with the mode and, where permitted, the owner of `like`, or the
+/// usual ones.
+pub(crate) struct Stager<'a> {
+    pub(crate) source: &'a FileSource,
+    pub(crate) like: Option<&'a Metadata>,
+    pub(crate) existing: Existing,
+    pub(crate) disk: &'a Arc<dyn Disk>,
+    pub(crate) observer: &'a dyn Observer,
+    /// Layouts of a renamed file to prefer where the file system can clone.
+    pub(crate) revised: &'a dyn Fn(&Renamed) -> Vec<Layout>,
+}
+
+/// Stages a text of one's own, such as a plan, with the mode that new files have.
+///
+/// # Errors
+/// Whatever keeps it from being written; then nothing is left of it.
+pub fn stage_text(
+    text: String,
+    out: &Path,
+    existing: Existing,
+    disk: &Arc<dyn Disk>,
+) -> Result<Staged, Error> {
+    stage_bytes(text.into_bytes(), out, existing, disk)
+}
+
+/// The same for bytes.
+pub(crate) fn stage_bytes(
+    bytes: Vec<u8>,
+    out: &Path,
+    existing: Existing,
+    disk: &Arc<dyn Disk>,
+) -> Result<Staged, Error> {
+    let mut layout = Layout::new();
+    layout.bytes(bytes);
+    let source = &FileSource::joined(Vec::new());
+    let (observer, revised) = (&|_| ControlFlow::Continue(()), &|_: &Renamed| Vec::new());
+    Stager { source, like: None, existing, disk, observer, revised }.stage(
+        &layout.into(),
+        out,
+        None,
+    )
+}
+
+impl Stager<'_> {
+    /// Stages everything that a checkpoint becomes; `folder` is where its own shards are.
+    pub(crate) fn stage(
+        &self,
+        rewritten: &PendingFiles,
+        out: &Path,
+        folder: Option<&Path>,
+    ) -> Result<Staged, Error> {
+        match &rewritten.0 {
+            Files::One { layout, renamed } => {
+                let mut staged = self.nothing();
+                staged.add(self.file(layout, renamed.as_ref(), out, self.existing)?);
+                Ok(staged)
+            }
+            Files::Folder(_) if folder.is_some_and(|folder| is_same(folder, out)) => {
+                let what = "its index would still lead to the old files; expected another folder";
+                let fault = Fault::Unsupported(what.into());
+                Err(Error::new(Action::Write, out, Cause::from(fault)))
+            }
+            Files::Folder(files) => {
+                refuse_index(out)?;
+                self.folder(files, out)
+            }
+            Files::Shards { files, index_name, index, gone } => {
+                let target = if out.is_file() { out.parent() } else { Some(out) };
+                let own = folder.filter(|folder| target.is_some_and(|out| is_same(folder, out)));
+                match own {
+                    Some(folder) => {
+                        let changed = files.iter().filter(|file| file.changed);
+                        self.shards(changed, (index_name, index), gone, folder)
+                    }
+                    None => self.shards(files, (index_name, index), &[], out),
+                }
+            }
+        }
+    }
+
+    fn nothing(&self) -> Staged {
+        let disk = self.disk.clone();
+        let overflowed = Vec::new();
+        let made = MadeFolders { disk: disk.clone(), paths: Vec::new() };
+        Staged { files: Vec::new(), obsolete: Vec::new(), made, overflowed, disk }
+    }
+
+    /// Nothing yet, for a folder, which is made if it is not there.
+    fn in_folder(&self, out: &Path) -> Result<Staged, Error> {
+        let failed = |cause| Error::new(Action::Write, out, cause);
+        let mut staged = self.nothing();
+        make_folder(&mut staged.made, out).map_err(failed)?;
+        Ok(staged)
+    }
+
+    /// Files under their own names.
+    fn folder(&self, files: &[NewFile], out: &Path) -> Result<Staged, Error> {
+        let mut staged = self.in_folder(out)?;
+        for file in files {
+            let path = out.join(&file.name);
+            let renamed = file.renamed.as_ref();
+            staged.add(self.file(&file.layout, renamed, &path, self.existing)?);
+        }
+        Ok(staged)
+    }
+
+    /// Files under names that are free, so that the index, which is put in place last and in one
+    /// step, leads readers to the old files or to the new ones and never to some of each.
+    fn shards<'f>(
+        &self,
+        files: impl IntoIterator<Item = &'f NewFile>,
+        (index_name, index): (&String, &Index),
+        gone: &[String],
+        folder: &Path,
+    ) -> Result<Staged, Error> {
+        let mut staged = self.in_folder(folder)?;
+        let mut index = index.clone();
+        let failed = |path: &Path, cause: Cause| Error::new(Action::Write, path, cause);
+        for name in gone {
+            check_below(folder, name).map_err(|cause| failed(folder, cause))?;
+        }
+        for file in files {
+            let path = folder.join(&file.name);
+            check_below(folder, &file.name).map_err(|cause| failed(&path, cause))?;
+            let path = match self.existing {
+                Existing::Replace if fs::symlink_metadata(&path).is_ok() => {
+                    check_target(&path, self.existing).map_err(|cause| failed(&path, cause))?;
+                    let name = fresh_name(folder, &file.name);
+                    index.move_keys(&file.name, &name);
+                    staged.obsolete.push(path);
+                    folder.join(&name)
+                }
+                _ => path,
+            };
+            if let Some(parent) = path.parent() {
+                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
+                staged.made.make(parent).map_err(failed)?;
+            }
+            let renamed = file.renamed.as_ref();
+            staged.add(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
+        }
+        staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
+        staged.add(self.index(&index, &folder.join(index_name), self.existing)?);
+        Ok(staged)
+    }
+
+    fn index(&self, index: &Index, out: &Path, existing: Existing) -> Result<StagedFile, Error> {
+        let mut layout = Layout::new();
+        layout.bytes(index.to_json());
+        self.file(&layout, None, out, existing)
+    }
+
+    fn file(
+        &self,
+        layout: &Layout,
+        renamed: Option<&Renamed>,
+        out: &Path,
+        existing: Existing,
+    ) -> Result<StagedFile, Error> {
+        let failed = |cause: Cause| Error::new(Action::Write, out, cause);
+        check_target(out, existing).map_err(failed)?;
+        let access = if self.like.is_some() { Access::Private } else { Access::Usual };
+        let beside = TempFile::new(self.disk, out, access).map_err(failed)?;
+        let (disk, file) = (self.disk.as_ref(), &beside.file);
+        let (source, observer, overflowed) = (self.source, self.observer, Mutex::default());
+        let writing = Writing { source, layout, file, disk, observer, overflowed: &overflowed };
+        let layouts = || renamed.map(self.revised).unwrap_or_default();
+        let instead = renamed.map(|it| CloneLayouts { start: it.start, layouts: &layouts });
+        fill(&writing, instead).map_err(failed)?;
+        let adopted = self.like.map_or(Ok(()), |like| disk.adopt(file, like));
+        let finished = adopted.and_then(|()| disk.sync(file));
+        finished.map_err(|error| failed(error.into()))?;
+        tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
+        let overflowed = overflowed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Of many files, not all can be open at once.
+        let TempFile { name: beside, .. } = beside;
+        Ok(StagedFile { beside, out: out.to_path_buf(), existing, overflowed })
+    }
+
+    /// Copies files that belong to the checkpoint into the folder of what is staged, where they
+    /// take their places before it.
+    pub(crate) fn carry(
+        &self,
+        sides: &SideFiles,
+        out: &Path,
+        staged: &mut Staged,
+    ) -> Result<(), Error> {
+        let mut files = Vec::new();
+        for name in &sides.carried {
+            let (from, to) = (sides.folder.join(name), out.join(name));
+            check_below(out, name).map_err(|cause| Error::new(Action::Write, &to, cause))?;
+            if let Some(parent) = to.parent() {
+                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
+                staged.made.make(parent).map_err(failed)?;
+            }
+            let unreadable = |cause: Cause| Error::new(Action::Read, &from, cause);
+            let source = FileSource::whole(&from).map_err(unreadable)?;
+            let like = source.metadata().map_err(|error| unreadable(error.into()))?;
+            let mut layout = Layout::new();
+            layout.copy(0..source.len());
+            let stager = Stager { source: &source, like: Some(&like), ..*self };
+            files.push(stager.file(&layout, None, &to, self.existing)?);
+        }
+        staged.files.splice(0..0, files);
+        Ok(())
+    }
+}
+
+impl Staged {
+    fn add(&mut self, mut file: StagedFile) {
+        self.overflowed.append(&mut file.overflowed);
+        self.files.push(file);
+    }
+
+    /// The elements of which a cast made some infinite.
+    pub(crate) fn overflowed(&self) -> &[Elements] {
+        &self.overflowed
+    }
+
+    /// Puts the files in their places, each in one step that survives a crash.
+    ///
+    /// # Errors
+    /// What the system says; then files that are new go again, and those that others name are as
+    /// they were. Only if the last file is in its place and its folder cannot be synced, all stay.
+    pub fn commit(self) -> Result<(), Error> {
+        let Staged { files, obsolete, made, disk, .. } = self;
+        let (mut placed, mut left) = (Vec::new(), files.len());
+        for StagedFile { beside, out, existing, .. } in files {
+            left -= 1;
+            let failed = |cause| Error::new(Action::Write, &out, cause);
+            let take_back = |placed: &[PathBuf]| placed.iter().for_each(|p| drop(disk.remove(p)));
+            beside.rename(&out, existing).map_err(failed).inspect_err(|_| take_back(&placed))?;
+            // Only what was not there before may be taken away again.
+            placed.extend((existing == Existing::Refuse).then(|| out.clone()));
+            // The last one leads to the others, so they are needed from here on.
+            let settled = settle(disk.as_ref(), &out).map_err(failed);
+            settled.inspect_err(|_| {
+                if left > 0 {
+                    take_back(&placed)
+                }
+            })?;
+        }
+        // Nothing leads to these any more; one that cannot be removed does no harm.
+        obsolete.iter().for_each(|path| drop(disk.remove(path)));
+        drop(made);
+        Ok(())
+    }
+}
+
+/// Makes the folder of new files, unless it is there.
+fn make_folder(made: &mut MadeFolders, out: &Path) -> Result<(), Cause> {
+    if out.as_os_str().is_empty() || out.is_dir() {
+        return Ok(());
+    }
+    // The folder it is to be in is one that the user meant to be there.
+    let folder_made = made.disk.create_folder(out);
+    match folder_made {
+        Ok(()) => {
+            made.paths.push(out.to_path_buf());
+            Ok(made.disk.sync_folder(folder(out))?)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Fault::Unsupported("several files are written, and this is no folder".into())
+                .into())
+        }
+        Err(error) => Err(Cause::Io { doing: Some("the folder cannot be made".into()), error }),
+    }
+}
+
+/// Refuses a folder whose index would still lead to other files than the new one.
+fn refuse_index(out: &Path) -> Result<(), Error> {
+    let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
+    let mut names = entries.flatten().map(|entry| entry.path());
+    match names.find(|path| is_index(path)) {
+        None => Ok(()),
+        Some(index) => {
+            let what = "it would still lead to the old files; expected another folder";
+            Err(Error::new(Action::Write, &index, Cause::from(Fault::Unsupported(what.into()))))
+        }
+    }
+}
+
+/// `model-00001-of-00002.r1.safetensors`: the name with a number that no file has yet.
+fn fresh_name(folder: &Path, name: &str) -> String {
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let base = match stem.rsplit_once(".r") {
+        Some((base, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => base,
+        _ => stem,
+    };
+    let numbered = |number: u64| format!("{base}.r{number}.{extension}");
+    let free = |name: &String| fs::symlink_metadata(folder.join(name)).is_err();
+    (1..).map(numbered).find(free).expect("numbers do not run out")
+}
+
+/// True if both paths lead to one folder.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let here = |path: &Path| match path.as_os_str().is_empty() {
+        true => fs::canonicalize("."),
+        false => fs::canonicalize(path),
+    };
+    matches!((here(a), here(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Refuses the name of a file to be written or removed if a link below the folder would lead out of
+/// it: names come from an index, which someone else may have written.
+fn check_below(folder: &Path, name: impl AsRef<Path>) -> Result<(), Cause> {
+    let below = name.as_ref().parent().unwrap_or(Path::new(""));
+    let mut path = folder.to_path_buf();
+    for part in below.components() {
+        path.push(part);
+        if path.is_symlink() {
+            let what =
+                format!("'{}' is a link, which would lead out of the folder", path.display());
+            return Err(Fault::Unsupported(what).into());
+        }
+    }
+    Ok(())
+}
+
+/// The folder that a path is in.
+pub(crate) fn folder(out: &Path) -> &Path {
+    match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Writes the layout into the new file, which is empty.
+fn fill(writing: &Writing<'_>, instead: Option<CloneLayouts<'_>>) -> Result<(), Cause> {
+    writing.run(instead).map_err(|stop| match stop {
+        StreamError::Read(fault) => fault.into(),
+        StreamError::Sink(error) if is_stopped(&error) => Cause::Stopped,
+        StreamError::Sink(error) => {
+            let doing = Some(format!("the file needs {} bytes", writing.layout.len()));
+            Cause::Io { doing, error }
+        }
+    })
+}
