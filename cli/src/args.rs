@@ -2,31 +2,26 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use statedict_checkpoint::{Existing, Journals};
-use statedict_core::{
-    Headroom, Policy, Rule, SEPARATOR, Ties, Undefined, Unmatched,
-    casting::{CastRule, Casting},
-};
+use clap::{Parser, Subcommand};
+use statedict::Rules;
+use statedict::checkpoint::{Existing, Journals};
+use statedict::jobs::recipe::{self, Direction};
+use statedict::jobs::rules;
 
 use crate::commands::check::{Inspection, Unknown, Unread};
 use crate::commands::derive::Question;
 use crate::commands::diff::{Comparison, Depth, Subject};
 use crate::commands::explain::Riddle;
+use crate::commands::fit::FitRequest;
+use crate::commands::fit::args::FitArgs;
 use crate::commands::index::{IndexRequest, Writing as Writes};
 use crate::commands::recover::Recovery;
+use crate::commands::rename::RenameRequest;
+use crate::commands::rename::args::{ConvertArgs, RenameArgs};
 use crate::explain_args;
 use crate::failure::Failure;
-use crate::fit_args;
-use crate::fitting::Fitting;
 use crate::listing::{Listing, Shape};
-use crate::metadata_args::MetadataArgs;
-use crate::output::{NamedFormat, Output, formats};
-use crate::recipe::{self, Direction};
-use crate::request::{Destination, Encoding, Extent, Form, Request, Spelling, Strictness, Talk};
-use crate::rules::{self, Rules};
-use crate::size;
-use crate::suggestion::typed;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// Rename, match, convert and check the keys of model checkpoints
 ///
@@ -55,14 +50,14 @@ enum Command {
         /// Whole leading segments: `module` and `module.` mean the same
         prefix: String,
         #[command(flatten)]
-        rest: Remapping,
+        rest: RenameArgs,
     },
     /// Put a prefix in front of keys
     Add {
         /// Whole leading segments: `module` and `module.` mean the same
         prefix: String,
         #[command(flatten)]
-        rest: Remapping,
+        rest: RenameArgs,
     },
     /// Remove the segments that wrappers add, at any depth
     ///
@@ -73,7 +68,7 @@ enum Command {
         #[arg(long = "wrapper", value_name = "NAME")]
         wrappers: Vec<String>,
         #[command(flatten)]
-        rest: Remapping,
+        rest: RenameArgs,
     },
     /// Rename keys by templates or regular expressions
     ///
@@ -90,7 +85,7 @@ enum Command {
         #[arg(value_name = "FROM -> TO", required_unless_present_any = ["metadata", "drop_metadata"])]
         rules: Vec<String>,
         #[command(flatten)]
-        rest: Remapping,
+        rest: RenameArgs,
     },
     /// Keep the keys that match a pattern and drop the others
     Keep {
@@ -98,7 +93,7 @@ enum Command {
         #[arg(value_name = "PATTERN", required = true)]
         patterns: Vec<String>,
         #[command(flatten)]
-        rest: Remapping,
+        rest: RenameArgs,
     },
     /// Drop the keys that match a pattern
     Drop {
@@ -106,7 +101,7 @@ enum Command {
         #[arg(value_name = "PATTERN", required = true)]
         patterns: Vec<String>,
         #[command(flatten)]
-        rest: Remapping,
+        rest: RenameArgs,
     },
     /// Apply a recipe of stages (TOML), or a plan saved earlier (JSON)
     ///
@@ -119,13 +114,13 @@ enum Command {
         #[arg(long)]
         inverse: bool,
         #[command(flatten)]
-        rest: Remapping,
+        rest: RenameArgs,
     },
     /// Write a file of another format
     ///
     /// OUT is given with -o or as the second operand; without it nothing is written, and the plan
     /// is shown.
-    Convert(Convert),
+    Convert(ConvertArgs),
     /// Compare the keys, dtypes, shapes and values of two files of any formats
     ///
     /// Keys whose elements the other file has under another key are shown as renames. Numbers are
@@ -170,7 +165,7 @@ enum Command {
     /// nothing is written: what was found is shown.
     ///
     /// Exit status: 0 it fits, 1 it does not, 2 could not tell.
-    Fit(fit_args::Fit),
+    Fit(FitArgs),
     /// Say what an error of PyTorch's means, and which command mends it
     ///
     /// Reads the error text on standard input, with whatever stands around it, and prints what
@@ -210,23 +205,6 @@ enum Command {
         #[arg(short, long)]
         quiet: bool,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct Convert {
-    /// The file to read
-    #[arg(value_name = "IN")]
-    file: PathBuf,
-    /// The file to write, whose extension chooses the format
-    #[arg(value_name = "OUT", conflicts_with = "output")]
-    operand: Option<PathBuf>,
-    #[command(flatten)]
-    output: Output,
-    /// The older name of --format
-    #[arg(long, hide = true, value_name = "FORMAT", value_parser = formats(), conflicts_with = "format")]
-    to: Option<NamedFormat>,
-    #[command(flatten)]
-    writing: Writing,
 }
 
 #[derive(Debug, clap::Args)]
@@ -358,107 +336,14 @@ struct Ls {
     tree: bool,
 }
 
-/// What every command that renames takes.
-#[derive(Debug, clap::Args)]
-struct Remapping {
-    /// The file to read
-    file: PathBuf,
-    #[command(flatten)]
-    output: Output,
-    /// Edit the file itself
-    ///
-    /// Tensors are not moved where the format and the file system allow that; otherwise a new file
-    /// takes its place. A symbolic link stays, and what it leads to is edited. A file that is
-    /// edited where it stands changes under all its names (hard links). A crash leaves the old file
-    /// or the new one, at the latest once `statedict recover` has run.
-    #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size", "weights_only"])]
-    in_place: bool,
-    /// Drop the keys that no rule recognises
-    #[arg(long, conflicts_with = "strict")]
-    only: bool,
-    /// Go on if no rule recognises any key
-    #[arg(long)]
-    allow_unchanged: bool,
-    /// Split keys into segments at this character instead of a dot
-    #[arg(long, value_name = "CHAR")]
-    separator: Option<char>,
-    #[command(flatten)]
-    writing: Writing,
-}
-
-/// What every command that writes takes.
-#[derive(Debug, clap::Args)]
-struct Writing {
-    /// Work on the state dict at this path, whose last part may do; `*` for all of them
-    ///
-    /// A state dict is a mapping of which most values are tensors, and not all of these single
-    /// numbers. Without --at the one that is clearly the model is taken: the outermost, and of
-    /// several the one called state_dict, model, module, net, params, weights or the like, unless
-    /// another has such a name, mostly the same keys, or is an average (ema, swa). What is an
-    /// optimizer's, a scheduler's or a callback's is never meant. Where several could be meant, the
-    /// error lists them.
-    #[arg(long, value_name = "PATH")]
-    at: Option<String>,
-    /// Write the state dict alone, without what lies beside it; its tensors name no device
-    #[arg(long)]
-    alone: bool,
-    /// Cast floating-point tensors: `bf16`, `float16`, `model.**=float32`; can be repeated
-    ///
-    /// Patterns are for keys as the file has them and are tried in order, the first that matches
-    /// decides; a DTYPE alone is for the tensors that no pattern matches. Everything else in the
-    /// file stays as it is, an optimizer's state included. Quantized weights with recorded scales
-    /// keep their type, unless a pattern spells out their last segment: '**.weight=f16'.
-    #[arg(long, value_name = "[PATTERN=]DTYPE")]
-    cast: Vec<String>,
-    /// Refuse what is otherwise done with a note
-    ///
-    /// That is: keys that no rule recognises, tensors that are not cast, finite values that a cast
-    /// makes infinite.
-    #[arg(long)]
-    strict: bool,
-    /// Choose how a conversion writes tensors that several keys share
-    #[arg(long, value_enum, default_value = "each")]
-    ties: TiesWritten,
-    /// Write the pickle of a .pth anew in this protocol, which PyTorch 2.6 and later load by default
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=2))]
-    protocol: Option<u8>,
-    /// Leave this much room in what is written anew, so that longer keys fit in place later
-    ///
-    /// Otherwise 64 KiB, or 1 % of the tensors if that is less.
-    #[arg(long, value_name = "SIZE", value_parser = size::reserve)]
-    reserve: Option<u64>,
-    #[command(flatten)]
-    metadata: MetadataArgs,
-    /// Save the plan to this file, for `apply`
-    #[arg(long, value_name = "FILE")]
-    save_plan: Option<PathBuf>,
-    /// Replace files that exist, and edit read-only or linked ones in place
-    #[arg(long)]
-    force: bool,
-    /// Print one JSON object that says what was done
-    #[arg(long)]
-    json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum TiesWritten {
-    /// Under each key
-    Each,
-    /// Under the first key, recording the others
-    One,
-}
-
 /// What is to be done.
 pub(crate) enum Task {
     List(Listing),
-    Remap(Request),
+    Rename(RenameRequest),
     Diff(Comparison),
     Check(Inspection),
     Derive(Question),
-    Fit(Fitting),
+    Fit(FitRequest),
     Explain(Riddle),
     Index(IndexRequest),
     Recover(Recovery),
@@ -472,20 +357,20 @@ impl Args {
             Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
             Command::Check(check) => return Ok(Task::Check(check.inspection())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
-            Command::Fit(fit) => return Ok(Task::Fit(fit.fitting()?)),
+            Command::Fit(fit) => return Ok(Task::Fit(fit.request()?)),
             Command::Explain(explain) => return Ok(Task::Explain(explain.riddle())),
             Command::Index(index) => return Ok(Task::Index(index.request())),
             Command::Recover { file, trust_journal, json, quiet } => {
                 let journals = if trust_journal { Journals::Any } else { Journals::Own };
-                let form = if json { Form::Json } else { Form::Text };
-                let talk = if quiet { Talk::Errors } else { Talk::All };
+                let form = if json { OutputFormat::Json } else { OutputFormat::Text };
+                let talk = if quiet { Verbosity::Errors } else { Verbosity::All };
                 return Ok(Task::Recover(Recovery { file, journals, form, talk }));
             }
-            Command::Convert(convert) => return Ok(Task::Remap(convert.request()?)),
+            Command::Convert(convert) => return Ok(Task::Rename(convert.request()?)),
             Command::Apply { recipe, inverse, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
-                let rules = recipe::read(&recipe, direction, rest.separator)?;
-                return Ok(Task::Remap(rest.request(rules)?));
+                let rules = recipe::read(&recipe, direction, rest.own_separator())?;
+                return Ok(Task::Rename(rest.request(rules)?));
             }
             Command::Strip { prefix, rest } => (rules::strip(&prefix, rest.separator()), rest),
             Command::Add { prefix, rest } => (rules::add(&prefix, rest.separator()), rest),
@@ -493,14 +378,13 @@ impl Args {
                 (rules::unwrap(&wrappers, rest.separator()), rest)
             }
             Command::Rename { rules, rest } if rules.is_empty() => {
-                return Ok(Task::Remap(rest.request(Rules::Stages(Vec::new()))?));
+                return Ok(Task::Rename(rest.request(Rules::default())?));
             }
             Command::Rename { rules, rest } => (rules::rename(&rules, rest.separator()), rest),
             Command::Keep { patterns, rest } => (rules::keep(&patterns, rest.separator()), rest),
             Command::Drop { patterns, rest } => (rules::drop(&patterns, rest.separator()), rest),
         };
-        let stage: Rule = stage?;
-        Ok(Task::Remap(rest.request(Rules::Stages(vec![stage]))?))
+        Ok(Task::Rename(rest.request(Rules::Stages(vec![stage?]))?))
     }
 }
 
@@ -511,8 +395,8 @@ impl Index {
             files: self.files,
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             writing: if self.dry_run { Writes::Shown } else { Writes::Done },
-            form: if self.json { Form::Json } else { Form::Text },
-            talk: if self.quiet { Talk::Errors } else { Talk::All },
+            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
         }
     }
 }
@@ -524,8 +408,8 @@ impl Derive {
             b: Subject { file: self.b, at: self.at_b },
             save_recipe: self.save_recipe,
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
-            form: if self.json { Form::Json } else { Form::Text },
-            talk: if self.quiet { Talk::Errors } else { Talk::All },
+            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
         }
     }
 }
@@ -537,8 +421,8 @@ impl Check {
             unknown: if self.allow_unknown { Unknown::Allowed } else { Unknown::Refused },
             unread: if self.strict { Unread::Refused } else { Unread::Allowed },
             allow_list: self.allow,
-            form: if self.json { Form::Json } else { Form::Text },
-            talk: if self.quiet { Talk::Errors } else { Talk::All },
+            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
         }
     }
 }
@@ -553,8 +437,8 @@ impl Diff {
                 (_, true) => Depth::Weights,
                 _ => Depth::All,
             },
-            form: if self.json { Form::Json } else { Form::Text },
-            talk: if self.quiet { Talk::Errors } else { Talk::All },
+            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
         }
     }
 }
@@ -569,89 +453,5 @@ impl Ls {
             _ => Shape::Table,
         };
         Listing { file: self.file, at: self.at, shape, hashed: self.hash }
-    }
-}
-
-impl Remapping {
-    fn separator(&self) -> char {
-        self.separator.unwrap_or(SEPARATOR)
-    }
-
-    fn request(self, rules: Rules) -> Result<Request, Failure> {
-        let separator = self.separator();
-        let undefined = match (self.writing.strict, self.only) {
-            (true, _) => Undefined::Refuse,
-            (_, true) => Undefined::Drop,
-            _ => Undefined::Keep,
-        };
-        let unmatched = if self.allow_unchanged { Unmatched::Allow } else { Unmatched::Refuse };
-        let policy = Policy { undefined, unmatched };
-        let (writing, file) = (self.writing, self.file);
-        let mut request = writing.request(file, rules, policy, self.output, separator)?;
-        if self.in_place {
-            request.destination = Destination::InPlace;
-        }
-        Ok(request)
-    }
-}
-
-impl Convert {
-    fn request(self) -> Result<Request, Failure> {
-        let Convert { file, operand, mut output, to, writing } = self;
-        output.output = output.output.or(operand);
-        output.format = output.format.or(to);
-        let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
-        writing.request(file, Rules::Stages(Vec::new()), policy, output, SEPARATOR)
-    }
-}
-
-impl Writing {
-    fn request(
-        self,
-        file: PathBuf,
-        rules: Rules,
-        policy: Policy,
-        output: Output,
-        separator: char,
-    ) -> Result<Request, Failure> {
-        let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
-        let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
-        let (format, sharding) = (output.format(), output.sharding()?);
-        let companions = output.companions();
-        Ok(Request {
-            file,
-            rules,
-            policy,
-            destination: match output.output {
-                Some(path) => Destination::File(path),
-                None => Destination::Nowhere { typed: typed() },
-            },
-            metadata: self.metadata.edits()?,
-            at: self.at,
-            encoding: Encoding {
-                casting,
-                ties: self.ties.ties(),
-                extent: if self.alone { Extent::Alone } else { Extent::Whole },
-                spelling: self.protocol.map_or(Spelling::Kept, |_| Spelling::Plain),
-                reserve: self.reserve.map_or(Headroom::Usual, Headroom::Bytes),
-                companions,
-                format,
-                sharding,
-            },
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
-            save_plan: self.save_plan,
-            strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
-            form: if self.json { Form::Json } else { Form::Text },
-            talk: if self.quiet { Talk::Errors } else { Talk::All },
-        })
-    }
-}
-
-impl TiesWritten {
-    fn ties(self) -> Ties {
-        match self {
-            TiesWritten::Each => Ties::Each,
-            TiesWritten::One => Ties::One,
-        }
     }
 }

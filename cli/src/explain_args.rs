@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::commands::explain::Riddle;
-use crate::request::{Form, Talk};
+use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
@@ -27,8 +27,8 @@ impl Explain {
         Riddle {
             file: self.file,
             target: self.target,
-            form: if self.json { Form::Json } else { Form::Text },
-            talk: if self.quiet { Talk::Errors } else { Talk::All },
+            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
         }
     }
 }

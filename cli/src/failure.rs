@@ -4,10 +4,14 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use statedict_checkpoint::{Indexing, Kind, index_folder};
-use statedict_core::{BadRemap, UnsupportedTensors, casting::BadCast};
+use statedict::checkpoint::{Indexing, Kind, index_folder};
+use statedict::core::casting::BadCast;
+use statedict::core::{BadRemap, Issue, PlanError};
+use statedict::{Error, ErrorKind};
 
-use crate::text::{first_few, shell_path};
+use crate::hints;
+use crate::terminal::grouping::{Line, grouped_whole};
+use crate::terminal::text::{first_few, shell_path};
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,13 +65,6 @@ impl Failure {
         Failure { exit: Exit::No, errors, hints: Vec::new() }
     }
 
-    /// Conversions refused for these tensors.
-    pub(crate) fn unholdable(file: impl fmt::Display, unholdable: &UnsupportedTensors) -> Failure {
-        let line = |(key, why): &(String, String)| format!("{file}: '{key}': {why}");
-        Failure::no(unholdable.entries.iter().map(line).collect())
-            .hint("statedict drop KEY... FILE -o OUT leaves tensors out and converts the others")
-    }
-
     /// The same, with ways out where there are some.
     pub(crate) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Failure {
         self.hints.extend(hints);
@@ -91,30 +88,69 @@ impl From<io::Error> for Failure {
     }
 }
 
-impl From<statedict_checkpoint::Error> for Failure {
-    fn from(error: statedict_checkpoint::Error) -> Failure {
-        let mut hints = Vec::new();
-        match error.kind() {
-            Kind::Journal => hints.push("if the file is whole, remove the journal".to_string()),
-            Kind::UntrustedJournal => {
-                let file = shell_path(error.path());
-                let recover = format!("statedict recover --trust-journal {file}");
-                hints.push(format!(
-                    "if an edit of your own was cut short, {recover} restores the file"
-                ));
-                hints.push("if the journal came with the file, remove the journal".to_string());
-            }
-            _ => {}
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let exit = match error.kind() {
+            ErrorKind::Refused => Exit::No,
+            ErrorKind::Failed | ErrorKind::Stopped => Exit::CouldNot,
+        };
+        let errors = match error.plan_error() {
+            Some(refused) => grouped_issues(refused, error.problems()),
+            None => error.problems().to_vec(),
+        };
+        let of_file = error.checkpoint_error().map(hints_of_file).unwrap_or_default();
+        let hints = of_file.into_iter().chain(error.advice().iter().map(hints::of)).collect();
+        Failure { exit, errors, hints }
+    }
+}
+
+impl From<statedict::checkpoint::Error> for Failure {
+    fn from(error: statedict::checkpoint::Error) -> Failure {
+        Error::from(error).into()
+    }
+}
+
+/// Issues that differ in numbers alone share a line, as renames do.
+fn grouped_issues(refused: &PlanError, problems: &[String]) -> Vec<String> {
+    let key = |(issue, problem): (&Issue, &String)| match issue {
+        Issue::Collision { to, .. } => to.clone(),
+        Issue::Emptied { key, .. } | Issue::Undefined { key, .. } => key.clone(),
+        _ => problem.clone(),
+    };
+    let keys: Vec<String> = refused.issues.iter().zip(problems).map(key).collect();
+    let pairs = keys.iter().zip(problems);
+    let lines = grouped_whole(pairs.map(|(key, text)| (key.as_str(), Some(text.as_str()))));
+    let line = |line: Line| {
+        let more = if line.keys == 1 { String::new() } else { format!("  ({} alike)", line.keys) };
+        format!("{}{more}", line.new.unwrap_or(line.old))
+    };
+    lines.into_iter().map(line).collect()
+}
+
+/// Ways out of what is wrong with a file.
+fn hints_of_file(error: &statedict::checkpoint::Error) -> Vec<String> {
+    let mut hints = Vec::new();
+    match error.kind() {
+        Kind::Journal => hints.push("if the file is whole, remove the journal".to_string()),
+        Kind::UntrustedJournal => {
+            let file = shell_path(error.path());
+            let recover = format!("statedict recover --trust-journal {file}");
+            hints.push(format!(
+                "if an edit of your own was interrupted, {recover} restores the file"
+            ));
+            hints.push("if the journal came with the file, remove the journal".to_string());
         }
-        if let Some(folder) = error.mended_by_index() {
-            hints.extend(index_of(folder));
-        }
-        if error.mended_by_index().is_none() && !error.candidates().is_empty() {
+        _ => {}
+    }
+    match error.mended_by_index() {
+        Some(folder) => hints.extend(index_of(folder)),
+        None if error.candidates().is_empty() => {}
+        None => {
             let named = error.candidates().iter().map(|path| shell_path(path)).collect::<Vec<_>>();
             hints.push(format!("name one of them: {}", first_few(&named, 4)));
         }
-        Failure::could_not(error).hints(hints)
     }
+    hints
 }
 
 impl From<BadCast> for Failure {

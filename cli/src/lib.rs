@@ -5,6 +5,7 @@
 //! A program that wants the library alone leaves the command's dependencies out:
 //! `statedict = { version = "…", default-features = false }`.
 //!
+//! - [`jobs`] has what the command does as values: a request, `run`, an outcome, an observer.
 //! - [`core`] has the keys as values: catalogs, rules, plans, layouts. It touches no file.
 //! - [`checkpoint`] opens files of any format, reads their tensors, and writes new files safely.
 //!
@@ -12,7 +13,7 @@
 //! Strip a prefix from the keys of a file and save it under another name:
 //! ```
 //! use statedict::checkpoint::{Checkpoint, Existing};
-//! use statedict::core::{Policy, Reserve, plan};
+//! use statedict::core::{Headroom, Policy, plan};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let input = folder.path().join("in.safetensors");
@@ -23,10 +24,15 @@
 //! let catalog = checkpoint.catalog();
 //! let strip = ["strip:module".parse()?];
 //! let planned = plan(&strip, catalog, &catalog.select(None)?, Policy::default())?;
-//! let renamed = checkpoint.rewrite(&planned.plan, Reserve::Usual)?;
+//! let renamed = checkpoint.rewrite(&planned.plan, Headroom::Usual)?;
 //! checkpoint.stage(&renamed, &output, Existing::Refuse)?.commit()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod jobs;
+
+pub use jobs::{
+    Advice, Convert, Error, ErrorKind, Fit, Input, Notice, Observer, Rename, Rules, silent,
+};
 pub use statedict_checkpoint as checkpoint;
 pub use statedict_core as core;

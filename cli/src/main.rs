@@ -12,32 +12,16 @@ mod digests;
 mod explain_args;
 mod explanation;
 mod failure;
-mod fit_args;
-mod fitting;
-mod grouping;
 mod hints;
 mod json;
 mod listing;
-mod metadata_args;
-mod model_dtype;
-mod nearest;
 mod opening;
-mod output;
 mod payload;
-mod recipe;
-mod recipe_text;
-mod report;
-mod request;
 mod rescue;
-mod rules;
 mod selected;
-mod signals;
-mod size;
-mod suggestion;
 mod table;
-mod text;
+mod terminal;
 mod tree;
-mod watch;
 mod wrapped;
 
 use std::io::{self, BufWriter, Write};
@@ -46,9 +30,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{check, derive, diff, explain, fit, index, list, recover, remap};
+use crate::commands::{check, derive, diff, explain, fit, index, list, recover, rename};
 use crate::failure::{Exit, Failure};
-use crate::text::Visible;
+use crate::terminal::text;
+use crate::terminal::text::Visible;
 
 fn main() -> ExitCode {
     let exit = match Args::try_parse() {
@@ -62,11 +47,11 @@ fn run(args: Args) -> Result<(), Failure> {
     let mut out = Visible(BufWriter::new(io::stdout().lock()));
     match args.task()? {
         Task::List(listing) => list::run(&listing, &mut out)?,
-        Task::Remap(request) => remap::run(&request, &mut out)?,
+        Task::Rename(request) => rename::run(&request, &mut out)?,
         Task::Diff(comparison) => diff::run(&comparison, &mut out)?,
         Task::Check(inspection) => check::run(&inspection, &mut out)?,
         Task::Derive(question) => derive::run(&question, &mut out)?,
-        Task::Fit(fitting) => fit::run(&fitting, &mut out)?,
+        Task::Fit(request) => fit::run(&request, &mut out)?,
         Task::Explain(riddle) => explain::run(&riddle, &mut out)?,
         Task::Index(request) => index::run(&request, &mut out)?,
         Task::Recover(recovery) => recover::run(&recovery, &mut out)?,

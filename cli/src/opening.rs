@@ -1,21 +1,15 @@
 //! Opening checkpoints, with a word about edits that were cut short.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use statedict_checkpoint::{Checkpoint, Interrupted, System};
+use statedict_checkpoint::{Checkpoint, Interrupted};
 
 use crate::failure::Failure;
-use crate::text::{first_few, say, shell_path};
+use crate::terminal::text::{first_few, say, shell_path};
 
 /// Opens a checkpoint to read it.
 pub(crate) fn open(path: &Path) -> Result<Checkpoint, Failure> {
     Ok(told(Checkpoint::open(path)?))
-}
-
-/// Opens a checkpoint that nobody else is to edit meanwhile.
-pub(crate) fn open_to_replace(path: &Path) -> Result<Checkpoint, Failure> {
-    Ok(told(Checkpoint::open_to_replace(path, Arc::new(System))?))
 }
 
 /// The checkpoint, once it is said what was found of edits of it that were cut short.

@@ -5,7 +5,7 @@ use std::io::Write;
 use statedict_core::Value;
 
 use crate::failure::Failure;
-use crate::text::{bounded, count, name, printable};
+use crate::terminal::text::{bounded, count, name, printable};
 
 /// Items of a list of plain values that are shown; the rest is counted.
 const ITEMS_SHOWN: usize = 8;

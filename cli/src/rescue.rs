@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use statedict::silent;
 use statedict_checkpoint::Checkpoint;
 
 use crate::args::{Args, Task};
-use crate::output::stem;
-use crate::text::{as_operand, shell_word};
+use crate::terminal::text::{as_operand, shell_word};
+use statedict::jobs::target::stem;
 
 /// The conversion of a file to safetensors that works, as it can be typed; `None` if none does.
 pub(crate) fn command(file: &Path) -> Option<String> {
@@ -39,7 +40,10 @@ pub(crate) fn words(file: &Path) -> Option<Vec<String>> {
 
 fn works(words: &[OsString]) -> bool {
     match Args::try_parse_from(words).map(Args::task) {
-        Ok(Ok(Task::Remap(request))) => request.rehearse().is_ok(),
+        Ok(Ok(Task::Rename(mut request))) => {
+            request.job.dry_run = true;
+            request.job.run(&silent()).is_ok()
+        }
         _ => false,
     }
 }

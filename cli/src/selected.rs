@@ -4,7 +4,7 @@ use std::path::Path;
 
 use statedict_core::{Catalog, StateDict};
 
-use crate::text::{count, first_few, say};
+use crate::terminal::text::{count, first_few, say};
 
 /// State dicts that a sentence names; the rest is counted.
 pub(crate) const NAMED: usize = 6;

@@ -7,7 +7,7 @@ use statedict_core::{Catalog, Data, IndexMap, Tensor, TensorEntry};
 
 use crate::failure::Failure;
 use crate::listing::Listed;
-use crate::text::{count, first_few, name, printable, size};
+use crate::terminal::text::{count, first_few, name, printable, size};
 use crate::wrapped;
 
 /// Things beside the tensors that the last line names; the rest is counted.

@@ -8,7 +8,7 @@ use statedict_core::{IndexMap, SEPARATOR};
 use crate::failure::Failure;
 use crate::listing::Listed;
 use crate::table::{by_path, foot, head, widest};
-use crate::text::{count, name, size};
+use crate::terminal::text::{count, name, size};
 
 /// Segments beyond this are shown as one; no module tree is that deep, and the stack is not either.
 const MAX_DEPTH: usize = 64;

@@ -3,7 +3,7 @@
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{Policy, Rule, StateDict, plan, wrapper_names, wrapping};
 
-use crate::text::{shell_option, shell_path};
+use crate::terminal::text::{shell_option, shell_path};
 
 /// `saved under DataParallel, which this takes off: statedict unwrap net.pth`; `None` if the file
 /// was saved under no wrapper, or its keys cannot be without.

@@ -106,13 +106,13 @@ fn without_an_output_the_fit_is_shown_with_the_line_that_writes_it() {
         0,
         &[
             "a.safetensors: 4 of the 6 keys of b.safetensors found, 2 made, 1 not wanted",
-            "  module.layers.{0..1}.fc.{weight,bias} -> blocks.{1..2}.fc.{weight,bias}  (numbers and shapes go along, 4 keys)",
+            "  module.layers.{0..1}.fc.{weight,bias} -> blocks.{1..2}.fc.{weight,bias}  (same numbering and shapes, 4 keys)",
             "+ blocks.2.norm.num_batches_tracked: 0, for the file counts no batches []",
             "+ head.weight: normal(0,0.02) [2, 4]",
             "- module.epoch (not wanted)",
         ],
         &[
-            "nothing is written yet; this would do it:",
+            "dry run, nothing written; to apply:",
             "  statedict fit a.safetensors --to b.safetensors --init 'head.weight=normal(0,0.02)' -o a-new.safetensors",
         ],
     );
@@ -236,9 +236,9 @@ fn what_could_be_several_ways_is_left_open_and_named() {
         &[
             "error: a.safetensors: p.weight: missing, F32 [3, 3]",
             "error: a.safetensors: q.weight: missing, F32 [3, 3]",
-            "error: a.safetensors: left open: x.weight, y.weight of the file could each be any of p.weight, q.weight",
+            "error: a.safetensors: ambiguous: x.weight, y.weight could match any of p.weight, q.weight",
             "hint: --init 'p.weight=normal(0,0.02)' makes a tensor anew",
-            "hint: what is left open can be renamed first (statedict rename), or --drop what is not meant",
+            "hint: rename ambiguous keys first (statedict rename), or --drop those that are not meant",
         ],
     );
 }
@@ -271,7 +271,7 @@ fn shapes_alone_do_not_make_a_part_of_another_model_fit() {
     let lines: Vec<_> = ran.err.lines().collect();
     let error = "error: a.safetensors: 2 of its tensors are not wanted, and most of the 1 that are \
                  were told by their shapes alone";
-    let hint = "hint: if it is no other model, --drop PATTERN says which keys are not meant";
+    let hint = "hint: if the model is right, exclude the other keys with --drop PATTERN";
     assert_eq!((ran.status, lines), (1, vec![error, hint]));
     let words = "fit a.safetensors --to b.safetensors --drop **.conv.* --drop **.head.*";
     assert_eq!(folder.typed(words).status, 0);
@@ -297,8 +297,8 @@ fn a_head_of_another_task_is_not_taken_for_its_shape() {
     let lines: Vec<_> = ran.err.lines().take(2).collect();
     let expected = [
         "error: a.safetensors: qa_outputs.weight: missing, F32 [5, 2]",
-        "error: a.safetensors: left open: cls.seq_relationship.weight of the file could be \
-         qa_outputs.weight, by its shape alone",
+        "error: a.safetensors: ambiguous: cls.seq_relationship.weight could match \
+         qa_outputs.weight, by its shape only",
     ];
     assert_eq!((ran.status, lines.as_slice()), (1, &expected[..]));
 }

@@ -105,8 +105,8 @@ fn a_pth_keeps_metadata_and_gives_it_back() {
 fn an_npz_has_no_place_for_metadata_which_is_listed_or_refused() {
     let folder = folder();
     let words = [
-        "note: ties written out for each key (--ties one: once): embed.weight = head.weight",
-        "note: left behind, for npz has no place for it: note (metadata), \
+        "note: shared tensors duplicated (--ties one stores them once): embed.weight = head.weight",
+        "note: not written, npz cannot store it: note (metadata), \
          ss_network_dim (metadata), ss_network_module (metadata)",
     ];
     folder.check("convert lora.safetensors lora.npz", 0, &words);

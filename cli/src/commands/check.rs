@@ -9,9 +9,9 @@ use statedict_core::{Finding, Verdict};
 
 use crate::failure::{Exit, Failure};
 use crate::json;
-use crate::request::{Form, Talk};
 use crate::rescue;
-use crate::text::{count, printable, say};
+use crate::terminal::text::{count, printable, say};
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// What to check, and how to show what is found.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct Inspection {
     pub(crate) unread: Unread,
     /// The file that names classes to take for safe.
     pub(crate) allow_list: Option<PathBuf>,
-    pub(crate) form: Form,
-    pub(crate) talk: Talk,
+    pub(crate) form: OutputFormat,
+    pub(crate) talk: Verbosity,
 }
 
 /// What unknown classes do to the exit status.
@@ -103,9 +103,9 @@ impl Inspection {
             return Ok(());
         }
         match (self.form, self.talk) {
-            (Form::Json, _) => json::unread(folder, found, out)?,
-            (Form::Text, Talk::All) => writeln!(out, "{}", unread(folder, found))?,
-            (Form::Text, Talk::Errors) => {}
+            (OutputFormat::Json, _) => json::unread(folder, found, out)?,
+            (OutputFormat::Text, Verbosity::All) => writeln!(out, "{}", unread(folder, found))?,
+            (OutputFormat::Text, Verbosity::Errors) => {}
         }
         if self.unread == Unread::Refused && failure.exit == Exit::Done {
             failure.exit = Exit::No;
@@ -129,12 +129,12 @@ impl Inspection {
             (Verdict::Malformed, _) => Exit::CouldNot,
         };
         match (self.form, self.talk) {
-            (Form::Json, _) => json::checked(checked, out)?,
-            (Form::Text, Talk::All) => report(checked, out)?,
-            (Form::Text, Talk::Errors) => {}
+            (OutputFormat::Json, _) => json::checked(checked, out)?,
+            (OutputFormat::Text, Verbosity::All) => report(checked, out)?,
+            (OutputFormat::Text, Verbosity::Errors) => {}
         }
         out.flush()?;
-        if self.talk == Talk::All {
+        if self.talk == Verbosity::All {
             match checked.verdict() {
                 Verdict::Dangerous => tell_rescue(&checked.path),
                 Verdict::Unknown if !is_allowed => tell_rescue(&checked.path),

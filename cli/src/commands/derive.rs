@@ -3,17 +3,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use statedict::jobs::target;
 use statedict_checkpoint::{Existing, match_contents};
 use statedict_core::{derive::Derivation, diff::Entry};
 
 use crate::commands::diff::{Examined, Subject, counterpart};
-use crate::commands::remap::is_same_file;
+use crate::commands::output_args::refuse_standard_output;
 use crate::derivation::{json, report};
 use crate::failure::Failure;
 use crate::opening::open;
-use crate::output;
-use crate::request::{Form, Talk};
-use crate::text::say;
+use crate::terminal::text::say;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// Two files of the same weights, and where the recipe goes.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct Question {
     pub(crate) b: Subject,
     pub(crate) save_recipe: Option<PathBuf>,
     pub(crate) existing: Existing,
-    pub(crate) form: Form,
-    pub(crate) talk: Talk,
+    pub(crate) form: OutputFormat,
+    pub(crate) talk: Verbosity,
 }
 
 /// What was found.
@@ -49,12 +49,12 @@ pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failur
     let answer = Answer { a, b, derivation };
     let recipe = report::recipe(&answer);
     match (question.form, &question.save_recipe) {
-        (Form::Json, _) => json::answer(&answer, &recipe, out)?,
-        (Form::Text, None) => out.write_all(recipe.as_bytes())?,
-        (Form::Text, Some(_)) => {}
+        (OutputFormat::Json, _) => json::answer(&answer, &recipe, out)?,
+        (OutputFormat::Text, None) => out.write_all(recipe.as_bytes())?,
+        (OutputFormat::Text, Some(_)) => {}
     }
     out.flush()?;
-    if question.talk == Talk::All {
+    if question.talk == Verbosity::All {
         question.a.say_choice(a, "--at");
         question.b.say_choice(b, "--at-b");
         report::lines(&answer).iter().for_each(|line| say(line));
@@ -65,18 +65,16 @@ pub(crate) fn run(question: &Question, out: &mut dyn Write) -> Result<(), Failur
 
 impl Question {
     fn refuse_to_overwrite(&self) -> Result<(), Failure> {
-        let Some(path) = &self.save_recipe else { return Ok(()) };
-        let name = path.display();
-        if [&self.a.file, &self.b.file].iter().any(|file| is_same_file(path, file)) {
-            return Err(Failure::could_not(format_args!("{name}: the recipe would replace it")));
-        }
-        output::refuse_to_overwrite([path.as_path()], self.existing)
+        let saved = self.save_recipe.as_deref();
+        refuse_standard_output(saved)?;
+        let read = [self.a.file.as_path(), &self.b.file];
+        Ok(target::refuse_to_save(saved, "recipe", read, self.existing)?)
     }
 
     fn save(&self, recipe: String) -> Result<(), Failure> {
         let Some(path) = &self.save_recipe else { return Ok(()) };
-        output::stage_text(recipe, path, self.existing)?.commit()?;
-        if self.talk == Talk::All {
+        target::stage_text(recipe, path, self.existing)?.commit()?;
+        if self.talk == Verbosity::All {
             say(&format!("saved the recipe as {}", path.display()));
         }
         Ok(())

@@ -14,9 +14,9 @@ use crate::difference::{json, remedy, report};
 use crate::failure::Failure;
 use crate::hints;
 use crate::opening::open;
-use crate::request::{Form, Talk};
 use crate::selected::say_choice;
-use crate::text::say;
+use crate::terminal::text::say;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// What to compare, and how to show what differs.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Comparison {
     pub(crate) a: Subject,
     pub(crate) b: Subject,
     pub(crate) depth: Depth,
-    pub(crate) form: Form,
-    pub(crate) talk: Talk,
+    pub(crate) form: OutputFormat,
+    pub(crate) talk: Verbosity,
 }
 
 /// A state dict of a file.
@@ -75,17 +75,17 @@ pub(crate) fn run(comparison: &Comparison, out: &mut dyn Write) -> Result<(), Fa
     let (a, b) = (examined(&a, ours, own_a.as_ref()), examined(&b, theirs, own_b.as_ref()));
     let is_selected = comparison.a.at.is_some() || comparison.b.at.is_some();
     let difference = Difference::of(a, b, comparison.depth, is_selected)?;
-    if comparison.talk == Talk::All {
+    if comparison.talk == Verbosity::All {
         comparison.a.say_choice(a, "--at");
         comparison.b.say_choice(b, "--at-b");
     }
     match (comparison.form, comparison.talk) {
-        (Form::Json, _) => json::difference(&difference, out)?,
-        (Form::Text, Talk::All) => report::difference(&difference, out)?,
-        (Form::Text, Talk::Errors) => {}
+        (OutputFormat::Json, _) => json::difference(&difference, out)?,
+        (OutputFormat::Text, Verbosity::All) => report::difference(&difference, out)?,
+        (OutputFormat::Text, Verbosity::Errors) => {}
     }
     out.flush()?;
-    if comparison.talk == Talk::All
+    if comparison.talk == Verbosity::All
         && let Some(command) = remedy::command(&difference)
     {
         say("this renames the keys of the first as they are in the second:");

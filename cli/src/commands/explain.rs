@@ -8,8 +8,8 @@ use statedict_core::explain::LoadError;
 
 use crate::explanation::{Explanation, Verdict, json, report};
 use crate::failure::Failure;
-use crate::request::{Form, Talk};
-use crate::text::say;
+use crate::terminal::text::say;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// The longest text that is read, in bytes; an error that names a hundred thousand keys has that.
 const MAX_TEXT: u64 = 8 << 20;
@@ -20,8 +20,8 @@ pub(crate) struct Riddle {
     pub(crate) file: Option<PathBuf>,
     /// The model that the file is to be loaded into.
     pub(crate) target: Option<PathBuf>,
-    pub(crate) form: Form,
-    pub(crate) talk: Talk,
+    pub(crate) form: OutputFormat,
+    pub(crate) talk: Verbosity,
 }
 
 pub(crate) fn run(riddle: &Riddle, out: &mut dyn Write) -> Result<(), Failure> {
@@ -34,8 +34,8 @@ pub(crate) fn run(riddle: &Riddle, out: &mut dyn Write) -> Result<(), Failure> {
     let (file, target) = (riddle.file.as_deref(), riddle.target.as_deref());
     let explanation = Explanation::new(&complaint, file, target);
     match riddle.form {
-        Form::Json => json::explanation(&explanation, out)?,
-        Form::Text => report::explanation(&explanation, riddle.talk, out)?,
+        OutputFormat::Json => json::explanation(&explanation, out)?,
+        OutputFormat::Text => report::explanation(&explanation, riddle.talk, out)?,
     }
     out.flush()?;
     match (&explanation.verdict, &explanation.command) {
@@ -49,9 +49,9 @@ pub(crate) fn run(riddle: &Riddle, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// All of standard input, whatever its encoding.
-fn text(talk: Talk) -> Result<String, Failure> {
+fn text(talk: Verbosity) -> Result<String, Failure> {
     let stdin = io::stdin();
-    if stdin.is_terminal() && talk == Talk::All {
+    if stdin.is_terminal() && talk == Verbosity::All {
         say("paste what PyTorch said, and end with a line of Ctrl-D:");
     }
     let mut bytes = Vec::new();

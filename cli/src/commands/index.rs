@@ -9,8 +9,8 @@ use statedict_checkpoint::{Disk, Existing, Indexing, NewIndex, System, index_fol
 
 use crate::failure::Failure;
 use crate::json::path_bytes;
-use crate::request::{Form, Talk};
-use crate::text::{count, first_few, say, size};
+use crate::terminal::text::{count, first_few, say, size};
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// Things of one kind that a line names; the rest is counted.
 const NAMED: usize = 6;
@@ -22,8 +22,8 @@ pub(crate) struct IndexRequest {
     pub(crate) files: Vec<String>,
     pub(crate) existing: Existing,
     pub(crate) writing: Writing,
-    pub(crate) form: Form,
-    pub(crate) talk: Talk,
+    pub(crate) form: OutputFormat,
+    pub(crate) talk: Verbosity,
 }
 
 /// Whether the index is written.
@@ -60,13 +60,13 @@ pub(crate) fn run(request: &IndexRequest, out: &mut dyn Write) -> Result<(), Fai
         let disk: Arc<dyn Disk> = Arc::new(System);
         index.stage(request.existing, &disk)?.commit()?;
     }
-    if request.form == Form::Json {
+    if request.form == OutputFormat::Json {
         let object = Object::of(&index, written);
         serde_json::to_writer(&mut *out, &object).map_err(io::Error::from)?;
         writeln!(out)?;
         out.flush()?;
     }
-    if request.talk == Talk::All {
+    if request.talk == Verbosity::All {
         lines(&index, request, written).iter().for_each(|line| say(line));
     }
     if is_wanted && is_blocked {

@@ -7,5 +7,6 @@ pub(crate) mod explain;
 pub(crate) mod fit;
 pub(crate) mod index;
 pub(crate) mod list;
+pub(crate) mod output_args;
 pub(crate) mod recover;
-pub(crate) mod remap;
+pub(crate) mod rename;

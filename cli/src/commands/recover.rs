@@ -7,23 +7,23 @@ use statedict_checkpoint::{Interrupted, Journals, recover};
 
 use crate::failure::Failure;
 use crate::json;
-use crate::request::{Form, Talk};
-use crate::text::say;
+use crate::terminal::text::say;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// The file to restore, and how to tell what came of it.
 pub(crate) struct Recovery {
     pub(crate) file: PathBuf,
     pub(crate) journals: Journals,
-    pub(crate) form: Form,
-    pub(crate) talk: Talk,
+    pub(crate) form: OutputFormat,
+    pub(crate) talk: Verbosity,
 }
 
 pub(crate) fn run(recovery: &Recovery, out: &mut dyn Write) -> Result<(), Failure> {
     let found = recover(&recovery.file, recovery.journals)?;
-    if recovery.form == Form::Json {
+    if recovery.form == OutputFormat::Json {
         json::recovery(&recovery.file, found.as_ref(), out)?;
     }
-    if recovery.talk == Talk::All {
+    if recovery.talk == Verbosity::All {
         say(&match &found {
             Some(found) => found.to_string(),
             None => format!("no edit of '{}' was cut short", recovery.file.display()),

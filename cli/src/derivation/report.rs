@@ -7,9 +7,9 @@ use statedict_core::{
 
 use crate::commands::derive::Answer;
 use crate::commands::diff::Examined;
-use crate::grouping::{Line, grouped};
-use crate::recipe_text;
-use crate::text::{count, first_few, printable};
+use crate::terminal::grouping::{Line, grouped};
+use crate::terminal::text::{count, first_few, printable};
+use statedict::jobs::recipe;
 
 /// Keys that a line about an open one names; the rest is counted.
 const NAMED: usize = 4;
@@ -17,7 +17,7 @@ const NAMED: usize = 4;
 /// The recipe, with what it cannot do in comments before it.
 pub(crate) fn recipe(answer: &Answer) -> String {
     let stages = &answer.derivation.rules.stages;
-    let recipe = recipe_text::recipe(stages).expect("rules that were derived are no plan");
+    let recipe = recipe::to_text(stages).expect("rules that were derived are no plan");
     let mut text = format!("# {}\n", printable(&headline(answer)));
     for line in beyond(answer) {
         text += &format!("# {}\n", printable(&line));

@@ -3,8 +3,8 @@
 use statedict_core::{IndexMap, Key, Policy, Rule, SEPARATOR, plan};
 
 use crate::commands::diff::Difference;
-use crate::rules;
-use crate::text::{shell_option, shell_path, shell_word};
+use crate::terminal::text::{shell_option, shell_path, shell_word};
+use statedict::jobs::rules;
 
 /// The command, if all renames are those of one; no key that stays may be renamed by it.
 pub(crate) fn command(difference: &Difference) -> Option<String> {

@@ -13,9 +13,9 @@ use statedict_core::{
 
 use crate::commands::diff::{Depth, Difference, Examined};
 use crate::failure::Failure;
-use crate::grouping::{Line, grouped};
 use crate::payload::brief;
-use crate::text::{count, first_few, printable, short};
+use crate::terminal::grouping::{Line, grouped};
+use crate::terminal::text::{count, first_few, printable, short};
 
 /// Values of one kind that have a line each; the rest is counted.
 const SHOWN: usize = 100;

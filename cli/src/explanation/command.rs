@@ -9,7 +9,7 @@ use statedict_core::{
     explain::{Diagnosis, Remedy},
 };
 
-use crate::text::as_operand;
+use crate::terminal::text::as_operand;
 
 /// What stands for the checkpoint where none was given.
 const CHECKPOINT: &str = "CKPT";

@@ -7,18 +7,18 @@ use statedict_core::explain::{LoadError, Remedy};
 use crate::explanation::command::MODEL;
 use crate::explanation::{Choice, Explanation, Verdict};
 use crate::failure::Failure;
-use crate::request::Talk;
 use crate::selected::{NAMED, shown};
-use crate::text::{count, first_few, printable, sentence, shell_word};
+use crate::terminal::Verbosity;
+use crate::terminal::text::{count, first_few, printable, sentence, shell_word};
 
 /// What happened and the command; the command alone where little is to be said.
 pub(crate) fn explanation(
     explanation: &Explanation,
-    talk: Talk,
+    talk: Verbosity,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let command = line(explanation);
-    if talk == Talk::Errors {
+    if talk == Verbosity::Errors {
         return Ok(command.iter().try_for_each(|line| writeln!(out, "{}", printable(line)))?);
     }
     writeln!(out, "{}", printable(&sentence(&explanation.diagnosis.message)))?;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::Parser;
+use statedict::{Fit, silent};
 use statedict_checkpoint::{Checkpoint, Error, check};
 use statedict_core::{
     Verdict as Found,
@@ -12,6 +13,7 @@ use statedict_core::{
 
 use crate::args::{Args, Task};
 use crate::explanation::{Explanation, Verdict};
+use crate::failure::Failure;
 use crate::rescue;
 
 /// The format whose files PyTorch loads.
@@ -33,6 +35,15 @@ pub(super) fn heed_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnosis) {
              PyTorch's own. It can be written as one of those."
         );
         diagnosis.remedy = Remedy::Convert("pth");
+    }
+}
+
+/// Does all but the writing of a fit, to see whether it can be done.
+fn dry_run(fit: &Fit) -> Result<(), Failure> {
+    let unmet = fit.run(&silent())?.result.err().unwrap_or_default();
+    match unmet.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::no(unmet.iter().map(ToString::to_string).collect())),
     }
 }
 
@@ -59,8 +70,14 @@ impl Explanation<'_> {
         let words = self.command.iter().flatten().map(OsString::from);
         let words = std::iter::once(OsString::from("statedict")).chain(words);
         let rehearsed = match Args::try_parse_from(words).map(Args::task) {
-            Ok(Ok(Task::Remap(request))) => request.rehearse(),
-            Ok(Ok(Task::Fit(fitting))) => fitting.rehearse(),
+            Ok(Ok(Task::Rename(mut request))) => {
+                request.job.dry_run = true;
+                request.job.run(&silent()).map(drop).map_err(Failure::from)
+            }
+            Ok(Ok(Task::Fit(mut request))) => {
+                request.job.dry_run = true;
+                dry_run(&request.job)
+            }
             Ok(Ok(_)) => Ok(()),
             Ok(Err(failure)) => Err(failure),
             Err(usage) => return Verdict::Refuted(usage.to_string()),

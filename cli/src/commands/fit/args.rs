@@ -1,0 +1,144 @@
+//! What can be typed after `fit`, and what it stands for.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use statedict::checkpoint::Existing;
+use statedict::core::fit::{Casts, FillOptions, MatchBy};
+use statedict::core::init::{InitRule, Initialiser, ResizeRule};
+use statedict::core::{SEPARATOR, Template};
+use statedict::{Fit, Input};
+
+use crate::commands::fit::FitRequest;
+use crate::commands::output_args::OutputArgs;
+use crate::failure::Failure;
+use crate::hints::command_line::typed;
+use crate::terminal::{OutputFormat, Verbosity};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FitArgs {
+    /// The checkpoint to read
+    #[arg(value_name = "CKPT")]
+    file: PathBuf,
+    /// The model: a checkpoint of it, or what `ls --json` printed of one
+    #[arg(long = "to", value_name = "TARGET")]
+    target: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Read the state dict at this path of the checkpoint
+    ///
+    /// Needed only where it holds several.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Fit it into the state dict at this path of the target
+    #[arg(long, value_name = "PATH")]
+    at_target: Option<String>,
+    /// Choose the evidence by which keys are found; each adds to those before it but position
+    #[arg(long, value_enum, default_value = "auto")]
+    by: Evidence,
+    /// Skip the keys of the checkpoint that match this pattern; can be repeated
+    #[arg(long, value_name = "PATTERN")]
+    drop: Vec<String>,
+    /// Skip the last N keys of the checkpoint
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    drop_last: usize,
+    /// Make what is missing, or has another shape: 'head.weight=normal(0,0.02)'; can be repeated
+    ///
+    /// After the pattern stands zeros, ones, constant(c), uniform(low,high),
+    /// normal(mean,deviation), xavier_uniform, kaiming_uniform, or target to keep the target's own.
+    #[arg(long, value_name = "PATTERN=HOW")]
+    init: Vec<String>,
+    /// Choose the numbers that are drawn; the same seed gives the same bytes on every machine
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Keep what both have where a size differs: 'head.*=rows', 'conv_in.weight=dim1'; can be repeated
+    ///
+    /// `rows` is the first dimension, dim0; dim1 is that of columns and input channels;
+    /// 'PATTERN=dim0,dim1' names several. What both have is the start of the dimension, and what
+    /// lies beyond is made by --init. Tied tensors stay tied.
+    #[arg(long, value_name = "PATTERN=DIMS")]
+    resize: Vec<String>,
+    /// Cast floating-point tensors to the target's types
+    #[arg(long)]
+    cast: bool,
+    /// Save what was found as a recipe to this file, for `apply` on checkpoints of the same kind
+    #[arg(long, value_name = "FILE")]
+    save_recipe: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Evidence {
+    /// The same name
+    Name,
+    /// The same name without wrappers
+    Wrapper,
+    /// The same ending below another prefix
+    Suffix,
+    /// The same place, and nothing else
+    Position,
+    /// Numbers, shapes and order, too; what could be several ways is left open
+    Auto,
+}
+
+impl FitArgs {
+    /// What was asked for.
+    pub(crate) fn request(self) -> Result<FitRequest, Failure> {
+        let fill = self.fill()?;
+        let pattern = |text: &String| Template::parse(text, SEPARATOR);
+        let drop = self.drop.iter().map(pattern).collect::<Result<_, _>>();
+        let job = Fit {
+            source: Input { file: self.file, at: self.at },
+            target: Input { file: self.target, at: self.at_target },
+            by: self.by.by(),
+            drop: drop.map_err(Failure::could_not)?,
+            drop_last: self.drop_last,
+            fill,
+            format: self.output.format(),
+            companions: self.output.companions(),
+            sharding: self.output.sharding()?,
+            output: self.output.output,
+            save_recipe: self.save_recipe,
+            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            dry_run: false,
+        };
+        Ok(FitRequest {
+            job,
+            typed: typed(),
+            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+        })
+    }
+
+    fn fill(&self) -> Result<FillOptions, Failure> {
+        let init = |text: &String| InitRule::parse(text, SEPARATOR);
+        let rules = self.init.iter().map(init).collect::<Result<_, _>>();
+        let rows = |text: &String| ResizeRule::parse(text, SEPARATOR);
+        let resize = self.resize.iter().map(rows).collect::<Result<_, _>>();
+        Ok(FillOptions {
+            casts: if self.cast { Casts::Make } else { Casts::Refuse },
+            initialiser: Initialiser { rules: rules.map_err(Failure::could_not)?, seed: self.seed },
+            resize: resize.map_err(Failure::could_not)?,
+        })
+    }
+}
+
+impl Evidence {
+    fn by(self) -> MatchBy {
+        match self {
+            Evidence::Name => MatchBy::Name,
+            Evidence::Wrapper => MatchBy::Wrapper,
+            Evidence::Suffix => MatchBy::Suffix,
+            Evidence::Position => MatchBy::Position,
+            Evidence::Auto => MatchBy::Auto,
+        }
+    }
+}

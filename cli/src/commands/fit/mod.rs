@@ -1,0 +1,44 @@
+//! `fit`: make a checkpoint load into a model.
+
+pub(crate) mod args;
+mod json;
+mod report;
+
+use std::io::Write;
+
+use statedict::Fit;
+
+use crate::commands::output_args::refuse_standard_output;
+use crate::commands::rename::report::tell_overflows;
+use crate::failure::Failure;
+use crate::terminal::progress::followed;
+use crate::terminal::{OutputFormat, Verbosity};
+
+/// What is to fit into what, and how to show what came of it.
+pub(crate) struct FitRequest {
+    pub(crate) job: Fit,
+    /// What was typed, to suggest it with an output where nothing was written.
+    pub(crate) typed: Vec<String>,
+    pub(crate) output_format: OutputFormat,
+    pub(crate) verbosity: Verbosity,
+}
+
+pub(crate) fn run(request: &FitRequest, out: &mut dyn Write) -> Result<(), Failure> {
+    let job = &request.job;
+    refuse_standard_output(job.output.as_deref().into_iter().chain(job.save_recipe.as_deref()))?;
+    let outcome = followed(request.verbosity, |observer| job.run(observer))?;
+    match (request.output_format, &job.output) {
+        (OutputFormat::Json, _) => json::fit(request, &outcome, out)?,
+        (OutputFormat::Text, None) => report::fit(request, &outcome, out)?,
+        (OutputFormat::Text, Some(_)) => {}
+    }
+    out.flush()?;
+    if let Err(unmet) = &outcome.result {
+        return Err(report::refusal(&outcome, unmet));
+    }
+    if request.verbosity == Verbosity::All {
+        report::tell(request, &outcome);
+        tell_overflows(&outcome.overflows);
+    }
+    Ok(())
+}

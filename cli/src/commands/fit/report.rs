@@ -1,0 +1,399 @@
+//! What fits and what does not, as text.
+//!
+//! A sign begins each line of what is not simply taken over: `+` for tensors that are made, `~` for
+//! casts, `-` for keys of the source that go nowhere, `?` for what could be several ways.
+
+use std::io::Write;
+
+use statedict::core::fit::{
+    Composed, Composite, Fit, FitError, InitSource, Reason, ShapeMismatch, TargetTensor, Whose,
+};
+use statedict::core::init::Init;
+use statedict::core::{IndexMap, SEPARATOR, Template};
+use statedict::jobs::fit::{Outcome, OutputSummary};
+use statedict::jobs::target::{sibling, stem};
+use statedict::jobs::words::omitted;
+
+use crate::commands::fit::FitRequest;
+use crate::commands::rename::report::tell_side_files;
+use crate::failure::Failure;
+use crate::hints::command_line::suggestion;
+use crate::terminal::grouping::{Line, grouped};
+use crate::terminal::text::{NAMED, count, first_few, printable, say, shell_word, size};
+
+/// Lines that are repeated after writing; the rest is counted.
+const LINES_TOLD: usize = 20;
+
+/// Everything that was found.
+pub(crate) fn fit(
+    request: &FitRequest,
+    outcome: &Outcome,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let headline = format!("{}: {}", outcome.source.path.display(), counts(request, outcome));
+    for line in [headline].into_iter().chain(lines(outcome)) {
+        writeln!(out, "{}", printable(&line))?;
+    }
+    Ok(())
+}
+
+/// What was written, and what is worth knowing about it.
+pub(crate) fn tell(request: &FitRequest, outcome: &Outcome) {
+    let Ok(summary) = &outcome.result else { return };
+    if let Some(output) = &outcome.output {
+        let (format, bytes) = (summary.to.name(), size(summary.bytes));
+        let files = match summary.files {
+            1 => String::new(),
+            several => format!(", {several} files"),
+        };
+        let counts = counts(request, outcome);
+        say(&format!("wrote {} ({format}, {bytes}{files}): {counts}", output.display()));
+        let lines = lines(outcome);
+        lines.iter().take(LINES_TOLD).for_each(|line| say(line));
+        if lines.len() > LINES_TOLD {
+            say(&format!("  and {} more", count(lines.len() - LINES_TOLD, "line")));
+        }
+    }
+    tell_side_files(&summary.side_files);
+    tell_omitted(summary);
+    if !outcome.fit.extra_states.is_empty() {
+        let keys = first_few(&outcome.fit.extra_states, NAMED);
+        say(&format!("note: not in the new file, as they are no tensors in the target: {keys}"));
+    }
+    if !summary.tied.is_empty() {
+        let groups: Vec<String> = summary.tied.iter().map(|keys| keys.join(" = ")).collect();
+        say(&format!("note: shared tensors duplicated: {}", first_few(&groups, NAMED)));
+    }
+    if let Some(recipe) = &request.job.save_recipe {
+        say(&format!("saved the recipe as {}", recipe.display()));
+    }
+    if request.job.output.is_none() {
+        let file = &outcome.source.path;
+        let output = match &request.job.sharding {
+            Some(_) => file.with_file_name(format!("{}-new", stem(file))),
+            None => sibling(file, "-new", summary.to),
+        };
+        say("dry run, nothing written; to apply:");
+        say(&format!("  {}", suggestion(&request.typed, &output)));
+    }
+}
+
+fn tell_omitted(summary: &OutputSummary) {
+    if !summary.omitted.is_empty() {
+        let omitted = omitted(&summary.omitted);
+        say(&format!("note: not written, a state dict cannot store it: {omitted}"));
+    }
+}
+
+/// `24 of the 26 keys of net.pth found, 2 made`.
+fn counts(request: &FitRequest, outcome: &Outcome) -> String {
+    let fit = &outcome.fit;
+    let (found, wanted) = (fit.pairs.len(), fit.wanted.len());
+    let target = request.job.target.file.display();
+    let mut text = format!("{found} of the {wanted} keys of {target} found");
+    let made = outcome.result.as_ref().map_or(0, |summary| summary.made.len());
+    for (number, what) in
+        [(made, "made"), (fit.unused.len(), "not wanted"), (fit.skipped.len(), "skipped")]
+    {
+        if number > 0 {
+            text += &format!(", {number} {what}");
+        }
+    }
+    text
+}
+
+fn lines(outcome: &Outcome) -> Vec<String> {
+    let fit = &outcome.fit;
+    let mut lines = pairs(fit);
+    lines.extend(casts(fit));
+    lines.extend(outcome.result.iter().flat_map(made));
+    lines.extend(gone(&fit.unused, "not wanted"));
+    lines.extend(gone(&fit.skipped, "skipped"));
+    lines
+}
+
+/// Keys of the checkpoint that go nowhere.
+fn gone(keys: &[String], why: &str) -> Vec<String> {
+    let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
+    lines.iter().map(|line| format!("- {} ({why}){}", line.old, keys_of(line))).collect()
+}
+
+/// The keys that were found, those of one form and reason in one line.
+fn pairs(fit: &Fit) -> Vec<String> {
+    let mut reasons = IndexMap::<&Reason, Vec<(&str, Option<&str>)>>::default();
+    for pair in &fit.pairs {
+        reasons.entry(&pair.reason).or_default().push((&pair.from, Some(&pair.to)));
+    }
+    let mut lines = Vec::new();
+    for (reason, keys) in reasons {
+        let why = because(reason);
+        if *reason == Reason::SameName {
+            lines.push(format!("  {} ({why})", count(keys.len(), "key")));
+            continue;
+        }
+        for (old, new, keys) in joined(&grouped(keys)) {
+            let keys = if keys == 1 { String::new() } else { format!(", {keys} keys") };
+            lines.push(format!("  {old} -> {new}  ({why}{keys})"));
+        }
+    }
+    lines
+}
+
+/// Old and new names with the number of keys; parameters of the same modules share a line.
+fn joined(lines: &[Line]) -> Vec<(String, String, usize)> {
+    let split = |name| str::rsplit_once(name, SEPARATOR).unwrap_or(("", name));
+    let mut modules = IndexMap::<(&str, &str, Option<&str>), (Vec<&str>, usize)>::default();
+    for line in lines {
+        let ((from, own), (to, new)) = (split(&line.old), split(line.new.as_deref().unwrap_or("")));
+        // Those whose own name changes stay on a line of their own.
+        let renamed = (own != new || from.is_empty() || to.is_empty()).then_some(own);
+        let module = modules.entry((from, to, renamed)).or_default();
+        module.0.push(if renamed.is_none() { own } else { line.new.as_deref().unwrap_or("") });
+        module.1 += line.keys;
+    }
+    let line = |((from, to, renamed), (names, keys)): (_, (Vec<&str>, usize))| {
+        let under = |path: &str, name: &str| match path {
+            "" => name.to_string(),
+            path => format!("{path}{SEPARATOR}{name}"),
+        };
+        match (renamed, names.as_slice()) {
+            (Some(own), [new]) => (under(from, own), new.to_string(), keys),
+            (_, [one]) => (under(from, one), under(to, one), keys),
+            (_, names) => {
+                let names = format!("{{{}}}", names.join(","));
+                (under(from, &names), under(to, &names), keys)
+            }
+        }
+    };
+    modules.into_iter().map(line).collect()
+}
+
+/// Why two keys belong together, in a few words.
+fn because(reason: &Reason) -> String {
+    match reason {
+        Reason::SameName => "the same name".into(),
+        Reason::Wrapper => "the same name without wrappers".into(),
+        Reason::Prefix { from, to } if to.is_empty() => format!("without '{from}'"),
+        Reason::Prefix { from, to } if from.is_empty() => format!("below '{to}'"),
+        Reason::Prefix { from, to } => format!("'{from}' is '{to}'"),
+        Reason::Suffix => "unique suffix".into(),
+        Reason::Template => "same numbering and shapes".into(),
+        Reason::Alone => "no other has its shape".into(),
+        Reason::Joined => "the same name but for dots and underscores".into(),
+        Reason::Sibling => "beside others that belong together".into(),
+        Reason::Likeness => "closest name".into(),
+        Reason::Order => "by order between matched neighbours".into(),
+        Reason::Position => "the same place".into(),
+    }
+}
+
+/// The key as it is shown for machines.
+pub(crate) fn reason(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::SameName => "same name",
+        Reason::Wrapper => "wrapper",
+        Reason::Prefix { .. } => "prefix",
+        Reason::Suffix => "suffix",
+        Reason::Template => "template",
+        Reason::Alone => "shape",
+        Reason::Joined => "joined",
+        Reason::Sibling => "sibling",
+        Reason::Likeness => "likeness",
+        Reason::Order => "order",
+        Reason::Position => "position",
+    }
+}
+
+fn casts(fit: &Fit) -> Vec<String> {
+    let mut casts = IndexMap::<String, Vec<&str>>::default();
+    for pair in &fit.pairs {
+        if let Some((from, to)) = &pair.cast {
+            casts.entry(format!("{from} -> {to}")).or_default().push(&pair.to);
+        }
+    }
+    marked("~", casts)
+}
+
+fn made(summary: &OutputSummary) -> Vec<String> {
+    let mut made = IndexMap::<String, Vec<&str>>::default();
+    for tensor in &summary.made {
+        let how = match &tensor.how {
+            InitSource::Init(Init::Target) => "the target's own".into(),
+            InitSource::Init(init) => init.to_string(),
+            InitSource::Rows { kept, new: 0 } => format!("the first {kept} rows"),
+            InitSource::Rows { kept, new } => format!("{kept} rows, and {new} made"),
+            InitSource::Resized { from } => lengths(from, &tensor.wanted.shape),
+            InitSource::Counter => "0, for the file counts no batches".into(),
+        };
+        let what = format!("{how} {:?}", tensor.wanted.shape);
+        made.entry(what).or_default().push(&tensor.wanted.key);
+    }
+    marked("+", made)
+}
+
+/// The dimensions that differ, as `--resize` names them.
+pub(crate) fn resized(from: &[u64], to: &[u64]) -> String {
+    let differ = (0..to.len()).filter(|at| from.get(*at) != to.get(*at));
+    differ.map(|at| format!("dim{at}")).collect::<Vec<_>>().join(",")
+}
+
+/// What is kept and made in each dimension that differs.
+fn lengths(from: &[u64], to: &[u64]) -> String {
+    let length = |(at, (has, wants)): (usize, (&u64, &u64))| match (has, wants) {
+        _ if has == wants => None,
+        _ if has > wants => Some(format!("the first {wants} of dim{at}")),
+        _ => Some(format!("{has} of dim{at}, and {} made", wants - has)),
+    };
+    let lengths = from.iter().zip(to).enumerate().filter_map(length);
+    lengths.collect::<Vec<_>>().join("; ")
+}
+
+/// A line for each thing that is said of keys, with a sign.
+fn marked(sign: &str, said: IndexMap<String, Vec<&str>>) -> Vec<String> {
+    let line = |(what, keys): (String, Vec<&str>)| {
+        let lines = grouped(keys.into_iter().map(|key| (key, None)));
+        let line = move |line: Line| format!("{sign} {}: {what}{}", line.old, keys_of(&line));
+        lines.into_iter().map(line).collect::<Vec<_>>()
+    };
+    said.into_iter().flat_map(line).collect()
+}
+
+fn keys_of(line: &Line) -> String {
+    if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
+}
+
+/// Why nothing could be put together, all of it, and ways out.
+pub(crate) fn refusal(outcome: &Outcome, unmet: &[FitError]) -> Failure {
+    let fit = &outcome.fit;
+    let mut alike = IndexMap::<String, Vec<&str>>::default();
+    let mut errors = Vec::new();
+    for unmet in unmet {
+        let (what, key) = match unmet {
+            FitError::Missing(TargetTensor { key, dtype, shape }, _) => {
+                (format!("missing, {dtype} {shape:?}"), key)
+            }
+            FitError::Cast { key, has, wanted } => {
+                (format!("file has {has}, target wants {wanted}"), key)
+            }
+            other => {
+                errors.push(other.to_string());
+                continue;
+            }
+        };
+        alike.entry(what).or_default().push(key);
+    }
+    for (what, keys) in alike {
+        let lines = grouped(keys.into_iter().map(|key| (key, None)));
+        errors.extend(lines.iter().map(|line| format!("{}: {what}{}", line.old, keys_of(line))));
+    }
+    for open in &fit.open {
+        let names = |keys: &[String]| {
+            let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
+            first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
+        };
+        let (from, to) = (names(&open.from), names(&open.to));
+        errors.push(match (open.from.len(), open.to.len()) {
+            (1, 1) => format!("ambiguous: {from} could match {to}, by its shape only"),
+            _ => format!("ambiguous: {from} could match any of {to}"),
+        });
+    }
+    let source = outcome.source.path.display().to_string();
+    let mut failure =
+        Failure::no(errors.into_iter().map(|error| format!("{source}: {error}")).collect());
+    failure.hints = composites(&outcome.composites);
+    let is_rearranged = !failure.hints.is_empty();
+    failure.hints.extend(hints(fit, unmet, is_rearranged));
+    failure
+}
+
+/// What is there on the other side, joined, stacked or transposed; a line for those that are alike.
+fn composites(found: &[Composite]) -> Vec<String> {
+    let mut alike = IndexMap::<String, (&Composite, usize)>::default();
+    for composite in found {
+        let form = |key: &str| key.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+        let parts = composite.parts.iter().map(|part| form(part)).collect::<Vec<_>>();
+        let kind = format!("{:?} {} {parts:?}", composite.how, form(&composite.whole));
+        alike.entry(kind).or_insert((composite, 0)).1 += 1;
+    }
+    alike.into_values().map(|(composite, number)| composed(composite, number)).collect()
+}
+
+/// What one tensor is made of on the other side, and how many others are likewise.
+fn composed(composite: &Composite, number: usize) -> String {
+    let Composite { whole, side, parts, how } = composite;
+    let turned = |transposed: &bool| if *transposed { " and transposed" } else { "" };
+    let how = match how {
+        Composed::Joined { dimension, transposed } => {
+            format!("joined along dim{dimension}{}", turned(transposed))
+        }
+        Composed::Stacked { transposed } => format!("stacked{}", turned(transposed)),
+        Composed::Transposed => "transposed".into(),
+    };
+    let others = match number {
+        1 => String::new(),
+        more => format!(" (and {} more likewise)", more - 1),
+    };
+    let (named, other) = match side {
+        Whose::Target => ("the target's", "the file's"),
+        Whose::Source => ("the file's", "the target's"),
+    };
+    let lines = grouped(parts.iter().map(|key| (key.as_str(), None)));
+    let parts = first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED);
+    format!(
+        "by its shape {named} {whole} could be {other} {parts}, {how}{others}; a fit renames \
+         tensors and does not rearrange them"
+    )
+}
+
+/// What would help: at most one way for each kind of obstacle.
+fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
+    let mut hints = Vec::new();
+    let found_nothing = fit.pairs.is_empty() && fit.misfits.is_empty();
+    if found_nothing && is_rearranged {
+        return hints;
+    }
+    if found_nothing {
+        hints.push("no key was found; is this a checkpoint of another model?".to_string());
+        return hints;
+    }
+    if unmet.iter().any(|unmet| matches!(unmet, FitError::Doubtful { .. })) {
+        hints.push("if the model is right, exclude the other keys with --drop PATTERN".into());
+    }
+    if unmet.iter().any(|unmet| matches!(unmet, FitError::Cast { .. })) {
+        hints.push("add --cast to cast to the target's types".into());
+    }
+    let resizable = |misfit: &ShapeMismatch| {
+        let (has, wanted) = (&misfit.has, &misfit.wanted.shape);
+        has.len() == wanted.len() && has != wanted && !has.iter().rev().eq(wanted)
+    };
+    let misfit = unmet.iter().find_map(|unmet| match unmet {
+        FitError::ShapeMismatch(misfit, _) if resizable(misfit) => Some(misfit),
+        _ => None,
+    });
+    let made = unmet.iter().find_map(|unmet| match unmet {
+        FitError::ShapeMismatch(misfit, _) => Some(&misfit.wanted.key),
+        FitError::Missing(wanted, _) => Some(&wanted.key),
+        _ => None,
+    });
+    if let Some(key) = made {
+        let pattern = Template::literal(key, SEPARATOR);
+        let rule = shell_word(&format!("{pattern}=normal(0,0.02)")).into_owned();
+        hints.push(format!("--init {rule} makes a tensor anew"));
+    }
+    if let Some(ShapeMismatch { has, wanted, .. }) = misfit.map(AsRef::as_ref) {
+        let pattern = Template::literal(&wanted.key, SEPARATOR);
+        let (dimensions, what) = match resized(has, &wanted.shape) {
+            rows if rows == "dim0" => ("rows".into(), "the rows that both have"),
+            others => (others, "what both have"),
+        };
+        let rule = shell_word(&format!("{pattern}={dimensions}")).into_owned();
+        hints.push(format!("--resize {rule} keeps {what}; --init makes what is new"));
+    }
+    if !fit.open.is_empty() {
+        hints.push(
+            "rename ambiguous keys first (statedict rename), or --drop those that are not meant"
+                .into(),
+        );
+    }
+    hints
+}

@@ -1,0 +1,217 @@
+//! What can be typed after the commands that write, and what it stands for.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use statedict::checkpoint::Existing;
+use statedict::core::casting::{CastRule, Casting};
+use statedict::core::{Headroom, Policy, SEPARATOR, Ties, Undefined, Unmatched};
+use statedict::jobs::rename::{Destination, Encoding, Extent, Pickles, Strictness};
+use statedict::{Rename, Rules};
+
+use crate::commands::output_args::{NamedFormat, OutputArgs, formats};
+use crate::commands::rename::RenameRequest;
+use crate::commands::rename::metadata_args::MetadataArgs;
+use crate::failure::Failure;
+use crate::hints::command_line::typed;
+use crate::terminal::size;
+use crate::terminal::{OutputFormat, Verbosity};
+
+/// What every command that renames takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RenameArgs {
+    /// The file to read
+    file: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Edit the file itself
+    ///
+    /// Tensors are not moved where the format and the file system allow that; otherwise a new file
+    /// takes its place. A symbolic link stays, and what it leads to is edited. A file that is
+    /// edited where it stands changes under all its names (hard links). A crash leaves the old file
+    /// or the new one, at the latest once `statedict recover` has run.
+    #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size", "weights_only"])]
+    in_place: bool,
+    /// Drop the keys that no rule recognises
+    #[arg(long, conflicts_with = "strict")]
+    only: bool,
+    /// Go on if no rule recognises any key
+    #[arg(long)]
+    allow_unchanged: bool,
+    /// Split keys into segments at this character instead of a dot
+    #[arg(long, value_name = "CHAR")]
+    separator: Option<char>,
+    #[command(flatten)]
+    writing: WritingArgs,
+}
+
+/// What every command that writes takes.
+#[derive(Debug, clap::Args)]
+struct WritingArgs {
+    /// Work on the state dict at this path, whose last part may do; `*` for all of them
+    ///
+    /// A state dict is a mapping of which most values are tensors, and not all of these single
+    /// numbers. Without --at the one that is clearly the model is taken: the outermost, and of
+    /// several the one called state_dict, model, module, net, params, weights or the like, unless
+    /// another has such a name, mostly the same keys, or is an average (ema, swa). What is an
+    /// optimizer's, a scheduler's or a callback's is never meant. Where several could be meant, the
+    /// error lists them.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Write the state dict alone, without what lies beside it; its tensors name no device
+    #[arg(long)]
+    alone: bool,
+    /// Cast floating-point tensors: `bf16`, `float16`, `model.**=float32`; can be repeated
+    ///
+    /// Patterns are for keys as the file has them and are tried in order, the first that matches
+    /// decides; a DTYPE alone is for the tensors that no pattern matches. Everything else in the
+    /// file stays as it is, an optimizer's state included. Quantized weights with recorded scales
+    /// keep their type, unless a pattern spells out their last segment: '**.weight=f16'.
+    #[arg(long, value_name = "[PATTERN=]DTYPE")]
+    cast: Vec<String>,
+    /// Refuse what is otherwise done with a note
+    ///
+    /// That is: keys that no rule recognises, tensors that are not cast, finite values that a cast
+    /// makes infinite.
+    #[arg(long)]
+    strict: bool,
+    /// Choose how a conversion writes tensors that several keys share
+    #[arg(long, value_enum, default_value = "each")]
+    ties: TiesWritten,
+    /// Write the pickle of a .pth anew in this protocol, which PyTorch 2.6 and later load by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=2))]
+    protocol: Option<u8>,
+    /// Leave this much room in what is written anew, so that longer keys fit in place later
+    ///
+    /// Otherwise 64 KiB, or 1 % of the tensors if that is less.
+    #[arg(long, value_name = "SIZE", value_parser = size::reserve)]
+    reserve: Option<u64>,
+    #[command(flatten)]
+    metadata: MetadataArgs,
+    /// Save the plan to this file, for `apply`
+    #[arg(long, value_name = "FILE")]
+    save_plan: Option<PathBuf>,
+    /// Replace files that exist, and edit read-only or linked ones in place
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object that says what was done
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TiesWritten {
+    /// Under each key
+    Each,
+    /// Under the first key, recording the others
+    One,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConvertArgs {
+    /// The file to read
+    #[arg(value_name = "IN")]
+    file: PathBuf,
+    /// The file to write, whose extension chooses the format
+    #[arg(value_name = "OUT", conflicts_with = "output")]
+    operand: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// The older name of --format
+    #[arg(long, hide = true, value_name = "FORMAT", value_parser = formats(), conflicts_with = "format")]
+    to: Option<NamedFormat>,
+    #[command(flatten)]
+    writing: WritingArgs,
+}
+
+impl RenameArgs {
+    /// What segments are joined by.
+    pub(crate) fn separator(&self) -> char {
+        self.separator.unwrap_or(SEPARATOR)
+    }
+
+    /// The same if it was typed.
+    pub(crate) fn own_separator(&self) -> Option<char> {
+        self.separator
+    }
+
+    /// What was asked for, with these rules.
+    pub(crate) fn request(self, rules: Rules) -> Result<RenameRequest, Failure> {
+        let undefined = match (self.writing.strict, self.only) {
+            (true, _) => Undefined::Refuse,
+            (_, true) => Undefined::Drop,
+            _ => Undefined::Keep,
+        };
+        let unmatched = if self.allow_unchanged { Unmatched::Allow } else { Unmatched::Refuse };
+        let policy = Policy { undefined, unmatched };
+        let separator = self.separator();
+        let mut request = self.writing.request(self.file, self.output, separator)?;
+        if self.in_place {
+            request.job.destination = Destination::InPlace;
+        }
+        request.job = Rename { rules, policy, ..request.job };
+        Ok(request)
+    }
+}
+
+impl ConvertArgs {
+    /// What was asked for.
+    pub(crate) fn request(self) -> Result<RenameRequest, Failure> {
+        let ConvertArgs { file, operand, mut output, to, writing } = self;
+        output.output = output.output.or(operand);
+        output.format = output.format.or(to);
+        let request = writing.request(file, output, SEPARATOR)?;
+        let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
+        Ok(RenameRequest { job: Rename { policy, ..request.job }, ..request })
+    }
+}
+
+impl WritingArgs {
+    fn request(
+        self,
+        file: PathBuf,
+        output: OutputArgs,
+        separator: char,
+    ) -> Result<RenameRequest, Failure> {
+        let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
+        let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
+        let job = Rename {
+            file,
+            at: self.at,
+            metadata: self.metadata.edits()?,
+            encoding: Encoding {
+                casting,
+                ties: self.ties.ties(),
+                extent: if self.alone { Extent::Alone } else { Extent::Whole },
+                pickles: self.protocol.map_or(Pickles::Kept, |_| Pickles::Protocol2),
+                headroom: self.reserve.map_or(Headroom::Usual, Headroom::Bytes),
+                companions: output.companions(),
+                format: output.format(),
+                sharding: output.sharding()?,
+            },
+            destination: output.output.map_or(Destination::Nowhere, Destination::File),
+            strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
+            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            save_plan: self.save_plan,
+            ..Rename::default()
+        };
+        Ok(RenameRequest {
+            job,
+            typed: typed(),
+            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+        })
+    }
+}
+
+impl TiesWritten {
+    fn ties(self) -> Ties {
+        match self {
+            TiesWritten::Each => Ties::Each,
+            TiesWritten::One => Ties::One,
+        }
+    }
+}

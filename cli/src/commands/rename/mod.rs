@@ -1,0 +1,51 @@
+//! Everything that writes by rules: strip, add, unwrap, rename, keep, drop, apply and convert.
+
+pub(crate) mod args;
+mod json;
+mod metadata_args;
+pub(crate) mod report;
+
+use std::io::Write;
+
+use statedict::Rename;
+use statedict::jobs::rename::Destination;
+
+use crate::commands::output_args::refuse_standard_output;
+use crate::failure::Failure;
+use crate::terminal::progress::followed;
+use crate::terminal::{OutputFormat, Verbosity};
+
+/// What to do, and how to show what was done.
+pub(crate) struct RenameRequest {
+    pub(crate) job: Rename,
+    /// What was typed, to suggest it with an output where nothing was written.
+    pub(crate) typed: Vec<String>,
+    pub(crate) output_format: OutputFormat,
+    pub(crate) verbosity: Verbosity,
+}
+
+pub(crate) fn run(request: &RenameRequest, out: &mut dyn Write) -> Result<(), Failure> {
+    request.refuse_standard_output()?;
+    let outcome = followed(request.verbosity, |observer| request.job.run(observer))?;
+    match (request.output_format, &outcome.output) {
+        (OutputFormat::Json, _) => json::outcome(&outcome, out)?,
+        (OutputFormat::Text, None) => report::plan(&outcome, out)?,
+        (OutputFormat::Text, Some(_)) => {}
+    }
+    out.flush()?;
+    if request.verbosity == Verbosity::All {
+        report::tell(request, &outcome);
+    }
+    Ok(())
+}
+
+impl RenameRequest {
+    /// Refuses `-` for a name.
+    pub(crate) fn refuse_standard_output(&self) -> Result<(), Failure> {
+        let output = match &self.job.destination {
+            Destination::File(path) => Some(path.as_path()),
+            Destination::Nowhere | Destination::InPlace => None,
+        };
+        refuse_standard_output(output.into_iter().chain(self.job.save_plan.as_deref()))
+    }
+}

@@ -1,0 +1,320 @@
+//! What came out, as text: the plan on standard output, talk on standard error.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use statedict::checkpoint::{FORMATS, Overflow, SideFiles, WriteMethod};
+use statedict::core::casting::{Uncast, UncastReason, UncastTensor};
+use statedict::core::{DType, IndexSet, Mentions, MetadataChange, Section, Ties};
+use statedict::jobs::model_dtype::StaleDtype;
+use statedict::jobs::rename::{
+    Conversion, Destination, Encoding, OmittedBecause, Outcome, not_cast, not_followed,
+};
+use statedict::jobs::selection::Role;
+use statedict::jobs::target::{sibling, stem};
+use statedict::jobs::words::{finite_values, omitted};
+
+use crate::commands::rename::RenameRequest;
+use crate::failure::Failure;
+use crate::hints;
+use crate::hints::command_line::suggestion;
+use crate::terminal::grouping::{Line, grouped};
+use crate::terminal::text::{NAMED, bounded, count, first_few, printable, say, size};
+
+/// Lines of a plan that are repeated after writing; the rest is counted.
+const LINES_TOLD: usize = 20;
+
+/// Everything that would become of the keys.
+pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    let file = outcome.source.path.display().to_string();
+    writeln!(out, "{}: {}", printable(&file), counts(outcome))?;
+    for line in changes(outcome) {
+        writeln!(out, "{}", printable(&line))?;
+    }
+    Ok(())
+}
+
+/// What was done and what is worth knowing about it.
+pub(crate) fn tell(request: &RenameRequest, outcome: &Outcome) {
+    if let Some(output) = &outcome.output {
+        say(&format!("{}: {}", written(outcome, output), counts(outcome)));
+        tell_changes(outcome);
+        let (kind, written) = (outcome.source.kind, outcome.source.rewritten_as);
+        if outcome.conversion.is_none() && kind != written {
+            say(&format!("note: {kind} is read only; the new file is of the kind {written}"));
+        }
+    }
+    if let Some(choice) = &outcome.choice {
+        say(&hints::choice(choice, &outcome.source.path, Role::First));
+    }
+    tell_aliases(outcome);
+    if let (Some(output), Some(target)) = (&outcome.output, &outcome.replaced_link) {
+        let (output, target) = (output.display(), target.display());
+        say(&format!("note: {output} was a link to {target}, which is unchanged"));
+    }
+    tell_side_files(&outcome.side_files);
+    if let Some(StaleDtype { declared, written }) = &outcome.stale_dtype {
+        say(&format!(
+            "note: config.json says {declared}, and most weights are {written} now; loaders that \
+             follow it cast them back"
+        ));
+    }
+    if let Some(plan) = &request.job.save_plan {
+        say(&format!("saved the plan as {}", plan.display()));
+    }
+    for rule in &outcome.planned.unused_rules {
+        say(&format!("note: '{rule}' matches no key"));
+    }
+    if outcome.planned.unmatched_keys > 0 {
+        let keys = count(outcome.planned.unmatched_keys, "key");
+        say(&format!(
+            "note: {keys} matched no rule and keep their names (--strict to refuse, --only to drop)"
+        ));
+    }
+    tell_mentions(&outcome.mentions);
+    if let Some(uncast) = &outcome.uncast {
+        tell_uncast(uncast);
+    }
+    tell_overflows(&outcome.overflows);
+    if let Some(conversion) = &outcome.conversion {
+        tell_conversion(conversion);
+    }
+    if request.job.destination == Destination::Nowhere {
+        let or_in_place =
+            if request.converts() { "" } else { " (-i instead of -o replaces the file)" };
+        say(&format!("dry run, nothing written; to apply{or_in_place}:"));
+        say(&format!("  {}", suggestion(&request.typed, &suggested(request, outcome))));
+    }
+}
+
+/// `net-new` for the folder `net/`.
+fn new_folder(folder: &Path) -> PathBuf {
+    match folder.file_name() {
+        Some(name) => folder.with_file_name(format!("{}-new", name.to_string_lossy())),
+        None => folder.join("new"),
+    }
+}
+
+/// What went along with the weights of a model folder, and what did not.
+pub(crate) fn tell_side_files(side_files: &SideFiles) {
+    let named = |paths: &[PathBuf]| {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        first_few(&names, NAMED)
+    };
+    if !side_files.carried.is_empty() {
+        let files = count(side_files.carried.len(), "file");
+        say(&format!("  with {files} beside the weights: {}", named(&side_files.carried)));
+    }
+    if !side_files.left.is_empty() {
+        say(&format!("note: not carried along, other weights: {}", named(&side_files.left)));
+    }
+}
+
+/// The command that writes another format, if not asked otherwise.
+const CONVERT: &str = "convert";
+
+impl RenameRequest {
+    /// True if another format is wanted, if not asked otherwise.
+    fn converts(&self) -> bool {
+        self.typed.first().is_some_and(|command| command == CONVERT)
+    }
+}
+
+/// An output that is not the file itself.
+fn suggested(request: &RenameRequest, outcome: &Outcome) -> PathBuf {
+    let (file, own) = (&outcome.source.path, outcome.source.format);
+    let Encoding { format, sharding, .. } = &request.job.encoding;
+    let other = FORMATS.into_iter().rev().find(|format| format.name() != own.name());
+    let format = format.or(other.filter(|_| request.converts())).unwrap_or(own);
+    if let Some(folder) = &outcome.source.model_folder {
+        return new_folder(folder);
+    }
+    if sharding.is_some() || outcome.source.is_sharded {
+        return file.with_file_name(format!("{}-new", stem(file)));
+    }
+    let plain = sibling(file, "", format);
+    let is_free = format.name() != own.name() && fs::symlink_metadata(&plain).is_err();
+    if is_free { plain } else { sibling(file, "-new", format) }
+}
+
+/// What was written where, and by which way.
+fn written(outcome: &Outcome, output: &Path) -> String {
+    let format = outcome.conversion.as_ref().map_or(outcome.source.format, |c| c.to);
+    let (name, output) = (format.name(), output.display());
+    let bytes = size(outcome.bytes_written().unwrap_or_default());
+    let files = match outcome.files {
+        1 => String::new(),
+        several => format!(", {several} files"),
+    };
+    match outcome.replaced.map(|replaced| replaced.way) {
+        None | Some(WriteMethod::Replaced) => format!("wrote {output} ({name}, {bytes}{files})"),
+        Some(WriteMethod::Unchanged) => format!("{output} ({name}) is as wanted"),
+        Some(WriteMethod::InPlace) => format!("edited {output} in place ({name}, {bytes} written)"),
+        Some(WriteMethod::Inserted) => {
+            format!("edited {output} in place ({name}, {bytes} written, blocks inserted)")
+        }
+        Some(WriteMethod::Shared) => {
+            format!("replaced {output} by a clone ({name}, {bytes} written)")
+        }
+    }
+}
+
+/// One object under several paths is renamed under all of them.
+fn tell_aliases(outcome: &Outcome) {
+    for (at, aliases) in &outcome.aliases {
+        let aliases = first_few(aliases, NAMED);
+        say(&format!("note: '{at}' is the same object as {aliases}, so both change"));
+    }
+}
+
+fn tell_changes(outcome: &Outcome) {
+    let lines = changes(outcome);
+    for line in lines.iter().take(LINES_TOLD) {
+        say(line);
+    }
+    if lines.len() > LINES_TOLD {
+        say(&format!("  and {} more", count(lines.len() - LINES_TOLD, "line")));
+    }
+}
+
+fn tell_conversion(conversion: &Conversion) {
+    if !conversion.tied.is_empty() {
+        let groups: Vec<String> = conversion.tied.iter().map(|keys| keys.join(" = ")).collect();
+        let groups = first_few(&groups, NAMED);
+        say(&match conversion.ties {
+            Ties::Each => {
+                format!("note: shared tensors duplicated (--ties one stores them once): {groups}")
+            }
+            Ties::One => format!("note: ties written once, under the first key: {groups}"),
+        });
+    }
+    if !conversion.restored.is_empty() {
+        let groups: Vec<String> = conversion.restored.iter().map(|keys| keys.join(" = ")).collect();
+        let groups = first_few(&groups, NAMED);
+        say(&format!("note: keys that the metadata records as shared are written again: {groups}"));
+    }
+    if !conversion.omitted.is_empty() {
+        let (to, omitted) = (conversion.to.name(), omitted(&conversion.omitted));
+        say(&match conversion.because {
+            OmittedBecause::Alone => format!("note: not written, because of --alone: {omitted}"),
+            OmittedBecause::Extracted => {
+                format!("note: not written, since only the state dict is extracted: {omitted}")
+            }
+            OmittedBecause::Shards => {
+                format!("note: not written, since shards hold only the state dict: {omitted}")
+            }
+            OmittedBecause::Format => format!("note: not written, {to} cannot store it: {omitted}"),
+        });
+    }
+}
+
+/// Names of keys elsewhere in the file: those that follow in a line, the others by place.
+fn tell_mentions(mentions: &Mentions) {
+    if !mentions.followed.is_empty() {
+        let place = |(at, names)| format!("{at} ({})", count(names, "name"));
+        let places: Vec<String> = mentions.followed.iter().map(place).collect();
+        say(&format!("also renamed: {}", first_few(&places, NAMED)));
+    }
+    let places = not_followed(mentions);
+    for place in places.iter().take(LINES_TOLD) {
+        say(&format!("note: {place}"));
+    }
+    if places.len() > LINES_TOLD {
+        say(&format!("note: not followed: {} more", count(places.len() - LINES_TOLD, "place")));
+    }
+}
+
+/// Numbers that a cast made infinite.
+pub(crate) fn tell_overflows(overflows: &[Overflow]) {
+    if overflows.is_empty() {
+        return;
+    }
+    let values = overflows.iter().map(|overflow| overflow.values).fold(0, u64::saturating_add);
+    let (values, tensors) = (finite_values(values), count(overflows.len(), "tensor"));
+    let keys: Vec<String> = overflows.iter().map(|overflow| overflow.key.clone()).collect();
+    let keys = first_few(&keys, NAMED);
+    say(&format!("note: {values} became infinite in {tensors}: {keys}"));
+}
+
+/// Tensors that keep their type, and patterns that name none.
+fn tell_uncast(uncast: &Uncast) {
+    for pattern in &uncast.unused_rules {
+        say(&format!("note: --cast '{pattern}' matches no key"));
+    }
+    let scaled = |tensor: &&UncastTensor| tensor.reason == UncastReason::Scaled;
+    let (scaled, opaque): (Vec<_>, Vec<_>) = uncast.tensors.iter().partition(scaled);
+    let named = |tensors: &[&UncastTensor]| {
+        let keys: Vec<_> = tensors.iter().map(|tensor| tensor.key.clone()).collect();
+        first_few(&keys, NAMED)
+    };
+    if !scaled.is_empty() {
+        let (tensors, keys) = (count(scaled.len(), "tensor"), named(&scaled));
+        say(&format!("note: {tensors} of quantized layers not cast, scales are recorded: {keys}"));
+        let key =
+            scaled.iter().find(|tensor| tensor.key.ends_with(".weight")).unwrap_or(&scaled[0]);
+        say(&format!("      (--cast '{}=DTYPE' casts this one all the same)", key.key));
+    }
+    for tensor in opaque {
+        say(&format!("note: {}", not_cast(tensor)));
+    }
+}
+
+/// `10 keys renamed, 2 unchanged, 1 dropped; 12 tensors cast to F16`, without what there is none of.
+fn counts(outcome: &Outcome) -> String {
+    let (keys, casts) = (key_counts(outcome), outcome.casts().count());
+    if casts == 0 {
+        return keys;
+    }
+    let types: IndexSet<&str> = outcome.casts().map(DType::name).collect();
+    let types = types.into_iter().collect::<Vec<_>>().join(" and ");
+    format!("{keys}; {} cast to {types}", count(casts, "tensor"))
+}
+
+fn key_counts(outcome: &Outcome) -> String {
+    let counts = outcome.counts();
+    let all =
+        [(counts.renamed, "renamed"), (counts.unchanged, "unchanged"), (counts.dropped, "dropped")];
+    let mut some = all.into_iter().filter(|(number, _)| *number > 0);
+    let Some((number, what)) = some.next() else { return "no keys".into() };
+    some.fold(format!("{} {what}", count(number, "key")), |text, (number, what)| {
+        format!("{text}, {number} {what}")
+    })
+}
+
+/// The changes of every section, under its path where there is one.
+fn changes(outcome: &Outcome) -> Vec<String> {
+    let sections = outcome.planned.plan.sections();
+    let mut lines = Vec::new();
+    for section in sections {
+        let changes = grouped(changed(section));
+        let named = sections.len() > 1 || !section.at().is_empty();
+        if named && !changes.is_empty() {
+            lines.push(format!("in '{}':", section.at()));
+        }
+        lines.extend(changes.iter().map(change));
+    }
+    lines.extend(outcome.planned.plan.metadata().iter().map(metadata_change));
+    lines
+}
+
+/// `  metadata author: 'me' -> 'you'`.
+fn metadata_change(change: &MetadataChange) -> String {
+    let shown = |text: &Option<String>| match text {
+        Some(text) => format!("'{}'", bounded(text)),
+        None => "(none)".to_string(),
+    };
+    let MetadataChange { key, old, new } = change;
+    let new = new.as_ref().map_or("(dropped)".to_string(), |_| shown(new));
+    format!("  metadata {}: {} -> {new}", bounded(key), shown(old))
+}
+
+fn changed(section: &Section) -> impl Iterator<Item = (&str, Option<&str>)> {
+    section.fates().filter(|(old, new)| *new != Some(old))
+}
+
+fn change(line: &Line) -> String {
+    let keys = if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) };
+    let new = line.new.as_deref().unwrap_or("(dropped)");
+    format!("  {} -> {new}{keys}", line.old)
+}

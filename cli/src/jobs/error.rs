@@ -1,0 +1,224 @@
+//! Why a job was not done, and what would help.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use statedict_checkpoint::Kind;
+use statedict_core::{PlanError, UnsupportedTensors};
+
+use crate::jobs::selection::Role;
+
+/// Why a job was not done; nothing has been changed then.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    problems: Vec<String>,
+    advice: Vec<Advice>,
+    source: Option<Source>,
+}
+
+/// The error behind it.
+#[derive(Debug)]
+enum Source {
+    Checkpoint(Box<statedict_checkpoint::Error>),
+    Plan(Box<PlanError>),
+}
+
+/// The kinds of failure that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request was understood, and the answer is no: the plan or the conversion is impossible.
+    Refused,
+    /// The request makes no sense, or a file cannot be read or written.
+    Failed,
+    /// The [`Observer`](crate::jobs::Observer) stopped the work.
+    Stopped,
+}
+
+/// What would help; the caller puts it into the words of its own interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Advice {
+    /// Allow existing files to be replaced.
+    ReplaceExisting,
+    /// Allow protected files to be edited, or write another file.
+    EditProtected,
+    /// Write another file than the one that was read.
+    WriteElsewhere,
+    /// Give the output the extension of a format, or name the format.
+    NameFormat,
+    /// Take the state dict at this path.
+    Select {
+        /// Of this file.
+        of: Role,
+        /// The path, empty at the root.
+        path: String,
+    },
+    /// Take the state dict at this path, or all of them.
+    SelectOrAll(String),
+    /// Take one state dict.
+    SelectOne(Role),
+    /// This path was probably meant.
+    MeantPath {
+        /// Of this file.
+        of: Role,
+        /// The path.
+        path: String,
+    },
+    /// This key, pattern or rule was probably meant.
+    Meant(String),
+    /// The first segments of the keys, with the number of keys that start with each.
+    FirstSegments(Vec<(String, usize)>),
+    /// Allow rules that match nothing.
+    AllowUnchanged,
+    /// Extract the state dict of this file first, whose keys are fixed where they are.
+    Extract {
+        /// The file.
+        file: PathBuf,
+        /// The path of the state dict, if it was named.
+        at: Option<String>,
+    },
+    /// Write the state dict alone, or cast fewer tensors.
+    CastLess,
+    /// Cast fewer tensors, or to a type of the same range.
+    CastWithinRange,
+    /// Drop the tensors that the format cannot hold.
+    DropUnsupported,
+    /// Without strictness, names elsewhere in the file stay as they are.
+    LeaveMentions,
+    /// Write a format that has metadata.
+    FormatWithMetadata,
+    /// Save a plan when a recipe is applied; a plan has an inverse.
+    SavePlan,
+    /// A target is a checkpoint or a listing of one.
+    TargetKinds,
+    /// Use other evidence than positions, or drop keys by name.
+    OtherEvidence,
+    /// Drop keys of the checkpoint until both have as many.
+    DropKeys,
+    /// Give the end of a long text.
+    ShortenText,
+    /// Give the whole error text; of this file, if there is one, `check` says more.
+    WholeText(Option<PathBuf>),
+}
+
+impl Error {
+    /// The answer is no, for each of these reasons.
+    pub(crate) fn refused(problems: Vec<String>) -> Error {
+        Error { kind: ErrorKind::Refused, problems, advice: Vec::new(), source: None }
+    }
+
+    /// Something is in the way.
+    pub(crate) fn failed(problem: impl fmt::Display) -> Error {
+        let problems = vec![problem.to_string()];
+        Error { kind: ErrorKind::Failed, problems, advice: Vec::new(), source: None }
+    }
+
+    /// Several things are in the way.
+    pub(crate) fn all_failed(problems: Vec<String>) -> Error {
+        Error { kind: ErrorKind::Failed, problems, advice: Vec::new(), source: None }
+    }
+
+    /// Something is wrong with a file.
+    pub(crate) fn in_file(file: &Path, problem: impl fmt::Display) -> Error {
+        Error::failed(format_args!("{}: {problem}", file.display()))
+    }
+
+    /// There is no such plan for a file.
+    pub(crate) fn impossible(file: &Path, refused: PlanError) -> Error {
+        let line = |issue| format!("{}: {issue}", file.display());
+        let problems = refused.issues.iter().map(line).collect();
+        Error { source: Some(Source::Plan(Box::new(refused))), ..Error::refused(problems) }
+    }
+
+    /// A format cannot hold these tensors.
+    pub(crate) fn unsupported(file: &Path, unsupported: &UnsupportedTensors) -> Error {
+        let line = |(key, why): &(String, String)| format!("{}: '{key}': {why}", file.display());
+        Error::refused(unsupported.entries.iter().map(line).collect())
+            .advise(Advice::DropUnsupported)
+    }
+
+    /// The same, with something that would help.
+    #[must_use]
+    pub(crate) fn advise(mut self, advice: impl IntoIterator<Item = Advice>) -> Error {
+        self.advice.extend(advice);
+        self
+    }
+
+    /// The kind of failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What is wrong, all of it, one line each.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// What would help, the best first.
+    pub fn advice(&self) -> &[Advice] {
+        &self.advice
+    }
+
+    /// The error of the file that was read or written, if that is the reason.
+    pub fn checkpoint_error(&self) -> Option<&statedict_checkpoint::Error> {
+        match &self.source {
+            Some(Source::Checkpoint(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Why there is no plan, if that is the reason; each problem is one of its issues.
+    pub fn plan_error(&self) -> Option<&PlanError> {
+        match &self.source {
+            Some(Source::Plan(error)) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl IntoIterator for Advice {
+    type Item = Advice;
+    type IntoIter = std::iter::Once<Advice>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        std::iter::once(self)
+    }
+}
+
+impl From<statedict_checkpoint::Error> for Error {
+    fn from(error: statedict_checkpoint::Error) -> Error {
+        let kind = match error.kind() {
+            Kind::Stopped => ErrorKind::Stopped,
+            _ => ErrorKind::Failed,
+        };
+        let problems = vec![error.to_string()];
+        Error {
+            kind,
+            problems,
+            advice: Vec::new(),
+            source: Some(Source::Checkpoint(Box::new(error))),
+        }
+    }
+}
+
+impl From<statedict_core::BadRemap> for Error {
+    fn from(error: statedict_core::BadRemap) -> Error {
+        Error::failed(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("; "))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.source.as_ref()? {
+            Source::Checkpoint(error) => Some(error.as_ref()),
+            Source::Plan(error) => Some(error.as_ref()),
+        }
+    }
+}

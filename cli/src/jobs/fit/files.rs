@@ -1,0 +1,80 @@
+//! The new file of a fit.
+
+use statedict_checkpoint::{PendingFiles, SideFiles};
+use statedict_core::{
+    Format, Headroom, Plan,
+    fit::{Assembled, Fit},
+};
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::fit::{OutputSummary, Work};
+use crate::jobs::rename::broken_ties;
+use crate::jobs::target::{self, is_same_file};
+
+impl Work<'_> {
+    /// The new file: the old one with other keys where that is all, or the tensors encoded anew.
+    pub(super) fn lay_out(
+        &self,
+        fit: &Fit,
+        assembled: Assembled,
+    ) -> Result<(OutputSummary, PendingFiles), Error> {
+        let (sharding, output) = (self.request.sharding, self.request.output.as_deref());
+        let folder = output.filter(|it| target::is_folder(it, self.source, sharding.as_ref()));
+        let side_files = match folder {
+            Some(folder) => target::side_files(folder, self.source, self.request.companions)?,
+            None => SideFiles::default(),
+        };
+        let to = self.format_wanted(folder.is_some())?;
+        let Assembled { mut contents, left: mut omitted, made } = assembled;
+        let is_renamed_only =
+            made.is_empty() && to.name() == self.source.format().name() && sharding.is_none();
+        let (pending, tied) = if is_renamed_only && self.keeps_its_form(fit) {
+            let plan = Plan::from(fit.section(self.side()));
+            (self.source.rewrite_plainly(&plan, Headroom::Usual)?, Vec::new())
+        } else {
+            contents.metadata = self.source.metadata_after(&fit.section(self.side()));
+            let recorded = contents.recorded_ties();
+            contents.fit_into(to, &mut omitted);
+            let tied = broken_ties(&contents, to, &recorded);
+            let pending = match sharding {
+                Some(sharding) => self.source.encode_shards(to, contents, sharding.limit),
+                None => self.source.encode(to, &contents),
+            };
+            let path = self.source.path();
+            let pending = pending.map_err(|error| Error::unsupported(path, &error))?;
+            if !omitted.is_empty() && output.is_some_and(|it| is_same_file(it, path)) {
+                let error = format!("{}: it holds more than the new file would", path.display());
+                return Err(Error::refused(vec![error]).advise(Advice::WriteElsewhere));
+            }
+            (pending, tied)
+        };
+        let (bytes, files) = (pending.len(), pending.files());
+        // One file of a model folder keeps its name in another, or gets the usual one.
+        let pending = match folder {
+            Some(_) => pending.in_folder(target::model_name(self.source, to)),
+            None => pending,
+        };
+        Ok((OutputSummary { made, omitted, to, tied, bytes, files, side_files }, pending))
+    }
+
+    fn format_wanted(&self, is_folder: bool) -> Result<&'static dyn Format, Error> {
+        let format = self.request.format;
+        match (self.request.sharding, &self.request.output) {
+            (Some(sharding), _) => Ok(sharding.format),
+            (None, Some(path)) if !is_folder => target::format_of(path, format),
+            (None, _) => Ok(format.unwrap_or_else(|| self.source.format())),
+        }
+    }
+
+    /// True if the source is a state dict as it is, whose tensors are wanted in their order.
+    fn keeps_its_form(&self, fit: &Fit) -> bool {
+        let section = fit.section(self.side());
+        let wanted = fit.pairs.iter().map(|pair| pair.to.as_str());
+        self.ours.at.is_empty()
+            && self.ours.fixed.is_none()
+            && !self.source.is_sharded()
+            && !self.target.is_appended()
+            && fit.pairs.iter().all(|pair| pair.cast.is_none())
+            && section.kept().map(|(_, new)| new).eq(wanted)
+    }
+}

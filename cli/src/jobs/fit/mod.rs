@@ -1,0 +1,313 @@
+//! Making a checkpoint load into a model.
+
+mod files;
+mod outcome;
+mod target;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use statedict_checkpoint::{Checkpoint, Existing, Overflow, PendingFiles};
+use statedict_core::{
+    Format, Plan, Rule, SEPARATOR, StateDict, Template,
+    diff::Side,
+    fit::{FillOptions, FitError, FitOptions, MatchBy, NotFitted, Ordered, fit},
+    generalise::generalise,
+    init::Init,
+};
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::observer::{Notice, Observer};
+use crate::jobs::opening::open;
+use crate::jobs::recipe;
+use crate::jobs::rename::FileSummary;
+use crate::jobs::selection::{Input, Role};
+use crate::jobs::suggestions::near_pattern;
+use crate::jobs::target::{
+    Companions, Sharding, refuse_to_overwrite, refuse_to_save_over, stage_text,
+};
+
+use target::Target;
+
+pub use outcome::{Outcome, OutputSummary};
+
+/// Makes a checkpoint load into a model: the new file has the model's keys, shapes and types.
+///
+/// # Example
+/// ```no_run
+/// use statedict::{Fit, Input, silent};
+///
+/// let fit = Fit {
+///     source: Input::file("pretrained.pth"),
+///     target: Input::file("model.safetensors"),
+///     output: Some("fitted.pth".into()),
+///     ..Fit::default()
+/// };
+/// let outcome = fit.run(&silent())?;
+/// println!("{} of {} keys found", outcome.fit.pairs.len(), outcome.fit.wanted.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Fit {
+    /// The checkpoint to read.
+    pub source: Input,
+    /// The model: a checkpoint of it, or what `ls --json` printed of one.
+    pub target: Input,
+    /// The evidence by which keys are matched.
+    pub by: MatchBy,
+    /// Keys of the checkpoint to skip.
+    pub drop: Vec<Template>,
+    /// How many of the last keys of the checkpoint to skip.
+    pub drop_last: usize,
+    /// What is made where the checkpoint has nothing, or something of another shape or type.
+    pub fill: FillOptions,
+    /// The file to write, whose extension chooses the format; none to see what would be done.
+    pub output: Option<PathBuf>,
+    /// The format, if not the one that the output's name chooses.
+    pub format: Option<&'static dyn Format>,
+    /// What becomes of the files beside the weights in a model folder.
+    pub companions: Companions,
+    /// Several files instead of one.
+    pub sharding: Option<Sharding>,
+    /// Where to save the renames as a recipe.
+    pub save_recipe: Option<PathBuf>,
+    /// What to do if a file to be written exists.
+    pub existing: Existing,
+    /// Do all but the writing.
+    pub dry_run: bool,
+}
+
+impl Default for Fit {
+    fn default() -> Fit {
+        Fit {
+            source: Input::default(),
+            target: Input::default(),
+            by: MatchBy::Auto,
+            drop: Vec::new(),
+            drop_last: 0,
+            fill: FillOptions::default(),
+            output: None,
+            format: None,
+            companions: Companions::default(),
+            sharding: None,
+            save_recipe: None,
+            existing: Existing::Refuse,
+            dry_run: false,
+        }
+    }
+}
+
+impl Fit {
+    /// Does it, or all but the writing where that is wanted.
+    ///
+    /// That the checkpoint does not fit is no error: the outcome says why.
+    ///
+    /// # Errors
+    /// Why it could not be told; nothing has been changed then.
+    pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
+        self.refuse_to_overwrite()?;
+        let mut source = open(&self.source.file, observer)?;
+        let mut target = Target::open(&self.target.file, observer)?;
+        if self.keeps_the_targets() {
+            target = target.appended_to(&mut source);
+        }
+        let work = Work::new(self, &source, &target)?;
+        work.notice_choices(observer);
+        work.notice_unused_patterns(observer);
+        let Prepared { fit, plan, recipe, result } = work.prepare()?;
+        let (mut overflows, mut output) = (Vec::new(), None);
+        let result = match result {
+            Err(unmet) => Err(unmet),
+            Ok((summary, pending)) => {
+                if !self.dry_run {
+                    observer.begin_writing(summary.bytes);
+                    overflows = self.write(&source, (&summary, &pending), recipe, &plan)?;
+                    output.clone_from(&self.output);
+                }
+                Ok(summary)
+            }
+        };
+        let composites = match &result {
+            Ok(_) => Vec::new(),
+            Err(_) => composites(&source, &fit),
+        };
+        let source = FileSummary::of(&source);
+        Ok(Outcome { source, fit, composites, result, output, overflows })
+    }
+
+    /// Sees to it before any work that nothing is in the way.
+    fn refuse_to_overwrite(&self) -> Result<(), Error> {
+        let files = [self.source.file.as_path(), &self.target.file];
+        let files = files.into_iter().chain(self.output.as_deref());
+        refuse_to_save_over(self.save_recipe.as_deref(), "recipe", files)?;
+        let new = self.output.as_deref().into_iter().chain(self.save_recipe.as_deref());
+        refuse_to_overwrite(new, self.existing)
+    }
+
+    /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all; gives
+    /// the tensors of which casts made finite numbers infinite.
+    fn write(
+        &self,
+        source: &Checkpoint,
+        (summary, pending): (&OutputSummary, &PendingFiles),
+        recipe: Option<String>,
+        plan: &Plan,
+    ) -> Result<Vec<Overflow>, Error> {
+        let output = match &self.output {
+            Some(path) => {
+                Some(source.stage_model(pending, &summary.side_files, path, self.existing)?)
+            }
+            None => None,
+        };
+        let recipe = match self.save_recipe.as_deref().zip(recipe) {
+            Some((path, recipe)) => Some(stage_text(recipe, path, self.existing)?),
+            None => None,
+        };
+        let overflows = match &output {
+            Some(staged) => source.overflows(staged, plan)?,
+            None => Vec::new(),
+        };
+        for staged in output.into_iter().chain(recipe) {
+            staged.commit()?;
+        }
+        Ok(overflows)
+    }
+
+    /// True if elements of the target may be wanted.
+    fn keeps_the_targets(&self) -> bool {
+        self.fill.initialiser.rules.iter().any(|rule| rule.init == Init::Target)
+    }
+}
+
+/// What is known before anything is written.
+struct Prepared {
+    fit: statedict_core::fit::Fit,
+    /// What becomes of the keys of the source.
+    plan: Plan,
+    /// The renames, if they are to be saved.
+    recipe: Option<String>,
+    /// The new file, or why there can be none.
+    result: Result<(OutputSummary, PendingFiles), Vec<FitError>>,
+}
+
+/// Both sides, opened.
+struct Work<'a> {
+    request: &'a Fit,
+    source: &'a Checkpoint,
+    ours: &'a StateDict,
+    target: &'a Target,
+    theirs: &'a StateDict,
+}
+
+impl<'a> Work<'a> {
+    /// The state dicts that are meant.
+    fn new(
+        request: &'a Fit,
+        source: &'a Checkpoint,
+        target: &'a Target,
+    ) -> Result<Work<'a>, Error> {
+        let ours = source.catalog().select(request.source.at.as_deref());
+        let ours = request.source.only(ours, Role::First)?;
+        let theirs = target.catalog().select(request.target.at.as_deref());
+        let theirs = request.target.only(theirs, Role::Target)?;
+        Ok(Work { request, source, ours, target, theirs })
+    }
+
+    /// Does all but the writing.
+    fn prepare(&self) -> Result<Prepared, Error> {
+        let fit = self.fit()?;
+        let result = match fit.assemble(self.side(), self.elements(), &self.request.fill) {
+            Ok(assembled) => Ok(self.lay_out(&fit, assembled)?),
+            Err(unmet) => Err(unmet),
+        };
+        let recipe = self.request.save_recipe.is_some().then(|| self.recipe(&fit));
+        let plan = Plan::from(fit.section(self.side()));
+        Ok(Prepared { fit, plan, recipe, result })
+    }
+
+    /// Says which state dicts were taken, where none was named.
+    fn notice_choices(&self, observer: &Arc<dyn Observer>) {
+        let sides = [
+            (&self.request.source, self.source.catalog(), self.ours, Role::First),
+            (&self.request.target, self.target.catalog(), self.theirs, Role::Target),
+        ];
+        for (input, catalog, taken, of) in sides {
+            input.notice_choice(catalog, taken, of, observer);
+        }
+    }
+
+    /// Says which patterns match no key.
+    fn notice_unused_patterns(&self, observer: &Arc<dyn Observer>) {
+        let Fit { drop, fill, .. } = self.request;
+        let drop = drop.iter().map(|pattern| ("drop", pattern, self.ours));
+        let init = fill.initialiser.rules.iter().map(|it| ("init", &it.pattern, self.theirs));
+        let resize = fill.resize.iter().map(|it| ("resize", &it.pattern, self.theirs));
+        for (field, pattern, state_dict) in drop.chain(init).chain(resize) {
+            if !state_dict.keys().any(|key| pattern.matches(key)) {
+                let meant = near_pattern(pattern, state_dict.keys());
+                let pattern = pattern.to_string();
+                observer.notice(&Notice::UnusedPattern { field, pattern, meant });
+            }
+        }
+    }
+
+    fn side(&self) -> Side<'a> {
+        Side { catalog: self.source.catalog(), state_dict: self.ours }
+    }
+
+    /// The target, if its elements lie beside those of the source.
+    fn elements(&self) -> Option<Side<'a>> {
+        let side = Side { catalog: self.target.catalog(), state_dict: self.theirs };
+        self.target.is_appended().then_some(side)
+    }
+
+    fn fit(&self) -> Result<statedict_core::fit::Fit, Error> {
+        let Fit { by, drop, drop_last, fill, .. } = self.request;
+        let made = fill.initialiser.rules.iter().map(|rule| rule.pattern.clone());
+        let options = FitOptions {
+            by: *by,
+            drop: drop.clone(),
+            drop_last: *drop_last,
+            made: made.collect(),
+            ordered: Ordered {
+                source: self.source.format().orders_keys(),
+                target: self.target.orders_keys(),
+            },
+        };
+        let target = Side { catalog: self.target.catalog(), state_dict: self.theirs };
+        fit(self.side(), target, &options).map_err(|error| {
+            let advice = match error {
+                NotFitted::Unordered(_) => Advice::OtherEvidence,
+                NotFitted::Counts { .. } => Advice::DropKeys,
+            };
+            let problem = format!("{}: {error}", self.source.path().display());
+            Error::refused(vec![problem]).advise(advice)
+        })
+    }
+
+    /// The renames as a recipe; keys that go nowhere are dropped.
+    fn recipe(&self, fit: &statedict_core::fit::Fit) -> String {
+        let renames = fit.renames();
+        let stays: std::collections::HashSet<&str> =
+            renames.iter().map(|(old, _)| old.as_str()).collect();
+        let keys = self.ours.keys().filter(|key| !stays.contains(key));
+        let gone: Vec<String> = keys.map(String::from).collect();
+        let mut stages = generalise(&renames, &gone).stages;
+        if stages.is_empty() {
+            // A recipe has a stage, if only one that changes nothing.
+            stages.extend(Rule::rename("{rest..} -> {rest..}", SEPARATOR));
+        }
+        recipe::to_text(&stages).expect("rules that were found are no plan")
+    }
+}
+
+/// What the one side has joined, stacked or transposed of the other.
+fn composites(
+    source: &Checkpoint,
+    fit: &statedict_core::fit::Fit,
+) -> Vec<statedict_core::fit::Composite> {
+    let catalog = source.catalog();
+    let sides = catalog.state_dicts.iter().map(|state_dict| Side { catalog, state_dict });
+    let found = sides.map(|side| fit.composites(side)).find(|found| !found.is_empty());
+    found.unwrap_or_default()
+}

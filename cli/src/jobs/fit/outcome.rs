@@ -1,0 +1,45 @@
+//! What came of fitting a checkpoint into a model.
+
+use std::path::PathBuf;
+
+use statedict_checkpoint::{Overflow, SideFiles};
+use statedict_core::{
+    Format, Omitted,
+    fit::{Composite, Fit, FitError, Made},
+};
+
+use crate::jobs::rename::FileSummary;
+
+/// What was found, and what was written.
+pub struct Outcome {
+    /// The checkpoint that was read.
+    pub source: FileSummary,
+    /// Which keys belong together.
+    pub fit: Fit,
+    /// If it does not fit: tensors that one side has joined, stacked or transposed.
+    pub composites: Vec<Composite>,
+    /// What the new file is made of, or why there can be none.
+    pub result: Result<OutputSummary, Vec<FitError>>,
+    /// The file that was written; none if nothing was.
+    pub output: Option<PathBuf>,
+    /// Tensors of which a cast made finite numbers infinite; known once they are written.
+    pub overflows: Vec<Overflow>,
+}
+
+/// What a new file is made of.
+pub struct OutputSummary {
+    /// Tensors that the checkpoint does not have.
+    pub made: Vec<Made>,
+    /// What of the checkpoint is not in the new file.
+    pub omitted: Omitted,
+    /// The format.
+    pub to: &'static dyn Format,
+    /// Groups of keys that share their elements in the old file and not in the new one.
+    pub tied: Vec<Vec<String>>,
+    /// Bytes of the new files.
+    pub bytes: u64,
+    /// How many files there are, an index excepted.
+    pub files: usize,
+    /// What lies beside the weights of a model folder, and goes with them or does not.
+    pub side_files: SideFiles,
+}

@@ -1,0 +1,37 @@
+//! Opening checkpoints for a job, whose observer learns what was noticed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use statedict_checkpoint::{Checkpoint, System};
+
+use crate::jobs::error::Error;
+use crate::jobs::observer::{Notice, Observer};
+
+/// Opens a checkpoint to read it.
+pub(crate) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checkpoint, Error> {
+    Ok(noticed(Checkpoint::open(path)?, observer))
+}
+
+/// Opens a checkpoint that nobody else is to edit meanwhile.
+pub(crate) fn open_to_replace(
+    path: &Path,
+    observer: &Arc<dyn Observer>,
+) -> Result<Checkpoint, Error> {
+    Ok(noticed(Checkpoint::open_to_replace(path, Arc::new(System))?, observer))
+}
+
+/// The checkpoint, followed by the observer, which learns what is unusual about it.
+pub(crate) fn noticed(checkpoint: Checkpoint, observer: &Arc<dyn Observer>) -> Checkpoint {
+    if checkpoint.model_folder().is_some_and(|folder| folder != checkpoint.path()) {
+        observer.notice(&Notice::Opened(checkpoint.path().to_path_buf()));
+    }
+    let strays = checkpoint.strays();
+    if !strays.is_empty() {
+        observer.notice(&Notice::Strays(strays));
+    }
+    for interrupted in checkpoint.interrupted() {
+        observer.notice(&Notice::Interrupted(interrupted.clone()));
+    }
+    checkpoint.observed_by(observer.clone())
+}

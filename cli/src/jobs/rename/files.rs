@@ -1,0 +1,279 @@
+//! The new files: the old ones with other keys, or the tensors encoded anew.
+
+use std::path::Path;
+
+use statedict_checkpoint::{Checkpoint, PendingFiles, SideFiles};
+use statedict_core::{
+    Format, IndexMap, Mentions, MetadataChange, Omitted, Plan, Section, StateDict, TensorSet, Ties,
+};
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::rename::{
+    Conversion, Destination, Encoding, Extent, OmittedBecause, Pickles, Rename, Strictness,
+};
+use crate::jobs::selection::Role;
+use crate::jobs::target::{self, Companions, is_same_file};
+use crate::jobs::words;
+
+/// The format whose files hold a pickle.
+const PICKLED: &str = "pth";
+
+/// What is to be written.
+pub(super) enum Work {
+    /// The file itself with other keys, by the cheapest way there is.
+    Rename,
+    /// What has been laid out; with what it means, if tensors are encoded anew.
+    Write(PendingFiles, Option<Box<Conversion>>),
+}
+
+impl Work {
+    pub(super) fn pending(&self) -> Option<&PendingFiles> {
+        match self {
+            Work::Rename => None,
+            Work::Write(pending, _) => Some(pending),
+        }
+    }
+
+    fn conversion(&self) -> Option<&Conversion> {
+        match self {
+            Work::Write(_, conversion) => conversion.as_deref(),
+            Work::Rename => None,
+        }
+    }
+
+    pub(super) fn into_conversion(self) -> Option<Conversion> {
+        match self {
+            Work::Write(_, conversion) => conversion.map(|conversion| *conversion),
+            Work::Rename => None,
+        }
+    }
+}
+
+impl Rename {
+    /// The format that was asked for, by its name or by that of the new file; `None` where the
+    /// file keeps its own.
+    fn format_wanted(&self, checkpoint: &Checkpoint) -> Result<Option<&'static dyn Format>, Error> {
+        let Encoding { format, sharding, .. } = &self.encoding;
+        if let Some(sharding) = sharding {
+            return Ok(Some(sharding.format));
+        }
+        match self.new_file() {
+            Some(path) if !target::is_folder(path, checkpoint, None) => {
+                target::format_of(path, *format).map(Some)
+            }
+            _ => Ok(*format),
+        }
+    }
+
+    /// The folder that is written to, if the output is one.
+    fn new_folder(&self, checkpoint: &Checkpoint) -> Option<&Path> {
+        let sharding = self.encoding.sharding.as_ref();
+        self.new_file().filter(|output| target::is_folder(output, checkpoint, sharding))
+    }
+
+    /// What lies beside the weights of a model folder and is copied to another.
+    pub(super) fn side_files(&self, checkpoint: &Checkpoint) -> Result<SideFiles, Error> {
+        match self.new_folder(checkpoint) {
+            Some(output) => target::side_files(output, checkpoint, self.encoding.companions),
+            None => Ok(SideFiles::default()),
+        }
+    }
+
+    /// True if the configuration beside the weights stays with them.
+    pub(super) fn keeps_configuration(&self, checkpoint: &Checkpoint) -> bool {
+        let copied = self.encoding.companions == Companions::Copied;
+        self.destination == Destination::InPlace
+            || (copied && self.new_folder(checkpoint).is_some())
+    }
+
+    /// The new file: the old one with other keys and types, or the tensors encoded anew.
+    pub(super) fn lay_out(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Work, Error> {
+        let named = self.format_wanted(checkpoint)?;
+        let to = named.unwrap_or_else(|| checkpoint.format());
+        self.refuse_impossible(plan, to)?;
+        let folder = self.new_folder(checkpoint);
+        let joins = checkpoint.is_sharded() && named.is_some() && folder.is_none();
+        let because = self.omitted_because(named.is_some() && is_fixed(checkpoint, plan));
+        let is_other = to.name() != checkpoint.format().name();
+        let encodes = is_other
+            || because != OmittedBecause::Format
+            || joins
+            || self.encoding.ties == Ties::One
+            || (plan.casts() && !to.casts_in_files());
+        let work = match encodes {
+            false => self.rewrite(checkpoint, plan)?,
+            true => self.encode(checkpoint, plan, (named, to), because)?,
+        };
+        // One file of a model folder keeps its name in another, or gets the usual one.
+        Ok(match (work, folder) {
+            (Work::Write(pending, conversion), Some(_)) => {
+                Work::Write(pending.in_folder(target::model_name(checkpoint, to)), conversion)
+            }
+            (work, _) => work,
+        })
+    }
+
+    /// Refuses what a format has no place for.
+    fn refuse_impossible(&self, plan: &Plan, to: &dyn Format) -> Result<(), Error> {
+        if self.encoding.pickles == Pickles::Protocol2 && to.name() != PICKLED {
+            let error = format!("--protocol is for pickles, and {} has none", to.name());
+            return Err(Error::failed(error));
+        }
+        if !to.holds_metadata() && plan.metadata().iter().any(|change| change.new.is_some()) {
+            let error = format!("--metadata: {} has no place for metadata", to.name());
+            return Err(Error::failed(error).advise(Advice::FormatWithMetadata));
+        }
+        Ok(())
+    }
+
+    /// Why something would not be in a new file.
+    fn omitted_because(&self, extracts: bool) -> OmittedBecause {
+        match self.encoding.extent {
+            Extent::Alone => OmittedBecause::Alone,
+            Extent::Whole if extracts => OmittedBecause::Extracted,
+            Extent::Whole if self.encoding.sharding.is_some() => OmittedBecause::Shards,
+            Extent::Whole => OmittedBecause::Format,
+        }
+    }
+
+    /// The old file with other keys and types.
+    fn rewrite(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Work, Error> {
+        let headroom = self.encoding.headroom;
+        let pending = match (self.encoding.pickles, &self.destination) {
+            (Pickles::Kept, Destination::InPlace) if !plan.casts() => return Ok(Work::Rename),
+            (Pickles::Kept, _) => checkpoint.rewrite(plan, headroom),
+            (Pickles::Protocol2, _) => checkpoint.rewrite_plainly(plan, headroom),
+        };
+        let advice = plan.casts().then_some(Advice::CastLess);
+        let pending = pending.map_err(|error| Error::from(error).advise(advice))?;
+        Ok(Work::Write(pending, None))
+    }
+
+    /// A new file with the tensors of one state dict.
+    fn encode(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+        (named, to): (Option<&'static dyn Format>, &'static dyn Format),
+        because: OmittedBecause,
+    ) -> Result<Work, Error> {
+        let Encoding { ties, sharding, headroom, .. } = &self.encoding;
+        let (section, state_dict) = self.only_section(checkpoint, plan)?;
+        let unsupported = |error| Error::unsupported(&self.file, &error);
+        let gathered = TensorSet::gather(checkpoint.catalog(), state_dict, section, *ties);
+        let (mut contents, mut omitted) = gathered.map_err(unsupported)?;
+        let followed = checkpoint.metadata_after(section);
+        contents.metadata = MetadataChange::apply(plan.metadata(), followed);
+        contents.reserve = *headroom;
+        let recorded = contents.recorded_ties();
+        contents.fit_into(to, &mut omitted);
+        self.refuse_to_lose(&omitted)?;
+        let tied = broken_ties(&contents, to, &recorded);
+        let restored = if to.shares_elements() { groups(recorded) } else { Vec::new() };
+        let (folder, is_sharded) = (self.new_folder(checkpoint), checkpoint.is_sharded());
+        let is_other = to.name() != checkpoint.format().name();
+        let pending = match sharding {
+            Some(sharding) => checkpoint.encode_shards(to, contents, sharding.limit),
+            None if is_sharded && folder.is_some() && is_other => {
+                checkpoint.encode_shards(to, contents, checkpoint.largest_file())
+            }
+            None if named.is_none() || (is_sharded && folder.is_some()) => {
+                checkpoint.encode_alike(contents, section)
+            }
+            None => checkpoint.encode(to, &contents),
+        };
+        let conversion = Conversion { to, omitted, because, tied, ties: *ties, restored };
+        Ok(Work::Write(pending.map_err(unsupported)?, Some(Box::new(conversion))))
+    }
+
+    /// The names of changed keys elsewhere in a file that keeps what it holds beside its tensors.
+    pub(super) fn mentions(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+        work: &Work,
+    ) -> Result<Mentions, Error> {
+        let keeps = work.conversion().is_none_or(|conversion| {
+            conversion.to.name() == checkpoint.format().name() && !conversion.to.casts_in_files()
+        });
+        if !keeps {
+            return Ok(Mentions::default());
+        }
+        let mentions = checkpoint.mentions(plan)?;
+        if self.strictness == Strictness::Refuse && !mentions.not_followed.is_empty() {
+            let line = |place| format!("{}: {place}", self.file.display());
+            let lines = not_followed(&mentions).into_iter().map(line);
+            return Err(Error::refused(lines.collect()).advise(Advice::LeaveMentions));
+        }
+        Ok(mentions)
+    }
+
+    /// Refuses to put a file of tensors alone in the place of one that holds more.
+    fn refuse_to_lose(&self, omitted: &Omitted) -> Result<(), Error> {
+        let replaced = self.output().is_some_and(|output| is_same_file(output, &self.file));
+        if !replaced || omitted.is_empty() {
+            return Ok(());
+        }
+        let lost = words::omitted(omitted);
+        let error = format!("writing its tensors anew would lose what lies beside them: {lost}");
+        let error = format!("{}: {error}", self.file.display());
+        Err(Error::refused(vec![error]).advise(Advice::WriteElsewhere))
+    }
+
+    /// The section of a plan for a file that can hold one state dict.
+    fn only_section<'a>(
+        &self,
+        checkpoint: &'a Checkpoint,
+        plan: &'a Plan,
+    ) -> Result<(&'a Section, &'a StateDict), Error> {
+        let state_dicts = &checkpoint.catalog().state_dicts;
+        if let [section] = plan.sections()
+            && let Some(state_dict) = state_dicts.iter().find(|s| s.at == section.at())
+        {
+            return Ok((section, state_dict));
+        }
+        let problem = format!(
+            "a new file holds one state dict, and {} are selected; expected --at PATH",
+            plan.sections().len()
+        );
+        let first = state_dicts.first();
+        let advice = first.map(|it| Advice::Select { of: Role::First, path: it.at.clone() });
+        Err(Error::in_file(&self.file, problem).advise(advice))
+    }
+}
+
+/// True if a conversion would take a state dict out of an object whose keys are fixed.
+fn is_fixed(checkpoint: &Checkpoint, plan: &Plan) -> bool {
+    let state_dicts = &checkpoint.catalog().state_dicts;
+    let fixed = |at: &str| state_dicts.iter().any(|s| s.is_at(at) && s.fixed.is_some());
+    plan.sections().iter().any(|section| fixed(section.at()))
+}
+
+/// `not followed: optimizer/state, 12 names`, a line for each place.
+pub fn not_followed(mentions: &Mentions) -> Vec<String> {
+    let line = |(at, names)| format!("not followed: {at}, {}", words::count(names, "name"));
+    mentions.not_followed.iter().map(line).collect()
+}
+
+/// Keys that share elements in the old file and do not in the new one, the first as it is written.
+///
+/// What the old file `recorded` as shared it did not hold either.
+pub(crate) fn broken_ties(
+    contents: &TensorSet,
+    to: &dyn Format,
+    recorded: &[(String, String)],
+) -> Vec<Vec<String>> {
+    let once = contents.ties.iter().filter(|tie| !recorded.contains(tie)).cloned();
+    let written_out = if to.shares_elements() { Vec::new() } else { contents.tied() };
+    let own = |group: Vec<&str>| group.into_iter().map(String::from).collect();
+    groups(once).into_iter().chain(written_out.into_iter().map(own)).collect()
+}
+
+/// Keys that share elements, the one that is written first.
+fn groups(ties: impl IntoIterator<Item = (String, String)>) -> Vec<Vec<String>> {
+    let mut groups = IndexMap::<String, Vec<String>>::default();
+    for (key, kept) in ties {
+        groups.entry(kept.clone()).or_insert_with(|| vec![kept]).push(key);
+    }
+    groups.into_values().collect()
+}

@@ -1,0 +1,249 @@
+//! Renaming, dropping and keeping keys: what strip, add, unwrap, rename, keep, drop and apply do.
+
+mod files;
+mod outcome;
+mod planning;
+mod writing;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use statedict_checkpoint::{Existing, PendingFiles};
+use statedict_core::{Format, Headroom, MetadataEdits, Policy, Ties, casting::Casting};
+
+use crate::jobs::error::Error;
+use crate::jobs::model_dtype::stale_dtype;
+use crate::jobs::observer::Observer;
+use crate::jobs::opening::{open, open_to_replace};
+use crate::jobs::rules::Rules;
+use crate::jobs::selection::Choice;
+use crate::jobs::target::{self, Companions, Sharding};
+
+pub(crate) use files::broken_ties;
+pub use files::not_followed;
+pub use outcome::{Conversion, Counts, FileSummary, OmittedBecause, Outcome};
+pub use planning::not_cast;
+
+/// Renames the keys of a checkpoint.
+///
+/// # Example
+/// Strip a prefix in the file itself:
+/// ```
+/// use statedict::jobs::rename::{Destination, Rename};
+/// use statedict::{Rules, silent};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("net.safetensors");
+/// # let header = br#"{"module.w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+/// # std::fs::write(&file, [&60u64.to_le_bytes()[..], header, &[7]].concat())?;
+/// let rename = Rename {
+///     file,
+///     rules: Rules::parse(["strip:module"])?,
+///     destination: Destination::InPlace,
+///     ..Rename::default()
+/// };
+/// assert_eq!(rename.run(&silent())?.counts().renamed, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Rename {
+    /// The file to read.
+    pub file: PathBuf,
+    /// The path of the state dict, whose last part may do; `*` for all, none where only one can be
+    /// meant.
+    pub at: Option<String>,
+    /// Where the new names come from.
+    pub rules: Rules,
+    /// What becomes of keys that no rule recognises.
+    pub policy: Policy,
+    /// What is to change of the text beside the tensors.
+    pub metadata: MetadataEdits,
+    /// Where the result goes.
+    pub destination: Destination,
+    /// How tensors are encoded.
+    pub encoding: Encoding,
+    /// Whether what cannot be done wholly is refused.
+    pub strictness: Strictness,
+    /// What to do if a file to be written exists; files edited in place are then edited though they
+    /// are read-only or links.
+    pub existing: Existing,
+    /// Where to save the plan as JSON.
+    pub save_plan: Option<PathBuf>,
+    /// Do all but the writing.
+    pub dry_run: bool,
+}
+
+/// Where the result goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    /// Nowhere: the outcome says what would be done.
+    #[default]
+    Nowhere,
+    /// Into the file's own place.
+    InPlace,
+    /// Into another file, whose name chooses the format.
+    File(PathBuf),
+}
+
+/// How tensors are encoded.
+#[derive(Clone, Default)]
+pub struct Encoding {
+    /// The types that tensors are cast to.
+    pub casting: Casting,
+    /// How tensors that several keys share are written.
+    pub ties: Ties,
+    /// How much of the file goes into a new one.
+    pub extent: Extent,
+    /// How a file is written that keeps its format.
+    pub pickles: Pickles,
+    /// Room for longer keys in what is written.
+    pub headroom: Headroom,
+    /// What becomes of the files beside the weights in a model folder.
+    pub companions: Companions,
+    /// The format, if not the one that the output's name chooses.
+    pub format: Option<&'static dyn Format>,
+    /// Several files instead of one.
+    pub sharding: Option<Sharding>,
+}
+
+/// How much of a file goes into a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All that there is room for.
+    #[default]
+    Whole,
+    /// A state dict, and nothing beside it; its tensors are on the CPU.
+    Alone,
+}
+
+/// How the pickle of a file is written that keeps its format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pickles {
+    /// In the protocol it has.
+    #[default]
+    Kept,
+    /// In protocol 2, which loaders read by default.
+    Protocol2,
+}
+
+/// What to do about what cannot be done wholly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// Note it in the outcome and go on.
+    #[default]
+    Note,
+    /// Refuse.
+    Refuse,
+}
+
+impl Default for Rename {
+    fn default() -> Rename {
+        Rename {
+            file: PathBuf::new(),
+            at: None,
+            rules: Rules::default(),
+            policy: Policy::default(),
+            metadata: MetadataEdits::default(),
+            destination: Destination::default(),
+            encoding: Encoding::default(),
+            strictness: Strictness::default(),
+            existing: Existing::Refuse,
+            save_plan: None,
+            dry_run: false,
+        }
+    }
+}
+
+impl Rename {
+    /// Does it, or all but the writing where that is wanted.
+    ///
+    /// # Errors
+    /// Why it was not done; nothing has been changed then.
+    pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
+        self.refuse_to_overwrite()?;
+        let writes = !self.dry_run;
+        let in_place = self.destination == Destination::InPlace;
+        let checkpoint = match writes && in_place {
+            true => open_to_replace(&self.file, observer)?,
+            false => open(&self.file, observer)?,
+        };
+        if in_place {
+            target::refuse_protected(&checkpoint, self.existing)?;
+        }
+        let mut planned = self.plan(&checkpoint)?;
+        let uncast = self.cast(&checkpoint, &mut planned.plan)?;
+        let work = self.lay_out(&checkpoint, &planned.plan)?;
+        let mentions = self.mentions(&checkpoint, &planned.plan, &work)?;
+        let side_files = self.side_files(&checkpoint)?;
+        let total = work.pending().map_or(checkpoint.len(), PendingFiles::len);
+        let files = work.pending().map_or(1, PendingFiles::files);
+        let replaced_link = self.new_file().and_then(target::replaced_link);
+        let written = match writes {
+            true => {
+                observer.begin_writing(total);
+                self.write(&checkpoint, &planned.plan, &work, &side_files)?
+            }
+            false => writing::Written::default(),
+        };
+        let replaced = written.replaced;
+        Ok(Outcome {
+            choice: self.choice(&checkpoint, &planned.plan),
+            aliases: outcome::aliases(&checkpoint, &planned.plan),
+            mentions,
+            uncast: (!self.encoding.casting.is_empty()).then_some(uncast),
+            overflows: written.overflows,
+            output: self.output().filter(|_| writes).map(Path::to_path_buf),
+            replaced,
+            bytes: replaced.map_or(total, |replaced| replaced.written),
+            files: replaced.map_or(files, |replaced| replaced.files),
+            replaced_link,
+            stale_dtype: self
+                .keeps_configuration(&checkpoint)
+                .then(|| stale_dtype(&checkpoint, &planned.plan))
+                .flatten(),
+            side_files,
+            conversion: work.into_conversion(),
+            source: FileSummary::of(&checkpoint),
+            planned,
+        })
+    }
+
+    /// The file to write that has a name of its own, if one is; its extension chooses the format.
+    fn new_file(&self) -> Option<&Path> {
+        match &self.destination {
+            Destination::File(path) => Some(path),
+            Destination::InPlace | Destination::Nowhere => None,
+        }
+    }
+
+    /// The file to write, if one is.
+    fn output(&self) -> Option<&Path> {
+        match &self.destination {
+            Destination::Nowhere => None,
+            Destination::InPlace => Some(&self.file),
+            Destination::File(path) => Some(path),
+        }
+    }
+
+    /// Sees to it before any work that nothing is in the way.
+    fn refuse_to_overwrite(&self) -> Result<(), Error> {
+        let files = [self.file.as_path()].into_iter().chain(self.output());
+        target::refuse_to_save_over(self.save_plan.as_deref(), "plan", files)?;
+        let new = self.new_file().into_iter().chain(self.save_plan.as_deref());
+        target::refuse_to_overwrite(new, self.existing)
+    }
+
+    /// Which state dict was taken, where neither the request nor a plan named it.
+    fn choice(
+        &self,
+        checkpoint: &statedict_checkpoint::Checkpoint,
+        plan: &statedict_core::Plan,
+    ) -> Option<Choice> {
+        let (None, Rules::Stages(_), [section]) = (&self.at, &self.rules, plan.sections()) else {
+            return None;
+        };
+        let catalog = checkpoint.catalog();
+        let taken = catalog.state_dicts.iter().find(|it| it.at == section.at())?;
+        Choice::of(catalog, taken)
+    }
+}

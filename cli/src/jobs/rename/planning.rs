@@ -1,0 +1,111 @@
+//! What becomes of every key, and why that may be refused.
+
+use statedict_checkpoint::Checkpoint;
+use statedict_core::{
+    Catalog, Issue, MetadataChange, NotSelected, Plan, PlanError, Planned, Rule, StateDict,
+    casting::{Uncast, UncastReason, UncastTensor},
+    plan,
+};
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::rename::{Rename, Strictness};
+use crate::jobs::rules::Rules;
+use crate::jobs::selection::Role;
+use crate::jobs::suggestions;
+
+impl Rename {
+    pub(super) fn plan(&self, checkpoint: &Checkpoint) -> Result<Planned, Error> {
+        let Planned { plan, unmatched_keys, mut unused_rules } = self.plan_keys(checkpoint)?;
+        let there = checkpoint.metadata();
+        let saved = MetadataChange::apply(plan.metadata(), there.clone());
+        let unused = self.metadata.unused(&saved);
+        unused_rules.extend(unused.iter().map(|pattern| format!("--drop-metadata {pattern}")));
+        let wanted = MetadataChange::apply(&self.metadata.resolve(&saved), saved);
+        let plan = plan.with_metadata(MetadataChange::between(&there, &wanted));
+        Ok(Planned { plan, unmatched_keys, unused_rules })
+    }
+
+    fn plan_keys(&self, checkpoint: &Checkpoint) -> Result<Planned, Error> {
+        let catalog = checkpoint.catalog();
+        match &self.rules {
+            Rules::Stages(stages) => {
+                let selected = self.selected(catalog, stages)?;
+                plan(stages, catalog, &selected, self.policy)
+                    .map_err(|refused| self.refused(refused, stages, &selected))
+            }
+            Rules::Saved(_) if self.at.is_some() => {
+                Err(Error::failed("a saved plan names its state dicts; leave --at out"))
+            }
+            Rules::Saved(saved) => saved
+                .resolve(catalog, self.policy)
+                .map_err(|refused| self.refused(refused, &[], &all(catalog))),
+        }
+    }
+
+    /// The state dicts that the rules are for.
+    fn selected<'a>(
+        &self,
+        catalog: &'a Catalog,
+        stages: &[Rule],
+    ) -> Result<Vec<&'a StateDict>, Error> {
+        match catalog.select(self.at.as_deref()) {
+            // Metadata are the file's, whichever state dict may be meant.
+            Err(NotSelected::Several(_)) if stages.is_empty() && !self.metadata.is_empty() => {
+                Ok(all(catalog))
+            }
+            selected => selected.map_err(|error| self.not_selected(&error)),
+        }
+    }
+
+    /// Writes into the plan what is to be cast; gives what is not.
+    pub(super) fn cast(&self, checkpoint: &Checkpoint, plan: &mut Plan) -> Result<Uncast, Error> {
+        let uncast =
+            self.encoding.casting.apply(plan, checkpoint.catalog(), &checkpoint.metadata());
+        if self.strictness == Strictness::Refuse && !uncast.tensors.is_empty() {
+            let line = |tensor| format!("{}: {}", self.file.display(), not_cast(tensor));
+            return Err(Error::refused(uncast.tensors.iter().map(line).collect()));
+        }
+        Ok(uncast)
+    }
+
+    fn not_selected(&self, error: &NotSelected) -> Error {
+        let failure = Error::in_file(&self.file, error);
+        match error {
+            NotSelected::Several(known) if !known.is_empty() => {
+                failure.advise(Advice::SelectOrAll(known[0].0.clone()))
+            }
+            other => failure.advise(
+                suggestions::near_path(other)
+                    .map(|path| Advice::MeantPath { of: Role::First, path }),
+            ),
+        }
+    }
+
+    fn refused(&self, refused: PlanError, stages: &[Rule], selected: &[&StateDict]) -> Error {
+        let is_fixed = |issue| matches!(issue, &Issue::Fixed { .. });
+        let extract = refused
+            .issues
+            .iter()
+            .any(is_fixed)
+            .then(|| Advice::Extract { file: self.file.clone(), at: self.at.clone() });
+        let meant = suggestions::for_refusal(&refused, stages, selected);
+        Error::impossible(&self.file, refused).advise(meant).advise(extract)
+    }
+}
+
+fn all(catalog: &Catalog) -> Vec<&StateDict> {
+    catalog.state_dicts.iter().collect()
+}
+
+/// That a tensor keeps its type, and why.
+pub fn not_cast(tensor: &UncastTensor) -> String {
+    match &tensor.reason {
+        UncastReason::Scaled => {
+            format!("'{}' is not cast: it belongs to a quantized layer", tensor.key)
+        }
+        UncastReason::Layout(layout) => {
+            format!("'{}' is not cast: its layout is {layout}", tensor.key)
+        }
+        UncastReason::Unnamed => format!("'{}' is not cast: its key is no text", tensor.key),
+    }
+}

@@ -1,0 +1,77 @@
+//! Writing the output and the plan, each wholly or not at all.
+
+use statedict_checkpoint::{Checkpoint, Overflow, Replaced, SideFiles, WriteMethod};
+use statedict_core::Plan;
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::rename::files::Work;
+use crate::jobs::rename::{Destination, Rename, Strictness};
+use crate::jobs::target;
+use crate::jobs::words;
+
+/// What came of writing.
+#[derive(Default)]
+pub(super) struct Written {
+    /// How the file itself was replaced, if that was asked for.
+    pub(super) replaced: Option<Replaced>,
+    pub(super) overflows: Vec<Overflow>,
+}
+
+impl Rename {
+    /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
+    pub(super) fn write(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+        work: &Work,
+        side_files: &SideFiles,
+    ) -> Result<Written, Error> {
+        let output = match self.new_file().zip(work.pending()) {
+            Some((path, new)) => {
+                Some(checkpoint.stage_model(new, side_files, path, self.existing)?)
+            }
+            None => None,
+        };
+        let saved = match &self.save_plan {
+            Some(path) => Some(target::stage_text(plan.to_json(), path, self.existing)?),
+            None => None,
+        };
+        let in_place = self.destination == Destination::InPlace;
+        let replacement = match work.pending() {
+            Some(new) if in_place => Some(checkpoint.stage_in_place(new)?),
+            _ => None,
+        };
+        let overflows = match output.as_ref().or(replacement.as_ref()) {
+            Some(staged) => checkpoint.overflows(staged, plan)?,
+            None => Vec::new(),
+        };
+        self.refuse_to_overflow(&overflows)?;
+        let replaced = match (replacement, work) {
+            (Some(staged), Work::Write(new, _)) => {
+                staged.commit()?;
+                let (written, files) = (new.len(), new.files());
+                Some(Replaced { way: WriteMethod::Replaced, written, files })
+            }
+            (None, Work::Rename) if in_place => {
+                Some(checkpoint.rename(plan, self.encoding.headroom)?)
+            }
+            _ => None,
+        };
+        for staged in output.into_iter().chain(saved) {
+            staged.commit()?;
+        }
+        Ok(Written { replaced, overflows })
+    }
+
+    /// Refuses casts that make finite numbers infinite, where that was asked for.
+    fn refuse_to_overflow(&self, overflows: &[Overflow]) -> Result<(), Error> {
+        if self.strictness == Strictness::Note || overflows.is_empty() {
+            return Ok(());
+        }
+        let line = |overflow: &Overflow| {
+            let (file, values) = (self.file.display(), words::finite_values(overflow.values));
+            format!("{file}: {values} of '{}' would become infinite", overflow.key)
+        };
+        Err(Error::refused(overflows.iter().map(line).collect()).advise(Advice::CastWithinRange))
+    }
+}

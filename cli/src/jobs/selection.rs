@@ -1,0 +1,113 @@
+//! Which state dict of a file a job is about.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use statedict_core::{Catalog, NotSelected, StateDict};
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::observer::{Notice, Observer};
+use crate::jobs::suggestions;
+
+/// A file to read, and which of its state dicts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// The file or folder.
+    pub file: PathBuf,
+    /// The path of the state dict, whose last part may do; none where only one can be meant.
+    pub at: Option<String>,
+}
+
+/// Which file of a request something is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The only one, or the first.
+    First,
+    /// The second of two.
+    Second,
+    /// The model that a checkpoint is fitted into.
+    Target,
+}
+
+/// The state dict that was taken where none was named, and the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// What was taken.
+    pub taken: Summary,
+    /// What else could have been taken.
+    pub others: Vec<Summary>,
+}
+
+/// A state dict by its path and size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The path, empty at the root.
+    pub at: String,
+    /// How many tensors it has.
+    pub tensors: usize,
+}
+
+impl Choice {
+    /// What could have been taken instead of a state dict; `None` if nothing could.
+    pub(crate) fn of(catalog: &Catalog, taken: &StateDict) -> Option<Choice> {
+        let others: Vec<Summary> = catalog.others(taken).map(Summary::of).collect();
+        let taken = Summary::of(taken);
+        (!others.is_empty()).then_some(Choice { taken, others })
+    }
+}
+
+impl Summary {
+    pub(crate) fn of(state_dict: &StateDict) -> Summary {
+        Summary { at: state_dict.at.clone(), tensors: state_dict.tensors() }
+    }
+}
+
+impl Input {
+    /// A file of which only one state dict can be meant.
+    pub fn file(file: impl Into<PathBuf>) -> Input {
+        Input { file: file.into(), at: None }
+    }
+
+    /// Tells the observer which state dict was taken, if none was named and others could have been.
+    pub(crate) fn notice_choice(
+        &self,
+        catalog: &Catalog,
+        taken: &StateDict,
+        of: Role,
+        observer: &Arc<dyn Observer>,
+    ) {
+        if self.at.is_none()
+            && let Some(choice) = Choice::of(catalog, taken)
+        {
+            observer.notice(&Notice::Choice { file: self.file.clone(), choice, of });
+        }
+    }
+
+    /// The one state dict that was selected.
+    pub(crate) fn only<'a>(
+        &self,
+        selected: Result<Vec<&'a StateDict>, NotSelected>,
+        role: Role,
+    ) -> Result<&'a StateDict, Error> {
+        match selected {
+            Ok(selected) => match selected.as_slice() {
+                [one] => Ok(one),
+                all => {
+                    let problem = format!("{} state dicts are selected", all.len());
+                    Err(Error::in_file(&self.file, problem).advise(Advice::SelectOne(role)))
+                }
+            },
+            Err(error) => {
+                let advice = match &error {
+                    NotSelected::Several(known) => known
+                        .first()
+                        .map(|(path, _)| Advice::Select { of: role, path: path.clone() }),
+                    NotSelected::Nowhere { .. } => suggestions::near_path(&error)
+                        .map(|path| Advice::MeantPath { of: role, path }),
+                    _ => None,
+                };
+                Err(Error::in_file(&self.file, &error).advise(advice))
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A job's progress: notes as they come, a bar while it writes, an end when a signal asks for one.
+
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use statedict::checkpoint::Interrupted;
+use statedict::{Error, Notice, Observer};
+
+use crate::failure::Failure;
+use crate::hints;
+use crate::terminal::Verbosity;
+use crate::terminal::signals::SignalGuard;
+use crate::terminal::text::{first_few, quoted, say, shell_path};
+
+/// Work that is done sooner shows no bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const BAR: &str = "{msg} {wide_bar} {decimal_bytes} of {decimal_total_bytes}, \
+                   {decimal_bytes_per_sec}, {eta} left";
+
+/// Follows a job.
+pub(crate) struct Progress {
+    verbosity: Verbosity,
+    done: AtomicU64,
+    writing: OnceLock<Writing>,
+    bar: OnceLock<ProgressBar>,
+}
+
+/// Writing that has begun.
+struct Writing {
+    start: Instant,
+    /// Bytes that are to be written.
+    total: u64,
+    /// Whether a bar is wanted, and there is a terminal to show it on.
+    is_shown: bool,
+    /// Without it, a signal ends the program at once, which loses no file either.
+    signals: Option<SignalGuard>,
+}
+
+/// Runs a job and shows how it goes on.
+pub(crate) fn followed<T>(
+    verbosity: Verbosity,
+    job: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Error>,
+) -> Result<T, Failure> {
+    let progress = Arc::new(Progress {
+        verbosity,
+        done: AtomicU64::new(0),
+        writing: OnceLock::new(),
+        bar: OnceLock::new(),
+    });
+    let observer: Arc<dyn Observer> = progress.clone();
+    progress.finish(job(&observer))
+}
+
+impl Progress {
+    /// Ends: the bar goes, and work that failed after a signal has been stopped by it.
+    fn finish<T>(&self, outcome: Result<T, Error>) -> Result<T, Failure> {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+        match (outcome, self.caught()) {
+            (Err(_), Some(signal)) => Err(Failure::stopped(signal)),
+            (outcome, _) => Ok(outcome?),
+        }
+    }
+
+    /// The signal that came, if one did.
+    fn caught(&self) -> Option<u8> {
+        self.writing.get()?.signals.as_ref()?.caught()
+    }
+
+    fn show(&self, writing: &Writing, done: u64) {
+        let bar = self.bar.get_or_init(|| {
+            let style = ProgressStyle::with_template(BAR).expect("the template is sound");
+            let bar = ProgressBar::new(writing.total).with_style(style).with_message("writing");
+            let bar = bar.with_position(done).with_elapsed(writing.start.elapsed());
+            bar.enable_steady_tick(PATIENCE / 5);
+            bar
+        });
+        bar.set_position(done);
+        if done >= writing.total {
+            bar.set_message("waiting for the disk");
+        }
+    }
+}
+
+impl statedict::checkpoint::Observer for Progress {
+    fn advance(&self, bytes: u64) -> ControlFlow<()> {
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if let Some(writing) = self.writing.get()
+            && writing.is_shown
+            && writing.start.elapsed() > PATIENCE
+        {
+            self.show(writing, done);
+        }
+        match self.caught() {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn begin_writing(&self, bytes: u64) {
+        self.writing.get_or_init(|| Writing {
+            start: Instant::now(),
+            total: bytes,
+            is_shown: self.verbosity == Verbosity::All && io::stderr().is_terminal(),
+            signals: SignalGuard::new().ok(),
+        });
+    }
+
+    fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Opened(path) => say(&format!("note: opened {}", path.display())),
+            Notice::Strays(names) => {
+                let names = first_few(names, 6);
+                say(&format!("note: not part of the checkpoint, not read: {names}"));
+            }
+            Notice::Interrupted(interrupted) => warn_interrupted(interrupted),
+            Notice::Choice { file, choice, of } if self.verbosity == Verbosity::All => {
+                say(&hints::choice(choice, file, *of));
+            }
+            Notice::UnusedPattern { field, pattern, meant } if self.verbosity == Verbosity::All => {
+                let meant = meant.as_ref().map(|it| format!("; did you mean {}?", quoted(it)));
+                let meant = meant.unwrap_or_default();
+                say(&format!("note: --{field} '{pattern}' matches no key{meant}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Says that an edit of a file was interrupted, and what restores it.
+fn warn_interrupted(interrupted: &Interrupted) {
+    say(&format!("note: {interrupted}"));
+    if let Interrupted::Pending { file } = interrupted {
+        say(&format!("hint: statedict recover {} restores it", shell_path(file)));
+    }
+}
