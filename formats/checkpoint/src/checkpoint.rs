@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use statedict_core::{
     Catalog, Container, Elements, Fault, Format, Growth, Headroom, Layout, Mentions, Part, Plan,
@@ -37,6 +37,8 @@ pub struct Checkpoint {
     observer: Arc<dyn Observer>,
     /// What keeps others from editing it, if it is opened to be replaced.
     locked: Option<Locked>,
+    /// Which of the catalog's state dicts is meant where none is named.
+    meant: OnceLock<Option<usize>>,
 }
 
 /// One file, or an index with the files it names.
@@ -111,7 +113,8 @@ impl Checkpoint {
     ) -> Checkpoint {
         let (path, observer) = (path.to_path_buf(), Arc::new(|_| ControlFlow::Continue(())));
         let model_folder = named.is_dir().then(|| named.to_path_buf());
-        Checkpoint { path, model_folder, source, form, disk, observer, locked }
+        let meant = OnceLock::new();
+        Checkpoint { path, model_folder, source, form, disk, observer, locked, meant }
     }
 
     /// The same checkpoint, whose changes go through another disk.
@@ -169,6 +172,16 @@ impl Checkpoint {
     /// The file; for shards, the index or the folder, as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which of the catalog's state dicts is clearly meant, if one is.
+    pub(crate) fn meant(&self) -> Option<usize> {
+        let catalog = self.catalog();
+        *self.meant.get_or_init(|| {
+            let selected = catalog.select(None).ok()?;
+            let meant = *selected.first()?;
+            catalog.state_dicts.iter().position(|it| std::ptr::eq(it, meant))
+        })
     }
 
     pub(crate) fn source(&self) -> &FileSource {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use statedict_core::Fault;
+use statedict_core::{Fault, UnsupportedTensors};
 
 /// Why a file could not be opened, read, laid out or written; its text is one line.
 #[derive(Debug)]
@@ -41,6 +41,10 @@ pub enum Kind {
     Journal,
     /// The journal of an edit lies beside the file that need not be this user's.
     UntrustedJournal,
+    /// There is no such tensor, or its name is ambiguous.
+    NoSuchTensor,
+    /// What was asked of a tensor is not what it is: another element type, length or shape.
+    Mismatch,
     /// The system refused.
     Io,
 }
@@ -80,6 +84,15 @@ pub(crate) enum Cause {
         journal: PathBuf,
         why: String,
     },
+    NoTensor(String),
+    Mismatch(String),
+    /// Tensors that cannot be written.
+    UnsupportedTensors(UnsupportedTensors),
+    /// Something that is wrong with one tensor.
+    Tensor {
+        name: String,
+        cause: Box<Cause>,
+    },
     Io {
         doing: Option<String>,
         error: io::Error,
@@ -112,11 +125,25 @@ impl Error {
         }
     }
 
+    /// The tensor that could not be read, if it is one alone.
+    pub fn tensor(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Tensor { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
     /// The kind of failure.
     pub fn kind(&self) -> Kind {
-        match &self.cause {
+        self.cause.kind()
+    }
+}
+
+impl Cause {
+    fn kind(&self) -> Kind {
+        match self {
             Cause::Fault(Fault::Malformed { .. }) => Kind::Malformed,
-            Cause::Fault(Fault::Unsupported(_)) => Kind::Unsupported,
+            Cause::Fault(Fault::Unsupported(_)) | Cause::UnsupportedTensors(_) => Kind::Unsupported,
             Cause::Fault(Fault::TooLarge { .. }) => Kind::TooLarge,
             Cause::Fault(Fault::Unreadable(_)) | Cause::Io { .. } => Kind::Io,
             Cause::Foreign(_) => Kind::Foreign,
@@ -127,9 +154,25 @@ impl Error {
             Cause::InUse => Kind::InUse,
             Cause::Journal { .. } => Kind::Journal,
             Cause::Untrusted { .. } => Kind::UntrustedJournal,
+            Cause::NoTensor(_) => Kind::NoSuchTensor,
+            Cause::Mismatch(_) => Kind::Mismatch,
+            Cause::Tensor { cause, .. } => cause.kind(),
+        }
+    }
+
+    /// The error beneath, mostly the system's.
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Cause::Io { error, .. } => Some(error),
+            Cause::Fault(Fault::Unreadable(error)) => Some(error.as_ref()),
+            Cause::Tensor { cause, .. } => cause.source(),
+            _ => None,
         }
     }
 }
+
+/// The most tensors that one line names.
+const LISTED: usize = 8;
 
 impl From<Fault> for Cause {
     fn from(fault: Fault) -> Cause {
@@ -143,7 +186,11 @@ impl From<io::Error> for Cause {
     }
 }
 
-impl error::Error for Error {}
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.cause.source()
+    }
+}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,7 +213,21 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Fault(fault) => fault.fmt(f),
-            Cause::Foreign(what) | Cause::Folder { what, .. } => f.write_str(what),
+            Cause::Foreign(what)
+            | Cause::Folder { what, .. }
+            | Cause::NoTensor(what)
+            | Cause::Mismatch(what) => f.write_str(what),
+            Cause::Tensor { name, cause } => write!(f, "tensor '{name}': {cause}"),
+            Cause::UnsupportedTensors(UnsupportedTensors { entries }) => {
+                for (i, (key, why)) in entries.iter().take(LISTED).enumerate() {
+                    let comma = if i == 0 { "" } else { "; " };
+                    write!(f, "{comma}tensor '{key}': {why}")?;
+                }
+                match entries.len().saturating_sub(LISTED) {
+                    0 => Ok(()),
+                    more => write!(f, "; and {more} more tensors"),
+                }
+            }
             Cause::AlreadyExists => f.write_str("it exists already"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
             Cause::LeadsTo(what) => {

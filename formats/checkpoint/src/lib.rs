@@ -43,6 +43,7 @@
 mod check;
 mod checkpoint;
 mod compare;
+mod create;
 mod disk;
 mod elements;
 mod error;
@@ -51,6 +52,7 @@ mod in_place;
 mod model_folder;
 mod observer;
 mod parallel;
+mod reading;
 mod registry;
 mod shards;
 mod source;
@@ -59,11 +61,16 @@ mod write;
 pub use check::{AllowList, Checkable, Checked, check, check_source_named, checkable};
 pub use checkpoint::Checkpoint;
 pub use compare::{Scope, compare, compare_beside, match_contents};
+pub use create::{NewCheckpoint, TensorData};
 pub use disk::{Access, Disk, Identity, PrependSupport, Secret, System};
-pub use elements::Overflow;
+pub use elements::{Element, Overflow};
 pub use error::{Error, Kind};
 pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recover_on};
 pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
+pub use reading::{Stored, TensorRef};
 pub use registry::{FORMATS, ending, format_called, format_named_by};
 pub use write::{Existing, PendingFiles, Protected, Protection, Staged, stage_text};
+
+/// The crates whose types arrays and their elements have.
+pub use {half, ndarray, num_complex};

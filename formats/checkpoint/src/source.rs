@@ -14,6 +14,12 @@ use crate::in_place::{Interrupted, OriginalView, look};
 /// How much is read where less is asked for: headers of small members lie side by side.
 const NEAR: usize = 4096;
 
+/// A source some of whose bytes may be in a local file, which can be cloned.
+pub(crate) trait Backed: Source {
+    /// The file that has this byte, and where it starts, if it is read as it stands.
+    fn file_at(&self, offset: u64) -> Option<(&File, u64)>;
+}
+
 /// Open regular files laid end to end, mostly one, with the lengths they had when they were opened.
 #[derive(Debug)]
 pub(crate) struct FileSource {
@@ -144,14 +150,6 @@ impl FileSource {
         self.interrupted.extend(other.interrupted);
     }
 
-    /// The file that has this byte, and where it starts, if it is read as it stands.
-    pub(crate) fn file_at(&self, offset: u64) -> Option<(&File, u64)> {
-        match self.opened_at(offset)? {
-            Opened { start, file, past: None, .. } => Some((file, *start)),
-            _ => None,
-        }
-    }
-
     fn opened_at(&self, offset: u64) -> Option<&Opened> {
         let place = self.files.partition_point(|opened| opened.start <= offset);
         self.files.get(place.checked_sub(1)?)
@@ -196,6 +194,15 @@ impl Source for FileSource {
         match &opened.past {
             Some(past) => past.read(&opened.file, at, buffer),
             None => opened.read(at, buffer).map_err(|error| fault(offset, error)),
+        }
+    }
+}
+
+impl Backed for FileSource {
+    fn file_at(&self, offset: u64) -> Option<(&File, u64)> {
+        match self.opened_at(offset)? {
+            Opened { start, file, past: None, .. } => Some((file, *start)),
+            _ => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod axes;
 pub(crate) mod cast;
 pub(crate) mod components;
 pub(crate) mod draw;
+pub(crate) mod element;
 pub(crate) mod float8;
 pub(crate) mod gather;
 pub(crate) mod inflate;
@@ -14,6 +15,7 @@ mod interleave;
 pub(crate) mod overflow;
 mod window;
 
+pub use element::Element;
 pub use overflow::Overflow;
 
 use std::io::{self, Read};

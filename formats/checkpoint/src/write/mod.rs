@@ -20,13 +20,13 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use crc32fast::Hasher;
-use statedict_core::{Elements, Fault, Layout, Part, Source};
+use statedict_core::{Elements, Fault, Layout, Part};
 
 use crate::disk::Disk;
 use crate::elements::{self, PIECE, Sink, StreamError};
 use crate::observer::{Observer, tell};
 use crate::parallel::each;
-use crate::source::FileSource;
+use crate::source::Backed;
 
 use checksums::{Checksums, Sum};
 use chunks::{Chunk, Work, stretches};
@@ -37,7 +37,7 @@ pub(crate) const BLOCK: u64 = 4096;
 /// A layout on its way into an empty file.
 #[derive(Clone, Copy)]
 pub(crate) struct Writing<'a> {
-    pub(crate) source: &'a FileSource,
+    pub(crate) source: &'a dyn Backed,
     pub(crate) layout: &'a Layout,
     pub(crate) file: &'a File,
     pub(crate) disk: &'a dyn Disk,

@@ -14,7 +14,7 @@ use crate::error::{Action, Cause, Error};
 use crate::model_folder::SideFiles;
 use crate::observer::{Observer, is_stopped, tell};
 use crate::shards::index::{Index, is_index};
-use crate::source::FileSource;
+use crate::source::{Backed, FileSource};
 use crate::write::pending_files::{Files, NewFile, PendingFiles, Renamed};
 use crate::write::target::check_target;
 use crate::write::{CloneLayouts, Writing};
@@ -155,7 +155,7 @@ impl Drop for TempName {
 /// Writes files beside their places, with the mode and, where permitted, the owner of `like`, or the
 /// usual ones.
 pub(crate) struct Stager<'a> {
-    pub(crate) source: &'a FileSource,
+    pub(crate) source: &'a dyn Backed,
     pub(crate) like: Option<&'a Metadata>,
     pub(crate) existing: Existing,
     pub(crate) disk: &'a Arc<dyn Disk>,

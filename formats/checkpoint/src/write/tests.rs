@@ -10,6 +10,7 @@ use statedict_core::{ByteOrder, DType, Elements, Storage, Tensor};
 use super::*;
 use crate::disk::System;
 use crate::observer::is_stopped;
+use crate::source::FileSource;
 
 const SOURCE: &[u8] = b"0123456789";
 

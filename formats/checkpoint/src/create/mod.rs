@@ -1,0 +1,202 @@
+//! New files of tensors that are in memory.
+
+mod data;
+mod joined;
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use statedict_core::{DType, Elements, Fault, Format, Omitted, TensorSet, UnsupportedTensors};
+
+use crate::checkpoint::Checkpoint;
+use crate::disk::{Disk, System};
+use crate::error::{Action, Cause, Error};
+use crate::observer::Observer;
+use crate::reading::TensorRef;
+use crate::registry::{FORMATS, format_named_by};
+use crate::write::pending_files::{PendingFiles, Renamed};
+use crate::write::stage::{Existing, Staged, Stager};
+
+use data::Bytes;
+use joined::Joined;
+
+pub use data::TensorData;
+
+/// A file to be made of tensors in memory, and of tensors of other checkpoints.
+///
+/// Nothing is copied before the file is written, and then one piece after another.
+///
+/// ```
+/// # use statedict_checkpoint::{Checkpoint, Existing, NewCheckpoint};
+/// # use statedict_core::DType;
+/// # use ndarray::array;
+/// # let folder = tempfile::tempdir()?;
+/// # let path = &folder.path().join("model.safetensors");
+/// let weight = array![[1.0f32, 2.0], [3.0, 4.0]];
+/// NewCheckpoint::new()
+///     .tensor("fc.weight", &weight)
+///     .bytes("fc.steps", DType::I64, &[1], &7i64.to_le_bytes())
+///     .metadata("license", "mit")
+///     .save(path, Existing::Refuse)?;
+/// assert_eq!(Checkpoint::open(path)?.array::<f32>("fc.weight")?, weight.into_dyn());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct NewCheckpoint<'a> {
+    tensors: Vec<(String, Item<'a>)>,
+    metadata: Vec<(String, String)>,
+    disk: Arc<dyn Disk>,
+    observer: Arc<dyn Observer>,
+}
+
+/// Where the elements of a new tensor are.
+enum Item<'a> {
+    Data(Box<dyn TensorData + 'a>),
+    Stored(&'a Checkpoint, Elements),
+}
+
+impl Default for NewCheckpoint<'_> {
+    fn default() -> Self {
+        NewCheckpoint {
+            tensors: Vec::new(),
+            metadata: Vec::new(),
+            disk: Arc::new(System),
+            observer: Arc::new(|_| ControlFlow::Continue(())),
+        }
+    }
+}
+
+impl<'a> NewCheckpoint<'a> {
+    /// A file of nothing yet.
+    pub fn new() -> NewCheckpoint<'a> {
+        NewCheckpoint::default()
+    }
+
+    /// Adds a tensor: an array of `ndarray`, a view of one, or what else is [`TensorData`].
+    pub fn tensor(&mut self, key: impl Into<String>, data: impl TensorData + 'a) -> &mut Self {
+        self.tensors.push((key.into(), Item::Data(Box::new(data))));
+        self
+    }
+
+    /// Adds a tensor of any type by its bytes: row-major, little-endian, side by side.
+    pub fn bytes(
+        &mut self,
+        key: impl Into<String>,
+        dtype: DType,
+        shape: &[u64],
+        bytes: &'a [u8],
+    ) -> &mut Self {
+        self.tensor(key, Bytes { dtype, shape: shape.to_vec(), bytes })
+    }
+
+    /// Adds a tensor of a checkpoint, or a part of one, whose elements stay in its file until they
+    /// are written.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn copy<'t>(
+        &mut self,
+        key: impl Into<String>,
+        from: &'a Checkpoint,
+        tensor: impl Into<TensorRef<'t>>,
+    ) -> Result<&mut Self, Error> {
+        let elements = from.elements(tensor.into(), None)?;
+        self.tensors.push((key.into(), Item::Stored(from, elements)));
+        Ok(self)
+    }
+
+    /// Adds text beside the tensors; npz has no place for it.
+    pub fn metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.metadata.push((key.into(), value.into()));
+        self
+    }
+
+    /// Writes to another disk than the system's.
+    pub fn on_disk(&mut self, disk: Arc<dyn Disk>) -> &mut Self {
+        self.disk = disk;
+        self
+    }
+
+    /// Lets an observer see what is written, and stop it.
+    pub fn observed_by(&mut self, observer: Arc<dyn Observer>) -> &mut Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Writes the file in the format that its extension names, and puts it in its place in one step.
+    ///
+    /// # Errors
+    /// As [`stage`](NewCheckpoint::stage), and what keeps the file from its place.
+    pub fn save(&self, path: &Path, existing: Existing) -> Result<(), Error> {
+        self.stage(path, existing)?.commit()
+    }
+
+    /// Writes the file beside `path`, complete and synced, in the format that its extension names.
+    ///
+    /// # Errors
+    /// As [`stage_as`](NewCheckpoint::stage_as), and an extension that no format has.
+    pub fn stage(&self, path: &Path, existing: Existing) -> Result<Staged, Error> {
+        match format_named_by(path) {
+            Some(format) => self.stage_as(format, path, existing),
+            None => Err(Error::new(Action::Write, path, unknown_extension())),
+        }
+    }
+
+    /// The same in this format, whatever the file's name.
+    ///
+    /// # Errors
+    /// Every tensor that the format cannot hold, or whose bytes are not as many as its shape asks
+    /// for; metadata, if the format has no place for it; whatever keeps the file from being written.
+    pub fn stage_as(
+        &self,
+        format: &dyn Format,
+        path: &Path,
+        existing: Existing,
+    ) -> Result<Staged, Error> {
+        let failed = |cause: Cause| Error::new(Action::Write, path, cause);
+        let (source, contents) = self.contents(format).map_err(failed)?;
+        let layout = format.encode(&contents);
+        let layout =
+            layout.map_err(|unsupported| failed(Cause::UnsupportedTensors(unsupported)))?;
+        let (observer, revised) = (self.observer.as_ref(), &|_: &Renamed| Vec::new());
+        let stager =
+            Stager { source: &source, like: None, existing, disk: &self.disk, observer, revised };
+        stager.stage(&PendingFiles::from(layout), path, None)
+    }
+
+    /// What the file is to hold, and the address space that its elements are in.
+    fn contents(&self, format: &dyn Format) -> Result<(Joined<'_>, TensorSet), Cause> {
+        let mut source = Joined::default();
+        let mut contents = TensorSet { metadata: self.metadata.clone(), ..TensorSet::default() };
+        let (mut seen, mut entries) = (HashSet::new(), Vec::new());
+        for (key, item) in &self.tensors {
+            let placed = match item {
+                _ if !seen.insert(key) => Err("the key occurs twice".to_string()),
+                Item::Data(data) => source.place(key, data.as_ref()),
+                Item::Stored(from, elements) => source.place_stored(from, elements),
+            };
+            match placed {
+                Ok(elements) => contents.tensors.push((key.clone(), elements)),
+                Err(why) => entries.push((key.clone(), why)),
+            }
+        }
+        if !entries.is_empty() {
+            return Err(Cause::UnsupportedTensors(UnsupportedTensors { entries }));
+        }
+        let mut left = Omitted::default();
+        contents.fit_into(format, &mut left);
+        if left.metadata.is_empty() {
+            return Ok((source, contents));
+        }
+        let (keys, format) = (left.metadata.join("', '"), format.name());
+        let what = format!("{format} has no place for metadata: '{keys}'");
+        Err(Fault::Unsupported(what).into())
+    }
+}
+
+fn unknown_extension() -> Fault {
+    let known = FORMATS.iter().flat_map(|format| format.extensions());
+    let known: Vec<String> = known.map(|extension| format!(".{extension}")).collect();
+    Fault::Unsupported(format!("unknown file extension; expected one of {}", known.join(", ")))
+}

@@ -1,0 +1,262 @@
+//! Reading the elements of tensors into memory.
+//!
+//! Whatever the file does with them (deflated, strided, big-endian, lazily negated or conjugated),
+//! what is read is row-major and little-endian. Beside the result, memory is bounded as it is for
+//! [`stream`](crate::elements::stream), which does the work.
+
+mod lookup;
+mod stored;
+
+use std::io;
+use std::ops::{Bound, RangeBounds};
+
+use ndarray::{ArrayD, IxDyn};
+use statedict_core::{DType, Elements, Fault, Source, Tensor};
+
+use crate::checkpoint::Checkpoint;
+use crate::elements::Element;
+use crate::elements::{self, StreamError};
+use crate::error::{Action, Cause, Error};
+
+pub use lookup::TensorRef;
+pub use stored::Stored;
+
+impl Checkpoint {
+    /// The tensor of this key or path.
+    ///
+    /// A key is looked up in the state dict that is clearly meant (see
+    /// [`Catalog::select`](statedict_core::Catalog::select)), and then in the whole file, where it
+    /// must be unambiguous; a path such as `optimizer/state/0/exp_avg` is unambiguous.
+    ///
+    /// # Errors
+    /// No tensor, or several, have that name.
+    pub fn tensor<'a>(&'a self, tensor: impl Into<TensorRef<'a>>) -> Result<&'a Tensor, Error> {
+        self.resolve(tensor.into())
+    }
+
+    /// The elements of a tensor: row-major, little-endian, side by side.
+    ///
+    /// # Errors
+    /// There is no such tensor, it has no plain elements (sparse, quantized, meta), or the file
+    /// cannot be read.
+    pub fn read<'a>(&self, tensor: impl Into<TensorRef<'a>>) -> Result<Vec<u8>, Error> {
+        let tensor = tensor.into();
+        let elements = self.elements(tensor, None)?;
+        let decode = |bytes: &[u8], into: &mut Vec<u8>| into.extend_from_slice(bytes);
+        self.collect(&elements, decode).map_err(|cause| self.failed(tensor, cause))
+    }
+
+    /// Fills `buffer` with the elements of a tensor, as [`read`](Checkpoint::read) gives them.
+    ///
+    /// # Errors
+    /// As [`read`](Checkpoint::read), and if `buffer` has not exactly the tensor's length.
+    pub fn read_into<'a>(
+        &self,
+        tensor: impl Into<TensorRef<'a>>,
+        buffer: &mut [u8],
+    ) -> Result<(), Error> {
+        let tensor = tensor.into();
+        let elements = self.elements(tensor, None)?;
+        self.fill(&elements, buffer).map_err(|cause| self.failed(tensor, cause))
+    }
+
+    /// The elements of a tensor of exactly this type as an array.
+    ///
+    /// ```no_run
+    /// # use std::path::Path;
+    /// # use statedict_checkpoint::Checkpoint;
+    /// let checkpoint = Checkpoint::open(Path::new("model.pth"))?;
+    /// let weight = checkpoint.array::<f32>("fc.weight")?;
+    /// let first_row = checkpoint.array::<f32>(&checkpoint.slice("fc.weight", 0, ..1)?)?;
+    /// # Ok::<(), statedict_checkpoint::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Checkpoint::read), and if the tensor has elements of another type.
+    pub fn array<'a, T: Element>(
+        &self,
+        tensor: impl Into<TensorRef<'a>>,
+    ) -> Result<ArrayD<T>, Error> {
+        let tensor = tensor.into();
+        let elements = self.elements(tensor, None)?;
+        self.collect_array(&elements).map_err(|cause| self.failed(tensor, cause))
+    }
+
+    /// The same, cast to this type where the tensor has another one, bit for bit as PyTorch's
+    /// `.to()` casts.
+    ///
+    /// # Errors
+    /// As [`read`](Checkpoint::read), and if no such cast is known; floats of 8 bits and more are
+    /// cast to `f16`, `bf16`, `f32` and `f64`.
+    pub fn array_as<'a, T: Element>(
+        &self,
+        tensor: impl Into<TensorRef<'a>>,
+    ) -> Result<ArrayD<T>, Error> {
+        let tensor = tensor.into();
+        let elements = self.elements(tensor, Some(&T::DTYPE))?;
+        self.collect_array(&elements).map_err(|cause| self.failed(tensor, cause))
+    }
+
+    /// A part of a tensor, to be read like a whole one: what lies in a range along one dimension.
+    ///
+    /// A part can be cut along another dimension in turn.
+    /// Nothing is read for it, and reading it reads no more of the file than it needs, unless the
+    /// tensor is compressed.
+    ///
+    /// # Errors
+    /// There is no such tensor, or it has no such part.
+    pub fn slice<'a>(
+        &self,
+        tensor: impl Into<TensorRef<'a>>,
+        dimension: usize,
+        range: impl RangeBounds<u64>,
+    ) -> Result<Tensor, Error> {
+        let name = tensor.into();
+        let tensor = self.resolve(name)?;
+        sliced(tensor, dimension, range).map_err(|cause| self.failed(name, cause))
+    }
+
+    /// The file and the range of it that hold the elements exactly as [`read`](Checkpoint::read)
+    /// would give them, for callers who map or send files; `None` where they are compressed,
+    /// strided, big-endian or the like.
+    ///
+    /// # Errors
+    /// There is no such tensor, or it has no plain elements.
+    pub fn stored<'a>(
+        &self,
+        tensor: impl Into<TensorRef<'a>>,
+    ) -> Result<Option<Stored<'_>>, Error> {
+        let elements = self.elements(tensor.into(), None)?;
+        Ok(elements.verbatim().and_then(|range| Stored::of(self.source(), range)))
+    }
+
+    /// The elements of a tensor that can be read, cast where that is asked for.
+    pub(crate) fn elements(
+        &self,
+        which: TensorRef<'_>,
+        cast: Option<&DType>,
+    ) -> Result<Elements, Error> {
+        let tensor = self.resolve(which)?;
+        let elements = Elements::new(tensor.clone(), cast)
+            .map_err(|why| self.failed(which, Fault::Unsupported(why).into()))?;
+        match elements::obstacle(&elements) {
+            Some(fault) => Err(self.failed(which, fault.into())),
+            None => Ok(elements),
+        }
+    }
+
+    /// Reads elements one piece after another, so that what a file merely claims takes no memory.
+    fn collect<T>(
+        &self,
+        elements: &Elements,
+        decode: impl Fn(&[u8], &mut Vec<T>),
+    ) -> Result<Vec<T>, Cause> {
+        let expected = elements.byte_len() / size_of::<T>() as u64;
+        let at_once = expected.min(self.len());
+        let mut all = Vec::new();
+        all.try_reserve_exact(usize::try_from(at_once).unwrap_or(usize::MAX)).map_err(|_| {
+            let what = format!("its {} bytes do not fit in memory", elements.byte_len());
+            Fault::TooLarge { at: None, what }
+        })?;
+        elements::stream(self.source(), elements, &mut |bytes| {
+            all.try_reserve(bytes.len() / size_of::<T>())
+                .map_err(|_| io::ErrorKind::OutOfMemory)?;
+            decode(bytes, &mut all);
+            Ok(())
+        })?;
+        match all.len() as u64 == expected {
+            true => Ok(all),
+            false => Err(unexpected_length(all.len() as u64, expected)),
+        }
+    }
+
+    fn collect_array<T: Element>(&self, elements: &Elements) -> Result<ArrayD<T>, Cause> {
+        if *elements.dtype() != T::DTYPE {
+            let found = elements.dtype();
+            let cast = if found.is_float() { "; array_as casts" } else { "" };
+            return Err(Cause::Mismatch(format!(
+                "its elements are {found}, and {} was asked for{cast}",
+                T::DTYPE
+            )));
+        }
+        let sizes = elements.shape().iter().map(|size| usize::try_from(*size));
+        let shape: Vec<usize> = sizes.collect::<Result<_, _>>().map_err(|_| uncountable())?;
+        let all = self.collect(elements, T::decode)?;
+        ArrayD::from_shape_vec(IxDyn(&shape), all).map_err(|_| uncountable())
+    }
+
+    fn fill(&self, elements: &Elements, buffer: &mut [u8]) -> Result<(), Cause> {
+        let expected = elements.byte_len();
+        if buffer.len() as u64 != expected {
+            let given = buffer.len();
+            let what = format!("the buffer has {given} bytes; the tensor has {expected}");
+            return Err(Cause::Mismatch(what));
+        }
+        if let Some(range) = elements.verbatim() {
+            return Ok(self.source().read_at(range.start, buffer)?);
+        }
+        let mut filled = 0;
+        elements::stream(self.source(), elements, &mut |bytes| {
+            let end = filled + bytes.len();
+            let place = buffer.get_mut(filled..end).ok_or(io::ErrorKind::InvalidData)?;
+            place.copy_from_slice(bytes);
+            filled = end;
+            Ok(())
+        })?;
+        match filled == buffer.len() {
+            true => Ok(()),
+            false => Err(unexpected_length(filled as u64, expected)),
+        }
+    }
+
+    fn failed(&self, tensor: TensorRef<'_>, cause: Cause) -> Error {
+        let name = tensor.name(self.catalog());
+        Error::new(Action::Read, self.path(), Cause::Tensor { name, cause: Box::new(cause) })
+    }
+}
+
+fn sliced(
+    tensor: &Tensor,
+    dimension: usize,
+    range: impl RangeBounds<u64>,
+) -> Result<Tensor, Cause> {
+    let Some(&size) = tensor.shape.get(dimension) else {
+        let what = format!("dimension {dimension}; it has {} dimensions", tensor.shape.len());
+        return Err(Cause::Mismatch(what));
+    };
+    let start = match range.start_bound() {
+        Bound::Included(start) => *start,
+        Bound::Excluded(before) => before.saturating_add(1),
+        Bound::Unbounded => 0,
+    };
+    let end = match range.end_bound() {
+        Bound::Included(last) => last.saturating_add(1),
+        Bound::Excluded(end) => *end,
+        Bound::Unbounded => size,
+    };
+    if start > end || end > size {
+        let what =
+            format!("range {start}..{end} of dimension {dimension}; expected one within 0..{size}");
+        return Err(Cause::Mismatch(what));
+    }
+    let what = || Fault::Unsupported(format!("{} elements cannot be cut apart here", tensor.dtype));
+    Ok(tensor.narrowed(dimension, start..end).ok_or_else(what)?)
+}
+
+fn uncountable() -> Cause {
+    let what = "its shape is beyond what an array can have".to_string();
+    Fault::TooLarge { at: None, what }.into()
+}
+
+fn unexpected_length(found: u64, expected: u64) -> Cause {
+    Fault::broken(format!("{found} elements or bytes were read; expected {expected}")).into()
+}
+
+impl From<StreamError> for Cause {
+    fn from(stop: StreamError) -> Cause {
+        match stop {
+            StreamError::Read(fault) => fault.into(),
+            StreamError::Sink(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Where elements lie in a file as they are.
+
+use std::fs::File;
+use std::ops::Range;
+
+use crate::source::{Backed, FileSource};
+
+/// Elements that a file holds as [`Checkpoint::read`](crate::Checkpoint::read) would give them:
+/// row-major, little-endian, side by side.
+///
+/// The file is the one that was opened, whatever stands at its path by now. Whoever maps it has to
+/// see to it that nobody edits it meanwhile.
+#[derive(Clone, Debug)]
+pub struct Stored<'a> {
+    /// The file, which for a sharded checkpoint is one of several.
+    pub file: &'a File,
+    /// Where in the file the elements are.
+    pub range: Range<u64>,
+}
+
+impl<'a> Stored<'a> {
+    /// A range of a checkpoint's source, if it is read from a file as it stands.
+    pub(super) fn of(source: &'a FileSource, range: Range<u64>) -> Option<Stored<'a>> {
+        let (file, start) = source.file_at(range.start)?;
+        Some(Stored { file, range: range.start - start..range.end - start })
+    }
+}
