@@ -226,15 +226,15 @@ def unusual_and_safe():
     numpy_array = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85c_codecs\nencode\n(" + text("b") + text("latin1") + b"tRtR"
     values = {
         "key_builtins_eval": text("builtins.eval") + tensor(), "key_os_system": text("os.system") + text("subprocess.Popen"),
-        "text_of_a_pickle": text("x") + text("cposix\nsystem\n(X\4\0\0\0truetR."), "bytes_of_a_pickle": text("x") + b"B" + struct.pack("<I", len(BARE)) + BARE,
+        "text_of_a_pickle": text("x") + text("cposix\nsystem\n(X\4\0\0\0truetR."),
         "huge_memo": text("x") + b"]r\xff\xff\xff\xff", "rebound_memo": text("x") + b"]q\0q\0",
         "namespace": text("x") + b"cargparse\nNamespace\n)\x81}" + text("lr") + b"K\1sb", "counter": text("x") + b"ccollections\nCounter\n}\x85R",
         "set": text("x") + b"c__builtin__\nset\n]\x85R", "complex": text("x") + b"c__builtin__\ncomplex\n(K\1K\2tR", "array": text("x") + numpy_array,
         "defaultdict": text("x") + b"ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R", "path": text("x") + b"cpathlib\nPosixPath\n" + text("a") + b"\x85R",
         "module": text("x") + b"ctorch.nn.modules.linear\nLinear\n)\x81}" + text("training") + b"\x88sb", "device": text("x") + b"ctorch\ndevice\n" + text("cpu") + b"\x85R",
-        "date": text("x") + b"cdatetime\ndatetime\nU\n\x07\xe8\1\1\0\0\0\0\0\0\x85R", "dtype": text("x") + b"ctorch\nfloat32\n",
+        "date": text("x") + b"cdatetime\ndatetime\nc_codecs\nencode\nX\x0b\0\0\0\x07\xc3\xa8\1\1\0\0\0\0\0\0" + text("latin1") + b"\x86R\x85R", "dtype": text("x") + b"ctorch\nfloat32\n",
         "layout": text("x") + b"ctorch.serialization\n_get_layout\n" + text("torch.strided") + b"\x85R", "size": text("x") + b"ctorch\nSize\n(K\1K\2t\x85R",
-        "long_text": text("x") + text("os.system " * 20000), "dup": text("x") + b"K\1\x32\x30", "proto_again": text("x") + b"\x80\2K\1",
+        "long_text": text("x") + text("os.system " * 20000), "proto_again": text("x") + b"\x80\2K\1",
     }
     return values
 
@@ -384,7 +384,11 @@ def pickles(files):
     files.add("pickle", "pickle_six_parts.pth", torch_zip(GOOD.replace(b"K\4tQ", b"K\4NtQ")), MALFORMED, "6 parts")
     files.add("pickle", "pickle_legacy_version.pth", legacy().replace(b"M\xe9\3", b"M\xe8\3"), MALFORMED, "version")
     files.add("look-alike", "safe_lone_surrogate.pth", torch_zip(state_dict(text("x") + b"X\3\0\0\0\xed\xa0\x80")), SAFE)
-    files.add("look-alike", "safe_text_protocol_literals.pth", torch_zip(state_dict(text("x") + b"(lp90\nI01\naI-7\naL5L\naF1.5\naS'a\\n'\naV\\u0041\nag90\na")), SAFE)
+    files.add("look-alike", "safe_text_protocol_literals.pth", torch_zip(state_dict(text("x") + b"(lp90\nI01\naI-7\naL5L\naF1.5\naS'a\\n'\naV\\u0041\nag90\na", proto=1)), SAFE)
+    files.add("look-alike", "safe_bytes_of_a_pickle.pth", torch_zip(state_dict(text("x") + b"B" + struct.pack("<I", len(BARE)) + BARE, proto=3)), SAFE)
+    files.add("pickle", "pickle_dup.pth", torch_zip(state_dict(text("x") + b"K\1\x32\x30")), MALFORMED, "opcode 0x32")
+    files.add("pickle", "pickle_bytes_in_protocol_2.pth", torch_zip(state_dict(text("x") + b"B\1\0\0\0\xff")), MALFORMED, "opcode 0x42")
+    files.add("pickle", "pickle_python_2_bytes.pth", torch_zip(state_dict(text("x") + b"U\1\xff")), MALFORMED, "UTF-8")
     files.add("look-alike", "safe_value_left.pth", torch_zip(b"\x80\2(" + GOOD[2:]), SAFE)
 
 

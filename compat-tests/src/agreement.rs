@@ -62,7 +62,11 @@ pub fn agree(pickle: &[u8]) {
                 assert_eq!(listed, *found, "listed and loaded");
             }
         }
-        Outcome::Loaded(None) | Outcome::Unsupported(_) => {}
+        Outcome::Unsupported(opcode) => {
+            let is_safe = verdict == Verdict::Safe && checked.notes.is_empty();
+            assert!(!is_safe, "safe, where weights-only loading does not know {opcode:#04x}");
+        }
+        Outcome::Loaded(None) => {}
     }
 }
 

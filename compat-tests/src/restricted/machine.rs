@@ -118,8 +118,7 @@ impl<'b> Machine<'b> {
                     let len = self.byte()?;
                     let text = self.take(len.into())?;
                     if std::str::from_utf8(text).is_err() {
-                        // Programs name another encoding for the texts of Python 2.
-                        return Err(Stop::Unsupported(b'U'));
+                        return Err(Stop::Failed("a byte string is not UTF-8"));
                     }
                     self.push(Value::Text(text.to_vec()));
                 }

@@ -68,7 +68,7 @@ use crate::archive::ZipFile;
 use crate::stream::StreamFile;
 use crate::tar::TarFile;
 
-pub use scan::{Loader, Scan, Trust, scan, search};
+pub use scan::{Loader, Scan, Trust, Unread, scan, search};
 pub use tar::{TarMember, tar_members};
 
 /// PyTorch checkpoints.

@@ -15,7 +15,8 @@ use statedict_zip::{Archive, Audit, Entry, Located, Method};
 use super::code;
 use super::content::{Content, HELD, Look};
 use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS, Metered};
-use super::part::{Part, Stream};
+use super::part::Part;
+use crate::inflate::RangeReader;
 
 /// How much of a deflated member tells what it is.
 const FRONT: u64 = 64 << 10;
@@ -238,7 +239,7 @@ impl Look<'_> {
 
     /// What a deflate stream gives that ends somewhere in a range, as far as it goes.
     fn inflated_dead(&self, source: &dyn Source, range: Range<u64>) -> Vec<u8> {
-        let packed = BufReader::new(Stream::new(source, range));
+        let packed = BufReader::new(RangeReader::within(source, range));
         let mut bytes = Vec::new();
         // What comes before an error would have been read before it.
         let _ = DeflateDecoder::new(packed).take(MAX_DEAD_LEN).read_to_end(&mut bytes);

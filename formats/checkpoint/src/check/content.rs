@@ -5,13 +5,14 @@ use std::io::{BufReader, Read};
 use std::ops::Range;
 
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
-use statedict_core::{Fault, Finding, Findings, Source};
+use statedict_core::{Fault, Finding, Findings, Source, Verdict};
 use statedict_npz::Array;
-use statedict_pth::{Loader, TarMember, Trust, scan, search, tar_members};
+use statedict_pth::{Loader, TarMember, Trust, Unread, scan, search, tar_members};
 use statedict_zip::climbs;
 
 use super::limits::{Budget, MAX_DEPTH, MAX_HELD, Metered};
-use super::part::{Part, Stream};
+use super::part::Part;
+use crate::inflate::RangeReader;
 
 /// How much of the front tells what bytes are.
 const FRONT: u64 = 512;
@@ -22,6 +23,7 @@ const MAGIC: [u8; 6] = *b"\x93NUMPY";
 const UNPACKED: &str = "unpacked it lands anywhere";
 const TWICE: &str = "some readers take the first, some the last";
 const REFUSED: &str = "torch.load(weights_only=True) raises an error there";
+const UNREAD: &str = "torch.load(weights_only=True) supports the opcodes of protocol 2 alone";
 const SPENT: &str = "looking into it takes more reading than its length allows, the check's limit";
 pub(super) const HELD: &str = "the check holds no more of what is compressed in memory, its limit";
 const NO_ARRAY: &str = "it is not what NumPy writes";
@@ -228,7 +230,7 @@ impl Look<'_> {
             return Ok(None);
         }
         let room = MAX_HELD.saturating_sub(self.held);
-        let packed = BufReader::new(Stream::new(content.source, 0..content.source.len()));
+        let packed = BufReader::new(RangeReader::within(content.source, 0..content.source.len()));
         let mut bytes = Vec::new();
         let read = match is_gzip {
             true => MultiGzDecoder::new(packed).take(room + 1).read_to_end(&mut bytes),
@@ -285,6 +287,7 @@ impl Look<'_> {
         };
         let trust = if is_pickle { Trust::Pickle } else { Trust::Guess };
         let found = scan(source, self.affordable(0..source.len()), trust, content.loader)?;
+        let worst = found.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default();
         self.take(content, found.findings.into_iter());
         if is_pickle && found.end > 0 {
             self.is_plain |= content.depth == 0 && found.broken.is_none();
@@ -294,10 +297,24 @@ impl Look<'_> {
             if let Some((at, what)) = found.refusal {
                 self.fault(content, &format!("byte {at}"), what.into(), REFUSED);
             }
+            if let Some((at, unread)) = found.unread {
+                self.unread(content, at, unread, worst);
+            }
         }
         match found.end {
             0 => Ok(()),
             end => self.hidden(content, end..source.len()),
+        }
+    }
+
+    /// Notes an opcode that weights-only loading does not read: a fault where no pickler writes it
+    /// and nothing worse is there to say why the file is refused.
+    fn unread(&mut self, content: &Content<'_>, at: u64, unread: Unread, worst: Verdict) {
+        let (Unread::OfProtocol(code) | Unread::Odd(code)) = unread;
+        let (place, what) = (format!("byte {at}"), format!("pickle opcode {code:#04x}"));
+        match (unread, worst) {
+            (Unread::Odd(_), Verdict::Safe) => self.fault(content, &place, what, UNREAD),
+            _ => self.take(content, [Finding::note(place, what, UNREAD)].into_iter()),
         }
     }
 

@@ -120,10 +120,18 @@ impl Source for Inflated {
     }
 }
 
-/// A range of a source as a reader.
-struct RangeReader<'a> {
+/// A range of a source as a reader, from front to back.
+pub(crate) struct RangeReader<'a> {
     source: &'a dyn Source,
     range: Range<u64>,
+}
+
+impl<'a> RangeReader<'a> {
+    /// The part of a range that the source has.
+    pub(crate) fn within(source: &'a dyn Source, range: Range<u64>) -> RangeReader<'a> {
+        let start = range.start.min(source.len());
+        RangeReader { source, range: start..range.end.clamp(start, source.len()) }
+    }
 }
 
 impl Read for RangeReader<'_> {

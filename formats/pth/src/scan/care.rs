@@ -26,6 +26,10 @@ pub(super) enum Care {
     Lengths,
     /// The same, of what weights-only loading calls too.
     AdmittedLengths,
+    /// Its numbers are the ends of a row that others go through.
+    Span,
+    /// It converts numbers and texts, and much else that is given to it.
+    Literals,
     /// It goes through what it is given.
     Items,
     /// The same, of what weights-only loading calls too.
@@ -34,6 +38,8 @@ pub(super) enum Care {
     Text,
     /// It reads digits, in more than linear time.
     Digits,
+    /// It converts numbers, in more than linear time.
+    Number,
     /// The same, and exponents.
     Ratio,
     /// The elements of NumPy's arrays.
@@ -46,6 +52,8 @@ pub(super) enum Care {
     Rebuild,
     /// The name of something in a class.
     Attribute,
+    /// A module that makes names for as many layers as its state says.
+    Layers,
     /// A function that is kept for later.
     Partial,
     /// The class of its only argument; with three it makes a class.
@@ -62,6 +70,9 @@ const PLANTED: &str = "the loader calls what an object has under this name";
 /// The longest that a call may allocate, in elements; no pickler writes such calls at all.
 const MAX_LENGTH: i64 = 1 << 24;
 
+/// The longest row of numbers; it takes 40 bytes for each if something goes through it.
+const MAX_SPAN: i64 = 1 << 24;
+
 /// The most digits that Python's `int` reads of a decimal text.
 const MAX_DIGITS: u32 = 4_300;
 
@@ -77,6 +88,7 @@ impl Care {
         match path {
             "numpy.ndarray" => Care::NeverCalled,
             "builtins.bytes" => Care::Lengths,
+            "builtins.range" => Care::Span,
             "builtins.bytearray" | "torch.Tensor" => Care::AdmittedLengths,
             "builtins.list"
             | "builtins.tuple"
@@ -91,6 +103,7 @@ impl Care {
             }
             "builtins.str" => Care::Text,
             "builtins.int" => Care::Digits,
+            "decimal.Decimal" => Care::Number,
             "fractions.Fraction" => Care::Ratio,
             "numpy.dtype" => Care::Elements,
             "numpy._core.multiarray._reconstruct" | "numpy.core.multiarray._reconstruct" => {
@@ -103,6 +116,11 @@ impl Care {
             "builtins.getattr" => Care::Attribute,
             "functools.partial" => Care::Partial,
             "builtins.type" => Care::Type,
+            "torch.nn.modules.rnn.GRU"
+            | "torch.nn.modules.rnn.LSTM"
+            | "torch.nn.modules.rnn.RNN"
+            | "torch.nn.modules.rnn.RNNBase" => Care::Layers,
+            path if elements::is_number(path) => Care::Literals,
             path if Kind::made_by(path) == Kind::Storage => Care::AdmittedLengths,
             path if path.starts_with("torch.") && path.ends_with("Tensor") => Care::AdmittedLengths,
             _ => Care::None,
@@ -128,14 +146,17 @@ impl Machine<'_> {
     ) -> Result<Outcome, Fault> {
         let mut result = None;
         let harm = match care {
-            Care::None | Care::Rebuild => None,
+            Care::None | Care::Rebuild | Care::Layers => None,
             Care::NeverCalled => Some(Harm::Runs(POINTER)),
             Care::Lengths => self.is_long(arguments)?.then_some(Harm::Runs(MEMORY)),
             Care::AdmittedLengths => self.is_long(arguments)?.then_some(Harm::Fails(MEMORY)),
+            Care::Span => (!self.is_short_span(arguments)?).then_some(Harm::Runs(MEMORY)),
+            Care::Literals => (!self.are_literals(arguments)).then_some(Harm::Runs(MEMORY)),
             Care::Items => self.has_endless(arguments).then_some(Harm::Runs(MEMORY)),
             Care::AdmittedItems => self.has_endless(arguments).then_some(Harm::Fails(MEMORY)),
-            Care::Text => (!self.are_texts(arguments)).then_some(Harm::Runs(MEMORY)),
+            Care::Text => (!self.are_literals(arguments)).then_some(Harm::Runs(MEMORY)),
             Care::Digits => (!self.are_short(arguments, b"")?).then_some(Harm::Runs(MEMORY)),
+            Care::Number => (!self.are_quick(arguments)?).then_some(Harm::Runs(MEMORY)),
             Care::Ratio => (!self.are_short(arguments, b"eE")?).then_some(Harm::Runs(MEMORY)),
             Care::Elements => {
                 let elements = self.elements(arguments)?;
@@ -200,29 +221,52 @@ impl Machine<'_> {
             Value::Storage => true,
             Value::Returned(_) => matches!(
                 self.kind(value),
-                Kind::Range | Kind::Tensor | Kind::Subclass | Kind::Storage
+                Kind::Range | Kind::Array | Kind::Tensor | Kind::Subclass | Kind::Storage
             ),
             _ => false,
         }
     }
 
-    fn are_texts(&self, arguments: Value) -> bool {
+    /// True if all arguments are numbers, texts or bytes.
+    fn are_literals(&self, arguments: Value) -> bool {
         self.arguments(arguments).into_iter().all(|argument| match argument {
             Value::Literal { .. } => true,
             argument => self.kind(argument) == Kind::Fixed,
         })
     }
 
-    /// True if no text among the arguments is longer than Python reads digits of, or has one of
-    /// these letters.
+    /// True if the ends of a row are whole numbers, and not too far from each other.
+    fn is_short_span(&mut self, arguments: Value) -> Result<bool, Fault> {
+        let (mut least, mut most) = (0i64, 0i64);
+        for argument in self.arguments(arguments).into_iter().take(2) {
+            let Some(number) = self.integer(argument)? else { return Ok(false) };
+            (least, most) = (least.min(number), most.max(number));
+        }
+        Ok(most.saturating_sub(least) <= MAX_SPAN)
+    }
+
+    /// True if no number among the arguments has so many digits that converting it takes long.
+    fn are_quick(&mut self, arguments: Value) -> Result<bool, Fault> {
+        for argument in self.arguments(arguments) {
+            let Value::Literal { code, .. } = argument else { continue };
+            let is_long = |bytes: Vec<u8>| bytes.len() > MAX_DIGITS as usize;
+            let bytes = self.argument_of(argument, MAX_DIGITS + 1)?;
+            if is_integer(code) && bytes.is_some_and(is_long) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// True if all arguments are numbers or texts no longer than Python reads digits of, and no text
+    /// has one of these letters.
     fn are_short(&mut self, arguments: Value, letters: &[u8]) -> Result<bool, Fault> {
         for argument in self.arguments(arguments) {
             let Value::Literal { code, .. } = argument else { return Ok(false) };
-            if !opcode::is_text(code) && !is_bytes(code) {
-                continue;
-            }
             let Some(text) = self.argument_of(argument, MAX_DIGITS + 1)? else { return Ok(false) };
-            if text.len() > MAX_DIGITS as usize || text.iter().any(|c| letters.contains(c)) {
+            let is_text = opcode::is_text(code) || is_bytes(code);
+            let has_letters = is_text && text.iter().any(|c| letters.contains(c));
+            if text.len() > MAX_DIGITS as usize || has_letters {
                 return Ok(false);
             }
         }
@@ -334,7 +378,7 @@ impl Machine<'_> {
     }
 
     /// True if a key is too long to be one that loaders look up, which saves reading most of them.
-    fn is_long_key(&mut self, at: u32) -> Result<bool, Fault> {
+    pub(super) fn is_long_key(&mut self, at: u32) -> Result<bool, Fault> {
         Ok(match self.reader.op(at) {
             Ok(op) => op.argument.end - op.argument.start > 4 * CALLED_BY_LOADERS[0].len() as u32,
             Err(_) => true,
@@ -353,6 +397,13 @@ impl Machine<'_> {
             return Ok(Some(Harm::Runs(POINTER)));
         };
         let flags = self.integer(flags)?;
+        let size = match items.get(5) {
+            Some(size) => self.integer(*size)?,
+            None => None,
+        };
+        if size.is_none_or(|size| size > elements::MAX_SIZE) {
+            return Ok(Some(Harm::Runs(MEMORY)));
+        }
         let parts = items.get(2..5).unwrap_or_default();
         if parts.iter().any(|part| !part.is_none()) {
             self.numpy.structured.get_or_insert(at);

@@ -51,6 +51,7 @@ impl Machine<'_> {
         };
         self.check_items(&items);
         self.check_planted(op, &items)?;
+        self.note_layers(&items)?;
         let takes_entries = items.is_empty() || target.takes_entries();
         self.doubt_unless(takes_entries, "what an entry is set in is no dict");
         let is_admitted = match target {
@@ -108,15 +109,23 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// `DICT`, `LIST` and `FROZENSET`.
+    /// `DICT`.
+    pub(super) fn dict(&mut self, op: &Op) -> Result<Followable, Fault> {
+        let items = match self.pop_to_mark() {
+            Ok(items) => items,
+            Err(why) => return Ok(Err(why)),
+        };
+        self.check_items(&items);
+        self.check_planted(op, &items)?;
+        self.note_layers(&items)?;
+        Ok(self.push(Value::Dict))
+    }
+
+    /// `LIST` and `FROZENSET`.
     pub(super) fn collect(&mut self, op: &Op) -> Followable {
         let items = self.pop_to_mark()?;
         match op.code {
             opcode::LIST => self.push(Value::List),
-            opcode::DICT => {
-                self.check_items(&items);
-                self.push(Value::Dict)
-            }
             _ => {
                 self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
                 self.push(Value::FrozenSet)

@@ -23,6 +23,9 @@ pub(super) const OBJECT_FLAGS: i64 = 0x67;
 /// The flags of objects themselves, `NPY_OBJECT_DTYPE_FLAGS`.
 pub(super) const FLAGS_OF_OBJECTS: i64 = 63;
 
+/// The longest element, in bytes; those of real arrays are numbers, or texts of some words.
+pub(super) const MAX_SIZE: i64 = 1 << 20;
+
 /// The most digits of a size; a description with more takes memory of its own.
 const MAX_DIGITS: usize = 6;
 
@@ -72,6 +75,11 @@ fn is_time(text: &str) -> bool {
         return false;
     };
     unit.len() <= MAX_DIGITS && unit.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// True for NumPy's classes of single numbers.
+pub(super) fn is_number(path: &str) -> bool {
+    path.strip_prefix("numpy.").is_some_and(|name| NAMES.contains(&name.trim_end_matches('_')))
 }
 
 /// What a class describes.

@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Elements,
     /// A row of numbers that takes no memory itself and much as a list.
     Range,
+    /// An array of NumPy's, whose elements may take no memory either.
+    Array,
     /// Something else.
     Other,
 }
@@ -41,6 +43,10 @@ impl Kind {
             | "torch.serialization._get_layout" => Kind::Fixed,
             "builtins.range" => Kind::Range,
             "numpy.dtype" => Kind::Elements,
+            "numpy._core.multiarray._reconstruct"
+            | "numpy._core.numeric._frombuffer"
+            | "numpy.core.multiarray._reconstruct"
+            | "numpy.core.numeric._frombuffer" => Kind::Array,
             "torch._tensor._rebuild_from_type_v2" | "torch._utils._rebuild_wrapper_subclass" => {
                 Kind::Subclass
             }
@@ -55,13 +61,13 @@ impl Kind {
 
     /// True if weights-only loading sets entries in it, or if it makes no such thing.
     pub(super) fn takes_entries(self) -> bool {
-        matches!(self, Kind::Mapping | Kind::OtherMapping | Kind::Other)
+        matches!(self, Kind::Mapping | Kind::OtherMapping | Kind::Array | Kind::Other)
     }
 
     /// True if weights-only loading appends to it, which it does to lists alone, or if it makes no
     /// such thing.
     pub(super) fn takes_items(self) -> bool {
-        matches!(self, Kind::Other)
+        matches!(self, Kind::Array | Kind::Other)
     }
 
     /// True if weights-only loading fills it with a state, or if it makes no such thing.

@@ -3,7 +3,7 @@
 use super::integer::is_whole_number;
 use crate::pickle::literal::is_utf8_with_surrogates;
 use crate::pickle::opcode;
-use crate::pickle::unescape::is_escaped_soundly;
+use crate::pickle::unescape::{decoded, is_escaped_soundly};
 
 const NO_UTF8: &str = "a text is no UTF-8";
 const NO_NUMBER: &str = "a number in text is none";
@@ -21,6 +21,15 @@ pub(super) fn fault(code: u8, argument: &[u8]) -> Option<&'static str> {
         opcode::INT | opcode::LONG => (!is_whole_number(argument)).then_some(NO_NUMBER),
         opcode::FLOAT => (!is_number(argument)).then_some(NO_NUMBER),
         _ => None,
+    }
+}
+
+/// False for a byte string of Python 2 that is not UTF-8.
+pub(super) fn is_utf8_if_bytes(code: u8, argument: &[u8]) -> bool {
+    match code {
+        opcode::SHORT_BINSTRING | opcode::BINSTRING => std::str::from_utf8(argument).is_ok(),
+        opcode::STRING => decoded(code, argument).is_some(),
+        _ => true,
     }
 }
 
@@ -58,5 +67,18 @@ mod tests {
         check(opcode::UNICODE, b"\\u12", false);
         check(opcode::UNICODE, b"\\ud83d\\ude00", true);
         check(opcode::BINBYTES, b"\xff", true);
+    }
+
+    #[test]
+    fn byte_strings_of_python_2_are_texts_where_they_are_utf_8() {
+        let check = |code, argument: &[u8], is_text| {
+            assert_eq!(is_utf8_if_bytes(code, argument), is_text, "{}", argument.escape_ascii());
+        };
+        check(opcode::SHORT_BINSTRING, b"\xff", false);
+        check(opcode::SHORT_BINSTRING, "\u{e9}".as_bytes(), true);
+        check(opcode::BINSTRING, b"a\xe9", false);
+        check(opcode::STRING, b"'\\xe9'", false);
+        check(opcode::STRING, b"'\\xc3\\xa9'", true);
+        check(opcode::SHORT_BINBYTES, b"\xff", true);
     }
 }

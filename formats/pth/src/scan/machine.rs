@@ -16,8 +16,10 @@ use super::imports::{Call, Harm, Import, Misuse, Named};
 use super::integer;
 use super::judge::is_harmful;
 use super::kind::{Callable, Kind};
+use super::layers::Layers;
 use super::literal;
 use super::reader::{Bad, Op, Reader};
+use super::unread::Unread;
 use super::value::Value;
 use crate::memo::Memo;
 use crate::pickle::opcode;
@@ -84,6 +86,8 @@ pub(super) struct Followed {
     pub(super) fault: Option<(u64, &'static str)>,
     /// Where weights-only loading would give up, though others go on, and why.
     pub(super) refusal: Option<(u64, &'static str)>,
+    /// Where the first opcode is that weights-only loading does not read, and which.
+    pub(super) unread: Option<(u64, Unread)>,
     /// True if it is nothing but the number that begins PyTorch's legacy streams.
     pub(super) is_magic: bool,
     /// True if it called anything.
@@ -130,11 +134,13 @@ pub(super) fn follow(
         }
     };
     machine.check_records();
+    machine.check_layers();
     let (calls, steps) = (machine.calls, machine.steps);
     let place = |place: Option<(u32, &'static str)>| place.map(|(at, why)| (at.into(), why));
     let (fault, refusal) = (place(machine.fault), place(machine.refusal));
+    let unread = machine.unread.map(|(at, unread)| (at.into(), unread));
     let imports = machine.imports.into_iter().collect();
-    Ok(Followed { imports, end, fault, refusal, is_magic, calls, steps })
+    Ok(Followed { imports, end, fault, refusal, unread, is_magic, calls, steps })
 }
 
 /// The number that begins PyTorch's legacy streams, as a pickle's bytes and as text.
@@ -163,6 +169,7 @@ pub(super) struct Machine<'s> {
     at: u32,
     fault: Option<(u32, &'static str)>,
     refusal: Option<(u32, &'static str)>,
+    unread: Option<(u32, Unread)>,
     /// Memory that imports take, and those that could do harm.
     imports_size: usize,
     harmful_size: usize,
@@ -171,6 +178,7 @@ pub(super) struct Machine<'s> {
     /// The text 'storage' where it was last found.
     storage_word: Option<u32>,
     pub(super) numpy: Numpy,
+    pub(super) layers: Layers,
 }
 
 /// What a pickle has of NumPy's descriptions of elements.
@@ -191,6 +199,7 @@ const BELOW_MARK: &str = "an opcode takes a value from below a mark";
 const NO_MEMO: &str = "a memo id was never put";
 const NOT_CALLABLE: &str = "what is called is no callable";
 const NO_NAME: &str = "a name is none that a module or class can have";
+const NO_UTF8: &str = "a byte string of Python 2 is not UTF-8, the encoding that torch.load takes unless it is given another";
 const NO_STORAGE: &str = "weights-only loading takes no persistent id but that of a storage";
 
 /// A number in the memo.
@@ -218,11 +227,13 @@ impl<'s> Machine<'s> {
             at: 0,
             fault: None,
             refusal: None,
+            unread: None,
             imports_size: 0,
             harmful_size: 0,
             further: None,
             storage_word: None,
             numpy: Numpy::default(),
+            layers: Layers::default(),
         }
     }
 
@@ -258,6 +269,7 @@ impl<'s> Machine<'s> {
         if self.memory_of_values() > MAX_MEMORY + self.reader.len() * 3 / 2 {
             return Ok(Err("its values take over 24 MiB and 1.5 times its length, the limit"));
         }
+        self.check_support(op);
         Ok(match op.code {
             opcode::GLOBAL => self.global(op)?,
             opcode::STACK_GLOBAL => self.stack_global(op)?,
@@ -283,11 +295,19 @@ impl<'s> Machine<'s> {
                 }
             }
             opcode::SETITEM | opcode::SETITEMS => self.set_items(op)?,
+            opcode::DICT => self.dict(op)?,
             opcode::PROTO | opcode::FRAME => self.framing(op)?,
             code if opcode::is_text(code) => self.written(op)?,
             opcode::INT | opcode::LONG | opcode::FLOAT => self.written(op)?,
             _ => self.plain(op),
         })
+    }
+
+    /// Notes an opcode that weights-only loading does not read.
+    fn check_support(&mut self, op: &Op) {
+        if let Some(unread) = Unread::new(op.code, self.protocol) {
+            self.unread.get_or_insert((op.at, unread));
+        }
     }
 
     /// Opcodes that say how the pickle is written.
@@ -309,6 +329,8 @@ impl<'s> Machine<'s> {
             if let Some(why) = literal::fault(op.code, &argument) {
                 self.doubt(why);
             }
+            let is_text = literal::is_utf8_if_bytes(op.code, &argument);
+            self.refuse_unless(is_text, NO_UTF8);
         }
         Ok(self.push(Value::Literal { at: op.at, code: op.code }))
     }
@@ -331,7 +353,7 @@ impl<'s> Machine<'s> {
             opcode::EMPTY_DICT => self.push(Value::Dict),
             opcode::EMPTY_LIST => self.push(Value::List),
             opcode::EMPTY_SET => self.push(Value::Set),
-            opcode::DICT | opcode::LIST | opcode::FROZENSET => self.collect(op),
+            opcode::LIST | opcode::FROZENSET => self.collect(op),
             opcode::EMPTY_TUPLE => {
                 let tuple = self.new_tuple(&[]);
                 self.push(tuple)
@@ -639,6 +661,7 @@ impl<'s> Machine<'s> {
         let entry = self.imports.entry(named);
         let place = entry.index() as u32;
         let import = Import::new(entry.key(), op.at.into(), op.code);
+        self.layers.is_there |= import.care == Care::Layers;
         entry.or_insert(import);
         Value::Import(place)
     }
@@ -835,6 +858,7 @@ impl<'s> Machine<'s> {
             (Ok(state), Ok(target)) => (state, target),
             _ => return Ok(Err(SHORT_STACK)),
         };
+        self.note_filled(target, state);
         let kind = self.kind(target);
         let takes_state = match kind {
             Kind::Mapping | Kind::OtherMapping => state.is_state(),

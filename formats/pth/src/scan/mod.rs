@@ -14,6 +14,7 @@ mod integer;
 mod judge;
 mod kind;
 mod known;
+mod layers;
 mod literal;
 mod machine;
 mod python2;
@@ -22,8 +23,10 @@ mod region;
 mod shown;
 mod signature;
 mod standard;
+mod unread;
 mod value;
 
 pub use judge::Loader;
 pub use machine::Trust;
 pub use region::{Scan, scan, search};
+pub use unread::Unread;

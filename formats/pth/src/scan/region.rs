@@ -7,6 +7,7 @@ use statedict_core::{Fault, Finding, Findings, Source};
 use super::imports::{Import, Named};
 use super::judge::{Loader, judge};
 use super::machine::{End, Followed, Trust, follow};
+use super::unread::Unread;
 use crate::pickle::opcode;
 
 /// How much is searched for hidden pickles at a time, in bytes.
@@ -43,6 +44,8 @@ pub struct Scan {
     pub fault: Option<(u64, &'static str)>,
     /// Why weights-only loading reads one of those no further, though other loaders do, and where.
     pub refusal: Option<(u64, &'static str)>,
+    /// Where the first opcode of one of those is that weights-only loading does not read, and which.
+    pub unread: Option<(u64, Unread)>,
     /// Where the last pickle that was followed to its end ends.
     pub end: u64,
 }
@@ -79,6 +82,9 @@ pub fn scan(
                     // TorchScript's reader has rules of its own, and weights-only loading none.
                     let refusal = followed.refusal.filter(|_| loader == Loader::Python);
                     scan.refusal = scan.refusal.or(refusal.map(shifted));
+                    let unread = followed.unread.filter(|_| loader == Loader::Python);
+                    scan.unread =
+                        scan.unread.or(unread.map(|(at, what)| (start.saturating_add(at), what)));
                 }
             }
             End::Broken(at, what) => {
@@ -354,7 +360,8 @@ mod tests {
         let harm = |bytes: &[u8]| {
             assert_eq!(found(bytes), Verdict::Dangerous, "{}", bytes.escape_ascii());
         };
-        let range = b"cbuiltins\nrange\nL1099511627776L\n\x85R".as_slice();
+        harm(b"cbuiltins\nrange\nL1099511627776L\n\x85R.");
+        let range = b"cbuiltins\nrange\nJ\0\0\x10\0\x85R".as_slice();
         safe(&[range, b"."].concat());
         harm(&[b"cbuiltins\nlist\n", range, b"\x85R."].concat());
         harm(&[b"ccollections\ndeque\n", range, b"\x85R."].concat());

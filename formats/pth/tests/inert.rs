@@ -1,0 +1,100 @@
+//! Calls that do nothing with most arguments, and take memory or time without measure with some.
+
+use statedict_core::Verdict;
+use statedict_pth::{Loader, Trust, scan};
+
+/// The worst that is found of a pickle.
+fn worst(pickle: &[u8]) -> Verdict {
+    let found = scan(&pickle, 0..pickle.len() as u64, Trust::Pickle, Loader::Python);
+    let findings = found.expect("bytes at hand can be read").findings;
+    findings.iter().map(|finding| finding.verdict).max().unwrap_or_default()
+}
+
+fn check(pickle: &[u8], expected: Verdict) {
+    assert_eq!(worst(pickle), expected, "{}", pickle.escape_ascii());
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// A whole number of this many bytes.
+fn long(bytes: usize) -> Vec<u8> {
+    [b"\x8b", &(bytes as u32).to_le_bytes()[..], &vec![1; bytes]].concat()
+}
+
+const RANGE: &[u8] = b"cbuiltins\nrange\nK\0J\xff\xff\xff\x7f\x86R";
+
+#[test]
+fn a_row_of_numbers_is_as_long_as_a_data_set_and_no_longer() {
+    check(b"cbuiltins\nrange\nK\0J\x40\x42\x0f\0\x86R.", Verdict::Safe);
+    check(&[RANGE, b"."].concat(), Verdict::Dangerous);
+    check(b"cbuiltins\nrange\nJ\0\0\0\x80K\0\x86R.", Verdict::Dangerous);
+    check(&[b"cbuiltins\nrange\n", &long(9)[..], b"\x85R."].concat(), Verdict::Dangerous);
+}
+
+#[test]
+fn a_number_of_numpy_is_made_of_a_number_alone() {
+    check(b"cnumpy\nfloat64\nG\0\0\0\0\0\0\0\0\x85R.", Verdict::Safe);
+    check(&[b"cnumpy\nbool_\n", &text("1")[..], b"\x85R."].concat(), Verdict::Safe);
+    let decimal = [b"cdecimal\nDecimal\n", &text("1e99999999")[..], b"\x85R"].concat();
+    check(&[&decimal[..], b"."].concat(), Verdict::Safe);
+    check(&[b"cnumpy\nint64\n", &decimal[..], b"\x85R."].concat(), Verdict::Dangerous);
+    let short = b"cbuiltins\nrange\nK\x09\x85R";
+    check(&[b"cnumpy\nfloat32\n", &short[..], b"\x85R."].concat(), Verdict::Dangerous);
+    check(b"cnumpy\nuint8\n]\x85R.", Verdict::Dangerous);
+}
+
+#[test]
+fn numbers_that_take_long_to_convert_are_no_values() {
+    let of = |path: &str, arguments: &[u8]| {
+        let (module, name) = path.split_once(' ').expect("a module and a name");
+        [format!("c{module}\n{name}\n").as_bytes(), arguments, b"R."].concat()
+    };
+    check(&of("decimal Decimal", &[long(100), b"\x85".to_vec()].concat()), Verdict::Safe);
+    check(&of("decimal Decimal", &[long(10_000), b"\x85".to_vec()].concat()), Verdict::Dangerous);
+    check(&of("fractions Fraction", b"K\x01K\x03\x86"), Verdict::Safe);
+    let two = [long(10_000), long(10_000), b"\x86".to_vec()].concat();
+    check(&of("fractions Fraction", &two), Verdict::Dangerous);
+}
+
+/// An element's description whose state says how long it is.
+fn described(size: &[u8]) -> Vec<u8> {
+    let front = [b"cnumpy\ndtype\n", &text("S1")[..], b"\x89\x88\x87R(K\x03", &text("|")].concat();
+    [&front[..], b"NNN", size, b"K\x01K\0tb."].concat()
+}
+
+#[test]
+fn an_element_is_no_longer_than_a_text() {
+    check(&described(b"K\x20"), Verdict::Safe);
+    check(&described(b"J\xff\xff\xff\x7f"), Verdict::Dangerous);
+    check(&described(&long(9)), Verdict::Dangerous);
+}
+
+#[test]
+fn what_goes_through_an_array_may_never_end() {
+    let array = b"cnumpy._core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85C\x01btR";
+    check(&[&array[..], b"."].concat(), Verdict::Safe);
+    check(&[b"cbuiltins\ntuple\n", &array[..], b"\x85R."].concat(), Verdict::Dangerous);
+}
+
+/// A recurrent module filled with a state.
+fn recurrent(state: &[u8]) -> Vec<u8> {
+    [b"\x80\x02ctorch.nn.modules.rnn\nLSTM\n)\x81", state, b"b."].concat()
+}
+
+#[test]
+fn a_recurrent_module_has_some_layers_of_its_own() {
+    let layers = text("num_layers");
+    let with = |number: &[u8]| recurrent(&[b"}", &layers[..], number, b"s"].concat());
+    check(&with(b"K\x02"), Verdict::Safe);
+    check(&recurrent(&[b"(", &layers[..], b"K\x02d"].concat()), Verdict::Safe);
+    check(&with(b"J\0\0\0\x7f"), Verdict::Dangerous);
+    check(&with(&long(9)), Verdict::Dangerous);
+    check(&recurrent(&[b"(", &layers[..], b"J\0\0\0\x7fd"].concat()), Verdict::Dangerous);
+    check(&recurrent(b"}"), Verdict::Dangerous);
+    let called = [b"ccollections\nOrderedDict\n]]", &layers[..], b"aJ\0\0\0\x7faa\x85R"].concat();
+    check(&recurrent(&called), Verdict::Dangerous);
+    let cell = b"\x80\x02ctorch.nn.modules.rnn\nLSTMCell\n)\x81}b.";
+    check(cell, Verdict::Safe);
+}
