@@ -20,7 +20,7 @@ use compat_tests::restricted::{Outcome, load};
 use compat_tests::{Loaded, Loaders, Tally, tensor_rows};
 use serde_json::{Value, json};
 use statedict_checkpoint::{Checkpoint, check};
-use statedict_core::{Data, Finding, Verdict};
+use statedict_core::{Data, Finding, TensorEntry, Verdict};
 use statedict_zip::Archive;
 use tempfile::TempDir;
 
@@ -109,8 +109,8 @@ struct Ours {
     verdict: Verdict,
     findings: Vec<Finding>,
     notes: usize,
-    /// The tensors, unless the file is refused or holds more than anyone would digest.
-    tensors: Option<Vec<String>>,
+    /// The tensors, or why they are not listed.
+    tensors: Result<Vec<String>, String>,
 }
 
 impl Ours {
@@ -122,30 +122,33 @@ impl Ours {
     }
 }
 
-fn listed(path: &Path) -> Option<Vec<String>> {
-    let checkpoint = Checkpoint::open(path).ok()?;
+fn listed(path: &Path) -> Result<Vec<String>, String> {
+    let checkpoint = Checkpoint::open(path).map_err(|error| error.to_string())?;
     let mut rows = Vec::new();
-    for row in &checkpoint.catalog().rows {
+    // What holds tensors in a way that is not known is listed by its class, as no tensor.
+    let is_tensor = |row: &&TensorEntry| row.tensor.dtype.name() != "object";
+    for row in checkpoint.catalog().rows.iter().filter(is_tensor) {
         let tensor = &row.tensor;
         let shown = json!({ "at": row.at, "key": row.key.as_str(), "dtype": tensor.dtype.name(), "shape": tensor.shape });
-        let Value::Object(mut shown) = shown else { return None };
+        let Value::Object(mut shown) = shown else { unreachable!("written as an object") };
         if matches!(tensor.data, Data::View(_)) {
             if tensor.byte_len() > LARGEST {
-                return None;
+                return Err("a tensor of more than 64 MiB".into());
             }
-            let digest = checkpoint.sha256(tensor).ok()??;
+            let digest = checkpoint.sha256(tensor).map_err(|error| error.to_string())?;
+            let digest = digest.expect("a view has elements");
             let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             shown.insert("sha256".into(), digest.into());
         }
         rows.push(Value::Object(shown));
     }
-    Some(tensor_rows(&Value::Array(rows)))
+    Ok(tensor_rows(&Value::Array(rows)))
 }
 
 /// What is wrong with a mutant, by kinds that are told apart in the summary.
 fn problems(mutant: &Mutant, ours: &Ours, loaded: &Loaded) -> Vec<(&'static str, String)> {
     let mut problems = Vec::new();
-    if let (Loaded::Tensors(theirs), Some(tensors)) = (loaded, &ours.tensors)
+    if let (Loaded::Tensors(theirs), Ok(tensors)) = (loaded, &ours.tensors)
         && theirs != tensors
     {
         problems.push(("other data", format!("loaded {theirs:?}, listed {tensors:?}")));
@@ -160,6 +163,17 @@ fn problems(mutant: &Mutant, ours: &Ours, loaded: &Loaded) -> Vec<(&'static str,
         problems.push(("model of the machine", difference));
     }
     problems
+}
+
+/// The kind of a refusal: its reason without the path, numbers and names.
+fn kind_of(refusal: &str) -> String {
+    let reason = refusal.split_once("': ").map_or(refusal, |(_, reason)| reason);
+    let mut kind = String::new();
+    for (number, part) in reason.split('\'').enumerate() {
+        let is_name = number % 2 == 1;
+        kind += if is_name { "…" } else { part };
+    }
+    kind.replace(|c: char| c.is_ascii_digit(), "0")
 }
 
 /// Where the model claims what does not come true.
@@ -215,6 +229,7 @@ fn damaged_files_are_listed_as_loaded_and_never_safe_where_they_are_refused() {
     let originals = originals();
     let mut loaders = Loaders::start();
     let (mut tally, mut kinds) = (Tally::new(), BTreeMap::new());
+    let (mut refusals, mut raised) = (BTreeMap::new(), BTreeMap::new());
     let numbers: Vec<usize> = (0..count).map(|number| seed + number).collect();
     for numbers in numbers.chunks(BATCH) {
         let folder = TempDir::new().expect("a temporary folder can be made");
@@ -226,7 +241,7 @@ fn damaged_files_are_listed_as_loaded_and_never_safe_where_they_are_refused() {
         });
         for ((mutant, ours), loaded) in mutants.iter().zip(&ours).zip(&loaded) {
             let came = match loaded {
-                Loaded::Tensors(_) if ours.tensors.is_some() => "loaded and listed",
+                Loaded::Tensors(_) if ours.tensors.is_ok() => "loaded and listed",
                 Loaded::Tensors(_) => "loaded and not listed",
                 Loaded::Refused(_) => "refused",
                 Loaded::Failed(_) if ours.verdict == Verdict::Safe => "raised otherwise, and safe",
@@ -234,6 +249,17 @@ fn damaged_files_are_listed_as_loaded_and_never_safe_where_they_are_refused() {
                 Loaded::Ended(_) => "ended",
             };
             *kinds.entry(came).or_insert(0) += 1;
+            if let (Loaded::Tensors(_), Err(why)) = (loaded, &ours.tensors) {
+                refusals.entry(kind_of(why)).or_insert_with(Vec::new).push(mutant.name.clone());
+                keep(mutant, "not listed");
+            }
+            if let Loaded::Failed(why) = loaded
+                && ours.verdict == Verdict::Safe
+                && ours.notes == 0
+            {
+                raised.entry(kind_of(why)).or_insert_with(Vec::new).push(mutant.name.clone());
+                keep(mutant, "raised");
+            }
             let problems = problems(mutant, ours, loaded);
             let said: Vec<String> = problems
                 .iter()
@@ -246,6 +272,8 @@ fn damaged_files_are_listed_as_loaded_and_never_safe_where_they_are_refused() {
         }
     }
     println!("{kinds:?}");
+    println!("{refusals:#?}");
+    println!("{raised:#?}");
     tally.close("damaged files judged as their libraries do");
 }
 

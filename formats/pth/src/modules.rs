@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use statedict_core::{Fault, IndexMap};
 
 use crate::budget::Budget;
+use crate::mapping::is_named_mapping;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, Kind, NodeId, Value};
 use crate::torchscript::Code;
@@ -76,6 +77,10 @@ impl Modules<'_> {
     fn parts(&self, node: NodeId) -> Result<Option<Parts>, Fault> {
         let Some((_, compound)) = self.graph.as_compound(node) else { return Ok(None) };
         let Kind::Call { callable, .. } = compound.kind else { return Ok(None) };
+        // A mapping takes any attributes, a module's too, and has its own keys all the same.
+        if is_named_mapping(self.graph, compound) {
+            return Ok(None);
+        }
         let state = self.graph.states.last(compound.states);
         let Some(state) = state else { return Ok(None) };
         let Some(attributes) = self.named(state.node)? else { return Ok(None) };
@@ -150,5 +155,27 @@ impl Modules<'_> {
             }
             _ => elements(compound),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An object of a class, filled with the attributes that make a module.
+    fn is_module(class: &str) -> bool {
+        let filled = b")\x81}(X\x0b\0\0\0_parameters}X\x08\0\0\0_modules}ub.";
+        let pickle = [format!("c{class}\n").as_bytes(), filled].concat();
+        let graph = Graph::read(&pickle).expect("sound");
+        let modules = Modules { graph: &graph, code: None, budget: &Budget::of(&graph) };
+        modules.is_module(graph.root).expect("short")
+    }
+
+    #[test]
+    fn a_mapping_with_the_attributes_of_a_module_is_a_mapping() {
+        assert!(is_module("torch.nn.modules.linear\nLinear"));
+        assert!(is_module("zoo\nNet"));
+        assert!(!is_module("collections\nOrderedDict"));
+        assert!(!is_module("collections\nCounter"));
     }
 }

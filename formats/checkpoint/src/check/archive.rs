@@ -16,7 +16,7 @@ use super::code;
 use super::content::{Content, HELD, Look};
 use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS, Metered};
 use super::part::Part;
-use crate::inflate::RangeReader;
+use crate::elements::inflate::RangeReader;
 
 /// How much of a deflated member tells what it is.
 const FRONT: u64 = 64 << 10;

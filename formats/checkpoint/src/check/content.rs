@@ -12,7 +12,7 @@ use statedict_zip::climbs;
 
 use super::limits::{Budget, MAX_DEPTH, MAX_HELD, Metered};
 use super::part::Part;
-use crate::inflate::RangeReader;
+use crate::elements::inflate::RangeReader;
 
 /// How much of the front tells what bytes are.
 const FRONT: u64 = 512;
