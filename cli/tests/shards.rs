@@ -222,3 +222,16 @@ fn what_lies_beside_the_tensors_is_not_lost_in_place() {
     let (_, listed) = run(folder.path(), &["ls", "--payload", "a.pth"]);
     assert!(listed.contains("epoch"), "{listed}");
 }
+
+#[test]
+fn a_cast_reads_every_file_of_a_sharded_pickle_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let words = ["convert", LENET, "net", "--shard-size", "100KB", "--format", "pth"];
+    succeed(folder.path(), &words);
+    succeed(folder.path(), &["convert", LENET, "half.safetensors", "--cast", "f16"]);
+    succeed(folder.path(), &["convert", "net", "-o", "half", "--cast", "f16"]);
+    assert_eq!(run(folder.path(), &["diff", "half", "half.safetensors", "-q"]).0, 0);
+    succeed(folder.path(), &["strip", "module", "net", "-i", "--cast", "f16"]);
+    succeed(folder.path(), &["strip", "module", "half.safetensors", "-o", "bare.npz"]);
+    assert_eq!(run(folder.path(), &["diff", "net", "bare.npz", "-q"]).0, 0);
+}

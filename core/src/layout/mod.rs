@@ -135,13 +135,13 @@ impl Layout {
         self.parts.iter().all(follows) && end == range.end
     }
 
-    /// Moves every copied range further on, where the source is part of a longer one.
-    ///
-    /// Computed tensors stay: they say themselves where their elements are.
+    /// Moves everything that is read of the source further on, where that is part of a longer one.
     pub fn shift(&mut self, by: u64) {
         for part in &mut self.parts {
-            if let Part::Copy(range) = part {
-                *range = range.start + by..range.end + by;
+            match part {
+                Part::Copy(range) => *range = range.start + by..range.end + by,
+                Part::Elements(elements) => elements.shift(by),
+                Part::New(_) | Part::Crc32(_) => {}
             }
         }
     }
@@ -183,9 +183,11 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
+    use alloc::sync::Arc;
     use alloc::vec;
 
     use super::*;
+    use crate::{DType, Storage, Tensor};
 
     fn layout(parts: &[Result<Range<u64>, &[u8]>]) -> Layout {
         let mut layout = Layout::new();
@@ -217,6 +219,27 @@ mod tests {
         check(&[Err(b"abcdef"), Ok(2..9), Ok(9..12)], 4, &[(0, b"abcdef")]);
         assert_eq!(layout(&[Ok(0..1), Err(b"abcdef"), Ok(2..9)]).edits(), None);
         assert_eq!(layout(&[Err(b"a"), Ok(2..9)]).edits(), None);
+    }
+
+    #[test]
+    fn a_shifted_layout_reads_everything_further_on() {
+        let storage = Arc::new(Storage::stored(8..16));
+        let tensor = Tensor::dense(DType::F32, vec![2], 0, storage).expect("within");
+        let half = Elements::new(tensor, Some(&DType::F16)).expect("plain elements");
+        let mut layout = layout(&[Ok(0..4), Err(b"ab")]);
+        layout.elements(half.clone());
+        layout.elements(Elements::stacked(DType::F16, vec![4], vec![half.clone(), half]));
+        layout.shift(100);
+        let read = |part: &Part| match part {
+            Part::Copy(range) => Some(range.clone()),
+            Part::Elements(elements) => {
+                let view = elements.tensor().and_then(Tensor::as_view).expect("of a tensor");
+                Some(view.storage().location.range().clone())
+            }
+            _ => None,
+        };
+        let ranges: Vec<_> = layout.parts().iter().filter_map(read).collect();
+        assert_eq!(ranges, [100..104, 108..116, 108..116, 108..116]);
     }
 
     #[test]

@@ -177,6 +177,19 @@ impl Elements {
         Elements { origin, dtype, shape }
     }
 
+    /// Reads them further on, where the source is part of a longer one.
+    pub(crate) fn shift(&mut self, by: u64) {
+        match &mut self.origin {
+            Origin::Tensor(tensor) => *tensor = tensor.moved(by),
+            Origin::Drawn(_) => {}
+            Origin::Stacked(parts) => parts.iter_mut().for_each(|part| part.shift(by)),
+            Origin::Interleaved(parts) => {
+                parts.first.shift(by);
+                parts.second.shift(by);
+            }
+        }
+    }
+
     /// Where they come from.
     pub fn origin(&self) -> &Origin {
         &self.origin
