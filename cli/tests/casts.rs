@@ -60,7 +60,8 @@ fn an_unknown_type_gets_the_list_of_those_there_are() {
     assert_eq!(
         refusal,
         "error: --cast: unknown dtype 'float15'; expected f16 (float16, fp16, half), \
-         bf16 (bfloat16), f32 (float32, fp32, float, single), f64 (float64, fp64, double)"
+         bf16 (bfloat16), f32 (float32, fp32, float, single), f64 (float64, fp64, double), \
+         f8_e4m3 (float8_e4m3fn, float8_e4m3, fp8_e4m3), f8_e5m2 (float8_e5m2, fp8_e5m2)"
     );
 }
 
@@ -168,7 +169,7 @@ fn finite_values_that_become_infinite_are_counted() {
     assert!(!said.contains("infinite"), "{said}");
     let ran = folder.typed("convert net.safetensors c.pth --cast huge=f16 --json");
     let done: Value = serde_json::from_str(&ran.out).expect("JSON");
-    let overflows = serde_json::json!([{ "at": "", "key": "huge", "values": 2 }]);
+    let overflows = serde_json::json!([{ "at": "", "key": "huge", "dtype": "F16", "values": 2 }]);
     assert_eq!(done["cast"]["overflows"], overflows);
 }
 
@@ -194,4 +195,19 @@ fn a_fit_that_casts_counts_infinities_too() {
     let said = folder.said("fit net.safetensors --to half.safetensors --cast -o out.safetensors");
     let note = "note: 4 finite values became infinite in 2 tensors: big, huge";
     assert!(said.contains(note), "{said}");
+}
+
+#[test]
+fn numbers_beyond_the_range_of_8_bit_floats_are_counted_by_what_becomes_of_them() {
+    let elements: Vec<u8> = [5e8_f32, 464.0].into_iter().flat_map(f32::to_le_bytes).collect();
+    let net = safetensors("", &[("a", "F32", "[2]", &elements), ("b", "F32", "[2]", &elements)]);
+    let folder = Folder::of([("net.safetensors", net)]);
+    let said = folder.said("convert net.safetensors out.safetensors --cast f8_e4m3");
+    let note = "note: 2 values became ±448 (the largest of F8_E4M3) in 2 tensors: a, b";
+    assert!(said.lines().any(|line| line == note), "{said}");
+    let refused = folder.refusal("convert net.safetensors o.pth --cast a=f8_e5m2 --strict", 1);
+    assert_eq!(refused, "error: net.safetensors: 1 finite value of 'a' would become infinite");
+    let refused = folder.refusal("convert net.safetensors o.pth --cast b=f8_e4m3 --strict", 1);
+    let expected = "1 value of 'b' would become ±448 (the largest of F8_E4M3)";
+    assert_eq!(refused, format!("error: net.safetensors: {expected}"));
 }

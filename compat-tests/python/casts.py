@@ -7,7 +7,14 @@ import torch
 
 import same
 
-DTYPES = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32, "f64": torch.float64}
+DTYPES = {
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "f32": torch.float32,
+    "f64": torch.float64,
+    "f8_e4m3": torch.float8_e4m3fn,
+    "torch.float8_e5m2": torch.float8_e5m2,
+}
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 SPECIAL = [0.0, -0.0, float("inf"), float("-inf"), float("nan"), 65504.0, 65519.9, 65520.0, 1e-8, 6e-8, 1e38, -3.39e38, 1e300, 1.0 + 2**-11]
 
@@ -17,7 +24,9 @@ def generate(request):
     r, legacy = random.Random(request["seed"]), request.get("legacy", False)
     # A legacy stream has no place for types without a storage class: PyTorch cannot load its own.
     untyped = [] if legacy else [torch.float8_e4m3fn, torch.uint16]
-    pool, state = Pool(r, untyped), OrderedDict()
+    new = [] if legacy else [["f8_e4m3"], ["torch.float8_e5m2"], ["a.**=f8_e4m3", "bf16"], ["**.weight=f8_e4m3", "**.bias=torch.float8_e5m2"]]
+    rules = r.choice(new + [["f16"], ["bf16"], ["f64"], ["a.**=f16"], ["b.**=bf16", "f32"], ["**.weight=f16", "**.bias=bf16"], ["fc.**=f32"]])
+    pool, state = Pool(r, untyped, has_leaves=rules not in new), OrderedDict()
     for i in range(r.randint(2, 9)):
         state[r.choice(["a", "b.c", "model.layer", "fc"]) + f".{i}." + r.choice(["weight", "bias", "running_mean"])] = pool.tensor()
     if r.random() < 0.5:
@@ -34,15 +43,15 @@ def generate(request):
     )
     protocol = r.choice([2, 2, 3, 4, 5])
     torch.save(root, request["file"], pickle_protocol=2 if legacy else protocol, _use_new_zipfile_serialization=not legacy)
-    rules = r.choice([["f16"], ["bf16"], ["f64"], ["a.**=f16"], ["b.**=bf16", "f32"], ["**.weight=f16", "**.bias=bf16"], ["fc.**=f32"]])
     return {"at": at, "rules": rules}
 
 
 class Pool:
     """Tensors of their own, and such that share with those before: the object, its storage, a part of it."""
 
-    def __init__(self, r, untyped):
-        self.r, self.made = r, []
+    def __init__(self, r, untyped, has_leaves):
+        # PyTorch cannot load its own tensors of 8-bit floats that require a gradient and are no parameters.
+        self.r, self.made, self.has_leaves = r, [], has_leaves
         self.dtypes = FLOATS + [torch.float32, torch.int64, torch.uint8, torch.bool, torch.complex64] + untyped
 
     def tensor(self):
@@ -70,7 +79,8 @@ class Pool:
             made = made.t()
         if dtype in FLOATS and r.random() < 0.2:
             return torch.nn.Parameter(made.contiguous(), requires_grad=r.random() < 0.5)
-        return made.clone().requires_grad_() if dtype in FLOATS and r.random() < 0.1 else made
+        is_leaf = self.has_leaves and dtype in FLOATS and r.random() < 0.1
+        return made.clone().requires_grad_() if is_leaf else made
 
 
 def judge(request):
@@ -125,6 +135,6 @@ def cast_problem(old, new, to):
         return f"{new.dtype} {new.shape} {new.stride()} {new.storage_offset()}"
     old, new = old.detach().to(to).contiguous(), new.detach().contiguous()
     numbers = ~(old.isnan() & new.isnan())
-    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}[to.itemsize]
+    whole = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[to.itemsize]
     bits = [each.flatten().view(whole)[numbers.flatten()] for each in (old, new)]
     return None if torch.equal(*bits) else f"{old} is not {new}"

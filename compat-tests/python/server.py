@@ -48,6 +48,8 @@ ACTIONS = {
     "versions": lambda request: convert.versions(request["file"], request["at"]),
     "dtypes": dtypes.generate,
     "same-dtype": dtypes.judge,
+    "numbers": dtypes.numbers,
+    "same-numbers": dtypes.same_numbers,
     "layouts": layouts.generate,
     "lost": layouts.judge,
     "protocols": lambda request: protocols.generate(request["folder"]),

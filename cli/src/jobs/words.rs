@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use statedict_core::Omitted;
+use statedict_core::{DType, Omitted};
 
 /// Characters of a name that are shown; the middle of a longer one is cut out.
 const MAX_NAME: usize = 160;
@@ -18,9 +18,16 @@ pub fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `1 finite value`, `2 finite values`.
-pub fn finite_values(number: u64) -> String {
-    count(usize::try_from(number).unwrap_or(usize::MAX), "finite value")
+/// `1 finite value`, `2 finite values`; of a type without infinities, what is cut to its largest
+/// number, infinite values too.
+pub fn overflowed_values(to: &DType, number: u64) -> String {
+    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    count(number, if *to == DType::F8E4M3 { "value" } else { "finite value" })
+}
+
+/// What a type makes of numbers beyond its range.
+pub fn overflow_result(to: &DType) -> &'static str {
+    if *to == DType::F8E4M3 { "±448 (the largest of F8_E4M3)" } else { "infinite" }
 }
 
 /// The first few of some things, and how many there are beyond.

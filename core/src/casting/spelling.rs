@@ -8,11 +8,13 @@ use thiserror::Error;
 use crate::{BadTemplate, DType, Template, casting::CastRule};
 
 /// The types that tensors can be cast to, each with the names it goes by.
-const TARGETS: [(DType, &[&str]); 4] = [
+const TARGETS: [(DType, &[&str]); 6] = [
     (DType::F16, &["f16", "float16", "fp16", "half"]),
     (DType::Bf16, &["bf16", "bfloat16"]),
     (DType::F32, &["f32", "float32", "fp32", "float", "single"]),
     (DType::F64, &["f64", "float64", "fp64", "double"]),
+    (DType::F8E4M3, &["f8_e4m3", "float8_e4m3fn", "float8_e4m3", "fp8_e4m3"]),
+    (DType::F8E5M2, &["f8_e5m2", "float8_e5m2", "fp8_e5m2"]),
 ];
 
 /// What is wrong with the text of a casting rule.
@@ -89,13 +91,20 @@ mod tests {
         for name in ["f64", "F64", "float64", "double", "torch.double"] {
             check(name, DType::F64);
         }
+        for name in ["F8_E4M3", "float8_e4m3fn", "torch.float8_e4m3fn", "fp8_e4m3"] {
+            check(name, DType::F8E4M3);
+        }
+        for name in ["F8_E5M2", "float8_e5m2", "torch.float8_e5m2"] {
+            check(name, DType::F8E5M2);
+        }
     }
 
     #[test]
     fn an_unknown_name_gets_the_list() {
         let error = CastRule::parse("fc.*=int8", '.').map_err(|error| error.to_string());
         let expected = "unknown dtype 'int8'; expected f16 (float16, fp16, half), bf16 (bfloat16), \
-                        f32 (float32, fp32, float, single), f64 (float64, fp64, double)";
+                        f32 (float32, fp32, float, single), f64 (float64, fp64, double), \
+                        f8_e4m3 (float8_e4m3fn, float8_e4m3, fp8_e4m3), f8_e5m2 (float8_e5m2, fp8_e5m2)";
         assert_eq!(error, Err(expected.to_string()));
     }
 

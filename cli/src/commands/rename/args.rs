@@ -63,6 +63,9 @@ struct WritingArgs {
     alone: bool,
     /// Cast floating-point tensors: `bf16`, `float16`, `model.**=float32`; can be repeated
     ///
+    /// Types are f16, bf16, f32, f64, f8_e4m3 and f8_e5m2, also by the names they have in PyTorch.
+    /// Values are rounded as `.to()` rounds them; those beyond the range of f8_e4m3 become its
+    /// largest, as there.
     /// Patterns are for keys as the file has them and are tried in order, the first that matches
     /// decides; a DTYPE alone is for the tensors that no pattern matches. Everything else in the
     /// file stays as it is, an optimizer's state included. Quantized weights with recorded scales
@@ -71,8 +74,8 @@ struct WritingArgs {
     cast: Vec<String>,
     /// Refuse what is otherwise done with a note
     ///
-    /// That is: keys that no rule recognises, tensors that are not cast, finite values that a cast
-    /// makes infinite.
+    /// That is: keys that no rule recognises, tensors that are not cast, values beyond the
+    /// range of the type they are cast to.
     #[arg(long)]
     strict: bool,
     /// Choose how a conversion writes tensors that several keys share

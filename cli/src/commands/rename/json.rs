@@ -75,15 +75,17 @@ struct Cast<'a> {
     tensors: usize,
     not_cast: Vec<NotCast<'a>>,
     unused_rules: &'a [String],
-    /// Tensors of which finite numbers became infinite.
+    /// Tensors of which numbers were beyond the range of the new type.
     overflows: Vec<Infinite<'a>>,
 }
 
-/// A tensor of which a cast made finite numbers infinite.
+/// A tensor of which a cast has no room for some numbers.
 #[derive(Serialize)]
 struct Infinite<'a> {
     at: &'a str,
     key: &'a str,
+    /// The type it is cast to.
+    dtype: &'a str,
     values: u64,
 }
 
@@ -181,8 +183,8 @@ fn way(way: WriteMethod) -> &'static str {
 
 impl<'a> Infinite<'a> {
     fn of(overflow: &'a Overflow) -> Infinite<'a> {
-        let Overflow { at, key, values } = overflow;
-        Infinite { at, key, values: *values }
+        let Overflow { at, key, to, values } = overflow;
+        Infinite { at, key, dtype: to.name(), values: *values }
     }
 }
 

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use statedict::checkpoint::{FORMATS, Overflow, SideFiles, WriteMethod};
 use statedict::core::casting::{Uncast, UncastReason, UncastTensor};
-use statedict::core::{DType, IndexSet, Mentions, MetadataChange, Section, Ties};
+use statedict::core::{DType, IndexMap, IndexSet, Mentions, MetadataChange, Section, Ties};
 use statedict::jobs::model_dtype::StaleDtype;
 use statedict::jobs::rename::{
     Conversion, Destination, Encoding, OmittedBecause, Outcome, not_cast, not_followed,
 };
 use statedict::jobs::selection::Role;
 use statedict::jobs::target::{sibling, stem};
-use statedict::jobs::words::{finite_values, omitted};
+use statedict::jobs::words::{omitted, overflow_result, overflowed_values};
 
 use crate::commands::rename::RenameRequest;
 use crate::failure::Failure;
@@ -225,16 +225,20 @@ fn tell_mentions(mentions: &Mentions) {
     }
 }
 
-/// Numbers that a cast made infinite.
+/// Numbers that casts had no room for.
 pub(crate) fn tell_overflows(overflows: &[Overflow]) {
-    if overflows.is_empty() {
-        return;
+    let mut by_result = IndexMap::<&str, Vec<&Overflow>>::default();
+    for overflow in overflows {
+        by_result.entry(overflow_result(&overflow.to)).or_default().push(overflow);
     }
-    let values = overflows.iter().map(|overflow| overflow.values).fold(0, u64::saturating_add);
-    let (values, tensors) = (finite_values(values), count(overflows.len(), "tensor"));
-    let keys: Vec<String> = overflows.iter().map(|overflow| overflow.key.clone()).collect();
-    let keys = first_few(&keys, NAMED);
-    say(&format!("note: {values} became infinite in {tensors}: {keys}"));
+    for (result, overflows) in by_result {
+        let values = overflows.iter().map(|overflow| overflow.values).fold(0, u64::saturating_add);
+        let values = overflowed_values(&overflows[0].to, values);
+        let tensors = count(overflows.len(), "tensor");
+        let keys: Vec<String> = overflows.iter().map(|overflow| overflow.key.clone()).collect();
+        let keys = first_few(&keys, NAMED);
+        say(&format!("note: {values} became {result} in {tensors}: {keys}"));
+    }
 }
 
 /// Tensors that keep their type, and patterns that name none.

@@ -69,8 +69,10 @@ impl Rename {
             return Ok(());
         }
         let line = |overflow: &Overflow| {
-            let (file, values) = (self.file.display(), words::finite_values(overflow.values));
-            format!("{file}: {values} of '{}' would become infinite", overflow.key)
+            let Overflow { key, to, values, .. } = overflow;
+            let values = words::overflowed_values(to, *values);
+            let result = words::overflow_result(to);
+            format!("{}: {values} of '{key}' would become {result}", self.file.display())
         };
         Err(Error::refused(overflows.iter().map(line).collect()).advise(Advice::CastWithinRange))
     }

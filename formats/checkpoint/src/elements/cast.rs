@@ -7,7 +7,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use statedict_core::DType;
 
-use crate::elements::float8;
+use crate::elements::float8::{self, Encoder};
 
 /// A cast from one floating-point type to another, with room for a piece on its way.
 pub(crate) struct Cast {
@@ -15,9 +15,19 @@ pub(crate) struct Cast {
     encode: Encode,
     numbers: Vec<f32>,
     halves: Vec<f16>,
-    /// How to tell infinities on either side, if a finite number can become one.
-    infinities: Option<[Infinity; 2]>,
+    overflow: Overflow,
     overflows: u64,
+}
+
+/// How to tell which numbers the new type has no room for.
+#[derive(Clone, Copy)]
+enum Overflow {
+    /// It has room for all.
+    Never,
+    /// Finite ones become infinite; the infinities on either side.
+    Infinite([Infinity; 2]),
+    /// They are cut to the largest number.
+    Saturated(Encoder),
 }
 
 /// The bit pattern of the positive infinity of a type.
@@ -25,6 +35,7 @@ pub(crate) struct Cast {
 enum Infinity {
     /// There is none.
     None,
+    Bits8(u8),
     Bits16(u16),
     Bits32(u32),
     Bits64(u64),
@@ -44,6 +55,7 @@ enum Encode {
     F32,
     F16,
     Bf16,
+    F8(Encoder),
 }
 
 impl Cast {
@@ -61,19 +73,20 @@ impl Cast {
             DType::F32 => Encode::F32,
             DType::F16 => Encode::F16,
             DType::Bf16 => Encode::Bf16,
-            _ => return None,
+            other => Encode::F8(Encoder::of(other)?),
         };
         Some(Cast {
             decode,
             encode,
             numbers: Vec::new(),
             halves: Vec::new(),
-            infinities: infinities(from, to),
+            overflow: Overflow::of(from, to),
             overflows: 0,
         })
     }
 
-    /// How many finite numbers became infinite so far.
+    /// How many numbers the new type had no room for so far: finite ones that became infinite, and
+    /// those that were cut to the largest number.
     pub(crate) fn overflows(&self) -> u64 {
         self.overflows
     }
@@ -86,18 +99,23 @@ impl Cast {
             Encode::F64 => write(&self.numbers, out, |n| f64::from(n).to_le_bytes()),
             Encode::F32 => write(&self.numbers, out, f32::to_le_bytes),
             Encode::Bf16 => write(&self.numbers, out, |n| bf16::from_f32(n).to_le_bytes()),
+            Encode::F8(encoder) => write(&self.numbers, out, |n| [encoder.encode(n)]),
             Encode::F16 => {
                 self.halves.resize(self.numbers.len(), f16::ZERO);
                 self.halves.convert_from_f32_slice(&self.numbers);
                 write(&self.halves, out, f16::to_le_bytes);
             }
         }
-        // What was infinite stays so, so the rest of the infinities have overflowed.
-        if let Some([before, after]) = self.infinities {
-            let infinite = after.count(out);
-            if infinite > 0 {
-                self.overflows += infinite.saturating_sub(before.count(elements));
+        self.overflows += match self.overflow {
+            Overflow::Never => 0,
+            Overflow::Saturated(encoder) => {
+                self.numbers.iter().map(|number| u64::from(encoder.saturates(*number))).sum()
             }
+            // What was infinite stays so, so the rest of the infinities have overflowed.
+            Overflow::Infinite([before, after]) => match after.count(out) {
+                0 => 0,
+                infinite => infinite.saturating_sub(before.count(elements)),
+            },
         }
     }
 
@@ -117,16 +135,24 @@ impl Cast {
     }
 }
 
-/// How to tell the infinities of two types; `None` if no finite number of one is beyond the other.
-fn infinities(from: &DType, to: &DType) -> Option<[Infinity; 2]> {
-    let wide = match (from, to) {
-        (DType::F64, DType::F32 | DType::F16 | DType::Bf16)
-        | (DType::F32, DType::F16 | DType::Bf16)
-        | (DType::Bf16, DType::F16)
-        | (DType::F8E8M0, DType::F16) => infinity(from)?,
-        _ => return None,
-    };
-    Some([wide, infinity(to)?])
+impl Overflow {
+    fn of(from: &DType, to: &DType) -> Overflow {
+        use DType::{Bf16, F8E4M3, F8E5M2, F8E8M0, F16, F32, F64};
+        if *to == F8E4M3 {
+            return Encoder::of(to).map_or(Overflow::Never, Overflow::Saturated);
+        }
+        let can_overflow = matches!(
+            (from, to),
+            (F64, F32 | F16 | Bf16 | F8E5M2)
+                | (F32, F16 | Bf16 | F8E5M2)
+                | (Bf16 | F8E8M0, F16 | F8E5M2)
+                | (F16, F8E5M2)
+        );
+        match (infinity(from), infinity(to)) {
+            (Some(before), Some(after)) if can_overflow => Overflow::Infinite([before, after]),
+            _ => Overflow::Never,
+        }
+    }
 }
 
 fn infinity(dtype: &DType) -> Option<Infinity> {
@@ -135,6 +161,7 @@ fn infinity(dtype: &DType) -> Option<Infinity> {
         DType::F32 => Infinity::Bits32(f32::INFINITY.to_bits()),
         DType::F16 => Infinity::Bits16(f16::INFINITY.to_bits()),
         DType::Bf16 => Infinity::Bits16(bf16::INFINITY.to_bits()),
+        DType::F8E5M2 => Infinity::Bits8(0x7C),
         DType::F8E8M0 => Infinity::None,
         _ => return None,
     })
@@ -148,6 +175,7 @@ impl Infinity {
         }
         match self {
             Infinity::None => 0,
+            Infinity::Bits8(bits) => count(elements, |[it]| it << 1 == bits << 1),
             Infinity::Bits16(bits) => {
                 count(elements, |it| u16::from_le_bytes(it) << 1 == bits << 1)
             }
@@ -253,11 +281,24 @@ mod tests {
         check(DType::Bf16, DType::F16, &[0x80, 0x47, 0x80, 0x7F], 1);
         check(DType::F8E8M0, DType::F16, &[127, 143, 255], 1);
         check(DType::F8E5M2, DType::F16, &[0x7C, 0x7B], 0);
+        check(DType::F16, DType::F8E5M2, &[0xFF, 0x7B, 0x00, 0x7C, 0xFF, 0x77], 1);
+        check(DType::F32, DType::F8E5M2, &singles, 4);
+    }
+
+    #[test]
+    fn numbers_that_are_cut_to_the_largest_are_counted_infinite_ones_too() {
+        let mut cast = Cast::new(&DType::F32, &DType::F8E4M3).expect("known");
+        let numbers = [464.0, 464.1, -1e9, f32::INFINITY, f32::NAN, 448.0];
+        let numbers: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
+        let mut out = Vec::new();
+        cast.apply(&numbers, &mut out);
+        assert_eq!(out, [0x7E, 0x7E, 0xFE, 0x7E, 0x7F, 0x7E]);
+        assert_eq!(cast.overflows(), 3);
     }
 
     #[test]
     fn only_floats_are_cast() {
         assert!(Cast::new(&DType::I64, &DType::F32).is_none());
-        assert!(Cast::new(&DType::F32, &DType::F8E4M3).is_none());
+        assert!(Cast::new(&DType::F32, &DType::F8E4M3Fnuz).is_none());
     }
 }

@@ -1,21 +1,24 @@
-//! Finite numbers that a cast makes infinite, counted for each tensor.
+//! Numbers that a cast has no room for, counted for each tensor: they become infinite, or the largest
+//! of a type without infinities.
 //!
 //! They are noticed as elements are written, which may be whole storages; only where there are some
 //! are the tensors over these storages read once more, to name them.
 
 use std::collections::{HashMap, HashSet};
 
-use statedict_core::{Catalog, Elements, Fault, Plan, Source};
+use statedict_core::{Catalog, DType, Elements, Fault, Plan, Source};
 
 use crate::elements;
 
-/// A tensor of which a cast made finite numbers infinite.
+/// A tensor of which a cast has no room for some numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overflow {
     /// The path to its state dict.
     pub at: String,
     /// Its key in the new file.
     pub key: String,
+    /// The type it is cast to.
+    pub to: DType,
     /// How many numbers.
     pub values: u64,
 }
@@ -47,7 +50,8 @@ pub(crate) fn overflows(
             counted.insert(place, values);
             if values > 0 {
                 let key = section.fate(old).flatten().unwrap_or(old).to_string();
-                found.push(Overflow { at: section.at().to_string(), key, values });
+                let (at, to) = (section.at().to_string(), to.clone());
+                found.push(Overflow { at, key, to, values });
             }
         }
     }

@@ -17,6 +17,7 @@ use statedict_core::{
     ByteOrder, Catalog, DType, Elements, Fault, IndexMap, Plan, Section, StateDict, Storage, Tensor,
 };
 
+use crate::dtype::{Storing, to_torch};
 use crate::edit::{Target, targets};
 use crate::encode::{Gradient, Named, Parameter, Placed};
 use crate::pickle::Graph;
@@ -28,6 +29,9 @@ use crate::tensors::{StorageId, storage_id};
 pub(crate) use verify::verify;
 
 use site::{Place, Rebuilt};
+
+/// How many parts the id of a storage has in an archive; one of a legacy stream has more.
+const ARCHIVED_PARTS: usize = 5;
 
 /// A storage's record as a cast writes it.
 #[derive(Debug)]
@@ -182,6 +186,14 @@ impl<'a, 'c> Recast<'a, 'c> {
         if id.view.is_some() {
             return Err(refused(first, "its storage is a slice of another one"));
         }
+        let goes_beside = |site: &Site| storing(&site.to) == Storing::Untyped;
+        if sites.iter().any(goes_beside) && rebuilt.id_parts(self.graph) > ARCHIVED_PARTS {
+            return Err(refused(first, "PyTorch does not read this type from a legacy stream"));
+        }
+        if sites.iter().any(goes_beside) && rebuilt.gradient == Gradient::Required {
+            let why = "it requires a gradient and is no parameter, which PyTorch does not load";
+            return Err(refused(first, why));
+        }
         let changed = |site: &'s Site<'c>, change| Changed {
             site,
             rebuilt: rebuilt.clone(),
@@ -190,14 +202,16 @@ impl<'a, 'c> Recast<'a, 'c> {
             id: id.clone(),
         };
         if self.is_cast_everywhere(node, sites, rebuilt) {
-            let change = match (&rebuilt.place, self.reference(rebuilt)) {
-                (Place::Storage, Some(reference)) => Some(Change::Reference(reference)),
-                (Place::Call(call), _) => {
-                    rebuilt.is_bare(self.graph).map_err(|why| refused(first, &why))?;
-                    let (start, end) = site::ops(self.graph, *call);
-                    Some(Change::Everywhere(start, end))
-                }
-                (Place::Storage, None) => None,
+            let change = match (rebuilt.place, storing(&first.to)) {
+                (Place::Storage, Storing::Typed) => self.reference(rebuilt).map(Change::Reference),
+                _ => match rebuilt.call {
+                    Some(call) => {
+                        rebuilt.is_bare(self.graph).map_err(|why| refused(first, &why))?;
+                        let (start, end) = site::ops(self.graph, call);
+                        Some(Change::Everywhere(start, end))
+                    }
+                    None => return Err(refused(first, "a tensor subclass rebuilds it")),
+                },
             };
             if let Some(change) = change {
                 return Ok([changed(first, change)].into());
@@ -306,6 +320,11 @@ fn whole(
     let shape = vec![count(id, dtype)];
     let tensor = Tensor::dense(dtype.clone(), shape, 0, storage.clone());
     Elements::new(tensor.map_err(|wrong| wrong.to_string())?, Some(to))
+}
+
+/// How PyTorch stores the elements of a type to cast to.
+fn storing(dtype: &DType) -> Storing {
+    to_torch(dtype).map_or(Storing::Untyped, |(_, storing)| storing)
 }
 
 /// How many elements of a type a storage has.

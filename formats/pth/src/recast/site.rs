@@ -15,6 +15,8 @@ const MAX_WRAPPING: usize = 16;
 pub(super) struct Rebuilt {
     /// Where its type is written.
     pub(super) place: Place,
+    /// The call that rebuilds it from its storage; none where a subclass has that in a tuple.
+    pub(super) call: Option<NodeId>,
     /// The tuple that names its storage.
     pub(super) storage_id: NodeId,
     /// Whether it requires a gradient.
@@ -36,7 +38,7 @@ pub(super) enum Place {
     /// In the class of its storage.
     Storage,
     /// Beside an untyped storage, in the call that rebuilds the tensor.
-    Call(NodeId),
+    Call,
 }
 
 impl Rebuilt {
@@ -78,12 +80,13 @@ impl Rebuilt {
                     };
                 }
                 ("_rebuild_tensor" | "_rebuild_tensor_v2", [storage, _, _, _, rest @ ..]) => {
-                    return Rebuilt::typed(graph, *storage, rest, wrappers, inner);
+                    let typed = Rebuilt::typed(graph, *storage, rest, wrappers, inner)?;
+                    return Ok(Rebuilt { call: Some(node), ..typed });
                 }
                 ("_rebuild_tensor_v3", [storage, _, _, _, gradient, hooks, _dtype, rest @ ..]) => {
                     let rest = [&[*gradient, *hooks], rest].concat();
                     let typed = Rebuilt::typed(graph, *storage, &rest, wrappers, inner)?;
-                    return Ok(Rebuilt { place: Place::Call(node), ..typed });
+                    return Ok(Rebuilt { place: Place::Call, call: Some(node), ..typed });
                 }
                 _ => break,
             }
@@ -111,7 +114,8 @@ impl Rebuilt {
             _ => None,
         };
         let place = Place::Storage;
-        Ok(Rebuilt { place, storage_id, gradient, parameter, inner, wrappers, rest })
+        let call = None;
+        Ok(Rebuilt { place, call, storage_id, gradient, parameter, inner, wrappers, rest })
     }
 
     /// Refuses to write the innermost call anew if that would lose something.
