@@ -378,3 +378,31 @@ fn tied_tensors_are_resized_once_and_stay_tied() {
     let shared = folder.typed("convert out.pth out.safetensors");
     assert!(shared.err.contains("embed.weight = head.weight"), "{}", shared.err);
 }
+
+#[test]
+fn metadata_are_changed_on_the_way() {
+    let folder = Folder::of_models();
+    let common =
+        "fit a.safetensors --to b.safetensors --drop module.epoch --init head.weight=zeros";
+    let metadata = |name: &str| folder.json(&format!("ls --json {name}"))["metadata"].clone();
+    let ran =
+        folder.typed(&format!("{common} -o c.safetensors --metadata author=me --metadata x=1"));
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("metadata author: (none) -> 'me'"), "{}", ran.err);
+    assert_eq!(metadata("c.safetensors"), json!({ "author": "me", "format": "pt", "x": "1" }));
+    // Nothing but the metadata changes here, so the file is rewritten and not put together anew.
+    let same = "fit c.safetensors --to b.safetensors -o d.safetensors --drop-metadata x";
+    assert_eq!(folder.typed(same).status, 0);
+    assert_eq!(metadata("d.safetensors"), json!({ "author": "me", "format": "pt" }));
+    let ran = folder.typed(&format!("{common} -o c.npz --metadata author=me"));
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.starts_with("error: --metadata: npz has no place for metadata"), "{}", ran.err);
+    let npz = folder.json("fit c.safetensors --to b.safetensors -o c.npz --json");
+    assert_eq!(npz["left_behind"], json!(["author", "x"]));
+    let ran = folder.typed(&format!("{common} --drop-metadata none"));
+    assert!(
+        ran.err.contains("note: --drop-metadata 'none' matches no metadata key"),
+        "{}",
+        ran.err
+    );
+}

@@ -8,7 +8,7 @@ use statedict_checkpoint::{
     Checkpoint, Disk, Existing, FORMATS, Protected, Protection, SideFiles, Staged, System, ending,
     format_named_by,
 };
-use statedict_core::{Format, ShardNames};
+use statedict_core::{Format, MetadataChange, ShardNames};
 
 use crate::jobs::error::{Advice, Error};
 
@@ -78,6 +78,15 @@ pub(crate) fn format_of(
         let error = Error::failed(format_args!("cannot write '{}': {what}", output.display()));
         error.advise(Advice::NameFormat)
     })
+}
+
+/// Refuses to put metadata into a file that has no place for them.
+pub(crate) fn refuse_metadata(changes: &[MetadataChange], to: &dyn Format) -> Result<(), Error> {
+    if to.holds_metadata() || changes.iter().all(|change| change.new.is_none()) {
+        return Ok(());
+    }
+    let error = format!("--metadata: {} has no place for metadata", to.name());
+    Err(Error::failed(error).advise(Advice::FormatWithMetadata))
 }
 
 /// Refuses files that exist and are not to be replaced.

@@ -11,6 +11,7 @@ use statedict::{Fit, Input};
 
 use crate::commands::fit::FitRequest;
 use crate::commands::output_args::OutputArgs;
+use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
 use crate::terminal::{OutputFormat, Verbosity};
@@ -61,6 +62,8 @@ pub(crate) struct FitArgs {
     /// Cast floating-point tensors to the target's types
     #[arg(long)]
     cast: bool,
+    #[command(flatten)]
+    metadata: MetadataArgs,
     /// Save what was found as a recipe to this file, for `apply` on checkpoints of the same kind
     #[arg(long, value_name = "FILE")]
     save_recipe: Option<PathBuf>,
@@ -102,6 +105,7 @@ impl FitArgs {
             drop: drop.map_err(Failure::could_not)?,
             drop_last: self.drop_last,
             fill,
+            metadata: self.metadata.edits()?,
             format: self.output.format(),
             companions: self.output.companions(),
             sharding: self.output.sharding()?,

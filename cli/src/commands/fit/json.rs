@@ -7,6 +7,7 @@ use statedict::core::fit::{Ambiguous, FitPair, InitSource, Made, ShapeMismatch, 
 use statedict::jobs::fit::Outcome;
 
 use crate::commands::fit::{FitRequest, report};
+use crate::commands::rename::json::Retexted;
 use crate::failure::Failure;
 use crate::json::{SCHEMA_VERSION, path_bytes, put};
 
@@ -33,6 +34,7 @@ struct Object<'a> {
     skipped: &'a [String],
     open: Vec<Choice<'a>>,
     left_behind: Vec<String>,
+    metadata: Vec<Retexted<'a>>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +82,7 @@ pub(crate) fn fit(
     let (fit, made_of) = (&outcome.fit, outcome.result.as_ref().ok());
     let omitted = made_of.map(|summary| &summary.omitted);
     let keys = omitted.iter().flat_map(|it| it.keys.iter().map(|(key, _)| key.clone()));
+    let metadata = omitted.iter().flat_map(|it| it.metadata.iter().cloned());
     let payload = omitted.iter().flat_map(|it| it.payload.iter().map(|(at, _)| at.clone()));
     let target = &request.job.target.file;
     let object = Object {
@@ -99,7 +102,8 @@ pub(crate) fn fit(
         unused: &fit.unused,
         skipped: &fit.skipped,
         open: fit.open.iter().map(|Ambiguous { from, to }| Choice { from, to }).collect(),
-        left_behind: keys.chain(payload).collect(),
+        left_behind: keys.chain(metadata).chain(payload).collect(),
+        metadata: made_of.iter().flat_map(|it| it.metadata.iter().map(Retexted::of)).collect(),
     };
     put(&object, out)?;
     Ok(writeln!(out)?)

@@ -15,7 +15,7 @@ use statedict::jobs::target::{sibling, stem};
 use statedict::jobs::words::omitted;
 
 use crate::commands::fit::FitRequest;
-use crate::commands::rename::report::tell_side_files;
+use crate::commands::rename::report::{metadata_change, tell_side_files};
 use crate::failure::Failure;
 use crate::hints::command_line::suggestion;
 use crate::terminal::grouping::{Line, grouped};
@@ -109,6 +109,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
     lines.extend(outcome.result.iter().flat_map(made));
     lines.extend(gone(&fit.unused, "not wanted"));
     lines.extend(gone(&fit.skipped, "skipped"));
+    lines.extend(outcome.result.iter().flat_map(|it| it.metadata.iter().map(metadata_change)));
     lines
 }
 

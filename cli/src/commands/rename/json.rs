@@ -99,7 +99,7 @@ struct NotCast<'a> {
 
 /// What became of a metadata entry.
 #[derive(Serialize)]
-struct Retexted<'a> {
+pub(crate) struct Retexted<'a> {
     key: &'a str,
     old: Option<&'a str>,
     new: Option<&'a str>,
@@ -200,7 +200,7 @@ impl<'a> NotCast<'a> {
 }
 
 impl<'a> Retexted<'a> {
-    fn of(MetadataChange { key, old, new }: &'a MetadataChange) -> Retexted<'a> {
+    pub(crate) fn of(MetadataChange { key, old, new }: &'a MetadataChange) -> Retexted<'a> {
         Retexted { key, old: old.as_deref(), new: new.as_deref() }
     }
 }

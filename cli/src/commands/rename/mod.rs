@@ -1,8 +1,8 @@
 //! Everything that writes by rules: strip, add, unwrap, rename, keep, drop, apply and convert.
 
 pub(crate) mod args;
-mod json;
-mod metadata_args;
+pub(crate) mod json;
+pub(crate) mod metadata_args;
 pub(crate) mod report;
 
 use std::io::Write;

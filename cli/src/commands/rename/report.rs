@@ -303,7 +303,7 @@ fn changes(outcome: &Outcome) -> Vec<String> {
 }
 
 /// `  metadata author: 'me' -> 'you'`.
-fn metadata_change(change: &MetadataChange) -> String {
+pub(crate) fn metadata_change(change: &MetadataChange) -> String {
     let shown = |text: &Option<String>| match text {
         Some(text) => format!("'{}'", bounded(text)),
         None => "(none)".to_string(),

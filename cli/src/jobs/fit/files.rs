@@ -2,7 +2,7 @@
 
 use statedict_checkpoint::{PendingFiles, SideFiles};
 use statedict_core::{
-    Format, Headroom, Plan,
+    Format, Headroom, MetadataChange, Plan,
     fit::{Assembled, Fit},
 };
 
@@ -25,14 +25,17 @@ impl Work<'_> {
             None => SideFiles::default(),
         };
         let to = self.format_wanted(folder.is_some())?;
+        let metadata = self.request.metadata.resolve(&self.source.metadata());
+        target::refuse_metadata(&metadata, to)?;
         let Assembled { mut contents, left: mut omitted, made } = assembled;
         let is_renamed_only =
             made.is_empty() && to.name() == self.source.format().name() && sharding.is_none();
         let (pending, tied) = if is_renamed_only && self.keeps_its_form(fit) {
-            let plan = Plan::from(fit.section(self.side()));
+            let plan = Plan::from(fit.section(self.side())).with_metadata(metadata.clone());
             (self.source.rewrite_plainly(&plan, Headroom::Usual)?, Vec::new())
         } else {
-            contents.metadata = self.source.metadata_after(&fit.section(self.side()));
+            let followed = self.source.metadata_after(&fit.section(self.side()));
+            contents.metadata = MetadataChange::apply(&metadata, followed);
             let recorded = contents.recorded_ties();
             contents.fit_into(to, &mut omitted);
             let tied = broken_ties(&contents, to, &recorded);
@@ -54,7 +57,7 @@ impl Work<'_> {
             Some(_) => pending.in_folder(target::model_name(self.source, to)),
             None => pending,
         };
-        Ok((OutputSummary { made, omitted, to, tied, bytes, files, side_files }, pending))
+        Ok((OutputSummary { made, omitted, metadata, to, tied, bytes, files, side_files }, pending))
     }
 
     fn format_wanted(&self, is_folder: bool) -> Result<&'static dyn Format, Error> {

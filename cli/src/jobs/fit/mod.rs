@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use statedict_checkpoint::{Checkpoint, Existing, Overflow, PendingFiles};
 use statedict_core::{
-    Format, Plan, Rule, SEPARATOR, StateDict, Template,
+    Format, MetadataEdits, Plan, Rule, SEPARATOR, StateDict, Template,
     diff::Side,
     fit::{FillOptions, FitError, FitOptions, MatchBy, NotFitted, Ordered, fit},
     generalise::generalise,
@@ -61,6 +61,8 @@ pub struct Fit {
     pub drop_last: usize,
     /// What is made where the checkpoint has nothing, or something of another shape or type.
     pub fill: FillOptions,
+    /// What is to change of the text beside the tensors.
+    pub metadata: MetadataEdits,
     /// The file to write, whose extension chooses the format; none to see what would be done.
     pub output: Option<PathBuf>,
     /// The format, if not the one that the output's name chooses.
@@ -86,6 +88,7 @@ impl Default for Fit {
             drop: Vec::new(),
             drop_last: 0,
             fill: FillOptions::default(),
+            metadata: MetadataEdits::default(),
             output: None,
             format: None,
             companions: Companions::default(),
@@ -248,6 +251,10 @@ impl<'a> Work<'a> {
                 let pattern = pattern.to_string();
                 observer.notice(&Notice::UnusedPattern { field, pattern, meant });
             }
+        }
+        for pattern in self.request.metadata.unused(&self.source.metadata()) {
+            let (field, pattern) = ("drop-metadata", pattern.to_string());
+            observer.notice(&Notice::UnusedPattern { field, pattern, meant: None });
         }
     }
 

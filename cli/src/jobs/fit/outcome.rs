@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use statedict_checkpoint::{Overflow, SideFiles};
 use statedict_core::{
-    Format, Omitted,
+    Format, MetadataChange, Omitted,
     fit::{Composite, Fit, FitError, Made},
 };
 
@@ -32,6 +32,8 @@ pub struct OutputSummary {
     pub made: Vec<Made>,
     /// What of the checkpoint is not in the new file.
     pub omitted: Omitted,
+    /// What changes of the text beside the tensors.
+    pub metadata: Vec<MetadataChange>,
     /// The format.
     pub to: &'static dyn Format,
     /// Groups of keys that share their elements in the old file and not in the new one.

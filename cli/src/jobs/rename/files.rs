@@ -119,11 +119,7 @@ impl Rename {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
             return Err(Error::failed(error));
         }
-        if !to.holds_metadata() && plan.metadata().iter().any(|change| change.new.is_some()) {
-            let error = format!("--metadata: {} has no place for metadata", to.name());
-            return Err(Error::failed(error).advise(Advice::FormatWithMetadata));
-        }
-        Ok(())
+        target::refuse_metadata(plan.metadata(), to)
     }
 
     /// Why something would not be in a new file.
