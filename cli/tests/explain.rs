@@ -317,10 +317,60 @@ fn shapes_are_read_as_other_loaders_print_them() {
 }
 
 #[test]
-fn a_file_that_has_the_format_already_is_not_mended_by_converting_it() {
+fn metadata_that_name_no_framework_are_given_it() {
     let folder = Folder::with(&[("net.safetensors", &BELOW)]);
     let text = "OSError: The safetensors archive passed at m does not contain the valid metadata.";
-    let json = folder.json("explain --json net.safetensors", text);
+    let ran = folder.typed_with("explain -q net.safetensors", text.as_bytes());
+    let command = "rename net.safetensors --metadata format=pt -o net-new.safetensors";
+    assert_eq!(ran.out.trim_end(), format!("statedict {command}"));
+    assert_eq!(folder.typed(command).status, 0);
+    let json = folder.json("explain --json net-new.safetensors", text);
     assert_eq!(json["verified"], false);
-    assert!(json["explanation"].as_str().is_some_and(|it| it.contains("\"format\": \"pt\"")));
+    let listed = folder.json("ls --json net-new.safetensors", "");
+    assert_eq!(listed["metadata"], serde_json::json!({ "format": "pt" }));
+}
+
+#[test]
+fn a_model_folder_is_mended_into_another_folder() {
+    let folder = Folder::with(&[]);
+    std::fs::create_dir(folder.path("llama-2.7b")).expect("made");
+    folder.add("llama-2.7b/model.safetensors", &safetensors(&BELOW));
+    folder.add("llama-2.7b/config.json", b"{}");
+    let text = "OSError: The safetensors archive passed at m does not contain the valid metadata.";
+    let ran = folder.typed_with("explain -q llama-2.7b", text.as_bytes());
+    let command = "rename llama-2.7b --metadata format=pt -o llama-2.7b-new";
+    assert_eq!(ran.out.trim_end(), format!("statedict {command}"));
+    assert_eq!(folder.typed(command).status, 0);
+    assert!(folder.path("llama-2.7b-new/config.json").exists());
+}
+
+#[test]
+fn a_size_that_differs_beyond_the_rows_can_be_kept_in_part() {
+    let misfit = |key: &str, checkpoint: &str, model: &str| {
+        format!(
+            "size mismatch for {key}: copying a param with shape torch.Size({checkpoint}) from \
+             checkpoint, the shape in current model is torch.Size({model})."
+        )
+    };
+    let fit = |init: &str, resize: &str| {
+        format!("statedict fit CKPT --to MODEL --init {init}=target{resize} -o OUT.pth")
+    };
+    check(
+        &misfit("conv_in.weight", "[320, 4, 3, 3]", "[320, 9, 3, 3]"),
+        &fit("conv_in.weight", " --resize conv_in.weight=dim1"),
+    );
+    check(
+        &misfit("vit.pos_embed", "[1, 197, 768]", "[1, 577, 768]"),
+        &fit("vit.pos_embed", " --resize vit.pos_embed=dim1"),
+    );
+    check(&misfit("fc.weight", "[10, 4]", "[5, 8]"), &fit("fc.weight", ""));
+}
+
+#[test]
+fn what_is_said_of_paths_of_another_system_is_looked_for_in_the_file() {
+    let folder = Folder::with(&[("net.safetensors", &BELOW)]);
+    let text = "NotImplementedError: cannot instantiate 'PosixPath' on your system";
+    let ran = folder.typed_with("explain net.safetensors", text.as_bytes());
+    assert_eq!(ran.status, 1);
+    assert!(ran.err.contains("not verified: the file holds no pathlib.PosixPath"), "{}", ran.err);
 }

@@ -24,6 +24,8 @@ pub(crate) struct Names {
     /// The output, without its extension.
     output: PathBuf,
     extension: String,
+    /// True if the file is a model folder, of which the output is another one.
+    is_folder: bool,
 }
 
 impl Names {
@@ -39,11 +41,13 @@ impl Names {
         // An archive whose name ends in `.pth.tar` is no tar archive.
         let named = named.and_then(OsStr::to_str).filter(|extension| *extension != "tar");
         let extension = named.or(own).unwrap_or("pth").to_string();
+        let is_folder = file.is_some_and(Path::is_dir);
         let output = match file {
             None => PathBuf::from("OUT"),
             Some(file) => {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
                 let stem = name.split_once('.').map_or(&*name, |(stem, _)| stem);
+                let stem = if is_folder { &*name } else { stem };
                 let stem = if stem.is_empty() { &*name } else { stem };
                 file.with_file_name(format!("{stem}-new"))
             }
@@ -53,6 +57,7 @@ impl Names {
             target: target.map_or(MODEL.into(), shown),
             output,
             extension,
+            is_folder,
         }
     }
 
@@ -60,7 +65,11 @@ impl Names {
     fn output(&self, extension: &str) -> String {
         let named = |number: usize| {
             let number = if number == 1 { String::new() } else { format!("-{number}") };
-            PathBuf::from(format!("{}{number}.{extension}", self.output.display()))
+            let ending = match self.is_folder && *extension == self.extension {
+                true => String::new(),
+                false => format!(".{extension}"),
+            };
+            PathBuf::from(format!("{}{number}{ending}", self.output.display()))
         };
         let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
         let free = (1..100).map(named).find(is_free).unwrap_or_else(|| named(1));
@@ -111,6 +120,11 @@ pub(crate) fn words(diagnosis: &Diagnosis, names: &Names) -> Option<Vec<String>>
         Remedy::Cast(dtype) => {
             options.extend(["--cast".into(), dtype.to_string()]);
             ("convert", vec![file(), output(&names.extension)])
+        }
+        Remedy::Metadata(pair) => {
+            options.splice(0..0, ["--metadata".into(), pair.to_string()]);
+            options.extend(["-o".into(), output(&names.extension)]);
+            ("rename", vec![file()])
         }
         Remedy::Check => ("check", vec![file()]),
         Remedy::Look => ("ls", vec![file()]),

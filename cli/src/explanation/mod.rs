@@ -67,6 +67,7 @@ impl<'a> Explanation<'a> {
         let mut diagnosis = diagnose(complaint, held.map(Checkpoint::catalog));
         if let Some(checkpoint) = held {
             trial::heed_format(checkpoint, &mut diagnosis);
+            trial::look_for_paths(checkpoint, complaint, &mut diagnosis);
         }
         let names = Names::of(file, target, held.map(Checkpoint::format));
         let command = command::words(&diagnosis, &names);

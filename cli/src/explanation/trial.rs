@@ -8,7 +8,7 @@ use statedict::{Fit, silent};
 use statedict_checkpoint::{Checkpoint, Error, check};
 use statedict_core::{
     Verdict as Found,
-    explain::{Cause, Diagnosis, Remedy},
+    explain::{Cause, Diagnosis, LoadError, Remedy},
 };
 
 use crate::args::{Args, Task};
@@ -28,6 +28,17 @@ pub(super) fn heed_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnosis) {
     if diagnosis.remedy == Remedy::Convert("safetensors") && format == "safetensors" {
         diagnosis.caveat = Some("the file is safetensors already, and would stay as it is".into());
     }
+    if let Remedy::Metadata(pair) = diagnosis.remedy {
+        let is_there = |(key, value): &(String, String)| pair.split_once('=') == Some((key, value));
+        match checkpoint.metadata().iter().any(is_there) {
+            true => diagnosis.caveat = Some(format!("the file's metadata has {pair} already")),
+            // A conversion says it, too.
+            false if format != "safetensors" => {
+                diagnosis.remedy = Remedy::Convert("safetensors");
+            }
+            false => {}
+        }
+    }
     if is_foreign && is_checked && holds_tensors && format != PYTORCH {
         diagnosis.cause = Cause::OtherFormat;
         diagnosis.message = format!(
@@ -44,6 +55,26 @@ fn dry_run(fit: &Fit) -> Result<(), Failure> {
     match unmet.is_empty() {
         true => Ok(()),
         false => Err(Failure::no(unmet.iter().map(ToString::to_string).collect())),
+    }
+}
+
+/// A file may hold no path of the class that the text names.
+pub(super) fn look_for_paths(
+    checkpoint: &Checkpoint,
+    error: &LoadError,
+    diagnosis: &mut Diagnosis,
+) {
+    let LoadError::Path(class) = error else { return };
+    let is_class = |name: &str| {
+        name.starts_with("pathlib.") && name.rsplit('.').next() == Some(class.as_str())
+    };
+    let found = match checkpoint.objects() {
+        Ok(found) => found.is_some_and(|objects| objects.names().any(is_class)),
+        Err(_) => return,
+    };
+    match found {
+        true => diagnosis.message += &format!(" This file holds a pathlib.{class}."),
+        false => diagnosis.caveat = Some(format!("the file holds no pathlib.{class}")),
     }
 }
 

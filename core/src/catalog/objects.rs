@@ -24,6 +24,16 @@ pub struct Objects {
     pub state_dicts: Vec<ObjectId>,
 }
 
+impl Objects {
+    /// The classes and functions that the file names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().filter_map(|object| match object {
+            Object::Scalar(Scalar::Name(name)) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+}
+
 /// A thing that a file builds.
 #[derive(Clone, Debug)]
 pub enum Object {

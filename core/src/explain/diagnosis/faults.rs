@@ -185,11 +185,11 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::NoFramework => (
             Cause::OtherFormat,
-            "transformers wants the metadata of a safetensors file to name the framework, which is \
-             save_file(tensors, path, metadata={\"format\": \"pt\"}) in the program that wrote it. \
-             The tensors themselves are fine."
+            "transformers wants the metadata of a safetensors file to name the framework that wrote it \
+             ('format: pt'), and this file's does not. The tensors themselves are fine. In the program \
+             that wrote it: save_file(tensors, path, metadata={\"format\": \"pt\"})."
                 .into(),
-            Remedy::Convert("safetensors"),
+            Remedy::Metadata("format=pt"),
         ),
         LoadError::Path(class) => other_system(class),
         LoadError::Meta => (

@@ -19,6 +19,16 @@ pub(super) fn has_other_rows(shapes: &Shapes) -> bool {
     !a.is_empty() && a.len() == b.len() && a[1..] == b[1..]
 }
 
+/// The only dimension of which the size differs, if it is not that of the rows.
+pub(super) fn other_dimension(shapes: &Shapes) -> Option<usize> {
+    let (a, b) = (&shapes.checkpoint, &shapes.model);
+    let mut other = (0..a.len()).filter(|dim| a.get(*dim) != b.get(*dim));
+    match (other.next(), other.next()) {
+        (Some(dim @ 1..), None) if a.len() == b.len() => Some(dim),
+        _ => None,
+    }
+}
+
 /// True for rows that keep their meaning.
 pub(super) fn is_embedding(shapes: &Shapes) -> bool {
     has_other_rows(shapes) && EMBEDDINGS.iter().any(|name| shapes.key.contains(name))
@@ -55,6 +65,25 @@ mod tests {
         assert_eq!(patterns(["a.w", "a.b", "c.w", "d"]), ["a.*", "c.w", "d"]);
         let many: Vec<String> = (0..9).map(|number| format!("a.{number}.w")).collect();
         assert_eq!(patterns(many.iter().map(String::as_str)), ["**"]);
+    }
+
+    #[test]
+    fn one_dimension_beyond_the_rows_can_be_named() {
+        let check = |checkpoint: &[u64], model: &[u64], expected| {
+            let shapes = Shapes {
+                key: "conv_in.weight".into(),
+                checkpoint: checkpoint.into(),
+                model: model.into(),
+            };
+            assert_eq!(other_dimension(&shapes), expected, "{checkpoint:?} {model:?}");
+        };
+        check(&[320, 4, 3, 3], &[320, 9, 3, 3], Some(1));
+        check(&[1, 197, 768], &[1, 577, 768], Some(1));
+        check(&[8, 4, 3, 3], &[8, 4, 3, 5], Some(3));
+        check(&[8, 4], &[9, 4], None);
+        check(&[8, 4], &[9, 5], None);
+        check(&[8, 4], &[8, 4, 1], None);
+        check(&[], &[], None);
     }
 
     #[test]

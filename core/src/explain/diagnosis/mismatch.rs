@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::explain::diagnosis::context::{COUNTER, Left, LoadContext};
-use crate::explain::diagnosis::filling::{has_other_rows, is_embedding, patterns};
+use crate::explain::diagnosis::filling::{has_other_rows, is_embedding, other_dimension, patterns};
 use crate::explain::diagnosis::renaming::{self, Found, has_wrapper};
 use crate::explain::error::CONTAINERS;
 use crate::rules::wrapping::{wrapper_names, wrapping};
@@ -262,7 +262,13 @@ fn filled(scene: &LoadContext, mismatch: &Mismatch, left: &Left) -> Diagnosis {
     let made = made.chain(mismatch.misfits.iter().map(|shapes| shapes.key.as_str()));
     let init = patterns(made).into_iter().map(|pattern| format!("{pattern}=target")).collect();
     let resize = patterns(rows.iter().map(|shapes| shapes.key.as_str()));
-    let resize = resize.into_iter().map(|pattern| format!("{pattern}=rows")).collect();
+    let mut resize: Vec<String> =
+        resize.into_iter().map(|pattern| format!("{pattern}=rows")).collect();
+    for shapes in &others {
+        if let Some(dim) = other_dimension(shapes) {
+            resize.push(format!("{}=dim{dim}", Template::literal(&shapes.key, SEPARATOR)));
+        }
+    }
     let (cause, sentence) = match (rows.first().or(others.first()), missing.first()) {
         (Some(shapes), _) => (Cause::OtherShapes, other_rows(shapes, mismatch.misfits.len())),
         (None, _) => (Cause::Incomplete, incomplete(&missing)),
@@ -273,17 +279,29 @@ fn filled(scene: &LoadContext, mismatch: &Mismatch, left: &Left) -> Diagnosis {
 fn other_rows(shapes: &Shapes, misfits: usize) -> String {
     let Shapes { key, checkpoint, model } = shapes;
     let what = match (has_other_rows(shapes), is_embedding(shapes)) {
-        (_, true) => "the model has another number of words or places",
-        (true, _) => "the model has another number of classes",
-        _ => "the model has other settings",
+        (_, true) => "the model has another number of words or places".to_string(),
+        (true, _) => "the model has another number of classes".to_string(),
+        _ => match other_dimension(shapes) {
+            Some(1) if checkpoint.len() > 3 => {
+                "the model has another number of input channels".to_string()
+            }
+            Some(dim) => format!("the model has another size in dimension {dim}"),
+            None => "the model has other settings".to_string(),
+        },
     };
     let others = match misfits {
         1 => String::new(),
         more => format!(", and so in {} more", more - 1),
     };
-    let kept = match is_embedding(shapes) {
-        true => "The rows that both have can be kept, and the others made as the model has them",
-        false => "Everything else can be loaded, and these can be left as the model has them",
+    let kept = match (is_embedding(shapes), other_dimension(shapes)) {
+        (true, _) => {
+            "The rows that both have can be kept, and the others made as the model has them"
+        }
+        (_, Some(_)) => {
+            "What both have can be kept, if it comes first in the model, too, and the rest made as \
+             the model has it (without --resize all of it is)"
+        }
+        _ => "Everything else can be loaded, and these can be left as the model has them",
     };
     format!(
         "'{key}' has the shape {checkpoint:?} in the checkpoint and {model:?} in the model{others}: {what}. {kept}."

@@ -100,6 +100,8 @@ pub enum Remedy {
     Convert(&'static str),
     /// Floating-point tensors of another type, by the name that the command takes.
     Cast(&'static str),
+    /// A text in the file's metadata, as `KEY=VALUE`.
+    Metadata(&'static str),
     /// Nothing that is sure; an examination of the file tells more.
     Check,
     /// Nothing in the file: its keys show what the program has to do.
