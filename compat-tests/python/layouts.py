@@ -232,6 +232,10 @@ def layouts():
         "extra-state-dict": ({**w(), "module.fc._extra_state": {"scale": tensor(2), "history": [tensor(3)]}}, "", None, []),
         "extra-state-box": ({**w(), "module.fc._extra_state": Box(tensor(2))}, "", None, ["module.fc._extra_state"]),
         "packed": ({**w(), "module.fc._packed_params": (tensor(2, 2), tensor(2))}, "", None, []),
+        "attribute-of-a-mapping": (hung(with_metadata(), mean=tensor(3), names=["a"]), "", None, []),
+        "attribute-of-a-nested-mapping": ({"state_dict": hung(with_metadata(), stats=[tensor(3)]), "epoch": 3}, "state_dict", None, []),
+        "attribute-of-a-tensor": ({**w(), "module.s.weight": hung(tensor(3), scale=tensor(1))}, "", None, []),
+        "attribute-of-a-parameter": ({"model": {**w(), "p.weight": hung(torch.nn.Parameter(tensor(3)), state={"x": tensor(2)})}}, "model", None, []),
         "quantized": ({**w(), "module.q": torch.quantize_per_tensor(tensor(3), 0.1, 0, torch.qint8)}, "", None, ["module.q"]),
         "sparse": ({**w(), "module.s": tensor(2, 2).to_sparse()}, "", None, ["module.s"]),
         "storage": ({**w(), "module.s": tensor(3).untyped_storage()}, "", None, ["module.s"]),
@@ -264,7 +268,8 @@ def generate(request):
 def found(value, at=""):
     """Every tensor in a value, and every array where it stands for one, by path."""
     if isinstance(value, torch.Tensor):
-        return [(at, digest(value))]
+        is_plain = type(value) in (torch.Tensor, torch.nn.Parameter)
+        return [(at, digest(value))] + (attributes(value, at) if is_plain else [])
     if isinstance(value, np.ndarray):
         return [(at, digest(value))] if value.dtype.kind in "fiubc" else []
     if isinstance(value, torch.UntypedStorage):
@@ -282,7 +287,20 @@ def found(value, at=""):
         children = [(i, child) for i, child in enumerate(value) if not isinstance(child, np.ndarray)]
     else:
         return []
-    return [pair for key, child in children for pair in found(child, f"{at}/{key}" if at else str(key))]
+    below = [pair for key, child in children for pair in found(child, f"{at}/{key}" if at else str(key))]
+    return below + (attributes(value, at) if type(value) is collections.OrderedDict else [])
+
+
+def attributes(value, at):
+    """The tensors among what a program has hung on an object."""
+    return [pair for name, child in vars(value).items() for pair in found(child, f"{at}.{name}")]
+
+
+def hung(value, **attributes):
+    """A value with attributes."""
+    for name, attribute in attributes.items():
+        setattr(value, name, attribute)
+    return value
 
 
 def digest(value):

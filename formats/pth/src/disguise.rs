@@ -53,6 +53,11 @@ impl Disguises<'_> {
         Ok(Some(Tensor { dtype: DType::other("object", 8), shape: Vec::new(), data }))
     }
 
+    /// True if a tensor is somewhere in a value.
+    pub(crate) fn holds_tensors(&self, node: NodeId) -> Result<bool, Fault> {
+        self.holding.holds_tensors(self.graph, node, self.budget)
+    }
+
     /// True for objects that may be a model's tensor in a class of its own, and for bare storages.
     fn is_opaque(&self, node: NodeId) -> Result<bool, Fault> {
         match self.graph.value(node) {

@@ -36,6 +36,7 @@
 
 mod archive;
 mod arrays;
+mod attributes;
 mod budget;
 mod disguise;
 mod dtype;

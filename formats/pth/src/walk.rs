@@ -7,6 +7,7 @@ use statedict_core::{
     Catalog, Fault, IndexMap, Key, Location, Payload, StateDict, Tensor, TensorEntry,
 };
 
+use crate::attributes::attributes;
 use crate::budget::Budget;
 use crate::disguise::{Disguises, Values};
 use crate::holding::Holding;
@@ -40,6 +41,9 @@ const KEY: usize = 32;
 /// Why the keys of some mappings cannot be renamed.
 const IN_TUPLES: &str = "its class is called with a list of tuples, in which keys cannot be \
                          changed; 'convert' extracts the state dict into a file of its own";
+
+/// What attributes are called that hold tensors.
+const ATTRIBUTE: &str = "attribute that holds tensors";
 
 /// A catalog, and for each of its state dicts the mapping in the graph.
 #[derive(Debug)]
@@ -183,6 +187,9 @@ impl<'a> Walker<'a> {
                 tensor,
             });
             self.note_tensor(level, &child.key, row)?;
+            if level.role != Role::Training {
+                self.note_attributes(child.node, None, &joined(&level.at, &child.key))?;
+            }
             return Ok(None);
         }
         self.budget.spend(level.at.len())?;
@@ -232,6 +239,7 @@ impl<'a> Walker<'a> {
                 *index
             }
             None => {
+                self.note_attributes(level.node, Some(id), &level.at)?;
                 let state_dict = self.new_state_dict(level, compound)?;
                 self.found.catalog.state_dicts.push(state_dict);
                 self.found.mappings.push(id);
@@ -241,6 +249,27 @@ impl<'a> Walker<'a> {
         };
         level.state_dict = Some(index);
         Ok(index)
+    }
+
+    /// Attributes of a mapping or a tensor that hold tensors, which no row of the catalog stands for.
+    fn note_attributes(
+        &mut self,
+        node: NodeId,
+        mapping: Option<CompoundId>,
+        at: &str,
+    ) -> Result<(), Fault> {
+        for (name, value) in attributes(self.graph, node, self.budget)? {
+            // Some mappings are around a dict that is an attribute.
+            let is_mapping =
+                self.graph.as_compound(value).is_some_and(|(id, _)| Some(id) == mapping);
+            if is_mapping || !self.disguises.holds_tensors(value)? {
+                continue;
+            }
+            let payload = Payload { at: format!("{at}.{name}"), kind: ATTRIBUTE.to_string() };
+            self.budget.spend(THING + payload.at.len() + payload.kind.len())?;
+            self.found.catalog.payload.push(payload);
+        }
+        Ok(())
     }
 
     fn new_state_dict(&self, level: &Level<'_>, compound: &Compound) -> Result<StateDict, Fault> {
