@@ -52,6 +52,7 @@ mod in_place;
 mod model_folder;
 mod observer;
 mod parallel;
+mod payload;
 mod reading;
 mod registry;
 mod shards;
