@@ -4,24 +4,28 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use statedict::Rules;
-use statedict::checkpoint::{Existing, Journals};
 use statedict::jobs::recipe::{self, Direction};
 use statedict::jobs::rules;
 
-use crate::commands::check::{Inspection, Unknown, Unread};
-use crate::commands::derive::Question;
-use crate::commands::diff::{Comparison, Depth, Subject};
-use crate::commands::explain::Riddle;
+use crate::commands::check::CheckRequest;
+use crate::commands::check::args::CheckArgs;
+use crate::commands::derive::DeriveRequest;
+use crate::commands::derive::args::DeriveArgs;
+use crate::commands::diff::DiffRequest;
+use crate::commands::diff::args::DiffArgs;
+use crate::commands::explain::ExplainRequest;
+use crate::commands::explain::args::ExplainArgs;
 use crate::commands::fit::FitRequest;
 use crate::commands::fit::args::FitArgs;
-use crate::commands::index::{IndexRequest, Writing as Writes};
-use crate::commands::recover::Recovery;
+use crate::commands::index::IndexRequest;
+use crate::commands::index::args::IndexArgs;
+use crate::commands::ls::ListRequest;
+use crate::commands::ls::args::LsArgs;
+use crate::commands::recover::RecoverRequest;
+use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::{ConvertArgs, RenameArgs};
-use crate::explain_args;
 use crate::failure::Failure;
-use crate::listing::{Listing, Shape};
-use crate::terminal::{OutputFormat, Verbosity};
 
 /// Rename, match, convert and check the keys of model checkpoints
 ///
@@ -44,7 +48,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// List keys with their dtypes, shapes and sizes
-    Ls(Ls),
+    Ls(LsArgs),
     /// Remove a leading prefix from keys
     Strip {
         /// Whole leading segments: `module` and `module.` mean the same
@@ -134,7 +138,7 @@ enum Command {
     ///
     /// Exit status: 0 the same, 1 they differ, 2 could not compare, or not all of it: the list of
     /// what could not be compared is printed as errors.
-    Diff(Diff),
+    Diff(DiffArgs),
     /// Say whether files are whole and what they would run; nothing is run
     ///
     /// Checks structure, lengths, checksums and geometry, and follows every pickle, whatever the
@@ -146,7 +150,7 @@ enum Command {
     ///
     /// Exit status: 0 all safe, 1 something is dangerous or unknown, 2 something is malformed or
     /// unreadable.
-    Check(Check),
+    Check(CheckArgs),
     /// Find the recipe that turns the keys of one file into those of another of the same weights
     ///
     /// Nothing but the elements decides which key became which; what stands under several keys
@@ -155,7 +159,7 @@ enum Command {
     /// transposed, reshaped, rows or columns of others; keys that stay open.
     ///
     /// Exit status: 0 the recipe gives all of the second file, 1 not all, 2 could not compare.
-    Derive(Derive),
+    Derive(DeriveArgs),
     /// Make a checkpoint load into a model
     ///
     /// The new file has exactly the keys of TARGET, in its order, with its shapes and types. Keys
@@ -175,197 +179,47 @@ enum Command {
     ///
     /// Exit status: 0 there is a command (and it does what it is to do, if CKPT is given), 1 there
     /// is none or it does not, 2 the text is not known.
-    Explain(explain_args::Explain),
+    Explain(ExplainArgs),
     /// Make the index of a folder of shards, or mend it
     ///
     /// The shards are the files whose names make them one series, such as
     /// model-00001-of-00002.safetensors, or those that are named. A series with a missing file and
     /// keys that several files hold are refused. An index that is there and says something else is
     /// replaced with --force; without, what differs is shown.
-    Index(Index),
+    Index(IndexArgs),
     /// Restore a file whose editing in place was cut short, by a crash or a kill
     ///
     /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
     /// a file as it was before the edit, and the next one with -i restores it; this one does
     /// nothing else. It is no error if there is nothing to restore.
-    Recover {
-        /// The file to restore
-        file: PathBuf,
-        /// Restore from a journal that another user or another machine may have written
-        ///
-        /// A journal beside a file says what the file was before an edit that was cut short. One
-        /// that this user did not write on this machine for this very file may have come with the
-        /// file, and is used only with this option: say so only if you know where it comes from.
-        #[arg(long)]
-        trust_journal: bool,
-        /// Print one JSON object that says what was done
-        #[arg(long)]
-        json: bool,
-        /// Say nothing but errors
-        #[arg(short, long)]
-        quiet: bool,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-struct Index {
-    /// The folder
-    folder: PathBuf,
-    /// The shards, as they are named in the folder
-    #[arg(value_name = "FILE")]
-    files: Vec<String>,
-    /// Show what would be written, and write nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-    /// Replace an index that says something else
-    #[arg(long)]
-    force: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Derive {
-    /// The file whose keys are to be renamed
-    a: PathBuf,
-    /// The file that has the keys wanted, with the same weights
-    b: PathBuf,
-    /// Take the state dict at this path of the first file
-    ///
-    /// Needed only where it holds several.
-    #[arg(long, value_name = "PATH")]
-    at: Option<String>,
-    /// Take the state dict at this path of the second file
-    ///
-    /// Otherwise that is the one at the same path, or the only one.
-    #[arg(long, value_name = "PATH")]
-    at_b: Option<String>,
-    /// Save the recipe to this file instead of printing it
-    #[arg(long, value_name = "FILE")]
-    save_recipe: Option<PathBuf>,
-    /// Replace the file of the recipe if it exists
-    #[arg(long, requires = "save_recipe")]
-    force: bool,
-    /// Print one JSON object, the recipe in it
-    #[arg(long)]
-    json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Check {
-    /// The files; a folder stands for the checkpoints and pickles in it and below
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
-    /// Take unknown classes for no reason to fail; they are reported all the same
-    #[arg(long)]
-    allow_unknown: bool,
-    /// Take the classes named in this file for known and safe
-    ///
-    /// One full name a line, such as 'ultralytics.nn.tasks.DetectionModel'; '#' begins a comment.
-    /// They are reported as notes. What is known to do harm cannot be allowed.
-    #[arg(long, value_name = "FILE")]
-    allow: Option<PathBuf>,
-    /// Fail if a folder has files that are not looked at
-    ///
-    /// Those are neither checkpoints or pickles, by their names or their bytes, nor plain text.
-    #[arg(long)]
-    strict: bool,
-    /// Print one JSON object a line for each file, and one for files that are not looked at
-    #[arg(long)]
-    json: bool,
-    /// Say nothing but errors; the exit status tells
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Diff {
-    /// The first file
-    a: PathBuf,
-    /// The second file
-    b: PathBuf,
-    /// Compare the state dict at this path of the first file
-    ///
-    /// Needed only where it holds several.
-    #[arg(long, value_name = "PATH")]
-    at: Option<String>,
-    /// Compare it with the state dict at this path of the second file
-    ///
-    /// Otherwise that is the one at the same path, or the only one.
-    #[arg(long, value_name = "PATH")]
-    at_b: Option<String>,
-    /// Compare keys, dtypes and shapes, and read no elements
-    #[arg(long)]
-    keys_only: bool,
-    /// Compare tensors, and leave out metadata and everything else that is no tensor
-    #[arg(long, conflicts_with = "keys_only")]
-    weights_only: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Say nothing but errors; the exit status tells
-    #[arg(short, long)]
-    quiet: bool,
-}
-
-#[derive(Debug, clap::Args)]
-struct Ls {
-    /// The file to read
-    file: PathBuf,
-    /// Show only what this path of dict keys and list indices leads to
-    #[arg(long, value_name = "PATH")]
-    at: Option<String>,
-    /// Add the SHA-256 of each tensor's elements, which reads the whole file
-    #[arg(long)]
-    hash: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Show what the file holds beside tensors: numbers, texts, containers; objects by their class
-    #[arg(long, conflicts_with_all = ["hash", "at", "tree"])]
-    payload: bool,
-    /// Show modules with their number of tensors and size instead of every tensor
-    #[arg(long, conflicts_with_all = ["json", "hash"])]
-    tree: bool,
+    Recover(RecoverArgs),
 }
 
 /// What is to be done.
 pub(crate) enum Task {
-    List(Listing),
+    List(ListRequest),
     Rename(RenameRequest),
-    Diff(Comparison),
-    Check(Inspection),
-    Derive(Question),
+    Diff(DiffRequest),
+    Check(CheckRequest),
+    Derive(DeriveRequest),
     Fit(FitRequest),
-    Explain(Riddle),
+    Explain(ExplainRequest),
     Index(IndexRequest),
-    Recover(Recovery),
+    Recover(RecoverRequest),
 }
 
 impl Args {
     /// The task that was typed.
     pub(crate) fn task(self) -> Result<Task, Failure> {
         let (stage, rest) = match self.command {
-            Command::Ls(ls) => return Ok(Task::List(ls.listing())),
-            Command::Diff(diff) => return Ok(Task::Diff(diff.comparison())),
-            Command::Check(check) => return Ok(Task::Check(check.inspection())),
-            Command::Derive(derive) => return Ok(Task::Derive(derive.question())),
+            Command::Ls(ls) => return Ok(Task::List(ls.request())),
+            Command::Diff(diff) => return Ok(Task::Diff(diff.request())),
+            Command::Check(check) => return Ok(Task::Check(check.request())),
+            Command::Derive(derive) => return Ok(Task::Derive(derive.request())),
             Command::Fit(fit) => return Ok(Task::Fit(fit.request()?)),
-            Command::Explain(explain) => return Ok(Task::Explain(explain.riddle())),
+            Command::Explain(explain) => return Ok(Task::Explain(explain.request())),
             Command::Index(index) => return Ok(Task::Index(index.request())),
-            Command::Recover { file, trust_journal, json, quiet } => {
-                let journals = if trust_journal { Journals::Any } else { Journals::Own };
-                let form = if json { OutputFormat::Json } else { OutputFormat::Text };
-                let talk = if quiet { Verbosity::Errors } else { Verbosity::All };
-                return Ok(Task::Recover(Recovery { file, journals, form, talk }));
-            }
+            Command::Recover(recover) => return Ok(Task::Recover(recover.request())),
             Command::Convert(convert) => return Ok(Task::Rename(convert.request()?)),
             Command::Apply { recipe, inverse, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
@@ -385,73 +239,5 @@ impl Args {
             Command::Drop { patterns, rest } => (rules::drop(&patterns, rest.separator()), rest),
         };
         Ok(Task::Rename(rest.request(Rules::Stages(vec![stage?]))?))
-    }
-}
-
-impl Index {
-    fn request(self) -> IndexRequest {
-        IndexRequest {
-            folder: self.folder,
-            files: self.files,
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
-            writing: if self.dry_run { Writes::Shown } else { Writes::Done },
-            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
-        }
-    }
-}
-
-impl Derive {
-    fn question(self) -> Question {
-        Question {
-            a: Subject { file: self.a, at: self.at },
-            b: Subject { file: self.b, at: self.at_b },
-            save_recipe: self.save_recipe,
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
-            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
-        }
-    }
-}
-
-impl Check {
-    fn inspection(self) -> Inspection {
-        Inspection {
-            paths: self.files,
-            unknown: if self.allow_unknown { Unknown::Allowed } else { Unknown::Refused },
-            unread: if self.strict { Unread::Refused } else { Unread::Allowed },
-            allow_list: self.allow,
-            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
-        }
-    }
-}
-
-impl Diff {
-    fn comparison(self) -> Comparison {
-        Comparison {
-            a: Subject { file: self.a, at: self.at },
-            b: Subject { file: self.b, at: self.at_b },
-            depth: match (self.keys_only, self.weights_only) {
-                (true, _) => Depth::Keys,
-                (_, true) => Depth::Weights,
-                _ => Depth::All,
-            },
-            form: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            talk: if self.quiet { Verbosity::Errors } else { Verbosity::All },
-        }
-    }
-}
-
-impl Ls {
-    fn listing(self) -> Listing {
-        let shape = match (self.json, self.tree, self.payload) {
-            (true, _, false) => Shape::Json,
-            (true, _, true) => Shape::JsonWithPayload,
-            (_, true, _) => Shape::Tree,
-            (_, _, true) => Shape::Payload,
-            _ => Shape::Table,
-        };
-        Listing { file: self.file, at: self.at, shape, hashed: self.hash }
     }
 }

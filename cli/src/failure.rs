@@ -10,8 +10,8 @@ use statedict::core::{BadRemap, Issue, PlanError};
 use statedict::{Error, ErrorKind};
 
 use crate::hints;
-use crate::terminal::grouping::{Line, grouped_whole};
 use crate::terminal::text::{first_few, shell_path};
+use statedict::jobs::grouping::{Line, grouped_whole};
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +65,6 @@ impl Failure {
         Failure { exit: Exit::No, errors, hints: Vec::new() }
     }
 
-    /// The same, with ways out where there are some.
-    pub(crate) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Failure {
-        self.hints.extend(hints);
-        self
-    }
-
     /// The same, with a way out.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
@@ -99,7 +93,7 @@ impl From<Error> for Failure {
             None => error.problems().to_vec(),
         };
         let of_file = error.checkpoint_error().map(hints_of_file).unwrap_or_default();
-        let hints = of_file.into_iter().chain(error.advice().iter().map(hints::of)).collect();
+        let hints = of_file.into_iter().chain(hints::of(error.advice())).collect();
         Failure { exit, errors, hints }
     }
 }

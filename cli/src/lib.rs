@@ -32,7 +32,8 @@
 pub mod jobs;
 
 pub use jobs::{
-    Advice, Convert, Error, ErrorKind, Fit, Input, Notice, Observer, Rename, Rules, silent,
+    Advice, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, Fit, Index, Input, List,
+    Notice, Observer, Recover, Rename, Rules, silent,
 };
 pub use statedict_checkpoint as checkpoint;
 pub use statedict_core as core;

@@ -1,28 +1,15 @@
 //! The `statedict` command: rename, match, convert and check the keys of model checkpoints.
 //!
-//! What was typed becomes a [`Task`] in one step (`args`), a command runs it (`commands`), and what
-//! comes out is shown as text (`report`) or JSON (`json`).
-//! Everything worth having in a program of one's own is in the libraries; this crate only prints.
+//! What was typed becomes a [`Task`] in one step (`args`), a command runs its job, which is in the
+//! library, and shows the outcome as text or JSON (`commands`).
+//! Nothing but parsing, printing and signals is here.
 
 mod args;
 mod commands;
-mod derivation;
-mod difference;
-mod digests;
-mod explain_args;
-mod explanation;
 mod failure;
 mod hints;
 mod json;
-mod listing;
-mod opening;
-mod payload;
-mod rescue;
-mod selected;
-mod table;
 mod terminal;
-mod tree;
-mod wrapped;
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -30,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::args::{Args, Task};
-use crate::commands::{check, derive, diff, explain, fit, index, list, recover, rename};
+use crate::commands::{check, derive, diff, explain, fit, index, ls, recover, rename};
 use crate::failure::{Exit, Failure};
 use crate::terminal::text;
 use crate::terminal::text::Visible;
@@ -46,15 +33,15 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<(), Failure> {
     let mut out = Visible(BufWriter::new(io::stdout().lock()));
     match args.task()? {
-        Task::List(listing) => list::run(&listing, &mut out)?,
+        Task::List(request) => ls::run(&request, &mut out)?,
         Task::Rename(request) => rename::run(&request, &mut out)?,
-        Task::Diff(comparison) => diff::run(&comparison, &mut out)?,
-        Task::Check(inspection) => check::run(&inspection, &mut out)?,
-        Task::Derive(question) => derive::run(&question, &mut out)?,
+        Task::Diff(request) => diff::run(&request, &mut out)?,
+        Task::Check(request) => check::run(&request, &mut out)?,
+        Task::Derive(request) => derive::run(&request, &mut out)?,
         Task::Fit(request) => fit::run(&request, &mut out)?,
-        Task::Explain(riddle) => explain::run(&riddle, &mut out)?,
+        Task::Explain(request) => explain::run(&request, &mut out)?,
         Task::Index(request) => index::run(&request, &mut out)?,
-        Task::Recover(recovery) => recover::run(&recovery, &mut out)?,
+        Task::Recover(request) => recover::run(&request, &mut out)?,
     }
     Ok(out.flush()?)
 }

@@ -82,7 +82,7 @@ fn a_recipe_is_printed_and_applies() {
     let folder = renamed();
     let ran = folder.derive(&["--save-recipe", "r.toml"]);
     let expected = "\
-a.safetensors -> b.safetensors: 4 of 4 keys told by their elements
+a.safetensors -> b.safetensors: 4 of 4 keys matched by contents
   layers.{0..1}.w -> blocks.{1..2}.w  (2 keys)
   layers.{0..1}.b -> blocks.{1..2}.b  (2 keys)
 dropped, b has no place for it: old.w
@@ -90,7 +90,7 @@ saved the recipe as r.toml
 ";
     assert_eq!((ran.status, ran.out.as_str(), ran.err.as_str()), (0, "", expected));
     let recipe = fs::read_to_string(folder.path("r.toml")).expect("a recipe");
-    let expected = r#"# a.safetensors -> b.safetensors: 4 of 4 keys told by their elements
+    let expected = r#"# a.safetensors -> b.safetensors: 4 of 4 keys matched by contents
 # dropped, b has no place for it: old.w
 
 [[stage]]
@@ -110,7 +110,7 @@ rename = "layers.{i}.{rest..} -> blocks.{i+1}.{rest..}"
 fn what_renaming_cannot_do_is_named() {
     let ran = fused().derive(&[]);
     let expected = "\
-a.safetensors -> b.safetensors: 0 of 4 keys told by their elements, 1 rearranged, \
+a.safetensors -> b.safetensors: 0 of 4 keys matched by contents, 1 rearranged, \
 2 fused or taken apart, 1 open
 b's w is a's w transposed
 b's q is rows 0..4 of a's qk

@@ -144,7 +144,7 @@ fn everything_that_differs_has_a_line() {
         found,
         json!({
             "a": "a.safetensors", "b": "b.safetensors", "at_a": "", "at_b": "",
-            "keys_only": false, "weights_only": false, "same": false,
+            "schema_version": 1, "keys_only": false, "weights_only": false, "same": false,
             "added": ["came"], "removed": ["gone.0", "gone.1"],
             "renamed": [{ "from": "old.w", "to": "new.w" }],
             "layout": [],

@@ -61,10 +61,7 @@ fn a_command_is_printed_and_does_what_it_is_to_do() {
     assert_eq!(ran.status, 0, "{}", ran.err);
     let lines: Vec<&str> = ran.out.lines().collect();
     assert!(lines[0].contains("wrapped in DataParallel"), "{}", ran.out);
-    assert_eq!(
-        lines[1],
-        "this mends it (verified on net.safetensors: with it 3 of 3 keys missing are there):"
-    );
+    assert_eq!(lines[1], "fix (verified on net.safetensors, all 3 missing keys found):");
     assert_eq!(lines[2], "  statedict unwrap net.safetensors -o net-new.safetensors");
     assert_eq!(folder.typed_with("unwrap net.safetensors -o net-new.safetensors", b"").status, 0);
 }

@@ -6,7 +6,7 @@ pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fit;
 pub(crate) mod index;
-pub(crate) mod list;
+pub(crate) mod ls;
 pub(crate) mod output_args;
 pub(crate) mod recover;
 pub(crate) mod rename;

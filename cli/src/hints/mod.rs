@@ -6,15 +6,30 @@ use std::path::Path;
 
 use statedict::Advice;
 use statedict::checkpoint::FORMATS;
-use statedict::core::NotSelected;
 use statedict::jobs::selection::{Choice, Role, Summary};
-use statedict::jobs::suggestions;
 use statedict::jobs::target::stem;
 
 use crate::terminal::text::{NAMED, count, first_few, quoted, shell_option, shell_path};
 
-/// What a piece of advice means to somebody who types commands.
-pub(crate) fn of(advice: &Advice) -> String {
+/// How to give `explain` more to read.
+const WHOLE_TEXT: &str =
+    "give it the whole text, from 'Traceback' or 'Error(s) in loading state_dict' on";
+
+/// What advice means to somebody who types commands.
+pub(crate) fn of(advice: &[Advice]) -> Vec<String> {
+    advice.iter().flat_map(lines).collect()
+}
+
+fn lines(advice: &Advice) -> Vec<String> {
+    match advice {
+        Advice::WholeText(Some(file)) => {
+            vec![WHOLE_TEXT.into(), format!("statedict check {} examines the file", file.display())]
+        }
+        advice => vec![line(advice)],
+    }
+}
+
+fn line(advice: &Advice) -> String {
     match advice {
         Advice::ReplaceExisting => "add --force to replace it".into(),
         Advice::EditProtected => {
@@ -57,6 +72,7 @@ pub(crate) fn of(advice: &Advice) -> String {
         Advice::DropKeys => "--drop PATTERN and --drop-last N skip keys of the checkpoint, and \
                              keys that --init makes do not count"
             .into(),
+        Advice::WholeText(_) => WHOLE_TEXT.into(),
         other => format!("{other:?}"),
     }
 }
@@ -86,18 +102,7 @@ pub(crate) fn state_dict(state_dict: &Summary) -> String {
 
 /// How to name one state dict.
 fn select(of: Role, path: &str) -> String {
-    at(option_of(of), path)
-}
-
-/// The same with an option.
-pub(crate) fn at(option: &str, path: &str) -> String {
-    format!("add {}", shell_option(option, if path.is_empty() { "/" } else { path }))
-}
-
-/// The path that was probably meant by one that leads nowhere.
-pub(crate) fn near_path(error: &NotSelected, option: &str) -> Option<String> {
-    let meant = suggestions::near_path(error)?;
-    Some(format!("did you mean {}?", shell_option(option, &meant)))
+    format!("add {}", shell_option(option_of(of), if path.is_empty() { "/" } else { path }))
 }
 
 fn name_format() -> String {

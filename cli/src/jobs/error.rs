@@ -96,8 +96,6 @@ pub enum Advice {
     OtherEvidence,
     /// Drop keys of the checkpoint until both have as many.
     DropKeys,
-    /// Give the end of a long text.
-    ShortenText,
     /// Give the whole error text; of this file, if there is one, `check` says more.
     WholeText(Option<PathBuf>),
 }
@@ -112,6 +110,11 @@ impl Error {
     pub(crate) fn failed(problem: impl fmt::Display) -> Error {
         let problems = vec![problem.to_string()];
         Error { kind: ErrorKind::Failed, problems, advice: Vec::new(), source: None }
+    }
+
+    /// The observer stopped it.
+    pub(crate) fn stopped() -> Error {
+        Error { kind: ErrorKind::Stopped, ..Error::failed("stopped") }
     }
 
     /// Several things are in the way.

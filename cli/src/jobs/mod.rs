@@ -8,13 +8,28 @@
 //! | [`Rename`] | renames, drops and keeps keys by rules, a recipe or a saved plan |
 //! | [`Convert`] | writes a file in another format, with casts |
 //! | [`Fit`] | makes a checkpoint load into a model |
+//! | [`Derive`] | finds the recipe that leads from one file's keys to another's |
+//! | [`Diff`] | compares two files |
+//! | [`Explain`] | explains a loading error of PyTorch's, and finds the job that fixes it |
+//! | [`Check`] | checks integrity, and what unpickling would execute |
+//! | [`List`] | lists what a file holds |
+//! | [`Index`] | makes or corrects the index of a folder of shards |
+//! | [`Recover`] | restores a file whose editing in place was interrupted |
 
+pub mod check;
 pub mod convert;
+pub mod derive;
+pub mod diff;
 pub mod error;
+pub mod explain;
 pub mod fit;
+pub mod grouping;
+pub mod index;
+pub mod list;
 pub mod model_dtype;
 pub mod observer;
 pub mod recipe;
+pub mod recover;
 pub mod rename;
 pub mod rules;
 pub mod selection;
@@ -26,10 +41,17 @@ pub mod words;
 mod nearest;
 mod opening;
 
+pub use check::Check;
 pub use convert::Convert;
+pub use derive::Derive;
+pub use diff::Diff;
 pub use error::{Advice, Error, ErrorKind};
+pub use explain::Explain;
 pub use fit::Fit;
+pub use index::Index;
+pub use list::List;
 pub use observer::{Notice, Observer, silent};
+pub use recover::Recover;
 pub use rename::Rename;
 pub use rules::Rules;
 pub use selection::Input;

@@ -71,6 +71,15 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}\u{2026}{}", &text[..position(most - end - 1)], &text[last..]))
 }
 
+/// The text without characters that would steer a terminal or deceive its reader.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |c: char| if is_hidden(c) { c.escape_default().collect() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
 /// True for characters that are not seen: controls, marks that turn the direction of what follows,
 /// separators of lines, and what takes no room.
 pub fn is_hidden(c: char) -> bool {

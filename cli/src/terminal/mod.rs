@@ -1,6 +1,5 @@
-//! The terminal: words, lists made short, progress, signals, sizes.
+//! The terminal: words, progress, signals, sizes.
 
-pub(crate) mod grouping;
 pub(crate) mod progress;
 mod signals;
 pub(crate) mod size;

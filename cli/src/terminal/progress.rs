@@ -46,6 +46,14 @@ pub(crate) fn followed<T>(
     verbosity: Verbosity,
     job: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Error>,
 ) -> Result<T, Failure> {
+    followed_with(verbosity, |observer| Ok(job(observer)?))
+}
+
+/// The same for a job that shows what it finds as it finds it.
+pub(crate) fn followed_with<T>(
+    verbosity: Verbosity,
+    job: impl FnOnce(&Arc<dyn Observer>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let progress = Arc::new(Progress {
         verbosity,
         done: AtomicU64::new(0),
@@ -58,13 +66,13 @@ pub(crate) fn followed<T>(
 
 impl Progress {
     /// Ends: the bar goes, and work that failed after a signal has been stopped by it.
-    fn finish<T>(&self, outcome: Result<T, Error>) -> Result<T, Failure> {
+    fn finish<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }
         match (outcome, self.caught()) {
             (Err(_), Some(signal)) => Err(Failure::stopped(signal)),
-            (outcome, _) => Ok(outcome?),
+            (outcome, _) => outcome,
         }
     }
 
@@ -128,7 +136,8 @@ impl Observer for Progress {
             Notice::UnusedPattern { field, pattern, meant } if self.verbosity == Verbosity::All => {
                 let meant = meant.as_ref().map(|it| format!("; did you mean {}?", quoted(it)));
                 let meant = meant.unwrap_or_default();
-                say(&format!("note: --{field} '{pattern}' matches no key{meant}"));
+                let key = if *field == "drop-metadata" { "metadata key" } else { "key" };
+                say(&format!("note: --{field} '{pattern}' matches no {key}{meant}"));
             }
             _ => {}
         }

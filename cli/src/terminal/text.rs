@@ -5,20 +5,11 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use statedict::jobs::words::cut;
-pub(crate) use statedict::jobs::words::{NAMED, count, first_few, is_hidden, short};
+pub(crate) use statedict::jobs::words::{NAMED, count, first_few, is_hidden, printable, short};
 
 /// Writes a line to standard error; where that fails there is nobody left to tell.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
-}
-
-/// The text without characters that would steer a terminal or deceive its reader.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let escape = |c: char| if is_hidden(c) { c.escape_default().collect() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escape).collect())
 }
 
 /// Characters of a sentence that are shown.

@@ -3,5 +3,5 @@
 mod diagnosis;
 mod error;
 
-pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose};
+pub use diagnosis::{Cause, Diagnosis, Remedy, diagnose, prefix_replacement};
 pub use error::{LoadError, Mismatch, Shapes};

@@ -18,8 +18,8 @@ use crate::commands::fit::FitRequest;
 use crate::commands::rename::report::{metadata_change, tell_side_files};
 use crate::failure::Failure;
 use crate::hints::command_line::suggestion;
-use crate::terminal::grouping::{Line, grouped};
 use crate::terminal::text::{NAMED, count, first_few, printable, say, shell_word, size};
+use statedict::jobs::grouping::{Line, grouped};
 
 /// Lines that are repeated after writing; the rest is counted.
 const LINES_TOLD: usize = 20;

@@ -19,8 +19,8 @@ use crate::commands::rename::RenameRequest;
 use crate::failure::Failure;
 use crate::hints;
 use crate::hints::command_line::suggestion;
-use crate::terminal::grouping::{Line, grouped};
 use crate::terminal::text::{NAMED, bounded, count, first_few, printable, say, size};
+use statedict::jobs::grouping::{Line, grouped};
 
 /// Lines of a plan that are repeated after writing; the rest is counted.
 const LINES_TOLD: usize = 20;

@@ -181,7 +181,7 @@ impl Rename {
         let written = match writes {
             true => {
                 observer.begin_writing(total);
-                self.write(&checkpoint, &planned.plan, &work, &side_files)?
+                self.write(&checkpoint, &planned.plan, &work, &side_files, observer.as_ref())?
             }
             false => writing::Written::default(),
         };

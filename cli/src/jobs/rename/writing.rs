@@ -4,6 +4,7 @@ use statedict_checkpoint::{Checkpoint, Overflow, Replaced, SideFiles, WriteMetho
 use statedict_core::Plan;
 
 use crate::jobs::error::{Advice, Error};
+use crate::jobs::observer::Observer;
 use crate::jobs::rename::files::Work;
 use crate::jobs::rename::{Destination, Rename, Strictness};
 use crate::jobs::target;
@@ -25,6 +26,7 @@ impl Rename {
         plan: &Plan,
         work: &Work,
         side_files: &SideFiles,
+        observer: &dyn Observer,
     ) -> Result<Written, Error> {
         let output = match self.new_file().zip(work.pending()) {
             Some((path, new)) => {
@@ -46,6 +48,10 @@ impl Rename {
             None => Vec::new(),
         };
         self.refuse_to_overflow(&overflows)?;
+        // An edit in place is small and goes through once it has begun.
+        if observer.advance(0).is_break() {
+            return Err(Error::stopped());
+        }
         let replaced = match (replacement, work) {
             (Some(staged), Work::Write(new, _)) => {
                 staged.commit()?;

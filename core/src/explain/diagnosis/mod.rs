@@ -6,6 +6,8 @@ mod filling;
 mod mismatch;
 mod renaming;
 
+pub use renaming::prefix_replacement;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 

@@ -106,7 +106,13 @@ fn replacements(scene: &LoadContext) -> Vec<Rule> {
     rules.filter_map(|text| Rule::rename(&text, SEPARATOR).ok()).collect()
 }
 
-/// A rule that puts another prefix in front of the segments that both keys end with.
+/// The rule that puts another prefix in front of the segments that both keys end with; `None` if
+/// one of the keys is no more than those, or they end with none.
+pub fn prefix_replacement(from: &str, to: &str) -> Option<Rule> {
+    Rule::rename(&replacement(from, to)?, SEPARATOR).ok()
+}
+
+/// The same as text.
 fn replacement(from: &str, to: &str) -> Option<String> {
     let (olds, news) = (from.split(SEPARATOR), to.split(SEPARATOR));
     let shared = olds.rev().zip(news.rev()).take_while(|(old, new)| old == new).count();

@@ -1,0 +1,29 @@
+//! What `derive` found, as text.
+
+use statedict::core::DType;
+use statedict::jobs::derive::Outcome;
+use statedict::jobs::grouping::{Line, grouped};
+
+use crate::terminal::text::count;
+
+/// A line that counts, the renames, and what a recipe cannot say.
+pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
+    let renamed = outcome.derivation.pairs.iter().filter(|(old, new)| old != new);
+    let renamed = grouped(renamed.map(|(old, new)| (old.as_str(), Some(new.as_str()))));
+    let mut lines = vec![outcome.headline()];
+    lines.extend(renamed.iter().map(rename));
+    lines.extend(outcome.beyond());
+    lines.extend(outcome.casts.iter().map(cast));
+    lines
+}
+
+fn rename(line: &Line) -> String {
+    let keys = if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) };
+    format!("  {} -> {}{keys}", line.old, line.new.as_deref().unwrap_or_default())
+}
+
+/// A note on casts, which a recipe does not make.
+fn cast((from, to, keys): &(DType, DType, usize)) -> String {
+    let option = to.to_string().to_lowercase();
+    format!("note: {} cast from {from} to {to} (apply --cast {option})", count(*keys, "key"))
+}

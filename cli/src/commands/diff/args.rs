@@ -1,0 +1,58 @@
+//! What can be typed after `diff`, and what it stands for.
+
+use std::path::PathBuf;
+
+use statedict::jobs::diff::Depth;
+use statedict::{Diff, Input};
+
+use crate::commands::diff::DiffRequest;
+use crate::terminal::{OutputFormat, Verbosity};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DiffArgs {
+    /// The first file
+    a: PathBuf,
+    /// The second file
+    b: PathBuf,
+    /// Compare the state dict at this path of the first file
+    ///
+    /// Needed only where it holds several.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// Compare it with the state dict at this path of the second file
+    ///
+    /// Otherwise that is the one at the same path, or the only one.
+    #[arg(long, value_name = "PATH")]
+    at_b: Option<String>,
+    /// Compare keys, dtypes and shapes, and read no elements
+    #[arg(long)]
+    keys_only: bool,
+    /// Compare tensors, and leave out metadata and everything else that is no tensor
+    #[arg(long, conflicts_with = "keys_only")]
+    weights_only: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors; the exit status tells
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl DiffArgs {
+    /// What was asked for.
+    pub(crate) fn request(self) -> DiffRequest {
+        DiffRequest {
+            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            job: Diff {
+                a: Input { file: self.a, at: self.at },
+                b: Input { file: self.b, at: self.at_b },
+                depth: match (self.keys_only, self.weights_only) {
+                    (true, _) => Depth::Keys,
+                    (_, true) => Depth::Weights,
+                    _ => Depth::All,
+                },
+            },
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What `diff` found, as JSON.
+
+use std::io::Write;
+
+use serde::Serialize;
+use statedict::core::{
+    Key,
+    diff::{Change, Deviation, Diff, Unplaced},
+};
+
+use statedict::jobs::diff::{Depth, Outcome};
+
+use crate::failure::Failure;
+use crate::json::{SCHEMA_VERSION, Shown, path_bytes, put};
+
+/// The object of `diff --json`.
+#[derive(Serialize)]
+struct Found<'a> {
+    schema_version: u32,
+    a: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a_bytes: Option<String>,
+    b: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b_bytes: Option<String>,
+    at_a: &'a str,
+    at_b: &'a str,
+    keys_only: bool,
+    weights_only: bool,
+    same: bool,
+    added: Vec<&'a str>,
+    removed: Vec<&'a str>,
+    renamed: Vec<Renamed<'a>>,
+    layout: Vec<Changed<'a, Option<&'a str>>>,
+    dtype: Vec<Changed<'a, &'a str>>,
+    shape: Vec<Changed<'a, &'a [u64]>>,
+    values: Vec<Values<'a>>,
+    /// What differs beside plain tensors, by its path.
+    payload: Vec<Beside<'a>>,
+    metadata: Vec<Changed<'a, Option<&'a str>>>,
+    /// What one file has and the other's format has no place for.
+    no_place: Vec<NoPlace<'a>>,
+    not_compared: Vec<&'a str>,
+    reordered: bool,
+}
+
+#[derive(Serialize)]
+struct Renamed<'a> {
+    from: &'a str,
+    to: &'a str,
+}
+
+#[derive(Serialize)]
+struct Changed<'a, T> {
+    key: &'a str,
+    a: T,
+    b: T,
+}
+
+/// A value that differs, null where there is none; of tensors how far they are apart.
+#[derive(Serialize)]
+struct Beside<'a> {
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a: Option<Option<Shown<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b: Option<Option<Shown<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<Values<'a>>,
+}
+
+#[derive(Serialize)]
+struct NoPlace<'a> {
+    /// The file that has it: `a` or `b`.
+    file: &'static str,
+    path: &'a str,
+    kind: &'a str,
+}
+
+/// Differences that are infinite, or no numbers, are null.
+#[derive(Serialize)]
+struct Values<'a> {
+    key: &'a str,
+    max_abs: Option<f64>,
+    max_rel: Option<f64>,
+    count: u64,
+    of: u64,
+    nan: u64,
+}
+
+/// One object with all that differs.
+pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    let (a, b, diff) = (&outcome.a, &outcome.b, &outcome.diff);
+    let found = Found {
+        schema_version: SCHEMA_VERSION,
+        a: a.name(),
+        a_bytes: path_bytes(&a.file.path),
+        b: b.name(),
+        b_bytes: path_bytes(&b.file.path),
+        at_a: &a.at,
+        at_b: &b.at,
+        keys_only: outcome.depth == Depth::Keys,
+        weights_only: outcome.depth == Depth::Weights,
+        same: diff.is_same(),
+        added: diff.added.iter().map(Key::as_str).collect(),
+        removed: diff.removed.iter().map(Key::as_str).collect(),
+        renamed: diff.renamed.iter().map(Renamed::of).collect(),
+        layout: changed(&diff.layouts, |layout| layout.as_deref()),
+        dtype: changed(&diff.dtypes, |dtype| dtype.name()),
+        shape: changed(&diff.shapes, |shape| shape.as_slice()),
+        values: diff.values.iter().map(Values::of).collect(),
+        payload: beside(diff),
+        metadata: changed(&diff.metadata, |text| text.as_deref()),
+        no_place: diff.unplaced.iter().map(NoPlace::of).collect(),
+        not_compared: diff.not_compared.iter().map(|it| it.path.as_str()).collect(),
+        reordered: diff.reordered,
+    };
+    put(&found, out)?;
+    Ok(writeln!(out)?)
+}
+
+fn changed<'a, T, U>(changes: &'a [Change<T>], shown: fn(&'a T) -> U) -> Vec<Changed<'a, U>> {
+    let changed = |change: &'a Change<T>| Changed {
+        key: change.key.as_str(),
+        a: shown(&change.a),
+        b: shown(&change.b),
+    };
+    changes.iter().map(changed).collect()
+}
+
+fn beside(diff: &Diff) -> Vec<Beside<'_>> {
+    let changes = diff.objects.iter().map(|change| Beside {
+        path: &change.path,
+        a: Some(change.a.as_ref().map(Shown)),
+        b: Some(change.b.as_ref().map(Shown)),
+        values: None,
+    });
+    let values = diff.object_values.iter().map(|(path, deviation)| Beside {
+        path,
+        a: None,
+        b: None,
+        values: Some(Values::new(path, deviation)),
+    });
+    changes.chain(values).collect()
+}
+
+impl<'a> NoPlace<'a> {
+    fn of(unplaced: &'a Unplaced) -> NoPlace<'a> {
+        let file = if unplaced.in_a { "a" } else { "b" };
+        NoPlace { file, path: &unplaced.path, kind: &unplaced.kind }
+    }
+}
+
+impl<'a> Renamed<'a> {
+    fn of((from, to): &'a (Key, Key)) -> Renamed<'a> {
+        Renamed { from: from.as_str(), to: to.as_str() }
+    }
+}
+
+impl<'a> Values<'a> {
+    fn of((key, deviation): &'a (Key, Deviation)) -> Values<'a> {
+        Values::new(key.as_str(), deviation)
+    }
+
+    fn new(key: &'a str, deviation: &Deviation) -> Values<'a> {
+        let Deviation { max_abs, max_rel, count, of, nan } = *deviation;
+        Values { key, max_abs, max_rel, count, of, nan }
+    }
+}

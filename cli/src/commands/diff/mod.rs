@@ -1,0 +1,49 @@
+//! `diff`: what differs between two files.
+
+pub(crate) mod args;
+mod json;
+mod report;
+
+use std::io::Write;
+
+use statedict::Diff;
+use statedict::core::objects::Uncompared;
+
+use crate::failure::{Exit, Failure};
+use crate::hints::command_line;
+use crate::terminal::progress::followed;
+use crate::terminal::text::say;
+use crate::terminal::{OutputFormat, Verbosity};
+
+/// What to compare, and how to show what differs.
+pub(crate) struct DiffRequest {
+    pub(crate) job: Diff,
+    pub(crate) output_format: OutputFormat,
+    pub(crate) verbosity: Verbosity,
+}
+
+pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Failure> {
+    let outcome = followed(request.verbosity, |observer| request.job.run(observer))?;
+    match (request.output_format, request.verbosity) {
+        (OutputFormat::Json, _) => json::difference(&outcome, out)?,
+        (OutputFormat::Text, Verbosity::All) => report::difference(&outcome, out)?,
+        (OutputFormat::Text, Verbosity::Errors) => {}
+    }
+    out.flush()?;
+    if request.verbosity == Verbosity::All
+        && let Some(command) = command_line::renaming(&outcome)
+    {
+        say("this renames the keys of the first as they are in the second:");
+        say(&format!("  {command}"));
+    }
+    let not_compared = &outcome.diff.not_compared;
+    match (outcome.diff.is_same(), not_compared.is_empty()) {
+        (false, _) => Err(Failure::no(Vec::new())),
+        (true, true) => Ok(()),
+        (true, false) => {
+            let line = |it: &Uncompared| format!("could not compare '{}': {}", it.path, it.why);
+            let errors = not_compared.iter().map(line).collect();
+            Err(Failure { exit: Exit::CouldNot, errors, hints: Vec::new() })
+        }
+    }
+}

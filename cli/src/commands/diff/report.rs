@@ -1,0 +1,270 @@
+//! What `diff` found, as text.
+//!
+//! A sign begins each line: `-` for keys of the first file alone, `+` for those of the second, `~`
+//! for what changed, `?` for what was not compared; renames have none.
+
+use std::io::Write;
+
+use statedict::core::{
+    IndexMap, Key, Value,
+    diff::{Change, Deviation, Diff},
+    objects::ObjectChange,
+};
+
+use statedict::jobs::diff::{Compared, Depth, Outcome};
+use statedict::jobs::grouping::{Line, grouped};
+
+use crate::commands::ls::payload::brief;
+use crate::failure::Failure;
+use crate::terminal::text::{count, first_few, printable, short};
+
+/// Values of one kind that have a line each; the rest is counted.
+const SHOWN: usize = 100;
+
+/// Things of one kind that a sentence names; the rest is counted.
+const NAMED: usize = 6;
+
+/// A line that counts, and a line for each thing that differs or for several alike.
+pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    let headline = [headline(outcome)];
+    for line in headline.into_iter().chain(lines(outcome)) {
+        writeln!(out, "{}", printable(&line))?;
+    }
+    Ok(())
+}
+
+/// `a.pth and b.pth differ: 2 keys removed, 1 added`.
+fn headline(outcome: &Outcome) -> String {
+    let names = format!("{} and {}", named(&outcome.a), named(&outcome.b));
+    let (diff, keys) = (&outcome.diff, count(outcome.common, "key"));
+    let differing = differing(diff);
+    if !differing.is_empty() {
+        return format!("{names} differ: {}", differing.join(", "));
+    }
+    match (outcome.depth, diff.not_compared.len()) {
+        (Depth::Keys, _) => format!("{names} have the same keys, dtypes and shapes: {keys}"),
+        (Depth::Weights, 0) => format!("{names} have the same weights: {keys}"),
+        (Depth::All, 0) => format!("{names} are the same: {keys}"),
+        (_, some) => {
+            format!("{names} are the same as far as compared: {keys}, {some} not compared")
+        }
+    }
+}
+
+/// `2 keys removed`, `1 added`, `1 metadata entry`: without what there is none of.
+fn differing(diff: &Diff) -> Vec<String> {
+    let keys = [
+        (diff.removed.len(), "removed"),
+        (diff.added.len(), "added"),
+        (diff.renamed.len(), "renamed"),
+        (diff.layouts.len(), "of another layout"),
+        (diff.dtypes.len(), "of another dtype"),
+        (diff.shapes.len(), "of another shape"),
+        (diff.values.len(), "with other values"),
+    ];
+    let keys = keys.into_iter().filter(|(number, _)| *number > 0).enumerate();
+    let keys = keys.map(|(i, (number, what))| match i {
+        0 => format!("{} {what}", count(number, "key")),
+        _ => format!("{number} {what}"),
+    });
+    let beside = diff.objects.len() + diff.object_values.len() + diff.more;
+    let beside = (beside > 0).then(|| format!("{} beside plain tensors", count(beside, "value")));
+    let metadata = match diff.metadata.len() {
+        0 => None,
+        1 => Some("1 metadata entry".to_string()),
+        some => Some(format!("{some} metadata entries")),
+    };
+    keys.chain(beside).chain(metadata).collect()
+}
+
+/// A file's name, with the path in it unless that is the root.
+fn named(side: &Compared) -> String {
+    match side.at.as_str() {
+        "" => side.name(),
+        at => format!("{} ('{at}')", side.name()),
+    }
+}
+
+fn lines(outcome: &Outcome) -> Vec<String> {
+    let diff = &outcome.diff;
+    let plain = |sign: &str, keys: &[Key]| -> Vec<String> {
+        let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
+        lines.iter().map(|line| format!("{sign} {}{}", line.old, keys_of(line))).collect()
+    };
+    let renamed = grouped(diff.renamed.iter().map(|(from, to)| (from.as_str(), Some(to.as_str()))));
+    let no_tensor = || "(no tensor)".to_string();
+    let layout = |layout: &Option<String>| layout.clone().unwrap_or_else(no_tensor);
+    let mut lines = [
+        plain("-", &diff.removed),
+        plain("+", &diff.added),
+        renamed.iter().map(rename).collect(),
+        changes(&diff.layouts, layout),
+        changes(&diff.dtypes, ToString::to_string),
+        changes(&diff.shapes, |shape| format!("{shape:?}")),
+        values(&diff.values),
+    ]
+    .concat();
+    lines.extend(diff.objects.iter().take(SHOWN).map(object));
+    lines.extend(
+        diff.object_values
+            .iter()
+            .take(SHOWN)
+            .map(|(path, found)| format!("~ {}: {}", short(path), deviation(found))),
+    );
+    let beside = diff.objects.len().saturating_sub(SHOWN)
+        + diff.object_values.len().saturating_sub(SHOWN)
+        + diff.more;
+    if beside > 0 {
+        lines.push(format!("  and {} more beside plain tensors", count(beside, "value")));
+    }
+    lines.extend(diff.metadata.iter().map(metadata));
+    let not_compared = diff.not_compared.iter();
+    lines.extend(not_compared.map(|it| format!("? {}: not compared: {}", it.path, it.why)));
+    lines.extend(unplaced(outcome));
+    if diff.reordered {
+        lines.push("the keys that both have are in another order".into());
+    }
+    lines
+}
+
+/// A value that differs, or that only one side has.
+fn object(change: &ObjectChange) -> String {
+    let path = if change.path.is_empty() { "/".into() } else { short(&change.path) };
+    match (&change.a, &change.b) {
+        (Some(a), None) => format!("- {path}: {}", brief(a)),
+        (None, Some(b)) => format!("+ {path}: {}", brief(b)),
+        (a, b) => {
+            let shown = |value: &Option<Value>| value.as_ref().map(brief).unwrap_or_default();
+            format!("~ {path}: {} -> {}", shown(a), shown(b))
+        }
+    }
+}
+
+fn metadata(change: &Change<Option<String>>) -> String {
+    let key = short(change.key.as_str());
+    match (&change.a, &change.b) {
+        (Some(a), None) => format!("- metadata {key}: '{}'", short(a)),
+        (None, Some(b)) => format!("+ metadata {key}: '{}'", short(b)),
+        (a, b) => {
+            let shown =
+                |text: &Option<String>| short(text.as_deref().unwrap_or_default()).into_owned();
+            format!("~ metadata {key}: '{}' -> '{}'", shown(a), shown(b))
+        }
+    }
+}
+
+/// What only one file can hold, a line for each.
+fn unplaced(outcome: &Outcome) -> Vec<String> {
+    let line = |in_a: bool, own: &Compared, other: &Compared| {
+        let all = outcome.diff.unplaced.iter().filter(|it| it.in_a == in_a);
+        let all: Vec<String> = all.map(|it| format!("{} ({})", it.path, it.kind)).collect();
+        let (own, other) = (own.name(), other.file.format.name());
+        let few = first_few(&all, NAMED);
+        (!all.is_empty()).then(|| format!("only in {own}, {other} has no place for it: {few}"))
+    };
+    let (a, b) = (&outcome.a, &outcome.b);
+    [line(true, a, b), line(false, b, a)].into_iter().flatten().collect()
+}
+
+fn rename(line: &Line) -> String {
+    format!("  {} -> {}{}", line.old, line.new.as_deref().unwrap_or_default(), keys_of(line))
+}
+
+/// The changes, those that are the same in one line.
+fn changes<T>(changes: &[Change<T>], shown: impl Fn(&T) -> String) -> Vec<String> {
+    let mut alike = IndexMap::<String, Vec<&str>>::default();
+    for Change { key, a, b } in changes {
+        let change = format!("{} -> {}", shown(a), shown(b));
+        alike.entry(change).or_default().push(key.as_str());
+    }
+    let lines = |(change, keys): (String, Vec<&str>)| {
+        let lines = grouped(keys.into_iter().map(|key| (key, None)));
+        let line = move |line: Line| format!("~ {}: {change}{}", line.old, keys_of(&line));
+        lines.into_iter().map(line)
+    };
+    alike.into_iter().flat_map(lines).collect()
+}
+
+/// How far apart values are; of several keys in one line, the farthest.
+fn values(values: &[(Key, Deviation)]) -> Vec<String> {
+    let lines = grouped(values.iter().map(|(key, _)| (key.as_str(), None)));
+    let line = |line: &Line| {
+        let mut whole = Deviation::default();
+        let members = line.members.iter().filter_map(|place| values.get(*place));
+        members.for_each(|(_, deviation)| whole.merge(deviation));
+        format!("~ {}: {}{}", line.old, deviation(&whole), keys_of(line))
+    };
+    lines.iter().map(line).collect()
+}
+
+/// `max abs 0.5, max rel 0.25, 3 of 10 elements`.
+fn deviation(deviation: &Deviation) -> String {
+    let Deviation { count, of, max_abs, max_rel, nan } = deviation;
+    let mut text = match max_abs.zip(*max_rel) {
+        Some((abs, rel)) => format!("max abs {}, max rel {}, ", figures(abs), figures(rel)),
+        None => String::new(),
+    };
+    text += &format!("{count} of {of} elements");
+    if *nan > 0 {
+        text += &format!(", {nan} of them NaN on one side only");
+    }
+    text
+}
+
+/// A number with four figures.
+fn figures(number: f64) -> String {
+    match number {
+        0.0 => "0".into(),
+        plain if (1e-3..1e6).contains(&plain) => {
+            let rounded = format!("{plain:.3e}").parse().unwrap_or(plain);
+            format!("{rounded}")
+        }
+        other if other.is_finite() => format!("{other:.3e}"),
+        other => format!("{other}"),
+    }
+}
+
+fn keys_of(line: &Line) -> String {
+    if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_figures() {
+        let cases = [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (1.0 / 3.0, "0.3333"),
+            (12345.678, "12350"),
+            (0.00012345, "1.234e-4"),
+            (1e20, "1.000e20"),
+            (f64::INFINITY, "inf"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(figures(number), expected);
+        }
+    }
+
+    #[test]
+    fn changes_that_are_the_same_share_lines() {
+        let change = |key: &str, a, b| Change { key: Key::Text(key.into()), a, b };
+        let all = [change("l.0.w", 1, 2), change("x", 3, 4), change("l.1.w", 1, 2)];
+        let found = changes(&all, ToString::to_string);
+        assert_eq!(found, ["~ l.{0..1}.w: 1 -> 2  (2 keys)", "~ x: 3 -> 4"]);
+    }
+
+    #[test]
+    fn a_line_of_several_keys_has_the_farthest_values() {
+        let of = |key: &str, max_abs, nan| {
+            let (max_abs, max_rel) = (Some(max_abs), Some(1.0));
+            (Key::Text(key.into()), Deviation { count: 1, of: 10, max_abs, max_rel, nan })
+        };
+        let found = values(&[of("l.0", 0.5, 0), of("l.1", 2.0, 1)]);
+        let expected = "~ l.{0..1}: max abs 2, max rel 1, 2 of 20 elements, \
+                        1 of them NaN on one side only  (2 keys)";
+        assert_eq!(found, [expected]);
+    }
+}

@@ -1,0 +1,34 @@
+//! What can be typed after `explain`, and what it stands for.
+
+use std::path::PathBuf;
+
+use crate::commands::explain::ExplainRequest;
+use crate::terminal::{OutputFormat, Verbosity};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// The checkpoint that does not load; the command is then held against what it holds
+    #[arg(value_name = "CKPT")]
+    file: Option<PathBuf>,
+    /// The model it is to be loaded into: a checkpoint of it, or what `ls --json` printed of one
+    #[arg(long = "to", value_name = "TARGET", requires = "file")]
+    target: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Print the command alone
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl ExplainArgs {
+    /// What was asked for.
+    pub(crate) fn request(self) -> ExplainRequest {
+        ExplainRequest {
+            file: self.file,
+            target: self.target,
+            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+        }
+    }
+}

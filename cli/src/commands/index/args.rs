@@ -1,0 +1,46 @@
+//! What can be typed after `index`, and what it stands for.
+
+use std::path::PathBuf;
+
+use statedict::Index;
+use statedict::checkpoint::Existing;
+
+use crate::commands::index::IndexRequest;
+use crate::terminal::{OutputFormat, Verbosity};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct IndexArgs {
+    /// The folder
+    folder: PathBuf,
+    /// The shards, as they are named in the folder
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Show what would be written, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Replace an index that says something else
+    #[arg(long)]
+    force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl IndexArgs {
+    /// What was asked for.
+    pub(crate) fn request(self) -> IndexRequest {
+        IndexRequest {
+            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            job: Index {
+                folder: self.folder,
+                files: self.files,
+                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+                dry_run: self.dry_run,
+            },
+        }
+    }
+}

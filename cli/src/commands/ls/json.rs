@@ -1,0 +1,81 @@
+//! What a file holds, as JSON.
+
+use std::io::Write;
+
+use serde::{Serialize, Serializer};
+use statedict::List;
+use statedict::core::{Data, IndexMap, Value};
+use statedict::jobs::list::{Listed, Outcome};
+
+use crate::failure::Failure;
+use crate::json::{SCHEMA_VERSION, Shown, path_bytes, put};
+
+/// One tensor of `ls --json`.
+#[derive(Serialize)]
+struct Tensor<'a> {
+    at: &'a str,
+    key: &'a str,
+    dtype: &'a str,
+    shape: &'a [u64],
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layout: Option<&'a str>,
+}
+
+/// One object with every tensor, written as the tensors come.
+pub(crate) fn listing(job: &List, outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    let checkpoint = &outcome.checkpoint;
+    let file = checkpoint.path().display().to_string();
+    write!(out, r#"{{"schema_version":{SCHEMA_VERSION},"file":"#)?;
+    put(&file, out)?;
+    if let Some(bytes) = path_bytes(checkpoint.path()) {
+        write!(out, r#","file_bytes":"#)?;
+        put(&bytes, out)?;
+    }
+    write!(out, r#","format":"#)?;
+    put(checkpoint.kind(), out)?;
+    write!(out, r#","metadata":"#)?;
+    let metadata: IndexMap<String, String> = checkpoint.metadata().into_iter().collect();
+    put(&Pairs(&metadata), out)?;
+    write!(out, r#","tensors":["#)?;
+    for (i, listed) in outcome.tensors().enumerate() {
+        out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
+        put(&Tensor::of(&listed), out)?;
+    }
+    write!(out, "\n]")?;
+    if job.payload {
+        write!(out, r#","payload":"#)?;
+        put(&Shown(outcome.payload.as_ref().unwrap_or(&Value::None)), out)?;
+    }
+    Ok(writeln!(out, "}}")?)
+}
+
+/// Texts under names, as an object.
+struct Pairs<'a>(&'a IndexMap<String, String>);
+
+impl Serialize for Pairs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0)
+    }
+}
+
+impl<'a> Tensor<'a> {
+    fn of(listed: &Listed<'a>) -> Tensor<'a> {
+        let tensor = &listed.entry.tensor;
+        let layout = match &tensor.data {
+            Data::Opaque { layout, .. } => Some(layout.as_str()),
+            Data::View(_) => None,
+        };
+        Tensor {
+            at: &listed.entry.at,
+            key: listed.entry.key.as_str(),
+            dtype: tensor.dtype.name(),
+            shape: &tensor.shape,
+            bytes: tensor.byte_len(),
+            sha256: listed.sha256,
+            layout,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The tensors of a file as text, a line for each.
+
+use std::io::{self, Write};
+
+use statedict::core::{Catalog, Data, IndexMap, Tensor, TensorEntry};
+use statedict::jobs::list::{Listed, Outcome};
+
+use crate::commands::ls::wrapped;
+use crate::failure::Failure;
+use crate::terminal::text::{count, first_few, name, printable, size};
+
+/// Things beside the tensors that the last line names; the rest is counted.
+const NAMED: usize = 8;
+
+/// A line for every tensor, in columns, below the path of the mapping that holds it.
+pub(crate) fn table(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    for (at, tensors) in by_path(outcome) {
+        head(at, tensors.len(), out)?;
+        let lines: Vec<Cells> = tensors.iter().map(cells).collect();
+        let width = |column: usize| widest(lines.iter().map(|line| line[column].as_str()));
+        let [k, d, s, z] = [0, 1, 2, 3].map(width);
+        for [key, dtype, shape, size, last] in &lines {
+            let line = format!("{key:k$}  {dtype:d$}  {shape:s$}  {size:>z$}  {last}");
+            writeln!(out, "{}", line.trim_end())?;
+        }
+    }
+    foot(outcome, out)
+}
+
+/// Characters of the widest column; what is wider goes on beyond it, and the others stay where they
+/// are.
+const MAX_COLUMN: usize = 100;
+
+/// How wide a column of these is.
+pub(crate) fn widest<'a>(cells: impl Iterator<Item = &'a str>) -> usize {
+    cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(MAX_COLUMN)
+}
+
+/// Key, type, shape, size, and the digest or what the tensor is instead of plain elements.
+type Cells = [String; 5];
+
+fn cells(listed: &Listed) -> Cells {
+    let TensorEntry { key, tensor, .. } = listed.entry;
+    let last = match (&listed.sha256, &tensor.data) {
+        (Some(digest), _) => digest.to_string(),
+        (None, Data::Opaque { layout, .. }) => name(layout),
+        (None, Data::View(_)) => String::new(),
+    };
+    [
+        name(key.as_str()),
+        name(tensor.dtype.name()),
+        name(&format!("{:?}", tensor.shape)),
+        size(tensor.byte_len()),
+        last,
+    ]
+}
+
+/// The tensors by the path of the mapping that holds them, in the order in which the paths occur.
+pub(crate) fn by_path(outcome: &Outcome) -> IndexMap<&str, Vec<Listed<'_>>> {
+    let mut groups = IndexMap::<&str, Vec<Listed>>::default();
+    for listed in outcome.tensors() {
+        groups.entry(listed.entry.at.as_str()).or_default().push(listed);
+    }
+    groups
+}
+
+/// The path above the lines of one mapping, and how many tensors it holds.
+pub(crate) fn head(at: &str, tensors: usize, out: &mut dyn Write) -> io::Result<()> {
+    match at {
+        "" => Ok(()),
+        at => writeln!(out, "{} ({}):", name(at), count(tensors, "tensor")),
+    }
+}
+
+/// How much there is in all, and what lies beside the tensors.
+pub(crate) fn foot(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
+    let checkpoint = &outcome.checkpoint;
+    let bytes = outcome.tensors().map(|listed| Tensor::byte_len(&listed.entry.tensor));
+    let bytes = bytes.fold(0, u64::saturating_add);
+    let number = count(outcome.tensors().count(), "tensor");
+    writeln!(out, "{number}, {} ({})", size(bytes), checkpoint.kind())?;
+    let Catalog { payload, state_dicts, .. } = checkpoint.catalog();
+    let beside = payload.iter().filter(|thing| state_dicts.iter().all(|s| s.at != thing.at));
+    let things: Vec<_> = beside.map(|thing| format!("{} ({})", thing.at, thing.kind)).collect();
+    if !things.is_empty() {
+        writeln!(out, "beside them: {}", printable(&first_few(&things, NAMED)))?;
+    }
+    if let Some(wrapped) = &outcome.wrapped {
+        let line = wrapped::line(wrapped, checkpoint.path());
+        writeln!(out, "{}", printable(&line))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! The command that takes the wrappers off that a file was saved under.
+
+use std::path::Path;
+
+use statedict::core::wrapper_names;
+use statedict::jobs::list::Wrapped;
+
+use crate::terminal::text::{shell_option, shell_path};
+
+/// `saved under DataParallel; to take that off: statedict unwrap net.pth`.
+pub(crate) fn line(wrapped: &Wrapped, file: &Path) -> String {
+    let names = wrapper_names(&wrapped.segments);
+    let at = match wrapped.state_dicts.as_slice() {
+        [_] if wrapped.is_plain => String::new(),
+        [only] => {
+            let at = if only.at.is_empty() { "/" } else { &only.at };
+            format!(" {}", shell_option("--at", at))
+        }
+        _ => " --at '*'".to_string(),
+    };
+    format!("saved under {names}; to take that off: statedict unwrap {}{at}", shell_path(file))
+}

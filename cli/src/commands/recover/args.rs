@@ -1,0 +1,42 @@
+//! What can be typed after `recover`, and what it stands for.
+
+use std::path::PathBuf;
+
+use statedict::Recover;
+use statedict::checkpoint::Journals;
+
+use crate::commands::recover::RecoverRequest;
+use crate::terminal::{OutputFormat, Verbosity};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecoverArgs {
+    /// The file to restore
+    file: PathBuf,
+    /// Restore from a journal that another user or another machine may have written
+    ///
+    /// A journal beside a file says what the file was before an edit that was cut short. One
+    /// that this user did not write on this machine for this very file may have come with the
+    /// file, and is used only with this option: say so only if you know where it comes from.
+    #[arg(long)]
+    trust_journal: bool,
+    /// Print one JSON object that says what was done
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl RecoverArgs {
+    /// What was asked for.
+    pub(crate) fn request(self) -> RecoverRequest {
+        RecoverRequest {
+            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
+            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            job: Recover {
+                file: self.file,
+                journals: if self.trust_journal { Journals::Any } else { Journals::Own },
+            },
+        }
+    }
+}

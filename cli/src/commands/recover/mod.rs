@@ -1,0 +1,35 @@
+//! `recover`: a file whose editing in place was interrupted becomes what it was.
+
+pub(crate) mod args;
+mod json;
+
+use std::io::Write;
+
+use statedict::Recover;
+
+use crate::failure::Failure;
+use crate::terminal::progress::followed;
+use crate::terminal::text::say;
+use crate::terminal::{OutputFormat, Verbosity};
+
+/// The file to restore, and how to show what came of it.
+pub(crate) struct RecoverRequest {
+    pub(crate) job: Recover,
+    pub(crate) output_format: OutputFormat,
+    pub(crate) verbosity: Verbosity,
+}
+
+pub(crate) fn run(request: &RecoverRequest, out: &mut dyn Write) -> Result<(), Failure> {
+    let file = &request.job.file;
+    let found = followed(request.verbosity, |observer| request.job.run(observer))?;
+    if request.output_format == OutputFormat::Json {
+        json::recovery(file, found.as_ref(), out)?;
+    }
+    if request.verbosity == Verbosity::All {
+        say(&match &found {
+            Some(found) => found.to_string(),
+            None => format!("no interrupted edit of '{}' found", file.display()),
+        });
+    }
+    Ok(())
+}

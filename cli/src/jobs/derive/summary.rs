@@ -1,0 +1,141 @@
+//! What was derived, in lines: what the recipe does, and what renaming cannot do.
+
+use statedict_core::{
+    IndexMap,
+    derive::{Arrangement, Axis, Derivation, Side},
+};
+
+use crate::jobs::derive::Outcome;
+use crate::jobs::grouping::{Line, grouped};
+use crate::jobs::recipe;
+use crate::jobs::words::{count, first_few, printable};
+
+/// Keys that a line about an open one names; the rest is counted.
+const NAMED: usize = 4;
+
+impl Outcome {
+    /// The recipe as TOML, with what it cannot do in comments before it.
+    ///
+    /// # Panics
+    /// Never: rules that were derived are no plan.
+    pub fn recipe(&self) -> String {
+        let stages = &self.derivation.rules.stages;
+        let recipe = recipe::to_text(stages).expect("rules that were derived are no plan");
+        let mut text = format!("# {}\n", printable(&self.headline()));
+        for line in self.beyond() {
+            text += &format!("# {}\n", printable(&line));
+        }
+        if stages.is_empty() {
+            text += "# no key has another name\n";
+        }
+        text + "\n" + &recipe
+    }
+
+    /// `a.pth -> b.pth: 100 of 120 keys matched by contents, 20 open`.
+    pub fn headline(&self) -> String {
+        let derivation = &self.derivation;
+        let (a, b, all) = (self.a.name(), self.b.name(), count(self.b.keys, "key"));
+        let counts = [
+            (derivation.by_name.len(), "by name alone"),
+            (derivation.rearranged.len(), "rearranged"),
+            (derivation.portions.len(), "fused or taken apart"),
+            (derivation.open.len(), "open"),
+        ];
+        let pairs = derivation.pairs.len();
+        let first = format!("{a} -> {b}: {pairs} of {all} matched by contents");
+        let some = counts.into_iter().filter(|(number, _)| *number > 0);
+        some.fold(first, |text, (number, what)| format!("{text}, {number} {what}"))
+    }
+
+    /// A line for everything that is not done by renaming keys.
+    pub fn beyond(&self) -> Vec<String> {
+        let derivation = &self.derivation;
+        let by_name = derivation.by_name.iter().map(|(a, b)| (a.as_str(), b.as_str()));
+        let mut lines = described(by_name, |a, b| {
+            format!("by name alone, the elements differ or cannot be compared: {a} -> {b}")
+        });
+        lines.extend(rearranged(derivation));
+        lines.extend(portions(derivation));
+        lines.extend(open(derivation));
+        let dropped = grouped(derivation.dropped.iter().map(|key| (key.as_str(), None)));
+        lines.extend(
+            dropped.iter().map(|line| {
+                format!("dropped, b has no place for it: {}{}", line.old, keys_of(line))
+            }),
+        );
+        lines
+    }
+}
+
+fn rearranged(derivation: &Derivation) -> Vec<String> {
+    let mut alike = IndexMap::<String, Vec<(&str, &str)>>::default();
+    for it in &derivation.rearranged {
+        let words = match it.how {
+            Arrangement::Transposed => "transposed".into(),
+            Arrangement::Permuted(axes) => format!("with its dimensions in the order {axes:?}"),
+            Arrangement::Reshaped => "in another shape".into(),
+            Arrangement::RowsReordered => "with its rows in another order".into(),
+        };
+        alike.entry(words).or_default().push((&it.a, &it.b));
+    }
+    let lines = alike
+        .into_iter()
+        .map(|(words, pairs)| described(pairs, |a, b| format!("b's {b} is a's {a} {words}")));
+    lines.flatten().collect()
+}
+
+fn portions(derivation: &Derivation) -> Vec<String> {
+    let mut alike = IndexMap::<_, Vec<(&str, &str)>>::default();
+    for it in &derivation.portions {
+        let lines = if it.lines == Axis::Rows { "rows" } else { "columns" };
+        let turned = if it.is_transposed { ", transposed" } else { "" };
+        let words = (it.owner == Side::A, format!("{lines} {}..{}", it.start, it.end), turned);
+        alike.entry(words).or_default().push((&it.part, &it.whole));
+    }
+    let lines = alike.into_iter().map(|((of_a, range, turned), pairs)| {
+        described(pairs, |part, whole| match of_a {
+            true => format!("b's {part} is {range} of a's {whole}{turned}"),
+            false => format!("{range} of b's {whole} are a's {part}{turned}"),
+        })
+    });
+    lines.flatten().collect()
+}
+
+/// Keys that stay open, those that have the same elements in one line.
+fn open(derivation: &Derivation) -> Vec<String> {
+    let mut alike = IndexMap::<&[String], Vec<&str>>::default();
+    for open in &derivation.open {
+        alike.entry(open.candidates.as_slice()).or_default().push(&open.key);
+    }
+    let named = |keys: &mut dyn Iterator<Item = &str>| {
+        let lines = grouped(keys.map(|key| (key, None)));
+        let lines: Vec<String> = lines.iter().map(|line| line.old.clone()).collect();
+        first_few(&lines, NAMED)
+    };
+    let line = |(candidates, keys): (&[String], Vec<&str>)| {
+        let all = count(keys.len(), "key");
+        let keys = named(&mut keys.into_iter());
+        match named(&mut candidates.iter().map(String::as_str)) {
+            none if none.is_empty() => format!("open, a has no such elements: {keys}  ({all})"),
+            these => format!("open, the elements are those of {these}: {keys}  ({all})"),
+        }
+    };
+    alike.into_iter().map(line).collect()
+}
+
+/// A sentence for each group of pairs that differ only in numbers.
+fn described<'a>(
+    pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    sentence: impl Fn(&str, &str) -> String,
+) -> Vec<String> {
+    let lines = grouped(pairs.into_iter().map(|(one, other)| (one, Some(other))));
+    let text = |line: &Line| {
+        let other = line.new.as_deref().unwrap_or_default();
+        format!("{}{}", sentence(&line.old, other), keys_of(line))
+    };
+    lines.iter().map(text).collect()
+}
+
+fn keys_of(line: &Line) -> String {
+    if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
+}

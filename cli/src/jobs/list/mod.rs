@@ -1,0 +1,152 @@
+//! What a file holds.
+
+mod digests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use statedict_checkpoint::Checkpoint;
+use statedict_core::{
+    Catalog, NotSelected, Policy, Rule, StateDict, TensorEntry, Value, plan, wrapping,
+};
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::observer::Observer;
+use crate::jobs::opening::open;
+use crate::jobs::selection::{Role, Summary};
+use crate::jobs::suggestions;
+
+use digests::Digests;
+
+/// Lists what a file holds.
+///
+/// # Example
+/// ```no_run
+/// use statedict::{List, silent};
+///
+/// let list = List { file: "model.pth".into(), hash: true, ..List::default() };
+/// for listed in list.run(&silent())?.tensors() {
+///     println!("{} {:?} {:?}", listed.entry.key.as_str(), listed.entry.tensor.shape, listed.sha256);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    /// The file.
+    pub file: PathBuf,
+    /// The path to look below; none for the whole file.
+    pub at: Option<String>,
+    /// Take the SHA-256 of each tensor's elements, which reads the whole file.
+    pub hash: bool,
+    /// Read what the file holds beside tensors.
+    pub payload: bool,
+}
+
+/// What was found.
+pub struct Outcome {
+    /// The file, opened.
+    pub checkpoint: Checkpoint,
+    /// What it holds beside tensors, if that was asked for and there is something.
+    pub payload: Option<Value>,
+    /// The wrappers that it was saved under, if they can be taken off.
+    pub wrapped: Option<Wrapped>,
+    /// Positions in the catalog of the tensors that were asked for.
+    rows: Vec<usize>,
+    /// Their digests; none if they were not asked for.
+    digests: Option<Vec<Option<String>>>,
+}
+
+/// A tensor with the digest of its elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    /// The tensor, and where it is in the file.
+    pub entry: &'a TensorEntry,
+    /// In hexadecimal; none if not asked for, or if there are no plain elements.
+    pub sha256: Option<&'a str>,
+}
+
+/// State dicts that were saved under wrappers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapped {
+    /// The wrappers' own segments in the keys of the first: `module`.
+    pub segments: Vec<&'static str>,
+    /// The state dicts.
+    pub state_dicts: Vec<Summary>,
+    /// The first is the one that is meant where no path is named.
+    pub is_plain: bool,
+}
+
+impl List {
+    /// Looks.
+    ///
+    /// # Errors
+    /// What keeps the file from being read, and a path that leads nowhere.
+    pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
+        let checkpoint = open(&self.file, observer)?;
+        let catalog = checkpoint.catalog();
+        let rows = rows(catalog, self.at.as_deref()).map_err(|nowhere| {
+            let meant = suggestions::near_path(&nowhere);
+            Error::in_file(&self.file, &nowhere)
+                .advise(meant.map(|path| Advice::MeantPath { of: Role::First, path }))
+        })?;
+        let digests = match self.hash {
+            true => Some(Digests::all(&checkpoint, &rows)?),
+            false => None,
+        };
+        let payload = if self.payload { checkpoint.payload()? } else { None };
+        let wrapped = Wrapped::of(catalog);
+        Ok(Outcome { payload, wrapped, rows, digests, checkpoint })
+    }
+}
+
+impl Outcome {
+    /// The tensors that were asked for, in the file's order.
+    pub fn tensors(&self) -> impl Iterator<Item = Listed<'_>> {
+        let listed = |(i, row): (usize, &usize)| Listed {
+            entry: &self.checkpoint.catalog().rows[*row],
+            sha256: self.digests.as_ref().and_then(|digests| digests[i].as_deref()),
+        };
+        self.rows.iter().enumerate().map(listed)
+    }
+}
+
+impl Wrapped {
+    /// The wrappers of a file's state dicts; `None` if there are none, or keys cannot be without.
+    fn of(catalog: &Catalog) -> Option<Wrapped> {
+        let is_wrapped = |it: &&StateDict| it.fixed.is_none() && !wrapping(it.keys()).is_empty();
+        let wrapped: Vec<&StateDict> = catalog.state_dicts.iter().filter(is_wrapped).collect();
+        let first = wrapped.first()?;
+        plan(&[Rule::unwrap_all()], catalog, &wrapped, Policy::default()).ok()?;
+        Some(Wrapped {
+            segments: wrapping(first.keys()),
+            state_dicts: wrapped.iter().map(|it| Summary::of(it)).collect(),
+            is_plain: matches!(catalog.select(None).as_deref(), Ok([only]) if only.at == first.at),
+        })
+    }
+}
+
+/// The rows at a path, or if there are none, below it.
+fn rows(catalog: &Catalog, at: Option<&str>) -> Result<Vec<usize>, NotSelected> {
+    let Some(at) = at.filter(|at| *at != "*") else { return Ok((0..catalog.rows.len()).collect()) };
+    let selected = catalog.select(Some(at)).map(|found| found.into_iter().next());
+    let path = match &selected {
+        Ok(Some(state_dict)) => state_dict.at.as_str(),
+        _ => at.trim_end_matches('/'),
+    };
+    let exact = rows_where(catalog, |row_at| row_at == path);
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    let below = rows_where(catalog, |row_at| {
+        row_at.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+    });
+    match below.is_empty() {
+        true => selected.map(|_| below),
+        false => Ok(below),
+    }
+}
+
+fn rows_where(catalog: &Catalog, is_wanted: impl Fn(&str) -> bool) -> Vec<usize> {
+    let rows = catalog.rows.iter().enumerate().filter(|(_, row)| is_wanted(&row.at));
+    rows.map(|(position, _)| position).collect()
+}
