@@ -9,6 +9,8 @@
 //! - [`core`] has the keys as values: catalogs, rules, plans, layouts. It touches no file.
 //! - [`checkpoint`] opens files of any format, reads their tensors, and writes new files safely.
 //!
+//! The [`guide`] has an example of each thing that is done often.
+//!
 //! # Example
 //! Strip a prefix from the keys of a file and save it under another name:
 //! ```
@@ -28,6 +30,14 @@
 //! checkpoint.stage(&renamed, &output, Existing::Refuse)?.commit()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+
+#[doc = include_str!("../docs/library.md")]
+pub mod guide {}
+
+/// The program of the package's README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub mod jobs;
 

@@ -13,6 +13,10 @@
 //! - [`Checkpoint::stage`] writes beside the target in pieces of a few MiB, whatever the size of
 //!   the file; [`Staged::commit`] puts it in place in one step; a `Staged` that is dropped leaves
 //!   nothing behind.
+//! - [`Checkpoint::array`], [`read`](Checkpoint::read) and [`read_into`](Checkpoint::read_into) read
+//!   tensors into memory, [`Checkpoint::stored`] says where a file has them, and
+//!   [`Checkpoint::payload_as`] reads what lies beside them.
+//! - [`NewCheckpoint`] makes a file of tensors in memory.
 //! - [`compare`] holds the elements of two files against each other, whatever their formats;
 //!   [`match_contents`] tells which tensors of one are those of the other under other names.
 //! - Elements that no file has are drawn as they are written: the same seed gives the same bytes on
