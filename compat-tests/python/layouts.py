@@ -198,6 +198,7 @@ def layouts():
         "detectron2": ({"model": arrays(), "__author__": "someone", "matching_heuristics": True}, "model", None, []),
         "deepspeed": ({"module": w(), "buffer_names": ["bn.mean"], "optimizer": None, "param_shapes": [{"conv.weight": torch.Size([2, 3])}], "ds_version": "0.1", "global_steps": 3}, "module", None, []),
         "megatron": ({"args": argparse.Namespace(a=1), "model": {"language_model": {"embedding": {"word_embeddings": {"weight": tensor(4, 2)}}, "encoder": w()}}, "rng_state": [{"torch_rng_state": torch.get_rng_state()}]}, None, "encoder", []),
+        "megatron-joined": ({"args": argparse.Namespace(a=1), "model": {"language_model": {"embedding": {"word_embeddings": {"weight": tensor(4, 2)}}, "encoder": w()}}, "rng_state": [{"torch_rng_state": torch.get_rng_state()}]}, None, "model", []),
         "mcore": ({"args": argparse.Namespace(a=1), "model": {**w(), **{f"{i}._extra_state": io.BytesIO(b"fp8") for i in range(9)}}, "iteration": 5}, "model", None, []),
         "rng": ({"model": w(), "rng_state": {"python": (3, (1, 2), None), "numpy": np.random.get_state(), "cpu": torch.get_rng_state(), "cuda": [torch.get_rng_state()]}}, "model", None, []),
         "two-in-a-tuple": ((w(), {"lr": 0.1, "betas": tensor(2)}, "x"), "0", None, []),

@@ -204,7 +204,7 @@ struct Saying {
     said: &'static [&'static str],
 }
 
-const SAYINGS: [Saying; 9] = [
+const SAYINGS: [Saying; 11] = [
     Saying {
         layout: "lightning-ema",
         words: &["unwrap", "FILE"],
@@ -225,10 +225,27 @@ const SAYINGS: [Saying; 9] = [
     Saying {
         layout: "megatron",
         words: &["unwrap", "FILE", "--at", "model"],
+        status: 1,
+        said: &[
+            "keys cannot be renamed in 'model': they are joined from mappings in mappings",
+            "hint: statedict convert --at model ",
+        ],
+    },
+    Saying {
+        layout: "megatron",
+        words: &["convert", "FILE", "OUT"],
         status: 2,
         said: &[
-            "no state dict at 'model'; the file has: 'model/language_model/embedding/word_embeddings' (1 tensor), 'model/language_model/encoder' (4 tensors)",
+            "the file holds 2 state dicts: 'model/language_model/embedding/word_embeddings' (1 tensor), 'model/language_model/encoder' (4 tensors)",
+            "hint: add --at model/language_model to take all of them as one, with dots in the keys",
+            "hint: add --at model/language_model/embedding/word_embeddings\n",
         ],
+    },
+    Saying {
+        layout: "megatron",
+        words: &["convert", "FILE", "OUT", "--at", "model"],
+        status: 0,
+        said: &["5 keys unchanged", "args (argparse.Namespace)"],
     },
     Saying {
         layout: "timm",

@@ -41,6 +41,10 @@ fn line(advice: &Advice) -> String {
         Advice::SelectOrAll(path) => {
             format!("{} (or --at '*' for all)", select(Role::First, path))
         }
+        Advice::SelectJoined(path) => {
+            let option = select(Role::First, path);
+            format!("{option} to take all of them as one, with dots in the keys, into a new file")
+        }
         Advice::SelectOne(of) => format!("one is expected: {} PATH", option_of(*of)),
         Advice::MeantPath { of, path } => {
             format!("did you mean {}?", shell_option(option_of(*of), path))

@@ -56,6 +56,8 @@ pub enum Advice {
     },
     /// Take the state dict at this path, or all of them.
     SelectOrAll(String),
+    /// Take all mappings below this path as one state dict, with dots in its keys.
+    SelectJoined(String),
     /// Take one state dict.
     SelectOne(Role),
     /// This path was probably meant.

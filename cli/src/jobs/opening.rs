@@ -13,6 +13,14 @@ pub(crate) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checkpoi
     Ok(noticed(Checkpoint::open(path)?, observer))
 }
 
+/// The checkpoint, with the state dict at a path that is joined from mappings below, if it is.
+pub(crate) fn joined(mut checkpoint: Checkpoint, at: Option<&str>) -> Result<Checkpoint, Error> {
+    if let Some(at) = at.filter(|at| *at != "*") {
+        checkpoint.join(at)?;
+    }
+    Ok(checkpoint)
+}
+
 /// Opens a checkpoint that nobody else is to edit meanwhile.
 pub(crate) fn open_to_replace(
     path: &Path,

@@ -1,6 +1,7 @@
 //! What a file says it holds.
 
 mod dtype;
+mod joining;
 mod metadata;
 pub mod objects;
 pub(crate) mod selection;

@@ -287,10 +287,17 @@ impl Role {
     }
 }
 
-fn is_of_training(part: &str) -> bool {
+/// True for a part of a path to what is no model's.
+pub(crate) fn is_of_training(part: &str) -> bool {
     TRAINING_PARTS.contains(&part)
         || has_word(part, &TRAINING_WORDS)
         || TRAINING_STEMS.iter().any(|stem| part.contains(stem))
+}
+
+/// True for a part of a path that a whole model, or an average of one, goes by.
+pub(crate) fn is_of_a_model(part: &str) -> bool {
+    let part = part.to_lowercase();
+    MODEL_NAMES.contains(&part.as_str()) || is_of_average(&part)
 }
 
 fn is_of_average(part: &str) -> bool {

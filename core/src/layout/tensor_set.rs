@@ -465,12 +465,20 @@ impl Catalog {
         };
         let is_around = |path: &str| path == own || is_within(own, path);
         let things = self.payload.iter().map(|payload| payload.at.as_str());
-        let things: IndexSet<&str> = things.filter(|path| !is_around(path)).collect();
+        let own_rows: IndexSet<usize> = state_dict.rows().collect();
+        // A state dict that is joined from mappings has these within it.
+        let parts = self.rows.iter().enumerate().filter(|(row, _)| own_rows.contains(row));
+        let parts: IndexSet<&str> =
+            parts.flat_map(|(_, row)| iter::once(&*row.at).chain(ancestors(&row.at))).collect();
+        let is_part = |path: &str| is_within(path, own) && parts.contains(path);
+        let things = things.filter(|path| !is_around(path) && !is_part(path));
+        let things: IndexSet<&str> = things.collect();
         let is_nested =
             |path: &str| ancestors(path).any(|at| things.contains(at) || at != own && is_own(at));
         let listed = things.iter().filter(|path| !is_own(path) && !is_nested(path));
         let mut beside = self.with_kinds(listed.map(|path| (*path).to_string()).collect());
-        let rows = self.rows.iter().filter(|row| row.at != own);
+        let rows = self.rows.iter().enumerate().filter(|(row, _)| !own_rows.contains(row));
+        let rows = rows.map(|(_, row)| row).filter(|row| row.at != own);
         let loose = rows.filter(|row| {
             !things.contains(row.at.as_str()) && !is_own(&row.at) && !is_nested(&row.at)
         });

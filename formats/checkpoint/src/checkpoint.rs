@@ -35,6 +35,8 @@ pub struct Checkpoint {
     form: Form,
     disk: Arc<dyn Disk>,
     observer: Arc<dyn Observer>,
+    /// What it holds with a state dict that is joined from others, if one is.
+    joined: Option<Catalog>,
     /// What keeps others from editing it, if it is opened to be replaced.
     locked: Option<Locked>,
     /// Which of the catalog's state dicts is meant where none is named.
@@ -113,8 +115,8 @@ impl Checkpoint {
     ) -> Checkpoint {
         let (path, observer) = (path.to_path_buf(), Arc::new(|_| ControlFlow::Continue(())));
         let model_folder = named.is_dir().then(|| named.to_path_buf());
-        let meant = OnceLock::new();
-        Checkpoint { path, model_folder, source, form, disk, observer, locked, meant }
+        let (meant, joined) = (OnceLock::new(), None);
+        Checkpoint { path, model_folder, source, form, disk, observer, joined, locked, meant }
     }
 
     /// The same checkpoint, whose changes go through another disk.
@@ -229,10 +231,29 @@ impl Checkpoint {
 
     /// What it holds.
     pub fn catalog(&self) -> &Catalog {
-        match &self.form {
-            Form::One { container, .. } => container.catalog(),
-            Form::Sharded(sharded) => sharded.catalog(),
+        match (&self.joined, &self.form) {
+            (Some(joined), _) => joined,
+            (None, Form::One { container, .. }) => container.catalog(),
+            (None, Form::Sharded(sharded)) => sharded.catalog(),
         }
+    }
+
+    /// Adds to what it holds the state dict that the mappings below a path make together, if they
+    /// make one (see [`Catalog::join`]); it can be written to a new file.
+    ///
+    /// # Errors
+    /// Two tensors that would have one key.
+    pub fn join(&mut self, at: &str) -> Result<(), Error> {
+        let joined = self.catalog().join(at).map_err(|twice| {
+            let what = format!("the mappings below '{at}' cannot be joined: {twice}");
+            Error::new(Action::Read, &self.path, Fault::Unsupported(what))
+        })?;
+        if let Some(joined) = joined {
+            let mut catalog = self.catalog().clone();
+            catalog.state_dicts.push(joined);
+            self.joined = Some(catalog);
+        }
+        Ok(())
     }
 
     /// Text beside the tensors that other formats have a place for.

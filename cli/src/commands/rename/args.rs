@@ -55,7 +55,8 @@ struct WritingArgs {
     /// several the one called state_dict, model, module, net, params, weights or the like, unless
     /// another has such a name, mostly the same keys, or is an average (ema, swa). What is an
     /// optimizer's, a scheduler's or a callback's is never meant. Where several could be meant, the
-    /// error lists them.
+    /// error lists them. A path to mappings in mappings, such as Megatron's `model`, takes all that
+    /// is below it as one state dict with dots in its keys, which can be written to a new file.
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
     /// Write the state dict alone, without what lies beside it; its tensors name no device

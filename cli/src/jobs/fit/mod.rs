@@ -18,7 +18,7 @@ use statedict_core::{
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::observer::{Notice, Observer};
-use crate::jobs::opening::open;
+use crate::jobs::opening::{joined, open};
 use crate::jobs::recipe;
 use crate::jobs::rename::FileSummary;
 use crate::jobs::selection::{Input, Role};
@@ -109,7 +109,8 @@ impl Fit {
     /// Why it could not be told; nothing has been changed then.
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
         self.refuse_to_overwrite()?;
-        let mut source = open(&self.source.file, observer)?;
+        let source = open(&self.source.file, observer)?;
+        let mut source = joined(source, self.source.at.as_deref())?;
         let mut target = Target::open(&self.target.file, observer)?;
         if self.keeps_the_targets() {
             target = target.appended_to(&mut source);

@@ -65,6 +65,14 @@ impl Rename {
         }
     }
 
+    /// True if the file keeps its form, in which it holds all of its state dicts.
+    pub(super) fn keeps_form(&self, checkpoint: &Checkpoint) -> bool {
+        let own = checkpoint.format().name();
+        let is_own = |to: Option<&dyn Format>| to.is_none_or(|to| to.name() == own);
+        self.omitted_because(false) == OmittedBecause::Format
+            && self.format_wanted(checkpoint).is_ok_and(is_own)
+    }
+
     /// The folder that is written to, if the output is one.
     fn new_folder(&self, checkpoint: &Checkpoint) -> Option<&Path> {
         let sharding = self.encoding.sharding.as_ref();

@@ -14,7 +14,7 @@ use statedict_core::{Format, Headroom, MetadataEdits, Policy, Ties, casting::Cas
 use crate::jobs::error::Error;
 use crate::jobs::model_dtype::stale_dtype;
 use crate::jobs::observer::Observer;
-use crate::jobs::opening::{open, open_to_replace};
+use crate::jobs::opening::{joined, open, open_to_replace};
 use crate::jobs::rules::Rules;
 use crate::jobs::selection::Choice;
 use crate::jobs::target::{self, Companions, Sharding};
@@ -167,6 +167,7 @@ impl Rename {
             true => open_to_replace(&self.file, observer)?,
             false => open(&self.file, observer)?,
         };
+        let checkpoint = joined(checkpoint, self.at.as_deref())?;
         if in_place {
             target::refuse_protected(&checkpoint, self.existing)?;
         }

@@ -29,7 +29,7 @@ impl Rename {
         let catalog = checkpoint.catalog();
         match &self.rules {
             Rules::Stages(stages) => {
-                let selected = self.selected(catalog, stages)?;
+                let selected = self.selected(checkpoint, stages)?;
                 plan(stages, catalog, &selected, self.policy)
                     .map_err(|refused| self.refused(refused, stages, &selected))
             }
@@ -45,15 +45,16 @@ impl Rename {
     /// The state dicts that the rules are for.
     fn selected<'a>(
         &self,
-        catalog: &'a Catalog,
+        checkpoint: &'a Checkpoint,
         stages: &[Rule],
     ) -> Result<Vec<&'a StateDict>, Error> {
+        let catalog = checkpoint.catalog();
         match catalog.select(self.at.as_deref()) {
             // Metadata are the file's, whichever state dict may be meant.
             Err(NotSelected::Several(_)) if stages.is_empty() && !self.metadata.is_empty() => {
                 Ok(all(catalog))
             }
-            selected => selected.map_err(|error| self.not_selected(&error)),
+            selected => selected.map_err(|error| self.not_selected(checkpoint, &error)),
         }
     }
 
@@ -68,11 +69,16 @@ impl Rename {
         Ok(uncast)
     }
 
-    fn not_selected(&self, error: &NotSelected) -> Error {
+    fn not_selected(&self, checkpoint: &Checkpoint, error: &NotSelected) -> Error {
         let failure = Error::in_file(&self.file, error);
         match error {
             NotSelected::Several(known) if !known.is_empty() => {
-                failure.advise(Advice::SelectOrAll(known[0].0.clone()))
+                let path = known[0].0.clone();
+                let joint = checkpoint.catalog().joint(known).map(Advice::SelectJoined);
+                failure.advise(joint).advise(match self.keeps_form(checkpoint) {
+                    true => Advice::SelectOrAll(path),
+                    false => Advice::Select { of: Role::First, path },
+                })
             }
             other => failure.advise(
                 suggestions::near_path(other)

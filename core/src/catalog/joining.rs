@@ -1,0 +1,189 @@
+//! One state dict made of mappings that are nested in each other, as Megatron's are.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::catalog::selection::{ancestors, is_of_a_model, is_of_training, is_within};
+use crate::{Catalog, DuplicateKey, IndexMap, Key, NotSelected, SEPARATOR, StateDict};
+
+/// Why the keys of a joined state dict cannot be renamed.
+const JOINED: &str = "they are joined from mappings in mappings; 'convert' extracts the state dict \
+                      into a file of its own";
+
+impl Catalog {
+    /// All tensors below a path as one state dict, whose keys are their paths from there, joined by
+    /// dots: `encoder.layers.0.weight` for `weight` in `model/encoder/layers/0` and `model`.
+    ///
+    /// `None` where the path leads to a state dict or to nothing, where fewer than two mappings with
+    /// tensors are below it, where one of them is an optimizer's or the like, and where tensors lie
+    /// in lists or under keys that are no texts, which have no dotted key that would be clear.
+    ///
+    /// # Errors
+    /// Two tensors that would have one key.
+    pub fn join(&self, at: &str) -> Result<Option<StateDict>, DuplicateKey> {
+        let at = at.trim_matches('/');
+        if !matches!(self.select(Some(at)), Err(NotSelected::Nowhere { .. })) {
+            return Ok(None);
+        }
+        let parts: Vec<&StateDict> =
+            self.state_dicts.iter().filter(|it| is_within(&it.at, at)).collect();
+        let is_model = |part: &&StateDict| !part.at.to_lowercase().split('/').any(is_of_training);
+        if parts.len() < 2 || !parts.iter().all(is_model) {
+            return Ok(None);
+        }
+        let mut joined = StateDict { at: at.to_string(), ..StateDict::default() };
+        let known: IndexMap<&str, &StateDict> =
+            parts.iter().map(|part| (part.at.as_str(), *part)).collect();
+        for (row, held) in self.rows.iter().enumerate() {
+            if held.at != at && !is_within(&held.at, at) {
+                continue;
+            }
+            match &held.key {
+                Key::Text(key) if parts.iter().any(|part| part.is_at(&held.at)) => {
+                    joined.insert(dotted(at, &held.at, key), Some(row))?;
+                }
+                _ => return Ok(None),
+            }
+        }
+        for part in &parts {
+            let is_around = |path: &str| known.keys().any(|at| *at == path || is_within(at, path));
+            for key in part.keys().filter(|key| self.tensor(part, key).is_none()) {
+                if !is_around(&alloc::format!("{}/{key}", part.at)) {
+                    joined.insert(dotted(at, &part.at, key), None)?;
+                }
+            }
+            let modules = part.modules.iter();
+            joined.modules.extend(modules.map(|(path, version)| (under(at, part, path), *version)));
+        }
+        joined.fixed = Some(JOINED.into());
+        Ok(Some(joined))
+    }
+
+    /// The path below which all of these mappings lie, if they could be one state dict.
+    pub fn joint(&self, paths: &[(String, usize)]) -> Option<String> {
+        let (first, _) = paths.first()?;
+        let holds_all = |at: &&str| paths.iter().all(|(path, _)| is_within(path, at));
+        let at = ancestors(first).find(holds_all)?;
+        let others = paths.iter().map(|(path, _)| path[at.len()..].trim_start_matches('/'));
+        let mut named = others.filter_map(|path| path.split('/').next());
+        let is_plain = named.all(|part| !is_of_a_model(part));
+        let joined = self.join(at).ok().flatten().filter(|_| is_plain)?;
+        Some(joined.at)
+    }
+}
+
+/// A key with the path to its mapping in front, from where the joined state dict is.
+fn dotted(at: &str, path: &str, key: &str) -> String {
+    let path = path[at.len()..].trim_start_matches('/');
+    match path {
+        "" => key.to_string(),
+        path => alloc::format!("{}{SEPARATOR}{key}", path.replace('/', &SEPARATOR.to_string())),
+    }
+}
+
+/// The path of a module of a part.
+fn under(at: &str, part: &StateDict, module: &str) -> String {
+    let path = dotted(at, &part.at, module);
+    path.strip_suffix(SEPARATOR).map(String::from).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DType, Payload, Storage, Tensor, TensorEntry};
+    use alloc::sync::Arc;
+    use alloc::vec;
+
+    /// A catalog of tensors by their paths; the last part is the key.
+    fn catalog(paths: &[&str]) -> Catalog {
+        let mut catalog = Catalog::default();
+        for path in paths {
+            let (at, key) = path.rsplit_once('/').unwrap_or(("", path));
+            let storage = Arc::new(Storage::stored(0..16));
+            let tensor = Tensor::dense(DType::F32, vec![2, 2], 0, storage).expect("within");
+            let row = catalog.rows.len();
+            catalog.rows.push(TensorEntry { at: at.into(), key: Key::Text(key.into()), tensor });
+            let place = catalog.state_dicts.iter().position(|it| it.at == at);
+            let place = place.unwrap_or_else(|| {
+                let state_dict = StateDict { at: at.into(), ..StateDict::default() };
+                catalog.state_dicts.push(state_dict);
+                catalog.state_dicts.len() - 1
+            });
+            catalog.state_dicts[place].insert(key.into(), Some(row)).expect("unique");
+        }
+        catalog
+    }
+
+    fn check(paths: &[&str], at: &str, expected: Option<&[&str]>) {
+        let joined = catalog(paths).join(at).expect("no key twice");
+        let keys = joined.as_ref().map(|joined| joined.keys().collect::<Vec<_>>());
+        assert_eq!(keys.as_deref(), expected, "{paths:?} at {at}");
+    }
+
+    const MEGATRON: [&str; 4] =
+        ["model/lm/embedding/word/weight", "model/lm/encoder/0.w", "model/lm/encoder/0.b", "x/w"];
+
+    #[test]
+    fn keys_are_paths_joined_by_dots() {
+        let keys = ["lm.embedding.word.weight", "lm.encoder.0.w", "lm.encoder.0.b"];
+        check(&MEGATRON, "model", Some(&keys));
+        check(&MEGATRON, "/model/", Some(&keys));
+        check(&MEGATRON, "model/lm/encoder", None);
+        check(&MEGATRON, "mod", None);
+        check(&["a/w", "a/b/w", "c/w"], "/", Some(&["a.w", "a.b.w", "c.w"]));
+    }
+
+    #[test]
+    fn an_optimizer_is_no_part_and_one_mapping_is_not_joined() {
+        check(&["model/w", "optimizer/exp_avg"], "/", None);
+        check(&["model/state_dict/w", "other/w"], "model", None);
+    }
+
+    #[test]
+    fn what_has_no_dotted_key_is_not_joined() {
+        let mut catalog = catalog(&MEGATRON);
+        let tensor = catalog.rows[0].tensor.clone();
+        let row = |at: &str, key| TensorEntry { at: at.into(), key, tensor: tensor.clone() };
+        for row in [
+            row("model/lm/encoder", Key::Other("5".into())),
+            row("model/list", Key::Other("0".into())),
+        ] {
+            catalog.rows.push(row);
+            assert_eq!(catalog.join("model"), Ok(None));
+            catalog.rows.pop();
+        }
+        catalog.rows.push(row("model/tied", Key::Text("0.w".into())));
+        catalog.state_dicts[1].aliases.push("model/tied".into());
+        let joined = catalog.join("model").expect("no key twice").expect("joined");
+        assert!(joined.contains("tied.0.w") && joined.tensors() == 4);
+    }
+
+    #[test]
+    fn two_tensors_on_one_key_are_refused() {
+        let twice = catalog(&["a/b/c", "a.b/c"]).join("/");
+        assert_eq!(twice.map(|_| ()), Err(DuplicateKey("a.b.c".into())));
+    }
+
+    #[test]
+    fn what_is_joined_is_not_left_behind() {
+        let mut catalog = catalog(&MEGATRON);
+        for at in ["model", "model/lm", "model/lm/encoder", "model/version", "x"] {
+            catalog.payload.push(Payload { at: at.into(), kind: "dict".into() });
+        }
+        let joined = catalog.join("model").expect("unique").expect("joined");
+        let left: Vec<_> = catalog.beside(&joined).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(left, ["model/version", "x"]);
+    }
+
+    #[test]
+    fn a_path_is_suggested_where_no_part_has_a_models_name() {
+        let joint = |paths: &[&str]| {
+            let catalog = catalog(paths);
+            let all: Vec<_> = catalog.state_dicts.iter().map(|it| (it.at.clone(), 1)).collect();
+            catalog.joint(&all)
+        };
+        assert_eq!(joint(&MEGATRON[..3]), Some("model/lm".into()));
+        assert_eq!(joint(&["encoder/w", "decoder/w"]), Some("".into()));
+        assert_eq!(joint(&["model/w", "model_ema/w"]), None);
+    }
+}
