@@ -1,7 +1,7 @@
 //! Payload as types of the caller's own, from files that PyTorch wrote.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use compat_tests::oracle;
 use serde::Deserialize;
@@ -191,4 +191,38 @@ fn formats_of_tensors_alone_have_no_payload() {
     let checkpoint = Checkpoint::open(fixture.as_ref()).expect("opens");
     let error = checkpoint.payload_as::<IgnoredAny>().expect_err("none");
     assert_eq!(error.kind(), Kind::Unsupported);
+}
+
+/// What is at a path in one of the fixtures of trainers, as JSON; an error without the file's name.
+fn trainers(file: &str, path: &str) -> Value {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/trainers");
+    let checkpoint = Checkpoint::open(&Path::new(folder).join(file)).expect("opens");
+    checkpoint.payload_at(path).unwrap_or_else(|error| {
+        let text = error.to_string();
+        let reason = text.split_once("': ").expect("the file is named").1;
+        reason.into()
+    })
+}
+
+#[test]
+fn instances_become_what_their_attributes_say_or_what_they_are_made_of() {
+    let check = |file, path, expected| assert_eq!(trainers(file, path), expected, "{file} {path}");
+    check(
+        "lightning-omegaconf.ckpt",
+        "hyper_parameters",
+        json!({ "lr": 0.1, "model": { "width": 4 } }),
+    );
+    check("lightning-namespace.ckpt", "hyper_parameters", json!({ "lr": 0.1, "steps": 10 }));
+    check("omegaconf.pt", "cfg", json!({ "a": [1, { "b": "???" }], "c": "${a}" }));
+    check("yacs-like.pth", "cfg", json!({ "LR": 0.1, "MODEL": { "DEPTH": 50 } }));
+    check("dataclass.pt", "settings", json!({ "lr": 0.1, "sizes": [1, 2] }));
+    check("collections.pt", "counts", json!({ "a": 2, "b": 1, "c": 1 }));
+    check("collections.pt", "last", json!([1.0, 2.0]));
+    check("enum.pt", "level", json!(2));
+    check("namedtuple.pt", "point", json!([1, 2]));
+    check("pathlib.pt", "data", json!("/data/train"));
+    check("numpy-scalars.pt", "step", json!(7));
+    check("numpy-scalars.pt", "history", json!("payload at 'history': it is an array of NumPy"));
+    let date = "payload at 'date': it is an instance of datetime.datetime";
+    check("datetime.pt", "date", json!(date));
 }

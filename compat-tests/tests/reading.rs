@@ -142,6 +142,35 @@ fn every_tensor_of_generated_files_is_read_as_its_own_library_loads_it() {
 }
 
 #[test]
+fn shards_are_read_as_one_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sharded");
+    let mut truth = Vec::new();
+    for shard in ["1.safetensors", "2.safetensors"] {
+        let rows = oracle(json!({ "do": "truth", "file": folder.join(shard) }));
+        truth.extend(rows.as_array().expect("a list of tensors").clone());
+    }
+    let checkpoint = Checkpoint::open(&folder).expect("opens");
+    assert_eq!(checkpoint.catalog().rows.len(), truth.len());
+    for expected in &truth {
+        let key = text(&expected["key"]);
+        let row = checkpoint.catalog().rows.iter().find(|row| row.key.as_str() == key);
+        assert_eq!(wrong(&checkpoint, row.expect("listed"), expected), None, "{key}");
+    }
+}
+
+#[test]
+fn old_and_packed_files_are_read_as_pytorch_loads_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut tally = Tally::new();
+    for name in ["legacy.pth", "deflated.pth", "deflated.npz", "module.pth", "scripted.pt"] {
+        let path = folder.join(name);
+        let truth = oracle(json!({ "do": "truth", "file": path }));
+        tally.note(name, problem(&path, &truth));
+    }
+    tally.close("fixtures read as loaded");
+}
+
+#[test]
 fn every_tensor_of_real_files_is_read_as_its_own_library_loads_it() {
     let Some(folder) = env::var_os("STATEDICT_CORPUS").filter(|folder| !folder.is_empty()) else {
         println!("skipped: STATEDICT_CORPUS names no folder");

@@ -18,8 +18,9 @@ impl Checkpoint {
     /// What the file holds as a type of the caller's own, by `serde`; nothing in it is run.
     ///
     /// Mappings become maps and structs; lists, tuples and sets become sequences; instances of
-    /// classes (`argparse.Namespace`) become what their attributes say; scalars of NumPy become
-    /// numbers; classes and functions become their names (`torch.float32`).
+    /// classes (`argparse.Namespace`) become what their attributes say, or what they are made of
+    /// (enums, named tuples); configurations of OmegaConf become what they hold, scalars of NumPy
+    /// numbers, paths texts, and classes and functions their names (`torch.float32`).
     /// Fields that the type does not have are passed over, whatever they are.
     ///
     /// ```no_run

@@ -7,6 +7,9 @@ use statedict_core::objects::{Object, ObjectId, Objects, Record, Scalar};
 
 use super::numpy;
 
+/// Objects around a value that are passed through to it.
+const MAX_WRAPPERS: usize = 8;
+
 /// An object among those of its file.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
@@ -39,10 +42,15 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn view(self) -> View<'a> {
+        self.unwrapped(MAX_WRAPPERS)
+    }
+
+    /// The value below at most so many objects that only stand around it.
+    fn unwrapped(self, wrappers: usize) -> View<'a> {
         match self.object() {
             Object::Scalar(scalar) => of_scalar(scalar),
             Object::Sequence(_, items) => View::Sequence(Cow::Borrowed(items)),
-            Object::Record(record) => self.of_record(record),
+            Object::Record(record) => self.of_record(record, wrappers),
             Object::Tensor(tensor) => {
                 View::Other(format!("a tensor, {} {:?}", tensor.dtype, tensor.shape))
             }
@@ -52,7 +60,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    fn of_record(self, record: &'a Record) -> View<'a> {
+    fn of_record(self, record: &'a Record, wrappers: usize) -> View<'a> {
         let entries = || record.entries.iter().map(|(key, id)| (key, *id)).collect();
         let Some(class) = record.class else {
             return match self.is_set(record) {
@@ -60,18 +68,29 @@ impl<'a> Node<'a> {
                 false => View::Map(entries()),
             };
         };
-        let class = self.at(class).name().unwrap_or_default();
+        let class = self.at(class).name().unwrap_or("a class without a name");
         let arguments = record.arguments.map_or(&[][..], |id| self.at(id).items());
         if let Some(view) = self.of_known(class, arguments) {
             return view;
         }
-        if !record.entries.is_empty() {
+        if class == "collections.defaultdict" || !record.entries.is_empty() {
             return View::Map(entries());
         }
-        if !record.elements.is_empty() {
+        if class == "collections.deque" || !record.elements.is_empty() {
             return View::Sequence(Cow::Borrowed(&record.elements));
         }
-        View::Map(self.attributes(record))
+        let attributes = self.attributes(record);
+        let is_made_by_arguments = record.states.is_empty() && is_class(class);
+        match (wrapped(class, &attributes), arguments) {
+            (Some(inner), _) if wrappers > 0 => self.at(inner).unwrapped(wrappers - 1),
+            (None, [value]) if is_made_by_arguments && wrappers > 0 => {
+                self.at(*value).unwrapped(wrappers - 1)
+            }
+            (None, [_, _, ..]) if is_made_by_arguments => View::Sequence(Cow::Borrowed(arguments)),
+            (None, _) if !attributes.is_empty() => View::Map(attributes),
+            (None, []) if record.states.is_empty() => View::Map(attributes),
+            _ => View::Other(format!("an instance of {class}")),
+        }
     }
 
     /// Instances of classes that everyone knows.
@@ -82,6 +101,9 @@ impl<'a> Node<'a> {
             }
             ("numpy.core.multiarray.scalar", [dtype, value]) => {
                 numpy::scalar(self.at(*dtype), self.at(*value))
+            }
+            ("numpy.core.multiarray._reconstruct", _) => {
+                Some(View::Other("an array of NumPy".to_string()))
             }
             ("_codecs.encode", [text, ..]) => {
                 let bytes = self.at(*text).text()?.chars().map(u8::try_from);
@@ -180,6 +202,20 @@ fn of_scalar(scalar: &Scalar) -> View<'_> {
             }
         }
     }
+}
+
+/// What an object of OmegaConf stands around: its nodes refer to their parents, too.
+fn wrapped(class: &str, attributes: &[(&Key, ObjectId)]) -> Option<ObjectId> {
+    let is_inner = |key: &Key| matches!(key.as_str(), "_content" | "_val");
+    let inner = attributes.iter().find(|(key, _)| is_inner(key));
+    inner.filter(|_| class.starts_with("omegaconf.")).map(|(_, id)| *id)
+}
+
+/// True for what is called as classes are: an enum or a named tuple is what it is made of, and what
+/// a function makes of its arguments is not known.
+fn is_class(name: &str) -> bool {
+    let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
+    name.starts_with(char::is_uppercase)
 }
 
 /// `pathlib.PosixPath` and its kin.

@@ -21,6 +21,9 @@ use crate::error::{Action, Cause, Error};
 pub use lookup::TensorRef;
 pub use stored::Stored;
 
+/// How many bytes one byte of a deflate stream can become, rounded up.
+const MAX_DEFLATION: u64 = 1033;
+
 impl Checkpoint {
     /// The tensor of this key or path.
     ///
@@ -152,7 +155,7 @@ impl Checkpoint {
         decode: impl Fn(&[u8], &mut Vec<T>),
     ) -> Result<Vec<T>, Cause> {
         let expected = elements.byte_len() / size_of::<T>() as u64;
-        let at_once = expected.min(self.len());
+        let at_once = expected.min(self.len().saturating_mul(MAX_DEFLATION));
         let mut all = Vec::new();
         all.try_reserve_exact(usize::try_from(at_once).unwrap_or(usize::MAX)).map_err(|_| {
             let what = format!("its {} bytes do not fit in memory", elements.byte_len());
