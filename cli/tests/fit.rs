@@ -400,5 +400,9 @@ fn metadata_are_changed_on_the_way() {
     let npz = folder.json("fit c.safetensors --to b.safetensors -o c.npz --json");
     assert_eq!(npz["left_behind"], json!(["author", "x"]));
     let ran = folder.typed(&format!("{common} --drop-metadata none"));
-    assert!(ran.err.contains("note: --drop-metadata 'none' matches no key"), "{}", ran.err);
+    assert!(
+        ran.err.contains("note: --drop-metadata 'none' matches no metadata key"),
+        "{}",
+        ran.err
+    );
 }

@@ -324,3 +324,69 @@ fn a_snapshot_of_a_hub_cache_is_read_and_its_blobs_stay_as_they_are() {
     assert_eq!(fs::read(folder.path("hub/blobs/1")).expect("there"), blob);
     assert!(model.is_symlink());
 }
+
+/// A file of one array, as `torch.save` writes it, made by the command itself.
+fn pickled(folder: &Folder, name: &str) {
+    folder.add("one.safetensors", &safetensors(&["a", "b"]));
+    folder.check(&format!("convert one.safetensors -o {name} --force"), 0, &[]);
+}
+
+/// The names in a folder.
+fn names_in(folder: &Folder, name: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder.path(name)).expect("a folder").flatten();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn weights_keep_the_names_that_their_library_looks_for() {
+    let folder = Folder::of([]);
+    let check = |from: &str, options: &str, expected: &[&str]| {
+        let _ = fs::remove_dir_all(folder.path("m"));
+        let _ = fs::remove_dir_all(folder.path("n"));
+        fs::create_dir(folder.path("m")).expect("a folder");
+        match from.ends_with(".bin") {
+            true => pickled(&folder, &format!("m/{from}")),
+            false => folder.add(&format!("m/{from}"), &safetensors(&["a", "b"])),
+        }
+        folder.check(&format!("convert m -o n {options}"), 0, &[]);
+        assert_eq!(names_in(&folder, "n"), expected, "{from} {options}");
+    };
+    check("diffusion_pytorch_model.safetensors", "--format pth", &["diffusion_pytorch_model.bin"]);
+    check("adapter_model.bin", "--format safetensors", &["adapter_model.safetensors"]);
+    check("model.fp16.safetensors", "--format pth", &["pytorch_model.fp16.bin"]);
+    check("pytorch_model.bin", "--format safetensors", &["model.safetensors"]);
+    check(
+        "diffusion_pytorch_model.safetensors",
+        "--shard-size 1",
+        &[
+            "diffusion_pytorch_model-00001-of-00002.safetensors",
+            "diffusion_pytorch_model-00002-of-00002.safetensors",
+            "diffusion_pytorch_model.safetensors.index.json",
+        ],
+    );
+    check(
+        "model.fp16.safetensors",
+        "--shard-size 1 --format pth",
+        &[
+            "pytorch_model.bin.index.fp16.json",
+            "pytorch_model.fp16-00001-of-00002.bin",
+            "pytorch_model.fp16-00002-of-00002.bin",
+        ],
+    );
+    folder.check("convert n -o o --format safetensors", 0, &[]);
+    let joined = "convert o -o one.safetensors --force";
+    folder.check(joined, 0, &["2 keys unchanged"]);
+    assert_eq!(names_in(&folder, "o"), ["model.fp16.safetensors"]);
+}
+
+#[test]
+fn shards_are_not_written_under_the_name_of_a_file() {
+    let folder = Folder::of([("one.safetensors", safetensors(&["a", "b"]))]);
+    let said = "cannot write 'x.npz': it is the name of a file, and --shard-size writes a folder";
+    folder.check("convert one.safetensors -o x.npz --shard-size 1", 2, &[said]);
+    folder.check("fit one.safetensors --to one.safetensors -o x.npz --shard-size 1", 2, &[said]);
+    assert!(!folder.path("x.npz").exists());
+}

@@ -8,7 +8,7 @@ use statedict_checkpoint::{
     Checkpoint, Disk, Existing, FORMATS, Protected, Protection, SideFiles, Staged, System, ending,
     format_named_by,
 };
-use statedict_core::{Format, MetadataChange, ShardNames};
+use statedict_core::{Format, MetadataChange};
 
 use crate::jobs::error::{Advice, Error};
 
@@ -45,9 +45,9 @@ pub(crate) fn is_folder(
 /// The name of the one file of a model folder in a format.
 pub(crate) fn model_name(checkpoint: &Checkpoint, to: &dyn Format) -> String {
     let own = checkpoint.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match to.shard_names() {
+    match checkpoint.model_file_name(to) {
         _ if to.name() == checkpoint.format().name() => own,
-        Some(ShardNames { stem, extension }) => format!("{stem}.{extension}"),
+        Some(name) => name,
         None => sibling(Path::new(&own), "", to).display().to_string(),
     }
 }
@@ -78,6 +78,17 @@ pub(crate) fn format_of(
         let error = Error::failed(format_args!("cannot write '{}': {what}", output.display()));
         error.advise(Advice::NameFormat)
     })
+}
+
+/// Refuses the name of a file for a folder of several.
+pub(crate) fn refuse_file_name(output: &Path) -> Result<(), Error> {
+    match format_named_by(output) {
+        Some(_) if !output.is_dir() => Err(Error::failed(format_args!(
+            "cannot write '{}': it is the name of a file, and --shard-size writes a folder",
+            output.display()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses to put metadata into a file that has no place for them.

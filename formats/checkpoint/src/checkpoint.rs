@@ -16,7 +16,9 @@ use crate::elements::overflow::{self, Overflow};
 use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
 use crate::in_place::{Editor, Interrupted, Journals, Locked, Replaced, WriteMethod, restore};
-use crate::model_folder::{Located, SideFiles, declared_dtype, locate, side_files, strays};
+use crate::model_folder::{
+    Located, SideFiles, declared_dtype, locate, side_files, stem_in, strays,
+};
 use crate::observer::Observer;
 use crate::registry::FORMATS;
 use crate::shards::{Sharded, split};
@@ -174,6 +176,23 @@ impl Checkpoint {
     /// The file; for shards, the index or the folder, as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What comes before the number and the extension in the names of the new files of a model.
+    fn stem_in(&self, to: &dyn Format) -> Option<String> {
+        let usual = to.shard_names()?.stem;
+        let file = match &self.form {
+            Form::One { .. } if self.model_folder.is_none() => return Some(usual.to_string()),
+            Form::One { .. } => self.path.file_name()?.to_str(),
+            Form::Sharded(sharded) => sharded.files().next()?.rsplit('/').next(),
+        };
+        stem_in(file?, self.format(), to)
+    }
+
+    /// The name of the one file of weights in a new model folder; `None` if the format has no usual
+    /// ones.
+    pub fn model_file_name(&self, to: &dyn Format) -> Option<String> {
+        Some(format!("{}.{}", self.stem_in(to)?, to.shard_names()?.extension))
     }
 
     /// Which of the catalog's state dicts is clearly meant, if one is.
@@ -391,7 +410,8 @@ impl Checkpoint {
         limit: u64,
     ) -> Result<PendingFiles, UnsupportedTensors> {
         refuse_obstacles(&contents)?;
-        let rewritten = split(format, contents, limit)?;
+        let stem = self.stem_in(format).unwrap_or_default();
+        let rewritten = split(format, contents, limit, &stem)?;
         Ok(match &self.form {
             Form::One { .. } => rewritten,
             Form::Sharded(sharded) => sharded.replaced_by(rewritten),

@@ -63,7 +63,10 @@ impl Work<'_> {
     fn format_wanted(&self, is_folder: bool) -> Result<&'static dyn Format, Error> {
         let format = self.request.format;
         match (self.request.sharding, &self.request.output) {
-            (Some(sharding), _) => Ok(sharding.format),
+            (Some(sharding), output) => {
+                output.as_deref().map_or(Ok(()), target::refuse_file_name)?;
+                Ok(sharding.format)
+            }
             (None, Some(path)) if !is_folder => target::format_of(path, format),
             (None, _) => Ok(format.unwrap_or_else(|| self.source.format())),
         }

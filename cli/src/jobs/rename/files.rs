@@ -55,6 +55,7 @@ impl Rename {
     fn format_wanted(&self, checkpoint: &Checkpoint) -> Result<Option<&'static dyn Format>, Error> {
         let Encoding { format, sharding, .. } = &self.encoding;
         if let Some(sharding) = sharding {
+            self.new_file().map_or(Ok(()), target::refuse_file_name)?;
             return Ok(Some(sharding.format));
         }
         match self.new_file() {

@@ -6,7 +6,8 @@
 //! links.
 
 mod indexing;
-mod series;
+mod names;
+pub(crate) mod series;
 mod side_files;
 mod survey;
 
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Cause;
 use crate::shards::index::is_index;
+
+pub(crate) use names::stem_in;
 
 pub use indexing::{Indexing, NewIndex, index_folder};
 pub use side_files::SideFiles;

@@ -39,7 +39,16 @@ fn without_revision(stem: &str) -> &str {
     }
 }
 
+/// How many digits the numbers of new files have.
+const DIGITS: usize = 5;
+
 impl Series {
+    /// So many new files.
+    pub(crate) fn new(stem: &str, count: usize, extension: &str) -> Series {
+        let (stem, extension) = (stem.to_string(), extension.to_string());
+        Series { stem, count: count as u64, digits: DIGITS, extension }
+    }
+
     /// The name of the file with this number.
     pub(crate) fn name(&self, number: u64) -> String {
         let Series { stem, count, digits, extension } = self;

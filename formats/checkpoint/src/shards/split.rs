@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use statedict_core::{Elements, Format, IndexMap, ShardNames, TensorSet, UnsupportedTensors};
 
+use crate::model_folder::series::Series;
 use crate::shards::index::Index;
 use crate::write::pending_files::{Files, NewFile, PendingFiles};
 
-/// Spreads tensors over files of at most `limit` bytes of elements, greedily and in order.
+/// Spreads tensors over files of at most `limit` bytes of elements, greedily and in order, whose
+/// names begin with `stem`.
 ///
 /// A larger tensor has a file of its own, and tensors that share their elements are together.
 /// Source: `split_state_dict_into_shards_factory` in huggingface_hub.
@@ -15,20 +17,22 @@ pub(crate) fn split(
     format: &dyn Format,
     contents: TensorSet,
     limit: u64,
+    stem: &str,
 ) -> Result<PendingFiles, UnsupportedTensors> {
-    let Some(ShardNames { stem, extension }) = format.shard_names() else {
+    let Some(ShardNames { extension, .. }) = format.shard_names() else {
         let why = format!("{} checkpoints are not spread over several files", format.name());
         return Err(UnsupportedTensors { entries: vec![("*".into(), why)] });
     };
     let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
     let groups = groups(tensors, limit);
     let count = groups.len();
-    let name = |i: usize| match count {
+    let series = Series::new(stem, count, extension);
+    let name = |number: u64| match count {
         1 => format!("{stem}.{extension}"),
-        _ => format!("{stem}-{:05}-of-{count:05}.{extension}", i + 1),
+        _ => series.name(number),
     };
-    let groups = groups.into_iter().enumerate().map(|(i, tensors)| Group {
-        name: name(i),
+    let groups = (1..).zip(groups).map(|(number, tensors)| Group {
+        name: name(number),
         contents: TensorSet {
             tensors,
             metadata: metadata.clone(),
@@ -38,7 +42,7 @@ pub(crate) fn split(
         },
     });
     let (files, index) = lay_out(format, groups.collect(), ties, Index::default())?;
-    let index_name = format!("{stem}.{extension}.index.json");
+    let index_name = series.index_name();
     Ok(PendingFiles(match count {
         1 => Files::Folder(files),
         _ => Files::Shards { files, index_name, index: Box::new(index), gone: Vec::new() },
