@@ -217,3 +217,22 @@ with open(out.replace('a.pth', 'cast'), 'wb') as file:
     cast!(f32 f16 bf16 f64);
     assert_eq!(found, fs::read(out).expect("written"));
 }
+
+#[test]
+fn reading_takes_little_more_memory_than_what_is_read() {
+    const LEN: u64 = 24 << 20;
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("a.pth");
+    let script = "\
+table = torch.arange(24 * 2**18).float().reshape(3072, 2048)
+torch.save({'whole': table, 'turned': table.t(), 'stepped': table.repeat(2, 2)[::2, ::2]}, out)";
+    oracle(json!({ "do": "script", "script": script, "out": out }));
+    let checkpoint = Checkpoint::open(&out).expect("opens");
+    for (name, beside) in [("whole", 4 << 20), ("turned", 40 << 20), ("stepped", 40 << 20)] {
+        let taken = allocation_counter::measure(|| {
+            let array = checkpoint.array::<f32>(name).expect("read");
+            assert_eq!(array.len() as u64 * 4, LEN);
+        });
+        assert!(taken.bytes_max < LEN + beside, "{name} takes {} MiB", taken.bytes_max >> 20);
+    }
+}

@@ -15,7 +15,7 @@ use statedict_checkpoint::{Checkpoint, Error, Existing, FORMATS, Kind, NewCheckp
 use statedict_core::DType;
 
 /// What an error says after the file's name.
-fn told(error: &Error) -> String {
+fn message(error: &Error) -> String {
     let text = error.to_string();
     text.split_once("': ").expect("the file is named").1.to_string()
 }
@@ -101,7 +101,7 @@ fn metadata_is_kept_where_the_format_has_a_place_for_it() {
         assert!(found.contains(&("license".to_string(), "mit".to_string())), "{name}");
     }
     let error = new.save(&folder.at("a.npz"), Existing::Refuse).expect_err("no place");
-    assert_eq!(told(&error), "npz has no place for metadata: 'license'");
+    assert_eq!(message(&error), "npz cannot store metadata: 'license'");
     assert_eq!(folder.names(), ["a.pth", "a.safetensors"]);
 }
 
@@ -129,17 +129,20 @@ fn everything_that_is_wrong_is_said_at_once_and_nothing_is_written() {
         .bytes("y", DType::F32, &[u64::MAX, 2], &[])
         .save(&folder.at("a.safetensors"), Existing::Refuse)
         .expect_err("refused");
-    let expected = "tensor 'w': 12 bytes are given; F32 [2, 3] has 24; \
-                    tensor 'x': the key occurs twice; \
-                    tensor 'y': shape [18446744073709551615, 2] of F32 has more bytes than can be counted";
-    assert_eq!(told(&error), expected);
+    let expected = "tensor 'w': expected 24 bytes for F32 [2, 3], found 12; \
+                    tensor 'x': duplicate key; \
+                    tensor 'y': shape [18446744073709551615, 2] of F32 has more bytes than 64 bits can count";
+    assert_eq!(message(&error), expected);
     let error = NewCheckpoint::new()
         .bytes("w", DType::C128, &[1], &[0; 16])
         .save(&folder.at("a.safetensors"), Existing::Refuse)
         .expect_err("refused");
-    assert!(told(&error).starts_with("tensor 'w': safetensors has no C128"), "{error}");
+    assert!(message(&error).starts_with("tensor 'w': safetensors has no C128"), "{error}");
     let error = NewCheckpoint::new().save(&folder.at("a.txt"), Existing::Refuse).expect_err("no");
-    assert!(told(&error).starts_with("unknown file extension; expected one of .pth, "), "{error}");
+    assert!(
+        message(&error).starts_with("unknown file extension; expected one of .pth, "),
+        "{error}"
+    );
     assert!(folder.names().is_empty());
 }
 
@@ -150,7 +153,7 @@ fn elements_that_cannot_be_had_leave_nothing_behind() {
         .tensor("w", Lost)
         .save(&folder.at("a.safetensors"), Existing::Refuse)
         .expect_err("lost");
-    assert_eq!(told(&error), "the elements of tensor 'w' cannot be read: connection reset");
+    assert_eq!(message(&error), "the elements of tensor 'w' cannot be read: connection reset");
     let cause = error.source().and_then(|it| it.source());
     let cause = cause.and_then(|it| it.downcast_ref::<io::Error>()).map(io::Error::kind);
     assert_eq!(cause, Some(io::ErrorKind::ConnectionReset));

@@ -27,7 +27,7 @@ fn checkpoint(folder: &Folder) -> Checkpoint {
 }
 
 /// What an error says after the file's name.
-fn told<T>(found: Result<T, Error>) -> (Kind, String) {
+fn message<T>(found: Result<T, Error>) -> (Kind, String) {
     let error = found.err().expect("an error");
     let text = error.to_string();
     let reason = text.split_once("': ").expect("the file is named").1;
@@ -73,12 +73,12 @@ fn arrays_have_the_shape_and_the_type_of_the_tensor() {
 fn another_type_is_cast_only_if_that_is_asked_for() {
     let folder = Folder::new();
     let checkpoint = checkpoint(&folder);
-    let expected = "tensor 'h': its elements are BF16, and F32 was asked for; array_as casts";
-    assert_eq!(told(checkpoint.array::<f32>("h")), (Kind::Mismatch, expected.to_string()));
+    let expected = "tensor 'h': expected F32 elements, found BF16 (array_as casts)";
+    assert_eq!(message(checkpoint.array::<f32>("h")), (Kind::Mismatch, expected.to_string()));
     assert_eq!(checkpoint.array_as::<f32>("h").expect("cast"), array![1.0f32, 2.0].into_dyn());
     assert_eq!(checkpoint.array_as::<f64>("w").expect("cast")[[1, 2]], 6.0);
-    let expected = "tensor 'i': its elements are I16, and F32 was asked for";
-    assert_eq!(told(checkpoint.array_as::<f32>("i")), (Kind::Mismatch, expected.to_string()));
+    let expected = "tensor 'i': expected F32 elements, found I16";
+    assert_eq!(message(checkpoint.array_as::<f32>("i")), (Kind::Mismatch, expected.to_string()));
 }
 
 #[test]
@@ -103,11 +103,11 @@ fn a_part_of_a_tensor_is_read_like_a_whole_one() {
         array![[1.0f32, 4.0], [2.0, 5.0], [3.0, 6.0]].into_dyn()
     );
     let check = |name, dimension, range: std::ops::Range<u64>, expected: &str| {
-        assert_eq!(told(checkpoint.slice(name, dimension, range)).1, expected);
+        assert_eq!(message(checkpoint.slice(name, dimension, range)).1, expected);
     };
-    check("w", 0, 1..3, "tensor 'w': range 1..3 of dimension 0; expected one within 0..2");
-    check("w", 2, 0..1, "tensor 'w': dimension 2; it has 2 dimensions");
-    check("packed", 0, 1..2, "tensor 'packed': F4 elements cannot be cut apart here");
+    check("w", 0, 1..3, "tensor 'w': range 1..3 is outside dimension 0 of size 2");
+    check("w", 2, 0..1, "tensor 'w': no dimension 2 in shape [2, 3]");
+    check("packed", 0, 1..2, "tensor 'packed': F4 elements are packed and cannot be split here");
 }
 
 #[test]
@@ -115,9 +115,9 @@ fn a_buffer_of_another_length_is_refused() {
     let folder = Folder::new();
     let checkpoint = checkpoint(&folder);
     for len in [0, 23, 25] {
-        let expected = format!("tensor 'w': the buffer has {len} bytes; the tensor has 24");
+        let expected = format!("tensor 'w': expected a buffer of 24 bytes, found {len}");
         let found = checkpoint.read_into("w", &mut vec![0; len]);
-        assert_eq!(told(found), (Kind::Mismatch, expected));
+        assert_eq!(message(found), (Kind::Mismatch, expected));
     }
 }
 
@@ -125,8 +125,8 @@ fn a_buffer_of_another_length_is_refused() {
 fn a_name_that_no_tensor_has_is_an_error() {
     let folder = Folder::new();
     let checkpoint = checkpoint(&folder);
-    let expected = "there is no tensor 'x' among 6: 'w', …".to_string();
-    assert_eq!(told(checkpoint.read("x")), (Kind::NoSuchTensor, expected));
+    let expected = "no tensor 'x' among 6, 'w' to 'packed'".to_string();
+    assert_eq!(message(checkpoint.read("x")), (Kind::NoSuchTensor, expected));
 }
 
 #[test]
@@ -178,6 +178,6 @@ fn another_tensor_that_is_not_the_catalogs_is_described() {
     let folder = Folder::new();
     let checkpoint = checkpoint(&folder);
     let part: Tensor = checkpoint.slice("w", 0, ..=0).expect("a row");
-    let expected = "tensor 'F32 [1, 3]': the buffer has 0 bytes; the tensor has 12";
-    assert_eq!(told(checkpoint.read_into(&part, &mut [])).1, expected);
+    let expected = "tensor 'F32 [1, 3]': expected a buffer of 12 bytes, found 0";
+    assert_eq!(message(checkpoint.read_into(&part, &mut [])).1, expected);
 }

@@ -41,11 +41,13 @@ impl<'a> Joined<'a> {
         data: &'a dyn TensorData,
     ) -> Result<Elements, String> {
         let (dtype, shape) = (data.dtype(), data.shape());
-        let beyond = || format!("shape {shape:?} of {dtype} has more bytes than can be counted");
+        let beyond = || format!("shape {shape:?} of {dtype} has more bytes than 64 bits can count");
         let needed = bytes_of(&shape, dtype.bits()).ok_or_else(beyond)?;
         match data.byte_len() {
             Some(given) if given != needed => {
-                return Err(format!("{given} bytes are given; {dtype} {shape:?} has {needed}"));
+                return Err(format!(
+                    "expected {needed} bytes for {dtype} {shape:?}, found {given}"
+                ));
             }
             _ => {}
         }
@@ -69,7 +71,7 @@ impl<'a> Joined<'a> {
             Some(piece) => piece.range.start,
             None => {
                 let range = self.add(Origin::Checkpoint(from), from.len());
-                range.ok_or("its file is too long to be joined with others")?.start
+                range.ok_or("its file is too long")?.start
             }
         };
         let tensor = elements.tensor().ok_or("its elements are not those of one tensor")?;

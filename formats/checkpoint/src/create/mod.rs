@@ -106,7 +106,7 @@ impl<'a> NewCheckpoint<'a> {
         Ok(self)
     }
 
-    /// Adds text beside the tensors; npz has no place for it.
+    /// Adds text beside the tensors, which npz cannot store.
     pub fn metadata(&mut self, key: impl Into<String>, value: impl Into<String>) -> &mut Self {
         self.metadata.push((key.into(), value.into()));
         self
@@ -147,7 +147,7 @@ impl<'a> NewCheckpoint<'a> {
     ///
     /// # Errors
     /// Every tensor that the format cannot hold, or whose bytes are not as many as its shape asks
-    /// for; metadata, if the format has no place for it; whatever keeps the file from being written.
+    /// for; metadata, if the format cannot store it; whatever keeps the file from being written.
     pub fn stage_as(
         &self,
         format: &dyn Format,
@@ -172,7 +172,7 @@ impl<'a> NewCheckpoint<'a> {
         let (mut seen, mut entries) = (HashSet::new(), Vec::new());
         for (key, item) in &self.tensors {
             let placed = match item {
-                _ if !seen.insert(key) => Err("the key occurs twice".to_string()),
+                _ if !seen.insert(key) => Err("duplicate key".to_string()),
                 Item::Data(data) => source.place(key, data.as_ref()),
                 Item::Stored(from, elements) => source.place_stored(from, elements),
             };
@@ -190,7 +190,7 @@ impl<'a> NewCheckpoint<'a> {
             return Ok((source, contents));
         }
         let (keys, format) = (left.metadata.join("', '"), format.name());
-        let what = format!("{format} has no place for metadata: '{keys}'");
+        let what = format!("{format} cannot store metadata: '{keys}'");
         Err(Fault::Unsupported(what).into())
     }
 }

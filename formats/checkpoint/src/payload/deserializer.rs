@@ -37,7 +37,8 @@ impl Budget {
 
     fn spend(&self, bytes: usize) -> Result<(), PayloadError> {
         let left = self.0.get().checked_sub(1 + bytes / TEXT);
-        self.0.set(left.ok_or_else(|| de::Error::custom("it is reached by ever more paths"))?);
+        self.0
+            .set(left.ok_or_else(|| de::Error::custom("too many paths lead to the same values"))?);
         Ok(())
     }
 }
@@ -98,7 +99,7 @@ impl<'a> PayloadDeserializer<'a> {
     /// The value, paid for.
     fn view(self) -> Result<View<'a>, PayloadError> {
         if self.depth > MAX_DEPTH {
-            return Err(de::Error::custom(format!("it nests deeper than {MAX_DEPTH}")));
+            return Err(de::Error::custom(format!("nested deeper than {MAX_DEPTH}")));
         }
         let view = self.node.view();
         self.budget.spend(match &view {
@@ -141,7 +142,7 @@ impl<'a> PayloadDeserializer<'a> {
             View::Bytes(bytes) => visitor.visit_bytes(&bytes),
             View::Sequence(items) => visitor.visit_seq(self.sequence(items.into_owned())),
             View::Map(entries) => visitor.visit_map(self.map(entries)),
-            View::Other(what) => Err(de::Error::custom(format!("it is {what}"))),
+            View::Other(what) => Err(de::Error::custom(format!("found {what}"))),
         }
     }
 }

@@ -59,11 +59,11 @@ impl Checkpoint {
     pub fn payload_at<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, self.path(), cause);
         let Some(objects) = self.objects()? else {
-            let what = format!("a {} checkpoint holds no payload beside its tensors", self.kind());
+            let what = format!("a {} checkpoint has no payload beside its tensors", self.kind());
             return Err(failed(Fault::Unsupported(what).into()));
         };
         let id = find(&objects, objects.root, path).ok_or_else(|| {
-            failed(Cause::Mismatch(format!("there is nothing at '{path}' in the payload")))
+            failed(Cause::Mismatch(format!("nothing at '{path}' in the payload")))
         })?;
         let budget = Budget::of(&objects);
         let deserializer = PayloadDeserializer::new(Node { objects: &objects, id }, &budget);

@@ -90,7 +90,7 @@ fn anywhere<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Tensor, Cause> {
                 several.iter().take(NAMED).map(|row| format!("'{}'", row.path())).collect();
             let more = if several.len() > NAMED { ", …" } else { "" };
             let paths = paths.join(", ");
-            Err(Cause::NoTensor(format!("'{name}' could be {paths}{more}; give the whole path")))
+            Err(Cause::NoTensor(format!("'{name}' is ambiguous: {paths}{more}; use the full path")))
         }
     }
 }
@@ -103,10 +103,13 @@ fn is_called(row: &TensorEntry, name: &str) -> bool {
 
 fn unknown(catalog: &Catalog, name: &str) -> String {
     match catalog.rows.as_slice() {
-        [] => format!("there is no tensor '{name}', nor any other"),
-        [only] => format!("there is no tensor '{name}'; the only one is '{}'", only.path()),
-        [first, others @ ..] => {
-            format!("there is no tensor '{name}' among {}: '{}', …", others.len() + 1, first.path())
-        }
+        [] => format!("no tensor '{name}': the checkpoint has no tensors"),
+        [only] => format!("no tensor '{name}'; the only one is '{}'", only.path()),
+        [first, .., last] => format!(
+            "no tensor '{name}' among {}, '{}' to '{}'",
+            catalog.rows.len(),
+            first.path(),
+            last.path()
+        ),
     }
 }

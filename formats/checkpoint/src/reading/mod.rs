@@ -158,7 +158,7 @@ impl Checkpoint {
         let at_once = expected.min(self.len().saturating_mul(MAX_DEFLATION));
         let mut all = Vec::new();
         all.try_reserve_exact(usize::try_from(at_once).unwrap_or(usize::MAX)).map_err(|_| {
-            let what = format!("its {} bytes do not fit in memory", elements.byte_len());
+            let what = format!("cannot allocate its {} bytes", elements.byte_len());
             Fault::TooLarge { at: None, what }
         })?;
         elements::stream(self.source(), elements, &mut |bytes| {
@@ -176,11 +176,9 @@ impl Checkpoint {
     fn collect_array<T: Element>(&self, elements: &Elements) -> Result<ArrayD<T>, Cause> {
         if *elements.dtype() != T::DTYPE {
             let found = elements.dtype();
-            let cast = if found.is_float() { "; array_as casts" } else { "" };
-            return Err(Cause::Mismatch(format!(
-                "its elements are {found}, and {} was asked for{cast}",
-                T::DTYPE
-            )));
+            let cast = if found.is_float() { " (array_as casts)" } else { "" };
+            let what = format!("expected {} elements, found {found}{cast}", T::DTYPE);
+            return Err(Cause::Mismatch(what));
         }
         let sizes = elements.shape().iter().map(|size| usize::try_from(*size));
         let shape: Vec<usize> = sizes.collect::<Result<_, _>>().map_err(|_| uncountable())?;
@@ -191,8 +189,8 @@ impl Checkpoint {
     fn fill(&self, elements: &Elements, buffer: &mut [u8]) -> Result<(), Cause> {
         let expected = elements.byte_len();
         if buffer.len() as u64 != expected {
-            let given = buffer.len();
-            let what = format!("the buffer has {given} bytes; the tensor has {expected}");
+            let found = buffer.len();
+            let what = format!("expected a buffer of {expected} bytes, found {found}");
             return Err(Cause::Mismatch(what));
         }
         if let Some(range) = elements.verbatim() {
@@ -224,7 +222,7 @@ fn sliced(
     range: impl RangeBounds<u64>,
 ) -> Result<Tensor, Cause> {
     let Some(&size) = tensor.shape.get(dimension) else {
-        let what = format!("dimension {dimension}; it has {} dimensions", tensor.shape.len());
+        let what = format!("no dimension {dimension} in shape {:?}", tensor.shape);
         return Err(Cause::Mismatch(what));
     };
     let start = match range.start_bound() {
@@ -238,21 +236,23 @@ fn sliced(
         Bound::Unbounded => size,
     };
     if start > end || end > size {
-        let what =
-            format!("range {start}..{end} of dimension {dimension}; expected one within 0..{size}");
+        let what = format!("range {start}..{end} is outside dimension {dimension} of size {size}");
         return Err(Cause::Mismatch(what));
     }
-    let what = || Fault::Unsupported(format!("{} elements cannot be cut apart here", tensor.dtype));
+    let what = || {
+        let what = format!("{} elements are packed and cannot be split here", tensor.dtype);
+        Fault::Unsupported(what)
+    };
     Ok(tensor.narrowed(dimension, start..end).ok_or_else(what)?)
 }
 
 fn uncountable() -> Cause {
-    let what = "its shape is beyond what an array can have".to_string();
+    let what = "its shape is too large for an array".to_string();
     Fault::TooLarge { at: None, what }.into()
 }
 
 fn unexpected_length(found: u64, expected: u64) -> Cause {
-    Fault::broken(format!("{found} elements or bytes were read; expected {expected}")).into()
+    Fault::broken(format!("expected {expected} elements, read {found}")).into()
 }
 
 impl From<StreamError> for Cause {

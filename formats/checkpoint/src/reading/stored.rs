@@ -8,8 +8,8 @@ use crate::source::{Backed, FileSource};
 /// Elements that a file holds as [`Checkpoint::read`](crate::Checkpoint::read) would give them:
 /// row-major, little-endian, side by side.
 ///
-/// The file is the one that was opened, whatever stands at its path by now. Whoever maps it has to
-/// see to it that nobody edits it meanwhile.
+/// The file is the one that was opened, even if another one is at its path by now. Whoever maps it
+/// must make sure that nobody edits it meanwhile.
 #[derive(Clone, Debug)]
 pub struct Stored<'a> {
     /// The file, which for a sharded checkpoint is one of several.
