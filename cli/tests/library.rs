@@ -15,8 +15,8 @@ use statedict::jobs::explain::{self, Fix};
 use statedict::jobs::recipe;
 use statedict::jobs::rename::{Destination, Encoding};
 use statedict::{
-    Advice, Check, Convert, Derive, Diff, ErrorKind, Explain, Fit, Input, List, Notice, Observer,
-    Rename, Rules, checkpoint, silent,
+    Advice, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, Fit, Input, List, Notice,
+    Observer, Rename, Rules, checkpoint, silent,
 };
 use tempfile::TempDir;
 
@@ -335,10 +335,48 @@ fn an_observer_learns_how_much_is_written_and_what_was_noticed() {
     assert!(seen[1].contains("UnusedPattern") && seen[1].contains("module.**"), "{seen:?}");
 }
 
+/// Lets so many reads happen.
+struct Reader(AtomicU64);
+
+impl checkpoint::Observer for Reader {
+    fn advance(&self, _bytes: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn read(&self, _bytes: u64) -> ControlFlow<()> {
+        let fewer = |left: u64| left.checked_sub(1);
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        if left.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+impl Observer for Reader {}
+
+/// Stops a job at its first read, at its second, and so on until it is done.
+fn stop_at_every_read(job: impl Fn(&Arc<dyn Observer>) -> Result<(), Error>) {
+    let mut reads = 0;
+    loop {
+        let observer: Arc<dyn Observer> = Arc::new(Reader(AtomicU64::new(reads)));
+        match job(&observer) {
+            Ok(()) => break,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Stopped, "{reads}: {error}"),
+        }
+        reads += 1;
+    }
+    assert!(reads > 1, "there was nothing to stop");
+}
+
 #[test]
-fn a_check_that_is_stopped_says_so() {
-    let folder = Folder::with("net.safetensors", &["a"]);
-    let observer: Arc<dyn Observer> = Watcher::stopping_after(0);
-    let check = Check { paths: vec![folder.path("net.safetensors")], ..Check::default() };
-    assert_eq!(check.run(&observer).expect_err("stopped").kind(), ErrorKind::Stopped);
+fn reading_is_stopped_at_any_read() {
+    let folder = Folder::with("a.safetensors", &["a", "b"]).and("b.safetensors", &["a", "c"]);
+    let (a, b) = (folder.path("a.safetensors"), folder.path("b.safetensors"));
+    let check = Check { paths: vec![a.clone(), b.clone()], ..Check::default() };
+    stop_at_every_read(|observer| check.run(observer).map(drop));
+    let list = List { file: a.clone(), hash: true, ..List::default() };
+    stop_at_every_read(|observer| list.run(observer).map(drop));
+    let (a, b) = (Input::file(a), Input::file(b));
+    let diff = Diff { a: a.clone(), b: b.clone(), ..Diff::default() };
+    stop_at_every_read(|observer| diff.run(observer).map(drop));
+    let derive = Derive { a, b, ..Derive::default() };
+    stop_at_every_read(|observer| derive.run(observer).map(drop));
 }

@@ -10,7 +10,8 @@ use crate::jobs::observer::{Notice, Observer};
 
 /// Opens a checkpoint to read it.
 pub(crate) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checkpoint, Error> {
-    Ok(noticed(Checkpoint::open(path)?, observer))
+    let opened = Checkpoint::open_observed(path, Arc::new(System), observer.clone());
+    Ok(noticed(opened?, observer))
 }
 
 /// The checkpoint, with the state dict at a path that is joined from mappings below, if it is.

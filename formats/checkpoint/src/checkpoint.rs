@@ -66,18 +66,30 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn open_on(path: &Path, disk: Arc<dyn Disk>) -> Result<Checkpoint, Error> {
+        Checkpoint::open_observed(path, disk, Arc::new(|_| ControlFlow::Continue(())))
+    }
+
+    /// The same with an observer from the first read of a file on; of shards, from their tensors on.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`], and if the observer stops it.
+    pub fn open_observed(
+        path: &Path,
+        disk: Arc<dyn Disk>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         match locate(path).map_err(failed)? {
             Located::Index(index) => {
                 let (sharded, source) = Sharded::open(&index, disk.as_ref())?;
                 let opened = (source, Form::Sharded(Box::new(sharded)));
-                Ok(Checkpoint::new(path, path, opened, disk, None))
+                Ok(Checkpoint::new(path, path, opened, disk, None).observed_by(observer))
             }
             Located::File(file) => {
                 let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
                 let source = FileSource::open(&file, disk.as_ref()).map_err(failed)?;
-                let opened = Form::of(source, &file)?;
-                Ok(Checkpoint::new(path, &file, opened, disk, None))
+                let opened = Form::of(source.observed_by(observer.clone()), &file)?;
+                Ok(Checkpoint::new(path, &file, opened, disk, None).observed_by(observer))
             }
         }
     }
@@ -126,9 +138,10 @@ impl Checkpoint {
         Checkpoint { disk, ..self }
     }
 
-    /// The same checkpoint, whose observer sees what is written, and can stop it.
+    /// The same checkpoint, whose observer sees what is read and written, and can stop it.
     pub fn observed_by(self, observer: Arc<dyn Observer>) -> Checkpoint {
-        Checkpoint { observer, ..self }
+        let source = self.source.observed_by(observer.clone());
+        Checkpoint { source, observer, ..self }
     }
 
     /// What was found of edits of its files that were cut short.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use statedict_core::{Fault, UnsupportedTensors};
 
+use crate::observer::Stopped;
+
 /// Why a file could not be opened, read, laid out or written; its text is one line.
 #[derive(Debug)]
 pub struct Error {
@@ -176,7 +178,10 @@ const LISTED: usize = 8;
 
 impl From<Fault> for Cause {
     fn from(fault: Fault) -> Cause {
-        Cause::Fault(fault)
+        match fault {
+            Fault::Unreadable(error) if error.is::<Stopped>() => Cause::Stopped,
+            fault => Cause::Fault(fault),
+        }
     }
 }
 

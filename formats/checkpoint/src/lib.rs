@@ -63,7 +63,9 @@ mod shards;
 mod source;
 mod write;
 
-pub use check::{AllowList, Checkable, Checked, check, check_source_named, checkable};
+pub use check::{
+    AllowList, Checkable, Checked, check, check_observed, check_source_named, checkable,
+};
 pub use checkpoint::Checkpoint;
 pub use compare::{Scope, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
 
-/// Is told how writing goes on, and says whether it is to.
+/// Follows reading and writing, and says whether they are to go on.
 ///
 /// Closures are observers too.
 pub trait Observer: Send + Sync {
@@ -15,6 +15,14 @@ pub trait Observer: Send + Sync {
     /// `Break` stops the work, which then leaves everything as it was.
     /// Called from several threads, about once for each MiB.
     fn advance(&self, bytes: u64) -> ControlFlow<()>;
+
+    /// So many more bytes of the old files are about to be read.
+    ///
+    /// `Break` stops the work.
+    /// Called from several threads, for every read.
+    fn read(&self, _bytes: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
 impl<F: Fn(u64) -> ControlFlow<()> + Send + Sync> Observer for F {

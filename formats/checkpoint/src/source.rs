@@ -1,15 +1,17 @@
 //! A file as a source of bytes, read by position.
 
+use std::fmt;
 use std::fs::{self, File, FileType, Metadata};
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use statedict_core::{Fault, Source};
 
 use crate::disk::{Disk, System};
 use crate::error::Cause;
 use crate::in_place::{Interrupted, OriginalView, look};
+use crate::observer::{Observer, Stopped};
 
 /// How much is read where less is asked for: headers of small members lie side by side.
 const NEAR: usize = 4096;
@@ -27,6 +29,17 @@ pub(crate) struct FileSource {
     len: u64,
     /// What was found of edits that were cut short.
     interrupted: Vec<Interrupted>,
+    reader: Reader,
+}
+
+/// Who follows what is read, if somebody does.
+#[derive(Clone, Default)]
+struct Reader(Option<Arc<dyn Observer>>);
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -121,7 +134,13 @@ impl FileSource {
             files: [Opened { start: 0, file, past, near: Mutex::default() }].into(),
             len,
             interrupted,
+            reader: Reader::default(),
         })
+    }
+
+    /// The same files, whose observer sees what is read, and can stop it.
+    pub(crate) fn observed_by(self, observer: Arc<dyn Observer>) -> FileSource {
+        FileSource { reader: Reader(Some(observer)), ..self }
     }
 
     /// What was found of edits that were cut short.
@@ -136,7 +155,8 @@ impl FileSource {
 
     /// Several files as one.
     pub(crate) fn joined(sources: Vec<FileSource>) -> FileSource {
-        let mut joined = FileSource { files: Vec::new(), len: 0, interrupted: Vec::new() };
+        let (files, interrupted, reader) = (Vec::new(), Vec::new(), Reader::default());
+        let mut joined = FileSource { files, len: 0, interrupted, reader };
         sources.into_iter().for_each(|source| joined.append(source));
         joined
     }
@@ -190,6 +210,11 @@ impl Source for FileSource {
         let Some(opened) = self.opened_at(offset) else {
             return Err(Fault::malformed(offset, "there is no file to read"));
         };
+        if let Reader(Some(observer)) = &self.reader
+            && observer.read(buffer.len() as u64).is_break()
+        {
+            return Err(Fault::Unreadable(Stopped.into()));
+        }
         let at = offset - opened.start;
         match &opened.past {
             Some(past) => past.read(&opened.file, at, buffer),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{AllowList, Checkable, Checked, check, checkable};
+use statedict_checkpoint::{AllowList, Checkable, Checked, Kind, check_observed, checkable};
 use statedict_core::Verdict;
 
 use crate::jobs::error::Error;
@@ -101,10 +101,7 @@ impl Check {
                 each(Found::Empty(path.clone()))?;
             }
             for file in &found.files {
-                if observer.advance(0).is_break() {
-                    return Err(Error::stopped().into());
-                }
-                each(self.check(file))?;
+                each(self.check(file, observer)?)?;
             }
             if found.unread > 0 {
                 each(Found::NotExamined { folder: path.clone(), found })?;
@@ -113,13 +110,15 @@ impl Check {
         Ok(())
     }
 
-    fn check(&self, file: &Path) -> Found {
-        match check(file) {
+    fn check(&self, file: &Path, observer: &Arc<dyn Observer>) -> Result<Found, Error> {
+        let observer: Arc<dyn statedict_checkpoint::Observer> = observer.clone();
+        match check_observed(file, &observer) {
             Ok(mut checked) => {
                 checked.allow(&self.allowed);
-                Found::Checked(checked)
+                Ok(Found::Checked(checked))
             }
-            Err(error) => Found::Unreadable(error.into()),
+            Err(error) if error.kind() == Kind::Stopped => Err(error.into()),
+            Err(error) => Ok(Found::Unreadable(error.into())),
         }
     }
 }

@@ -18,7 +18,7 @@ const MAX_LISTING: u64 = 256 << 20;
 /// Something with keys, types and shapes.
 pub(crate) enum Target {
     /// With elements, too.
-    Checkpoint(Checkpoint),
+    Checkpoint(Box<Checkpoint>),
     /// With elements that lie after those of the source.
     Appended { catalog: Catalog, format: &'static dyn Format },
     /// Without elements.
@@ -44,7 +44,7 @@ impl Target {
     /// Opens a checkpoint, or reads a listing.
     pub(crate) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Target, Error> {
         let error = match Checkpoint::open(path) {
-            Ok(checkpoint) => return Ok(Target::Checkpoint(noticed(checkpoint, observer))),
+            Ok(checkpoint) => return Ok(Target::Checkpoint(Box::new(noticed(checkpoint, observer)))),
             Err(error) => error,
         };
         let is_short = fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() <= MAX_LISTING);
@@ -65,7 +65,7 @@ impl Target {
         match self {
             Target::Checkpoint(checkpoint) => {
                 let format = checkpoint.format();
-                Target::Appended { catalog: source.append_sources(checkpoint), format }
+                Target::Appended { catalog: source.append_sources(*checkpoint), format }
             }
             other => other,
         }

@@ -18,7 +18,9 @@ mod limits;
 mod part;
 mod pieces;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use statedict_core::{Fault, Finding, Findings, Source, Verdict};
 
@@ -31,6 +33,7 @@ use crate::error::{Action, Cause, Error, Kind};
 use crate::identify::identify;
 use crate::in_place::Interrupted;
 use crate::model_folder::{Located, locate};
+use crate::observer::Observer;
 use crate::registry::FORMATS;
 use crate::shards::{Sharded, read_index};
 use crate::source::FileSource;
@@ -85,10 +88,18 @@ impl Checked {
 /// # Errors
 /// Only what keeps the file from being read.
 pub fn check(path: &Path) -> Result<Checked, Error> {
+    check_observed(path, &(Arc::new(|_| ControlFlow::Continue(())) as Arc<dyn Observer>))
+}
+
+/// The same with an observer, which can stop it.
+///
+/// # Errors
+/// Only what keeps the file from being read, and if the observer stops it.
+pub fn check_observed(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checked, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let findings = match locate(path).map_err(failed)? {
-        Located::Index(index) => check_shards(&index)?,
-        Located::File(file) => check_file(&file)?,
+        Located::Index(index) => check_shards(&index, observer)?,
+        Located::File(file) => check_file(&file, observer)?,
     };
     Ok(Checked::new(path, findings))
 }
@@ -104,10 +115,10 @@ pub fn check_source_named(source: &dyn Source, path: &Path) -> Result<Checked, F
         .map(|findings| Checked::new(path, findings))
 }
 
-fn check_file(path: &Path) -> Result<Vec<Finding>, Error> {
+fn check_file(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let source = match FileSource::as_it_stands(path) {
-        Ok(source) => source,
+        Ok(source) => source.observed_by(observer.clone()),
         Err(Cause::Fault(fault @ Fault::Malformed { .. })) => return Ok(vec![broken(&fault)]),
         Err(cause) => return Err(failed(cause)),
     };
@@ -219,7 +230,7 @@ fn broken(fault: &Fault) -> Finding {
 }
 
 /// An index with the files it names: each by itself, and all of them against the index.
-fn check_shards(path: &Path) -> Result<Vec<Finding>, Error> {
+fn check_shards(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     match Sharded::open(path, &System) {
         Ok(_) => {}
@@ -232,9 +243,11 @@ fn check_shards(path: &Path) -> Result<Vec<Finding>, Error> {
     let Ok(index) = read_index(path) else { return Ok(findings) };
     let folder = path.parent().unwrap_or(Path::new(""));
     for name in index.files() {
-        // A file that is missing is told above.
-        if let Ok(found) = check_file(&folder.join(name)) {
-            findings.extend(found.into_iter().map(|finding| finding.within(name)));
+        match check_file(&folder.join(name), observer) {
+            Ok(found) => findings.extend(found.into_iter().map(|finding| finding.within(name))),
+            Err(error) if error.kind() == Kind::Stopped => return Err(error),
+            // A file that is missing is told above.
+            Err(_) => {}
         }
     }
     Ok(findings)
