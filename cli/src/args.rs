@@ -1,4 +1,4 @@
-//! What can be typed, and the task it stands for.
+//! The list of commands, and the task that each of them means.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ use crate::failure::Failure;
 /// Reads PyTorch archives (.pth, .pt, .ckpt, .bin), safetensors and npz; runs no pickle and loads
 /// no weight. With neither --output nor --in-place nothing is written: the plan is shown.
 ///
-/// Exit status: 0 done, 1 the answer is no (a plan that cannot be), 2 could not.
+/// Exit status: 0 success, 1 refused or different, 2 error.
 ///
 /// A command that is interrupted while it writes (Ctrl-C, SIGTERM, SIGHUP) leaves every file as it
 /// was and exits with 128 plus the signal's number. A signal that it was started to ignore stays
@@ -79,7 +79,7 @@ enum Command {
     /// Templates work on segments: `*` is one segment, `**` any number, `{i}` one that is
     /// captured, `{r..}` the rest, `{i+1}` a number shifted:
     /// 'layers.{i}.attn.{r..} -> blocks.{i+1}.attention.{r..}'.
-    /// After `re:` stands a regular expression: 're:\.gamma$ -> .weight'.
+    /// After `re:` comes a regular expression: 're:\.gamma$ -> .weight'.
     /// All rules see the original key, and the first that matches wins.
     /// With --metadata or --drop-metadata no rule is needed:
     /// 'statedict rename lora.safetensors -i --metadata author=me'.
@@ -139,7 +139,7 @@ enum Command {
     /// Exit status: 0 the same, 1 they differ, 2 could not compare, or not all of it: the list of
     /// what could not be compared is printed as errors.
     Diff(DiffArgs),
-    /// Say whether files are whole and what they would run; nothing is run
+    /// Check integrity and what unpickling would execute; nothing is executed
     ///
     /// Checks structure, lengths, checksums and geometry, and follows every pickle, whatever the
     /// file's parts are called. What PyTorch's weights-only loading admits is safe, and so are some
@@ -153,41 +153,40 @@ enum Command {
     Check(CheckArgs),
     /// Find the recipe that turns the keys of one file into those of another of the same weights
     ///
-    /// Nothing but the elements decides which key became which; what stands under several keys
-    /// (zeros, ties) goes where the rules found behind the others send it, or is left open. The
-    /// recipe is printed, for `apply`. What renaming cannot do is named beside it: tensors that are
-    /// transposed, reshaped, rows or columns of others; keys that stay open.
+    /// Keys are matched by the contents of their tensors alone; contents that several keys share
+    /// (zeros, ties) follow the rules found for the others, or are left unresolved. The recipe is
+    /// printed, for `apply`. What renaming cannot do is named beside it: tensors that are
+    /// transposed, reshaped, rows or columns of others; keys that are unresolved.
     ///
     /// Exit status: 0 the recipe gives all of the second file, 1 not all, 2 could not compare.
     Derive(DeriveArgs),
     /// Make a checkpoint load into a model
     ///
     /// The new file has exactly the keys of TARGET, in its order, with its shapes and types. Keys
-    /// are found by name, without wrappers, below other prefixes, by numbers and shapes that go
-    /// along, and by their order between those that are sure. What could be several ways is left
-    /// open, and what is missing is refused unless --init says how to make it. With no --output
-    /// nothing is written: what was found is shown.
+    /// are matched by name, without wrappers, below other prefixes, by the same numbering and
+    /// shapes, and by order between matched neighbours. Ambiguous matches are left unresolved, and
+    /// what is missing is refused unless --init says how to make it. With no --output nothing is
+    /// written: what was found is shown.
     ///
     /// Exit status: 0 it fits, 1 it does not, 2 could not tell.
     Fit(FitArgs),
-    /// Say what an error of PyTorch's means, and which command mends it
+    /// Explain a PyTorch loading error and print the fix
     ///
-    /// Reads the error text on standard input, with whatever stands around it, and prints what
-    /// happened and the one command that mends it: 'python train.py 2>&1 | statedict explain CKPT'.
-    /// With CKPT the command is tried on that file, up to the writing; without, the word CKPT stands
-    /// for it.
+    /// Reads the error text on standard input, with whatever is around it, and prints what happened
+    /// and the one command that fixes it: 'python train.py 2>&1 | statedict explain CKPT'. With CKPT
+    /// the command is tried on that file, up to the writing; without, the command names a file CKPT.
     ///
-    /// Exit status: 0 there is a command (and it does what it is to do, if CKPT is given), 1 there
-    /// is none or it does not, 2 the text is not known.
+    /// Exit status: 0 there is a command (verified, if CKPT is given), 1 there is none or it does not
+    /// help, 2 unknown text.
     Explain(ExplainArgs),
-    /// Make the index of a folder of shards, or mend it
+    /// Make or correct the index of a folder of shards
     ///
     /// The shards are the files whose names make them one series, such as
     /// model-00001-of-00002.safetensors, or those that are named. A series with a missing file and
     /// keys that several files hold are refused. An index that is there and says something else is
     /// replaced with --force; without, what differs is shown.
     Index(IndexArgs),
-    /// Restore a file whose editing in place was cut short, by a crash or a kill
+    /// Restore a file whose editing in place was interrupted, by a crash or a kill
     ///
     /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
     /// a file as it was before the edit, and the next one with -i restores it; this one does

@@ -299,7 +299,7 @@ fn an_existing_output_needs_force() {
     let folder = Folder::with(&["m.a"]);
     folder.add("out.safetensors", b"old");
     let args = ["strip", "m", "net.safetensors", "-o", "out.safetensors"];
-    folder.check_refused(&args, 2, &["out.safetensors", "exists already", "hint: add --force"]);
+    folder.check_refused(&args, 2, &["out.safetensors", "already exists", "hint: add --force"]);
     assert_eq!(folder.read("out.safetensors"), b"old");
     assert_eq!(folder.run(&[&args[..], &["--force"]].concat()).status, 0);
     assert_eq!(folder.keys("out.safetensors"), ["a"]);
@@ -309,7 +309,7 @@ fn an_existing_output_needs_force() {
 fn the_output_may_be_the_input() {
     let folder = Folder::with(&["m.a"]);
     let args = ["strip", "m", "net.safetensors", "-o", "net.safetensors"];
-    folder.check_refused(&args, 2, &["exists already"]);
+    folder.check_refused(&args, 2, &["already exists"]);
     assert_eq!(folder.run(&[&args[..], &["--force"]].concat()).status, 0);
     assert_eq!(folder.keys("net.safetensors"), ["a"]);
     assert_eq!(folder.run(&["add", "m", "net.safetensors", "-i"]).status, 0);

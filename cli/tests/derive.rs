@@ -150,7 +150,7 @@ fn a_recipe_replaces_no_file_unless_told() {
     fs::write(folder.path("r.toml"), "precious").expect("written");
     let ran = folder.derive(&["--save-recipe", "r.toml"]);
     let expected =
-        "error: cannot write 'r.toml': it exists already\nhint: add --force to replace it\n";
+        "error: cannot write 'r.toml': already exists\nhint: add --force to replace it\n";
     assert_eq!((ran.status, ran.err.as_str()), (2, expected));
     assert_eq!(fs::read(folder.path("r.toml")).expect("there"), b"precious");
     assert_eq!(folder.derive(&["--save-recipe", "r.toml", "--force"]).status, 0);

@@ -92,7 +92,7 @@ fn what_is_missing_is_refused_all_of_it_with_ways_out() {
         &[],
         &[
             "error: a.safetensors: 'module.head.weight' -> 'head.weight': file has [5, 4], target wants [2, 4]",
-            "hint: --init 'head.weight=normal(0,0.02)' makes a tensor anew",
+            "hint: --init 'head.weight=normal(0,0.02)' makes a new tensor",
             "hint: --resize head.weight=rows keeps the rows that both have; --init makes what is new",
         ],
     );
@@ -237,7 +237,7 @@ fn what_could_be_several_ways_is_left_open_and_named() {
             "error: a.safetensors: p.weight: missing, F32 [3, 3]",
             "error: a.safetensors: q.weight: missing, F32 [3, 3]",
             "error: a.safetensors: ambiguous: x.weight, y.weight could match any of p.weight, q.weight",
-            "hint: --init 'p.weight=normal(0,0.02)' makes a tensor anew",
+            "hint: --init 'p.weight=normal(0,0.02)' makes a new tensor",
             "hint: rename ambiguous keys first (statedict rename), or --drop those that are not meant",
         ],
     );

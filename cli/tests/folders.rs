@@ -114,7 +114,7 @@ fn each_way_in_which_an_index_and_its_files_disagree_is_named_and_mended() {
         let hint = "hint: statedict index m --force makes an index";
         folder.check("ls m", 2, &[said, &[hint]].concat());
         let before = fs::read(folder.path(INDEX)).expect("there");
-        folder.check("index m", 2, &["it exists already", "add --force"]);
+        folder.check("index m", 2, &["already exists", "add --force"]);
         assert_eq!(fs::read(folder.path(INDEX)).expect("there"), before);
         let done = folder.json("index m --force --json");
         for (field, keys) in ["added", "removed", "moved"].into_iter().zip(state) {
@@ -276,7 +276,7 @@ fn an_output_that_is_there_keeps_what_it_has_unless_forced() {
     let folder = model();
     fs::create_dir(folder.path("out")).expect("a folder");
     folder.add("out/config.json", b"mine");
-    folder.check("unwrap m -o out", 2, &["it exists already"]);
+    folder.check("unwrap m -o out", 2, &["already exists"]);
     assert_eq!(files(&folder, "out"), ["config.json"]);
     folder.check("unwrap m -o out --force", 0, &[]);
     assert_eq!(files(&folder, "out"), with_side_files(&["pytorch_model.bin"]));

@@ -164,7 +164,7 @@ mod unix {
         let folder = folder();
         fs::copy(LENET, folder.path("kept.pth")).expect("copied");
         symlink("kept.pth", folder.path("link.pth")).expect("a link");
-        folder.refused("strip module net.pth -o link.pth", "it exists already");
+        folder.refused("strip module net.pth -o link.pth", "already exists");
         let said = folder.done("strip module net.pth -o link.pth --force");
         assert!(
             said.contains("note: link.pth was a link to kept.pth, which is unchanged"),

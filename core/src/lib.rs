@@ -64,7 +64,7 @@ pub use layout::{
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{
     BadPlan, Issue, Mentions, Modules, Places, Plan, PlanError, Planned, Policy, Section,
-    Undefined, Unmatched, plan,
+    Undefined, Unmatched, plan, plan_stages,
 };
 pub use rules::{
     BadRemap, BadTemplate, Fate, Prefix, Remap, Rename, Replacement, Rule, SEPARATOR, Table,

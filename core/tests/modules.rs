@@ -3,7 +3,7 @@
 //! For prefixes the expected paths are those PyTorch itself would have written for the model that
 //! the new keys belong to; where its own prefix function gives the same, so much the better.
 
-use statedict_core::{Catalog, Modules, Plan, Policy, Rule, plan};
+use statedict_core::{Catalog, Modules, Plan, Policy, Rule, plan_stages};
 
 /// Keys as `state_dict()` of a small network gives them: modules conv, relu (no keys) and fc.
 const NET: [&str; 3] = ["conv.weight", "fc.weight", "fc.bias"];
@@ -16,7 +16,7 @@ fn section(rule: &str, keys: &[String]) -> Plan {
         _ => rule.split(" | ").map(|rule| rule.parse().expect("a rule")).collect(),
     };
     let selected = catalog.select(None).expect("one state dict");
-    plan(&stages, &catalog, &selected, Policy::default()).expect("can be planned").plan
+    plan_stages(&stages, &catalog, &selected, Policy::default()).expect("can be planned").plan
 }
 
 /// Checks the new paths, in order, each with the old one it comes from; `+` marks one that is added.

@@ -9,7 +9,7 @@ use proptest::prelude::ProptestConfig;
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use statedict_core::{
     Catalog, DuplicateKey, Issue, Plan, PlanError, Planned, Policy, Remap, Rule, Table, Undefined,
-    Unmatched, WRAPPERS, plan,
+    Unmatched, WRAPPERS, plan, plan_stages,
 };
 
 fn config() -> ProptestConfig {
@@ -193,7 +193,7 @@ fn modelled(
 
 fn planned(stages: &[Rule], keys: &[String], policy: Policy) -> Result<Planned, PlanError> {
     let catalog = Catalog::of_keys(keys).expect("keys are unique");
-    plan(stages, &catalog, &catalog.select(None).expect("one state dict"), policy)
+    plan_stages(stages, &catalog, &catalog.select(None).expect("one state dict"), policy)
 }
 
 fn rules(stages: &[Vec<Naive>]) -> Vec<Rule> {
@@ -363,4 +363,17 @@ fn a_saved_plan_cannot_make_an_empty_key() {
     let catalog = Catalog::of_keys(["a"]).expect("unique");
     let refused = plan.resolve(&catalog, Policy::default()).expect_err("must be refused");
     assert!(matches!(refused.issues.as_slice(), [Issue::Emptied { .. }]), "{refused}");
+}
+
+#[test]
+fn rules_given_together_see_the_original_keys_and_stages_those_before_them() {
+    let catalog = Catalog::of_keys(["a.w", "b.w"]).expect("keys are unique");
+    let selected = catalog.select(None).expect("one state dict");
+    let rules = ["rename:a.{r..} -> b.{r..}", "rename:b.{r..} -> a.{r..}"];
+    let rules = rules.map(|rule| rule.parse::<Rule>().expect("a rule"));
+    let together = plan(&rules, &catalog, &selected, Policy::default()).expect("they swap");
+    let kept: Vec<_> = together.plan.sections()[0].kept().collect();
+    assert_eq!(kept, [("a.w", "b.w"), ("b.w", "a.w")]);
+    let one_after_another = plan_stages(&rules, &catalog, &selected, Policy::default());
+    assert_eq!(one_after_another.expect_err("two keys on one name").issues.len(), 1);
 }

@@ -1,7 +1,7 @@
 //! Long lists of keys made short: keys that differ only in numbers share a line.
 //!
 //! `blocks.0.attn.weight` … `blocks.11.attn.weight` become `blocks.{0..11}.attn.weight`.
-//! A line stands for every combination of its ranges, and for nothing else.
+//! A line means every combination of its ranges, and nothing else.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,7 +15,7 @@ pub struct Line {
     pub old: String,
     /// Their new names; none if they have none.
     pub new: Option<String>,
-    /// How many keys the line stands for.
+    /// How many keys the line means.
     pub keys: usize,
     /// Which keys these are, by their positions among all.
     pub members: Vec<usize>,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stands_for_every_combination_of_its_ranges() {
+    fn a_line_means_every_combination_of_its_ranges() {
         check(&["a.0.0", "a.0.1", "a.1.0", "a.1.1"], &[("a.{0..1}.{0..1}", 4)]);
         check(&["a.0.0", "a.1.1"], &[("a.0.0", 1), ("a.1.1", 1)]);
         check(&["a.0.0", "a.0.1", "a.1.0"], &[("a.0.{0..1}", 2), ("a.1.0", 1)]);

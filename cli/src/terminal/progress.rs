@@ -136,8 +136,7 @@ impl Observer for Progress {
             Notice::UnusedPattern { field, pattern, meant } if self.verbosity == Verbosity::All => {
                 let meant = meant.as_ref().map(|it| format!("; did you mean {}?", quoted(it)));
                 let meant = meant.unwrap_or_default();
-                let key = if *field == "drop-metadata" { "metadata key" } else { "key" };
-                say(&format!("note: --{field} '{pattern}' matches no {key}{meant}"));
+                say(&format!("note: --{field} '{pattern}' matches no key{meant}"));
             }
             _ => {}
         }

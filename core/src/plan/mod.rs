@@ -10,7 +10,7 @@ pub use error::{Issue, PlanError};
 pub use json::BadPlan;
 pub use mentions::{Mentions, Places};
 pub use modules::Modules;
-pub use resolve::{Planned, Policy, Undefined, Unmatched, plan};
+pub use resolve::{Planned, Policy, Undefined, Unmatched, plan, plan_stages};
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -48,6 +48,28 @@ pub struct Planned {
     pub unused_rules: Vec<String>,
 }
 
+/// Resolves rules that are given together against state dicts of a catalog.
+///
+/// Every key sees its original name, and the first rule that recognises it decides; rules one after
+/// another are for [`plan_stages`]. Two keys on one name are always refused.
+///
+/// # Errors
+/// Every issue there is.
+pub fn plan(
+    rules: &[Rule],
+    catalog: &Catalog,
+    state_dicts: &[&StateDict],
+    policy: Policy,
+) -> Result<Planned, PlanError> {
+    match rules {
+        [] | [_] => plan_stages(rules, catalog, state_dicts, policy),
+        several => {
+            let stages = [Rule::FirstOf(several.to_vec())];
+            plan_stages(&stages, catalog, state_dicts, policy)
+        }
+    }
+}
+
 /// Resolves stages of rules against state dicts of a catalog.
 ///
 /// Within a stage every key sees the name the stage before gave it, and the first rule that
@@ -55,7 +77,7 @@ pub struct Planned {
 ///
 /// # Errors
 /// Every offence of the first stage that has one.
-pub fn plan(
+pub fn plan_stages(
     stages: &[Rule],
     catalog: &Catalog,
     state_dicts: &[&StateDict],

@@ -233,7 +233,7 @@ impl fmt::Display for Cause {
                     more => write!(f, "; and {more} more tensors"),
                 }
             }
-            Cause::AlreadyExists => f.write_str("it exists already"),
+            Cause::AlreadyExists => f.write_str("already exists"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
             Cause::LeadsTo(what) => {
                 write!(f, "it is a link to {what}, and a regular file is expected")

@@ -55,7 +55,7 @@ fn the_output_may_be_the_input() {
 fn what_exists_is_replaced_only_when_asked() {
     let folder = Folder::new();
     let out = folder.file("out", b"precious");
-    let expected = (Kind::AlreadyExists, "cannot write 'out': it exists already".to_string());
+    let expected = (Kind::AlreadyExists, "cannot write 'out': already exists".to_string());
     assert_eq!(refused(&folder, &out, Existing::Refuse), expected);
     assert_eq!(fs::read(&out).expect("readable"), b"precious");
     assert_eq!(folder.names(), ["in.safetensors", "out"]);

@@ -1,4 +1,4 @@
-//! What can be typed after `check`, and what it stands for.
+//! What can be typed after `check`, and the request that it means.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The files; a folder stands for the checkpoints and pickles in it and below
+    /// The files; of a folder, the checkpoints and pickles in it and below
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Take unknown classes for no reason to fail; they are reported all the same

@@ -110,7 +110,7 @@ impl CheckRequest {
         failure.exit = match (checked.verdict(), failure.exit) {
             (Verdict::Safe, exit) => exit,
             (Verdict::Unknown, exit) if is_allowed => exit,
-            // Something dangerous is an answer, whatever else could not be told.
+            // Something dangerous is an answer, whatever else is unknown.
             (Verdict::Dangerous | Verdict::Unknown, _) => Exit::No,
             (Verdict::Malformed, Exit::No) => Exit::No,
             (Verdict::Malformed, _) => Exit::CouldNot,

@@ -1,4 +1,4 @@
-//! What can be typed after `diff`, and what it stands for.
+//! What can be typed after `diff`, and the request that it means.
 
 use std::path::PathBuf;
 

@@ -28,7 +28,7 @@ struct Explained<'a> {
     verified: Option<bool>,
     /// Why it does not help.
     doubt: Option<&'a str>,
-    /// True if the word MODEL in the command stands for a file that only the user has.
+    /// True if MODEL in the command is a file that only the user has.
     needs_model: bool,
     /// The other state dicts that the file holds.
     others: Vec<Other<'a>>,

@@ -1,4 +1,4 @@
-//! `explain`: what an error of PyTorch's means, and the command that mends it.
+//! `explain`: what a loading error of PyTorch means, and the command that fixes it.
 
 pub(crate) mod args;
 mod json;

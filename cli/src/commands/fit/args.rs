@@ -1,4 +1,4 @@
-//! What can be typed after `fit`, and what it stands for.
+//! What can be typed after `fit`, and the request that it means.
 
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ pub(crate) struct FitArgs {
     drop_last: usize,
     /// Make what is missing, or has another shape: 'head.weight=normal(0,0.02)'; can be repeated
     ///
-    /// After the pattern stands zeros, ones, constant(c), uniform(low,high),
+    /// After the pattern comes zeros, ones, constant(c), uniform(low,high),
     /// normal(mean,deviation), xavier_uniform, kaiming_uniform, or target to keep the target's own.
     #[arg(long, value_name = "PATTERN=HOW")]
     init: Vec<String>,

@@ -379,7 +379,7 @@ fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
     if let Some(key) = made {
         let pattern = Template::literal(key, SEPARATOR);
         let rule = shell_word(&format!("{pattern}=normal(0,0.02)")).into_owned();
-        hints.push(format!("--init {rule} makes a tensor anew"));
+        hints.push(format!("--init {rule} makes a new tensor"));
     }
     if let Some(ShapeMismatch { has, wanted, .. }) = misfit.map(AsRef::as_ref) {
         let pattern = Template::literal(&wanted.key, SEPARATOR);

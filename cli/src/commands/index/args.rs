@@ -1,4 +1,4 @@
-//! What can be typed after `index`, and what it stands for.
+//! What can be typed after `index`, and the request that it means.
 
 use std::path::PathBuf;
 

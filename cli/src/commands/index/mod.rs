@@ -32,7 +32,7 @@ pub(crate) fn run(request: &IndexRequest, out: &mut dyn Write) -> Result<(), Fai
     }
     if outcome.blocked {
         let path = outcome.index.path.display();
-        let error = format!("cannot write '{path}': it exists already");
+        let error = format!("cannot write '{path}': already exists");
         return Err(Failure::could_not(error).hint("add --force to replace it"));
     }
     Ok(())

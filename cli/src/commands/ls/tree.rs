@@ -61,7 +61,7 @@ impl<'a> Module<'a> {
 
     /// The modules below, indented; tensors are shown at the top only.
     ///
-    /// Each stands for as many as `times` says.
+    /// Each is repeated `times` times.
     fn lines(&self, depth: usize, times: usize, lines: &mut Vec<Line>) {
         for run in self.runs() {
             let module = run.module;

@@ -1,4 +1,4 @@
-//! What can be typed after `recover`, and what it stands for.
+//! What can be typed after `recover`, and the request that it means.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub(crate) struct RecoverArgs {
     file: PathBuf,
     /// Restore from a journal that another user or another machine may have written
     ///
-    /// A journal beside a file says what the file was before an edit that was cut short. One
+    /// A journal beside a file says what the file was before an interrupted edit. One
     /// that this user did not write on this machine for this very file may have come with the
     /// file, and is used only with this option: say so only if you know where it comes from.
     #[arg(long)]

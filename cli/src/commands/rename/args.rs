@@ -1,4 +1,4 @@
-//! What can be typed after the commands that write, and what it stands for.
+//! What can be typed after the commands that write, and the request that it means.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub(crate) struct RenameArgs {
     ///
     /// Tensors are not moved where the format and the file system allow that; otherwise a new file
     /// takes its place. A symbolic link stays, and what it leads to is edited. A file that is
-    /// edited where it stands changes under all its names (hard links). A crash leaves the old file
+    /// edited where it is changes under all its names (hard links). A crash leaves the old file
     /// or the new one, at the latest once `statedict recover` has run.
     #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size", "weights_only"])]
     in_place: bool,
@@ -59,7 +59,7 @@ struct WritingArgs {
     /// is below it as one state dict with dots in its keys, which can be written to a new file.
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
-    /// Write the state dict alone, without what lies beside it; its tensors name no device
+    /// Write only the state dict, without optimizer and other entries, on the CPU
     #[arg(long)]
     alone: bool,
     /// Cast floating-point tensors: `bf16`, `float16`, `model.**=float32`; can be repeated
@@ -82,10 +82,10 @@ struct WritingArgs {
     /// Choose how a conversion writes tensors that several keys share
     #[arg(long, value_enum, default_value = "each")]
     ties: TiesWritten,
-    /// Write the pickle of a .pth anew in this protocol, which PyTorch 2.6 and later load by default
+    /// Rewrite the pickle of a .pth in this protocol, which PyTorch 2.6 and later load by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=2))]
     protocol: Option<u8>,
-    /// Leave this much room in what is written anew, so that longer keys fit in place later
+    /// Reserve this much header space, so that later in-place renames fit
     ///
     /// Otherwise 64 KiB, or 1 % of the tensors if that is less.
     #[arg(long, value_name = "SIZE", value_parser = size::reserve)]

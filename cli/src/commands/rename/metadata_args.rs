@@ -17,7 +17,7 @@ pub(crate) struct MetadataArgs {
     metadata: Vec<String>,
     /// Remove the metadata entries whose name matches: `ss_*`; can be repeated
     ///
-    /// `*` stands for any characters, `?` for one. An entry that --metadata sets stays.
+    /// `*` matches any characters, `?` one. An entry that --metadata sets stays.
     #[arg(long, value_name = "PATTERN", help_heading = "Metadata")]
     drop_metadata: Vec<Glob>,
 }

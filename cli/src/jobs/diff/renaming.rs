@@ -21,7 +21,7 @@ fn candidates(from: &str, to: &str) -> Vec<Rule> {
     [strip, unwrap, add, rename].into_iter().flatten().collect()
 }
 
-/// What stands in front of the shorter key in the longer.
+/// What is in front of the shorter key in the longer.
 fn prefix<'a>(long: &'a str, short: &str) -> Option<&'a str> {
     long.strip_suffix(short)?.strip_suffix(SEPARATOR)
 }

@@ -1,4 +1,4 @@
-//! The job that a remedy stands for.
+//! The job behind a remedy.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use crate::jobs::rename::{Destination, Encoding, Extent, Pickles};
 use crate::jobs::selection::Input;
 use crate::jobs::{Convert, Fit, Rename, Rules};
 
-/// What stands for the checkpoint where none was given.
+/// The name of the checkpoint where none was given.
 pub const CHECKPOINT: &str = "CKPT";
 
-/// What stands for a file of the model's own state dict.
+/// The name of a file of the model's own state dict, where none was given.
 pub const MODEL: &str = "MODEL";
 
 /// A job that makes a file load, or tells more.
@@ -125,7 +125,7 @@ struct Names {
 }
 
 impl Names {
-    /// The file that was given, or a word that stands for it.
+    /// The file that was given, or a placeholder.
     fn of(file: Option<&Path>, format: Option<&'static dyn Format>) -> Names {
         let named = file.filter(|file| format_named_by(file).is_some()).and_then(Path::extension);
         let own = format.and_then(|format| format.extensions().first().copied());

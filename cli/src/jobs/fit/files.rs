@@ -12,7 +12,7 @@ use crate::jobs::rename::broken_ties;
 use crate::jobs::target::{self, is_same_file};
 
 impl Work<'_> {
-    /// The new file: the old one with other keys where that is all, or the tensors encoded anew.
+    /// The new file: the old one with other keys where that is all, or the tensors encoded again.
     pub(super) fn lay_out(
         &self,
         fit: &Fit,

@@ -106,7 +106,7 @@ impl Fit {
     /// That the checkpoint does not fit is no error: the outcome says why.
     ///
     /// # Errors
-    /// Why it could not be told; nothing has been changed then.
+    /// What keeps the files from being matched or written; nothing has been changed then.
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
         self.refuse_to_overwrite()?;
         let source = open(&self.source.file, observer)?;

@@ -44,7 +44,9 @@ impl Target {
     /// Opens a checkpoint, or reads a listing.
     pub(crate) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Target, Error> {
         let error = match Checkpoint::open(path) {
-            Ok(checkpoint) => return Ok(Target::Checkpoint(Box::new(noticed(checkpoint, observer)))),
+            Ok(checkpoint) => {
+                return Ok(Target::Checkpoint(Box::new(noticed(checkpoint, observer))));
+            }
             Err(error) => error,
         };
         let is_short = fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() <= MAX_LISTING);

@@ -41,7 +41,7 @@ fn lines(rule: &Rule) -> Option<Vec<String>> {
     })
 }
 
-/// What `rename` takes for a rule that stands beside others; a table becomes a line for each key.
+/// What `rename` takes for a rule beside others; a table becomes a line for each key.
 fn renames(rule: &Rule) -> Option<Vec<String>> {
     match rule {
         Rule::Remap(Remap::Rename(rename)) => Some(vec![rename.pair().to_string()]),

@@ -1,4 +1,4 @@
-//! The new files: the old ones with other keys, or the tensors encoded anew.
+//! The new files: the old ones with other keys, or the tensors encoded again.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ const PICKLED: &str = "pth";
 pub(super) enum Work {
     /// The file itself with other keys, by the cheapest way there is.
     Rename,
-    /// What has been laid out; with what it means, if tensors are encoded anew.
+    /// What has been laid out; with what it means, if tensors are encoded again.
     Write(PendingFiles, Option<Box<Conversion>>),
 }
 
@@ -95,7 +95,7 @@ impl Rename {
             || (copied && self.new_folder(checkpoint).is_some())
     }
 
-    /// The new file: the old one with other keys and types, or the tensors encoded anew.
+    /// The new file: the old one with other keys and types, or the tensors encoded again.
     pub(super) fn lay_out(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Work, Error> {
         let named = self.format_wanted(checkpoint)?;
         let to = named.unwrap_or_else(|| checkpoint.format());
@@ -220,7 +220,7 @@ impl Rename {
             return Ok(());
         }
         let lost = words::omitted(omitted);
-        let error = format!("writing its tensors anew would lose what lies beside them: {lost}");
+        let error = format!("writing only its tensors would lose what lies beside them: {lost}");
         let error = format!("{}: {error}", self.file.display());
         Err(Error::refused(vec![error]).advise(Advice::WriteElsewhere))
     }

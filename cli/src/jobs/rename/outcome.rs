@@ -39,7 +39,7 @@ pub struct Outcome {
     pub stale_dtype: Option<StaleDtype>,
     /// What the link led to that the output replaced, if it was one.
     pub replaced_link: Option<PathBuf>,
-    /// What encoding the tensors anew meant; none where the file is the old one with other keys.
+    /// What encoding the tensors again meant; none where the file is the old one with other keys.
     pub conversion: Option<Conversion>,
 }
 

@@ -4,7 +4,7 @@ use statedict_checkpoint::Checkpoint;
 use statedict_core::{
     Catalog, Issue, MetadataChange, NotSelected, Plan, PlanError, Planned, Rule, StateDict,
     casting::{Uncast, UncastReason, UncastTensor},
-    plan,
+    plan_stages,
 };
 
 use crate::jobs::error::{Advice, Error};
@@ -30,7 +30,7 @@ impl Rename {
         match &self.rules {
             Rules::Stages(stages) => {
                 let selected = self.selected(checkpoint, stages)?;
-                plan(stages, catalog, &selected, self.policy)
+                plan_stages(stages, catalog, &selected, self.policy)
                     .map_err(|refused| self.refused(refused, stages, &selected))
             }
             Rules::Saved(_) if self.at.is_some() => {
