@@ -2,9 +2,10 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::iter;
 
 use crate::catalog::selection::{ancestors, is_of_a_model, is_of_training, is_within};
-use crate::{Catalog, DuplicateKey, IndexMap, Key, NotSelected, SEPARATOR, StateDict};
+use crate::{Catalog, DuplicateKey, IndexSet, Key, NotSelected, SEPARATOR, StateDict};
 
 /// Why the keys of a joined state dict cannot be renamed.
 const JOINED: &str = "they are joined from mappings in mappings; 'convert' extracts the state dict \
@@ -32,23 +33,23 @@ impl Catalog {
             return Ok(None);
         }
         let mut joined = StateDict { at: at.to_string(), ..StateDict::default() };
-        let known: IndexMap<&str, &StateDict> =
-            parts.iter().map(|part| (part.at.as_str(), *part)).collect();
+        let paths: IndexSet<&str> = parts.iter().flat_map(|part| paths(part)).collect();
+        let around: IndexSet<&str> = paths.iter().flat_map(|path| ancestors(path)).collect();
         for (row, held) in self.rows.iter().enumerate() {
             if held.at != at && !is_within(&held.at, at) {
                 continue;
             }
             match &held.key {
-                Key::Text(key) if parts.iter().any(|part| part.is_at(&held.at)) => {
+                Key::Text(key) if paths.contains(held.at.as_str()) => {
                     joined.insert(dotted(at, &held.at, key), Some(row))?;
                 }
                 _ => return Ok(None),
             }
         }
         for part in &parts {
-            let is_around = |path: &str| known.keys().any(|at| *at == path || is_within(at, path));
             for key in part.keys().filter(|key| self.tensor(part, key).is_none()) {
-                if !is_around(&alloc::format!("{}/{key}", part.at)) {
+                let path = alloc::format!("{}/{key}", part.at);
+                if !paths.contains(path.as_str()) && !around.contains(path.as_str()) {
                     joined.insert(dotted(at, &part.at, key), None)?;
                 }
             }
@@ -70,6 +71,11 @@ impl Catalog {
         let joined = self.join(at).ok().flatten().filter(|_| is_plain)?;
         Some(joined.at)
     }
+}
+
+/// The paths that lead to a mapping.
+fn paths(part: &StateDict) -> impl Iterator<Item = &str> {
+    iter::once(&part.at).chain(&part.aliases).map(String::as_str)
 }
 
 /// A key with the path to its mapping in front, from where the joined state dict is.

@@ -60,7 +60,7 @@ pub(super) fn look_for_paths(
         Err(_) => return,
     };
     if found {
-        diagnosis.message += &format!(" This file holds a pathlib.{class}.");
+        diagnosis.message += " The file holds one.";
     } else {
         diagnosis.caveat = Some(format!("the file holds no pathlib.{class}"));
     }

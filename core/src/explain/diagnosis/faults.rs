@@ -253,13 +253,13 @@ fn not_allowed(classes: &[String]) -> (Cause, String, Remedy) {
 /// A class of paths that only the system has on which the file was written.
 fn other_system(class: &str) -> (Cause, String, Remedy) {
     let place = match class {
-        "WindowsPath" => "was saved on Windows and is loaded elsewhere",
-        _ => "was saved on Linux or macOS and is loaded on Windows",
+        "WindowsPath" => "saved on Windows and loaded elsewhere",
+        _ => "saved on Linux or macOS and loaded on Windows",
     };
     let message = format!(
-        "The file holds a pathlib.{class} beside its tensors: it {place}, where that class cannot be \
-         made. The state dict can be taken out without it and without running anything; the path is \
-         not needed to load the weights."
+        "A pathlib.{class} beside the tensors was {place}, where that class cannot be made. The state \
+         dict can be extracted without it and without running anything; the path is not needed to \
+         load the weights."
     );
     (Cause::Classes, message, Remedy::Extract)
 }
