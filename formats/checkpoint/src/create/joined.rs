@@ -19,6 +19,8 @@ use super::data::TensorData;
 pub(super) struct Joined<'a> {
     /// In the order of their places, without gaps, none of them empty.
     pieces: Vec<Piece<'a>>,
+    /// Where the checkpoints among them start; they are few.
+    checkpoints: Vec<(&'a Checkpoint, u64)>,
     len: u64,
 }
 
@@ -63,15 +65,14 @@ impl<'a> Joined<'a> {
         from: &'a Checkpoint,
         elements: &Elements,
     ) -> Result<Elements, String> {
-        let is_from = |piece: &&Piece<'_>| match piece.origin {
-            Origin::Checkpoint(checkpoint) => std::ptr::eq(checkpoint, from),
-            Origin::Tensor { .. } => false,
-        };
-        let start = match self.pieces.iter().find(is_from) {
-            Some(piece) => piece.range.start,
+        let known = self.checkpoints.iter().find(|(known, _)| std::ptr::eq(*known, from));
+        let start = match known {
+            Some((_, start)) => *start,
             None => {
                 let range = self.add(Origin::Checkpoint(from), from.len());
-                range.ok_or("its file is too long")?.start
+                let start = range.ok_or("its file is too long")?.start;
+                self.checkpoints.push((from, start));
+                start
             }
         };
         let tensor = elements.tensor().ok_or("its elements are not those of one tensor")?;

@@ -4,6 +4,7 @@ mod data;
 mod joined;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -192,6 +193,12 @@ impl<'a> NewCheckpoint<'a> {
         let (keys, format) = (left.metadata.join("', '"), format.name());
         let what = format!("{format} cannot store metadata: '{keys}'");
         Err(Fault::Unsupported(what).into())
+    }
+}
+
+impl fmt::Debug for NewCheckpoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewCheckpoint({} tensors)", self.tensors.len())
     }
 }
 

@@ -63,10 +63,10 @@ impl<'a> Node<'a> {
     fn of_record(self, record: &'a Record, wrappers: usize) -> View<'a> {
         let entries = || record.entries.iter().map(|(key, id)| (key, *id)).collect();
         let Some(class) = record.class else {
-            return match self.is_set(record) {
-                true => View::Sequence(record.entries.values().copied().collect()),
-                false => View::Map(entries()),
-            };
+            if self.is_set(record) {
+                return View::Sequence(record.entries.values().copied().collect());
+            }
+            return View::Map(entries());
         };
         let class = self.at(class).name().unwrap_or("a class without a name");
         let arguments = record.arguments.map_or(&[][..], |id| self.at(id).items());

@@ -14,8 +14,7 @@ use ndarray::{ArrayD, IxDyn};
 use statedict_core::{DType, Elements, Fault, Source, Tensor};
 
 use crate::checkpoint::Checkpoint;
-use crate::elements::Element;
-use crate::elements::{self, StreamError};
+use crate::elements::{self, Element, StreamError};
 use crate::error::{Action, Cause, Error};
 
 pub use lookup::TensorRef;
@@ -167,9 +166,10 @@ impl Checkpoint {
             decode(bytes, &mut all);
             Ok(())
         })?;
-        match all.len() as u64 == expected {
-            true => Ok(all),
-            false => Err(unexpected_length(all.len() as u64, expected)),
+        if all.len() as u64 == expected {
+            Ok(all)
+        } else {
+            Err(unexpected_length(all.len() as u64, expected))
         }
     }
 
@@ -204,9 +204,10 @@ impl Checkpoint {
             filled = end;
             Ok(())
         })?;
-        match filled == buffer.len() {
-            true => Ok(()),
-            false => Err(unexpected_length(filled as u64, expected)),
+        if filled == buffer.len() {
+            Ok(())
+        } else {
+            Err(unexpected_length(filled as u64, expected))
         }
     }
 
@@ -252,12 +253,12 @@ fn uncountable() -> Cause {
 }
 
 fn unexpected_length(found: u64, expected: u64) -> Cause {
-    Fault::broken(format!("expected {expected} elements, read {found}")).into()
+    Fault::broken(format!("expected {expected} elements or bytes, read {found}")).into()
 }
 
 impl From<StreamError> for Cause {
-    fn from(stop: StreamError) -> Cause {
-        match stop {
+    fn from(error: StreamError) -> Cause {
+        match error {
             StreamError::Read(fault) => fault.into(),
             StreamError::Sink(error) => error.into(),
         }
