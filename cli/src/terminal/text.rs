@@ -34,10 +34,7 @@ impl<W: Write> Write for Visible<W> {
         let is_meant = |c: char| c.is_ascii() || !is_hidden(c);
         match std::str::from_utf8(bytes) {
             Ok(text) if !text.chars().all(is_meant) => {
-                let escape = |c: char| match is_meant(c) {
-                    true => c.to_string(),
-                    false => units(c),
-                };
+                let escape = |c: char| if is_meant(c) { c.to_string() } else { units(c) };
                 let text: String = text.chars().map(escape).collect();
                 self.0.write_all(text.as_bytes()).map(|()| bytes.len())
             }
@@ -98,10 +95,7 @@ pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
 
 /// A text between quotes, so that it can be copied as a word even if some of it is not seen.
 pub(crate) fn quoted(text: &str) -> String {
-    match text.contains(is_hidden) {
-        true => shell_word(text).into_owned(),
-        false => format!("'{text}'"),
-    }
+    if text.contains(is_hidden) { shell_word(text).into_owned() } else { format!("'{text}'") }
 }
 
 /// A character within `$'…'`, where what is not seen is written by its bytes.

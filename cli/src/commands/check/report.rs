@@ -55,10 +55,7 @@ fn summary(checked: &Checked) -> String {
     if !checked.notes.is_empty() {
         parts.push(count(checked.notes.len(), "note"));
     }
-    match parts.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", parts.join(", ")),
-    }
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// Findings of one verdict; unknown classes have a line each, and their reason once.

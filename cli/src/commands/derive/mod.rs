@@ -37,8 +37,5 @@ pub(crate) fn run(request: &DeriveRequest, out: &mut dyn Write) -> Result<(), Fa
             say(&format!("saved the recipe as {}", path.display()));
         }
     }
-    match outcome.derivation.is_complete() {
-        true => Ok(()),
-        false => Err(Failure::no(Vec::new())),
-    }
+    if outcome.derivation.is_complete() { Ok(()) } else { Err(Failure::no(Vec::new())) }
 }

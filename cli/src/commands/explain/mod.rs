@@ -65,10 +65,11 @@ fn text(verbosity: Verbosity) -> Result<String, Failure> {
         return Err(Failure::could_not(error).hint("give it the end of the log: tail -c 1M LOG"));
     }
     let text = decoded(&bytes);
-    match text.trim().is_empty() {
-        false => Ok(text),
-        true => Err(Failure::could_not("standard input is empty; expected what PyTorch said")
-            .hint("python train.py 2>&1 | statedict explain CKPT")),
+    if text.trim().is_empty() {
+        Err(Failure::could_not("standard input is empty; expected what PyTorch said")
+            .hint("python train.py 2>&1 | statedict explain CKPT"))
+    } else {
+        Ok(text)
     }
 }
 

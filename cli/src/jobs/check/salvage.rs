@@ -31,8 +31,9 @@ pub fn conversion(file: &Path) -> Option<Convert> {
 fn output(file: &Path) -> PathBuf {
     let stem = stem(file);
     let beside = file.with_file_name(format!("{stem}.safetensors"));
-    match beside.exists() {
-        true => file.with_file_name(format!("{stem}.tensors.safetensors")),
-        false => beside,
+    if beside.exists() {
+        file.with_file_name(format!("{stem}.tensors.safetensors"))
+    } else {
+        beside
     }
 }

@@ -93,9 +93,12 @@ fn portions(derivation: &Derivation) -> Vec<String> {
         alike.entry(words).or_default().push((&it.part, &it.whole));
     }
     let lines = alike.into_iter().map(|((of_a, range, turned), pairs)| {
-        described(pairs, |part, whole| match of_a {
-            true => format!("b's {part} is {range} of a's {whole}{turned}"),
-            false => format!("{range} of b's {whole} are a's {part}{turned}"),
+        described(pairs, |part, whole| {
+            if of_a {
+                format!("b's {part} is {range} of a's {whole}{turned}")
+            } else {
+                format!("{range} of b's {whole} are a's {part}{turned}")
+            }
         })
     });
     lines.flatten().collect()

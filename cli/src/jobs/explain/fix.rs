@@ -151,9 +151,10 @@ impl Names {
     fn output(&self, extension: &str) -> PathBuf {
         let named = |number: usize| {
             let number = if number == 1 { String::new() } else { format!("-{number}") };
-            let ending = match self.is_folder && *extension == self.extension {
-                true => String::new(),
-                false => format!(".{extension}"),
+            let ending = if self.is_folder && *extension == self.extension {
+                String::new()
+            } else {
+                format!(".{extension}")
             };
             PathBuf::from(format!("{}{number}{ending}", self.output.display()))
         };

@@ -125,8 +125,9 @@ impl Outcome {
 /// That a checkpoint does not fit is a reason, too.
 fn fits(fit: &Fit, observer: &Arc<dyn Observer>) -> Result<(), Error> {
     let unmet = fit.run(observer)?.result.err().unwrap_or_default();
-    match unmet.is_empty() {
-        true => Ok(()),
-        false => Err(Error::refused(unmet.iter().map(ToString::to_string).collect())),
+    if unmet.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::refused(unmet.iter().map(ToString::to_string).collect()))
     }
 }

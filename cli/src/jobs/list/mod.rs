@@ -89,10 +89,7 @@ impl List {
             Error::in_file(&self.file, &nowhere)
                 .advise(meant.map(|path| Advice::MeantPath { of: Role::First, path }))
         })?;
-        let digests = match self.hash {
-            true => Some(Digests::all(&checkpoint, &rows)?),
-            false => None,
-        };
+        let digests = if self.hash { Some(Digests::all(&checkpoint, &rows)?) } else { None };
         let payload = if self.payload { checkpoint.payload()? } else { None };
         let wrapped = Wrapped::of(catalog);
         Ok(Outcome { payload, wrapped, rows, digests, checkpoint })
@@ -140,10 +137,7 @@ fn rows(catalog: &Catalog, at: Option<&str>) -> Result<Vec<usize>, NotSelected> 
     let below = rows_where(catalog, |row_at| {
         row_at.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
     });
-    match below.is_empty() {
-        true => selected.map(|_| below),
-        false => Ok(below),
-    }
+    if below.is_empty() { selected.map(|_| below) } else { Ok(below) }
 }
 
 fn rows_where(catalog: &Catalog, is_wanted: impl Fn(&str) -> bool) -> Vec<usize> {

@@ -91,9 +91,10 @@ fn list(name: &str, texts: Vec<String>) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    match text.contains(is_hidden) {
-        true => format!("\"{}\"", text.chars().map(escaped).collect::<String>()),
-        false => Value::String(text.into()).to_string(),
+    if text.contains(is_hidden) {
+        format!("\"{}\"", text.chars().map(escaped).collect::<String>())
+    } else {
+        Value::String(text.into()).to_string()
     }
 }
 
