@@ -50,6 +50,7 @@ def members(path):
 def pickle(data):
     write("pickle", data)
     write("machine", data)
+    write("opcodes", data)
 
 
 def write(target, data):

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use statedict_checkpoint::{FORMATS, check_source_named};
-use statedict_core::{Catalog, Data, Format, Location, TensorEntry, Verdict};
+use statedict_core::{Catalog, Data, Finding, Format, Location, TensorEntry, Verdict};
+use statedict_pth::{Loader, Scan, Trust, scan};
 use statedict_zip::{Archive, Writer};
 
 use crate::restricted::{Found, Outcome, load};
@@ -68,6 +69,38 @@ pub fn agree(pickle: &[u8]) {
         }
         Outcome::Loaded(None) => {}
     }
+}
+
+/// Holds what `check` finds in a bare pickle against what weights-only loading makes of it.
+///
+/// - Where it refuses a global, an operation or an opcode, something is found.
+/// - What it loads has nothing dangerous or unknown in it.
+///
+/// # Panics
+/// If one of these does not hold.
+pub fn agree_on_pickle(pickle: &[u8]) {
+    let lens = STORAGES.map(|storage| storage.len() as u64);
+    let outcome = load(pickle, &lens);
+    let found = scan(&pickle, 0..pickle.len() as u64, Trust::Pickle, Loader::Python);
+    let found = found.expect("at hand");
+    match outcome {
+        Outcome::Refused(why) => assert!(!is_clean(&found), "clean, and refused: {why}"),
+        Outcome::Unsupported(opcode) => assert!(!is_clean(&found), "clean with {opcode:#04x}"),
+        Outcome::Loaded(Some(_)) => {
+            let is_harmless = |finding: &Finding| finding.verdict <= Verdict::Malformed;
+            let is_unknown = |finding: &Finding| finding.verdict == Verdict::Unknown;
+            let findings = &found.findings;
+            let is_right = findings.iter().all(is_harmless) && !findings.iter().any(is_unknown);
+            assert!(is_right, "loaded: {findings:?}");
+        }
+        Outcome::Loaded(None) | Outcome::Failed(_) => {}
+    }
+}
+
+/// True if nothing in a pickle is worth telling.
+fn is_clean(found: &Scan) -> bool {
+    let is_sound = found.broken.is_none() && found.fault.is_none() && found.refusal.is_none();
+    is_sound && found.unread.is_none() && found.findings.is_empty()
 }
 
 /// The tensors as `ls` lists them, if the file is not refused.

@@ -35,7 +35,7 @@ mod trial;
 mod weights_only;
 mod zoo;
 
-pub use agreement::agree;
+pub use agreement::{agree, agree_on_pickle};
 pub use command::{Run, start, statedict, statedict_reading, statedict_within};
 pub use environment::cache;
 pub use frame::{archive, npz, safetensors};

@@ -33,6 +33,24 @@ const BATCH: usize = 250;
 /// The longest file that is changed.
 const LONGEST: u64 = 64 << 10;
 
+/// Why some of what PyTorch loads is refused, by words of the refusal.
+const REFUSED_FOR: [(&str, &str); 9] = [
+    ("two records are named", "readers differ on which of them counts"),
+    ("differ in case alone", "readers differ on which of them counts"),
+    ("a second member", "readers differ on which of them counts"),
+    ("another member or the directory begins", "members that share bytes are made to mislead"),
+    ("does not end where its end record begins", "other readers find another directory"),
+    ("has a NUL in it", "readers differ on where such a name ends"),
+    ("is not in the archive", "a name that climbs, or a pickle that is not where PyTorch looks"),
+    ("a state is set on the tensor", "what it does to the tensor is not followed, and it is named"),
+    ("a tensor of more than 64 MiB", "no digest is taken of it here; it is listed"),
+];
+
+/// Of a thousand files that are loaded, so many may be refused for other reasons: legacy storages
+/// with another length than the pickle says, persistent ids with odd parts, texts of NumPy's
+/// headers that Python's parser takes and ours does not.
+const REFUSED_OTHERWISE: usize = 15;
+
 /// A tensor with more bytes than this has no digest taken of it.
 const LARGEST: u64 = 64 << 20;
 
@@ -229,7 +247,7 @@ fn damaged_files_are_listed_as_loaded_and_never_safe_where_they_are_refused() {
     let originals = originals();
     let mut loaders = Loaders::start();
     let (mut tally, mut kinds) = (Tally::new(), BTreeMap::new());
-    let (mut refusals, mut raised) = (BTreeMap::new(), BTreeMap::new());
+    let mut refusals = BTreeMap::new();
     let numbers: Vec<usize> = (0..count).map(|number| seed + number).collect();
     for numbers in numbers.chunks(BATCH) {
         let folder = TempDir::new().expect("a temporary folder can be made");
@@ -253,13 +271,6 @@ fn damaged_files_are_listed_as_loaded_and_never_safe_where_they_are_refused() {
                 refusals.entry(kind_of(why)).or_insert_with(Vec::new).push(mutant.name.clone());
                 keep(mutant, "not listed");
             }
-            if let Loaded::Failed(why) = loaded
-                && ours.verdict == Verdict::Safe
-                && ours.notes == 0
-            {
-                raised.entry(kind_of(why)).or_insert_with(Vec::new).push(mutant.name.clone());
-                keep(mutant, "raised");
-            }
             let problems = problems(mutant, ours, loaded);
             let said: Vec<String> = problems
                 .iter()
@@ -272,9 +283,22 @@ fn damaged_files_are_listed_as_loaded_and_never_safe_where_they_are_refused() {
         }
     }
     println!("{kinds:?}");
-    println!("{refusals:#?}");
-    println!("{raised:#?}");
+    bound_refusals(&refusals, kinds.get("loaded and listed").copied().unwrap_or(0));
     tally.close("damaged files judged as their libraries do");
+}
+
+/// Prints what is loaded and not listed, by the kind of refusal, and bounds what has no reason.
+fn bound_refusals(refusals: &BTreeMap<String, Vec<String>>, listed: usize) {
+    let mut otherwise = 0;
+    for (kind, names) in refusals {
+        let reason = REFUSED_FOR.iter().find(|(words, _)| kind.contains(words));
+        let shown = reason.map_or("no reason", |(_, why)| why);
+        println!("{} loaded and not listed: {kind} ({shown}), such as {}", names.len(), names[0]);
+        otherwise += if reason.is_none() { names.len() } else { 0 };
+    }
+    println!("{otherwise} loaded and not listed without a reason, {listed} listed");
+    let allowed = (listed * REFUSED_OTHERWISE).div_ceil(1_000).max(3);
+    assert!(otherwise <= allowed, "{otherwise} refused, {allowed} allowed: {refusals:#?}");
 }
 
 /// Keeps a mutant that shows a difference, where that is asked for.

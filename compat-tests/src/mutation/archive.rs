@@ -129,8 +129,13 @@ fn change_members(members: &mut Vec<Member>, dice: &mut Dice) {
 
 /// Changes a field of a header of a member, of the directory or of its end.
 fn change_records(file: &[u8], dice: &mut Dice) -> Vec<u8> {
-    const KINDS: [(&[u8], usize); 3] =
-        [(b"PK\x03\x04", 30), (b"PK\x01\x02", 46), (b"PK\x05\x06", 22)];
+    const KINDS: [(&[u8], usize); 5] = [
+        (b"PK\x03\x04", 30),
+        (b"PK\x01\x02", 46),
+        (b"PK\x05\x06", 22),
+        (b"PK\x06\x06", 56),
+        (b"PK\x06\x07", 20),
+    ];
     let (signature, len) = KINDS[dice.below(KINDS.len())];
     let is_there = |at: &usize| file[*at..].starts_with(signature);
     let places: Vec<usize> = (0..file.len()).filter(is_there).collect();

@@ -119,7 +119,7 @@ impl ZipFile {
             Some(_) => Some(code(&archive, &prefix, source)?),
             None => None,
         };
-        let graph = Graph::read(pickle).map_err(in_pickle)?;
+        let graph = Graph::read_of(pickle, source.len()).map_err(in_pickle)?;
         let pickle = records.locate(&format!("{prefix}/{PICKLE}"))?.expect("it was read");
         let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref(), pickle)?;
         let len = source.len();

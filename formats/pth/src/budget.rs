@@ -10,17 +10,33 @@ use statedict_core::Fault;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, Entry};
 
-/// What a listing may take, in bytes, as a multiple of the pickle's length.
-///
-/// A tensor takes some 150 bytes of a pickle and 600 of a listing; a dict of small numbers takes 50
-/// times its bytes in the pickle.
-const MAX_GROWTH: usize = 64;
+/// What may be made of a file's pickle, in bytes, whatever the file's length: with the command
+/// itself that is less than 64 MiB.
+const LEAST_ROOM: usize = 36 << 20;
 
-/// What a listing may take whatever the pickle's length, in bytes.
-const MAX_SMALL: usize = 16 << 20;
+/// How much of its length a file of some megabytes gets in addition: one half.
+const SHARE: usize = 2;
+
+/// What may be made of a longer file, in fifths of its length.
+const FIFTHS: usize = 12;
+
+/// What a tensor takes in a graph and in a listing, in bytes, beside what it takes of the pickle.
+const TENSOR: usize = 1_400;
+
+/// How many times the pickle's length all tensors may take: one has at least 100 bytes of it.
+const OF_TENSORS: usize = 14;
 
 /// What it costs to look at an entry, in bytes.
 const ENTRY: usize = 8;
+
+/// How much memory a pickle and the listing of it may take, in bytes, of a file of this length, with
+/// as many references to storages.
+pub(crate) fn room(file_len: u64, pickle_len: usize, references: usize) -> usize {
+    let len = usize::try_from(file_len).unwrap_or(usize::MAX);
+    let short = LEAST_ROOM.saturating_add(len / SHARE);
+    let tensors = references.saturating_mul(TENSOR).min(pickle_len.saturating_mul(OF_TENSORS));
+    short.max((len / 5).saturating_mul(FIFTHS)).saturating_add(tensors)
+}
 
 /// What may still be spent on a listing.
 pub(crate) struct Budget {
@@ -29,18 +45,15 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn of(graph: &Graph<'_>) -> Budget {
-        let whole = graph.pickle.len().saturating_mul(MAX_GROWTH).saturating_add(MAX_SMALL);
-        Budget { left: Cell::new(whole) }
+        Budget { left: Cell::new(graph.room) }
     }
 
     /// Takes what a step costs, in bytes; a step that takes time alone costs a few.
     pub(crate) fn spend(&self, cost: usize) -> Result<(), Fault> {
         let Some(left) = self.left.get().checked_sub(cost) else {
-            let what = format!(
-                "what the pickle builds is reached by ever more paths: a list of it takes more than \
-                 {MAX_GROWTH} times its length, the reader's limit"
-            );
-            return Err(Fault::TooLarge { at: None, what });
+            let what = "what the pickle builds is reached by ever more paths: a list of it takes more \
+                        memory than the reader's limit for a file of this length";
+            return Err(Fault::TooLarge { at: None, what: what.into() });
         };
         self.left.set(left);
         Ok(())

@@ -54,6 +54,7 @@ mod payload;
 mod pickle;
 mod python_repr;
 mod recast;
+mod reserve;
 mod scan;
 mod stream;
 mod tar;

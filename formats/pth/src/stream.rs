@@ -18,7 +18,7 @@ use crate::archive::check_types;
 use crate::edit::{Edited, edited, mentions};
 use crate::objects::objects;
 use crate::payload::payload;
-use crate::pickle::graph::{CompoundId, NodeId};
+use crate::pickle::graph::{self, CompoundId, NodeId};
 use crate::pickle::opcode::{self, Op};
 use crate::pickle::strings::binunicode;
 use crate::pickle::{Graph, shifted};
@@ -26,11 +26,12 @@ use crate::recast::{NewRecord, NewRecords};
 use crate::tensors::{MAX_STORAGE_KEY, StorageId, Storages, check_length, persistent_storages};
 use crate::walk::{Surroundings, Walked, walk};
 
-/// The number that the first pickle holds, in the opcode of protocol 2 and later, with `STOP`.
-const MAGIC: [u8; 13] = *b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/// The number that the first pickle holds, in bytes and in digits.
+const MAGIC: [u8; 10] = *b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+const MAGIC_TEXT: &[u8] = b"119547037146038801333356";
 
-/// The same number in protocols 0 and 1.
-const MAGIC_TEXT: &[u8] = b"L119547037146038801333356L\n.";
+/// The longest first pickle, in bytes.
+const MAX_FIRST: u64 = 128;
 
 /// Bytes of the count in front of each storage.
 const COUNT: u64 = 8;
@@ -63,27 +64,16 @@ pub(crate) struct StreamFile {
 /// The second pickle's number: the version of the stream.
 const VERSION: i64 = 1001;
 
-/// True if the bytes start as a legacy stream does, in any protocol.
+/// True if the bytes start with a pickle of the magic number, however it spells it.
 fn is_stream(head: &[u8]) -> bool {
-    let head = unframed(head);
-    let number = &MAGIC[..MAGIC.len() - 1];
-    let rest = head.strip_prefix(number).or_else(|| head.strip_prefix(without_stop(MAGIC_TEXT)));
-    rest.is_some_and(is_all_of_it)
-}
-
-fn without_stop(pickle: &[u8]) -> &[u8] {
-    &pickle[..pickle.len() - 1]
-}
-
-/// True if a pickle ends with the value that it has: the value may be put into the memo before.
-fn is_all_of_it(mut rest: &[u8]) -> bool {
-    loop {
-        rest = match rest {
-            [opcode::STOP, ..] => return true,
-            [opcode::MEMOIZE, rest @ ..] | [opcode::BINPUT, _, rest @ ..] => rest,
-            [opcode::LONG_BINPUT, _, _, _, _, rest @ ..] => rest,
-            _ => return false,
+    let Ok(graph) = Graph::read(head) else { return false };
+    match graph.value(graph.root) {
+        graph::Value::BigInt(number) => {
+            let number = number.of(&graph.pickle);
+            number.strip_prefix(&MAGIC).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
+                || number.strip_suffix(b"L").unwrap_or(number) == MAGIC_TEXT
         }
+        _ => false,
     }
 }
 
@@ -92,22 +82,10 @@ fn is_version(pickle: &[u8]) -> bool {
     Graph::read(pickle).is_ok_and(|graph| graph.int(graph.root) == Some(VERSION))
 }
 
-/// A pickle without the opcodes that say how it is written.
-fn unframed(pickle: &[u8]) -> &[u8] {
-    let pickle = match pickle {
-        [opcode::PROTO, 0..=5, rest @ ..] => rest,
-        pickle => pickle,
-    };
-    match pickle {
-        [opcode::FRAME, rest @ ..] => rest.get(8..).unwrap_or_default(),
-        pickle => pickle,
-    }
-}
-
 impl StreamFile {
     /// Reads the five pickles; `None` if the first is not the magic number.
     pub(crate) fn open(source: &dyn Source) -> Result<Option<StreamFile>, Fault> {
-        let head = source.bytes(0..source.len().min(40))?;
+        let head = source.bytes(0..source.len().min(MAX_FIRST))?;
         if !is_stream(&head) {
             return Ok(None);
         }
@@ -117,8 +95,8 @@ impl StreamFile {
             return Err(Fault::malformed(version.start as u64, what));
         }
         let before = [magic, version, system];
-        let graph =
-            Graph::read(&preamble[object.clone()]).map_err(|f| shifted(f, object.start as u64))?;
+        let graph = Graph::read_of(&preamble[object.clone()], source.len())
+            .map_err(|f| shifted(f, object.start as u64))?;
         let order =
             storage_order(&preamble[keys.clone()]).map_err(|f| shifted(f, keys.start as u64))?;
         check_types(&graph)?;

@@ -69,6 +69,7 @@ impl End {
         };
         let is_wide = locator.is_some() && numbers.made_by.is_some();
         numbers.check(ends_at, is_wide)?;
+        faults.extend(numbers.volumes());
         faults.extend(short.numbers.contradiction(&numbers));
         if short.is_cut {
             faults.push("the comment of the archive ends beyond the file");
@@ -177,13 +178,16 @@ impl Numbers {
         }
     }
 
+    /// What these numbers say of volumes, where the whole directory is in this file all the same.
+    fn volumes(&self) -> Option<&'static str> {
+        let one_disk = matches!((self.disk, self.directory_disk), (0, 0) | (1, 1));
+        let is_whole = one_disk && self.count_here == self.count;
+        (!is_whole).then_some("the end record speaks of several volumes")
+    }
+
     /// Holds the numbers against each other and against the end record's own place: some readers
     /// count the directory's bytes back from there, so a gap would let them see another directory.
     fn check(&self, at: u64, is_wide: bool) -> Result<(), Fault> {
-        let one_disk = matches!((self.disk, self.directory_disk), (0, 0) | (1, 1));
-        if !one_disk || self.count_here != self.count {
-            return Err(Fault::Unsupported("a zip archive in several volumes".to_string()));
-        }
         if !is_wide && (self.size == ELSEWHERE_32 || self.offset == ELSEWHERE_32) {
             return Err(Fault::malformed(at, "the zip64 end record is missing"));
         }

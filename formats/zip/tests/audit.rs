@@ -138,6 +138,13 @@ fn end_records_that_readers_pass_over_are_found() {
         },
         "byte 397: the zip64 locator speaks of several volumes",
     );
+    check(
+        |bytes| {
+            let at = position(bytes, b"PK\x06\x06");
+            bytes[at + 24] = 1;
+        },
+        "byte 397: the end record speaks of several volumes",
+    );
 }
 
 #[test]

@@ -30,6 +30,9 @@ const HEADER_LEN: u64 = 30;
 /// How much of the bytes between members is searched at a time.
 const WINDOW: u64 = 1 << 20;
 
+/// How many bytes of members are worth a thread of their own.
+const PER_THREAD: u64 = 1 << 20;
+
 /// The most headers of dead members that are looked at in one stretch; an archive renamed a
 /// thousand times has a thousand.
 const MAX_DEAD: usize = 10_000;
@@ -114,7 +117,10 @@ impl Look<'_> {
                 found.extend(finding.map(|finding| (i, finding)));
             }
         };
-        let workers = thread::available_parallelism().map_or(1, usize::from).min(entries.len());
+        let bytes = entries.iter().map(Entry::size).fold(0, u64::saturating_add);
+        let worth = usize::try_from(bytes / PER_THREAD).unwrap_or(usize::MAX).saturating_add(1);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers = cores.min(entries.len()).min(worth);
         let results: Vec<_> = thread::scope(|scope| {
             let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
             let mine = work();

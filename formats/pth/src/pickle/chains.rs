@@ -5,6 +5,8 @@
 
 use std::iter;
 
+use crate::reserve::reserved;
+
 /// The place of no link.
 const NONE: u32 = u32::MAX;
 
@@ -40,6 +42,11 @@ impl<T> Default for Chains<T> {
 }
 
 impl<T> Chains<T> {
+    /// Lists for what a pickle of this length may hold.
+    pub(crate) fn for_pickle(len: u64) -> Chains<T> {
+        Chains { links: reserved(len) }
+    }
+
     /// Appends an item to a list.
     pub(crate) fn push(&mut self, chain: &mut Chain, item: T) {
         let place = self.links.len() as u32;

@@ -51,16 +51,16 @@ pub(crate) struct GlobalId(pub(crate) u32);
 
 /// A class or function by name.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Global {
-    pub(crate) module: Name,
-    pub(crate) name: Name,
-}
-
-/// One half of a global's name: bytes of a `GLOBAL` line, or a text that was on the stack.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Name {
-    Line(Extent),
-    Text(OpIndex),
+pub(crate) enum Global {
+    /// The lines of an opcode.
+    Lines(OpIndex),
+    /// Texts that were on the stack.
+    Texts {
+        /// The opcode that holds the module.
+        module: OpIndex,
+        /// The opcode that holds the name.
+        name: OpIndex,
+    },
 }
 
 /// A run of the graph's tuple items.
@@ -151,6 +151,8 @@ pub(crate) struct Reference {
 /// A pickle, decoded and followed, never executed.
 pub(crate) struct Graph<'p> {
     pub(crate) pickle: Cow<'p, [u8]>,
+    /// How many bytes a listing of it may take.
+    pub(crate) room: usize,
     pub(crate) root: NodeId,
     /// The byte after `STOP`.
     pub(crate) end: usize,
@@ -249,10 +251,16 @@ impl Graph<'_> {
     /// `module` and `name` of a global.
     pub(crate) fn global(&self, node: NodeId) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
         match self.value(node) {
-            Value::Global(id) => {
-                let Global { module, name } = self.globals.get(id.0 as usize)?;
-                Some((self.name(*module)?, self.name(*name)?))
-            }
+            Value::Global(id) => match *self.globals.get(id.0 as usize)? {
+                Global::Texts { module, name } => {
+                    Some((self.text_of(module)?, self.text_of(name)?))
+                }
+                Global::Lines(op) => {
+                    let lines = self.op(op).argument.of(&self.pickle);
+                    let (module, name) = std::str::from_utf8(lines).ok()?.split_once('\n')?;
+                    Some((Cow::Borrowed(module), Cow::Borrowed(name)))
+                }
+            },
             Value::Persistent(id) => self.global(self.class_named_by(id)?),
             _ => None,
         }
@@ -276,15 +284,6 @@ impl Graph<'_> {
         match self.as_compound(node)?.1.kind {
             Kind::Call { callable, args } => Some((callable.node, args)),
             _ => None,
-        }
-    }
-
-    fn name(&self, name: Name) -> Option<Cow<'_, str>> {
-        match name {
-            Name::Text(op) => self.text_of(op),
-            Name::Line(extent) => {
-                std::str::from_utf8(extent.of(&self.pickle)).ok().map(Cow::Borrowed)
-            }
         }
     }
 

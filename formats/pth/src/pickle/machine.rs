@@ -1,30 +1,28 @@
 //! Follows a pickle's opcodes without executing anything.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use statedict_core::Fault;
 
 use super::chains::Chains;
 use super::graph::{
     Batch, Compound, CompoundId, Element, Entry, Global, GlobalId, Graph, Items, Kind, Memoized,
-    Name, NodeId, OpIndex, Reference, Slot, Value,
+    NodeId, OpIndex, Reference, Slot, Value,
 };
 use super::literal::{is_utf8_with_surrogates, plain};
 use super::opcode::{self, Extent, Op};
+use crate::budget::room;
 use crate::memo::Memo;
+use crate::reserve::reserved;
 
 /// The longest pickle that is read, in bytes: room for ten million tensors, and short enough that
 /// opcodes and nodes can be counted in 32 bits.
 const MAX_PICKLE: usize = 1 << 30;
 
-/// The most memory that a pickle's graph may take, as a multiple of the pickle's length.
-///
-/// The densest that picklers write, lists of small numbers and of short containers, take up to 40
-/// times their length; bytes that make a container each would take 100.
-const MAX_GROWTH: usize = 48;
-
-/// What a graph may take whatever the pickle's length: a million containers.
-const MAX_SMALL: usize = 64 << 20;
+/// How long a file is at least that a pickle which has been read already was made from, as a multiple
+/// of the pickle's length: such a pickle is read again however much its file had beside it.
+const AGAIN: u64 = 32;
 
 /// The longest module or class name, in bytes: names are looked at again for every use of them.
 const MAX_NAME: usize = 1024;
@@ -33,19 +31,32 @@ const MAX_NAME: usize = 1024;
 const LOOK_EVERY: usize = 1 << 12;
 
 impl<'p> Graph<'p> {
+    /// Decodes a pickle that was read before, or made from one.
+    ///
+    /// # Errors
+    /// See [`Graph::read_of`].
+    pub(crate) fn read(pickle: impl Into<Cow<'p, [u8]>>) -> Result<Graph<'p>, Fault> {
+        let pickle = pickle.into();
+        let len = (pickle.len() as u64).saturating_mul(AGAIN);
+        Graph::read_of(pickle, len)
+    }
+
     /// Decodes a pickle up to its `STOP` and follows what it would build.
     ///
-    /// Memory is proportional to the pickle's length, whatever it claims.
+    /// Memory is proportional to the length of the file that the pickle is of, whatever it claims.
     ///
     /// # Errors
     /// An unknown opcode, an argument beyond the end, a stack or memo access that cannot be, with
-    /// the offset within the pickle.
-    pub(crate) fn read(pickle: impl Into<Cow<'p, [u8]>>) -> Result<Graph<'p>, Fault> {
+    /// the offset within the pickle; more memory than there is room for.
+    pub(crate) fn read_of(
+        pickle: impl Into<Cow<'p, [u8]>>,
+        file_len: u64,
+    ) -> Result<Graph<'p>, Fault> {
         let pickle = pickle.into();
         if pickle.len() > MAX_PICKLE {
             return Err(Fault::too_large(0, "the pickle is longer than 1 GiB, the reader's limit"));
         }
-        let mut machine = Machine::new(pickle);
+        let mut machine = Machine::new(pickle, file_len);
         let mut at = 0;
         loop {
             let op = Op::at(&machine.graph.pickle, at)?;
@@ -54,11 +65,15 @@ impl<'p> Graph<'p> {
             if op.code == opcode::STOP {
                 machine.graph.root = machine.pop(op)?.slot.node;
                 machine.graph.end = at;
-                return Ok(machine.graph);
+                machine.check_weight(op, 0)?;
+                let room = machine.room();
+                let mut graph = machine.graph;
+                graph.room = room.saturating_sub(graph.weight());
+                return Ok(graph);
             }
             machine.step(op)?;
             if machine.graph.ops.len().is_multiple_of(LOOK_EVERY) {
-                machine.check_weight(op)?;
+                machine.check_weight(op, 0)?;
             }
         }
     }
@@ -67,6 +82,8 @@ impl<'p> Graph<'p> {
 /// The stack and memo of a pickle machine.
 struct Machine<'p> {
     graph: Graph<'p>,
+    /// How long the file is that the pickle is of.
+    file_len: u64,
     stack: Vec<Held>,
     /// Stack heights at which marks stand, with the opcodes that set them.
     marks: Vec<(usize, OpIndex)>,
@@ -78,49 +95,62 @@ struct Machine<'p> {
 #[derive(Clone, Copy)]
 struct Held {
     slot: Slot,
-    /// Its place in the graph's `memoized`, once it was put there.
-    memoized: Option<u32>,
+    /// One more than its place in the graph's `memoized`, once it was put there.
+    memoized: Option<NonZeroU32>,
+}
+
+impl Held {
+    /// Its place in the graph's `memoized`.
+    fn place(self) -> Option<u32> {
+        self.memoized.map(|place| place.get() - 1)
+    }
 }
 
 impl<'p> Machine<'p> {
-    fn new(pickle: Cow<'p, [u8]>) -> Machine<'p> {
+    fn new(pickle: Cow<'p, [u8]>, file_len: u64) -> Machine<'p> {
+        let len = pickle.len() as u64;
         let graph = Graph {
             pickle,
+            room: 0,
             root: NodeId(0),
             end: 0,
-            ops: Vec::new(),
-            nodes: Vec::new(),
-            items: Vec::new(),
-            globals: Vec::new(),
-            compounds: Vec::new(),
-            entries: Chains::default(),
-            elements: Chains::default(),
+            ops: reserved(len),
+            nodes: reserved(len),
+            items: reserved(len),
+            globals: reserved(len),
+            compounds: reserved(len),
+            entries: Chains::for_pickle(len),
+            elements: Chains::for_pickle(len),
             states: Chains::default(),
-            puts: Vec::new(),
-            gets: Vec::new(),
+            puts: reserved(len),
+            gets: reserved(len),
             repeats: Vec::new(),
-            memoized: Vec::new(),
+            memoized: reserved(len),
             stack_globals: Vec::new(),
             keyword_instances: Vec::new(),
             persistent: Vec::new(),
         };
-        Machine { graph, stack: Vec::new(), marks: Vec::new(), memo: Memo::default() }
+        let memo = Memo::default();
+        Machine { graph, file_len, stack: reserved(len), marks: Vec::new(), memo }
     }
 
-    /// Refuses to let the graph grow beyond proportion.
-    fn check_weight(&self, op: Op) -> Result<(), Fault> {
+    /// Refuses to let the graph grow beyond proportion, by so many bytes more.
+    fn check_weight(&self, op: Op, more: usize) -> Result<(), Fault> {
         let memo = (size_of::<(u32, u32)>() + 1) * 2;
         let own = self.stack.len() * size_of::<Held>()
             + self.marks.len() * size_of::<(usize, OpIndex)>()
             + self.memo.len() * memo;
-        let limit = self.graph.pickle.len().saturating_mul(MAX_GROWTH).saturating_add(MAX_SMALL);
-        if own.saturating_add(self.graph.weight()) <= limit {
+        if own.saturating_add(self.graph.weight()).saturating_add(more) <= self.room() {
             return Ok(());
         }
-        let what = format!(
-            "what the pickle builds takes more than {MAX_GROWTH} times its length, the reader's limit"
-        );
+        let what = "what the pickle builds takes more memory than the reader's limit for a file of \
+                    this length";
         Err(Fault::too_large(u64::from(op.whole.start), what))
+    }
+
+    /// How much memory the pickle and the listing of it may take.
+    fn room(&self) -> usize {
+        room(self.file_len, self.graph.pickle.len(), self.graph.persistent.len())
     }
 
     /// The index of the opcode being followed.
@@ -211,6 +241,11 @@ impl<'p> Machine<'p> {
         let Some((height, mark)) = self.marks.pop() else {
             return Err(self.fault(op, "needs a mark that is not on the stack"));
         };
+        let count = self.stack.len().saturating_sub(height);
+        if count > LOOK_EVERY {
+            let taken = size_of::<Held>() + size_of::<Slot>() + size_of::<Element>();
+            self.check_weight(op, count.saturating_mul(taken))?;
+        }
         let held = self.stack.split_off(height.min(self.stack.len()));
         Ok((held.into_iter().map(|held| held.slot).collect(), mark))
     }
@@ -252,7 +287,8 @@ impl<'p> Machine<'p> {
                 let now = self.now();
                 let next_place = self.graph.memoized.len() as u32;
                 let held = self.top(op)?;
-                let place = *held.memoized.get_or_insert(next_place);
+                let place = held.place().unwrap_or(next_place);
+                held.memoized = NonZeroU32::new(place + 1);
                 let slot = held.slot;
                 if place == next_place {
                     let (node, start) = (slot.node, slot.start);
@@ -300,7 +336,7 @@ impl<'p> Machine<'p> {
         };
         let batch = Batch { mark, close: self.now() };
         let held = *self.top(op)?;
-        self.extend(held.memoized);
+        self.extend(held.place());
         let Value::Compound(id) = self.graph.value(held.slot.node) else {
             // `BUILD` may give state to anything; only containers take items.
             return match op.code {
@@ -349,11 +385,11 @@ impl<'p> Machine<'p> {
                 let text = |slot: Slot| match self.graph.value(slot.node) {
                     Value::Text(text) => {
                         self.check_name(op, self.graph.op(text).argument)?;
-                        Ok(Name::Text(text))
+                        Ok(text)
                     }
                     _ => Err(self.fault(op, "needs two texts")),
                 };
-                let global = Global { module: text(module)?, name: text(name)? };
+                let global = Global::Texts { module: text(module)?, name: text(name)? };
                 let now = self.now();
                 self.graph.stack_globals.push((now, module, name));
                 let node = self.global(global);
@@ -391,15 +427,11 @@ impl<'p> Machine<'p> {
     }
 
     fn global_line(&self, op: Op) -> Result<Global, Fault> {
-        let Extent { start, end } = op.argument;
-        let lines = op.argument.of(&self.graph.pickle);
-        let Some(feed) = lines.iter().position(|byte| *byte == b'\n') else {
+        if !op.argument.of(&self.graph.pickle).contains(&b'\n') {
             return Err(self.fault(op, "names no module and name"));
-        };
+        }
         self.check_name(op, op.argument)?;
-        let middle = start + feed as u32;
-        let module = Name::Line(Extent { start, end: middle });
-        Ok(Global { module, name: Name::Line(Extent { start: middle + 1, end }) })
+        Ok(Global::Lines(self.now()))
     }
 
     fn check_name(&self, op: Op, name: Extent) -> Result<(), Fault> {

@@ -24,6 +24,7 @@ use super::value::Value;
 use crate::memo::Memo;
 use crate::pickle::opcode;
 use crate::pickle::unescape::decoded;
+use crate::reserve::reserved;
 
 /// The most memory for the values on stack, in memo and in tuples, beside one and a half times the
 /// pickle, in bytes.
@@ -211,16 +212,19 @@ enum Id {
 
 impl<'s> Machine<'s> {
     fn new(source: &'s dyn Source, stretch: Range<u64>, trust: Trust) -> Machine<'s> {
+        // Of what may be a pickle hardly anything is followed.
+        let len =
+            if trust == Trust::Pickle { stretch.end.saturating_sub(stretch.start) } else { 0 };
         Machine {
             reader: Reader::new(source, stretch),
             trust,
-            stack: Vec::new(),
+            stack: reserved(len),
             marks: Vec::new(),
             memo: Memo::default(),
             far_memo: HashMap::new(),
             protocol: 0,
-            tuples: Vec::new(),
-            items: Vec::new(),
+            tuples: reserved(len),
+            items: reserved(len),
             imports: IndexMap::default(),
             calls: false,
             steps: 0,

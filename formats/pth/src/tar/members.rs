@@ -92,6 +92,11 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// How long the file is that it reads.
+    pub(super) fn file_len(&self) -> u64 {
+        self.source.len()
+    }
+
     pub(super) fn new(source: &'a dyn Source, range: Range<u64>) -> Cursor<'a> {
         Cursor { source, at: range.start, end: range.end }
     }

@@ -54,7 +54,7 @@ impl TarFile {
         objects.read_tensors(&mut Cursor::new(source, tensors.clone()))?;
         let start = pickle.start;
         let pickle = Cursor::new(source, pickle.clone()).pickle()?;
-        let graph = Graph::read(&pickle)?;
+        let graph = Graph::read_of(&pickle, source.len())?;
         let location = Location::Stored(start..start + pickle.len() as u64);
         let around = Surroundings { storages: &mut objects, code: None, pickle: location };
         let Walked { catalog, mappings } = walk(&graph, around)?;

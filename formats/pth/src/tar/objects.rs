@@ -58,7 +58,8 @@ impl Objects {
     fn read_views(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Fault> {
         let at = cursor.at;
         let pickle = cursor.pickle()?;
-        let graph = Graph::read(&pickle).map_err(|fault| shifted(fault, at))?;
+        let graph =
+            Graph::read_of(&pickle, cursor.file_len()).map_err(|fault| shifted(fault, at))?;
         let expected = || Fault::malformed(at, "storage views are not (key, root, offset, count)");
         for view in graph.sequence(graph.root).ok_or_else(expected)? {
             let numbers = graph.tuple(view).ok_or_else(expected)?.iter().map(|n| graph.int(*n));
