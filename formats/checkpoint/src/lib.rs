@@ -27,7 +27,7 @@
 //! # Example
 //! ```
 //! use statedict_checkpoint::{Checkpoint, Existing};
-//! use statedict_core::{Policy, Reserve, plan};
+//! use statedict_core::{Headroom, Policy, plan};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let input = folder.path().join("in.safetensors");
@@ -38,7 +38,7 @@
 //! let catalog = checkpoint.catalog();
 //! let strip = ["strip:module".parse()?];
 //! let planned = plan(&strip, catalog, &catalog.select(None)?, Policy::default())?;
-//! let layout = checkpoint.rewrite(&planned.plan, Reserve::Usual)?;
+//! let layout = checkpoint.rewrite(&planned.plan, Headroom::Usual)?;
 //! checkpoint.stage(&layout, &output, Existing::Refuse)?.commit()?;
 //! assert_eq!(Checkpoint::open(&output)?.catalog().rows[0].key.as_str(), "w");
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -36,9 +36,10 @@ pub use data::TensorData;
 /// # let folder = tempfile::tempdir()?;
 /// # let path = &folder.path().join("model.safetensors");
 /// let weight = array![[1.0f32, 2.0], [3.0, 4.0]];
+/// let steps = 7i64.to_le_bytes();
 /// NewCheckpoint::new()
 ///     .tensor("fc.weight", &weight)
-///     .bytes("fc.steps", DType::I64, &[1], &7i64.to_le_bytes())
+///     .bytes("fc.steps", DType::I64, &[1], &steps)
 ///     .metadata("license", "mit")
 ///     .save(path, Existing::Refuse)?;
 /// assert_eq!(Checkpoint::open(path)?.array::<f32>("fc.weight")?, weight.into_dyn());
