@@ -380,6 +380,53 @@ fn tied_tensors_are_resized_once_and_stay_tied() {
 }
 
 #[test]
+fn a_plan_makes_of_a_sister_what_was_made_of_the_first() {
+    let folder = Folder::of_models();
+    let fit = |file: &str, rest: &str| {
+        let words = format!(
+            "fit {file} --to b.safetensors --resize head.*=rows,dim1 --init **=normal(0,1) {rest}"
+        );
+        let ran = folder.typed(&words);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+    };
+    fs::write(folder.path("sister.safetensors"), safetensors(&SOURCE)).expect("written");
+    fit("a.safetensors", "--save-plan plan.json -o out.safetensors");
+    fit("sister.safetensors", "-o expected.pth");
+    let applied = folder.typed("apply plan.json sister.safetensors -o new.pth");
+    assert_eq!(applied.status, 0, "{}", applied.err);
+    assert_eq!(folder.typed("diff new.pth expected.pth").status, 0);
+    assert_eq!(folder.typed("diff new.pth out.safetensors").status, 0);
+
+    let refused = |words: &str, why: &str| {
+        let ran = folder.typed(words);
+        assert!(ran.status > 0 && ran.err.contains(why), "{words}: {}", ran.err);
+    };
+    refused("apply plan.json b.safetensors", "the plan names key 'module.layers.0.fc.weight'");
+    refused("apply plan.json a.safetensors -i", "computes tensors, and in place only names change");
+    refused("apply plan.json a.safetensors --inverse -o c.pth", "the plan has no inverse");
+    let keeps = "fit a.safetensors --to b.safetensors --init **=target --save-plan own.json";
+    refused(keeps, "a plan cannot hold the target's own tensors");
+}
+
+#[test]
+fn a_plan_of_names_alone_is_used_in_place_and_leads_back() {
+    let folder = Folder::with(&[
+        ("a.safetensors", &[("module.x.w", "F32", &[2]), ("module.y.w", "F32", &[3])]),
+        ("b.safetensors", &[("x.w", "F32", &[2]), ("y.w", "F32", &[3])]),
+    ]);
+    let original = folder.listed("a.safetensors");
+    let typed = |words: &str| {
+        let ran = folder.typed(words);
+        assert_eq!(ran.status, 0, "{words}: {}", ran.err);
+    };
+    typed("fit a.safetensors --to b.safetensors --save-plan plan.json");
+    typed("apply plan.json a.safetensors -i");
+    assert_eq!(folder.listed("a.safetensors"), folder.listed("b.safetensors"));
+    typed("apply plan.json a.safetensors -i --inverse");
+    assert_eq!(folder.listed("a.safetensors"), original);
+}
+
+#[test]
 fn metadata_are_changed_on_the_way() {
     let folder = Folder::of_models();
     let common =

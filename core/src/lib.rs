@@ -51,20 +51,20 @@ mod plan;
 mod rules;
 
 pub use catalog::{
-    BadMetadata, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key, Location,
+    BadMetadata, Blocks, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key, Location,
     MetadataChange, MetadataEdits, Misplaced, NotSelected, Payload, StateDict, Storage, Tensor,
-    TensorEntry, Value, View, objects, row_major_strides,
+    TensorBlock, TensorEntry, Unassembled, Value, View, objects, row_major_strides,
 };
 pub use finding::{Finding, Findings, Verdict};
 pub use layout::{
-    Container, Edits, Elements, Fault, Format, Growth, Headroom, Interleaved, Layout, Omitted,
-    Origin, Part, Place, ShardNames, Source, Span, TensorSet, Ties, UnsupportedTensors, is_implied,
+    Block, Container, Edits, Elements, Fault, Format, Growth, Headroom, Layout, Omitted, Origin,
+    Part, Place, ShardNames, Source, Span, TensorSet, Ties, UnsupportedTensors, is_implied,
     is_recorded_tie,
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{
-    BadPlan, Issue, Mentions, Modules, Places, Plan, PlanError, Planned, Policy, Section,
-    Undefined, Unmatched, plan, plan_stages,
+    BadPlan, Expression, Issue, Mentions, Modules, NotInvertible, Origination, Places, Plan,
+    PlanError, Planned, Policy, Section, Undefined, Unmatched, plan, plan_stages,
 };
 pub use rules::{
     BadRemap, BadTemplate, Fate, Prefix, Remap, Rename, Replacement, Rule, SEPARATOR, Table,

@@ -97,10 +97,12 @@ impl Casting {
                 let Some((tensor, rule)) = self.wanted(catalog, state_dict, key) else { continue };
                 let reason = match &tensor.data {
                     Data::Opaque { layout, .. } => Some(UncastReason::Layout(layout.clone())),
-                    Data::View(_) if scaled.contains(key.as_str()) && !rule.spells_out(key) => {
+                    Data::View(_) | Data::Blocks(_)
+                        if scaled.contains(key.as_str()) && !rule.spells_out(key) =>
+                    {
                         Some(UncastReason::Scaled)
                     }
-                    Data::View(_) => None,
+                    Data::View(_) | Data::Blocks(_) => None,
                 };
                 match reason {
                     Some(reason) => uncast.tensors.push(UncastTensor {

@@ -1,5 +1,6 @@
 //! What a file says it holds.
 
+mod blocks;
 mod dtype;
 mod joining;
 mod metadata;
@@ -9,6 +10,7 @@ pub(crate) mod tensor;
 mod value;
 mod views;
 
+pub use blocks::{Blocks, TensorBlock, Unassembled};
 pub use dtype::DType;
 pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
 pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};

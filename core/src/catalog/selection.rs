@@ -185,7 +185,7 @@ impl Catalog {
         let (mut tensors, mut has_array) = (0, false);
         for row in rows {
             tensors += 1;
-            has_array |= !row.tensor.shape.is_empty() || row.tensor.as_view().is_none();
+            has_array |= !row.tensor.shape.is_empty() || !row.tensor.has_elements();
         }
         let values = state_dict.keys().filter(|key| !is_extra_state(key)).count();
         // Of a listing of keys alone nothing is known, and nothing else can be meant.

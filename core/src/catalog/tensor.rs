@@ -9,6 +9,7 @@ use core::ops::Range;
 use thiserror::Error;
 
 use crate::DType;
+use crate::catalog::Blocks;
 
 /// A tensor as a file describes it; the elements stay in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Tensor {
 pub enum Data {
     /// Plain elements at regular places in a storage.
     View(View),
+    /// Plain elements in several places.
+    Blocks(Blocks),
     /// No plain elements: sparse, quantized, meta, a NumPy object array.
     Opaque {
         /// What it is instead, for instance `sparse_coo`.
@@ -280,22 +283,27 @@ impl Tensor {
     /// Bytes its elements take when they stand side by side.
     pub fn byte_len(&self) -> u64 {
         match &self.data {
-            Data::View(_) => bytes_of(&self.shape, &self.dtype),
+            Data::View(_) | Data::Blocks(_) => bytes_of(&self.shape, &self.dtype),
             Data::Opaque { bytes, .. } => *bytes,
         }
     }
 
-    /// The view, unless the tensor has no plain elements.
+    /// The view, if the tensor has plain elements in one place.
     pub fn as_view(&self) -> Option<&View> {
         match &self.data {
             Data::View(view) => Some(view),
-            Data::Opaque { .. } => None,
+            Data::Blocks(_) | Data::Opaque { .. } => None,
         }
+    }
+
+    /// True if it has plain elements, in one place or in several.
+    pub fn has_elements(&self) -> bool {
+        !matches!(self.data, Data::Opaque { .. })
     }
 
     /// True if both tensors are the same elements at the same place of the same file.
     pub fn is_same_place(&self, other: &Tensor) -> bool {
-        self.as_view().is_some() && self == other
+        self.has_elements() && self == other
     }
 }
 

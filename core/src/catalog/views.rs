@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::{Data, Tensor, View};
+use crate::{Data, Tensor, View, row_major_strides};
 
 impl Tensor {
     /// Some of the rows, which are what the first dimension counts.
@@ -50,13 +50,34 @@ impl Tensor {
         self.viewed(of(&self.shape), of(view.strides()), view.offset())
     }
 
+    /// The same elements in the same order under another shape; none if they are not side by side.
+    pub(crate) fn reshaped(&self, shape: Vec<u64>) -> Option<Tensor> {
+        let view = self.as_view().filter(|view| view.is_contiguous())?;
+        let strides = row_major_strides(&shape);
+        self.viewed(shape, strides, view.offset())
+    }
+
+    /// The same elements with their dimensions split, or without some that have one entry.
+    pub(crate) fn refined(
+        &self,
+        shape: Vec<u64>,
+        strides: impl FnOnce(&[u64]) -> Vec<u64>,
+    ) -> Option<Tensor> {
+        let view = self.as_view()?;
+        self.viewed(shape, strides(view.strides()), view.offset())
+    }
+
     /// The same tensor where its file starts `by` bytes further on, after other files.
     pub fn moved(&self, by: u64) -> Tensor {
         let mut moved = self.clone();
-        if let Data::View(view) = &mut moved.data {
-            let mut storage = view.storage().as_ref().clone();
-            storage.location = storage.location.moved(by);
-            view.move_to(Arc::new(storage));
+        match &mut moved.data {
+            Data::View(view) => {
+                let mut storage = view.storage().as_ref().clone();
+                storage.location = storage.location.moved(by);
+                view.move_to(Arc::new(storage));
+            }
+            Data::Blocks(blocks) => *blocks = blocks.moved(by),
+            Data::Opaque { .. } => {}
         }
         moved
     }
@@ -76,7 +97,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DType, Storage, row_major_strides};
+    use crate::{DType, Storage};
 
     fn tensor(dtype: DType, shape: &[u64], offset: u64) -> Tensor {
         let storage = Arc::new(Storage::stored(0..1000));

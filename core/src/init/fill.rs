@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::init::random::{RandomInit, Stream};
 use crate::{
-    DType, Elements, Template, Tensor,
+    DType, Expression, Origination, Template, Tensor,
     init::{BadInit, Init, InitRule},
 };
 
@@ -64,69 +64,74 @@ impl Initialiser {
         self.rules.iter().position(|rule| rule.pattern.matches(key))
     }
 
-    /// The elements of a tensor that the source lacks.
+    /// A tensor that the source lacks.
     ///
     /// # Errors
     /// Why no rule makes it.
-    pub fn make(&self, needed: Needed<'_>) -> Result<Elements, NotMade> {
+    pub fn make(&self, needed: Needed<'_>) -> Result<Expression, NotMade> {
         match self.init(needed)? {
             Init::Target => needed.target(),
-            init => self.draw(init, needed).map(Elements::drawn),
+            init => self.draw(init, needed).map(Expression::Init),
         }
     }
 
-    /// The elements of `source` that the new tensor has too, and the others made by a rule.
+    /// The elements that the source's tensor `key` and the new one both have, and the others made by
+    /// a rule.
     ///
-    /// `source` is of the type that is needed, or `cast` is that type; nothing but the sizes of
+    /// The tensor is of the type that is needed, or `cast` is that type; nothing but the sizes of
     /// `dimensions` may differ.
     ///
     /// # Errors
     /// Why the shapes cannot be brought together, or no rule makes what is new.
     pub fn resize(
         &self,
-        source: &Tensor,
+        (key, source): (&str, &Tensor),
         cast: Option<&DType>,
         needed: Needed<'_>,
         dimensions: &[usize],
-    ) -> Result<Elements, NotMade> {
-        let kept = common(source, needed.shape, dimensions)?;
-        let kept = Elements::new(kept, cast).map_err(NotMade::Misfit)?;
-        if kept.dtype() != needed.dtype {
-            let (ours, theirs) = (needed.dtype, kept.dtype());
-            let what = format!("{ours} is expected, and the source has {theirs}");
+    ) -> Result<Expression, NotMade> {
+        refuse_other_differences(&source.shape, needed.shape, dimensions)?;
+        let cast = cast.filter(|to| source.dtype.is_float() && **to != source.dtype);
+        let theirs = cast.unwrap_or(&source.dtype);
+        if theirs != needed.dtype {
+            let what = format!("{} is expected, and the source has {theirs}", needed.dtype);
             return Err(NotMade::Misfit(what));
         }
+        let sizes = source.shape.iter().zip(needed.shape);
+        let cut = |kept: Expression, (axis, (theirs, ours)): (usize, (&u64, &u64))| {
+            kept.slice(axis, 0..*theirs.min(ours))
+        };
+        let kept = sizes.enumerate().fold(Expression::key(key, source), cut);
+        let kept = match cast {
+            Some(to) => kept.cast(to.clone()),
+            None => kept,
+        };
         // From the last dimension to the first, so that what is joined lies side by side.
-        let lengthen = |elements: Elements, dimension| self.lengthen(elements, dimension, needed);
+        let lengthen = |kept: Expression, dimension| self.lengthen(kept, dimension, needed);
         (0..needed.shape.len()).rev().try_fold(kept, lengthen)
     }
 
     /// The elements with others made after them in one dimension, as many as are needed.
     fn lengthen(
         &self,
-        elements: Elements,
+        kept: Expression,
         dimension: usize,
         needed: Needed<'_>,
-    ) -> Result<Elements, NotMade> {
-        let (has, wants) = (elements.shape()[dimension], needed.shape[dimension]);
+    ) -> Result<Expression, NotMade> {
+        let mut shape = kept.shape();
+        let (has, wants) = (shape[dimension], needed.shape[dimension]);
         if has == wants {
-            return Ok(elements);
+            return Ok(kept);
         }
-        let mut shape = elements.shape().to_vec();
-        let pieces = shape[..dimension].iter().fold(1u64, |all, size| all.saturating_mul(*size));
         shape[dimension] = wants - has;
         let made = match self.init(needed)? {
             Init::Target => needed.rest_of_target(&shape, dimension)?,
             init => {
                 let drawing = self.draw_beside(init, needed, dimension)?;
-                Elements::drawn(drawing.with_shape(shape.clone()))
+                Expression::Init(drawing.with_shape(shape))
             }
         };
-        shape[dimension] = wants;
-        Ok(match dimension {
-            0 => Elements::stacked(needed.dtype.clone(), shape, [elements, made].into()),
-            _ => Elements::interleaved(shape, pieces, [elements, made]),
-        })
+        Ok(Expression::Concat { axis: dimension, parts: [kept, made].into() })
     }
 
     fn init(&self, needed: Needed<'_>) -> Result<Init, NotMade> {
@@ -156,26 +161,29 @@ impl Initialiser {
 }
 
 impl Needed<'_> {
-    fn target(&self) -> Result<Elements, NotMade> {
+    /// The target's own tensor.
+    fn target(&self) -> Result<Expression, NotMade> {
         let tensor = self.target.ok_or(NotMade::NoTarget)?;
-        Elements::new(tensor.clone(), None).map_err(NotMade::Misfit)
+        let (key, shape) = (self.key.to_string(), tensor.shape.clone());
+        Ok(Expression::Key { of: Origination::Target, key, shape })
     }
 
     /// The target's own elements of this shape that come last in a dimension and first in the others.
-    fn rest_of_target(&self, shape: &[u64], dimension: usize) -> Result<Elements, NotMade> {
-        let whole = self.target.ok_or(NotMade::NoTarget)?;
-        let mut rest = whole.clone();
-        for (at, size) in shape.iter().enumerate() {
-            let start = if at == dimension { self.shape[at] - size } else { 0 };
-            rest = rest.narrowed(at, start..start + size).ok_or_else(|| uncut(whole))?;
-        }
-        Needed { target: Some(&rest), ..*self }.target()
+    fn rest_of_target(&self, shape: &[u64], dimension: usize) -> Result<Expression, NotMade> {
+        let cut = |rest: Expression, (axis, size): (usize, &u64)| {
+            let start = if axis == dimension { self.shape[axis] - size } else { 0 };
+            rest.slice(axis, start..start + size)
+        };
+        Ok(shape.iter().enumerate().fold(self.target()?, cut))
     }
 }
 
-/// The part of a tensor that one of another shape has too, if they differ in these dimensions alone.
-fn common(tensor: &Tensor, ours: &[u64], dimensions: &[usize]) -> Result<Tensor, NotMade> {
-    let theirs = &tensor.shape;
+/// Refuses shapes that differ in anything but the sizes of these dimensions.
+fn refuse_other_differences(
+    theirs: &[u64],
+    ours: &[u64],
+    dimensions: &[usize],
+) -> Result<(), NotMade> {
     let is_named = |at: &usize| dimensions.contains(at);
     if theirs.len() != ours.len()
         || (0..ours.len()).any(|at| theirs[at] != ours[at] && !is_named(&at))
@@ -185,12 +193,7 @@ fn common(tensor: &Tensor, ours: &[u64], dimensions: &[usize]) -> Result<Tensor,
             "{theirs:?} and {ours:?} differ in more than {named}"
         )));
     }
-    let cut = |tensor: Tensor, at: usize| tensor.narrowed(at, 0..theirs[at].min(ours[at]));
-    (0..ours.len()).try_fold(tensor.clone(), cut).ok_or_else(|| uncut(tensor))
-}
-
-fn uncut(tensor: &Tensor) -> NotMade {
-    NotMade::Misfit(format!("{} {:?} cannot be cut", tensor.dtype, tensor.shape))
+    Ok(())
 }
 
 impl ResizeRule {
@@ -253,7 +256,7 @@ impl fmt::Display for NamedDimensions<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Layout, Origin, Part, SEPARATOR, Storage};
+    use crate::{Elements, Layout, Origin, Part, SEPARATOR, Storage};
     use alloc::sync::Arc;
 
     fn initialiser(rules: &[&str]) -> Initialiser {
@@ -290,7 +293,16 @@ mod tests {
         (copied, drawn)
     }
 
-    fn message(made: Result<Elements, NotMade>) -> String {
+    /// Where the elements are, the source's tensor being named `a`.
+    fn found(made: Expression, source: &Tensor, target: &Tensor) -> Elements {
+        let tensor = |of, key: &str| {
+            assert_eq!(key, "a");
+            Some(if of == Origination::Source { source } else { target })
+        };
+        made.evaluate(&tensor).expect("there")
+    }
+
+    fn message(made: Result<Expression, NotMade>) -> String {
         made.expect_err("not made").to_string()
     }
 
@@ -299,8 +311,8 @@ mod tests {
         let initialiser = initialiser(&["head.bias=zeros", "head.**=normal(0,1)"]);
         let init = |key| {
             let made = initialiser.make(needed(key, &[2], None)).ok()?;
-            match made.origin() {
-                Origin::Drawn(drawing) => Some((drawing.init(), drawing.stream().key.clone())),
+            match made {
+                Expression::Init(drawing) => Some((drawing.init(), drawing.stream().key.clone())),
                 _ => None,
             }
         };
@@ -315,7 +327,7 @@ mod tests {
     fn the_target_keeps_its_own() {
         let (initialiser, own) = (initialiser(&["a=target"]), f32s(&[2, 3], 5000));
         let made = initialiser.make(needed("a", &[2, 3], Some(&own))).expect("made");
-        assert_eq!(parts(made), ([(5000, 5024)].into(), [].into()));
+        assert_eq!(parts(found(made, &own, &own)), ([(5000, 5024)].into(), [].into()));
         let listing = initialiser.make(needed("a", &[2, 3], None));
         assert_eq!(message(listing), "the target is a listing, which has no elements to keep");
     }
@@ -324,8 +336,13 @@ mod tests {
     fn rows_that_both_have_are_kept_and_the_rest_is_made() {
         let check = |rule: &str, shape: &[u64], copied: &[(u64, u64)], drawn: &[&[u64]]| {
             let (source, own) = (f32s(&[4, 3], 0), f32s(shape, 5000));
-            let made =
-                initialiser(&[rule]).resize(&source, None, needed("a", shape, Some(&own)), &[0]);
+            let made = initialiser(&[rule]).resize(
+                ("a", &source),
+                None,
+                needed("a", shape, Some(&own)),
+                &[0],
+            );
+            let made = made.map(|made| found(made, &source, &own));
             let drawn: Vec<Vec<u64>> = drawn.iter().map(|shape| shape.to_vec()).collect();
             assert_eq!(made.map(parts), Ok((copied.to_vec(), drawn)));
         };
@@ -338,10 +355,10 @@ mod tests {
     #[test]
     fn the_fans_of_new_rows_are_those_of_the_whole() {
         let made = initialiser(&["a=xavier_uniform"])
-            .resize(&f32s(&[4, 3], 0), None, needed("a", &[6, 3], None), &[0])
+            .resize(("a", &f32s(&[4, 3], 0)), None, needed("a", &[6, 3], None), &[0])
             .expect("made");
-        let Origin::Stacked(stacked) = made.origin() else { panic!("{made:?}") };
-        let Origin::Drawn(drawing) = stacked[1].origin() else { panic!("{made:?}") };
+        let Expression::Concat { parts, .. } = &made else { panic!("{made:?}") };
+        let Expression::Init(drawing) = &parts[1] else { panic!("{made:?}") };
         assert_eq!(drawing.fans().map(|fans| fans.outgoing), Some(6));
     }
 
@@ -349,7 +366,12 @@ mod tests {
     fn what_cannot_be_resized_says_why() {
         let resized = |rule: &str, theirs: &[u64], ours: &[u64]| {
             let source = f32s(theirs, 0);
-            message(initialiser(&[rule]).resize(&source, None, needed("a", ours, None), &[0]))
+            message(initialiser(&[rule]).resize(
+                ("a", &source),
+                None,
+                needed("a", ours, None),
+                &[0],
+            ))
         };
         assert_eq!(resized("b=ones", &[2], &[3]), "no rule says how to make it");
         let why = "[2, 3] and [3, 4] differ in more than their rows";
@@ -357,7 +379,7 @@ mod tests {
         assert_eq!(resized("a=ones", &[], &[1]), "[] and [1] differ in more than their rows");
         let source = f32s(&[2], 0);
         let halves = Needed { dtype: &DType::I64, ..needed("a", &[3], None) };
-        let refused = initialiser(&["a=ones"]).resize(&source, None, halves, &[0]);
+        let refused = initialiser(&["a=ones"]).resize(("a", &source), None, halves, &[0]);
         assert_eq!(message(refused), "I64 is expected, and the source has F32");
     }
 

@@ -63,6 +63,11 @@ impl Init {
     /// All elements 1.
     pub const ONES: Init = Init::Constant(1.0);
 
+    /// True if all elements are the same number.
+    pub fn is_constant(&self) -> bool {
+        matches!(self, Init::Constant(_))
+    }
+
     /// Why tensors of this type cannot be made so, if they cannot.
     pub(crate) fn misfit(&self, dtype: &DType) -> Option<String> {
         let is_drawn = matches!(

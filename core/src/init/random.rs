@@ -64,20 +64,42 @@ impl RandomInit {
         shape: &[u64],
         stream: Stream,
     ) -> Result<RandomInit, String> {
-        if let Some(why) = init.misfit(dtype) {
+        let fans = Fans::of(shape);
+        RandomInit::of_whole(init, dtype.clone(), shape.to_vec(), fans, stream)
+    }
+
+    /// A part, of this shape, of a tensor with these fans.
+    ///
+    /// # Errors
+    /// Why such a tensor cannot be made so.
+    pub(crate) fn of_whole(
+        init: Init,
+        dtype: DType,
+        shape: Vec<u64>,
+        fans: Option<Fans>,
+        stream: Stream,
+    ) -> Result<RandomInit, String> {
+        if init == Init::Target {
+            return Err(alloc::format!("{init} is no way to make elements"));
+        }
+        if let Some(why) = init.misfit(&dtype) {
             return Err(why);
         }
-        let fans = Fans::of(shape);
         let needs_fans = matches!(init, Init::XavierUniform | Init::KaimingUniform { .. });
         if needs_fans && fans.is_none() {
             return Err(alloc::format!("{init} needs two dimensions, and the shape is {shape:?}"));
         }
-        Ok(RandomInit { init, dtype: dtype.clone(), shape: shape.to_vec(), fans, stream })
+        Ok(RandomInit { init, dtype, shape, fans, stream })
     }
 
     /// A part of this shape; the fans stay those of the whole tensor.
-    pub(super) fn with_shape(self, shape: Vec<u64>) -> RandomInit {
+    pub(crate) fn with_shape(self, shape: Vec<u64>) -> RandomInit {
         RandomInit { shape, ..self }
+    }
+
+    /// The same numbers in another type.
+    pub(crate) fn with_dtype(self, dtype: DType) -> RandomInit {
+        RandomInit { dtype, ..self }
     }
 
     /// How the elements are made; never [`Init::Target`].

@@ -1,13 +1,15 @@
 //! Layouts: a file described, not yet written.
 
+mod blocks;
 mod format;
 mod headroom;
 mod tensor_set;
 
+pub use blocks::Block;
 pub use format::{Container, Fault, Format, Growth, ShardNames, Source};
 pub use headroom::Headroom;
 pub use tensor_set::{
-    Elements, Interleaved, Omitted, Origin, Place, TensorSet, Ties, UnsupportedTensors, is_implied,
+    Elements, Omitted, Origin, Place, TensorSet, Ties, UnsupportedTensors, is_implied,
     is_recorded_tie,
 };
 
@@ -107,12 +109,12 @@ impl Layout {
 
     /// Appends a tensor's elements: a plain copy where the source holds the very bytes.
     pub fn elements(&mut self, elements: Elements) {
-        match (elements.verbatim(), elements.origin()) {
-            (Some(range), _) => self.copy(range),
-            (None, Origin::Stacked(parts)) => {
-                parts.iter().for_each(|part| self.elements(part.clone()));
-            }
-            (None, _) => self.push(Part::Elements(elements)),
+        match elements.verbatim() {
+            Some(range) => self.copy(range),
+            None => match elements.runs() {
+                Some(runs) => runs.into_iter().for_each(|run| self.elements(run.clone())),
+                None => self.push(Part::Elements(elements)),
+            },
         }
     }
 
@@ -228,7 +230,7 @@ mod tests {
         let half = Elements::new(tensor, Some(&DType::F16)).expect("plain elements");
         let mut layout = layout(&[Ok(0..4), Err(b"ab")]);
         layout.elements(half.clone());
-        layout.elements(Elements::stacked(DType::F16, vec![4], vec![half.clone(), half]));
+        layout.elements(Elements::concat(0, vec![half.clone(), half]).expect("alike"));
         layout.shift(100);
         let read = |part: &Part| match part {
             Part::Copy(range) => Some(range.clone()),

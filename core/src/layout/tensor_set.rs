@@ -1,6 +1,5 @@
 //! Tensors on their way into another file.
 
-use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -8,20 +7,21 @@ use core::iter;
 
 use thiserror::Error;
 
+use super::Block;
 use crate::catalog::selection::{ancestors, is_within};
 use crate::catalog::tensor::{bytes_of, count_of};
 use crate::{
-    ByteOrder, Catalog, DType, Format, Headroom, IndexMap, IndexSet, Key, Location, SEPARATOR,
-    Section, StateDict, Tensor,
+    ByteOrder, Catalog, DType, Format, Headroom, IndexMap, IndexSet, Key, Location, Origination,
+    SEPARATOR, Section, StateDict, Tensor,
     init::{RandomInit, Stream},
 };
 
 /// The elements of one tensor of a new file, to be written row-major and little-endian.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Elements {
-    origin: Origin,
-    dtype: DType,
-    shape: Vec<u64>,
+    pub(super) origin: Origin,
+    pub(super) dtype: DType,
+    pub(super) shape: Vec<u64>,
 }
 
 /// Where the elements of a new tensor come from.
@@ -31,22 +31,8 @@ pub enum Origin {
     Tensor(Tensor),
     /// No file: they are made as they are written.
     Drawn(RandomInit),
-    /// Several origins, the rows of one after those of the other.
-    Stacked(Vec<Elements>),
-    /// Two origins by turns.
-    Interleaved(Box<Interleaved>),
-}
-
-/// Elements of two origins by turns, as those of two tensors that are joined along a dimension other
-/// than the first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Interleaved {
-    /// How many pieces either is taken in; all of one have the same size.
-    pub pieces: u64,
-    /// Whose piece comes first.
-    pub first: Elements,
-    /// Whose piece comes after each of those; made of one tensor, or drawn.
-    pub second: Elements,
+    /// Parts of tensors, each at its place.
+    Blocks(Vec<Block>),
 }
 
 /// What a new file is to hold.
@@ -152,6 +138,7 @@ impl Elements {
                 let shape = tensor.shape.clone();
                 Ok(Elements { origin: Origin::Tensor(tensor), dtype, shape })
             }
+            crate::Data::Blocks(blocks) => Elements::assembled(&tensor, blocks, cast),
         }
     }
 
@@ -161,20 +148,19 @@ impl Elements {
         Elements { origin: Origin::Drawn(drawing), dtype, shape }
     }
 
-    /// Elements of one type whose rows together have this shape.
-    pub(crate) fn stacked(dtype: DType, shape: Vec<u64>, parts: Vec<Elements>) -> Elements {
-        debug_assert!(parts.iter().all(|part| part.dtype == dtype), "of one type");
-        Elements { origin: Origin::Stacked(parts), dtype, shape }
-    }
-
-    /// Elements of one type joined along a dimension other than the first; together they have this
-    /// shape, of which the dimensions before that one make so many pieces.
-    pub(crate) fn interleaved(shape: Vec<u64>, pieces: u64, parts: [Elements; 2]) -> Elements {
-        debug_assert!(parts[0].dtype == parts[1].dtype, "of one type");
-        let [first, second] = parts;
-        let dtype = first.dtype.clone();
-        let origin = Origin::Interleaved(Box::new(Interleaved { pieces, first, second }));
-        Elements { origin, dtype, shape }
+    /// The elements in another type, if they are real floating-point numbers.
+    #[must_use]
+    pub fn cast(mut self, to: &DType) -> Elements {
+        if !self.dtype.is_float() {
+            return self;
+        }
+        self.dtype = to.clone();
+        match &mut self.origin {
+            Origin::Tensor(_) => {}
+            Origin::Drawn(drawing) => *drawing = drawing.clone().with_dtype(to.clone()),
+            Origin::Blocks(blocks) => blocks.iter_mut().for_each(|block| block.cast(to)),
+        }
+        self
     }
 
     /// Reads them further on, where the source is part of a longer one.
@@ -182,11 +168,7 @@ impl Elements {
         match &mut self.origin {
             Origin::Tensor(tensor) => *tensor = tensor.moved(by),
             Origin::Drawn(_) => {}
-            Origin::Stacked(parts) => parts.iter_mut().for_each(|part| part.shift(by)),
-            Origin::Interleaved(parts) => {
-                parts.first.shift(by);
-                parts.second.shift(by);
-            }
+            Origin::Blocks(blocks) => blocks.iter_mut().for_each(|block| block.shift(by)),
         }
     }
 
@@ -199,7 +181,7 @@ impl Elements {
     pub fn tensor(&self) -> Option<&Tensor> {
         match &self.origin {
             Origin::Tensor(tensor) => Some(tensor),
-            Origin::Drawn(_) | Origin::Stacked(_) | Origin::Interleaved(_) => None,
+            Origin::Drawn(_) | Origin::Blocks(_) => None,
         }
     }
 
@@ -268,9 +250,22 @@ impl TensorSet {
                 no_tensors.push(old.to_string());
                 continue;
             };
+            if section.tensors().is_some() {
+                continue;
+            }
             match Elements::new(tensor.clone(), section.cast(old)) {
                 Ok(elements) => contents.tensors.push((new.to_string(), elements)),
                 Err(why) => unholdable.push((old.to_string(), why)),
+            }
+        }
+        for (new, made) in section.tensors().into_iter().flatten() {
+            let found = |of, key: &str| match of {
+                Origination::Source => catalog.tensor(state_dict, key),
+                Origination::Target => None,
+            };
+            match made.evaluate(&found) {
+                Ok(elements) => contents.tensors.push((new.clone(), elements)),
+                Err(why) => unholdable.push((new.clone(), why)),
             }
         }
         if !unholdable.is_empty() {
@@ -386,6 +381,11 @@ enum Spot<'a> {
         seed: u64,
         shape: &'a [u64],
     },
+    /// Where what follows is in the tensor.
+    Block {
+        offset: u64,
+        strides: &'a [u64],
+    },
 }
 
 /// True if a pair of metadata says that `alias` is a key which shares the elements of `kept`.
@@ -432,10 +432,10 @@ impl Elements {
                 spots.push(Spot::Drawn { key, seed: *seed, shape: drawing.shape() });
                 true
             }
-            Origin::Stacked(parts) => parts.iter().all(|part| part.add_spots(spots)),
-            Origin::Interleaved(parts) => {
-                parts.first.add_spots(spots) && parts.second.add_spots(spots)
-            }
+            Origin::Blocks(blocks) => blocks.iter().all(|block| {
+                spots.push(Spot::Block { offset: block.offset(), strides: block.strides() });
+                block.elements().add_spots(spots)
+            }),
         }
     }
 }

@@ -199,7 +199,7 @@ impl<'a> Pair<'a> {
     /// The tensors, if both have plain elements in the same shape.
     pub fn elements(&self) -> Option<(&'a Tensor, &'a Tensor)> {
         let (a, b) = self.a.zip(self.b)?;
-        (a.shape == b.shape && a.as_view().is_some() && b.as_view().is_some()).then_some((a, b))
+        (a.shape == b.shape && a.has_elements() && b.has_elements()).then_some((a, b))
     }
 
     /// True if the catalogs say that the values differ, so that elements have nothing to add.
@@ -215,7 +215,7 @@ impl<'a> Pair<'a> {
 
 fn layout(tensor: &Tensor) -> String {
     match &tensor.data {
-        Data::View(_) => "strided".to_string(),
+        Data::View(_) | Data::Blocks(_) => "strided".to_string(),
         Data::Opaque { layout, .. } => layout.clone(),
     }
 }

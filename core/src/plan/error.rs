@@ -62,6 +62,17 @@ pub enum Issue {
         /// The key; none if the whole state dict is missing.
         key: Option<String>,
     },
+    /// A tensor that others are to be made of has another shape than the plan expects.
+    Shape {
+        /// The state dict.
+        at: String,
+        /// The key.
+        key: String,
+        /// The shape it has.
+        found: Vec<u64>,
+        /// The shape it should have.
+        expected: Vec<u64>,
+    },
 }
 
 impl fmt::Display for PlanError {
@@ -109,6 +120,10 @@ impl fmt::Display for Issue {
                     "the plan names key '{key}'{}, which the file does not have",
                     InStateDict(at)
                 )
+            }
+            Issue::Shape { at, key, found, expected } => {
+                let within = InStateDict(at);
+                write!(f, "'{key}'{within} has shape {found:?}; the plan expects {expected:?}")
             }
             Issue::Absent { at, key: None } => {
                 write!(f, "the plan names a state dict at '{at}', which the file does not have")

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{DType, IndexMap, IndexSet, MetadataChange, Plan, Section};
+use super::expression_json::ExpressionJson;
+use crate::{DType, IndexMap, IndexSet, MetadataChange, Plan, Section, Ties};
 
 /// The version of a document of names alone.
 const NAMES_VERSION: u32 = 1;
 
-/// The version of a document that casts tensors as well, the highest there is.
+/// The version of a document with anything else: casts, metadata, ties, computed tensors.
 const PLAN_VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
@@ -21,6 +22,16 @@ struct PlanJson {
     state_dicts: Vec<SectionJson>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     metadata: Vec<ChangeJson>,
+    /// `each` or `one`; version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ties: Option<TiesJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TiesJson {
+    Each,
+    One,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,6 +50,9 @@ struct SectionJson {
     /// Element types by old key; version 2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     casts: Vec<(String, String)>,
+    /// The new state dict, each tensor with what it is made of, if any is computed; version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tensors: Option<Vec<(String, ExpressionJson)>>,
 }
 
 /// Why a text is no plan.
@@ -53,6 +67,9 @@ pub enum BadPlan {
     /// A tensor is cast to a type that there is not, or is not in the plan.
     #[error("the plan casts '{0}' to '{1}', which is not an element type")]
     Cast(String, String),
+    /// A tensor cannot be made as the plan says.
+    #[error("the plan makes a tensor that cannot be: {0}")]
+    Tensor(String),
     /// A name stands twice.
     #[error("the plan names '{0}' twice")]
     Repeated(String),
@@ -65,12 +82,16 @@ impl Plan {
             at: section.at.clone(),
             keys: section.fates.iter().map(|(old, new)| (old.clone(), new.clone())).collect(),
             casts: section.casts().map(|(key, to)| (key.into(), to.name().into())).collect(),
+            tensors: section.tensors().map(|tensors| {
+                tensors.iter().map(|(key, made)| (key.clone(), made.into())).collect()
+            }),
         });
         let metadata: Vec<_> = self.metadata.iter().cloned().map(ChangeJson::from).collect();
-        let names_alone = !self.casts() && metadata.is_empty();
+        let ties = (self.ties == Ties::One).then_some(TiesJson::One);
+        let names_alone = self.is_renaming() && metadata.is_empty() && ties.is_none();
         let version = if names_alone { NAMES_VERSION } else { PLAN_VERSION };
         let state_dicts = state_dicts.collect();
-        let json = PlanJson { statedict_plan: version, state_dicts, metadata };
+        let json = PlanJson { statedict_plan: version, state_dicts, metadata, ties };
         let mut text = serde_json::to_string_pretty(&json).expect("strings and arrays serialise");
         text.push('\n');
         text
@@ -99,7 +120,11 @@ impl Plan {
                 return Err(BadPlan::Repeated(twice.key));
             }
         }
-        Ok(Plan { sections, metadata: metadata.into_values().collect() })
+        let ties = match json.ties {
+            Some(TiesJson::One) => Ties::One,
+            Some(TiesJson::Each) | None => Ties::Each,
+        };
+        Ok(Plan { sections, metadata: metadata.into_values().collect(), ties })
     }
 }
 
@@ -116,7 +141,7 @@ impl From<ChangeJson> for MetadataChange {
 }
 
 impl Section {
-    fn from_json(json: SectionJson) -> Result<Section, BadPlan> {
+    fn from_json(mut json: SectionJson) -> Result<Section, BadPlan> {
         let mut fates = IndexMap::default();
         let mut taken = IndexSet::<String>::default();
         for (old, new) in json.keys {
@@ -136,6 +161,13 @@ impl Section {
                 None => return Err(BadPlan::Cast(key, to)),
             }
         }
-        Ok(Section { at: json.at, fates, casts })
+        let mut tensors = IndexMap::default();
+        for (key, made) in json.tensors.iter_mut().flat_map(core::mem::take) {
+            if let (_, Some(_)) = tensors.insert_full(key.clone(), made.try_into()?) {
+                return Err(BadPlan::Repeated(key));
+            }
+        }
+        let tensors = json.tensors.is_some().then_some(tensors);
+        Ok(Section { at: json.at, fates, casts, tensors })
     }
 }

@@ -1,12 +1,17 @@
 //! Plans: what becomes of every key of one file.
 
 mod error;
+mod expression;
+mod expression_json;
+mod inverse;
 mod json;
 mod mentions;
 mod modules;
 mod resolve;
 
 pub use error::{Issue, PlanError};
+pub use expression::{Expression, Origination};
+pub use inverse::NotInvertible;
 pub use json::BadPlan;
 pub use mentions::{Mentions, Places};
 pub use modules::Modules;
@@ -15,25 +20,28 @@ pub use resolve::{Planned, Policy, Undefined, Unmatched, plan, plan_stages};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{DType, DuplicateKey, IndexMap, IndexSet, MetadataChange};
+use crate::{DType, DuplicateKey, IndexMap, IndexSet, MetadataChange, Ties};
 
 /// What becomes of every key of one or more state dicts, the types that some tensors get, and what
 /// becomes of the text beside them.
 ///
 /// Within a section no two keys get one name, and order is the file's; the constructors see to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub(crate) sections: Vec<Section>,
     pub(crate) metadata: Vec<MetadataChange>,
+    pub(crate) ties: Ties,
 }
 
 /// What becomes of every key of one state dict.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Section {
     pub(crate) at: String,
     pub(crate) fates: IndexMap<String, Option<String>>,
     /// Tensors that get another element type, by their old keys.
     pub(crate) casts: IndexMap<String, DType>,
+    /// Every tensor of the new state dict in order, each under its new key, if any is computed.
+    pub(crate) tensors: Option<IndexMap<String, Expression>>,
 }
 
 impl Plan {
@@ -63,6 +71,28 @@ impl Plan {
         self.metadata.is_empty() && self.sections.iter().all(Section::is_identity)
     }
 
+    /// True if only keys and metadata change: what a rewrite of the file can do without reading a
+    /// tensor, and the only thing that can be done in place.
+    pub fn is_renaming(&self) -> bool {
+        !self.casts() && !self.computes()
+    }
+
+    /// True if tensors are put together from others, or made.
+    pub fn computes(&self) -> bool {
+        self.sections.iter().any(|section| section.tensors.is_some())
+    }
+
+    /// How tensors that share their elements are written, where they are written anew.
+    pub fn ties(&self) -> Ties {
+        self.ties
+    }
+
+    /// The plan with tensors that share their elements written in this way.
+    #[must_use]
+    pub fn with_ties(self, ties: Ties) -> Plan {
+        Plan { ties, ..self }
+    }
+
     /// True if a tensor gets another element type.
     pub fn casts(&self) -> bool {
         self.sections.iter().any(|section| section.casts().next().is_some())
@@ -71,20 +101,6 @@ impl Plan {
     /// True if a key is taken out.
     pub fn drops(&self) -> bool {
         self.sections.iter().any(|section| section.dropped().next().is_some())
-    }
-
-    /// The plan that leads back from the new names to the old; what was dropped stays dropped, and
-    /// what was cast keeps its new type.
-    pub fn invert(&self) -> Plan {
-        let invert = |section: &Section| Section {
-            at: section.at.clone(),
-            fates: section.kept().map(|(old, new)| (new.into(), Some(old.into()))).collect(),
-            casts: IndexMap::default(),
-        };
-        Plan {
-            sections: self.sections.iter().map(invert).collect(),
-            metadata: self.metadata.iter().map(MetadataChange::invert).collect(),
-        }
     }
 
     /// Renames the keys of a map, order kept; keys that the plan does not know keep their names.
@@ -117,7 +133,7 @@ impl Plan {
 
 impl From<Section> for Plan {
     fn from(section: Section) -> Plan {
-        Plan { sections: [section].into(), metadata: Vec::new() }
+        Plan { sections: [section].into(), ..Plan::default() }
     }
 }
 
@@ -129,7 +145,7 @@ impl Section {
         let fates: IndexMap<String, Option<String>> = fates.collect();
         let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(*key));
         let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
-        Section { at: self.at.clone(), fates, casts }
+        Section { at: self.at.clone(), fates, casts, tensors: None }
     }
 
     /// The path to the state dict.
@@ -150,6 +166,17 @@ impl Section {
     /// The keys of tensors that get another element type, with that type.
     pub fn casts(&self) -> impl ExactSizeIterator<Item = (&str, &DType)> {
         self.casts.iter().map(|(key, to)| (key.as_str(), to))
+    }
+
+    /// The section with these tensors as the new state dict, in this order.
+    #[must_use]
+    pub fn with_tensors(self, tensors: IndexMap<String, Expression>) -> Section {
+        Section { tensors: Some(tensors), ..self }
+    }
+
+    /// Every tensor of the new state dict with what it is made of, if any is computed.
+    pub fn tensors(&self) -> Option<&IndexMap<String, Expression>> {
+        self.tensors.as_ref()
     }
 
     /// Every key with what becomes of it.
@@ -179,6 +206,6 @@ impl Section {
 
     /// True if every key keeps its name and every tensor its type.
     pub fn is_identity(&self) -> bool {
-        self.casts.is_empty() && self.keeps_names()
+        self.casts.is_empty() && self.tensors.is_none() && self.keeps_names()
     }
 }

@@ -4,7 +4,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::rules::remap::Step;
-use crate::{Catalog, IndexMap, Issue, Plan, PlanError, Rule, Section, StateDict};
+use crate::{
+    Catalog, Expression, IndexMap, IndexSet, Issue, Origination, Plan, PlanError, Rule, Section,
+    StateDict,
+};
 
 /// What to do with keys that the rules say nothing about, and with rules that do nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub enum Unmatched {
 }
 
 /// A plan and what is worth telling about how it came about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
@@ -105,7 +108,7 @@ pub fn plan_stages(
     let unmatched_keys = drafts.iter().map(|draft| draft.unmatched_keys.len()).sum();
     let sections: Vec<Section> = drafts.into_iter().map(Draft::finish).collect();
     Ok(Planned {
-        plan: Plan { sections, metadata: Vec::new() },
+        plan: Plan { sections, ..Plan::default() },
         unmatched_keys,
         unused_rules: log.unused_rules,
     })
@@ -223,7 +226,7 @@ impl<'a> Draft<'a> {
     fn finish(self) -> Section {
         let keys = self.state_dict.keys().map(ToString::to_string);
         let fates = keys.zip(self.names).collect();
-        Section { at: self.state_dict.at.clone(), fates, casts: IndexMap::default() }
+        Section { at: self.state_dict.at.clone(), fates, ..Section::default() }
     }
 }
 
@@ -253,7 +256,7 @@ impl Plan {
     /// Every state dict and key that is absent, and whatever [`plan`] refuses.
     pub fn resolve(&self, catalog: &Catalog, policy: Policy) -> Result<Planned, PlanError> {
         let mut issues = Vec::new();
-        let plan_of_none = Plan::default().with_metadata(self.metadata.clone());
+        let plan_of_none = Plan { sections: Vec::new(), ..self.clone() };
         let mut all = Planned { plan: plan_of_none, unmatched_keys: 0, unused_rules: Vec::new() };
         // Keys that match nothing are absent, and a section without keys is no mistake.
         let policy = Policy { unmatched: Unmatched::Allow, ..policy };
@@ -265,11 +268,13 @@ impl Plan {
             };
             let absent = section.fates.keys().filter(|key| !state_dict.contains(key));
             issues.extend(absent.map(|key| Issue::Absent { at: at(), key: Some(key.clone()) }));
+            issues.extend(section.unlike(catalog, state_dict));
             let rule = Rule::Fates(section.fates.clone());
             match plan(&[rule], catalog, &[state_dict], policy) {
                 Ok(mut planned) => {
                     for planned in &mut planned.plan.sections {
                         planned.casts.clone_from(&section.casts);
+                        planned.tensors.clone_from(&section.tensors);
                     }
                     all.plan.sections.extend(planned.plan.sections);
                     all.unmatched_keys += planned.unmatched_keys;
@@ -279,5 +284,30 @@ impl Plan {
         }
         refuse_if_any(issues)?;
         Ok(all)
+    }
+}
+
+impl Section {
+    /// The tensors of a file that computed ones are made of and that are not there as expected.
+    fn unlike(&self, catalog: &Catalog, state_dict: &StateDict) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        let mut known = IndexSet::<&str>::default();
+        let leaves = self.tensors.iter().flat_map(IndexMap::values).flat_map(Expression::leaves);
+        for leaf in leaves {
+            let Expression::Key { of: Origination::Source, key, shape } = leaf else { continue };
+            let found = catalog.tensor(state_dict, key);
+            if !known.insert(key) || found.is_some_and(|tensor| tensor.shape == *shape) {
+                continue;
+            }
+            let (at, key) = (self.at.clone(), key.clone());
+            issues.push(match found {
+                Some(tensor) => {
+                    let (found, expected) = (tensor.shape.clone(), shape.clone());
+                    Issue::Shape { at, key, found, expected }
+                }
+                None => Issue::Absent { at, key: Some(key) },
+            });
+        }
+        issues
     }
 }

@@ -338,6 +338,10 @@ impl Checkpoint {
     }
 
     fn rewritten(&self, plan: &Plan, manner: Manner) -> Result<PendingFiles, Error> {
+        if plan.computes() {
+            let what = "a plan that computes tensors; they are encoded anew".to_string();
+            return Err(Error::new(Action::Rewrite, &self.path, Fault::Unsupported(what)));
+        }
         if plan.casts() && !self.format().casts_in_files() {
             let name = self.format().name();
             let what = format!("tensors of a {name} file are cast by encoding them anew");

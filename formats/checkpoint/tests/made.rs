@@ -7,7 +7,7 @@ use std::fs;
 use folder::Folder;
 use statedict_checkpoint::{Checkpoint, Existing, FORMATS};
 use statedict_core::{
-    DType, Elements, Tensor, TensorSet,
+    DType, Elements, Expression, Origination, Tensor, TensorSet,
     init::{InitRule, Initialiser, Needed},
 };
 
@@ -49,12 +49,17 @@ fn every_format_holds_elements_of_two_files_and_of_none() {
     let needed = |key, target| Needed { key, dtype: &DType::U8, shape: &[3, 2], target };
     let all = initialiser(&["a=ones", "b=target", "c=constant(200)"]);
     let kept = Elements::new(own.clone(), None).expect("plain");
-    let tensors = vec![
-        ("a".into(), all.resize(&a, None, needed("a", None), &[0]).expect("made")),
-        ("b".into(), all.resize(&a, None, needed("b", Some(own)), &[0]).expect("made")),
-        ("c".into(), all.make(needed("c", None)).expect("made")),
-        ("d".into(), kept),
+    let found = |of, _: &str| Some(if of == Origination::Source { &a } else { own });
+    let made = [
+        ("a", all.resize(("a", &a), None, needed("a", None), &[0])),
+        ("b", all.resize(("a", &a), None, needed("b", Some(own)), &[0])),
+        ("c", all.make(needed("c", None))),
     ];
+    let evaluated = |(key, made): (&str, Result<Expression, _>)| {
+        (key.to_string(), made.expect("made").evaluate(&found).expect("there"))
+    };
+    let mut tensors: Vec<_> = made.into_iter().map(evaluated).collect();
+    tensors.push(("d".into(), kept));
     let contents = TensorSet { tensors, ..TensorSet::default() };
     let expected = [
         ("a", vec![1, 2, 3, 4, 1, 1]),

@@ -61,6 +61,7 @@ fn listing(catalog: &Catalog) -> Vec<String> {
 fn order(tensor: &Tensor) -> String {
     match &tensor.data {
         Data::Opaque { layout, .. } => format!(" {layout}"),
+        Data::Blocks(_) => " in blocks".to_string(),
         Data::View(view) => {
             let big = view.storage().byte_order == ByteOrder::Big;
             let transposed = !view.is_contiguous();

@@ -67,6 +67,10 @@ pub(crate) struct FitArgs {
     /// Save what was found as a recipe to this file, for `apply` on checkpoints of the same kind
     #[arg(long, value_name = "FILE")]
     save_recipe: Option<PathBuf>,
+    /// Save what is done to every tensor as JSON to this file, for `apply` on another checkpoint with
+    /// the same keys and shapes
+    #[arg(long, value_name = "FILE")]
+    save_plan: Option<PathBuf>,
     /// Replace files that exist
     #[arg(long)]
     force: bool,
@@ -111,6 +115,7 @@ impl FitArgs {
             sharding: self.output.sharding()?,
             output: self.output.output,
             save_recipe: self.save_recipe,
+            save_plan: self.save_plan,
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             dry_run: false,
         };

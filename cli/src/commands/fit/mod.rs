@@ -25,7 +25,8 @@ pub(crate) struct FitRequest {
 
 pub(crate) fn run(request: &FitRequest, out: &mut dyn Write) -> Result<(), Failure> {
     let job = &request.job;
-    refuse_standard_output(job.output.as_deref().into_iter().chain(job.save_recipe.as_deref()))?;
+    let files = [&job.output, &job.save_recipe, &job.save_plan];
+    refuse_standard_output(files.into_iter().filter_map(Option::as_deref))?;
     let outcome = followed(request.verbosity, |observer| job.run(observer))?;
     match (request.output_format, &job.output) {
         (OutputFormat::Json, _) => json::fit(request, &outcome, out)?,

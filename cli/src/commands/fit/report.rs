@@ -67,6 +67,9 @@ pub(crate) fn tell(request: &FitRequest, outcome: &Outcome) {
     if let Some(recipe) = &request.job.save_recipe {
         say(&format!("saved the recipe as {}", recipe.display()));
     }
+    if let Some(plan) = &request.job.save_plan {
+        say(&format!("saved the plan as {}", plan.display()));
+    }
     if request.job.output.is_none() {
         let file = &outcome.source.path;
         let output = match &request.job.sharding {

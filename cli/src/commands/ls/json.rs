@@ -66,7 +66,7 @@ impl<'a> Tensor<'a> {
         let tensor = &listed.entry.tensor;
         let layout = match &tensor.data {
             Data::Opaque { layout, .. } => Some(layout.as_str()),
-            Data::View(_) => None,
+            Data::View(_) | Data::Blocks(_) => None,
         };
         Tensor {
             at: &listed.entry.at,

@@ -44,7 +44,7 @@ fn cells(listed: &Listed) -> Cells {
     let last = match (&listed.sha256, &tensor.data) {
         (Some(digest), _) => digest.to_string(),
         (None, Data::Opaque { layout, .. }) => name(layout),
-        (None, Data::View(_)) => String::new(),
+        (None, Data::View(_) | Data::Blocks(_)) => String::new(),
     };
     [
         name(key.as_str()),

@@ -11,13 +11,17 @@ use crate::jobs::fit::{OutputSummary, Work};
 use crate::jobs::rename::broken_ties;
 use crate::jobs::target::{self, is_same_file};
 
+/// The new file, before it is written.
+pub(super) struct NewFile {
+    pub(super) summary: OutputSummary,
+    pub(super) pending: PendingFiles,
+    /// What makes it of the source.
+    pub(super) plan: Plan,
+}
+
 impl Work<'_> {
     /// The new file: the old one with other keys where that is all, or the tensors encoded again.
-    pub(super) fn lay_out(
-        &self,
-        fit: &Fit,
-        assembled: Assembled,
-    ) -> Result<(OutputSummary, PendingFiles), Error> {
+    pub(super) fn lay_out(&self, fit: &Fit, assembled: Assembled) -> Result<NewFile, Error> {
         let (sharding, output) = (self.request.sharding, self.request.output.as_deref());
         let folder = output.filter(|it| target::is_folder(it, self.source, sharding.as_ref()));
         let side_files = match folder {
@@ -27,14 +31,15 @@ impl Work<'_> {
         let to = self.format_wanted(folder.is_some())?;
         let metadata = self.request.metadata.resolve(&self.source.metadata());
         target::refuse_metadata(&metadata, to)?;
-        let Assembled { mut contents, left: mut omitted, made } = assembled;
+        let Assembled { mut contents, expressions, left: mut omitted, made } = assembled;
+        let section = fit.section(self.side());
         let is_renamed_only =
             made.is_empty() && to.name() == self.source.format().name() && sharding.is_none();
-        let (pending, tied) = if is_renamed_only && self.keeps_its_form(fit) {
-            let plan = Plan::from(fit.section(self.side())).with_metadata(metadata.clone());
-            (self.source.rewrite_plainly(&plan, Headroom::Usual)?, Vec::new())
+        let (pending, tied, plan) = if is_renamed_only && self.keeps_its_form(fit) {
+            let plan = Plan::from(section).with_metadata(metadata.clone());
+            (self.source.rewrite_plainly(&plan, Headroom::Usual)?, Vec::new(), plan)
         } else {
-            let followed = self.source.metadata_after(&fit.section(self.side()));
+            let followed = self.source.metadata_after(&section);
             contents.metadata = MetadataChange::apply(&metadata, followed);
             let recorded = contents.recorded_ties();
             contents.fit_into(to, &mut omitted);
@@ -49,7 +54,8 @@ impl Work<'_> {
                 let error = format!("{}: it holds more than the new file would", path.display());
                 return Err(Error::refused(vec![error]).advise(Advice::WriteElsewhere));
             }
-            (pending, tied)
+            let plan = Plan::from(section.with_tensors(expressions));
+            (pending, tied, plan.with_metadata(metadata.clone()))
         };
         let (bytes, files) = (pending.len(), pending.files());
         // One file of a model folder keeps its name in another, or gets the usual one.
@@ -57,7 +63,8 @@ impl Work<'_> {
             Some(_) => pending.in_folder(target::model_name(self.source, to)),
             None => pending,
         };
-        Ok((OutputSummary { made, omitted, metadata, to, tied, bytes, files, side_files }, pending))
+        let summary = OutputSummary { made, omitted, metadata, to, tied, bytes, files, side_files };
+        Ok(NewFile { summary, pending, plan })
     }
 
     fn format_wanted(&self, is_folder: bool) -> Result<&'static dyn Format, Error> {

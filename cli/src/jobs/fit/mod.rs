@@ -7,9 +7,9 @@ mod target;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use statedict_checkpoint::{Checkpoint, Existing, Overflow, PendingFiles};
+use statedict_checkpoint::{Checkpoint, Existing, Overflow};
 use statedict_core::{
-    Format, MetadataEdits, Plan, Rule, SEPARATOR, StateDict, Template,
+    Format, MetadataEdits, Rule, SEPARATOR, StateDict, Template,
     diff::Side,
     fit::{FillOptions, FitError, FitOptions, MatchBy, NotFitted, Ordered, fit},
     generalise::generalise,
@@ -27,6 +27,7 @@ use crate::jobs::target::{
     Companions, Sharding, refuse_to_overwrite, refuse_to_save_over, stage_text,
 };
 
+use files::NewFile;
 use target::Target;
 
 pub use outcome::{Outcome, OutputSummary};
@@ -73,6 +74,9 @@ pub struct Fit {
     pub sharding: Option<Sharding>,
     /// Where to save the renames as a recipe.
     pub save_recipe: Option<PathBuf>,
+    /// Where to save the plan, which makes the same of another checkpoint with the same keys and
+    /// shapes.
+    pub save_plan: Option<PathBuf>,
     /// What to do if a file to be written exists.
     pub existing: Existing,
     /// Do all but the writing.
@@ -94,6 +98,7 @@ impl Default for Fit {
             companions: Companions::default(),
             sharding: None,
             save_recipe: None,
+            save_plan: None,
             existing: Existing::Refuse,
             dry_run: false,
         }
@@ -118,17 +123,17 @@ impl Fit {
         let work = Work::new(self, &source, &target)?;
         work.notice_choices(observer);
         work.notice_unused_patterns(observer);
-        let Prepared { fit, plan, recipe, result } = work.prepare()?;
+        let Prepared { fit, recipe, result } = work.prepare()?;
         let (mut overflows, mut output) = (Vec::new(), None);
         let result = match result {
             Err(unmet) => Err(unmet),
-            Ok((summary, pending)) => {
+            Ok(new) => {
                 if !self.dry_run {
-                    observer.begin_writing(summary.bytes);
-                    overflows = self.write(&source, (&summary, &pending), recipe, &plan)?;
+                    observer.begin_writing(new.summary.bytes);
+                    overflows = self.write(&source, &new, recipe)?;
                     output.clone_from(&self.output);
                 }
-                Ok(summary)
+                Ok(new.summary)
             }
         };
         let composites = match &result {
@@ -143,19 +148,25 @@ impl Fit {
     fn refuse_to_overwrite(&self) -> Result<(), Error> {
         let files = [self.source.file.as_path(), &self.target.file];
         let files = files.into_iter().chain(self.output.as_deref());
-        refuse_to_save_over(self.save_recipe.as_deref(), "recipe", files)?;
-        let new = self.output.as_deref().into_iter().chain(self.save_recipe.as_deref());
-        refuse_to_overwrite(new, self.existing)
+        refuse_to_save_over(self.save_recipe.as_deref(), "recipe", files.clone())?;
+        let files = files.chain(self.save_recipe.as_deref());
+        refuse_to_save_over(self.save_plan.as_deref(), "plan", files)?;
+        if self.save_plan.is_some() && self.keeps_the_targets() {
+            let problem =
+                "a plan cannot hold the target's own tensors, which --init ...=target takes";
+            return Err(Error::failed(problem));
+        }
+        let saved = self.save_recipe.as_deref().into_iter().chain(self.save_plan.as_deref());
+        refuse_to_overwrite(self.output.as_deref().into_iter().chain(saved), self.existing)
     }
 
-    /// Writes the output and the recipe, so far as they are wanted, each wholly or not at all; gives
-    /// the tensors of which casts made finite numbers infinite.
+    /// Writes the output, the recipe and the plan, so far as they are wanted, each wholly or not at
+    /// all; gives the tensors of which casts made finite numbers infinite.
     fn write(
         &self,
         source: &Checkpoint,
-        (summary, pending): (&OutputSummary, &PendingFiles),
+        NewFile { summary, pending, plan }: &NewFile,
         recipe: Option<String>,
-        plan: &Plan,
     ) -> Result<Vec<Overflow>, Error> {
         let output = match &self.output {
             Some(path) => {
@@ -167,11 +178,15 @@ impl Fit {
             Some((path, recipe)) => Some(stage_text(recipe, path, self.existing)?),
             None => None,
         };
+        let saved = match &self.save_plan {
+            Some(path) => Some(stage_text(plan.to_json(), path, self.existing)?),
+            None => None,
+        };
         let overflows = match &output {
             Some(staged) => source.overflows(staged, plan)?,
             None => Vec::new(),
         };
-        for staged in output.into_iter().chain(recipe) {
+        for staged in output.into_iter().chain(recipe).chain(saved) {
             staged.commit()?;
         }
         Ok(overflows)
@@ -186,12 +201,10 @@ impl Fit {
 /// What is known before anything is written.
 struct Prepared {
     fit: statedict_core::fit::Fit,
-    /// What becomes of the keys of the source.
-    plan: Plan,
     /// The renames, if they are to be saved.
     recipe: Option<String>,
     /// The new file, or why there can be none.
-    result: Result<(OutputSummary, PendingFiles), Vec<FitError>>,
+    result: Result<NewFile, Vec<FitError>>,
 }
 
 /// Both sides, opened.
@@ -225,8 +238,7 @@ impl<'a> Work<'a> {
             Err(unmet) => Err(unmet),
         };
         let recipe = self.request.save_recipe.is_some().then(|| self.recipe(&fit));
-        let plan = Plan::from(fit.section(self.side()));
-        Ok(Prepared { fit, plan, recipe, result })
+        Ok(Prepared { fit, recipe, result })
     }
 
     /// Says which state dicts were taken, where none was named.

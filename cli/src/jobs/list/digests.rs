@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Elements, Tensor, TensorEntry};
+use statedict_core::{Data, Elements, Tensor, TensorEntry};
 
 use crate::jobs::error::Error;
 
@@ -69,7 +69,11 @@ fn limit(bytes: u64) -> u64 {
 /// True for a tensor that alone does not repeat its storage beyond the limit; one that does has no
 /// digest.
 fn is_proportionate(tensor: &Tensor) -> bool {
-    tensor.as_view().is_some_and(|view| tensor.byte_len() <= limit(view.storage().len()))
+    match &tensor.data {
+        Data::View(view) => tensor.byte_len() <= limit(view.storage().len()),
+        Data::Blocks(blocks) => blocks.parts().iter().all(|part| is_proportionate(&part.tensor)),
+        Data::Opaque { .. } => false,
+    }
 }
 
 /// What is the same for tensors that are the same elements; none for those without any.

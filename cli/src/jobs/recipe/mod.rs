@@ -80,7 +80,7 @@ fn text_of(path: &Path) -> Result<String, Error> {
 
 fn inverse(rules: &Rules) -> Result<Rules, String> {
     Ok(match rules {
-        Rules::Saved(plan) => Rules::Saved(plan.invert()),
+        Rules::Saved(plan) => Rules::Saved(plan.invert().map_err(|error| error.to_string())?),
         Rules::Stages(stages) => {
             Rules::Stages(stages.iter().rev().map(inverse_of).collect::<Result<_, _>>()?)
         }

@@ -107,7 +107,8 @@ impl Rename {
         let encodes = is_other
             || because != OmittedBecause::Format
             || joins
-            || self.encoding.ties == Ties::One
+            || self.ties(plan) == Ties::One
+            || plan.computes()
             || (plan.casts() && !to.casts_in_files());
         let work = match encodes {
             false => self.rewrite(checkpoint, plan)?,
@@ -122,8 +123,17 @@ impl Rename {
         })
     }
 
-    /// Refuses what a format has no place for.
+    /// How tensors that share their elements are written: once, if the request or the plan says so.
+    pub(super) fn ties(&self, plan: &Plan) -> Ties {
+        if self.encoding.ties == Ties::One { Ties::One } else { plan.ties() }
+    }
+
+    /// Refuses what a format has no place for, and what is not done in place.
     fn refuse_impossible(&self, plan: &Plan, to: &dyn Format) -> Result<(), Error> {
+        if plan.computes() && self.destination == Destination::InPlace {
+            let problem = "the plan computes tensors, and in place only names change";
+            return Err(Error::in_file(&self.file, problem).advise(Advice::WriteElsewhere));
+        }
         if self.encoding.pickles == Pickles::Protocol2 && to.name() != PICKLED {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
             return Err(Error::failed(error));
@@ -162,10 +172,11 @@ impl Rename {
         (named, to): (Option<&'static dyn Format>, &'static dyn Format),
         because: OmittedBecause,
     ) -> Result<Work, Error> {
-        let Encoding { ties, sharding, headroom, .. } = &self.encoding;
+        let Encoding { sharding, headroom, .. } = &self.encoding;
+        let ties = self.ties(plan);
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
         let unsupported = |error| Error::unsupported(&self.file, &error);
-        let gathered = TensorSet::gather(checkpoint.catalog(), state_dict, section, *ties);
+        let gathered = TensorSet::gather(checkpoint.catalog(), state_dict, section, ties);
         let (mut contents, mut omitted) = gathered.map_err(unsupported)?;
         let followed = checkpoint.metadata_after(section);
         contents.metadata = MetadataChange::apply(plan.metadata(), followed);
@@ -187,7 +198,7 @@ impl Rename {
             }
             None => checkpoint.encode(to, &contents),
         };
-        let conversion = Conversion { to, omitted, because, tied, ties: *ties, restored };
+        let conversion = Conversion { to, omitted, because, tied, ties, restored };
         Ok(Work::Write(pending.map_err(unsupported)?, Some(Box::new(conversion))))
     }
 

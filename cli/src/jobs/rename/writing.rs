@@ -35,7 +35,11 @@ impl Rename {
             None => None,
         };
         let saved = match &self.save_plan {
-            Some(path) => Some(target::stage_text(plan.to_json(), path, self.existing)?),
+            Some(path) => {
+                // What another checkpoint is made of the same way.
+                let plan = plan.clone().with_ties(self.ties(plan));
+                Some(target::stage_text(plan.to_json(), path, self.existing)?)
+            }
             None => None,
         };
         let in_place = self.destination == Destination::InPlace;

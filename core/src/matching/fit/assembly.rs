@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use crate::matching::fit::{Fit, FitPair, Reason, ShapeMismatch, TargetTensor};
 use crate::{
-    DType, Elements, IndexMap, Omitted, SEPARATOR, Section, Template, Tensor, TensorSet,
+    DType, Elements, Expression, IndexMap, Omitted, Origination, SEPARATOR, Section, Template,
+    Tensor, TensorSet,
     diff::Side,
     init::{Init, InitRule, Initialiser, Needed, NotMade, ResizeRule},
 };
@@ -42,6 +43,8 @@ pub enum Casts {
 pub struct Assembled {
     /// The tensors in the target's order, with the versions of modules the source knows.
     pub contents: TensorSet,
+    /// What each of them is made of.
+    pub expressions: IndexMap<String, Expression>,
     /// What of the source has no place among them.
     pub left: Omitted,
     /// The tensors that are not the source's, or not wholly.
@@ -163,7 +166,7 @@ impl Fit {
         let fates = source.state_dict.keys().map(fate).collect();
         let cast = |pair: &FitPair| Some((pair.from.clone(), pair.cast.as_ref()?.1.clone()));
         let casts = self.pairs.iter().filter_map(cast).collect();
-        Section { at: source.state_dict.at.clone(), fates, casts }
+        Section { at: source.state_dict.at.clone(), fates, casts, tensors: None }
     }
 
     /// Old names with new ones, of all keys that belong together, whatever their shapes; for
@@ -192,10 +195,14 @@ impl Fit {
             self.no_tensors.iter().cloned().map(FitError::NoTensor).collect();
         unmet.extend(self.doubt());
         let (mut tensors, mut made) = (Vec::new(), Vec::new());
+        let mut expressions = IndexMap::default();
         for wanted in &self.wanted {
-            match assembly.elements(wanted) {
-                Ok((elements, how)) => {
-                    tensors.push((wanted.key.clone(), elements));
+            let key = wanted.key.clone();
+            let found = assembly.expression(wanted);
+            match found.and_then(|(it, how)| Ok((assembly.elements(&key, &it)?, it, how))) {
+                Ok((elements, expression, how)) => {
+                    tensors.push((key.clone(), elements));
+                    expressions.insert(key, expression);
                     made.extend(how.map(|how| Made { wanted: wanted.clone(), how }));
                 }
                 Err(why) => unmet.push(why),
@@ -209,7 +216,7 @@ impl Fit {
         let mut left = self.left_behind(source);
         let strange = unknown.into_iter().map(|path| (path, "a module's version".to_string()));
         left.payload.extend(strange);
-        Ok(Assembled { contents, left, made })
+        Ok(Assembled { contents, expressions, left, made })
     }
 
     /// That this is a checkpoint of another model which happens to have tensors of these shapes.
@@ -247,7 +254,7 @@ struct Assembly<'a> {
     misfits: IndexMap<&'a str, &'a ShapeMismatch>,
     counters: IndexMap<&'a str, ()>,
     /// What was resized so far, by where it comes from and what it becomes; ties stay tied.
-    resized: IndexMap<String, Elements>,
+    resized: IndexMap<String, Expression>,
 }
 
 impl<'a> Assembly<'a> {
@@ -271,10 +278,22 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    fn elements(
+    /// Where the elements of a tensor are.
+    fn elements(&self, key: &str, expression: &Expression) -> Result<Elements, FitError> {
+        let tensor = |of, key: &str| match of {
+            Origination::Source => self.tensor(key),
+            Origination::Target => {
+                self.target.and_then(|side| side.catalog.tensor(side.state_dict, key))
+            }
+        };
+        let unsupported = |why| FitError::UnsupportedTensors { key: key.to_string(), why };
+        expression.evaluate(&tensor).map_err(unsupported)
+    }
+
+    fn expression(
         &mut self,
         wanted: &TargetTensor,
-    ) -> Result<(Elements, Option<InitSource>), FitError> {
+    ) -> Result<(Expression, Option<InitSource>), FitError> {
         let key = wanted.key.as_str();
         if let Some(pair) = self.pairs.get(key) {
             return Ok((self.copied(pair)?, None));
@@ -298,7 +317,7 @@ impl<'a> Assembly<'a> {
     }
 
     /// The source's elements, cast if they must be and may be.
-    fn copied(&self, pair: &FitPair) -> Result<Elements, FitError> {
+    fn copied(&self, pair: &FitPair) -> Result<Expression, FitError> {
         let unholdable = |why| FitError::UnsupportedTensors { key: pair.from.clone(), why };
         let tensor = self.tensor(&pair.from).ok_or_else(|| unholdable("it is no tensor".into()))?;
         let cast = match (&pair.cast, self.filling.casts) {
@@ -309,11 +328,17 @@ impl<'a> Assembly<'a> {
             (Some((_, to)), Casts::Make) => Some(to),
             (None, _) => None,
         };
-        Elements::new(tensor.clone(), cast).map_err(unholdable)
+        // Only here is it known which of the source's keys stands in the way.
+        Elements::new(tensor.clone(), cast).map_err(unholdable)?;
+        let copied = Expression::key(&pair.from, tensor);
+        Ok(match cast {
+            Some(to) => copied.cast(to.clone()),
+            None => copied,
+        })
     }
 
     /// What both have, if that is asked for; tensors that were one are resized once.
-    fn resized(&mut self, misfit: &ShapeMismatch) -> Result<(Elements, InitSource), NotMade> {
+    fn resized(&mut self, misfit: &ShapeMismatch) -> Result<(Expression, InitSource), NotMade> {
         let wanted = &misfit.wanted;
         let dimensions = self.dimensions(&wanted.key);
         let is_asked = !dimensions.is_empty();
@@ -325,7 +350,7 @@ impl<'a> Assembly<'a> {
             Some(made) => made.clone(),
             None => {
                 let (needed, initialiser) = (self.needed(wanted), &self.filling.initialiser);
-                initialiser.resize(tensor, cast, needed, &dimensions)?
+                initialiser.resize((&misfit.from, tensor), cast, needed, &dimensions)?
             }
         };
         self.resized.extend(place.map(|place| (place, made.clone())));
@@ -343,11 +368,11 @@ impl<'a> Assembly<'a> {
     }
 
     /// A tensor by the first rule that speaks of it.
-    fn made(&self, wanted: &TargetTensor) -> Result<(Elements, InitSource), NotMade> {
+    fn made(&self, wanted: &TargetTensor) -> Result<(Expression, InitSource), NotMade> {
         let initialiser = &self.filling.initialiser;
         let rule = initialiser.rule(&wanted.key).ok_or(NotMade::NoRule)?;
-        let elements = initialiser.make(self.needed(wanted))?;
-        Ok((elements, InitSource::Init(initialiser.rules[rule].init)))
+        let made = initialiser.make(self.needed(wanted))?;
+        Ok((made, InitSource::Init(initialiser.rules[rule].init)))
     }
 
     fn needed<'n>(&'n self, wanted: &'n TargetTensor) -> Needed<'n> {

@@ -193,7 +193,8 @@ mod tests {
         let rule = InitRule::parse(&format!("**={init}"), '.').expect("a rule");
         let initialiser = Initialiser { rules: vec![rule], seed };
         let needed = Needed { key, dtype, shape, target: None };
-        initialiser.make(needed).expect("made")
+        let made = initialiser.make(needed).expect("made");
+        made.evaluate(&|_, _| None).expect("made of nothing else")
     }
 
     fn bytes(elements: &Elements) -> Vec<u8> {

@@ -24,7 +24,7 @@ pub(crate) struct Budget {
 pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 1 << 20, gap: 8 << 10 };
 
 /// The widths of numbers that are scattered whole.
-const UNITS: [u64; 5] = [16, 8, 4, 2, 1];
+pub(crate) const UNITS: [u64; 5] = [16, 8, 4, 2, 1];
 
 /// Units of a storage in row-major order of their dimensions; every number is counted in units.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! in their own order excepted, see [`inflate`]).
 
 mod axes;
+mod blocks;
 pub(crate) mod cast;
 pub(crate) mod components;
 pub(crate) mod draw;
@@ -11,7 +12,6 @@ pub(crate) mod element;
 pub(crate) mod float8;
 pub(crate) mod gather;
 pub(crate) mod inflate;
-mod interleave;
 pub(crate) mod overflow;
 mod window;
 
@@ -77,11 +77,7 @@ pub(crate) fn stream_counting(
         Origin::Drawn(drawing) => {
             draw::stream(drawing, sink).map_err(StreamError::Sink).map(|()| 0)
         }
-        Origin::Stacked(parts) => {
-            let counts = parts.iter().map(|part| stream_counting(source, part, sink));
-            counts.sum()
-        }
-        Origin::Interleaved(parts) => interleave::stream(source, parts, sink),
+        Origin::Blocks(parts) => blocks::stream(source, elements, parts, sink),
     }
 }
 
@@ -113,21 +109,36 @@ pub(crate) fn obstacle(elements: &Elements) -> Option<Fault> {
     match elements.origin() {
         Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).obstacle(),
         Origin::Drawn(_) => None,
-        Origin::Stacked(parts) => parts.iter().find_map(obstacle),
-        Origin::Interleaved(parts) => obstacle(&parts.first).or_else(|| obstacle(&parts.second)),
+        Origin::Blocks(blocks) => blocks.iter().find_map(|block| obstacle(block.elements())),
     }
 }
 
 /// True if the elements are out of proportion to the storage they repeat.
 pub(crate) fn is_bomb(elements: &Elements) -> bool {
-    elements.tensor().is_some_and(|tensor| Stored::new(tensor, elements.dtype()).is_bomb())
+    match elements.origin() {
+        Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).is_bomb(),
+        Origin::Drawn(_) => false,
+        Origin::Blocks(blocks) => blocks.iter().any(|block| is_bomb(block.elements())),
+    }
+}
+
+/// The bytes of the elements that come from a file.
+fn stored_len(elements: &Elements) -> u64 {
+    match elements.origin() {
+        Origin::Tensor(_) => elements.byte_len(),
+        Origin::Drawn(_) => 0,
+        Origin::Blocks(blocks) => {
+            let lens = blocks.iter().map(|block| stored_len(block.elements()));
+            lens.fold(0, u64::saturating_add)
+        }
+    }
 }
 
 /// Why a file of `len` bytes is not written out like this: its tensors overlap, and would be out of
 /// proportion to it together.
 pub(crate) fn repetition(len: u64, rewritten: &PendingFiles) -> Option<Fault> {
     let of_the_file = |part: &Part| match part {
-        Part::Elements(elements) => elements.tensor().map_or(0, |_| elements.byte_len()),
+        Part::Elements(elements) => stored_len(elements),
         Part::Copy(range) => range.end - range.start,
         Part::New(_) | Part::Crc32(_) => 0,
     };

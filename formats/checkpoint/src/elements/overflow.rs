@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use statedict_core::{Catalog, DType, Elements, Fault, Plan, Source};
+use statedict_core::{Catalog, DType, Elements, Fault, Origin, Plan, Source};
 
 use crate::elements;
 
@@ -60,5 +60,9 @@ pub(crate) fn overflows(
 
 /// Where the storage of a tensor's elements starts.
 fn start(elements: &Elements) -> Option<u64> {
-    Some(elements.tensor()?.as_view()?.storage().location.range().start)
+    let first = match elements.origin() {
+        Origin::Blocks(blocks) => blocks.first()?.elements(),
+        Origin::Tensor(_) | Origin::Drawn(_) => elements,
+    };
+    Some(first.tensor()?.as_view()?.storage().location.range().start)
 }

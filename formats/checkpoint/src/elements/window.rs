@@ -78,14 +78,7 @@ impl Place<'_> {
         for (i, bytes) in (0..reads).zip(runs) {
             self.source.read_at(at(from + i * windows.cut.axis.source), bytes)?;
         }
-        let window = &scratch.window;
-        match self.unit {
-            16 => assign::<16>(window, block, &axes),
-            8 => assign::<8>(window, block, &axes),
-            4 => assign::<4>(window, block, &axes),
-            2 => assign::<2>(window, block, &axes),
-            _ => assign::<1>(window, block, &axes),
-        }
+        assign_units(self.unit, &scratch.window, block, &axes);
         Ok(())
     }
 }
@@ -116,6 +109,17 @@ impl Windows<'_> {
         } else {
             (1, (count - 1) * self.cut.axis.source + self.run)
         }
+    }
+}
+
+/// Copies every unit, a number of so many bytes, of the window to its place in the block.
+pub(crate) fn assign_units(unit: u64, window: &[u8], block: &mut [u8], axes: &[Axis]) {
+    match unit {
+        16 => assign::<16>(window, block, axes),
+        8 => assign::<8>(window, block, axes),
+        4 => assign::<4>(window, block, axes),
+        2 => assign::<2>(window, block, axes),
+        _ => assign::<1>(window, block, axes),
     }
 }
 

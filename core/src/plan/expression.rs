@@ -1,0 +1,227 @@
+//! What a new tensor is made of: old tensors, cut, turned, joined, cast, and tensors that no file has.
+//!
+//! An expression says what a tensor is; [`Elements`] say where its elements are in one file, which is
+//! what [`Expression::evaluate`] finds out. So an expression can be saved, shown, and applied to
+//! another file whose tensors have the same names and shapes.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+use crate::init::RandomInit;
+use crate::{DType, Elements, Tensor};
+
+/// What a new tensor is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    /// A tensor that there is already.
+    Key {
+        /// Which file has it.
+        of: Origination,
+        /// Its key there.
+        key: String,
+        /// The shape it is expected to have.
+        shape: Vec<u64>,
+    },
+    /// What a range of one dimension counts.
+    Slice {
+        /// What it is cut from.
+        of: Box<Expression>,
+        /// The dimension.
+        axis: usize,
+        /// From where to where.
+        range: Range<u64>,
+    },
+    /// The dimensions in another order.
+    Permute {
+        /// What is turned.
+        of: Box<Expression>,
+        /// For each new dimension, which one it was.
+        axes: Vec<usize>,
+    },
+    /// The same elements in the same order under another shape.
+    Reshape {
+        /// What has another shape.
+        of: Box<Expression>,
+        /// The new shape.
+        shape: Vec<u64>,
+    },
+    /// Tensors one after another along a dimension.
+    Concat {
+        /// The dimension.
+        axis: usize,
+        /// At least one.
+        parts: Vec<Expression>,
+    },
+    /// Tensors of one shape as the entries of a new dimension.
+    Stack {
+        /// The new dimension.
+        axis: usize,
+        /// At least one.
+        parts: Vec<Expression>,
+    },
+    /// The elements in another floating-point type.
+    Cast {
+        /// What is cast.
+        of: Box<Expression>,
+        /// The new type.
+        dtype: DType,
+    },
+    /// Elements that no file has.
+    Init(RandomInit),
+}
+
+/// Which file has a tensor that a new one is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origination {
+    /// The checkpoint that the plan is for.
+    #[default]
+    Source,
+    /// The model that it is made to fit.
+    Target,
+}
+
+impl Expression {
+    /// A tensor of the checkpoint, of the shape that it has there.
+    pub fn key(key: &str, tensor: &Tensor) -> Expression {
+        let (of, key) = (Origination::Source, key.to_string());
+        Expression::Key { of, key, shape: tensor.shape.clone() }
+    }
+
+    /// What a range of one dimension counts; the expression itself, where that is all.
+    #[must_use]
+    pub fn slice(self, axis: usize, range: Range<u64>) -> Expression {
+        if self.shape().get(axis) == Some(&range.end) && range.start == 0 {
+            return self;
+        }
+        Expression::Slice { of: Box::new(self), axis, range }
+    }
+
+    /// The elements in another type.
+    #[must_use]
+    pub fn cast(self, dtype: DType) -> Expression {
+        Expression::Cast { of: Box::new(self), dtype }
+    }
+
+    /// The shape, if what it is made of has the shapes that are expected; `[]` for one that cannot be.
+    pub fn shape(&self) -> Vec<u64> {
+        match self {
+            Expression::Key { shape, .. } | Expression::Reshape { shape, .. } => shape.clone(),
+            Expression::Cast { of, .. } => of.shape(),
+            Expression::Init(drawing) => drawing.shape().to_vec(),
+            Expression::Slice { of, axis, range } => {
+                let mut shape = of.shape();
+                if let Some(size) = shape.get_mut(*axis) {
+                    *size = range.end.saturating_sub(range.start);
+                }
+                shape
+            }
+            Expression::Permute { of, axes } => {
+                let shape = of.shape();
+                axes.iter().filter_map(|axis| shape.get(*axis).copied()).collect()
+            }
+            Expression::Concat { axis, parts } => {
+                let shapes: Vec<Vec<u64>> = parts.iter().map(Expression::shape).collect();
+                let mut shape = shapes.first().cloned().unwrap_or_default();
+                if let Some(size) = shape.get_mut(*axis) {
+                    let sizes = shapes.iter().filter_map(|shape| shape.get(*axis));
+                    *size = sizes.fold(0, |all, size| all.saturating_add(*size));
+                }
+                shape
+            }
+            Expression::Stack { axis, parts } => {
+                let mut shape = parts.first().map(Expression::shape).unwrap_or_default();
+                shape.insert((*axis).min(shape.len()), parts.len() as u64);
+                shape
+            }
+        }
+    }
+
+    /// The tensors that it is made of, each as often as it is named.
+    pub fn leaves(&self) -> Vec<&Expression> {
+        match self {
+            Expression::Key { .. } | Expression::Init(_) => [self].into(),
+            Expression::Slice { of, .. }
+            | Expression::Permute { of, .. }
+            | Expression::Reshape { of, .. }
+            | Expression::Cast { of, .. } => of.leaves(),
+            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
+                parts.iter().flat_map(Expression::leaves).collect()
+            }
+        }
+    }
+
+    /// Where the elements are, in a file of which `tensor` finds the tensors by their keys.
+    ///
+    /// # Errors
+    /// A tensor that is missing, of another shape or without plain elements, and steps that cannot be
+    /// taken with the shapes and types there are.
+    pub fn evaluate<'a>(
+        &self,
+        tensor: &impl Fn(Origination, &str) -> Option<&'a Tensor>,
+    ) -> Result<Elements, String> {
+        let all = |parts: &[Expression]| -> Result<Vec<Elements>, String> {
+            parts.iter().map(|part| part.evaluate(tensor)).collect()
+        };
+        match self {
+            Expression::Key { of, key, shape } => {
+                let found = tensor(*of, key).ok_or_else(|| of.missing(key))?;
+                if found.shape != *shape {
+                    let found = &found.shape;
+                    return Err(format!("'{key}' has shape {found:?}; expected {shape:?}"));
+                }
+                Elements::new(found.clone(), None).map_err(|why| format!("'{key}': {why}"))
+            }
+            Expression::Slice { of, axis, range } => {
+                of.evaluate(tensor)?.slice(*axis, range.clone())
+            }
+            Expression::Permute { of, axes } => of.evaluate(tensor)?.permute(axes),
+            Expression::Reshape { of, shape } => of.evaluate(tensor)?.reshape(shape.clone()),
+            Expression::Concat { axis, parts } => Elements::concat(*axis, all(parts)?),
+            Expression::Stack { axis, parts } => Elements::stack(*axis, all(parts)?),
+            Expression::Cast { of, dtype } => Ok(of.evaluate(tensor)?.cast(dtype)),
+            Expression::Init(drawing) => Ok(Elements::drawn(drawing.clone())),
+        }
+    }
+}
+
+impl Origination {
+    fn missing(self, key: &str) -> String {
+        match self {
+            Origination::Source => format!("no tensor '{key}'"),
+            Origination::Target => format!("'{key}' is the model's own, and no model was given"),
+        }
+    }
+}
+
+/// As one would write it with PyTorch: `cat([a[:2], b.T], 0).to(bf16)`.
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |f: &mut fmt::Formatter<'_>, name: &str, parts: &[Expression], axis: usize| {
+            write!(f, "{name}([")?;
+            for (i, part) in parts.iter().enumerate() {
+                let comma = if i == 0 { "" } else { ", " };
+                write!(f, "{comma}{part}")?;
+            }
+            write!(f, "], {axis})")
+        };
+        match self {
+            Expression::Key { of: Origination::Source, key, .. } => f.write_str(key),
+            Expression::Key { of: Origination::Target, key, .. } => write!(f, "target {key}"),
+            Expression::Slice { of, axis, range } => {
+                write!(f, "{of}[")?;
+                (0..*axis).try_for_each(|_| f.write_str(":, "))?;
+                write!(f, "{}:{}]", range.start, range.end)
+            }
+            Expression::Permute { of, axes } => write!(f, "{of}.permute({axes:?})"),
+            Expression::Reshape { of, shape } => write!(f, "{of}.reshape({shape:?})"),
+            Expression::Concat { axis, parts } => list(f, "cat", parts, *axis),
+            Expression::Stack { axis, parts } => list(f, "stack", parts, *axis),
+            Expression::Cast { of, dtype } => write!(f, "{of}.to({dtype})"),
+            Expression::Init(drawing) => write!(f, "{}{:?}", drawing.init(), drawing.shape()),
+        }
+    }
+}
