@@ -105,7 +105,8 @@ impl Plan {
 
     /// Renames the keys of a map, order kept; keys that the plan does not know keep their names.
     ///
-    /// Of several sections the first is used, which is the only one for plain keys.
+    /// Of several sections the first is used, which is the only one for plain keys. Values are not
+    /// computed: for that a plan needs a file.
     ///
     /// # Errors
     /// The first name that two entries would get, which a plan made for other keys can lead to.

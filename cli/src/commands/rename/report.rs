@@ -204,6 +204,9 @@ fn tell_conversion(conversion: &Conversion) {
             OmittedBecause::Shards => {
                 format!("note: not written, since shards hold only the state dict: {omitted}")
             }
+            OmittedBecause::Encoded => {
+                format!("note: not written, since only the tensors are encoded again: {omitted}")
+            }
             OmittedBecause::Format => format!("note: not written, {to} cannot store it: {omitted}"),
         });
     }

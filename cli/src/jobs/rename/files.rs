@@ -102,17 +102,22 @@ impl Rename {
         self.refuse_impossible(plan, to)?;
         let folder = self.new_folder(checkpoint);
         let joins = checkpoint.is_sharded() && named.is_some() && folder.is_none();
-        let because = self.omitted_because(named.is_some() && is_fixed(checkpoint, plan));
+        let asked = self.omitted_because(named.is_some() && is_fixed(checkpoint, plan));
         let is_other = to.name() != checkpoint.format().name();
         let encodes = is_other
-            || because != OmittedBecause::Format
+            || asked != OmittedBecause::Format
             || joins
             || self.ties(plan) == Ties::One
             || plan.computes()
             || (plan.casts() && !to.casts_in_files());
-        let work = match encodes {
-            false => self.rewrite(checkpoint, plan)?,
-            true => self.encode(checkpoint, plan, (named, to), because)?,
+        let because = match asked {
+            OmittedBecause::Format if !is_other => OmittedBecause::Encoded,
+            asked => asked,
+        };
+        let work = if encodes {
+            self.encode(checkpoint, plan, (named, to), because)?
+        } else {
+            self.rewrite(checkpoint, plan)?
         };
         // One file of a model folder keeps its name in another, or gets the usual one.
         Ok(match (work, folder) {

@@ -85,6 +85,8 @@ pub enum OmittedBecause {
     Extracted,
     /// It is spread over several files, which hold tensors only.
     Shards,
+    /// The tensors are encoded again, and what is beside them is not.
+    Encoded,
     /// The format cannot store it.
     Format,
 }
