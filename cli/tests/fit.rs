@@ -384,7 +384,7 @@ fn a_plan_makes_of_a_sister_what_was_made_of_the_first() {
     let folder = Folder::of_models();
     let fit = |file: &str, rest: &str| {
         let words = format!(
-            "fit {file} --to b.safetensors --resize head.*=rows,dim1 --init **=normal(0,1) {rest}"
+            "fit {file} --to b.safetensors --resize head.*=rows,dim1 --init head.*=normal(0,1) {rest}"
         );
         let ran = folder.typed(&words);
         assert_eq!(ran.status, 0, "{}", ran.err);
@@ -448,9 +448,5 @@ fn metadata_are_changed_on_the_way() {
     let npz = folder.json("fit c.safetensors --to b.safetensors -o c.npz --json");
     assert_eq!(npz["left_behind"], json!(["author", "x"]));
     let ran = folder.typed(&format!("{common} --drop-metadata none"));
-    assert!(
-        ran.err.contains("note: --drop-metadata 'none' matches no metadata key"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("note: --drop-metadata 'none' matches no key"), "{}", ran.err);
 }

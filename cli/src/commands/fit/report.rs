@@ -375,13 +375,14 @@ fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
         _ => None,
     });
     let made = unmet.iter().find_map(|unmet| match unmet {
-        FitError::ShapeMismatch(misfit, _) => Some(&misfit.wanted.key),
-        FitError::Missing(wanted, _) => Some(&wanted.key),
+        FitError::ShapeMismatch(misfit, _) => Some(&misfit.wanted),
+        FitError::Missing(wanted, _) => Some(wanted),
         _ => None,
     });
-    if let Some(key) = made {
+    if let Some(TargetTensor { key, dtype, .. }) = made {
         let pattern = Template::literal(key, SEPARATOR);
-        let rule = shell_word(&format!("{pattern}=normal(0,0.02)")).into_owned();
+        let init = if dtype.is_float() { "normal(0,0.02)" } else { "zeros" };
+        let rule = shell_word(&format!("{pattern}={init}")).into_owned();
         hints.push(format!("--init {rule} makes a new tensor"));
     }
     if let Some(ShapeMismatch { has, wanted, .. }) = misfit.map(AsRef::as_ref) {
