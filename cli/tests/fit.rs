@@ -438,7 +438,7 @@ fn metadata_are_changed_on_the_way() {
     assert_eq!(ran.status, 0, "{}", ran.err);
     assert!(ran.err.contains("metadata author: (none) -> 'me'"), "{}", ran.err);
     assert_eq!(metadata("c.safetensors"), json!({ "author": "me", "format": "pt", "x": "1" }));
-    // Nothing but the metadata changes here, so the file is rewritten and not put together anew.
+    // Nothing but the metadata changes here, so the file is rewritten and not assembled again.
     let same = "fit c.safetensors --to b.safetensors -o d.safetensors --drop-metadata x";
     assert_eq!(folder.typed(same).status, 0);
     assert_eq!(metadata("d.safetensors"), json!({ "author": "me", "format": "pt" }));

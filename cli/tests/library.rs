@@ -256,7 +256,7 @@ fn a_check_tells_what_is_wrong_with_each_file() {
     assert_eq!(check(".").run(&silent()).expect("checked").results.len(), 2);
 }
 
-/// Lets so many steps of writing happen, and remembers what it is told.
+/// Lets so many steps of writing happen, and records what is reported to it.
 struct Watcher {
     steps_left: AtomicU64,
     seen: Mutex<Vec<String>>,

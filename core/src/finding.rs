@@ -45,7 +45,7 @@ pub struct Finding {
     pub verdict: Verdict,
     /// Where: a member, an offset, an opcode.
     pub place: String,
-    /// What stands there.
+    /// What was found.
     pub what: String,
     /// Why that matters.
     pub why: String,
@@ -81,7 +81,7 @@ impl Finding {
         Finding::new(Verdict::Unknown, place, what, why)
     }
 
-    /// Something worth knowing that is no fault.
+    /// Something worth knowing that is not a fault.
     pub fn note(
         place: impl Into<String>,
         what: impl Into<String>,
@@ -147,7 +147,7 @@ const MAX_FINDINGS: usize = 10_000;
 const MAX_SIZE: usize = 4 << 20;
 
 impl Findings {
-    /// Adds a finding if it is new. Of the same unknown class one is kept, wherever it stands.
+    /// Adds a finding if it is new. Of the same unknown class one is kept, wherever it occurs.
     pub fn add(&mut self, finding: Finding) {
         let kept = match finding.verdict {
             Verdict::Dangerous => &mut self.dangerous,

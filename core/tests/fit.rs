@@ -262,7 +262,7 @@ fn numbers_that_count_up_unevenly_are_aligned() {
     let conv = |name: &str, size: u64| conv(name.into(), size, size, 3);
     let own: Tensors = [0, 2, 5, 7].map(|n| conv(&format!("features.{n}"), 8)).concat();
     let theirs = ["conv1_1", "conv1_2", "conv2_1", "conv2_2"].map(|name| conv(name, 8)).concat();
-    // The forms differ, and the last numbers begin anew: all numbers count.
+    // The forms differ, and the last numbers restart: all numbers count.
     let truth = |key: &str| {
         let names =
             [("features.0", "conv1_1"), ("features.2", "conv1_2"), ("features.5", "conv2_1")];

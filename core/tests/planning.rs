@@ -35,7 +35,7 @@ enum Out {
     Becomes(Vec<String>),
     Dropped,
     Emptied,
-    /// The operation does not recognise the key, and this becomes of it if it stands alone.
+    /// The operation does not recognise the key, and this is its result when alone.
     Unrecognised(Option<Vec<String>>),
     Undefined,
 }

@@ -1,4 +1,4 @@
-//! Texts and the values they mean; what each bad spelling is told.
+//! Texts and the values they parse to; the error for each bad spelling.
 
 use statedict_core::{
     Prefix, Remap, Rename, Replacement, Rule, Table, Template, TemplatePair, Wrappers,

@@ -173,7 +173,7 @@ impl Error {
         }
     }
 
-    /// Why there is no plan, if that is the reason; each problem is one of its issues.
+    /// Why no plan could be made, if that is the reason; each problem is one of its issues.
     pub fn plan_error(&self) -> Option<&PlanError> {
         match &self.source {
             Some(Source::Plan(error)) => Some(error),

@@ -30,7 +30,7 @@ impl Rules {
     /// The same of rules as text: `strip:module`, `a.{r..} -> b.{r..}`.
     ///
     /// # Errors
-    /// The first text that is no rule.
+    /// The first text that is not a rule.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Rules, BadRemap> {
         let rules = texts.into_iter().map(str::parse);
         Ok(Rules::together(rules.collect::<Result<Vec<Rule>, BadRemap>>()?))

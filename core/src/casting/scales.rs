@@ -2,8 +2,8 @@
 //!
 //! Cast alone such a weight is another number, since what it means is its value times the scale
 //! beside it, and kernels want it in the type it has.
-//! Scales are told by the names that quantizers give them, and only where what they scale is beside
-//! them: `logit_scale` and the `scale` of a norm are parameters like any other.
+//! Scales are recognised by the names quantizers give them, and only where what they
+//! scale is beside them: `logit_scale` and the `scale` of a norm are parameters like any other.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -93,7 +93,7 @@ struct Weights<'a> {
 
 impl Weights<'_> {
     /// The key of the weight that a key is the scale of; `Some(None)` if its elements are packed
-    /// integers, which no cast concerns, and `None` if it is no scale.
+    /// integers, which no cast concerns, and `None` if it is not a scale.
     fn of(&self, key: &str, last: &str) -> Option<Option<String>> {
         for suffix in SCALE_SUFFIXES {
             let Some(base) = last.strip_suffix(suffix).filter(|base| !base.is_empty()) else {

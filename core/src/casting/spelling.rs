@@ -49,7 +49,7 @@ impl CastRule {
     /// Reads `DTYPE` or `PATTERN=DTYPE`; the pattern's segments are joined by `separator`.
     ///
     /// # Errors
-    /// A type that tensors cannot be cast to, and a text that is no pattern.
+    /// A type that tensors cannot be cast to, and a text that is not a pattern.
     pub fn parse(text: &str, separator: char) -> Result<CastRule, BadCast> {
         let (pattern, name) = match text.rsplit_once('=') {
             Some((pattern, name)) => (Some(Template::parse(pattern.trim(), separator)?), name),
@@ -60,7 +60,7 @@ impl CastRule {
     }
 }
 
-/// The type that a name stands for, as people write it: `bf16`, `BFloat16`, `torch.bfloat16`.
+/// The type that a name denotes, as people write it: `bf16`, `BFloat16`, `torch.bfloat16`.
 fn target(name: &str) -> Option<DType> {
     let name = name.to_ascii_lowercase();
     let bare = ["torch.", "np.", "numpy."].iter().find_map(|module| name.strip_prefix(module));

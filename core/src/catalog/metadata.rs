@@ -31,7 +31,7 @@ pub struct MetadataChange {
     pub new: Option<String>,
 }
 
-/// A pattern for whole names: `*` stands for any characters, `?` for one.
+/// A pattern for whole names: `*` matches any characters, `?` one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
@@ -41,7 +41,7 @@ pub enum BadMetadata {
     /// There is no `=`.
     #[error("expected KEY=VALUE, found '{0}'")]
     NoValue(String),
-    /// Nothing stands before the `=`.
+    /// The name before the `=` is empty.
     #[error("expected KEY=VALUE with a key before '='")]
     NoKey,
     /// Two texts for one key.

@@ -411,7 +411,7 @@ impl<'a> Comparison<'a> {
 }
 
 impl Record {
-    /// True if both have as many of everything that is told apart by its place.
+    /// True if both have the same count of everything that is identified by its position.
     fn is_like(&self, other: &Record) -> bool {
         self.class.is_some() == other.class.is_some()
             && self.arguments.is_some() == other.arguments.is_some()

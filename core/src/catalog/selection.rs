@@ -50,7 +50,7 @@ const TRAINING_PARTS: [&str; 12] = [
     "sched",
 ];
 
-/// The last part of keys under which modules keep what is no tensor.
+/// The last part of keys under which modules keep what is not a tensor.
 const EXTRA: &str = "_extra_state";
 
 /// What the path to a state dict says of it.
@@ -86,7 +86,7 @@ impl Catalog {
     ///
     /// Without a path, one is *meant* only where that is clear:
     ///
-    /// 1. A state dict stands for all that is nested in it, and the only one of these is meant.
+    /// 1. A state dict covers all that is nested in it, and the only one of these is meant.
     /// 2. Of several, the one with a model's name is meant (`state_dict`, `model`, `params` …), unless
     ///    another has such a name, is an average (`ema…`, `swa…`), or has mostly the same keys.
     /// 3. Not clear is a state dict around one that has a model's name and more tensors, and one
@@ -236,7 +236,7 @@ impl Candidate<'_> {
     }
 }
 
-/// True for keys under which a module keeps what is no tensor.
+/// True for keys under which a module keeps what is not a tensor.
 pub(crate) fn is_extra_state(key: &str) -> bool {
     key.rsplit(SEPARATOR).next() == Some(EXTRA)
 }

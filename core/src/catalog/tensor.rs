@@ -134,7 +134,7 @@ pub struct View {
 }
 
 impl Storage {
-    /// A storage that stands in the file as it is, little-endian.
+    /// A storage whose bytes are in the file unencoded, little-endian.
     pub fn stored(range: Range<u64>) -> Storage {
         Storage { location: Location::Stored(range), byte_order: ByteOrder::Little }
     }

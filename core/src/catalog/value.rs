@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// A value that is no tensor, as far as it can be told without executing anything.
+/// A value other than a tensor, as far as it is known without executing anything.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Python's `None`.

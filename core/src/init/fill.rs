@@ -53,7 +53,7 @@ pub enum NotMade {
     /// The target's own elements are asked for, and there are none.
     #[error("the target is a listing, which has no elements to keep")]
     NoTarget,
-    /// Something else stands in the way.
+    /// Another reason.
     #[error("{0}")]
     Misfit(String),
 }

@@ -16,7 +16,7 @@ use crate::{
 const KNOWN: &str = "zeros, ones, constant(c), uniform(low,high), normal(mean,deviation), \
                      xavier_uniform, kaiming_uniform, target";
 
-/// Why a text is no initialiser, or no rule for one.
+/// Why a text is not an initialiser, or not a rule for one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadInit {
     /// The text has no `=`.
@@ -25,7 +25,7 @@ pub enum BadInit {
     /// The text is no rule for rows.
     #[error("cannot parse '{0}'; expected PATTERN=rows, or dimensions: PATTERN=dim1")]
     NoRows(String),
-    /// What is before the `=` is no pattern.
+    /// What is before the `=` is not a pattern.
     #[error(transparent)]
     Pattern(#[from] BadTemplate),
     /// The name is none that is known.

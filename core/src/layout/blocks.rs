@@ -3,7 +3,7 @@
 //! A block says where some elements go by one number: the place of its first element among all of
 //! the tensor's in row-major order, and for each of its own dimensions the distance to the next.
 //! So a reshape changes nothing but the shape; the others find out which dimension of the tensor each
-//! of a block's own steps through, and count its places anew.
+//! of a block's own steps through, and renumber its places.
 
 use alloc::format;
 use alloc::string::String;

@@ -181,7 +181,7 @@ pub trait Format: Sync {
     }
 
     /// True if [`Container::rewrite`] follows plans that cast tensors, with everything beside them
-    /// as it was; otherwise the tensors are encoded anew.
+    /// as it was; otherwise the tensors are encoded again.
     fn casts_in_files(&self) -> bool {
         false
     }
@@ -294,7 +294,7 @@ pub trait Container: Send + Sync {
     /// `reserve`.
     ///
     /// # Errors
-    /// What stands in the way, for instance names that code in the file refers to.
+    /// The reason, for instance names that code in the file refers to.
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault>;
 
     /// The same, spelled so that loaders read it by default: pickles in protocol 2.
@@ -311,7 +311,7 @@ pub trait Container: Send + Sync {
     /// writing it is writing a few small ranges of the old file: [`Layout::edits`] tells which.
     ///
     /// It holds what the rewritten file holds; where the two differ is only in padding and order
-    /// of what is no tensor, and in bytes that nothing refers to.
+    /// of what is not a tensor, and in bytes that nothing refers to.
     /// `None` where the format, this file or these names leave no way to do that, and for plans that
     /// cast.
     ///

@@ -75,7 +75,7 @@ pub struct Omitted {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}", lines(.entries))]
 pub struct UnsupportedTensors {
-    /// At least one: the key, and what stands in the way.
+    /// At least one: the key, and the reason.
     pub entries: Vec<(String, String)>,
 }
 
@@ -454,7 +454,7 @@ impl Catalog {
     /// What lies beside a state dict and has no place in a file of tensors alone.
     ///
     /// Everything outside of it, and what it has under keys that are no texts; each with its path and
-    /// what it is. What is listed stands for all that is nested in it.
+    /// what it is. A listed entry covers all that is nested in it.
     pub fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
         let own = state_dict.at.as_str();
         let is_own = |path: &str| {

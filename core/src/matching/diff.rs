@@ -85,7 +85,7 @@ pub struct Diff {
     pub unplaced: Vec<Unplaced>,
     /// What could not be compared.
     pub not_compared: Vec<Uncompared>,
-    /// True if the common keys have another order; that alone is no difference.
+    /// True if the common keys have another order; that alone is not a difference.
     pub reordered: bool,
 }
 

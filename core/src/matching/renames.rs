@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::{IndexMap, Key, diff::DuplicateGroups};
 
-/// What stands between the segments of keys: in PyTorch's, and in those of JAX.
+/// Separators between the segments of keys: PyTorch's, and JAX's.
 const SEPARATORS: [char; 2] = ['.', '/'];
 
 /// Segments from the end of a key that are looked at one by one, so that time stays linear.

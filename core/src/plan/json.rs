@@ -55,7 +55,7 @@ struct SectionJson {
     tensors: Option<Vec<(String, ExpressionJson)>>,
 }
 
-/// Why a text is no plan.
+/// Why a text is not a plan.
 #[derive(Debug, Error)]
 pub enum BadPlan {
     /// It is no JSON document of this form.
@@ -70,7 +70,7 @@ pub enum BadPlan {
     /// A tensor cannot be made as the plan says.
     #[error("the plan makes a tensor that cannot be: {0}")]
     Tensor(String),
-    /// A name stands twice.
+    /// A name occurs twice.
     #[error("the plan names '{0}' twice")]
     Repeated(String),
 }

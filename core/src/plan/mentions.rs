@@ -11,7 +11,7 @@ use crate::IndexMap;
 /// Places beyond these are counted together.
 const MAX_PLACES: usize = 100;
 
-/// What stands for the places that are counted together.
+/// The placeholder for positions that are counted together.
 const FURTHER: &str = "…";
 
 /// Names of renamed or dropped keys outside a file's state dicts.

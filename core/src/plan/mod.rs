@@ -82,7 +82,7 @@ impl Plan {
         self.sections.iter().any(|section| section.tensors.is_some())
     }
 
-    /// How tensors that share their elements are written, where they are written anew.
+    /// How tensors that share their elements are written when they are encoded again.
     pub fn ties(&self) -> Ties {
         self.ties
     }

@@ -53,7 +53,7 @@ impl Section {
         Modules { fates: paths.iter().cloned().zip(targets).collect(), added }
     }
 
-    /// The modules of a new file with their versions, and those whose version is no number.
+    /// The modules of a new file with their versions, and those whose version is not a number.
     ///
     /// Paths that come into being have version 1, which is that of a plain module.
     pub fn versions(

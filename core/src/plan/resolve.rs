@@ -258,7 +258,7 @@ impl Plan {
         let mut issues = Vec::new();
         let plan_of_none = Plan { sections: Vec::new(), ..self.clone() };
         let mut all = Planned { plan: plan_of_none, unmatched_keys: 0, unused_rules: Vec::new() };
-        // Keys that match nothing are absent, and a section without keys is no mistake.
+        // Keys that match nothing are absent, and a section without keys is not a mistake.
         let policy = Policy { unmatched: Unmatched::Allow, ..policy };
         for section in &self.sections {
             let at = || section.at.clone();

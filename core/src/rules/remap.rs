@@ -87,7 +87,7 @@ pub enum BadRemap {
     /// A wildcard on the right, which says nothing.
     #[error("'{0}' has a wildcard on the right of '->'; capture it on the left as {{name}}")]
     WildcardOnRight(String),
-    /// The name stands for one segment on one side and for any number on the other.
+    /// The name captures one segment on one side and any number on the other.
     #[error("'{{{0}}}' is one segment on one side of '->' and any number on the other")]
     Kind(String),
     /// Two sides that are split into segments at different characters.
@@ -104,7 +104,7 @@ pub enum BadRemap {
     /// A table names the empty key.
     #[error("a table cannot name the empty key")]
     EmptyKey,
-    /// A text that is no remap.
+    /// A text that is not a remap.
     #[error("'{text}' is no remap: {expected}")]
     Spelling {
         /// What was read.

@@ -11,7 +11,7 @@
 //! | `table:a -> b` | old and new names, several with ` ; ` between |
 //! | `strip:a \| add:b` | one after another (remaps only) |
 //!
-//! A separator other than `.` stands in brackets before the colon: `strip[/]:module`.
+//! A separator other than `.` is given in brackets before the colon: `strip[/]:module`.
 //! A text that holds ` | `, a quote or a line break is written in double quotes, with `\` before
 //! a quote or backslash and `\n` for a line break: `strip:"a | b"`.
 

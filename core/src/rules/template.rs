@@ -75,7 +75,7 @@ pub enum BadTemplate {
     /// `**` or `{n..}` beside other text in its segment.
     #[error("'**' and '{{name..}}' must stand alone in their segment, unlike in '{0}'")]
     RestNotAlone(String),
-    /// A capture whose name is no identifier, or whose shift is no number.
+    /// A capture whose name is not an identifier, or whose shift is not a number.
     #[error("'{{{0}}}' is no capture; write {{name}}, {{name..}}, {{name+1}} or {{name-1}}")]
     Capture(String),
     /// A name captured twice on one side.

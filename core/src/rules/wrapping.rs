@@ -1,4 +1,4 @@
-//! Which wrappers a model was saved under, told by its keys.
+//! Which wrappers a model was saved under, as its keys show.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -61,7 +61,7 @@ impl Check {
     /// Reads the file that names the classes to take for safe, one a line.
     ///
     /// # Errors
-    /// A file that cannot be read, and a line that is no name.
+    /// A file that cannot be read, and a line that is not a name.
     pub fn read_allow_list(path: &Path) -> Result<AllowList, Error> {
         let text = fs::read_to_string(path).map_err(|error| Error::in_file(path, error))?;
         AllowList::parse(&text).map_err(|what| Error::in_file(path, what))

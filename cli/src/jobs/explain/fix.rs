@@ -129,7 +129,7 @@ impl Names {
     fn of(file: Option<&Path>, format: Option<&'static dyn Format>) -> Names {
         let named = file.filter(|file| format_named_by(file).is_some()).and_then(Path::extension);
         let own = format.and_then(|format| format.extensions().first().copied());
-        // An archive whose name ends in `.pth.tar` is no tar archive.
+        // An archive whose name ends in `.pth.tar` is not a tar archive.
         let named = named.and_then(OsStr::to_str).filter(|extension| *extension != "tar");
         let extension = named.or(own).unwrap_or("pth").to_string();
         let is_folder = file.is_some_and(Path::is_dir);

@@ -17,7 +17,7 @@ use crate::jobs::{Convert, Error, Fit, Rename};
 /// The format whose files PyTorch loads.
 const PYTORCH: &str = "pth";
 
-/// A file that is no PyTorch file may be a good one of another format.
+/// A file that is not a PyTorch file may be a good one of another format.
 pub(super) fn adjust_for_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnosis) {
     let format = checkpoint.format().name();
     let is_foreign = matches!(diagnosis.cause, Cause::OtherFormat | Cause::NoCheckpoint);

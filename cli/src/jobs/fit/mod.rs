@@ -108,7 +108,7 @@ impl Default for Fit {
 impl Fit {
     /// Does it, or all but the writing where that is wanted.
     ///
-    /// That the checkpoint does not fit is no error: the outcome says why.
+    /// That the checkpoint does not fit is not an error: the outcome says why.
     ///
     /// # Errors
     /// What keeps the files from being matched or written; nothing has been changed then.

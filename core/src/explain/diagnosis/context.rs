@@ -22,11 +22,11 @@ pub(super) struct LoadContext<'a> {
     pub(super) wanted: IndexMap<&'a str, ()>,
     /// Keys that both have and a rule must leave, as far as that is known.
     common: IndexMap<&'a str, ()>,
-    /// True if keys may be left that nobody told of.
+    /// True if keys may remain that the message does not name.
     pub(super) is_open: bool,
-    /// True if the state dict is a file's, and not made of what was told.
+    /// True if the state dict is a file's, and not reconstructed from the message.
     pub(super) is_held: bool,
-    /// Keys that were told to be too many.
+    /// Keys that the message reports as unexpected.
     unexpected_keys: IndexMap<&'a str, ()>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Left {
 }
 
 impl<'a> LoadContext<'a> {
-    /// A state dict of which these keys were told not to be the model's.
+    /// A state dict of which the message reports these keys as unexpected.
     pub(super) fn new(
         catalog: &'a Catalog,
         state_dict: &'a StateDict,
@@ -120,7 +120,7 @@ impl<'a> LoadContext<'a> {
             name.strip_suffix(COUNTER).is_some_and(|path| has(&format!("{path}{COUNTED}")))
         };
         let is_known = |name: &&&str| has(name) || is_counted(name);
-        // Where keys may be left that nobody told of, those count that are known to be too many.
+        // Where the message may omit keys, only those known as unexpected count.
         let is_too_many = |name: &&&str| !self.is_open || self.unexpected_keys.contains_key(**name);
         let unexpected = names.keys().filter(|name| !is_known(name)).filter(is_too_many);
         Left {

@@ -1,4 +1,4 @@
-//! What a fit is told to make, and how.
+//! Which tensors a fit is asked to initialise, and how.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::{IndexMap, SEPARATOR, Template, explain::Shapes};
 
-/// Patterns of keys beyond which one pattern stands for all.
+/// Patterns of keys beyond which one pattern replaces all.
 const MAX_PATTERNS: usize = 6;
 
 /// Parts of names that embeddings have: their rows are words or places, and keep their meaning

@@ -351,7 +351,7 @@ fn extra(scene: &LoadContext, unexpected: &[String]) -> Diagnosis {
         None => unexpected.iter().map(|key| Template::literal(key, SEPARATOR)).collect(),
     };
     let remedy = match templates.len() {
-        // The first of them is told alone, or the list is cut short.
+        // The message names only the first of them, or its list is truncated.
         _ if scene.is_open => Remedy::Fit { init: Vec::new(), resize: Vec::new() },
         1..=MAX_DROPPED => Remedy::Rename {
             rule: Remap::Drop(templates).into(),
@@ -441,7 +441,7 @@ fn partitioned(shapes: &Shapes) -> Diagnosis {
 
 /// Keys that are said to be missing, and are in the file under other prefixes.
 ///
-/// Loaders that only warn name what they made anew, and not what they left aside. `load_state_dict`,
+/// Loaders that only warn name what they initialised, and not what they ignored. `load_state_dict`,
 /// which names its model, names both: where it calls no key unexpected, the model uses all others.
 fn elsewhere(catalog: &Catalog, mismatch: &Mismatch) -> Option<Diagnosis> {
     if mismatch.model.is_some() {

@@ -63,7 +63,7 @@ pub enum Cause {
     Protocol,
     /// The file is of another format.
     OtherFormat,
-    /// The file is no checkpoint.
+    /// The file is not a checkpoint.
     NoCheckpoint,
     /// The file is damaged.
     Damaged,
@@ -87,7 +87,7 @@ pub enum Remedy {
         /// True if the state dict is to be written without what lies beside it.
         alone: bool,
     },
-    /// The state dict written anew, without what lies beside it.
+    /// The state dict alone in a new file, without its neighbours.
     Extract,
     /// A fit into the model.
     Fit {

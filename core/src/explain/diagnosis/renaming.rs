@@ -129,7 +129,7 @@ pub(super) fn has_wrapper(key: &str) -> bool {
     key.split(SEPARATOR).any(|segment| WRAPPERS.contains(&segment))
 }
 
-/// What stands before the ends of these keys that are keys of the others, the commonest first.
+/// The prefixes of these keys whose remainders are keys of the others, the commonest first.
 fn prefixes<'a>(keys: impl Iterator<Item = &'a str>, others: &IndexMap<&str, ()>) -> Vec<&'a str> {
     let mut counts = IndexMap::<&str, usize>::default();
     for key in keys {

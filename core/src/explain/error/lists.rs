@@ -164,7 +164,7 @@ fn bare(text: &str) -> List {
     list
 }
 
-/// The names that `a.{0...3}.{bias, weight}` stands for.
+/// The names that `a.{0...3}.{bias, weight}` expands to.
 pub(super) fn expanded(name: &str) -> Vec<String> {
     let (Some(open), Some(close)) = (name.find('{'), name.find('}')) else {
         return vec![name.to_string()];
@@ -184,7 +184,7 @@ pub(super) fn expanded(name: &str) -> Vec<String> {
     alternatives.iter().flat_map(with).collect()
 }
 
-/// What stands between braces: numbers from one to another, or words.
+/// The contents of braces: numbers from one to another, or words.
 fn alternatives(inside: &str) -> Vec<String> {
     let part = |part: &str| -> Vec<String> {
         let numbers = part.split_once("...").or_else(|| part.split_once(".."));

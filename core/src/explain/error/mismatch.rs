@@ -125,7 +125,7 @@ impl Mismatch {
     }
 }
 
-/// Keys in the order in which they are told, each once: every process of a group tells them.
+/// Keys in the order of the message, each once: every process of a group prints them.
 #[derive(Default)]
 struct Keys {
     keys: IndexMap<String, ()>,

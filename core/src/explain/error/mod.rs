@@ -1,7 +1,7 @@
 //! What PyTorch complains of when a checkpoint does not load, read from its own words.
 //!
 //! The words are those of every PyTorch since 0.1.12, of safetensors, and of libraries that load by
-//! themselves (transformers, mmcv, fvcore), with whatever stands around them.
+//! themselves (transformers, mmcv, fvcore), with any surrounding text.
 
 mod faults;
 mod lists;
@@ -25,7 +25,7 @@ pub enum LoadError {
         /// What it wanted the state dict to do: `eval`, `load_state_dict`.
         attribute: String,
     },
-    /// The program loads something into a model that is no state dict.
+    /// The program loads something into a model that is not a state dict.
     NotAStateDict {
         /// The class of what it loads: `str`, `models.Net`.
         class: String,
@@ -34,7 +34,7 @@ pub enum LoadError {
     Optimizer,
     /// The pickle names a class or module that the program does not have.
     NoClass(String),
-    /// Weights-only loading does not admit what the pickle names; empty where it is not told.
+    /// Weights-only loading rejects what the pickle names; empty if the message does not say.
     NotAllowed(Vec<String>),
     /// The pickle is of a protocol that the loader does not read.
     Protocol,
@@ -58,7 +58,7 @@ pub enum LoadError {
     Encoding,
     /// The tensors were saved on a device that is not there.
     NoDevice(String),
-    /// The file is no safetensors file.
+    /// The file is not a safetensors file.
     NotSafetensors,
     /// The tensors to be saved as safetensors share memory.
     Shared,
@@ -79,14 +79,14 @@ pub enum LoadError {
     Distributed,
     /// 8-bit floats are reckoned with.
     Float8,
-    /// The checkpoint is of another architecture, which is all that is told.
+    /// The checkpoint is of another architecture; the message says no more.
     OtherArchitecture,
 }
 
 /// Keys and shapes that are not those of the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The class of the model, if it is told.
+    /// The class of the model, if the message names it.
     pub model: Option<String>,
     /// Keys of the model that the state dict does not have.
     pub missing: Vec<String>,

@@ -1,4 +1,4 @@
-//! The renaming behind two state dicts of the same weights, told by the elements.
+//! The renaming behind two state dicts of the same weights, found by comparing elements.
 //!
 //! Elements are compared by whoever has the files; what they show is the [`Evidence`].
 //! Here it is decided which key became which, and few rules are found that say so.
@@ -28,7 +28,7 @@ pub struct Evidence {
     pub portions: Vec<Slice>,
 }
 
-/// Tensors of both sides that cannot be told apart by their elements; at least one of each.
+/// Tensors of both sides whose elements do not distinguish them; at least one of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alike {
     /// Those of `a`, in order.

@@ -134,7 +134,7 @@ impl<'a> Resolution<'a> {
         places.iter().map(|a| self.a[*a].key.to_string()).collect()
     }
 
-    /// The keys of `a` that are told of and have no pair, and so keep their names.
+    /// The keys of `a` that the evidence mentions and that have no pair, and so keep their names.
     pub(super) fn stays(&self, evidence: &Evidence) -> IndexMap<&'a str, ()> {
         let (told, _) = told(evidence);
         told.into_keys().map(|a| (self.a[a].key.as_str(), ())).collect()

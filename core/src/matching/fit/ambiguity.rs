@@ -158,7 +158,7 @@ impl Matcher<'_> {
     }
 }
 
-/// What stands around a module that has a name, and its parameter's name.
+/// What surrounds a named module, and its parameter's name.
 fn named<'i>(item: &'i Item) -> Option<(&'i str, &'i str)> {
     let (path, leaf) = item.name.rsplit_once(SEPARATOR)?;
     let (around, own) = path.rsplit_once(SEPARATOR).unwrap_or(("", path));

@@ -1,4 +1,4 @@
-//! What a fit becomes: the target's tensors, each from the source or made anew.
+//! What a fit becomes: the target's tensors, each from the source or initialised.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -111,7 +111,7 @@ pub enum FitError {
         /// How many keys of the source are left.
         unused: usize,
     },
-    /// The target's value is no tensor.
+    /// The target's value is not a tensor.
     #[error("'{0}' is no tensor in the target")]
     NoTensor(String),
     /// The source's tensor has no plain elements.
@@ -119,7 +119,7 @@ pub enum FitError {
     UnsupportedTensors {
         /// The source key.
         key: String,
-        /// What stands in the way.
+        /// The reason.
         why: String,
     },
 }
@@ -232,7 +232,7 @@ impl Fit {
         (unused > found && 2 * told > found).then_some(FitError::Doubtful { found, unused })
     }
 
-    /// What of the source is no tensor, and what lies beside the state dict.
+    /// What of the source is not a tensor, and what lies beside the state dict.
     fn left_behind(&self, source: Side) -> Omitted {
         let Side { catalog, state_dict } = source;
         let no_tensor = |key: &&str| catalog.tensor(state_dict, key).is_none();
@@ -328,7 +328,7 @@ impl<'a> Assembly<'a> {
             (Some((_, to)), Casts::Make) => Some(to),
             (None, _) => None,
         };
-        // Only here is it known which of the source's keys stands in the way.
+        // Only here is it known which of the source's keys is the obstacle.
         Elements::new(tensor.clone(), cast).map_err(unholdable)?;
         let copied = Expression::key(&pair.from, tensor);
         Ok(match cast {

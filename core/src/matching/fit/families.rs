@@ -19,7 +19,7 @@ const MAX_ROUNDS: usize = 16;
 /// Items that are passed on the way to the nearest with a partner.
 const MAX_DISTANCE: usize = 256;
 
-/// What stands before a number on either side.
+/// The text before a number on either side.
 type Stems = (String, String);
 
 /// How far the numbers of the target are from those of the source.

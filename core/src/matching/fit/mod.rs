@@ -43,7 +43,7 @@ pub struct FitOptions {
     pub drop: Vec<Template>,
     /// How many source keys to skip from the end.
     pub drop_last: usize,
-    /// Target keys that are made anew; by position they take no part.
+    /// Target keys that are initialised; matching by position skips them.
     pub made: Vec<Template>,
     /// Whose order of keys means something.
     pub ordered: Ordered,
@@ -74,7 +74,7 @@ pub struct Ordered {
     pub target: bool,
 }
 
-/// What of a source fits into a target, and what stands in the way.
+/// What of a source fits into a target, and what prevents the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fit {
     /// The tensors of the target, in order.
@@ -95,7 +95,7 @@ pub struct Fit {
     pub open: Vec<Ambiguous>,
     /// Target keys whose values are no tensors.
     pub no_tensors: Vec<String>,
-    /// Target keys under which modules keep what is no tensor, and which the new file lacks.
+    /// Target keys under which modules keep what is not a tensor, and which the new file lacks.
     pub extra_states: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ pub enum Reason {
     SameName,
     /// They are the same without wrappers, and with one name for gamma and weight.
     Wrapper,
-    /// One prefix stands in the place of another, here and elsewhere.
+    /// One prefix replaces another, here and elsewhere.
     Prefix {
         /// The source's prefix.
         from: String,
@@ -134,7 +134,7 @@ pub enum Reason {
     Alone,
     /// They are the same but for the dots and underscores between words.
     Joined,
-    /// What stands beside one went to beside the other.
+    /// Neighbours of one were matched to neighbours of the other.
     Sibling,
     /// Of several with the same shapes their names are alike, or say the same part of a layer.
     Likeness,

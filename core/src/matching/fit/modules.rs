@@ -1,4 +1,4 @@
-//! Modules and families of modules: what is told apart by numbers alone.
+//! Modules and families of modules: those that differ in numbers alone.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -131,7 +131,7 @@ impl<'b> Family<'b> {
         text
     }
 
-    /// True if there are several members, and each is told from the others by its parameters.
+    /// True if there are several members, and each differs from the others in its parameters.
     pub(super) fn are_all_different(&self, items: &[Item]) -> bool {
         let all: IndexMap<String, ()> =
             self.members.iter().map(|(_, module)| (module.signature(items), ())).collect();

@@ -23,7 +23,7 @@ const LEAVES: [(&str, &str); 9] = [
 /// Names of the two matrices of a low-rank adapter, with PEFT's name after them.
 const ADAPTERS: [(&str, &str); 2] = [("lora_down", "lora_A"), ("lora_up", "lora_B")];
 
-/// The name that PEFT gives an adapter unless it is told otherwise.
+/// The name that PEFT gives an adapter by default.
 const DEFAULT: &str = "default";
 
 /// What PEFT keeps of a module that it trains a copy of, and the copies.
@@ -91,7 +91,7 @@ fn adapter(segment: &str) -> String {
     known.map_or(segment, |(_, ours)| ours).to_string()
 }
 
-/// True for a parameter of a module that a trained copy stands in for.
+/// True for a parameter of a module that a trained copy replaces.
 fn has_copy(key: &str, keys: &IndexSet<&str>) -> bool {
     let Some((module, rest)) = key.split_once(ORIGINAL) else { return false };
     [alloc::format!("{module}{COPIES}{rest}"), alloc::format!("{module}{COPIES}.{DEFAULT}{rest}")]

@@ -7,7 +7,7 @@ use crate::matching::fit::matcher::{Matcher, is_counter};
 use crate::matching::fit::{NotFitted, Reason};
 
 impl Matcher<'_> {
-    /// Settles keys place by place; target keys that are made anew take no part, and neither do
+    /// Settles keys place by place; target keys that are initialised take no part, and neither do
     /// batch counters where the source has none.
     pub(super) fn settle_by_position(&mut self, made: &[Template]) -> Result<(), NotFitted> {
         let lacks_counters = !self.sources.iter().any(is_counter);

@@ -21,10 +21,10 @@ const MAX_SEGMENTS: usize = 64;
 /// Of ten keys that speak for one prefix, how many may speak for a rival.
 const MAX_RIVALS: usize = 7;
 
-/// Modules that must be found below a prefix that stands in the place of another.
+/// Modules that must be found below a prefix that replaces another.
 const MIN_MODULES: usize = 2;
 
-/// A prefix of the source and what stands in its place in the target; either may be empty.
+/// A prefix of the source and its replacement in the target; either may be empty.
 type Replacement = (String, String);
 
 impl Matcher<'_> {
@@ -253,7 +253,7 @@ impl<'a> Counting<'a> {
     }
 }
 
-/// The numbers of a path, each with what stands before it; of the last segments if there are many.
+/// The numbers of a path, each with the text before it; of the last segments if there are many.
 fn numbers(path: &str) -> impl Iterator<Item = (&str, u64)> {
     starts(path).filter_map(|start| {
         let segment = path[start..].split(SEPARATOR).next()?;
@@ -266,13 +266,13 @@ fn has_number(path: &str) -> bool {
     numbers(path).next().is_some()
 }
 
-/// What stands before an ending of that length, without the separator.
+/// The text before an ending of that length, without the separator.
 fn head(name: &str, ending: usize) -> String {
     let head = &name[..name.len() - ending];
     head.strip_suffix(SEPARATOR).unwrap_or(head).to_string()
 }
 
-/// What stands below a prefix; everything stands below the empty one.
+/// The key below a prefix; every key is below the empty one.
 fn rest<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
     match prefix {
         "" => Some(name),

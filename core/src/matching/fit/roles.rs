@@ -222,7 +222,7 @@ fn layer(name: &str) -> (&str, &str) {
     (&name[..layer_end], inner.strip_prefix(SEPARATOR).unwrap_or(inner))
 }
 
-/// True for a number, or the mark that stands for one.
+/// True for a number, or the placeholder for one.
 fn is_bare(segment: &str) -> bool {
     segment == "\u{0}" || Numbered::of(segment).is_bare()
 }

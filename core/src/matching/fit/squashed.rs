@@ -1,4 +1,4 @@
-//! Partners whose names are the same but for what stands between words: dots, underscores, nothing.
+//! Partners whose names differ only in what separates words: dots, underscores, nothing.
 //!
 //! kohya's scripts write `lora_unet_mid_block_resnets_0` for `unet.mid_block.resnets.0`, and LitEma
 //! `model_ema.middle_block0in_layers0weight` for `middle_block.0.in_layers.0.weight`.
@@ -25,7 +25,7 @@ const MIN_NAME: usize = 5;
 /// Modules below a prefix that must speak for it.
 const MIN_MODULES: usize = 2;
 
-/// What stands before the ends of two names that are the same.
+/// The parts before the common ending of two names.
 type Prefixes = (String, String);
 
 /// Pairs with the same prefixes, and what speaks for them.

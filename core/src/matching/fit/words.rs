@@ -211,7 +211,7 @@ fn spell_out(word: &mut String) {
     }
 }
 
-/// The last segment of a path that is no number.
+/// The last segment of a path that is not a number.
 fn last_name(path: &str) -> &str {
     path.rsplit(SEPARATOR).find(|segment| !Numbered::of(segment).is_bare()).unwrap_or("")
 }

@@ -28,7 +28,7 @@ pub struct Generalised {
     pub stages: Vec<Rule>,
     /// The pairs that no template explains; the rules name them one by one.
     pub literal: Vec<(String, String)>,
-    /// Pairs that no rule can express: a key is empty, or stands in two pairs.
+    /// Pairs that no rule can express: a key is empty, or occurs in two pairs.
     pub inexpressible: Vec<(String, String)>,
 }
 
