@@ -126,10 +126,8 @@ impl Weights<'_> {
     /// For `fc.weight.absmax` and `fc.weight.quant_state.bitsandbytes__nf4` the key `fc.weight`.
     fn state_of_weight(&self, key: &str) -> Option<Option<String>> {
         let (path, last) = key.rsplit_once(SEPARATOR)?;
-        let weight = match STATE_OF_WEIGHT.contains(&last) {
-            true => path,
-            false => path.strip_suffix(".quant_state")?,
-        };
+        let weight =
+            if STATE_OF_WEIGHT.contains(&last) { path } else { path.strip_suffix(".quant_state")? };
         self.state_dict.contains(weight).then(|| Some(weight.to_string()))
     }
 

@@ -228,9 +228,10 @@ impl Candidate<'_> {
 
     /// True if most keys of the smaller of the two are keys of the other.
     fn has_keys_of(&self, other: &Candidate) -> bool {
-        let (small, large) = match self.state_dict.len() <= other.state_dict.len() {
-            true => (self.state_dict, other.state_dict),
-            false => (other.state_dict, self.state_dict),
+        let (small, large) = if self.state_dict.len() <= other.state_dict.len() {
+            (self.state_dict, other.state_dict)
+        } else {
+            (other.state_dict, self.state_dict)
         };
         small.keys().filter(|key| large.contains(key)).count() * 2 > small.len()
     }

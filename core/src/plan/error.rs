@@ -97,9 +97,10 @@ impl fmt::Display for Issue {
                         None => write!(f, "{comma}'{key}', which keeps its name")?,
                     }
                 }
-                f.write_str(match same_place {
-                    true => " (the same bytes of the file: a tie, so all but one can be dropped)",
-                    false => " (different tensors)",
+                f.write_str(if *same_place {
+                    " (the same bytes of the file: a tie, so all but one can be dropped)"
+                } else {
+                    " (different tensors)"
                 })
             }
             Issue::Emptied { at, key, rule } => {

@@ -33,10 +33,7 @@ impl Places {
         if names == 0 {
             return;
         }
-        let at = match self.0.contains_key(at) || self.0.len() < MAX_PLACES {
-            true => at,
-            false => FURTHER,
-        };
+        let at = if self.0.contains_key(at) || self.0.len() < MAX_PLACES { at } else { FURTHER };
         *self.0.entry(at.to_string()).or_default() += names;
     }
 

@@ -93,10 +93,8 @@ impl Section {
                 let path = old[..end].rsplit_once(SEPARATOR).map_or("", |(path, _)| path);
                 // What changed lies below the path, so the path itself did not move.
                 let stays = depth > tail && segments - depth <= head;
-                let target = new.and_then(|new| match stays {
-                    true => Some(path),
-                    false => without_last(new, depth),
-                });
+                let target =
+                    new.and_then(|new| if stays { Some(path) } else { without_last(new, depth) });
                 let says = target.map_or(Verdict::Goes, |path| Verdict::Becomes(path.to_string()));
                 merge(verdicts.entry(path), says);
             }

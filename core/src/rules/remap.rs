@@ -161,14 +161,20 @@ impl Remap {
     pub(crate) fn step(&self, key: &str) -> (Step, Matched) {
         match self {
             Remap::Identity => (Step::Becomes(key.to_string()), true),
-            Remap::Keep(templates) => match templates.iter().any(|t| t.matches(key)) {
-                true => (Step::Becomes(key.to_string()), true),
-                false => (Step::Dropped, false),
-            },
-            Remap::Drop(templates) => match templates.iter().any(|t| t.matches(key)) {
-                true => (Step::Dropped, true),
-                false => (Step::Becomes(key.to_string()), false),
-            },
+            Remap::Keep(templates) => {
+                if templates.iter().any(|t| t.matches(key)) {
+                    (Step::Becomes(key.to_string()), true)
+                } else {
+                    (Step::Dropped, false)
+                }
+            }
+            Remap::Drop(templates) => {
+                if templates.iter().any(|t| t.matches(key)) {
+                    (Step::Dropped, true)
+                } else {
+                    (Step::Becomes(key.to_string()), false)
+                }
+            }
             Remap::Then(first, second) => match first.step(key) {
                 (Step::Becomes(middle), matched) => {
                     let (step, also) = second.step(&middle);

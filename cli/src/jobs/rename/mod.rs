@@ -163,9 +163,10 @@ impl Rename {
         self.refuse_to_overwrite()?;
         let writes = !self.dry_run;
         let in_place = self.destination == Destination::InPlace;
-        let checkpoint = match writes && in_place {
-            true => open_to_replace(&self.file, observer)?,
-            false => open(&self.file, observer)?,
+        let checkpoint = if writes && in_place {
+            open_to_replace(&self.file, observer)?
+        } else {
+            open(&self.file, observer)?
         };
         let checkpoint = joined(checkpoint, self.at.as_deref())?;
         if in_place {

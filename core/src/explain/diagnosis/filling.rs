@@ -50,10 +50,7 @@ pub(super) fn patterns<'a>(keys: impl IntoIterator<Item = &'a str>) -> Vec<Strin
             _ => patterns.extend(keys.into_iter().map(literal)),
         }
     }
-    match patterns.len() > MAX_PATTERNS {
-        true => ["**".to_string()].into(),
-        false => patterns,
-    }
+    if patterns.len() > MAX_PATTERNS { ["**".to_string()].into() } else { patterns }
 }
 
 #[cfg(test)]

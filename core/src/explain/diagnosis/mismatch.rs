@@ -128,9 +128,10 @@ fn nothing_known() -> Diagnosis {
 fn judge(scene: &LoadContext, mismatch: &Mismatch) -> Diagnosis {
     let Some(found) = renaming::find(scene) else {
         let left = scene.untouched();
-        return match found_nothing(mismatch, &left) {
-            true => strangers(scene, mismatch),
-            false => filled(scene, mismatch, &left),
+        return if found_nothing(mismatch, &left) {
+            strangers(scene, mismatch)
+        } else {
+            filled(scene, mismatch, &left)
         };
     };
     let (cause, sentence) = renamed(scene, &found);
@@ -248,9 +249,10 @@ fn filled(scene: &LoadContext, mismatch: &Mismatch, left: &Left) -> Diagnosis {
         return tied(&missing);
     }
     if missing.is_empty() && mismatch.misfits.is_empty() {
-        return match left.missing.is_empty() {
-            true => extra(scene, &left.unexpected),
-            false => counters(left.missing.len()),
+        return if left.missing.is_empty() {
+            extra(scene, &left.unexpected)
+        } else {
+            counters(left.missing.len())
         };
     }
     if is_other_width(&mismatch.misfits) {

@@ -59,9 +59,10 @@ fn quoted(text: &str) -> List {
             return list;
         };
         let key = joined(&inside[..close]);
-        match is_cut(&key) {
-            true => list.is_cut = true,
-            false => list.keys.push(key),
+        if is_cut(&key) {
+            list.is_cut = true
+        } else {
+            list.keys.push(key)
         }
         rest = &inside[close + 1..];
     }

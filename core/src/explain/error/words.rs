@@ -72,9 +72,10 @@ pub(super) fn shape(printed: &str) -> Option<alloc::vec::Vec<u64>> {
 
 /// A key whose line was broken by a terminal, in one piece.
 pub(super) fn joined(key: &str) -> String {
-    match key.contains('\n') {
-        true => key.split('\n').map(str::trim_start).collect(),
-        false => key.to_string(),
+    if key.contains('\n') {
+        key.split('\n').map(str::trim_start).collect()
+    } else {
+        key.to_string()
     }
 }
 

@@ -106,10 +106,8 @@ impl Matcher<'_> {
     /// Numbered modules of which one is left over, where the other side has one more beside them
     /// that is as good: `layers.0` and `layers.1`, held against `first` and `layers.0`.
     fn moved_within(&self, inverted: bool) -> Vec<Counted> {
-        let (own, theirs) = match inverted {
-            false => (&self.sources, &self.targets),
-            true => (&self.targets, &self.sources),
-        };
+        let (own, theirs) =
+            if inverted { (&self.targets, &self.sources) } else { (&self.sources, &self.targets) };
         let mut beside = IndexMap::<String, Vec<usize>>::default();
         for (at, item) in theirs.iter().enumerate().filter(|(_, item)| item.partner.is_none()) {
             if let Some((around, leaf)) = named(item) {

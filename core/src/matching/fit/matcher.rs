@@ -66,9 +66,10 @@ impl<'a> Matcher<'a> {
         }
         self.sources[source].partner = Some(target);
         self.targets[target].partner = Some(source);
-        match self.agree(source, target) {
-            true => self.pairs.push((source, target, reason)),
-            false => self.misfits.push((source, target)),
+        if self.agree(source, target) {
+            self.pairs.push((source, target, reason))
+        } else {
+            self.misfits.push((source, target))
         }
     }
 

@@ -225,9 +225,8 @@ impl Gap<'_> {
     /// The pairs that all best alignments have in common.
     fn common(&self) -> Vec<(usize, usize)> {
         let (rows, columns) = (self.sources.len(), self.targets.len());
-        let weight = |i: usize, j: usize| match self.sources[i].1 == self.targets[j].1 {
-            true => self.sources[i].0.parts.len(),
-            false => 0,
+        let weight = |i: usize, j: usize| {
+            if self.sources[i].1 == self.targets[j].1 { self.sources[i].0.parts.len() } else { 0 }
         };
         let width = columns + 1;
         let mut ahead = alloc::vec![0usize; (rows + 1) * width];

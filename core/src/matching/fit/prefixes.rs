@@ -164,9 +164,10 @@ impl Matcher<'_> {
             }
         }
         let found = takers.into_iter().filter_map(|(short, long)| Some((short, long?)));
-        match inverted {
-            false => found.collect(),
-            true => found.map(|(target, source)| (source, target)).collect(),
+        if inverted {
+            found.map(|(target, source)| (source, target)).collect()
+        } else {
+            found.collect()
         }
     }
 }

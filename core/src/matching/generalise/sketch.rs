@@ -188,9 +188,12 @@ impl Sketch {
         let captures = from.first()?.len();
         let varies = |of: &[Vec<u64>], at: usize| of.iter().any(|row| row[at] != of[0][at]);
         let varied: Vec<bool> = (0..captures).map(|at| varies(&from, at)).collect();
-        let origin = |at: usize| match varies(&to, at) {
-            false => Some(Origin::Constant(to[0][at])),
-            true => origin(&from, &varied, &to, at),
+        let origin = |at: usize| {
+            if varies(&to, at) {
+                origin(&from, &varied, &to, at)
+            } else {
+                Some(Origin::Constant(to[0][at]))
+            }
         };
         let origins: Vec<Origin> = (0..to[0].len()).map(origin).collect::<Option<_>>()?;
         let is_used = |capture: usize| {
