@@ -22,11 +22,11 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use statedict_core::{Contents, DType, Elements, Format, Part, Storage, Tensor};
+//! use statedict_core::{TensorSet, DType, Elements, Format, Part, Storage, Tensor};
 //! use statedict_npz::NPZ;
 //!
 //! let tensor = Tensor::dense(DType::F32, vec![2], 0, Arc::new(Storage::stored(0..8)))?;
-//! let mut contents = Contents::default();
+//! let mut contents = TensorSet::default();
 //! contents.tensors.push(("fc.bias".to_string(), Elements::new(tensor, None)?));
 //! let layout = NPZ.encode(&contents)?;
 //! let [Part::New(_zip), Part::New(npy), Part::Copy(data), ..] = layout.parts() else {

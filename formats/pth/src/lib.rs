@@ -19,11 +19,11 @@
 //!
 //! # Example
 //! ```
-//! use statedict_core::{Catalog, Contents, Format};
+//! use statedict_core::{Catalog, TensorSet, Format};
 //! use statedict_pth::PTH;
 //!
 //! // An archive without tensors, in memory.
-//! let layout = PTH.encode(&Contents::default()).expect("nothing to refuse");
+//! let layout = PTH.encode(&TensorSet::default()).expect("nothing to refuse");
 //! let mut bytes = Vec::new();
 //! for part in layout.parts() {
 //!     let statedict_core::Part::New(part) = part else { continue };

@@ -22,7 +22,7 @@
 //!
 //! # Example
 //! ```
-//! use statedict_core::{Format, Policy, Reserve, plan};
+//! use statedict_core::{Format, Policy, Headroom, plan};
 //! use statedict_safetensors::SAFETENSORS;
 //!
 //! let header = br#"{"module.w":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#;
@@ -31,7 +31,7 @@
 //! let catalog = container.catalog();
 //! let planned =
 //!     plan(&["strip:module".parse()?], catalog, &catalog.select(None)?, Policy::default())?;
-//! let layout = container.rewrite(&planned.plan, Reserve::Usual)?;
+//! let layout = container.rewrite(&planned.plan, Headroom::Usual)?;
 //! assert_eq!(layout.len(), 8 + 56 + 2);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -117,11 +117,12 @@ pub enum Remedy {
 /// `held` is what the file holds, if it is at hand: then rules are held against all of its keys.
 ///
 /// ```
-/// use statedict_core::{Catalog, Cause, LoadError, Remedy, Rule, diagnose};
+/// use statedict_core::explain::{Cause, LoadError, Remedy, diagnose};
+/// use statedict_core::Rule;
 ///
 /// let text = r#"Missing key(s) in state_dict: "fc.weight". Unexpected key(s) in state_dict: "module.fc.weight"."#;
-/// let complaint = LoadError::read(text).expect("it is known");
-/// let diagnosis = diagnose(&complaint, None);
+/// let error = LoadError::read(text).expect("it is known");
+/// let diagnosis = diagnose(&error, None);
 /// assert_eq!(diagnosis.cause, Cause::Wrapped);
 /// assert!(matches!(diagnosis.remedy, Remedy::Rename { rule: Rule::Unwrap(_), .. }));
 /// ```
