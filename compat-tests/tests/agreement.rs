@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use compat_tests::restricted::{Outcome, admitted, load};
-use compat_tests::{agree, oracle};
+use compat_tests::{agree, agree_on_pickle, oracle};
 use serde_json::json;
 use statedict_zip::Archive;
 
@@ -77,4 +77,21 @@ fn pickles_of_the_fixtures_are_read_alike() {
         }
     }
     assert!(count > 5, "{count} pickles");
+}
+
+#[test]
+fn a_persistent_id_is_a_storage_or_the_source_of_a_module() {
+    let class: &[u8] = b"ctorch\nTensor\n";
+    let none: &[u8] = b"N";
+    let id = |items: &[&[u8]]| [b"(", &items.concat()[..], b"tQ."].concat();
+    // Old streams and tar archives name the class of a module so; an archive's loader gives up.
+    let tag: &[u8] = b"X\x06\0\0\0module";
+    agree_on_pickle(&id(&[tag, class, b"NN"]));
+    agree_on_pickle(&id(&[class, tag, none]));
+    let source = loaded(&[&id(&[tag, class, b"NN"])]);
+    assert!(matches!(source, Outcome::Failed(_)), "{source:?}");
+    // Anything else in its place is refused by both.
+    let other = id(&[none, class, tag, none]);
+    assert!(matches!(loaded(&[&other]), Outcome::Refused(_)));
+    agree_on_pickle(&other);
 }

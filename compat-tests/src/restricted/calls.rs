@@ -161,6 +161,20 @@ impl Machine<'_> {
         self.unknown()
     }
 
+    /// True for what legacy files note of a module's source: an archive's loader fails on it by an
+    /// assertion, whatever else it admits.
+    fn is_source(&self, items: &[Id]) -> bool {
+        let is_class = |id: &Id| matches!(self.values[*id], Value::Global(..));
+        match items {
+            [tag, class, _, _] => {
+                let is_named = matches!(&self.values[*tag], Value::Text(text) if text == b"module");
+                is_named && is_class(class)
+            }
+            [class, _, _] => is_class(class),
+            _ => false,
+        }
+    }
+
     /// The storage that a persistent id names.
     pub(super) fn storage(&mut self, id: Id) -> Result<Value, Stop> {
         let items = match &self.values[id] {
@@ -173,8 +187,7 @@ impl Machine<'_> {
         match &self.values[*first] {
             Value::Text(text) if text == b"storage" => {}
             Value::Opaque => return Ok(self.unknown()),
-            // What legacy files note of a module's source, an archive's loader merely asserts away.
-            Value::Text(text) if text == b"module" => {
+            _ if self.is_source(&items) => {
                 return Err(Stop::Failed("the source of a module, which is no storage"));
             }
             _ => return Err(Stop::Refused("it is no storage")),

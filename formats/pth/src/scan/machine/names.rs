@@ -28,13 +28,14 @@ impl Machine<'_> {
             self.refuse_unless(id == Value::Unknown, NO_STORAGE);
             return Ok(self.push(Value::Unknown));
         };
-        let class = match *self.items(place) {
-            [_, class @ Value::Import(_), _, _] => Some(class),
+        let items = self.items(place).to_vec();
+        let class = match items[..] {
+            [tag, class @ Value::Import(_), _, _] if self.is_word(tag, "module")? => Some(class),
             [class @ Value::Import(_), _, _] => Some(class),
             _ => None,
         };
-        let is_storage = match self.items(place).first().copied() {
-            Some(first) => self.is_storage_word(first)?,
+        let is_storage = match items.first() {
+            Some(first) => self.is_storage_word(*first)?,
             None => false,
         };
         // Classes of whole models are refused by their names, if they are to be.
@@ -53,12 +54,20 @@ impl Machine<'_> {
         if self.storage_word == Some(at) {
             return Ok(true);
         }
-        let is_word = self.argument_of(value, 16)?.is_some_and(|text| text == b"storage");
-        let is_word = is_word || self.text(value)?.is_some_and(|text| text == "storage");
+        let is_word = self.is_word(value, "storage")?;
         if is_word {
             self.storage_word = Some(at);
         }
         Ok(is_word)
+    }
+
+    /// True if a value is this text, however it is spelled, or may be anything.
+    fn is_word(&mut self, value: Value, word: &str) -> Result<bool, Fault> {
+        if !matches!(value, Value::Literal { .. }) {
+            return Ok(value == Value::Unknown);
+        }
+        let is_spelled_out = self.argument_of(value, 16)?.is_some_and(|it| it == word.as_bytes());
+        Ok(is_spelled_out || self.text(value)?.is_some_and(|text| text == word))
     }
 
     pub(super) fn argument(&self, op: &Op, width: u32) -> Result<u64, Fault> {
