@@ -45,6 +45,12 @@ impl Graph<'_> {
             let (Some(module_name), Some(name)) = (text(module), text(name)) else {
                 return Err(Fault::broken("a global's name is no text"));
             };
+            // Up to protocol 3 a name ends with its line.
+            if module_name.contains('\n') || name.contains('\n') {
+                let what =
+                    format!("protocol 2 cannot spell a line break in {module_name}.{name:?}");
+                return Err(Fault::Unsupported(what.replace('\n', "\\n")));
+            }
             patch.replace(module.start..*op + 1, global_line(&module_name, &name));
         }
         for (op, class) in &self.keyword_instances {
@@ -255,6 +261,13 @@ mod tests {
             b"\x80\x04\x8c\x01m\x94\x8c\x01n\x94\x93h\0\x86.",
             b"\x80\x02cm\nn\nX\x01\0\0\0mq\0\x86.",
         );
+    }
+
+    #[test]
+    fn a_name_with_a_line_break_cannot_be_spelled() {
+        let graph = Graph::read(b"\x80\x04\x8c\x01m\x8c\x03n\nx\x93.").expect("sound");
+        let message = graph.in_protocol_2().expect_err("two lines").to_string();
+        assert_eq!(message, r#"protocol 2 cannot spell a line break in m."n\nx""#);
     }
 
     #[test]
