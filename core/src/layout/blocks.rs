@@ -12,7 +12,7 @@ use core::ops::Range;
 
 use super::{Elements, Origin};
 use crate::catalog::tensor::count_of;
-use crate::{Blocks, DType, Tensor, row_major_strides};
+use crate::{Blocks, DType, row_major_strides};
 
 /// Blocks beyond which no tensor is cut: more would take more memory than elements of that size.
 const MAX_BLOCKS: usize = 1 << 20;
@@ -136,7 +136,7 @@ impl Elements {
         }
         let shape: Vec<u64> = axes.iter().map(|axis| self.shape[*axis]).collect();
         if let Origin::Tensor(tensor) = &self.origin {
-            let turned = tensor.permuted(axes).ok_or_else(|| self.is_packed())?;
+            let turned = tensor.permuted(axes).ok_or_else(|| packed(&self.dtype))?;
             return Ok(Elements { origin: Origin::Tensor(turned), dtype: self.dtype, shape });
         }
         let mut becomes = sorted;
@@ -150,7 +150,7 @@ impl Elements {
             aligned.axes.iter_mut().for_each(|axis| axis.dimension = becomes[axis.dimension]);
             blocks.push(aligned.within(&shape));
         }
-        Elements::of_blocks(self, shape, blocks)
+        Elements::of_blocks(self.dtype, shape, blocks)
     }
 
     /// What a range of one dimension counts.
@@ -169,7 +169,7 @@ impl Elements {
         let mut shape = self.shape.clone();
         shape[axis] = range.end - range.start;
         if let Origin::Tensor(tensor) = &self.origin {
-            let cut = tensor.narrowed(axis, range).ok_or_else(|| self.is_packed())?;
+            let cut = tensor.narrowed(axis, range).ok_or_else(|| packed(&self.dtype))?;
             return Ok(Elements { origin: Origin::Tensor(cut), dtype: self.dtype, shape });
         }
         let mut kept = Vec::new();
@@ -179,7 +179,7 @@ impl Elements {
         let begin = |aligned: &mut Aligned| aligned.at[axis] -= range.start;
         kept.iter_mut().for_each(begin);
         let blocks = kept.into_iter().map(|aligned| aligned.within(&shape)).collect();
-        Elements::of_blocks(self, shape, blocks)
+        Elements::of_blocks(self.dtype, shape, blocks)
     }
 
     /// Tensors one after another along a dimension.
@@ -205,7 +205,7 @@ impl Elements {
             shape[axis] = shape[axis].checked_add(part.shape[axis]).ok_or("too many elements")?;
         }
         count_of(&shape).ok_or("too many elements")?;
-        let model = first.clone();
+        let dtype = first.dtype.clone();
         let (mut blocks, mut start) = (Vec::new(), 0);
         for part in parts {
             let next = start + part.shape[axis];
@@ -222,7 +222,7 @@ impl Elements {
             }
             start = next;
         }
-        Elements::of_blocks(model, shape, blocks)
+        Elements::of_blocks(dtype, shape, blocks)
     }
 
     /// Tensors of one shape as the entries of a new dimension.
@@ -243,38 +243,33 @@ impl Elements {
 
     /// The elements of a tensor that is kept in parts.
     pub(super) fn assembled(
-        tensor: &Tensor,
+        dtype: DType,
+        shape: Vec<u64>,
         blocks: &Blocks,
-        cast: Option<&DType>,
     ) -> Result<Elements, String> {
         let mut parts = Vec::new();
         for part in blocks.parts() {
-            let elements = Elements::new(part.tensor.clone(), cast)?;
+            let elements = Elements::new(part.tensor.clone(), None)?;
             parts.push(Block::rectangle(elements, &part.at, blocks.shape()));
         }
-        let dtype = cast.filter(|_| tensor.dtype.is_float()).unwrap_or(&tensor.dtype).clone();
-        let origin = Origin::Blocks(Vec::new());
-        let shape = tensor.shape.clone();
-        Elements::of_blocks(Elements { origin, dtype, shape: shape.clone() }, shape, parts)
+        Elements::of_blocks(dtype, shape, parts)
     }
 
-    /// A tensor of the type of another, made of these blocks.
+    /// A tensor made of these blocks.
     fn of_blocks(
-        model: Elements,
+        dtype: DType,
         shape: Vec<u64>,
         mut blocks: Vec<Block>,
     ) -> Result<Elements, String> {
-        let bits = model.dtype.bits();
+        let bits = dtype.bits();
         let is_whole = |places: u64| (places % 8 * bits).is_multiple_of(8);
         let is_apart = |block: &Block| {
             block.is_run() && is_whole(block.offset) && is_whole(block.elements.count())
         };
         if !bits.is_multiple_of(8) && !blocks.iter().all(is_apart) {
-            return Err(model.is_packed());
+            return Err(packed(&dtype));
         }
-        if blocks.len() > MAX_BLOCKS {
-            return Err(format!("it would be cut into more than {MAX_BLOCKS} parts"));
-        }
+        room(blocks.len())?;
         blocks.sort_by_key(Block::offset);
         if let [only] = blocks.as_slice()
             && only.elements.shape == shape
@@ -282,11 +277,7 @@ impl Elements {
         {
             return Ok(blocks.remove(0).elements);
         }
-        Ok(Elements { origin: Origin::Blocks(blocks), dtype: model.dtype, shape })
-    }
-
-    fn is_packed(&self) -> String {
-        format!("{} elements are packed, and can only be cut between whole bytes", self.dtype)
+        Ok(Elements { origin: Origin::Blocks(blocks), dtype, shape })
     }
 
     fn refuse_random(&self, done: &str) -> Result<(), String> {
@@ -347,7 +338,7 @@ impl Elements {
         shape[axis] = range.end - range.start;
         let origin = match &self.origin {
             Origin::Tensor(tensor) => {
-                Origin::Tensor(tensor.narrowed(axis, range).ok_or_else(|| self.is_packed())?)
+                Origin::Tensor(tensor.narrowed(axis, range).ok_or_else(|| packed(&self.dtype))?)
             }
             Origin::Drawn(drawing) => {
                 self.refuse_random("cut")?;
@@ -435,6 +426,10 @@ impl Aligned {
         }
         Ok(())
     }
+}
+
+fn packed(dtype: &DType) -> String {
+    format!("{dtype} elements are packed, and can only be cut between whole bytes")
 }
 
 fn room(blocks: usize) -> Result<(), String> {

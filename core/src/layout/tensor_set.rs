@@ -138,7 +138,14 @@ impl Elements {
                 let shape = tensor.shape.clone();
                 Ok(Elements { origin: Origin::Tensor(tensor), dtype, shape })
             }
-            crate::Data::Blocks(blocks) => Elements::assembled(&tensor, blocks, cast),
+            crate::Data::Blocks(blocks) => {
+                let whole =
+                    Elements::assembled(tensor.dtype.clone(), tensor.shape.clone(), blocks)?;
+                Ok(match cast {
+                    Some(to) => whole.cast(to),
+                    None => whole,
+                })
+            }
         }
     }
 

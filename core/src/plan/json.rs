@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::expression_json::ExpressionJson;
-use crate::{DType, IndexMap, IndexSet, MetadataChange, Plan, Section, Ties};
+use crate::{DType, Expression, IndexMap, IndexSet, MetadataChange, Plan, Section, Ties};
 
 /// The version of a document of names alone.
 const NAMES_VERSION: u32 = 1;
@@ -141,7 +141,7 @@ impl From<ChangeJson> for MetadataChange {
 }
 
 impl Section {
-    fn from_json(mut json: SectionJson) -> Result<Section, BadPlan> {
+    fn from_json(json: SectionJson) -> Result<Section, BadPlan> {
         let mut fates = IndexMap::default();
         let mut taken = IndexSet::<String>::default();
         for (old, new) in json.keys {
@@ -161,13 +161,19 @@ impl Section {
                 None => return Err(BadPlan::Cast(key, to)),
             }
         }
-        let mut tensors = IndexMap::default();
-        for (key, made) in json.tensors.iter_mut().flat_map(core::mem::take) {
-            if let (_, Some(_)) = tensors.insert_full(key.clone(), made.try_into()?) {
-                return Err(BadPlan::Repeated(key));
-            }
-        }
-        let tensors = json.tensors.is_some().then_some(tensors);
+        let tensors = json.tensors.map(computed).transpose()?;
         Ok(Section { at: json.at, fates, casts, tensors })
     }
+}
+
+fn computed(
+    tensors: Vec<(String, ExpressionJson)>,
+) -> Result<IndexMap<String, Expression>, BadPlan> {
+    let mut computed = IndexMap::default();
+    for (key, made) in tensors {
+        if computed.insert(key.clone(), made.try_into()?).is_some() {
+            return Err(BadPlan::Repeated(key));
+        }
+    }
+    Ok(computed)
 }

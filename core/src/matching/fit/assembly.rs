@@ -328,8 +328,10 @@ impl<'a> Assembly<'a> {
             (Some((_, to)), Casts::Make) => Some(to),
             (None, _) => None,
         };
-        // Only here is it known which of the source's keys is the obstacle.
-        Elements::new(tensor.clone(), cast).map_err(unholdable)?;
+        if !tensor.has_elements() {
+            // Only here is it known which of the source's keys is the obstacle.
+            Elements::new(tensor.clone(), cast).map_err(unholdable)?;
+        }
         let copied = Expression::key(&pair.from, tensor);
         Ok(match cast {
             Some(to) => copied.cast(to.clone()),
