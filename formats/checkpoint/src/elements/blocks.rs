@@ -10,9 +10,9 @@ use std::sync::Arc;
 use statedict_core::{Block, Elements, Location, Origin, Source, Storage, Tensor};
 
 use super::draw::Drawn;
-use super::gather::{BUDGET, UNITS};
+use super::gather::{BUDGET, unit_of};
 use super::window::{assign_units, size};
-use super::{PIECE, Sink, StreamError, stream_counting};
+use super::{PIECE, Sink, StreamError, item, stream_counting};
 use crate::elements::axes::Axis;
 
 /// Delivers the elements to `sink`, some at a time; gives how many finite numbers a cast made
@@ -26,8 +26,8 @@ pub(crate) fn stream(
     if let Some(runs) = elements.runs() {
         return runs.into_iter().map(|run| stream_counting(source, run, sink)).sum();
     }
-    let item = elements.dtype().bytes().unwrap_or(1).max(1);
-    in_windows(source, elements, blocks, (BUDGET.block / item).max(1), sink)
+    let window = (BUDGET.block / item(elements.dtype())).max(1);
+    in_windows(source, elements, blocks, window, sink)
 }
 
 fn in_windows(
@@ -37,7 +37,7 @@ fn in_windows(
     window: u64,
     sink: &mut Sink<'_>,
 ) -> Result<u64, StreamError> {
-    let item = elements.dtype().bytes().unwrap_or(1).max(1);
+    let item = item(elements.dtype());
     let (count, is_one) = (elements.count(), elements.count() <= window);
     let mut coming = blocks.iter().peekable();
     let mut open = Vec::<Part>::new();
@@ -184,7 +184,7 @@ impl<'a> Part<'a> {
         }
         let mut gathered = vec![0; len];
         let overflows = self.supply.read(ranges, &mut gathered)?;
-        let unit = UNITS.into_iter().find(|unit| window.item.is_multiple_of(*unit)).unwrap_or(1);
+        let unit = unit_of(window.item);
         let units = window.item / unit;
         let mut axes: Vec<Axis> = axes
             .into_iter()

@@ -24,7 +24,12 @@ pub(crate) struct Budget {
 pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 1 << 20, gap: 8 << 10 };
 
 /// The widths of numbers that are scattered whole.
-pub(crate) const UNITS: [u64; 5] = [16, 8, 4, 2, 1];
+const UNITS: [u64; 5] = [16, 8, 4, 2, 1];
+
+/// The bytes of the largest unit that elements of `item` bytes are made of.
+pub(crate) fn unit_of(item: u64) -> u64 {
+    UNITS.into_iter().find(|unit| item.is_multiple_of(*unit)).unwrap_or(1)
+}
 
 /// Units of a storage in row-major order of their dimensions; every number is counted in units.
 #[derive(Debug)]
@@ -39,7 +44,7 @@ impl Strided {
     /// Elements of `item` bytes; shape, strides and offset are those of a view that was checked to
     /// lie within its storage.
     pub(crate) fn new(shape: &[u64], strides: &[u64], offset: u64, item: u64) -> Strided {
-        let unit = UNITS.into_iter().find(|unit| item.is_multiple_of(*unit)).unwrap_or(1);
+        let unit = unit_of(item);
         let units = item / unit;
         let mut axes = Vec::<Axis>::new();
         for (&size, &stride) in shape.iter().zip(strides).filter(|(size, _)| **size != 1) {

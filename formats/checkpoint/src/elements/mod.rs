@@ -153,6 +153,11 @@ pub(crate) fn repetition(len: u64, rewritten: &PendingFiles) -> Option<Fault> {
     })
 }
 
+/// The bytes of an element; 1 for packed ones, which are always side by side.
+fn item(dtype: &DType) -> u64 {
+    dtype.bytes().unwrap_or(1).max(1)
+}
+
 /// A tensor's elements where a file has them.
 struct Stored<'a> {
     tensor: &'a Tensor,
@@ -233,9 +238,8 @@ impl<'a> Stored<'a> {
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
-    /// The bytes of an element in the storage; 1 for packed ones, which are always side by side.
     fn item(&self) -> u64 {
-        self.tensor.dtype.bytes().unwrap_or(1).max(1)
+        item(&self.tensor.dtype)
     }
 
     fn must_swap(&self) -> bool {
