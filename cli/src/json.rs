@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
+use statedict::jobs::diff::Compared;
 
 /// The version of the form of every object; fields may be added without a new one.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -27,6 +28,32 @@ impl Serialize for Shown<'_> {
             }
             Payload::Object(class) => serializer.collect_str(&format_args!("<{class}>")),
             Payload::Tensor => serializer.serialize_str("<tensor>"),
+        }
+    }
+}
+
+/// The two sides of a comparison.
+#[derive(Serialize)]
+pub(crate) struct Sides<'a> {
+    a: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    a_bytes: Option<String>,
+    b: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    b_bytes: Option<String>,
+    at_a: &'a str,
+    at_b: &'a str,
+}
+
+impl<'a> Sides<'a> {
+    pub(crate) fn of(a: &'a Compared, b: &'a Compared) -> Sides<'a> {
+        Sides {
+            a: a.name(),
+            a_bytes: path_bytes(&a.file.path),
+            b: b.name(),
+            b_bytes: path_bytes(&b.file.path),
+            at_a: &a.at,
+            at_b: &b.at,
         }
     }
 }

@@ -12,9 +12,23 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
+impl OutputFormat {
+    /// The form that `--json` chooses.
+    pub(crate) fn of(json: bool) -> OutputFormat {
+        if json { OutputFormat::Json } else { OutputFormat::Text }
+    }
+}
+
 /// How much is said on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verbosity {
     All,
     Errors,
+}
+
+impl Verbosity {
+    /// The loudness that `--quiet` chooses.
+    pub(crate) fn of(quiet: bool) -> Verbosity {
+        if quiet { Verbosity::Errors } else { Verbosity::All }
+    }
 }

@@ -40,8 +40,8 @@ impl CheckArgs {
             unknown: if self.allow_unknown { Unknown::Allowed } else { Unknown::Refused },
             unread: if self.strict { Unread::Refused } else { Unread::Allowed },
             allow_list: self.allow,
-            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
         }
     }
 }

@@ -42,8 +42,8 @@ impl DeriveArgs {
     /// What was asked for.
     pub(crate) fn request(self) -> DeriveRequest {
         DeriveRequest {
-            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
             job: Derive {
                 a: Input { file: self.a, at: self.at },
                 b: Input { file: self.b, at: self.at_b },

@@ -8,20 +8,14 @@ use statedict::core::derive::{Arrangement, Axis, Side};
 use statedict::jobs::derive::Outcome;
 
 use crate::failure::Failure;
-use crate::json::{SCHEMA_VERSION, path_bytes, put};
+use crate::json::{SCHEMA_VERSION, Sides, put};
 
 /// The object of `derive --json`.
 #[derive(Serialize)]
 struct Found<'a> {
     schema_version: u32,
-    a: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    a_bytes: Option<String>,
-    b: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    b_bytes: Option<String>,
-    at_a: &'a str,
-    at_b: &'a str,
+    #[serde(flatten)]
+    sides: Sides<'a>,
     complete: bool,
     pairs: Vec<Pair<'a>>,
     by_name: Vec<Pair<'a>>,
@@ -73,12 +67,7 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
     let open = derivation.open.iter();
     let found = Found {
         schema_version: SCHEMA_VERSION,
-        a: a.name(),
-        a_bytes: path_bytes(&a.file.path),
-        b: b.name(),
-        b_bytes: path_bytes(&b.file.path),
-        at_a: &a.at,
-        at_b: &b.at,
+        sides: Sides::of(a, b),
         complete: derivation.is_complete(),
         pairs: pairs(&derivation.pairs),
         by_name: pairs(&derivation.by_name),

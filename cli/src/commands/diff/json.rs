@@ -11,20 +11,14 @@ use statedict::core::{
 use statedict::jobs::diff::{Depth, Outcome};
 
 use crate::failure::Failure;
-use crate::json::{SCHEMA_VERSION, Shown, path_bytes, put};
+use crate::json::{SCHEMA_VERSION, Shown, Sides, put};
 
 /// The object of `diff --json`.
 #[derive(Serialize)]
 struct Found<'a> {
     schema_version: u32,
-    a: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    a_bytes: Option<String>,
-    b: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    b_bytes: Option<String>,
-    at_a: &'a str,
-    at_b: &'a str,
+    #[serde(flatten)]
+    sides: Sides<'a>,
     keys_only: bool,
     weights_only: bool,
     same: bool,
@@ -93,12 +87,7 @@ pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), F
     let (a, b, diff) = (&outcome.a, &outcome.b, &outcome.diff);
     let found = Found {
         schema_version: SCHEMA_VERSION,
-        a: a.name(),
-        a_bytes: path_bytes(&a.file.path),
-        b: b.name(),
-        b_bytes: path_bytes(&b.file.path),
-        at_a: &a.at,
-        at_b: &b.at,
+        sides: Sides::of(a, b),
         keys_only: outcome.depth == Depth::Keys,
         weights_only: outcome.depth == Depth::Weights,
         same: diff.is_same(),

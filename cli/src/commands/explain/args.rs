@@ -27,8 +27,8 @@ impl ExplainArgs {
         ExplainRequest {
             file: self.file,
             target: self.target,
-            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
         }
     }
 }

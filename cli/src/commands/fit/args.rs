@@ -122,8 +122,8 @@ impl FitArgs {
         Ok(FitRequest {
             job,
             typed: typed(),
-            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
         })
     }
 

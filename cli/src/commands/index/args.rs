@@ -33,8 +33,8 @@ impl IndexArgs {
     /// What was asked for.
     pub(crate) fn request(self) -> IndexRequest {
         IndexRequest {
-            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
             job: Index {
                 folder: self.folder,
                 files: self.files,

@@ -31,8 +31,8 @@ impl RecoverArgs {
     /// What was asked for.
     pub(crate) fn request(self) -> RecoverRequest {
         RecoverRequest {
-            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
             job: Recover {
                 file: self.file,
                 journals: if self.trust_journal { Journals::Any } else { Journals::Own },

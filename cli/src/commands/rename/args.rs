@@ -205,8 +205,8 @@ impl WritingArgs {
         Ok(RenameRequest {
             job,
             typed: typed(),
-            output_format: if self.json { OutputFormat::Json } else { OutputFormat::Text },
-            verbosity: if self.quiet { Verbosity::Errors } else { Verbosity::All },
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
         })
     }
 }
