@@ -306,10 +306,9 @@ impl TensorSet {
     ///
     /// That is how safetensors' `save_model` records what it leaves out: `alias: kept`.
     pub fn recorded_ties(&self) -> Vec<(String, String)> {
-        let keys: IndexMap<&str, ()> =
-            self.tensors.iter().map(|(key, _)| (key.as_str(), ())).collect();
+        let keys: IndexSet<&str> = self.tensors.iter().map(|(key, _)| key.as_str()).collect();
         let is_tie =
-            |alias: &str, kept: &str| is_recorded_tie(alias, kept, |key| keys.contains_key(key));
+            |alias: &str, kept: &str| is_recorded_tie(alias, kept, |key| keys.contains(key));
         let pairs = self.metadata.iter().filter(|(alias, kept)| is_tie(alias, kept));
         pairs.cloned().collect()
     }
@@ -343,8 +342,8 @@ impl TensorSet {
         let groups = self.tied();
         let pairs = groups.iter().flat_map(|keys| keys[1..].iter().map(|key| (*key, keys[0])));
         let ties: Vec<_> = pairs.map(|(key, kept)| (key.to_string(), kept.to_string())).collect();
-        let aliases: IndexMap<&str, ()> = ties.iter().map(|(key, _)| (key.as_str(), ())).collect();
-        self.tensors.retain(|(key, _)| !aliases.contains_key(key.as_str()));
+        let aliases: IndexSet<&str> = ties.iter().map(|(key, _)| key.as_str()).collect();
+        self.tensors.retain(|(key, _)| !aliases.contains(key.as_str()));
         drop(aliases);
         self.ties = ties;
     }

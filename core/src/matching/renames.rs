@@ -6,7 +6,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{IndexMap, Key, diff::DuplicateGroups};
+use crate::{IndexMap, IndexSet, Key, diff::DuplicateGroups};
 
 /// Separators between the segments of keys: PyTorch's, and JAX's.
 const SEPARATORS: [char; 2] = ['.', '/'];
@@ -75,10 +75,9 @@ impl<'a> Class<'a> {
     }
 
     fn remove(&mut self, pairs: &[(usize, usize)]) {
-        let (froms, tos): (IndexMap<_, ()>, IndexMap<_, ()>) =
-            pairs.iter().map(|&(from, to)| ((from, ()), (to, ()))).unzip();
-        self.removed.retain(|_, place| !froms.contains_key(place));
-        self.added.retain(|_, place| !tos.contains_key(place));
+        let (froms, tos): (IndexSet<_>, IndexSet<_>) = pairs.iter().copied().unzip();
+        self.removed.retain(|_, place| !froms.contains(place));
+        self.added.retain(|_, place| !tos.contains(place));
     }
 }
 

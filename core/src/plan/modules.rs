@@ -9,7 +9,7 @@ use alloc::collections::btree_map::Entry;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{IndexMap, SEPARATOR, Section};
+use crate::{IndexMap, IndexSet, SEPARATOR, Section};
 
 /// Keys with more segments than this say nothing about modules; no module tree is that deep, and
 /// looking at every prefix of a longer key would take time beyond the file's size.
@@ -173,8 +173,7 @@ fn keep_the_deepest(paths: &[String], targets: &mut [Option<String>]) {
 /// The ancestors that the new paths lack, where the old paths had theirs.
 fn ancestors_to_add(paths: &[String], targets: &[Option<String>]) -> Vec<(String, String)> {
     let had_root = paths.iter().any(String::is_empty);
-    let mut known: IndexMap<&str, ()> =
-        targets.iter().flatten().map(|target| (target.as_str(), ())).collect();
+    let mut known: IndexSet<&str> = targets.iter().flatten().map(String::as_str).collect();
     let mut added = Vec::new();
     if !had_root {
         return added;
@@ -187,7 +186,7 @@ fn ancestors_to_add(paths: &[String], targets: &[Option<String>]) -> Vec<(String
         let ends = target.match_indices(SEPARATOR).map(|(at, _)| at);
         for end in core::iter::once(0).chain(ends) {
             let ancestor = &target[..end];
-            if known.insert(ancestor, ()).is_none() {
+            if known.insert(ancestor) {
                 added.push((ancestor.to_string(), path.clone()));
             }
         }

@@ -146,14 +146,14 @@ struct Draft<'a> {
     names: Vec<Option<String>>,
     /// The rule that last gave each key another name.
     renamed_by: Vec<Option<&'a Rule>>,
-    unmatched_keys: IndexMap<usize, ()>,
+    unmatched_keys: IndexSet<usize>,
 }
 
 impl<'a> Draft<'a> {
     fn new(catalog: &'a Catalog, state_dict: &'a StateDict) -> Draft<'a> {
         let names: Vec<_> = state_dict.keys().map(|key| Some(key.to_string())).collect();
         let renamed_by = alloc::vec![None; names.len()];
-        Draft { catalog, state_dict, names, renamed_by, unmatched_keys: IndexMap::default() }
+        Draft { catalog, state_dict, names, renamed_by, unmatched_keys: IndexSet::default() }
     }
 
     fn advance(
@@ -179,7 +179,7 @@ impl<'a> Draft<'a> {
                 }
                 (Step::Dropped, _) | (Step::Undefined, Undefined::Drop) => *name = None,
                 (Step::Undefined, Undefined::Keep) => {
-                    self.unmatched_keys.insert(i, ());
+                    self.unmatched_keys.insert(i);
                 }
                 (Step::Undefined, Undefined::Refuse) => {
                     issues.push(Issue::Undefined { at: at(), key: old.to_string() });

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use crate::rules::template::{BadTemplate, Template};
-use crate::{IndexMap, SEPARATOR};
+use crate::{IndexMap, IndexSet, SEPARATOR};
 
 /// A partial injection on keys: defined on some keys, never sending two to one.
 ///
@@ -338,12 +338,12 @@ impl Table {
     /// A table of these pairs, in this order.
     pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Table, BadRemap> {
         let mut forward = IndexMap::<String, String>::default();
-        let mut taken = IndexMap::<String, ()>::default();
+        let mut taken = IndexSet::<String>::default();
         for (old, new) in pairs {
             if old.is_empty() || new.is_empty() {
                 return Err(BadRemap::EmptyKey);
             }
-            if taken.insert(new.clone(), ()).is_some() {
+            if !taken.insert(new.clone()) {
                 return Err(BadRemap::Repeated(new));
             }
             if forward.insert(old.clone(), new).is_some() {

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::{
-    Catalog, IndexMap, Policy, Rule, StateDict, Undefined, Unmatched, explain::Mismatch, plan,
+    Catalog, IndexSet, Policy, Rule, StateDict, Undefined, Unmatched, explain::Mismatch, plan,
 };
 
 /// What batch norms count their batches in, and what they count for.
@@ -19,15 +19,15 @@ pub(super) struct LoadContext<'a> {
     /// Keys that the model lacks, as far as that is known: those to rename.
     pub(super) sources: Vec<&'a str>,
     /// Keys that the model has and the state dict lacks.
-    pub(super) wanted: IndexMap<&'a str, ()>,
+    pub(super) wanted: IndexSet<&'a str>,
     /// Keys that both have and a rule must leave, as far as that is known.
-    common: IndexMap<&'a str, ()>,
+    common: IndexSet<&'a str>,
     /// True if keys may remain that the message does not name.
     pub(super) is_open: bool,
     /// True if the state dict is a file's, and not reconstructed from the message.
     pub(super) is_held: bool,
     /// Keys that the message reports as unexpected.
-    unexpected_keys: IndexMap<&'a str, ()>,
+    unexpected_keys: IndexSet<&'a str>,
 }
 
 /// What a rule would leave undone.
@@ -46,13 +46,9 @@ impl<'a> LoadContext<'a> {
         state_dict: &'a StateDict,
         mismatch: &'a Mismatch,
     ) -> LoadContext<'a> {
-        let told_of: IndexMap<&str, ()> =
-            mismatch.unexpected.iter().map(|key| (key.as_str(), ())).collect();
-        let unexpected: IndexMap<&str, ()> = state_dict
-            .keys()
-            .filter(|key| told_of.contains_key(key))
-            .map(|key| (key, ()))
-            .collect();
+        let told_of: IndexSet<&str> = mismatch.unexpected.iter().map(String::as_str).collect();
+        let unexpected: IndexSet<&str> =
+            state_dict.keys().filter(|key| told_of.contains(key)).collect();
         LoadContext::of(catalog, state_dict, mismatch, &unexpected)
     }
 
@@ -62,10 +58,9 @@ impl<'a> LoadContext<'a> {
         state_dict: &'a StateDict,
         mismatch: &'a Mismatch,
     ) -> LoadContext<'a> {
-        let wanted: IndexMap<&str, ()> =
-            mismatch.missing.iter().map(|key| (key.as_str(), ())).collect();
-        let others = state_dict.keys().filter(|key| !wanted.contains_key(key));
-        let unexpected = others.map(|key| (key, ())).collect();
+        let wanted: IndexSet<&str> = mismatch.missing.iter().map(String::as_str).collect();
+        let others = state_dict.keys().filter(|key| !wanted.contains(key));
+        let unexpected = others.collect();
         let mut scene = LoadContext::of(catalog, state_dict, mismatch, &unexpected);
         scene.wanted = wanted;
         scene
@@ -75,14 +70,14 @@ impl<'a> LoadContext<'a> {
         catalog: &'a Catalog,
         state_dict: &'a StateDict,
         mismatch: &'a Mismatch,
-        unexpected: &IndexMap<&'a str, ()>,
+        unexpected: &IndexSet<&'a str>,
     ) -> LoadContext<'a> {
-        let is_source = |key: &&str| mismatch.is_cut || unexpected.contains_key(key);
+        let is_source = |key: &&str| mismatch.is_cut || unexpected.contains(key);
         let (sources, common): (Vec<_>, Vec<_>) = state_dict.keys().partition(is_source);
-        let common = common.into_iter().map(|key| (key, ())).collect();
-        let wanted = mismatch.missing.iter().map(|key| (key.as_str(), ())).collect();
+        let common = common.into_iter().collect();
+        let wanted = mismatch.missing.iter().map(String::as_str).collect();
         let is_open = mismatch.is_cut;
-        let unexpected_keys = mismatch.unexpected.iter().map(|key| (key.as_str(), ())).collect();
+        let unexpected_keys = mismatch.unexpected.iter().map(String::as_str).collect();
         LoadContext {
             catalog,
             state_dict,
@@ -97,7 +92,7 @@ impl<'a> LoadContext<'a> {
 
     /// What is left undone if nothing is renamed.
     pub(super) fn untouched(&self) -> Left {
-        let names: IndexMap<&str, ()> = self.state_dict.keys().map(|key| (key, ())).collect();
+        let names: IndexSet<&str> = self.state_dict.keys().collect();
         self.left(&names)
     }
 
@@ -107,22 +102,22 @@ impl<'a> LoadContext<'a> {
         let rules = [rule.clone()];
         let planned = plan(&rules, self.catalog, &[self.state_dict], policy).ok()?;
         let section = planned.plan.sections().first()?;
-        let names: IndexMap<&str, ()> = section.kept().map(|(_, new)| (new, ())).collect();
-        let keeps_common = self.common.keys().all(|key| names.contains_key(key));
+        let names: IndexSet<&str> = section.kept().map(|(_, new)| new).collect();
+        let keeps_common = self.common.iter().all(|key| names.contains(key));
         keeps_common.then(|| self.left(&names))
     }
 
-    fn left(&self, names: &IndexMap<&str, ()>) -> Left {
-        let missing = self.wanted.keys().filter(|key| !names.contains_key(*key));
-        let has = |name: &str| self.wanted.contains_key(name) || self.common.contains_key(name);
+    fn left(&self, names: &IndexSet<&str>) -> Left {
+        let missing = self.wanted.iter().filter(|key| !names.contains(*key));
+        let has = |name: &str| self.wanted.contains(name) || self.common.contains(name);
         // PyTorch fills a counter that is missing without a word, so nobody tells that it is wanted.
         let is_counted = |name: &str| {
             name.strip_suffix(COUNTER).is_some_and(|path| has(&format!("{path}{COUNTED}")))
         };
         let is_known = |name: &&&str| has(name) || is_counted(name);
         // Where the message may omit keys, only those known as unexpected count.
-        let is_too_many = |name: &&&str| !self.is_open || self.unexpected_keys.contains_key(**name);
-        let unexpected = names.keys().filter(|name| !is_known(name)).filter(is_too_many);
+        let is_too_many = |name: &&&str| !self.is_open || self.unexpected_keys.contains(**name);
+        let unexpected = names.iter().filter(|name| !is_known(name)).filter(is_too_many);
         Left {
             missing: missing.map(ToString::to_string).collect(),
             unexpected: unexpected.map(ToString::to_string).collect(),
@@ -131,7 +126,7 @@ impl<'a> LoadContext<'a> {
 
     /// Keys that both have.
     pub(super) fn common(&self) -> impl Iterator<Item = &'a str> {
-        self.common.keys().copied()
+        self.common.iter().copied()
     }
 }
 

@@ -193,10 +193,10 @@ fn renamed(scene: &LoadContext, found: &Found) -> (Cause, String) {
         }
         Rule::Remap(Remap::Add(prefix)) => added(prefix.text()),
         _ => {
-            let wanted = scene.wanted.keys().next().copied().unwrap_or_default();
+            let wanted = scene.wanted.iter().next().copied().unwrap_or_default();
             let is_wrapper = !scene.sources.iter().any(|key| has_wrapper(key))
-                && scene.wanted.keys().all(|key| has_wrapper(key));
-            let names = wrapper_names(&wrapping(scene.wanted.keys().copied()));
+                && scene.wanted.iter().all(|key| has_wrapper(key));
+            let names = wrapper_names(&wrapping(scene.wanted.iter().copied()));
             match is_wrapper {
                 true => (
                     Cause::Unwrapped,

@@ -9,8 +9,8 @@ use core::iter;
 
 use crate::explain::diagnosis::context::{Left, LoadContext};
 use crate::{
-    Catalog, DType, IndexMap, Remap, Rule, SEPARATOR, Storage, Template, Tensor, Undefined,
-    WRAPPERS,
+    Catalog, DType, IndexMap, IndexSet, Remap, Rule, SEPARATOR, Storage, Template, Tensor,
+    Undefined, WRAPPERS,
     diff::Side,
     fit::{FitOptions, MatchBy, fit},
     generalise,
@@ -68,9 +68,9 @@ fn candidates(scene: &LoadContext) -> Vec<Rule> {
         rules.push(Rule::unwrap_all());
     }
     let wanted = &scene.wanted;
-    let sources: IndexMap<&str, ()> = scene.sources.iter().map(|key| (*key, ())).collect();
+    let sources: IndexSet<&str> = scene.sources.iter().copied().collect();
     let strips = prefixes(scene.sources.iter().copied(), wanted);
-    let adds = prefixes(wanted.keys().copied(), &sources);
+    let adds = prefixes(wanted.iter().copied(), &sources);
     rules.extend(strips.iter().filter_map(|prefix| Some(Remap::strip(prefix).ok()?.into())));
     rules.extend(adds.iter().filter_map(|prefix| Some(Remap::add(prefix).ok()?.into())));
     rules
@@ -96,13 +96,13 @@ fn only_complete(scene: &LoadContext) -> Option<Found> {
 
 /// Prefixes in the place of others that would make a key that is wanted of a source.
 fn replacements(scene: &LoadContext) -> Vec<Rule> {
-    let mut texts = IndexMap::<String, ()>::default();
+    let mut texts = IndexSet::<String>::default();
     for source in scene.sources.iter().take(MAX_TRIED) {
-        for wanted in scene.wanted.keys().take(MAX_WANTED) {
-            texts.extend(replacement(source, wanted).map(|text| (text, ())));
+        for wanted in scene.wanted.iter().take(MAX_WANTED) {
+            texts.extend(replacement(source, wanted));
         }
     }
-    let rules = texts.into_keys().take(MAX_REPLACEMENTS);
+    let rules = texts.into_iter().take(MAX_REPLACEMENTS);
     rules.filter_map(|text| Rule::rename(&text, SEPARATOR).ok()).collect()
 }
 
@@ -130,11 +130,11 @@ pub(super) fn has_wrapper(key: &str) -> bool {
 }
 
 /// The prefixes of these keys whose remainders are keys of the others, the commonest first.
-fn prefixes<'a>(keys: impl Iterator<Item = &'a str>, others: &IndexMap<&str, ()>) -> Vec<&'a str> {
+fn prefixes<'a>(keys: impl Iterator<Item = &'a str>, others: &IndexSet<&str>) -> Vec<&'a str> {
     let mut counts = IndexMap::<&str, usize>::default();
     for key in keys {
         for (dot, _) in key.rmatch_indices(SEPARATOR).take(MAX_SEGMENTS) {
-            if dot > 0 && others.contains_key(&key[dot + 1..]) {
+            if dot > 0 && others.contains(&key[dot + 1..]) {
                 *counts.entry(&key[..dot]).or_default() += 1;
             }
         }
@@ -147,7 +147,7 @@ fn prefixes<'a>(keys: impl Iterator<Item = &'a str>, others: &IndexMap<&str, ()>
 /// One rule behind the pairs that names alone leave no choice about.
 fn renames(scene: &LoadContext) -> Option<Rule> {
     let sources = of_names(scene.sources.iter().copied())?;
-    let wanted = of_names(scene.wanted.keys().copied())?;
+    let wanted = of_names(scene.wanted.iter().copied())?;
     let options = FitOptions { by: MatchBy::Suffix, ..FitOptions::default() };
     let fit = fit(side(&sources)?, side(&wanted)?, &options).ok()?;
     if fit.pairs.is_empty() {

@@ -3,10 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::IndexMap;
 use crate::explain::error::lists::{self, List};
 use crate::explain::error::words::{joined, regex, shape};
 use crate::explain::error::{Mismatch, Shapes};
+use crate::{IndexMap, IndexSet};
 
 /// Headings of lists; after them stand keys in quotes, Python's lists, or bare names.
 const HEADINGS: [(&str, Side); 15] = [
@@ -114,8 +114,8 @@ impl Mismatch {
         let mismatch = Mismatch {
             model: model.map(|found| found[1].to_string()),
             is_cut: missing.is_cut || unexpected.is_cut,
-            missing: missing.keys.into_keys().collect(),
-            unexpected: unexpected.keys.into_keys().collect(),
+            missing: missing.keys.into_iter().collect(),
+            unexpected: unexpected.keys.into_iter().collect(),
             misfits: misfits(text),
         };
         let says_something = !mismatch.missing.is_empty()
@@ -128,13 +128,13 @@ impl Mismatch {
 /// Keys in the order of the message, each once: every process of a group prints them.
 #[derive(Default)]
 struct Keys {
-    keys: IndexMap<String, ()>,
+    keys: IndexSet<String>,
     is_cut: bool,
 }
 
 impl Keys {
     fn extend(&mut self, list: List) {
-        self.keys.extend(list.keys.into_iter().filter(|key| !key.is_empty()).map(|key| (key, ())));
+        self.keys.extend(list.keys.into_iter().filter(|key| !key.is_empty()));
         self.is_cut |= list.is_cut;
     }
 }

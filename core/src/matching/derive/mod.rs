@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use crate::matching::derive::resolve::Resolution;
 use crate::{
-    Fate, IndexMap, Key, Rule,
+    Fate, IndexMap, IndexSet, Key, Rule,
     diff::Entry,
     generalise::{Generalised, generalise},
 };
@@ -168,14 +168,14 @@ impl Derivation {
 
     /// The keys of `b` that are in no pair, not rearranged, no part, and no whole of parts.
     fn open(&self, resolution: &Resolution<'_>, evidence: &Evidence) -> Vec<Unexplained> {
-        let mut told: IndexMap<&str, ()> = IndexMap::default();
+        let mut told: IndexSet<&str> = IndexSet::default();
         let named = self.pairs.iter().chain(&self.by_name).map(|(_, b)| b.as_str());
         let parts = self.portions.iter().filter(|it| it.owner == Side::A);
-        told.extend(named.chain(self.rearranged.iter().map(|it| it.b.as_str())).map(|b| (b, ())));
-        told.extend(parts.map(|it| (it.part.as_str(), ())));
-        told.extend(covered(resolution, evidence).into_iter().map(|b| (b, ())));
+        told.extend(named.chain(self.rearranged.iter().map(|it| it.b.as_str())));
+        told.extend(parts.map(|it| it.part.as_str()));
+        told.extend(covered(resolution, evidence));
         let keys = resolution.b.iter().enumerate();
-        let open = keys.filter(|(_, entry)| !told.contains_key(entry.key.as_str()));
+        let open = keys.filter(|(_, entry)| !told.contains(entry.key.as_str()));
         open.map(|(place, entry)| Unexplained {
             key: entry.key.to_string(),
             candidates: resolution.candidates(place, evidence),
@@ -187,14 +187,14 @@ impl Derivation {
         let mut pairs: Vec<(String, String)> =
             self.pairs.iter().chain(&self.by_name).cloned().collect();
         let stays = resolution.stays(evidence);
-        let (mut olds, mut news): (IndexMap<String, ()>, IndexMap<String, ()>) =
-            pairs.iter().cloned().map(|(old, new)| ((old, ()), (new, ()))).unzip();
+        let (mut olds, mut news): (IndexSet<String>, IndexSet<String>) =
+            pairs.iter().cloned().unzip();
         for entry in resolution.a.iter().filter(|entry| matches!(entry.key, Key::Text(_))) {
             let key = entry.key.as_str();
-            if olds.insert(key.into(), ()).is_some() {
+            if !olds.insert(key.into()) {
                 continue;
             }
-            if stays.contains_key(key) && news.insert(key.into(), ()).is_none() {
+            if stays.contains(key) && news.insert(key.into()) {
                 pairs.push((key.into(), key.into()));
             } else {
                 self.dropped.push(key.into());

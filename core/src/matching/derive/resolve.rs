@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::matching::derive::{Alike, Evidence, Side, renamed};
 use crate::matching::renames::Moves;
-use crate::{IndexMap, Key, Rule, SEPARATOR, diff::Entry, generalise::generalise};
+use crate::{IndexMap, IndexSet, Key, Rule, SEPARATOR, diff::Entry, generalise::generalise};
 
 /// Rounds in which what was found helps to find more; in practice two are enough.
 const MAX_ROUNDS: usize = 4;
@@ -110,12 +110,12 @@ impl<'a> Resolution<'a> {
         let shape = |entry: &Entry<'a>| entry.tensor.map(|tensor| &tensor.shape);
         let mut found = IndexMap::<usize, Vec<usize>>::default();
         for (a, entry) in self.a.iter().enumerate() {
-            if self.to[a].is_some() || told_a.contains_key(&a) || !is_text(entry) {
+            if self.to[a].is_some() || told_a.contains(&a) || !is_text(entry) {
                 continue;
             }
             let target = renamed(&rules, entry.key.as_str());
             let target = target.and_then(|key| self.places.get(key.as_str()).copied());
-            let is_open = |b: &usize| self.from[*b].is_none() && !told_b.contains_key(b);
+            let is_open = |b: &usize| self.from[*b].is_none() && !told_b.contains(b);
             if let Some(b) = target.filter(is_open)
                 && shape(entry) == shape(&self.b[b])
             {
@@ -135,9 +135,9 @@ impl<'a> Resolution<'a> {
     }
 
     /// The keys of `a` that the evidence mentions and that have no pair, and so keep their names.
-    pub(super) fn stays(&self, evidence: &Evidence) -> IndexMap<&'a str, ()> {
+    pub(super) fn stays(&self, evidence: &Evidence) -> IndexSet<&'a str> {
         let (told, _) = told(evidence);
-        told.into_keys().map(|a| (self.a[a].key.as_str(), ())).collect()
+        told.into_iter().map(|a| self.a[a].key.as_str()).collect()
     }
 }
 
@@ -164,23 +164,23 @@ impl<'p> Signs<'p> {
 }
 
 /// The tensors of each side that the evidence has something to say of.
-fn told(evidence: &Evidence) -> (IndexMap<usize, ()>, IndexMap<usize, ()>) {
-    let (mut a, mut b) = (IndexMap::default(), IndexMap::default());
+fn told(evidence: &Evidence) -> (IndexSet<usize>, IndexSet<usize>) {
+    let (mut a, mut b) = (IndexSet::default(), IndexSet::default());
     for alike in &evidence.alike {
-        a.extend(alike.a.iter().map(|place| (*place, ())));
-        b.extend(alike.b.iter().map(|place| (*place, ())));
+        a.extend(alike.a.iter().copied());
+        b.extend(alike.b.iter().copied());
     }
     for rearranged in &evidence.rearranged {
-        a.insert(rearranged.a, ());
-        b.insert(rearranged.b, ());
+        a.insert(rearranged.a);
+        b.insert(rearranged.b);
     }
     for portion in &evidence.portions {
         let (in_a, in_b) = match portion.owner {
             Side::A => (portion.whole, portion.part),
             Side::B => (portion.part, portion.whole),
         };
-        a.insert(in_a, ());
-        b.insert(in_b, ());
+        a.insert(in_a);
+        b.insert(in_b);
     }
     (a, b)
 }

@@ -9,7 +9,7 @@ use crate::matching::fit::Reason;
 use crate::matching::fit::matcher::{Item, Matcher};
 use crate::matching::fit::modules::{Depth, form};
 use crate::matching::numbered::Numbered;
-use crate::{IndexMap, SEPARATOR};
+use crate::{IndexMap, IndexSet, SEPARATOR};
 
 /// The keys of one form: their numbers, shapes and positions.
 #[derive(Clone, Default)]
@@ -25,7 +25,7 @@ impl Matcher<'_> {
     pub(super) fn doubt_numbers(&mut self) {
         let mut again = Vec::new();
         let mut doubtful = [self.moved_within(false), self.moved_within(true)].concat();
-        let misfits: IndexMap<usize, ()> = self.misfits.iter().map(|(at, _)| (*at, ())).collect();
+        let misfits: IndexSet<usize> = self.misfits.iter().map(|(at, _)| *at).collect();
         for counted in self.counted().into_values() {
             let is_left = |items: &[Item], all: &[(Vec<u64>, usize)]| {
                 all.iter().any(|(_, at)| items[*at].partner.is_none())
@@ -35,7 +35,7 @@ impl Matcher<'_> {
             if !are_left || self.keeps_its_numbers(&counted) {
                 continue;
             }
-            match counted.sources.iter().any(|(_, at)| misfits.contains_key(at)) {
+            match counted.sources.iter().any(|(_, at)| misfits.contains(at)) {
                 true => again.push(counted),
                 false if self.have_a_shape_in_common(&counted) => doubtful.push(counted),
                 false => {}
@@ -97,10 +97,10 @@ impl Matcher<'_> {
     fn have_a_shape_in_common(&self, counted: &Counted) -> bool {
         let shapes = |items: &[Item], all: &[(Vec<u64>, usize)]| {
             let left = all.iter().map(|(_, at)| &items[*at]).filter(|item| item.partner.is_none());
-            left.map(|item| (item.tensor.shape.clone(), ())).collect::<IndexMap<_, ()>>()
+            left.map(|item| item.tensor.shape.clone()).collect::<IndexSet<_>>()
         };
         let theirs = shapes(&self.targets, &counted.targets);
-        shapes(&self.sources, &counted.sources).keys().any(|shape| theirs.contains_key(shape))
+        shapes(&self.sources, &counted.sources).iter().any(|shape| theirs.contains(shape))
     }
 
     /// Numbered modules of which one is left over, where the other side has one more beside them
@@ -145,9 +145,9 @@ impl Matcher<'_> {
 
     /// Takes back the pairs and misfits of these keys.
     fn part(&mut self, counted: &Counted) {
-        let gone: IndexMap<usize, ()> = counted.sources.iter().map(|(_, at)| (*at, ())).collect();
-        self.pairs.retain(|(source, ..)| !gone.contains_key(source));
-        self.misfits.retain(|(source, _)| !gone.contains_key(source));
+        let gone: IndexSet<usize> = counted.sources.iter().map(|(_, at)| *at).collect();
+        self.pairs.retain(|(source, ..)| !gone.contains(source));
+        self.misfits.retain(|(source, _)| !gone.contains(source));
         for (_, at) in &counted.sources {
             if let Some(target) = self.sources[*at].partner.take() {
                 self.targets[target].partner = None;

@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::matching::fit::{Fit, FitPair, Reason, ShapeMismatch, TargetTensor};
 use crate::{
-    DType, Elements, Expression, IndexMap, Omitted, Origination, SEPARATOR, Section, Template,
-    Tensor, TensorSet,
+    DType, Elements, Expression, IndexMap, IndexSet, Omitted, Origination, SEPARATOR, Section,
+    Template, Tensor, TensorSet,
     diff::Side,
     init::{Init, InitRule, Initialiser, Needed, NotMade, ResizeRule},
 };
@@ -252,7 +252,7 @@ struct Assembly<'a> {
     zero: Initialiser,
     pairs: IndexMap<&'a str, &'a FitPair>,
     misfits: IndexMap<&'a str, &'a ShapeMismatch>,
-    counters: IndexMap<&'a str, ()>,
+    counters: IndexSet<&'a str>,
     /// What was resized so far, by where it comes from and what it becomes; ties stay tied.
     resized: IndexMap<String, Expression>,
 }
@@ -273,7 +273,7 @@ impl<'a> Assembly<'a> {
             zero: Initialiser { rules: [zero].into(), seed: 0 },
             pairs: fit.pairs.iter().map(|pair| (pair.to.as_str(), pair)).collect(),
             misfits: fit.misfits.iter().map(|it| (it.wanted.key.as_str(), it)).collect(),
-            counters: fit.counters.iter().map(|wanted| (wanted.key.as_str(), ())).collect(),
+            counters: fit.counters.iter().map(|wanted| wanted.key.as_str()).collect(),
             resized: IndexMap::default(),
         }
     }
@@ -307,7 +307,7 @@ impl<'a> Assembly<'a> {
             return made.map(|(elements, how)| (elements, Some(how))).map_err(unmet);
         }
         let made = self.made(wanted).or_else(|why| match why {
-            NotMade::NoRule if self.counters.contains_key(key) => {
+            NotMade::NoRule if self.counters.contains(key) => {
                 Ok((self.zero.make(self.needed(wanted))?, InitSource::Counter))
             }
             why => Err(why),

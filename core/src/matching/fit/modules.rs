@@ -7,7 +7,7 @@ use core::fmt::Write;
 use crate::matching::fit::matcher::{Item, is_counter, kind};
 use crate::matching::fit::prefixes::is_usual;
 use crate::matching::numbered::Numbered;
-use crate::{IndexMap, SEPARATOR};
+use crate::{IndexMap, IndexSet, SEPARATOR};
 
 /// The open parameters of one module, counters excepted.
 #[derive(Clone)]
@@ -133,8 +133,8 @@ impl<'b> Family<'b> {
 
     /// True if there are several members, and each differs from the others in its parameters.
     pub(super) fn are_all_different(&self, items: &[Item]) -> bool {
-        let all: IndexMap<String, ()> =
-            self.members.iter().map(|(_, module)| (module.signature(items), ())).collect();
+        let all: IndexSet<String> =
+            self.members.iter().map(|(_, module)| module.signature(items)).collect();
         self.members.len() > 1 && all.len() == self.members.len()
     }
 

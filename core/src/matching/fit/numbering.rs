@@ -9,12 +9,12 @@ use core::fmt::Write;
 
 use crate::matching::fit::matcher::{Item, Matcher};
 use crate::matching::fit::modules::{Depth, form};
-use crate::{IndexMap, SEPARATOR};
+use crate::{IndexMap, IndexSet, SEPARATOR};
 
 /// The numbers of keys that have a partner, and what is left.
 pub(super) struct KnownNumbers {
     /// By the form of the key and the place in it.
-    seen: IndexMap<(String, usize, u64), ()>,
+    seen: IndexSet<(String, usize, u64)>,
     /// How many open keys differ in one number alone, and in no shape.
     rivals: IndexMap<String, usize>,
 }
@@ -22,11 +22,11 @@ pub(super) struct KnownNumbers {
 impl Matcher<'_> {
     /// What is known while these pairs are.
     pub(super) fn known_numbers(&self) -> KnownNumbers {
-        let mut known = KnownNumbers { seen: IndexMap::default(), rivals: IndexMap::default() };
+        let mut known = KnownNumbers { seen: IndexSet::default(), rivals: IndexMap::default() };
         for (source, ..) in &self.pairs {
             let (form, numbers) = numbers(&self.sources[*source]);
             let places = numbers.into_iter().enumerate();
-            known.seen.extend(places.map(|(place, number)| ((form.clone(), place, number), ())));
+            known.seen.extend(places.map(|(place, number)| (form.clone(), place, number)));
         }
         for (_, item) in self.open_sources() {
             let (form, numbers) = numbers(item);
@@ -44,7 +44,7 @@ impl KnownNumbers {
         let (form, numbers) = numbers(item);
         numbers.iter().enumerate().all(|(place, number)| {
             let rivals = self.rivals.get(&but_for(item, &form, &numbers, place));
-            self.seen.contains_key(&(form.clone(), place, *number))
+            self.seen.contains(&(form.clone(), place, *number))
                 || rivals.is_none_or(|rivals| *rivals < 2)
         })
     }

@@ -7,7 +7,7 @@ use crate::matching::fit::Reason;
 use crate::matching::fit::matcher::{Item, Matcher};
 use crate::matching::fit::names::only;
 use crate::matching::numbered::Numbered;
-use crate::{IndexMap, SEPARATOR};
+use crate::{IndexMap, IndexSet, SEPARATOR};
 
 /// Prefixes that are replaced one after another.
 const MAX_PREFIXES: usize = 32;
@@ -30,13 +30,13 @@ type Replacement = (String, String);
 impl Matcher<'_> {
     /// Settles the keys below prefixes that are consistently replaced by others.
     pub(super) fn settle_prefixes(&mut self) {
-        let mut refused = IndexMap::<Replacement, ()>::default();
+        let mut refused = IndexSet::<Replacement>::default();
         for _ in 0..MAX_PREFIXES {
             let votes = self.votes();
             let Some(best) = best(&votes, &refused) else { return };
             let found = self.below(&best);
             if has_rival(&best, &votes) || !self.is_consistent(&best, &found) {
-                refused.insert(best, ());
+                refused.insert(best);
                 continue;
             }
             for (source, target) in found {
@@ -94,22 +94,19 @@ impl Matcher<'_> {
     /// and no keys are left of which the numbers alone differ: those would speak for a shift.
     fn is_consistent(&self, (from, to): &Replacement, found: &[(usize, usize)]) -> bool {
         let agreeing = found.iter().filter(|(source, target)| self.agree(*source, *target)).count();
-        let (sources, targets): (IndexMap<_, ()>, IndexMap<_, ()>) =
-            found.iter().map(|&(source, target)| ((source, ()), (target, ()))).unzip();
-        let left = self.open_sources().filter(|(at, _)| !sources.contains_key(at));
-        let forms: IndexMap<String, ()> = left
-            .filter_map(|(_, item)| Some((form(rest(&item.name, from)?, &item.tensor.shape)?, ())))
+        let (sources, targets): (IndexSet<_>, IndexSet<_>) = found.iter().copied().unzip();
+        let left = self.open_sources().filter(|(at, _)| !sources.contains(at));
+        let forms: IndexSet<String> = left
+            .filter_map(|(_, item)| form(rest(&item.name, from)?, &item.tensor.shape))
             .collect();
-        let mut wanted = self.open_targets().filter(|(at, _)| !targets.contains_key(at));
+        let mut wanted = self.open_targets().filter(|(at, _)| !targets.contains(at));
         let is_shifted = wanted.any(|(_, item)| {
             let form = rest(&item.name, to).and_then(|rest| form(rest, &item.tensor.shape));
-            form.is_some_and(|form| forms.contains_key(&form))
+            form.is_some_and(|form| forms.contains(&form))
         });
-        let modules: IndexMap<&str, ()> = found
+        let modules: IndexSet<&str> = found
             .iter()
-            .filter_map(|(source, _)| {
-                Some((self.sources[*source].name.rsplit_once(SEPARATOR)?.0, ()))
-            })
+            .filter_map(|(source, _)| Some(self.sources[*source].name.rsplit_once(SEPARATOR)?.0))
             .collect();
         let are_enough = from.is_empty() || to.is_empty() || modules.len() >= MIN_MODULES;
         2 * agreeing > found.len() && !is_shifted && are_enough
@@ -121,7 +118,7 @@ impl Matcher<'_> {
         let found = only_pairs(short.into_iter().chain(long));
         let shifted = self.shifted(&found);
         for (source, target) in found {
-            if self.agree(source, target) && !shifted.contains_key(&(source, target)) {
+            if self.agree(source, target) && !shifted.contains(&(source, target)) {
                 self.settle(source, target, Reason::Suffix);
             }
         }
@@ -129,23 +126,20 @@ impl Matcher<'_> {
 
     /// Those of the pairs beside which keys are left, on both sides, of which the numbers alone
     /// differ: they would speak for a shift.
-    fn shifted(&self, found: &[(usize, usize)]) -> IndexMap<(usize, usize), ()> {
-        let (sources, targets): (IndexMap<_, ()>, IndexMap<_, ()>) =
-            found.iter().map(|&(source, target)| ((source, ()), (target, ()))).unzip();
+    fn shifted(&self, found: &[(usize, usize)]) -> IndexSet<(usize, usize)> {
+        let (sources, targets): (IndexSet<_>, IndexSet<_>) = found.iter().copied().unzip();
         let form_of = |item: &Item| form(&item.name, &item.tensor.shape);
-        let left = self.open_sources().filter(|(at, _)| !sources.contains_key(at));
-        let own: IndexMap<String, ()> =
-            left.filter_map(|(_, item)| Some((form_of(item)?, ()))).collect();
-        let left = self.open_targets().filter(|(at, _)| !targets.contains_key(at));
-        let theirs: IndexMap<String, ()> =
-            left.filter_map(|(_, item)| Some((form_of(item)?, ()))).collect();
-        let is_left = |forms: &IndexMap<String, ()>, item: &Item| {
-            form_of(item).is_some_and(|form| forms.contains_key(&form))
+        let left = self.open_sources().filter(|(at, _)| !sources.contains(at));
+        let own: IndexSet<String> = left.filter_map(|(_, item)| form_of(item)).collect();
+        let left = self.open_targets().filter(|(at, _)| !targets.contains(at));
+        let theirs: IndexSet<String> = left.filter_map(|(_, item)| form_of(item)).collect();
+        let is_left = |forms: &IndexSet<String>, item: &Item| {
+            form_of(item).is_some_and(|form| forms.contains(&form))
         };
         let shifted = found.iter().filter(|(source, target)| {
             is_left(&own, &self.sources[*source]) && is_left(&theirs, &self.targets[*target])
         });
-        shifted.map(|pair| (*pair, ())).collect()
+        shifted.copied().collect()
     }
 
     /// Pairs of which one name ends with the whole of the other: the target's if `inverted`.
@@ -174,23 +168,23 @@ impl Matcher<'_> {
 
 /// The pairs of which neither part is in another.
 fn only_pairs(found: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)> {
-    let all: IndexMap<(usize, usize), ()> = found.map(|pair| (pair, ())).collect();
+    let all: IndexSet<(usize, usize)> = found.collect();
     let (mut sources, mut targets) =
         (IndexMap::<_, usize>::default(), IndexMap::<_, usize>::default());
-    for (source, target) in all.keys() {
+    for (source, target) in &all {
         *sources.entry(*source).or_default() += 1;
         *targets.entry(*target).or_default() += 1;
     }
     let is_only = |(source, target): &(usize, usize)| sources[source] == 1 && targets[target] == 1;
-    all.into_keys().filter(is_only).collect()
+    all.into_iter().filter(is_only).collect()
 }
 
 /// The replacement that most keys speak for, of two at least.
 fn best(
     votes: &IndexMap<Replacement, usize>,
-    refused: &IndexMap<Replacement, ()>,
+    refused: &IndexSet<Replacement>,
 ) -> Option<Replacement> {
-    let open = votes.iter().filter(|(found, votes)| **votes > 1 && !refused.contains_key(*found));
+    let open = votes.iter().filter(|(found, votes)| **votes > 1 && !refused.contains(*found));
     // Of those with as many votes, the first.
     let (found, _) = open.rev().max_by_key(|(_, votes)| **votes)?;
     Some(found.clone())

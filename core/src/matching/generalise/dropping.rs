@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::rules::template::Segment;
-use crate::{IndexMap, SEPARATOR, Template};
+use crate::{IndexMap, IndexSet, SEPARATOR, Template};
 
 /// Segments of a key that are looked at from either end.
 const MAX_SEGMENTS: usize = 64;
@@ -14,11 +14,10 @@ const MAX_SEGMENTS: usize = 64;
 /// A key is matched by the first segments that no kept key begins with (`head.**`), or by the last
 /// that no kept key ends with (`**.num_batches_tracked`), whichever matches more; else by itself.
 pub(super) fn patterns(dropped: &[String], kept: &[&str]) -> Vec<Template> {
-    let kept_begins: IndexMap<&str, ()> =
-        kept.iter().flat_map(|key| begins(key)).map(unit).collect();
-    let kept_ends: IndexMap<&str, ()> = kept.iter().flat_map(|key| ends(key)).map(unit).collect();
-    let own_begins = dropped.iter().map(|key| begins(key).find(|b| !kept_begins.contains_key(b)));
-    let own_ends = dropped.iter().map(|key| ends(key).find(|end| !kept_ends.contains_key(end)));
+    let kept_begins: IndexSet<&str> = kept.iter().flat_map(|key| begins(key)).collect();
+    let kept_ends: IndexSet<&str> = kept.iter().flat_map(|key| ends(key)).collect();
+    let own_begins = dropped.iter().map(|key| begins(key).find(|b| !kept_begins.contains(b)));
+    let own_ends = dropped.iter().map(|key| ends(key).find(|end| !kept_ends.contains(end)));
     let (own_begins, own_ends): (Vec<_>, Vec<_>) = (own_begins.collect(), own_ends.collect());
     let (begin_counts, end_counts) = (counts(&own_begins), counts(&own_ends));
     let mut patterns = IndexMap::<(&str, &str), Template>::default();
@@ -58,10 +57,6 @@ fn template(part: &str, others: Option<Place>) -> Template {
         None => {}
     }
     Template::of_segments(segments, SEPARATOR)
-}
-
-fn unit(part: &str) -> (&str, ()) {
-    (part, ())
 }
 
 fn counts<'a>(parts: &[Option<&'a str>]) -> IndexMap<&'a str, usize> {

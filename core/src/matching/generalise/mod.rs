@@ -14,8 +14,8 @@ use alloc::vec::Vec;
 use crate::matching::generalise::choice::choose;
 use crate::matching::generalise::dropping::patterns;
 use crate::{
-    Fate, IndexMap, Remap, Rename, Rule, SEPARATOR, Table, Template, TemplatePair, WRAPPERS,
-    Wrappers,
+    Fate, IndexMap, IndexSet, Remap, Rename, Rule, SEPARATOR, Table, Template, TemplatePair,
+    WRAPPERS, Wrappers,
 };
 
 /// What became of keys, as rules.
@@ -139,16 +139,16 @@ fn unwrapped(pairs: &Pairs) -> Option<Vec<String>> {
     if !pairs.iter().any(|(old, _)| has_wrapper(old)) {
         return None;
     }
-    let mut names = IndexMap::<String, ()>::default();
+    let mut names = IndexSet::<String>::default();
     for (old, new) in pairs {
         let name = match unwrap.apply(old) {
             Fate::Becomes(name) => name,
             _ => old.to_string(),
         };
         let stays = name != *old && old == new;
-        if stays || has_wrapper(new) || names.insert(name, ()).is_some() {
+        if stays || has_wrapper(new) || !names.insert(name) {
             return None;
         }
     }
-    Some(names.into_keys().collect())
+    Some(names.into_iter().collect())
 }

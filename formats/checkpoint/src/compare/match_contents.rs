@@ -5,7 +5,7 @@
 //! all but the first cost nothing.
 
 use statedict_core::{
-    DType, IndexMap, Tensor,
+    DType, IndexSet, Tensor,
     derive::{Alike, Arrangement, Evidence, Rearranged, Side},
     diff::Entry,
 };
@@ -80,9 +80,9 @@ impl<'a> Question<'a> {
 
     /// The types that open tensors of `b` have, and open tensors of `a` could be cast to.
     fn types_of_b(&self) -> Vec<DType> {
-        let types = self.b.iter().flatten().map(|half| (half.dtype().clone(), ()));
-        let types: IndexMap<DType, ()> = types.filter(|(dtype, ())| dtype.is_float()).collect();
-        types.into_keys().collect()
+        let types = self.b.iter().flatten().map(|half| half.dtype().clone());
+        let types: IndexSet<DType> = types.filter(|dtype| dtype.is_float()).collect();
+        types.into_iter().collect()
     }
 
     /// Asks the same of open tensors of `a` as they are when they are cast.

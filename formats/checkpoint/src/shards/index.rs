@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-use statedict_core::{Fault, IndexMap};
+use statedict_core::{Fault, IndexMap, IndexSet};
 
 /// The longest index that is read, in bytes; a million keys take about a hundred.
 pub(crate) const MAX_INDEX: u64 = 256 << 20;
@@ -56,9 +56,8 @@ impl Index {
 
     /// The files, in the order in which the index first names them.
     pub(crate) fn files(&self) -> Vec<&str> {
-        let files: IndexMap<&str, ()> =
-            self.weight_map.0.values().map(|file| (file.as_str(), ())).collect();
-        files.into_keys().collect()
+        let files: IndexSet<&str> = self.weight_map.0.values().map(String::as_str).collect();
+        files.into_iter().collect()
     }
 
     /// Says that a file is called otherwise.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use statedict_core::{Elements, Format, IndexMap, ShardNames, TensorSet, UnsupportedTensors};
+use statedict_core::{Elements, Format, IndexSet, ShardNames, TensorSet, UnsupportedTensors};
 
 use crate::model_folder::series::Series;
 use crate::shards::index::Index;
@@ -114,11 +114,11 @@ fn groups(tensors: Vec<(String, Elements)>, limit: u64) -> Vec<Vec<(String, Elem
 
 /// Bytes and elements, those that several keys share once.
 fn sizes(tensors: &[(String, Elements)]) -> (u64, u64) {
-    let mut places: IndexMap<String, ()> = IndexMap::default();
+    let mut places: IndexSet<String> = IndexSet::default();
     let mut sizes = (0u64, 0u64);
     for (_, elements) in tensors {
         let place = elements.place().map(|place| format!("{place:?}"));
-        if place.is_none_or(|place| places.insert(place, ()).is_none()) {
+        if place.is_none_or(|place| places.insert(place)) {
             sizes.0 = sizes.0.saturating_add(elements.byte_len());
             sizes.1 = sizes.1.saturating_add(elements.count());
         }
