@@ -211,6 +211,10 @@ fn what_cannot_be_put_together_says_why() {
     assert_eq!(refused(permute(a(), &[0])), "'n': [0] does not order the dimensions of [2, 3]");
     assert_eq!(refused(b().slice(1, 1..5)), "'n': [2, 2] has no 1..5 in dim 1");
     assert_eq!(refused(key("x", &[1])), "'n': no tensor 'x'");
+    let twice = cat(0, &[a().cast(DType::F16), a()]).cast(DType::F32);
+    let why =
+        "'n': cat([a.to(F16), a], 0) is cast already, and would be rounded once instead of twice";
+    assert_eq!(refused(twice), why);
     assert_eq!(refused(key("a", &[3])), "'n': 'a' has shape [2, 3]; expected [3]");
     let huge = reshape(a(), &[u64::MAX, u64::MAX]);
     assert_eq!(

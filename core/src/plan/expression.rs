@@ -154,6 +154,20 @@ impl Expression {
         }
     }
 
+    /// True if something that it is made of is cast.
+    fn casts(&self) -> bool {
+        match self {
+            Expression::Key { .. } | Expression::Init(_) => false,
+            Expression::Cast { .. } => true,
+            Expression::Slice { of, .. }
+            | Expression::Permute { of, .. }
+            | Expression::Reshape { of, .. } => of.casts(),
+            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
+                parts.iter().any(Expression::casts)
+            }
+        }
+    }
+
     /// Where the elements are, in a file of which `tensor` finds the tensors by their keys.
     ///
     /// # Errors
@@ -182,6 +196,9 @@ impl Expression {
             Expression::Reshape { of, shape } => of.evaluate(tensor)?.reshape(shape.clone()),
             Expression::Concat { axis, parts } => Elements::concat(*axis, all(parts)?),
             Expression::Stack { axis, parts } => Elements::stack(*axis, all(parts)?),
+            Expression::Cast { of, .. } if of.casts() => {
+                Err(format!("{of} is cast already, and would be rounded once instead of twice"))
+            }
             Expression::Cast { of, dtype } => Ok(of.evaluate(tensor)?.cast(dtype)),
             Expression::Init(drawing) => Ok(Elements::drawn(drawing.clone())),
         }
