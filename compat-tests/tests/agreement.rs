@@ -95,3 +95,18 @@ fn a_persistent_id_is_a_storage_or_the_source_of_a_module() {
     assert!(matches!(loaded(&[&other]), Outcome::Refused(_)));
     agree_on_pickle(&other);
 }
+
+#[test]
+fn tensors_of_what_is_no_storage_are_not_called_safe_though_nothing_holds_them() {
+    // The pickle's value is the class at its end; the tensor is made by the way.
+    let made = |arguments: &[u8]| {
+        let call: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\n";
+        let rest = b"ccollections\nOrderedDict\n)RtRctorch\nTensor\n.";
+        [b"\x80\x02", call, arguments, rest].concat()
+    };
+    for storage in ["X\x01\0\0\0s", "N", ")", "]", "}", "ctorch\nFloatStorage\n"] {
+        let pickle = made(&[b"(", storage.as_bytes(), b"K\0K\x02\x85K\x01\x85\x89"].concat());
+        assert!(matches!(load(&pickle, &[8, 16]), Outcome::Failed(_)), "{storage:?}");
+        agree(&pickle);
+    }
+}

@@ -6,7 +6,7 @@ use statedict_core::Fault;
 
 use super::kind::Kind;
 use super::machine::Machine;
-use super::value::{Value, is_integer};
+use super::value::Value;
 use crate::pickle::opcode;
 
 /// How many arguments what has an admitted path takes; `None` if that varies or is not known.
@@ -36,6 +36,36 @@ fn count(path: &str) -> Option<RangeInclusive<u32>> {
     })
 }
 
+/// What an argument has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parameter {
+    /// A storage with a type.
+    Storage,
+    /// A whole number.
+    Integer,
+    /// Whole numbers in a row.
+    Sizes,
+    /// A tensor, or `None`.
+    Tensor,
+}
+
+/// What the first arguments of what has an admitted path have to be.
+///
+/// Source: `torch/_utils.py` and `torch/nn/parameter.py` in PyTorch 2.15.
+fn parameters(path: &str) -> &'static [Parameter] {
+    use Parameter::{Integer, Sizes, Storage, Tensor};
+    match path {
+        "torch._utils._rebuild_tensor"
+        | "torch._utils._rebuild_tensor_v2"
+        | "torch._utils._rebuild_tensor_v3"
+        | "torch._utils._rebuild_qtensor" => &[Storage, Integer, Sizes, Sizes],
+        "torch._utils._rebuild_parameter"
+        | "torch._utils._rebuild_parameter_with_state"
+        | "torch.nn.parameter.Parameter" => &[Tensor],
+        _ => &[],
+    }
+}
+
 /// Where the metadata of a tensor are among the arguments.
 fn metadata(path: &str) -> Option<usize> {
     match path {
@@ -57,6 +87,13 @@ impl Machine<'_> {
         if count(path).is_some_and(|count| !count.contains(&given)) {
             return Ok(false);
         }
+        if parameters(path)
+            .iter()
+            .zip(&items)
+            .any(|(parameter, item)| !self.fits(*parameter, *item))
+        {
+            return Ok(false);
+        }
         let metadata = metadata(path).and_then(|at| items.get(at).copied());
         if metadata.is_some_and(|metadata| !self.is_metadata(metadata)) {
             return Ok(false);
@@ -67,6 +104,28 @@ impl Machine<'_> {
                 Ok(LAYOUTS.iter().any(|layout| name.starts_with(layout)))
             }
             _ => Ok(true),
+        }
+    }
+
+    /// False if it is known that a value is not what a function takes.
+    fn fits(&self, parameter: Parameter, value: Value) -> bool {
+        let returned = match value {
+            Value::Unknown => return true,
+            Value::Returned(_) => Some(self.kind(value)),
+            _ => None,
+        };
+        match parameter {
+            _ if returned == Some(Kind::Other) => true,
+            Parameter::Storage => value == Value::Storage || returned == Some(Kind::Storage),
+            Parameter::Integer => value.is_integer() || value.is_bool(),
+            Parameter::Sizes => {
+                let is_row = matches!(value, Value::Tuple { .. } | Value::List);
+                is_row || returned == Some(Kind::Fixed)
+            }
+            Parameter::Tensor => {
+                let is_tensor = matches!(returned, Some(Kind::Tensor | Kind::Subclass));
+                is_tensor || value.is_none()
+            }
         }
     }
 
@@ -86,10 +145,7 @@ impl Machine<'_> {
     /// device and length after the word, and in a legacy stream what it is a view of.
     pub(super) fn is_storage_id(&self, id: u32) -> bool {
         let count = self.tuples.get(id as usize).map_or(0, |(_, _, count)| *count);
-        let is_integer = |value: &Value| match value {
-            Value::Literal { code, .. } => is_integer(*code),
-            value => *value == Value::Unknown,
-        };
+        let is_integer = |value: &Value| value.is_integer() || *value == Value::Unknown;
         match self.items(id) {
             [_, Value::Import(_), key, device, length, rest @ ..] if count <= 6 => {
                 let is_view = |view: &Value| view.is_none() || matches!(view, Value::Tuple { .. });

@@ -111,6 +111,16 @@ impl Value {
         }
     }
 
+    /// True if it is a whole number that is written out.
+    pub(super) fn is_integer(self) -> bool {
+        matches!(self, Value::Literal { code, .. } if is_integer(code))
+    }
+
+    /// True if it is `True` or `False`.
+    pub(super) fn is_bool(self) -> bool {
+        matches!(self, Value::Literal { code: opcode::NEWTRUE | opcode::NEWFALSE, .. })
+    }
+
     /// True if it is `None`.
     pub(super) fn is_none(self) -> bool {
         matches!(self, Value::Literal { code: opcode::NONE, .. })
