@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use statedict::Rules;
+use statedict::core::RuleKind;
 use statedict::jobs::recipe::{self, Direction};
-use statedict::jobs::rules;
 
 use crate::commands::check::CheckRequest;
 use crate::commands::check::args::CheckArgs;
@@ -210,7 +210,7 @@ pub(crate) enum Task {
 impl Args {
     /// The task that was typed.
     pub(crate) fn task(self) -> Result<Task, Failure> {
-        let (stage, rest) = match self.command {
+        let (kind, words, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.request())),
             Command::Diff(diff) => return Ok(Task::Diff(diff.request())),
             Command::Check(check) => return Ok(Task::Check(check.request())),
@@ -225,18 +225,20 @@ impl Args {
                 let rules = recipe::read(&recipe, direction, rest.own_separator())?;
                 return Ok(Task::Rename(rest.request(rules)?));
             }
-            Command::Strip { prefix, rest } => (rules::strip(&prefix, rest.separator()), rest),
-            Command::Add { prefix, rest } => (rules::add(&prefix, rest.separator()), rest),
-            Command::Unwrap { wrappers, rest } => {
-                (rules::unwrap(&wrappers, rest.separator()), rest)
-            }
             Command::Rename { rules, rest } if rules.is_empty() => {
                 return Ok(Task::Rename(rest.request(Rules::default())?));
             }
-            Command::Rename { rules, rest } => (rules::rename(&rules, rest.separator()), rest),
-            Command::Keep { patterns, rest } => (rules::keep(&patterns, rest.separator()), rest),
-            Command::Drop { patterns, rest } => (rules::drop(&patterns, rest.separator()), rest),
+            Command::Strip { prefix, rest } => (RuleKind::Strip, vec![prefix], rest),
+            Command::Add { prefix, rest } => (RuleKind::Add, vec![prefix], rest),
+            Command::Unwrap { wrappers, rest } => (RuleKind::Unwrap, wrappers, rest),
+            Command::Rename { rules, rest } => (RuleKind::Rename, rules, rest),
+            Command::Keep { patterns, rest } => (RuleKind::Keep, patterns, rest),
+            Command::Drop { patterns, rest } => (RuleKind::Drop, patterns, rest),
         };
-        Ok(Task::Rename(rest.request(Rules::Stages(vec![stage?]))?))
+        let stage = kind.rule(&words, rest.separator())?;
+        Ok(Task::Rename(rest.request(Rules::Stages(vec![stage]))?))
     }
 }
+
+#[cfg(test)]
+mod tests;

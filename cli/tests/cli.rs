@@ -419,8 +419,11 @@ fn a_recipe_says_what_is_wrong_with_it() {
     check("[[stage]]\nstrip = \"a\"\nadd = \"b\"", "line 1");
     check("[[stage]]\nstrips = \"a\"", "expected one of `strip`");
     check("stages = 1", "unknown field `stages`");
-    check("[[stage]]\nrename = \"a\"", "stage 1: 'a' is no remap");
+    check("[[stage]]\nrename = \"a\"", "stage 1: cannot parse rule 'a'");
     check("[[stage]]\nunwrap = false", "expected true or a list of segments");
+    check("[[stage]]\nstrip = [\"a\"]", "line 2: invalid type: sequence, expected a string");
+    check("[[stage]]\nkeep = []", "stage 1: keep takes at least one pattern");
+    check("[[stage]]", "a stage needs one of strip, add");
     check("{\"statedict_plan\": 7, \"state_dicts\": []}", "plan version 7 is not known");
 }
 

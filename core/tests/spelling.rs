@@ -1,7 +1,7 @@
 //! Texts and the values they parse to; the error for each bad spelling.
 
 use statedict_core::{
-    Prefix, Remap, Rename, Replacement, Rule, Table, Template, TemplatePair, Wrappers,
+    Prefix, Remap, Rename, Replacement, Rule, RuleKind, Table, Template, TemplatePair, Wrappers,
 };
 
 fn prefix(text: &str, separator: char) -> Prefix {
@@ -66,16 +66,44 @@ fn each_operation_has_a_spelling() {
     check("keep:a.** *.b", Remap::Keep(templates(&["a.**", "*.b"], '.')));
     check("drop:num_batches_*", Remap::Drop(templates(&["num_batches_*"], '.')));
     check("unwrap:module _orig_mod", unwrap(&["module", "_orig_mod"], '.'));
+    check("unwrap", Rule::unwrap_all());
     check("table:a -> b ; b -> a", table(&[("a", "b"), ("b", "a")]));
     check("strip:a. | add:b.", Remap::Strip(prefix("a", '.')).then(Remap::Add(prefix("b", '.'))));
 }
 
 #[test]
-fn another_separator_stands_in_brackets() {
+fn renames_at_once_have_semicolons_between_them() {
+    let [a, b] = [rename("a", "b"), rename("b", "a")].map(Rule::from);
+    check("rename:a -> b ; b -> a", Rule::FirstOf([a, b.clone()].into()));
+    check(
+        "rename:a -> b ; re:c$ -> d",
+        Rule::FirstOf([rename("a", "b").into(), replacement("c$", "d")].into()),
+    );
+    check("rename:a -> b ;; c", rename("a", "b ; c"));
+    check("rename:a -> ;; ; b -> a", Rule::FirstOf([rename("a", ";").into(), b].into()));
+    check("re:a ; b -> c ; d", replacement("a ; b", "c ; d"));
+}
+
+#[test]
+fn too_few_or_too_many_words_are_refused() {
+    let message = |kind: RuleKind, words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+        kind.rule(&words, '.').expect_err("bad").to_string()
+    };
+    assert_eq!(message(RuleKind::Strip, &[]), "strip takes one prefix");
+    assert_eq!(message(RuleKind::Add, &["a", "b"]), "add takes one prefix");
+    assert_eq!(message(RuleKind::Rename, &[]), "rename takes at least one 'FROM -> TO'");
+    assert_eq!(message(RuleKind::Keep, &[]), "keep takes at least one pattern");
+    assert_eq!(message(RuleKind::Table, &["a"]), "table takes a new key for each old one");
+}
+
+#[test]
+fn another_separator_is_given_in_brackets() {
     check("strip[/]:module/", Remap::Strip(prefix("module", '/')));
     check("add[:]:scope:", Remap::Add(prefix("scope", ':')));
     check("keep[/]:a/**", Remap::Keep(templates(&["a/**"], '/')));
     check("unwrap[/]:module", unwrap(&["module"], '/'));
+    check("unwrap[/]:", Rule::Unwrap(Wrappers::usual_at('/')));
 }
 
 #[test]
@@ -103,19 +131,18 @@ fn what_is_left_out_is_understood() {
 }
 
 #[test]
-fn each_bad_spelling_is_told_what_is_wrong() {
-    let kinds = "expected identity, strip:, add:, rename:, re:, keep:, drop:, unwrap: or table:";
-    check_bad("", &format!("'' is no remap: {kinds}"));
-    check_bad("stripe:a", &format!("'stripe:a' is no remap: {kinds}"));
-    check_bad("identity:a", &format!("'identity:a' is no remap: {kinds}"));
-    check_bad("strip[/:a", &format!("'strip[/:a' is no remap: {kinds}"));
-    check_bad("strip[//]:a", &format!("'strip[//]:a' is no remap: {kinds}"));
-    check_bad("strip:a | ", &format!("'' is no remap: {kinds}"));
+fn each_bad_spelling_says_what_is_wrong() {
+    let kinds = "expected identity, re:, strip:, add:, unwrap:, rename:, keep:, drop: or table:";
+    check_bad("", &format!("cannot parse rule ''; {kinds}"));
+    check_bad("stripe:a", &format!("cannot parse rule 'stripe:a'; {kinds}"));
+    check_bad("identity:a", &format!("cannot parse rule 'identity:a'; {kinds}"));
+    check_bad("strip[/:a", &format!("cannot parse rule 'strip[/:a'; {kinds}"));
+    check_bad("strip[//]:a", &format!("cannot parse rule 'strip[//]:a'; {kinds}"));
+    check_bad("strip:a | ", &format!("cannot parse rule ''; {kinds}"));
     check_bad("strip:", "a prefix needs at least one segment");
     check_bad("add:.", "a prefix needs at least one segment");
-    check_bad("unwrap:", "a prefix needs at least one segment");
     check_bad("keep:", "a template cannot be empty");
-    check_bad("rename:a", "'a' is no remap: expected 'FROM -> TO'");
+    check_bad("rename:a", "cannot parse rule 'a'; expected 'FROM -> TO'");
     check_bad("rename:a -> ", "a template cannot be empty");
     check_bad(
         "rename:a -> {x}",
@@ -131,7 +158,7 @@ fn each_bad_spelling_is_told_what_is_wrong() {
     );
     check_bad("rename:{x}.{x} -> {x}", "'{x}' is captured twice");
     check_bad("drop:a*b*", "segment 'a*b*' has more than one '*' or capture");
-    check_bad("table:a", "'table:a' is no remap: expected 'OLD -> NEW ; OLD -> NEW'");
+    check_bad("table:a", "cannot parse rule 'table:a'; expected 'OLD -> NEW ; OLD -> NEW'");
     check_bad("table:a -> b ; c -> b", "'b' stands twice in a table");
     check_bad("table:a -> b ; a -> c", "'a' stands twice in a table");
     check_bad("re:(a -> b", "regular expression '(a': unclosed group");
@@ -141,9 +168,10 @@ fn each_bad_spelling_is_told_what_is_wrong() {
 #[test]
 fn a_chain_takes_no_rule_that_could_send_two_keys_to_one() {
     let message = |text: &str| text.parse::<Remap>().expect_err("bad").to_string();
-    let reason = "is no remap: two keys could become one, which only a plan can tell";
-    assert_eq!(message("re:a -> b"), format!("'re:a -> b' {reason}"));
-    assert_eq!(message("strip:a | unwrap:b"), format!("'strip:a | unwrap:b' {reason}"));
+    let expected = "expected rules that never send two keys to one";
+    for text in ["re:a -> b", "strip:a | unwrap:b"] {
+        assert_eq!(message(text), format!("cannot parse rule '{text}'; {expected}"));
+    }
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::env;
 use std::path::Path;
 
-use statedict::core::{Remap, Rule, Undefined};
+use statedict::core::{Rule, RuleKind, SEPARATOR, Undefined, Words};
 use statedict::jobs::diff;
 use statedict::jobs::explain::Fix;
 use statedict::jobs::rename::{Destination, Extent, Pickles};
 use statedict::{Convert, Fit, Rename, Rules};
 
-use crate::terminal::text::{as_operand, shell_option, shell_word};
+use crate::terminal::text::{as_operand, shell_word};
 
 /// What was typed after the program's name.
 pub(crate) fn typed() -> Vec<String> {
@@ -54,13 +54,12 @@ pub(crate) fn of_convert(convert: &Convert) -> String {
 
 /// The command that renames the keys of the first file of a comparison as they are in the second.
 pub(crate) fn renaming(outcome: &diff::Outcome) -> Option<String> {
-    let (name, mut positional) = words_of_rule(outcome.renaming.as_ref()?)?;
+    let (name, mut positional, mut options) = words_of_rule(outcome.renaming.as_ref()?)?;
     positional.push(as_operand(&outcome.a.file.path));
-    let at = (outcome.a.state_dicts > 1).then(|| shell_option("--at", &outcome.a.at));
-    let at = at.map(|at| format!(" {at}")).unwrap_or_default();
-    let mark = if positional.iter().any(|word| word.starts_with('-')) { " --" } else { "" };
-    let positional: Vec<_> = positional.iter().map(|word| shell_word(word)).collect();
-    Some(format!("statedict {name}{at}{mark} {}", positional.join(" ")))
+    if outcome.a.state_dicts > 1 {
+        options.extend(at(Some(&outcome.a.at)));
+    }
+    Some(typed_as(&joined(name, positional, options)))
 }
 
 fn typed_as(words: &[String]) -> String {
@@ -81,13 +80,15 @@ pub(crate) fn words(fix: &Fix) -> Option<Vec<String>> {
 
 fn words_of_rename(rename: &Rename) -> Option<Vec<String>> {
     let Rules::Stages(stages) = &rename.rules else { return None };
-    let (name, mut positional) = match stages.first() {
-        Some(rule) => words_of_rule(rule)?,
-        None => ("rename", Vec::new()),
+    let (name, mut positional, mut options) = match stages.as_slice() {
+        [] => (RuleKind::Rename.name(), Vec::new(), Vec::new()),
+        [rule] => words_of_rule(rule)?,
+        _ => return None,
     };
     positional.push(as_operand(&rename.file));
-    let set = rename.metadata.set.iter().map(|(key, value)| format!("{key}={value}"));
-    let mut options: Vec<String> = set.flat_map(|pair| ["--metadata".into(), pair]).collect();
+    for (key, value) in &rename.metadata.set {
+        options.extend(option("--metadata", &format!("{key}={value}")));
+    }
     options.extend(at(rename.at.as_ref()));
     options.extend((rename.policy.undefined == Undefined::Drop).then(|| "--only".into()));
     options.extend((rename.encoding.extent == Extent::Alone).then(|| "--alone".into()));
@@ -127,11 +128,19 @@ fn words_of_fit(fit: &Fit) -> Vec<String> {
 }
 
 fn at(path: Option<&String>) -> Vec<String> {
-    path.map(|path| vec!["--at".into(), path.clone()]).unwrap_or_default()
+    path.map(|path| option("--at", path)).unwrap_or_default()
+}
+
+/// An option with its value: two words, or one where the value would be taken for an option.
+fn option(name: &str, value: &str) -> Vec<String> {
+    if value.starts_with('-') {
+        return vec![format!("{name}={value}")];
+    }
+    vec![name.into(), value.into()]
 }
 
 /// Options come last, as people write them, unless a word would be taken for one.
-fn joined(name: &str, positional: Vec<String>, options: Vec<String>) -> Vec<String> {
+pub(crate) fn joined(name: &str, positional: Vec<String>, options: Vec<String>) -> Vec<String> {
     let name = vec![name.to_string()];
     if positional.iter().any(|word| word.starts_with('-')) {
         return [name, options, vec!["--".into()], positional].concat();
@@ -139,29 +148,34 @@ fn joined(name: &str, positional: Vec<String>, options: Vec<String>) -> Vec<Stri
     [name, positional, options].concat()
 }
 
-/// The command of a rule, and the words that come before the file.
-fn words_of_rule(rule: &Rule) -> Option<(&'static str, Vec<String>)> {
-    Some(match rule {
-        Rule::Unwrap(_) => ("unwrap", Vec::new()),
-        Rule::Remap(Remap::Strip(prefix)) => ("strip", vec![prefix.text().to_string()]),
-        Rule::Remap(Remap::Add(prefix)) => ("add", vec![prefix.text().to_string()]),
-        Rule::Remap(Remap::Drop(templates)) => {
-            ("drop", templates.iter().map(ToString::to_string).collect())
+/// The command of a rule, its words, and its options.
+pub(crate) fn words_of_rule(rule: &Rule) -> Option<(&'static str, Vec<String>, Vec<String>)> {
+    let (kind, words) = rule.words()?;
+    let mut options = Vec::new();
+    let (name, words) = match kind.words() {
+        Words::Prefix => (kind.name(), words),
+        Words::Renames | Words::Patterns => (kind.name(), guarded(words)),
+        Words::Segments => {
+            options.extend(words.iter().flat_map(|name| option("--wrapper", name)));
+            (kind.name(), Vec::new())
         }
-        rules => {
-            let words = rules.alternatives().iter().map(word_of_rename);
-            ("rename", words.collect::<Option<_>>()?)
-        }
-    })
+        Words::Pairs if words.is_empty() => return None,
+        Words::Pairs => (RuleKind::Rename.name(), guarded(rule.renames()?)),
+    };
+    if let Some(separator) = rule.separator().filter(|separator| *separator != SEPARATOR) {
+        options.extend(option("--separator", &separator.to_string()));
+    }
+    Some((name, words, options))
 }
 
-/// The word that `rename` takes for a rule.
-fn word_of_rename(rule: &Rule) -> Option<String> {
-    match rule {
-        Rule::Remap(Remap::Rename(rename)) => Some(rename.pair().to_string()),
-        Rule::Rewrite(pair) => Some(pair.to_string()),
-        _ => None,
-    }
+/// Templates that no option is like: `\-x` for `-x`.
+///
+/// After `--` the parser of arguments takes the second of several renames for the file.
+fn guarded(words: Vec<String>) -> Vec<String> {
+    words
+        .into_iter()
+        .map(|word| if word.starts_with('-') { format!("\\{word}") } else { word })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Where new names come from: rules, alone or in stages, or a plan.
 
-use statedict_core::{
-    BadRemap, BadTemplate, Plan, Prefix, Remap, Rule, Template, WRAPPERS, Wrappers,
-};
+use statedict_core::{BadRemap, Plan, Rule};
 
 /// Where new names come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +25,7 @@ impl Rules {
         Rules::Stages(one_stage(rules.into_iter().collect()).into_iter().collect())
     }
 
-    /// The same of rules as text: `strip:module`, `a.{r..} -> b.{r..}`.
+    /// The same of rules as text: `strip:module`, `rename:a.{r..} -> b.{r..}`.
     ///
     /// # Errors
     /// The first text that is not a rule.
@@ -43,62 +41,4 @@ fn one_stage(mut rules: Vec<Rule>) -> Option<Rule> {
         0 | 1 => rules.pop(),
         _ => Some(Rule::FirstOf(rules)),
     }
-}
-
-/// Takes a leading prefix off.
-///
-/// # Errors
-/// Words that are no such rule.
-pub fn strip(prefix: &str, separator: char) -> Result<Rule, BadRemap> {
-    Ok(Remap::Strip(Prefix::new(prefix, separator)?).into())
-}
-
-/// Puts a prefix in front.
-///
-/// # Errors
-/// Words that are no such rule.
-pub fn add(prefix: &str, separator: char) -> Result<Rule, BadRemap> {
-    Ok(Remap::Add(Prefix::new(prefix, separator)?).into())
-}
-
-/// Takes wrapper segments out: these, or the usual ones if none is named.
-///
-/// # Errors
-/// Words that are no such rule.
-pub fn unwrap(names: &[String], separator: char) -> Result<Rule, BadRemap> {
-    let names = match names {
-        [] => WRAPPERS.map(String::from).into(),
-        named => named.to_vec(),
-    };
-    Ok(Rule::Unwrap(Wrappers::new(names, separator)?))
-}
-
-/// Renames by these rules at once; the first that matches wins.
-///
-/// # Errors
-/// Words that are no such rule.
-pub fn rename(texts: &[String], separator: char) -> Result<Rule, BadRemap> {
-    let rules = texts.iter().map(|text| Rule::rename(text, separator));
-    let rules = rules.collect::<Result<Vec<_>, _>>()?;
-    Ok(one_stage(rules).unwrap_or(Rule::FirstOf(Vec::new())))
-}
-
-/// Keeps what matches one of the templates.
-///
-/// # Errors
-/// Words that are no such rule.
-pub fn keep(texts: &[String], separator: char) -> Result<Rule, BadRemap> {
-    Ok(Remap::Keep(templates(texts, separator)?).into())
-}
-
-/// Takes out what matches one of the templates.
-///
-/// # Errors
-/// Words that are no such rule.
-pub fn drop(texts: &[String], separator: char) -> Result<Rule, BadRemap> {
-    Ok(Remap::Drop(templates(texts, separator)?).into())
-}
-
-fn templates(texts: &[String], separator: char) -> Result<Vec<Template>, BadTemplate> {
-    texts.iter().map(|text| Template::parse(text, separator)).collect()
 }

@@ -73,7 +73,8 @@ fn respelled(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
         Rule::Remap(Remap::Table(table)) => {
             nearest(table.pairs().next()?.0, keys()).map(String::from)
         }
-        _ => None,
+        Rule::Remap(Remap::Identity | Remap::Add(_) | Remap::Then(..)) => None,
+        Rule::Unwrap(_) | Rule::Replace(_) | Rule::Fates(_) | Rule::FirstOf(_) => None,
     }
 }
 
@@ -118,18 +119,7 @@ fn first_segments(separator: char, state_dicts: &[&StateDict]) -> Advice {
 
 /// What segments are joined by in these rules.
 pub(crate) fn separator_of(stages: &[Rule]) -> char {
-    stages.iter().flat_map(Rule::alternatives).find_map(separator).unwrap_or(SEPARATOR)
-}
-
-fn separator(rule: &Rule) -> Option<char> {
-    match rule {
-        Rule::Remap(Remap::Strip(prefix) | Remap::Add(prefix)) => Some(prefix.separator()),
-        Rule::Remap(Remap::Rename(rename)) => Some(rename.pair().from().separator()),
-        Rule::Remap(Remap::Keep(all) | Remap::Drop(all)) => all.first().map(Template::separator),
-        Rule::Rewrite(pair) => Some(pair.from().separator()),
-        Rule::Unwrap(wrappers) => Some(wrappers.separator()),
-        _ => None,
-    }
+    stages.iter().find_map(Rule::separator).unwrap_or(SEPARATOR)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use crate::rules::template::{BadTemplate, Template};
-use crate::{IndexMap, IndexSet, SEPARATOR};
+use crate::{IndexMap, IndexSet, RuleKind, SEPARATOR};
 
 /// A partial injection on keys: defined on some keys, never sending two to one.
 ///
@@ -104,8 +104,16 @@ pub enum BadRemap {
     /// A table names the empty key.
     #[error("a table cannot name the empty key")]
     EmptyKey,
-    /// A text that is not a remap.
-    #[error("'{text}' is no remap: {expected}")]
+    /// Too few or too many words for a kind of rule.
+    #[error("{} takes {expected}", .kind.name())]
+    Words {
+        /// The kind.
+        kind: RuleKind,
+        /// What it takes.
+        expected: &'static str,
+    },
+    /// A text that is not a rule.
+    #[error("cannot parse rule '{text}'; {expected}")]
     Spelling {
         /// What was read.
         text: String,

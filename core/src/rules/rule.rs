@@ -152,15 +152,25 @@ impl PartialEq for Rule {
 impl Wrappers {
     /// These segments.
     pub fn new(names: Vec<String>, separator: char) -> Result<Wrappers, BadRemap> {
-        match names.is_empty() || names.iter().any(String::is_empty) {
-            true => Err(BadRemap::EmptyPrefix),
-            false => Ok(Wrappers { names, separator }),
+        if names.is_empty() || names.iter().any(String::is_empty) {
+            return Err(BadRemap::EmptyPrefix);
         }
+        Ok(Wrappers { names, separator })
     }
 
     /// The segments of [`WRAPPERS`], between dots.
     pub fn usual() -> Wrappers {
-        Wrappers { names: WRAPPERS.map(String::from).into(), separator: SEPARATOR }
+        Wrappers::usual_at(SEPARATOR)
+    }
+
+    /// The segments of [`WRAPPERS`], between these characters.
+    pub fn usual_at(separator: char) -> Wrappers {
+        Wrappers { names: WRAPPERS.map(String::from).into(), separator }
+    }
+
+    /// True if they are those of [`WRAPPERS`].
+    pub fn are_usual(&self) -> bool {
+        self.names == WRAPPERS
     }
 
     /// The segments.

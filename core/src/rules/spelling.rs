@@ -7,10 +7,12 @@
 //! | `rename:a.{n} -> b.{n}` | templates |
 //! | `re:^a\. -> b.` | a regular expression |
 //! | `keep:a.**` `drop:a.**` | templates, several with spaces between |
-//! | `unwrap:module _orig_mod` | wrapper segments |
+//! | `unwrap` `unwrap:module _orig_mod` | wrapper segments |
 //! | `table:a -> b` | old and new names, several with ` ; ` between |
 //! | `strip:a \| add:b` | one after another (remaps only) |
 //!
+//! Renames at once have ` ; ` between them; a semicolon between spaces that is a part of one is
+//! doubled.
 //! A separator other than `.` is given in brackets before the colon: `strip[/]:module`.
 //! A text that holds ` | `, a quote or a line break is written in double quotes, with `\` before
 //! a quote or backslash and `\n` for a line break: `strip:"a | b"`.
@@ -21,13 +23,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::rules::remap::{Prefix, Rename, Table, TemplatePair};
-use crate::rules::rule::{Replacement, Wrappers};
-use crate::rules::template::Template;
+use crate::rules::kind::{RuleKind, Words};
+use crate::rules::remap::{Rename, TemplatePair};
+use crate::rules::rule::Replacement;
 use crate::{BadRemap, Remap, Rule, SEPARATOR};
-
-const EXPECTED: &str =
-    "expected identity, strip:, add:, rename:, re:, keep:, drop:, unwrap: or table:";
 
 impl FromStr for Remap {
     type Err = BadRemap;
@@ -35,9 +34,9 @@ impl FromStr for Remap {
     fn from_str(text: &str) -> Result<Remap, BadRemap> {
         let mut stages = stages(text).into_iter().map(|stage| match stage.rule()? {
             Rule::Remap(remap) => Ok(remap),
-            _ => Err(bad(text, "two keys could become one, which only a plan can tell")),
+            _ => Err(bad(text, "expected rules that never send two keys to one")),
         });
-        let first = stages.next().unwrap_or_else(|| Err(bad(text, EXPECTED)))?;
+        let first = stages.next().unwrap_or_else(|| Err(unknown(text)))?;
         stages.try_fold(first, |so_far, next| Ok(so_far.then(next?)))
     }
 }
@@ -63,6 +62,20 @@ struct Stage<'a> {
 
 fn bad(text: &str, expected: &str) -> BadRemap {
     BadRemap::Spelling { text: text.to_string(), expected: expected.to_string() }
+}
+
+/// What to say of a text that begins with no kind.
+fn unknown(text: &str) -> BadRemap {
+    let kinds: Vec<String> = RuleKind::ALL.map(|kind| format!("{}:", kind.name())).into();
+    bad(text, &format!("expected identity, re:, {}", alternatives(&kinds)))
+}
+
+/// `a, b or c`.
+fn alternatives(texts: &[String]) -> String {
+    match texts {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        few => few.concat(),
+    }
 }
 
 /// Splits at ` | ` outside double quotes.
@@ -103,39 +116,60 @@ impl<'a> Stage<'a> {
     }
 
     fn rule(&self) -> Result<Rule, BadRemap> {
-        let text = self.text.as_str();
-        Ok(match self.kind {
-            "identity" if text.is_empty() => Remap::Identity.into(),
-            "strip" => Remap::Strip(Prefix::new(text, self.separator)?).into(),
-            "add" => Remap::Add(Prefix::new(text, self.separator)?).into(),
-            "keep" => Remap::Keep(self.templates()?).into(),
-            "drop" => Remap::Drop(self.templates()?).into(),
-            "table" => Remap::Table(self.table()?).into(),
-            "rename" => Rule::rename(text, self.separator)?,
-            "re" => Rule::Replace(Replacement::parse(text)?),
-            "unwrap" => {
-                let names = split_outside_escapes(text, ' ').into_iter().filter(|n| !n.is_empty());
-                Rule::Unwrap(Wrappers::new(names.map(|n| plain(&n)).collect(), self.separator)?)
+        match (self.kind, RuleKind::named(self.kind)) {
+            ("identity", _) if self.text.is_empty() => Ok(Remap::Identity.into()),
+            ("re", _) => Ok(Rule::Replace(Replacement::parse(&self.text)?)),
+            (_, Some(kind)) => kind.rule(&self.words(kind)?, self.separator),
+            _ => Err(unknown(self.whole)),
+        }
+    }
+
+    fn words(&self, kind: RuleKind) -> Result<Vec<String>, BadRemap> {
+        Ok(match kind.words() {
+            Words::Prefix => [self.text.clone()].into(),
+            Words::Segments => {
+                let names = split_outside_escapes(&self.text, ' ').into_iter();
+                names.filter(|name| !name.is_empty()).map(|name| plain(&name)).collect()
             }
-            _ => return Err(bad(self.whole, EXPECTED)),
+            Words::Renames => split_renames(&self.text),
+            Words::Patterns => split_outside_escapes(&self.text, ' '),
+            Words::Pairs => self.pairs()?,
         })
     }
 
-    fn templates(&self) -> Result<Vec<Template>, BadRemap> {
-        let texts = split_outside_escapes(&self.text, ' ');
-        Ok(texts.iter().map(|t| Template::parse(t, self.separator)).collect::<Result<_, _>>()?)
+    fn pairs(&self) -> Result<Vec<String>, BadRemap> {
+        let mut words = Vec::new();
+        for pair in split_outside_escapes(&self.text, ';') {
+            match pair.trim_matches(' ').split_once(" -> ") {
+                Some((old, new)) => words.extend([plain(old), plain(new)]),
+                None if pair.trim_matches(' ').is_empty() => {}
+                None => return Err(bad(self.whole, "expected 'OLD -> NEW ; OLD -> NEW'")),
+            }
+        }
+        Ok(words)
     }
+}
 
-    fn table(&self) -> Result<Table, BadRemap> {
-        let pairs = split_outside_escapes(&self.text, ';')
-            .into_iter()
-            .filter(|p| !p.trim_matches(' ').is_empty());
-        let pair = |text: String| match text.trim_matches(' ').split_once(" -> ") {
-            Some((old, new)) => Ok((plain(old), plain(new))),
-            None => Err(bad(self.whole, "expected 'OLD -> NEW ; OLD -> NEW'")),
-        };
-        Table::new(pairs.map(pair).collect::<Result<Vec<_>, _>>()?)
-    }
+/// The renames of a text, which have a semicolon between spaces between them.
+fn split_renames(text: &str) -> Vec<String> {
+    let tokens: Vec<&str> = text.split(' ').collect();
+    let renames = tokens.split(|token| *token == ";");
+    renames.map(|tokens| map_semicolons(tokens, |token| token[1..].to_string())).collect()
+}
+
+/// A rename with semicolons between spaces doubled, so that none of them ends it.
+fn doubled(rename: &str) -> String {
+    let tokens: Vec<&str> = rename.split(' ').collect();
+    map_semicolons(&tokens, |token| format!("{token};"))
+}
+
+/// The tokens with spaces between, those that are semicolons alone changed.
+fn map_semicolons(tokens: &[&str], change: impl Fn(&str) -> String) -> String {
+    let changed = tokens.iter().map(|token| {
+        let is_semicolons = !token.is_empty() && token.bytes().all(|byte| byte == b';');
+        if is_semicolons { change(token) } else { (*token).to_string() }
+    });
+    changed.collect::<Vec<_>>().join(" ")
 }
 
 /// The parts of a text between characters that no backslash precedes, backslashes kept.
@@ -207,55 +241,65 @@ fn quoted(text: &str) -> String {
 }
 
 /// `kind:text`, or `kind[separator]:text` where the separator is not a dot.
-struct Spelled<'a>(&'a str, char, String);
+fn write_stage(
+    f: &mut fmt::Formatter<'_>,
+    (kind, words): &(RuleKind, Vec<String>),
+    separator: Option<char>,
+) -> fmt::Result {
+    let separator = separator.unwrap_or(SEPARATOR);
+    let (name, text) = match (kind.words(), words.as_slice()) {
+        (Words::Renames, [word]) if word.starts_with("re:") => ("re", word[3..].to_string()),
+        (form, words) => (kind.name(), text_of(form, words, separator)),
+    };
+    match separator {
+        SEPARATOR if text.is_empty() => f.write_str(name),
+        SEPARATOR => write!(f, "{name}:{}", quoted(&text)),
+        other => write!(f, "{name}[{other}]:{}", quoted(&text)),
+    }
+}
 
-impl fmt::Display for Spelled<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Spelled(kind, separator, text) = self;
-        match *separator {
-            SEPARATOR => write!(f, "{kind}:{}", quoted(text)),
-            other => write!(f, "{kind}[{other}]:{}", quoted(text)),
+/// The words in one text, as [`Stage::words`] reads them.
+fn text_of(form: Words, words: &[String], separator: char) -> String {
+    let texts = words.iter();
+    match form {
+        Words::Prefix => {
+            let word = words.concat();
+            if word.ends_with(separator) { word } else { format!("{word}{separator}") }
+        }
+        Words::Segments => texts.map(|name| guarded(name)).collect::<Vec<_>>().join(" "),
+        Words::Renames => texts.map(|word| doubled(word)).collect::<Vec<_>>().join(" ; "),
+        Words::Patterns => texts.map(|word| word.replace(' ', "\\ ")).collect::<Vec<_>>().join(" "),
+        Words::Pairs => {
+            let (pairs, _) = words.as_chunks::<2>();
+            let pairs = pairs.iter().map(|[a, b]| format!("{} -> {}", guarded(a), guarded(b)));
+            pairs.collect::<Vec<_>>().join(" ; ")
         }
     }
 }
 
-fn joined(templates: &[Template]) -> (char, String) {
-    let separator = templates.first().map_or(SEPARATOR, Template::separator);
-    let texts = templates.iter().map(|t| t.to_string().replace(' ', "\\ "));
-    (separator, texts.collect::<Vec<_>>().join(" "))
-}
-
 impl fmt::Display for Remap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spelled = match self {
-            Remap::Identity => return f.write_str("identity"),
-            Remap::Then(first, second) => return write!(f, "{first} | {second}"),
-            Remap::Add(prefix) => prefix_spelled("add", prefix),
-            Remap::Strip(prefix) => prefix_spelled("strip", prefix),
-            Remap::Rename(rename) => pair_spelled(rename.pair()),
-            Remap::Keep(templates) => {
-                let (separator, text) = joined(templates);
-                Spelled("keep", separator, text)
-            }
-            Remap::Drop(templates) => {
-                let (separator, text) = joined(templates);
-                Spelled("drop", separator, text)
-            }
-            Remap::Table(table) => {
-                let pairs = table.pairs().map(|(a, b)| format!("{} -> {}", guarded(a), guarded(b)));
-                Spelled("table", SEPARATOR, pairs.collect::<Vec<_>>().join(" ; "))
-            }
-        };
-        spelled.fmt(f)
+        match (self, self.words()) {
+            (_, Some(words)) => write_stage(f, &words, self.separator()),
+            (Remap::Then(first, second), None) => write!(f, "{first} | {second}"),
+            (_, None) => f.write_str("identity"),
+        }
     }
 }
 
-fn prefix_spelled<'a>(kind: &'a str, prefix: &Prefix) -> Spelled<'a> {
-    Spelled(kind, prefix.separator(), format!("{}{}", prefix.text(), prefix.separator()))
-}
-
-fn pair_spelled(pair: &TemplatePair) -> Spelled<'static> {
-    Spelled("rename", pair.from().separator(), pair.to_string())
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.words()) {
+            (Rule::Remap(remap), _) => remap.fmt(f),
+            (_, Some(words)) => write_stage(f, &words, self.separator()),
+            (Rule::Fates(fates), None) => write!(f, "a plan of {} keys", fates.len()),
+            (rule, None) => {
+                let texts: Vec<String> =
+                    rule.alternatives().iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join(", "))
+            }
+        }
+    }
 }
 
 impl fmt::Display for TemplatePair {
@@ -273,26 +317,11 @@ impl fmt::Display for Rename {
     }
 }
 
-impl fmt::Display for Rule {
+/// `FROM -> TO`, as it is written after `re:`.
+impl fmt::Display for Replacement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rule::Remap(remap) => remap.fmt(f),
-            Rule::Unwrap(wrappers) => {
-                let names: Vec<String> = wrappers.names().iter().map(|n| guarded(n)).collect();
-                Spelled("unwrap", wrappers.separator(), names.join(" ")).fmt(f)
-            }
-            Rule::Rewrite(pair) => pair_spelled(pair).fmt(f),
-            Rule::Replace(replacement) => {
-                // An arrow in the expression would read as the middle of the rule.
-                let pattern = replacement.pattern().replace("->", "-\\x3E");
-                let text = format!("{pattern} -> {}", replacement.to());
-                Spelled("re", SEPARATOR, text).fmt(f)
-            }
-            Rule::Fates(fates) => write!(f, "a plan of {} keys", fates.len()),
-            Rule::FirstOf(rules) => {
-                let texts: Vec<String> = rules.iter().map(ToString::to_string).collect();
-                f.write_str(&texts.join(", "))
-            }
-        }
+        // An arrow in the expression would read as the middle of the rule.
+        let pattern = self.pattern().replace("->", "-\\x3E");
+        write!(f, "{pattern} -> {}", self.to())
     }
 }

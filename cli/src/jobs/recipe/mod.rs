@@ -7,17 +7,18 @@
 //! rename = ["fc.{rest..} -> head.{rest..}", "re:\\.gamma$ -> .weight"]
 //! ```
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
-use statedict_core::{BadRemap, Plan, Remap, Rule, SEPARATOR, Table};
+use statedict_core::{Plan, Rule, SEPARATOR};
 
 use crate::jobs::error::{Advice, Error};
-use crate::jobs::rules::{self, Rules};
+use crate::jobs::recipe::stage::Stage;
+use crate::jobs::rules::Rules;
 
+mod stage;
 mod text;
 
 pub use text::to_text;
@@ -93,7 +94,7 @@ fn inverse_of(rule: &Rule) -> Result<Rule, String> {
             Rule::Unwrap(_) => "what it takes out is not remembered",
             Rule::Replace(_) => "a regular expression cannot be run backwards",
             Rule::FirstOf(_) => "several rules at once may send different keys to one name",
-            _ => "it forgets a part of the key",
+            Rule::Rewrite(_) | Rule::Remap(_) | Rule::Fates(_) => "it forgets a part of the key",
         };
         format!("stage '{rule}' has no inverse: {reason}")
     })
@@ -107,46 +108,6 @@ struct Document {
     stage: Vec<Stage>,
 }
 
-/// One `[[stage]]`, which is a table of exactly one of these.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Stage {
-    Strip(String),
-    Add(String),
-    Unwrap(Wrapped),
-    Rename(Texts),
-    Keep(Texts),
-    Drop(Texts),
-    Table(BTreeMap<String, String>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a string or a list of strings")]
-enum Texts {
-    One(String),
-    Several(Vec<String>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected true or a list of segments")]
-enum Wrapped {
-    Usual(True),
-    These(Vec<String>),
-}
-
-/// `true`; to leave wrappers alone, the stage is left out.
-#[derive(Deserialize)]
-#[serde(try_from = "bool")]
-struct True;
-
-impl TryFrom<bool> for True {
-    type Error = &'static str;
-
-    fn try_from(value: bool) -> Result<True, &'static str> {
-        if value { Ok(True) } else { Err("expected true") }
-    }
-}
-
 /// The rules of a recipe; the recipe's own separator goes before the one given.
 pub(crate) fn stages(text: &str, separator: Option<char>) -> Result<Vec<Rule>, String> {
     let document: Document = toml::from_str(text).map_err(|error| {
@@ -158,34 +119,12 @@ pub(crate) fn stages(text: &str, separator: Option<char>) -> Result<Vec<Rule>, S
         return Err("the recipe has no stage; expected at least one [[stage]]".into());
     }
     let separator = document.separator.or(separator).unwrap_or(SEPARATOR);
-    let stage = |(i, stage): (usize, Stage)| {
-        stage.rule(separator).map_err(|error| format!("stage {}: {error}", i + 1))
-    };
-    document.stage.into_iter().enumerate().map(stage).collect()
-}
-
-impl Stage {
-    fn rule(self, separator: char) -> Result<Rule, BadRemap> {
-        match self {
-            Stage::Strip(prefix) => rules::strip(&prefix, separator),
-            Stage::Add(prefix) => rules::add(&prefix, separator),
-            Stage::Unwrap(Wrapped::Usual(True)) => rules::unwrap(&[], separator),
-            Stage::Unwrap(Wrapped::These(names)) => rules::unwrap(&names, separator),
-            Stage::Rename(texts) => rules::rename(&texts.list(), separator),
-            Stage::Keep(texts) => rules::keep(&texts.list(), separator),
-            Stage::Drop(texts) => rules::drop(&texts.list(), separator),
-            Stage::Table(pairs) => Ok(Remap::Table(Table::new(pairs)?).into()),
-        }
+    let mut rules = Vec::new();
+    for (i, Stage { kind, words }) in document.stage.iter().enumerate() {
+        let rule = kind.rule(words, separator);
+        rules.push(rule.map_err(|error| format!("stage {}: {error}", i + 1))?);
     }
-}
-
-impl Texts {
-    fn list(self) -> Vec<String> {
-        match self {
-            Texts::One(text) => vec![text],
-            Texts::Several(texts) => texts,
-        }
-    }
+    Ok(rules)
 }
 
 #[cfg(test)]

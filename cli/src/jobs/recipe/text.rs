@@ -1,18 +1,22 @@
 //! A recipe as text, which [`parse`](super::parse) reads back.
 
-use statedict_core::{Remap, Rule, SEPARATOR, Table, Template, TemplatePair, WRAPPERS, Wrappers};
-use toml::Value;
+use statedict_core::{Remap, Rule, RuleKind, SEPARATOR, Words};
 
 use crate::jobs::suggestions::separator_of;
 use crate::jobs::words::is_hidden;
 
-/// The stages as TOML; `None` if a recipe cannot say one of them, as it cannot for plans.
+/// The stages as TOML; `None` if a recipe cannot say one of them, as it cannot for plans, or if
+/// they split keys at different characters.
 pub fn to_text(stages: &[Rule]) -> Option<String> {
+    let separator = separator_of(stages);
+    if stages.iter().filter_map(Rule::separator).any(|other| other != separator) {
+        return None;
+    }
+    let mut text = String::new();
+    if separator != SEPARATOR {
+        text = format!("separator = {}\n\n", quoted(&separator.to_string()));
+    }
     let lines = stages.iter().map(lines).collect::<Option<Vec<_>>>()?.concat();
-    let mut text = match separator_of(stages) {
-        SEPARATOR => String::new(),
-        other => format!("separator = {}\n\n", quoted(&other.to_string())),
-    };
     for (i, line) in lines.iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
         text += &format!("{gap}[[stage]]\n{line}\n");
@@ -20,69 +24,28 @@ pub fn to_text(stages: &[Rule]) -> Option<String> {
     Some(text)
 }
 
-/// A line for each stage of the recipe that a rule becomes.
+/// The stages of a recipe that a rule becomes: none for the identity, several for a chain.
 fn lines(rule: &Rule) -> Option<Vec<String>> {
-    Some(match rule {
-        Rule::Remap(Remap::Identity) => Vec::new(),
-        Rule::Remap(Remap::Then(first, second)) => {
-            [lines(&(**first).clone().into())?, lines(&(**second).clone().into())?].concat()
-        }
-        Rule::Remap(Remap::Strip(prefix)) => vec![one("strip", prefix.text())],
-        Rule::Remap(Remap::Add(prefix)) => vec![one("add", prefix.text())],
-        Rule::Remap(Remap::Keep(templates)) => vec![list("keep", texts(templates))],
-        Rule::Remap(Remap::Drop(templates)) => vec![list("drop", texts(templates))],
-        Rule::Remap(Remap::Table(table)) => vec![entries(table)],
-        Rule::Unwrap(wrappers) => vec![unwrap(wrappers)],
-        Rule::Remap(Remap::Rename(_)) | Rule::Rewrite(_) | Rule::Replace(_) | Rule::FirstOf(_) => {
-            let all = rule.alternatives().iter().map(renames).collect::<Option<Vec<_>>>()?;
-            vec![list("rename", all.concat())]
-        }
-        Rule::Fates(_) => return None,
-    })
-}
-
-/// What `rename` takes for a rule beside others; a table becomes a line for each key.
-fn renames(rule: &Rule) -> Option<Vec<String>> {
     match rule {
-        Rule::Remap(Remap::Rename(rename)) => Some(vec![rename.pair().to_string()]),
-        Rule::Rewrite(both) => Some(vec![both.to_string()]),
-        Rule::Replace(replacement) => {
-            Some(vec![format!("re:{} -> {}", replacement.pattern(), replacement.to())])
+        Rule::Remap(Remap::Identity) => Some(Vec::new()),
+        Rule::Remap(Remap::Then(first, second)) => {
+            let (first, second) = ((**first).clone().into(), (**second).clone().into());
+            Some([lines(&first)?, lines(&second)?].concat())
         }
-        Rule::Remap(Remap::Table(table)) => {
-            let literal = |key: &str| Template::literal(key, SEPARATOR);
-            let pairs = table.pairs().map(|(old, new)| (literal(old), literal(new)));
-            pairs.map(|(old, new)| Some(TemplatePair::new(old, new).ok()?.to_string())).collect()
+        rule => {
+            let (kind, words) = rule.words()?;
+            Some(vec![line(kind, &words)])
         }
-        _ => None,
     }
 }
 
-fn texts(templates: &[Template]) -> Vec<String> {
-    templates.iter().map(ToString::to_string).collect()
-}
-
-fn unwrap(wrappers: &Wrappers) -> String {
-    match wrappers.names() {
-        usual if usual == WRAPPERS => "unwrap = true".into(),
-        names => list("unwrap", names.to_vec()),
-    }
-}
-
-fn entries(table: &Table) -> String {
-    let lines = table.pairs().map(|(old, new)| format!("{} = {}\n", quoted(old), quoted(new)));
-    format!("[stage.table]\n{}", lines.collect::<String>().trim_end())
-}
-
-fn one(name: &str, text: &str) -> String {
-    format!("{name} = {}", quoted(text))
-}
-
-/// A list, each text on a line of its own where there are several.
-fn list(name: &str, texts: Vec<String>) -> String {
-    match texts.as_slice() {
-        [only] => one(name, only),
-        several => {
+fn line(kind: RuleKind, words: &[String]) -> String {
+    let name = kind.name();
+    match (kind.words(), words) {
+        (Words::Pairs, words) => entries(name, words),
+        (Words::Segments, []) => format!("{name} = true"),
+        (_, [only]) => format!("{name} = {}", quoted(only)),
+        (_, several) => {
             let lines: String =
                 several.iter().map(|text| format!("  {},\n", quoted(text))).collect();
             format!("{name} = [\n{lines}]")
@@ -90,11 +53,18 @@ fn list(name: &str, texts: Vec<String>) -> String {
     }
 }
 
+fn entries(name: &str, words: &[String]) -> String {
+    let (pairs, _) = words.as_chunks::<2>();
+    let lines = pairs.iter().map(|[old, new]| format!("{} = {}\n", quoted(old), quoted(new)));
+    format!("[stage.{name}]\n{}", lines.collect::<String>().trim_end())
+}
+
+/// A text on one line, as a value or as a key; backslashes as they are where that can be.
 fn quoted(text: &str) -> String {
-    if text.contains(is_hidden) {
-        format!("\"{}\"", text.chars().map(escaped).collect::<String>())
+    if text.contains(['"', '\\']) && !text.contains('\'') && !text.contains(is_hidden) {
+        format!("'{text}'")
     } else {
-        Value::String(text.into()).to_string()
+        format!("\"{}\"", text.chars().map(escaped).collect::<String>())
     }
 }
 
@@ -111,7 +81,7 @@ fn escaped(c: char) -> String {
 mod tests {
     use super::*;
     use crate::jobs::recipe::stages;
-    use statedict_core::Fate;
+    use statedict_core::{Fate, Table};
 
     fn check(stages_of: &[&str], expected: &str) {
         let rules: Vec<Rule> = stages_of.iter().map(|text| text.parse().expect("a rule")).collect();

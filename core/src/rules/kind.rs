@@ -1,0 +1,238 @@
+//! Kinds of rules, and the words that each of them is made from: the one list of what can be asked.
+//!
+//! Text (`strip:module`), recipes (`strip = "module"`) and commands (`strip module`) differ in how
+//! they write words down; which words there are, and what they mean, is said here.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::rules::remap::{Prefix, Table};
+use crate::rules::rule::Wrappers;
+use crate::{BadRemap, IndexSet, Remap, Rule, SEPARATOR, Template, TemplatePair};
+
+/// A kind of rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RuleKind {
+    /// Takes a leading prefix off.
+    Strip,
+    /// Puts a prefix in front.
+    Add,
+    /// Takes wrapper segments out, at any depth.
+    Unwrap,
+    /// Renames by templates or regular expressions.
+    Rename,
+    /// Keeps what matches a pattern, and drops the rest.
+    Keep,
+    /// Drops what matches a pattern.
+    Drop,
+    /// Renames key by key.
+    Table,
+}
+
+/// The words that a kind of rule takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// One prefix of whole segments.
+    Prefix,
+    /// Any number of segments; without one, the usual ones are meant.
+    Segments,
+    /// One or more of `FROM -> TO` and `re:FROM -> TO`.
+    Renames,
+    /// One or more templates.
+    Patterns,
+    /// Old and new keys by turns.
+    Pairs,
+}
+
+impl RuleKind {
+    /// Every kind.
+    pub const ALL: [RuleKind; 7] = [
+        RuleKind::Strip,
+        RuleKind::Add,
+        RuleKind::Unwrap,
+        RuleKind::Rename,
+        RuleKind::Keep,
+        RuleKind::Drop,
+        RuleKind::Table,
+    ];
+
+    /// Its name in texts, recipes and commands.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RuleKind::Strip => "strip",
+            RuleKind::Add => "add",
+            RuleKind::Unwrap => "unwrap",
+            RuleKind::Rename => "rename",
+            RuleKind::Keep => "keep",
+            RuleKind::Drop => "drop",
+            RuleKind::Table => "table",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<RuleKind> {
+        RuleKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The words that it takes.
+    pub fn words(self) -> Words {
+        match self {
+            RuleKind::Strip | RuleKind::Add => Words::Prefix,
+            RuleKind::Unwrap => Words::Segments,
+            RuleKind::Rename => Words::Renames,
+            RuleKind::Keep | RuleKind::Drop => Words::Patterns,
+            RuleKind::Table => Words::Pairs,
+        }
+    }
+
+    /// The rule that these words ask for, with keys split into segments at `separator`.
+    ///
+    /// # Errors
+    /// Too few or too many words, or one that cannot be read.
+    pub fn rule(self, words: &[String], separator: char) -> Result<Rule, BadRemap> {
+        Ok(match self {
+            RuleKind::Strip => Remap::Strip(self.prefix(words, separator)?).into(),
+            RuleKind::Add => Remap::Add(self.prefix(words, separator)?).into(),
+            RuleKind::Unwrap if words.is_empty() => Rule::Unwrap(Wrappers::usual_at(separator)),
+            RuleKind::Unwrap => Rule::Unwrap(Wrappers::new(words.to_vec(), separator)?),
+            RuleKind::Rename => self.renames(words, separator)?,
+            RuleKind::Keep => Remap::Keep(self.templates(words, separator)?).into(),
+            RuleKind::Drop => Remap::Drop(self.templates(words, separator)?).into(),
+            RuleKind::Table => Remap::Table(self.table(words)?).into(),
+        })
+    }
+
+    fn prefix(self, words: &[String], separator: char) -> Result<Prefix, BadRemap> {
+        match words {
+            [word] => Prefix::new(word, separator),
+            _ => Err(self.takes("one prefix")),
+        }
+    }
+
+    fn renames(self, words: &[String], separator: char) -> Result<Rule, BadRemap> {
+        match words {
+            [] => Err(self.takes("at least one 'FROM -> TO'")),
+            [word] => Rule::rename(word, separator),
+            words => {
+                let rules = words.iter().map(|word| Rule::rename(word, separator));
+                Ok(Rule::FirstOf(rules.collect::<Result<_, _>>()?))
+            }
+        }
+    }
+
+    fn templates(self, words: &[String], separator: char) -> Result<Vec<Template>, BadRemap> {
+        if words.is_empty() {
+            return Err(self.takes("at least one pattern"));
+        }
+        Ok(words.iter().map(|word| Template::parse(word, separator)).collect::<Result<_, _>>()?)
+    }
+
+    fn table(self, words: &[String]) -> Result<Table, BadRemap> {
+        let (pairs, left_over) = words.as_chunks::<2>();
+        if !left_over.is_empty() {
+            return Err(self.takes("a new key for each old one"));
+        }
+        Table::new(pairs.iter().map(|[old, new]| (old.clone(), new.clone())))
+    }
+
+    fn takes(self, expected: &'static str) -> BadRemap {
+        BadRemap::Words { kind: self, expected }
+    }
+}
+
+impl Remap {
+    /// The kind and the words that ask for this remap; `None` for a chain and for the identity.
+    pub fn words(&self) -> Option<(RuleKind, Vec<String>)> {
+        Some(match self {
+            Remap::Identity | Remap::Then(..) => return None,
+            Remap::Add(prefix) => (RuleKind::Add, [word_of(prefix)].into()),
+            Remap::Strip(prefix) => (RuleKind::Strip, [word_of(prefix)].into()),
+            Remap::Rename(rename) => (RuleKind::Rename, [rename.to_string()].into()),
+            Remap::Keep(templates) => (RuleKind::Keep, texts(templates)),
+            Remap::Drop(templates) => (RuleKind::Drop, texts(templates)),
+            Remap::Table(table) => {
+                let pairs = table.pairs().flat_map(|(old, new)| [old, new]);
+                (RuleKind::Table, pairs.map(String::from).collect())
+            }
+        })
+    }
+
+    /// What keys are split into segments at; `None` where nothing is split.
+    pub fn separator(&self) -> Option<char> {
+        match self {
+            Remap::Identity | Remap::Table(_) => None,
+            Remap::Add(prefix) | Remap::Strip(prefix) => Some(prefix.separator()),
+            Remap::Rename(rename) => Some(rename.pair().from().separator()),
+            Remap::Keep(all) | Remap::Drop(all) => all.first().map(Template::separator),
+            Remap::Then(first, second) => first.separator().or_else(|| second.separator()),
+        }
+    }
+}
+
+impl Rule {
+    /// The kind and the words that ask for this rule: the reverse of [`RuleKind::rule`].
+    ///
+    /// `None` for a chain, for a saved plan, and for rules at once of which one is neither a
+    /// renaming nor a table, or that split keys at different characters.
+    pub fn words(&self) -> Option<(RuleKind, Vec<String>)> {
+        Some(match self {
+            Rule::Remap(remap) => return remap.words(),
+            Rule::Unwrap(wrappers) if wrappers.are_usual() => (RuleKind::Unwrap, Vec::new()),
+            Rule::Unwrap(wrappers) => (RuleKind::Unwrap, wrappers.names().to_vec()),
+            Rule::Rewrite(_) | Rule::Replace(_) | Rule::FirstOf(_) => {
+                (RuleKind::Rename, self.renames()?)
+            }
+            Rule::Fates(_) => return None,
+        })
+    }
+
+    /// The words of a [`RuleKind::Rename`] that do the same, a table's with one for each key.
+    pub fn renames(&self) -> Option<Vec<String>> {
+        Some(match self {
+            Rule::Remap(Remap::Rename(rename)) => [rename.to_string()].into(),
+            Rule::Remap(Remap::Table(table)) => literal_renames(table, SEPARATOR),
+            Rule::Rewrite(pair) => [pair.to_string()].into(),
+            Rule::Replace(replacement) => [format!("re:{replacement}")].into(),
+            Rule::FirstOf(rules) if separators(rules).len() <= 1 => {
+                let words = rules.iter().map(Rule::renames).collect::<Option<Vec<_>>>()?;
+                words.concat()
+            }
+            _ => return None,
+        })
+    }
+
+    /// What keys are split into segments at; `None` where nothing is split.
+    pub fn separator(&self) -> Option<char> {
+        match self {
+            Rule::Remap(remap) => remap.separator(),
+            Rule::Unwrap(wrappers) => Some(wrappers.separator()),
+            Rule::Rewrite(pair) => Some(pair.from().separator()),
+            Rule::Replace(_) | Rule::Fates(_) => None,
+            Rule::FirstOf(rules) => rules.iter().find_map(Rule::separator),
+        }
+    }
+}
+
+fn separators(rules: &[Rule]) -> IndexSet<char> {
+    rules.iter().filter_map(Rule::separator).collect()
+}
+
+/// The prefix as a word, of which one separator at the end is left out when it is read.
+fn word_of(prefix: &Prefix) -> String {
+    let (text, separator) = (prefix.text(), prefix.separator());
+    if text.ends_with(separator) { format!("{text}{separator}") } else { text.to_string() }
+}
+
+fn texts(templates: &[Template]) -> Vec<String> {
+    templates.iter().map(ToString::to_string).collect()
+}
+
+/// A table as renames; a key that is spelled out is the same whatever it is split at.
+fn literal_renames(table: &Table, separator: char) -> Vec<String> {
+    let renames = table.pairs().map(|(old, new)| {
+        let (old, new) = (Template::literal(old, separator), Template::literal(new, separator));
+        TemplatePair::new(old, new).expect("templates without captures go together").to_string()
+    });
+    renames.collect()
+}
