@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use statedict_core::{SEPARATOR, Template};
+use strsim::osa_distance;
 
 /// Names that are compared, so that a refusal comes at once whatever a file holds.
 const MAX_NAMES: usize = 100_000;
@@ -15,22 +16,31 @@ pub(crate) fn nearest<'a>(
     typed: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let typed: Vec<char> = typed.chars().take(MAX_LENGTH).collect();
-    let near = |name: &'a str| {
-        let name_chars: Vec<char> = name.chars().take(MAX_LENGTH).collect();
-        let most = match typed.len().max(name_chars.len()) {
-            0..=2 => 0,
-            length => (length / 4).max(1),
-        };
-        let apart = typed.len().abs_diff(name_chars.len());
-        if apart > most {
-            return None;
-        }
-        let distance = distance(&typed, &name_chars);
-        (1..=most).contains(&distance).then_some((distance, name))
+    let names = names.into_iter().take(MAX_NAMES);
+    let near = names.filter_map(|name| Some((distance(typed, name)?, name)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// How many characters must be put in, taken out, replaced, or swapped with their neighbours;
+/// `None` if the names are the same, or far apart.
+fn distance(typed: &str, name: &str) -> Option<usize> {
+    let (typed, name) = (start(typed), start(name));
+    let lengths = [typed.chars().count(), name.chars().count()];
+    let most = match lengths[0].max(lengths[1]) {
+        0..=2 => 0,
+        length => (length / 4).max(1),
     };
-    let found = names.into_iter().take(MAX_NAMES).filter_map(near);
-    found.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+    if lengths[0].abs_diff(lengths[1]) > most {
+        return None;
+    }
+    let distance = osa_distance(typed, name);
+    (1..=most).contains(&distance).then_some(distance)
+}
+
+/// As much of a name as is compared.
+fn start(name: &str) -> &str {
+    let end = name.char_indices().nth(MAX_LENGTH).map_or(name.len(), |(end, _)| end);
+    &name[..end]
 }
 
 /// The pattern with other words where keys begin with words much like its own.
@@ -39,8 +49,8 @@ pub(crate) fn nearest_pattern<'a>(
     separator: char,
     keys: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
-    let is_word = |segment: &&str| !segment.contains(['*', '{', '}', '\\']);
-    let words = typed.split(separator).take_while(is_word).count();
+    let segments = typed.split(separator);
+    let words = segments.take_while(|segment| !segment.contains(['*', '{', '}', '\\'])).count();
     let begins: HashSet<&str> =
         keys.into_iter().take(MAX_NAMES).filter_map(|key| begin(key, separator, words)).collect();
     let own = begin(typed, separator, words)?;
@@ -59,24 +69,6 @@ fn begin(name: &str, separator: char, segments: usize) -> Option<&str> {
         Some((at, _)) => Some(&name[..at]),
         None => (name.split(separator).count() == segments).then_some(name),
     }
-}
-
-/// How many characters must be put in, taken out, replaced, or swapped with their neighbours.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]

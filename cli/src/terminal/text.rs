@@ -149,6 +149,13 @@ mod tests {
     }
 
     #[test]
+    fn another_reader_of_shell_words_reads_them_back() {
+        let words = ["a b", "it's", "", "a\\b$c`d`", "\"x\"", "{a..} -> *", "#a", "~", "!x", "é"];
+        let line = words.map(shell_word).join(" ");
+        assert_eq!(shlex::split(&line).expect("a line"), words);
+    }
+
+    #[test]
     fn what_looks_like_an_option_is_written_so_that_it_is_none() {
         assert_eq!(shell_path(Path::new("-x y.pth")), "'./-x y.pth'");
         assert_eq!(shell_path(Path::new("a/-x.pth")), "a/-x.pth");
