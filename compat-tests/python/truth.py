@@ -78,6 +78,8 @@ def torch_row(at, key, tensor):
 
 def torch_bytes(tensor):
     """The elements as they are read, row-major; the machine is little-endian."""
+    # A copy of truth values makes them 0 or 1, which not all bytes are that can be loaded.
+    tensor = tensor.view(torch.uint8) if tensor.dtype == torch.bool else tensor
     plain = tensor.detach().resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format).reshape(-1)
     return plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
 

@@ -69,7 +69,10 @@ def raised(error):
 def rows(path):
     if path.endswith(".npz"):
         with np.load(path, allow_pickle=False) as archive:
-            rows = [truth.numpy_row(key, archive[key]) for key in archive.files]
+            # What is no array is given as its bytes.
+            arrays = {key: archive[key] for key in archive.files}
+            arrays = {key: array for key, array in arrays.items() if not isinstance(array, bytes)}
+            rows = [truth.numpy_row(key, array) for key, array in arrays.items()]
             if any(row["dtype"] == "other" for row in rows):
                 raise Unlisted("a type that only NumPy has")
             return rows
@@ -77,7 +80,11 @@ def rows(path):
         return truth.safetensors_rows(path)
     value = torch.load(path, map_location="cpu", weights_only=True)
     bounded(value)
-    return truth.torch_rows(value)
+    try:
+        return truth.torch_rows(value)
+    except RuntimeError as error:
+        # A tensor can be loaded whose elements nobody can write out.
+        raise Unlisted(f"loaded, and not listed: {error}") from error
 
 
 class Unlisted(Exception):

@@ -61,5 +61,7 @@ fn what_is_no_journal_of_the_file_is_a_note() {
     let file = written(folder.path(), &journal("y.pkl", HARMLESS, HARMFUL));
     fs::write(&file, HARMLESS).expect("writable");
     let checked = check(&file).expect("readable");
-    assert_eq!((checked.verdict(), checked.notes.len()), (Verdict::Safe, 1));
+    let journal = |note: &&statedict_core::Finding| note.what.contains("journal");
+    let journals = checked.notes.iter().filter(journal).count();
+    assert_eq!((checked.verdict(), journals), (Verdict::Safe, 1), "{:?}", checked.notes);
 }

@@ -504,6 +504,10 @@ impl<'a> Records<'a> {
     fn locate(&self, name: &str) -> Result<Option<Location>, Fault> {
         let Some(place) = self.archive.position_ignoring_case(name) else { return Ok(None) };
         let entry = &self.archive.entries()[place];
+        if entry.is_folder() && entry.size() > 0 {
+            let what = format!("record '{name}' is a folder by its attributes");
+            return Err(Fault::broken(format!("{what}, and PyTorch reads no byte of it")));
+        }
         let range = self.located[place].data.clone();
         match entry.method() {
             Method::Stored => Ok(Some(Location::Stored(range))),

@@ -37,6 +37,7 @@
 mod archive;
 mod arrays;
 mod attributes;
+mod big_int;
 mod budget;
 mod disguise;
 mod dtype;
@@ -70,7 +71,7 @@ use crate::archive::ZipFile;
 use crate::stream::StreamFile;
 use crate::tar::TarFile;
 
-pub use scan::{Loader, Scan, Trust, Unread, scan, search};
+pub use scan::{Loader, Scan, Trust, Unread, is_python_integer, scan, search};
 pub use tar::{TarMember, tar_members};
 
 /// PyTorch checkpoints.

@@ -10,6 +10,7 @@ use statedict_core::{
     objects::{Object, ObjectId, Objects, Record, Scalar, Sequence},
 };
 
+use crate::big_int;
 use crate::budget::Budget;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Kind, NodeId, Value};
@@ -125,8 +126,11 @@ impl Builder<'_> {
             Value::None => Object::Scalar(Scalar::None),
             Value::Bool(value) => Object::Scalar(Scalar::Bool(value)),
             Value::Int(number) => Object::Scalar(Scalar::Int(number)),
-            Value::BigInt(digits) => {
-                Object::Scalar(Scalar::BigInt(big_int(digits.of(&graph.pickle))))
+            Value::BigInt(bytes) => {
+                Object::Scalar(Scalar::BigInt(big_int::of_bytes(bytes.of(&graph.pickle))))
+            }
+            Value::Digits(digits) => {
+                Object::Scalar(Scalar::BigInt(big_int::of_text(digits.of(&graph.pickle))))
             }
             Value::Float(number) => Object::Scalar(Scalar::Float(number)),
             Value::Text(op) => Object::Scalar(match graph.text(node) {
@@ -259,21 +263,4 @@ fn is_ordered_dict(graph: &Graph<'_>, callable: NodeId) -> bool {
     graph.global(callable).is_some_and(|(module, name)| {
         (module.as_ref(), name.as_ref()) == ("collections", "OrderedDict")
     })
-}
-
-/// A number beyond 64 bits as its opcode has it: digits, or bytes, the lowest first.
-fn big_int(argument: &[u8]) -> String {
-    let text = std::str::from_utf8(argument).map(str::trim).unwrap_or_default();
-    let digits = text.strip_suffix('L').unwrap_or(text);
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        return digits.to_string();
-    }
-    let negative = argument.last().is_some_and(|byte| byte & 0x80 != 0);
-    let fill = if negative { 0xff } else { 0 };
-    let end = argument.iter().rposition(|byte| *byte != fill).map_or(0, |last| last + 1);
-    let mut text = String::from(if negative { "0x…ff" } else { "0x" });
-    for byte in argument[..end].iter().rev() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
 }

@@ -3,6 +3,7 @@
 use statedict_core::Fault;
 
 use crate::arrays::{class, latin1};
+use crate::big_int;
 use crate::budget::Budget;
 use crate::dtype;
 use crate::pickle::Graph;
@@ -44,6 +45,8 @@ fn repr(
         Value::Bool(true) => out.push_str("True"),
         Value::Bool(false) => out.push_str("False"),
         Value::Int(number) => out.push_str(&number.to_string()),
+        Value::BigInt(bytes) => out.push_str(&big_int::of_bytes(bytes.of(&graph.pickle))),
+        Value::Digits(digits) => out.push_str(&big_int::of_text(digits.of(&graph.pickle))),
         Value::Float(number) if number.is_nan() => out.push_str("nan"),
         Value::Float(number) => out.push_str(&format!("{number:?}")),
         Value::Text(_) => match graph.text(node) {
@@ -108,7 +111,7 @@ pub(crate) fn kind(graph: &Graph<'_>, node: NodeId) -> String {
     let plain = match graph.value(node) {
         Value::None => "None",
         Value::Bool(_) => "bool",
-        Value::Int(_) | Value::BigInt(_) => "int",
+        Value::Int(_) | Value::BigInt(_) | Value::Digits(_) => "int",
         Value::Float(_) => "float",
         Value::Text(_) => "str",
         Value::Bytes(_) => "bytes",

@@ -5,7 +5,7 @@
 //! ```
 //! Source: `_legacy_save` and `_legacy_load` in `torch/serialization.py`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use statedict_core::{
 };
 
 use crate::archive::check_types;
+use crate::big_int::of_text;
 use crate::edit::{Edited, edited, mentions};
 use crate::objects::objects;
 use crate::payload::payload;
@@ -28,7 +29,7 @@ use crate::walk::{Surroundings, Walked, walk};
 
 /// The number that the first pickle holds, in bytes and in digits.
 const MAGIC: [u8; 10] = *b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-const MAGIC_TEXT: &[u8] = b"119547037146038801333356";
+const MAGIC_TEXT: &str = "119547037146038801333356";
 
 /// The longest first pickle, in bytes.
 const MAX_FIRST: u64 = 128;
@@ -61,6 +62,9 @@ pub(crate) struct StreamFile {
     mappings: Vec<CompoundId>,
 }
 
+/// The parts of a storage's persistent id, the last of which says what it is a slice of.
+const ID_PARTS: usize = 6;
+
 /// The second pickle's number: the version of the stream.
 const VERSION: i64 = 1001;
 
@@ -71,8 +75,8 @@ fn is_stream(head: &[u8]) -> bool {
         graph::Value::BigInt(number) => {
             let number = number.of(&graph.pickle);
             number.strip_prefix(&MAGIC).is_some_and(|rest| rest.iter().all(|byte| *byte == 0))
-                || number.strip_suffix(b"L").unwrap_or(number) == MAGIC_TEXT
         }
+        graph::Value::Digits(digits) => of_text(digits.of(&graph.pickle)) == MAGIC_TEXT,
         _ => false,
     }
 }
@@ -97,9 +101,11 @@ impl StreamFile {
         let before = [magic, version, system];
         let graph = Graph::read_of(&preamble[object.clone()], source.len())
             .map_err(|f| shifted(f, object.start as u64))?;
+        check_ids(&graph)?;
         let order =
             storage_order(&preamble[keys.clone()]).map_err(|f| shifted(f, keys.start as u64))?;
         check_types(&graph)?;
+        check_views(&graph)?;
         let types = storage_types(&graph)?;
         let storages = lay_of_storages(source, preamble.len() as u64, order, &types)?;
         let mut places = Places { storages: &storages, found: HashMap::new() };
@@ -317,6 +323,40 @@ fn storage_order(pickle: &[u8]) -> Result<Vec<String>, Fault> {
         key.map(|key| key.into_owned()).ok_or_else(expected)
     };
     keys.into_iter().map(text).collect()
+}
+
+/// Persistent ids of storages say what they are a slice of, if only that they are none.
+fn check_ids(graph: &Graph<'_>) -> Result<(), Fault> {
+    let ids = graph.persistent.iter().map(|reference| reference.id);
+    let ids = ids.filter(|id| graph.class_named_by(*id).is_none());
+    let mut lengths = ids.filter_map(|id| graph.tuple(id)).map(<[_]>::len);
+    match lengths.find(|parts| *parts != ID_PARTS) {
+        Some(parts) => {
+            let what = format!("a persistent id has {parts} parts, and {ID_PARTS} are known");
+            Err(Fault::broken(what))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Slices of storages are named as PyTorch takes them: it goes by their keys, among which are those
+/// of whole storages too, and by the first slice of each.
+fn check_views(graph: &Graph<'_>) -> Result<(), Fault> {
+    let (mut views, mut whole) = (HashMap::new(), HashSet::new());
+    for id in persistent_storages(graph) {
+        let id = id?;
+        whole.insert(id.key.clone());
+        let Some(view) = &id.view else { continue };
+        let first = views.entry(view.key.clone()).or_insert_with(|| id.clone());
+        if (&first.key, &first.view) != (&id.key, &id.view) {
+            let what = format!("slice '{}' of a storage is named as two of them", view.key);
+            return Err(Fault::broken(what));
+        }
+    }
+    match views.keys().find(|key| whole.contains(*key)) {
+        Some(key) => Err(Fault::broken(format!("'{key}' is a storage and a slice of one"))),
+        None => Ok(()),
+    }
 }
 
 /// The element type of every storage that a pickle names; the first mention decides.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use statedict_core::{DType, Data, Fault, Storage, Tensor};
+use statedict_core::{DType, Data, Fault, Storage, Tensor, row_major_strides};
 
 use crate::budget::Budget;
 use crate::dtype;
@@ -41,6 +41,8 @@ pub(crate) struct StorageId {
 /// A slice of a storage, in elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StorageSlice {
+    /// What the slice is found by when it is named again.
+    pub(crate) key: String,
     pub(crate) offset: u64,
     pub(crate) count: u64,
 }
@@ -48,7 +50,7 @@ pub(crate) struct StorageSlice {
 impl StorageId {
     /// Its part of the storage that its key names, whose bytes are in this range.
     pub(crate) fn slice(&self, whole: Range<u64>) -> Result<Range<u64>, Fault> {
-        let Some(StorageSlice { offset, count }) = self.view else { return Ok(whole) };
+        let Some(StorageSlice { offset, count, .. }) = self.view else { return Ok(whole) };
         let bytes = |count: u64| count.checked_mul(self.dtype.bits() / 8);
         let start = bytes(offset).and_then(|offset| whole.start.checked_add(offset));
         let end = start.zip(bytes(count)).and_then(|(start, bytes)| start.checked_add(bytes));
@@ -368,7 +370,11 @@ impl<'a> Tensors<'a> {
             Some(dtype) => self.dtype(dtype)?,
             None => id.dtype.clone(),
         };
-        let (shape, strides) = (self.sizes(size)?, self.sizes(stride)?);
+        let (shape, mut strides) = (self.sizes(size)?, self.sizes(stride)?);
+        if strides.is_empty() {
+            // As `Tensor.set_` has it where it is given none.
+            strides = row_major_strides(&shape);
+        }
         let offset = self.size(offset)?;
         let storage = self.storages.find(&id)?;
         let place = |wrong| Fault::broken(format!("storage '{}': {wrong}", id.key));
@@ -508,38 +514,48 @@ pub(crate) fn storage_id(graph: &Graph<'_>, id: NodeId) -> Result<StorageId, Fau
         let what = "a persistent id as text (pickle protocol 0), which PyTorch itself cannot load";
         return Err(Fault::Unsupported(what.into()));
     }
-    let [tag, class, key, location, count, rest @ ..] = graph.tuple(id).ok_or_else(expected)?
+    // Where the storage was is nothing to us: PyTorch puts it wherever it is told to.
+    let [tag, class, key, _location, count, rest @ ..] = graph.tuple(id).ok_or_else(expected)?
     else {
         return Err(expected());
     };
-    let is_located = matches!(
-        graph.value(*location),
-        Value::Text(_) | Value::Bytes(_) | Value::Compound(_) | Value::Unknown
-    );
-    if graph.text(*tag).as_deref() != Some("storage") || !is_located {
+    if graph.text(*tag).as_deref() != Some("storage") {
         return Err(expected());
     }
     let (_, class) = graph.global(*class).ok_or_else(expected)?;
     let Some(dtype) = dtype::of_storage(&class) else {
         return Err(Fault::Unsupported(format!("storage class {class} is not known")));
     };
-    let key = match (graph.text(*key), graph.int(*key)) {
-        (Some(key), _) => key,
-        (None, Some(number)) => number.to_string().into(),
+    let view = match rest {
+        [] => None,
+        [view] if matches!(graph.value(*view), Value::None) => None,
+        [view] => match graph.tuple(*view).ok_or_else(expected)? {
+            [key, offset, count] => Some(StorageSlice {
+                key: storage_key(graph, *key)?,
+                offset: size(graph, *offset)?,
+                count: size(graph, *count)?,
+            }),
+            _ => return Err(expected()),
+        },
         _ => return Err(expected()),
     };
-    if key.len() > MAX_STORAGE_KEY {
+    let (key, count) = (storage_key(graph, *key)?, size(graph, *count)?);
+    Ok(StorageId { key, dtype, count, view })
+}
+
+/// The text or number by which a storage is found again.
+fn storage_key(graph: &Graph<'_>, key: NodeId) -> Result<String, Fault> {
+    let text = match (graph.text(key), graph.int(key)) {
+        (Some(text), _) => text,
+        (None, Some(number)) => number.to_string().into(),
+        (None, None) => return Err(Fault::broken("a storage's key is neither text nor number")),
+    };
+    if text.len() > MAX_STORAGE_KEY {
         let what =
             format!("a storage's key is longer than {MAX_STORAGE_KEY} bytes, the reader's limit");
         return Err(Fault::TooLarge { at: None, what });
     }
-    let view = match rest.first().map(|node| graph.tuple(*node)) {
-        Some(Some([_key, offset, count])) => {
-            Some(StorageSlice { offset: size(graph, *offset)?, count: size(graph, *count)? })
-        }
-        _ => None,
-    };
-    Ok(StorageId { key: key.into_owned(), dtype, count: size(graph, *count)?, view })
+    Ok(text.into_owned())
 }
 
 fn opaque(layout: &str, dtype: DType, shape: Vec<u64>, bytes: u64) -> Tensor {

@@ -214,6 +214,25 @@ fn a_view_of_a_storage_is_a_slice_of_its_bytes() {
 }
 
 #[test]
+fn slices_of_storages_are_named_as_pytorch_takes_them() {
+    let refused = |first: &[u8], second: &[u8], words: &str| {
+        let mut bytes = stream();
+        for view in [second, first] {
+            let at = bytes.windows(5).rposition(|five| five == b"K\x02NtQ").expect("no view");
+            bytes.splice(at + 2..at + 3, view.iter().copied());
+        }
+        let fault = open(&bytes).err().expect(words).to_string();
+        assert!(fault.contains(words), "{fault}");
+    };
+    let whole = |key: u8| [b"(X\x01\0\0\0", &[key][..], b"K\0K\x02t"].concat();
+    refused(&whole(b'9'), b"N", "'9' is a storage and a slice of one");
+    refused(&whole(b'v'), &whole(b'v'), "slice 'v' of a storage is named as two of them");
+    refused(b"]", b"N", "a persistent id is not ('storage', class, key, location, count)");
+    refused(b"", b"N", "a persistent id has 5 parts, and 6 are known");
+    refused(b"NN", b"N", "a persistent id has 7 parts, and 6 are known");
+}
+
+#[test]
 fn a_key_dropped_from_a_tar_archive_takes_its_tensor_along() {
     let bytes = tar();
     let dropped = renamed(&bytes, "drop:module.a");

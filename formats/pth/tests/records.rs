@@ -221,3 +221,55 @@ fn a_storage_under_two_types_is_refused() {
     let pickle = [b"\x80\x02}(X\x01\0\0\0w", &float[..], b"X\x01\0\0\0v", &int, b"u."].concat();
     refused(&around(&pickle), "storage '0' is named as one of F32 and as one of I32");
 }
+
+/// The keys, shapes and strides that are listed.
+fn listed(pickle: &[u8]) -> Vec<(String, Vec<u64>, Vec<u64>)> {
+    let opened = open(&around(pickle)).expect("readable");
+    let rows = opened.catalog().rows.iter();
+    let row = |row: &statedict_core::TensorEntry| {
+        let view = row.tensor.as_view().expect("plain");
+        (row.key.to_string(), row.tensor.shape.clone(), view.strides().to_vec())
+    };
+    rows.map(row).collect()
+}
+
+/// A pickle with some of its bytes replaced, once.
+fn replaced(pickle: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let at = pickle.windows(old.len()).position(|part| part == old).expect("there");
+    [&pickle[..at], new, &pickle[at + old.len()..]].concat()
+}
+
+#[test]
+fn where_a_storage_was_may_be_anything() {
+    let pickle = dict(&float("0"));
+    for device in [&b"K\x07"[..], b"N", b"G\x3f\xf0\0\0\0\0\0\0", b")"] {
+        let pickle = replaced(&pickle, b"X\x03\0\0\0cpu", device);
+        assert_eq!(listed(&pickle), [("w".to_string(), vec![2], vec![1])]);
+    }
+}
+
+#[test]
+fn a_tensor_without_strides_is_row_major() {
+    let pickle = replaced(&dict(&float("0")), b"K\0K\x02\x85K\x01\x85", b"K\0K\x01K\x02\x86)");
+    assert_eq!(listed(&pickle), [("w".to_string(), vec![1, 2], vec![2, 1])]);
+}
+
+#[test]
+fn keys_beyond_64_bits_are_shown_as_python_prints_them() {
+    let key = b"\x8a\x09\xff\xff\xff\xff\xff\xff\xff\xff\0";
+    let pickle = replaced(&dict(&float("0")), b"X\x01\0\0\0w", key);
+    assert_eq!(listed(&pickle)[0].0, "18446744073709551615");
+    let pickle = replaced(&dict(&float("0")), b"X\x01\0\0\0w", b"\x8a\x0a1234567890");
+    assert_eq!(listed(&pickle)[0].0, "227729106355936394687025");
+    let pickle = replaced(&dict(&float("0")), b"X\x01\0\0\0w", b"L-018446744073709551616L\n");
+    assert_eq!(listed(&pickle)[0].0, "-18446744073709551616");
+}
+
+#[test]
+fn a_storage_that_is_a_folder_is_refused() {
+    let mut file = around(&dict(&float("0")));
+    let name = file.windows(8).rposition(|name| name == b"a/data/0").expect("in the directory");
+    // The attributes are the last field but one in front of the name.
+    file[name - 8] |= 0x10;
+    refused(&file, "record 'a/data/0' is a folder by its attributes");
+}

@@ -128,19 +128,26 @@ fn wide(
     faults: &mut Vec<&'static str>,
 ) -> Result<Option<(Numbers, u64)>, Fault> {
     let at = locator.u32().and_then(|_disk| locator.u64()).unwrap_or(u64::MAX);
-    if locator.u32().is_some_and(|volumes| volumes > 1) {
-        faults.push("the zip64 locator speaks of several volumes");
+    match locator.u32() {
+        Some(1) | None => {}
+        Some(0) => faults.push("the zip64 locator speaks of no volume"),
+        Some(_) => faults.push("the zip64 locator speaks of several volumes"),
     }
     let last = end.saturating_sub(LOCATOR_LEN + END64_LEN);
-    if at > last {
+    let beyond = || {
         let what = format!("the zip64 locator points to byte {at}, beyond the last place, {last}");
-        return Err(Fault::malformed(end.saturating_sub(LOCATOR_LEN), what));
-    }
-    let record = source.bytes(at..at + END64_LEN)?;
+        Fault::malformed(end.saturating_sub(LOCATOR_LEN), what)
+    };
+    let whole = at..at.checked_add(END64_LEN).filter(|e| *e <= source.len()).ok_or_else(beyond)?;
+    let record = source.bytes(whole)?;
     let Some(numbers) = Numbers::parse_wide(&record) else {
         faults.push("the zip64 locator does not lead to a zip64 end record");
         return Ok(None);
     };
+    // One behind the locator is for PyTorch alone: other readers would find another directory.
+    if at > last {
+        return Err(beyond());
+    }
     // The length that a record gives does not count the signature and itself (4.3.14.1).
     let len = Fields::after(END64, &record).and_then(|mut fields| fields.u64());
     if len.and_then(|len| len.checked_add(at + 12)) != Some(end - LOCATOR_LEN) {

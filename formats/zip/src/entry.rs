@@ -112,6 +112,11 @@ impl Entry {
         self.crc32
     }
 
+    /// True for a folder by its name or its attributes: PyTorch reads no byte of one.
+    pub fn is_folder(&self) -> bool {
+        self.name().ends_with('/') || self.attributes.is_folder()
+    }
+
     /// Where its local header starts.
     pub fn header_offset(&self) -> u64 {
         self.header_offset

@@ -140,6 +140,20 @@ fn end_records_that_readers_pass_over_are_found() {
     );
     check(
         |bytes| {
+            let at = position(bytes, b"PK\x06\x07");
+            bytes[at + 16] = 0;
+        },
+        "byte 397: the zip64 locator speaks of no volume",
+    );
+    check(
+        |bytes| {
+            let at = position(bytes, b"PK\x06\x07");
+            bytes[at + 8] += 1;
+        },
+        "byte 397: the zip64 locator does not lead to a zip64 end record",
+    );
+    check(
+        |bytes| {
             let at = position(bytes, b"PK\x06\x06");
             bytes[at + 24] = 1;
         },

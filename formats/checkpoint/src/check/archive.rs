@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -16,6 +16,7 @@ use super::code;
 use super::content::{Content, HELD, Look};
 use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS, Metered};
 use super::part::Part;
+use super::records;
 use crate::elements::inflate::RangeReader;
 
 /// How much of a deflated member tells what it is.
@@ -40,12 +41,8 @@ const MAX_DEAD: usize = 10_000;
 /// How much of a deflated dead member is looked at: longer pickles are no secret.
 const MAX_DEAD_LEN: u64 = 1 << 20;
 
-/// The versions of its archives that PyTorch 2.15 reads.
-const VERSIONS: RangeInclusive<u64> = 1..=10;
-
-/// The longest record that says one thing, in bytes.
-const MAX_NOTE: u64 = 1 << 10;
-
+const SCRIPTED: &str = "a TorchScript archive";
+const SCRIPTED_LOADER: &str = "torch.jit.load loads it, and torch.load(weights_only=True) does not";
 const INFLATES: &str = "the archive inflates to more than its length allows, the check's limit";
 
 impl Look<'_> {
@@ -68,10 +65,13 @@ impl Look<'_> {
         };
         let audit = archive.audit(source)?;
         self.take(content, audit.findings.iter().cloned());
-        if let Some(what) = version_fault(&archive, source)? {
-            self.fault(content, "", what, "PyTorch reads no archive without it");
+        for (what, why) in records::faults(&archive, source)? {
+            self.fault(content, "", what, why);
         }
         let is_scripted = is_scripted(&archive);
+        if is_scripted && content.depth == 0 {
+            self.take(content, [Finding::note("", SCRIPTED, SCRIPTED_LOADER)].into_iter());
+        }
         let loader = if is_scripted { Loader::TorchScript } else { content.loader };
         for (entry, located) in by_weight(archive.entries(), &audit.located) {
             if self.is_spent(content) {
@@ -299,36 +299,6 @@ fn is_plain_storage(entry: &Entry, front: &[u8]) -> bool {
 /// True if a member is hardly more than one byte over and over.
 fn is_bomb(entry: &Entry) -> bool {
     entry.size() / MAX_GROWTH > entry.compressed_size()
-}
-
-/// What is wrong with the version of an archive with PyTorch's pickle, without which PyTorch does
-/// not read it.
-///
-/// Source: `PyTorchStreamReader::init` in `caffe2/serialize/inline_container.cc`.
-fn version_fault(archive: &Archive, source: &dyn Source) -> Result<Option<String>, Fault> {
-    let Some(root) = archive.root() else { return Ok(None) };
-    let record = |name: &str| {
-        let place = archive.position_ignoring_case(&format!("{root}/{name}"))?;
-        archive.entries().get(place)
-    };
-    if record("data.pkl").is_none() {
-        return Ok(None);
-    }
-    let Some(entry) = record(".data/version").or_else(|| record("version")) else {
-        return Ok(Some(format!("there is no record '{root}/version'")));
-    };
-    let text = match entry.read(source, MAX_NOTE) {
-        Ok(text) => text,
-        Err(fault @ Fault::Unreadable(_)) => return Err(fault),
-        Err(fault) => return Ok(Some(fault.to_string())),
-    };
-    let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
-    let is_known = number.is_some_and(|number| VERSIONS.contains(&number));
-    let (first, last) = (VERSIONS.start(), VERSIONS.end());
-    Ok((!is_known).then(|| {
-        let shown = text.get(..text.len().min(20)).unwrap_or_default().escape_ascii();
-        format!("version '{shown}' of the archive, expected {first} to {last}")
-    }))
 }
 
 /// A member that no directory tells of.

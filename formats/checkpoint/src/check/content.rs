@@ -23,9 +23,13 @@ const MAGIC: [u8; 6] = *b"\x93NUMPY";
 const UNPACKED: &str = "unpacked it lands anywhere";
 const TWICE: &str = "some readers take the first, some the last";
 const REFUSED: &str = "torch.load(weights_only=True) raises an error there";
+const REFUSED_WHOLE: &str = "torch.load(weights_only=True) loads no such file";
 const UNREAD: &str = "torch.load(weights_only=True) supports the opcodes of protocol 2 alone";
 const SPENT: &str = "looking into it takes more reading than its length allows, the check's limit";
 pub(super) const HELD: &str = "the check holds no more of what is compressed in memory, its limit";
+const TAR: &str = "a tar archive";
+const FOLLOWED: &str = "bytes follow a bare pickle";
+const FIRST_ALONE: &str = "pickle.load reads the pickle alone, and torch.load loads no such file";
 const NO_ARRAY: &str = "it is not what NumPy writes";
 
 /// The bytes at the end among which the end of a zip archive must be.
@@ -253,6 +257,9 @@ impl Look<'_> {
             Err(_) => return Ok(()),
         };
         let Some(end) = members.last().map(|last| last.data.end) else { return Ok(()) };
+        if content.depth == 0 {
+            self.take(content, [Finding::note("", TAR, REFUSED_WHOLE)].into_iter());
+        }
         let mut seen = HashSet::new();
         for TarMember { name, data, is_special } in &members {
             if climbs(name) {
@@ -289,8 +296,15 @@ impl Look<'_> {
         let found = scan(source, self.affordable(0..source.len()), trust, content.loader)?;
         let worst = found.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default();
         self.take(content, found.findings.into_iter());
+        // A legacy stream may begin with any opcode, as long as its number is what is left.
+        let is_pickle = is_pickle || (found.is_legacy && content.depth == 0);
         if is_pickle && found.end > 0 {
-            self.is_plain |= content.depth == 0 && found.broken.is_none();
+            let is_plain = content.depth == 0 && found.broken.is_none();
+            self.is_plain |= is_plain;
+            let has_more = found.count > 1 || found.end < source.len();
+            if is_plain && has_more && !found.is_legacy && worst == Verdict::Safe {
+                self.take(content, [Finding::note("", FOLLOWED, FIRST_ALONE)].into_iter());
+            }
             if let Some((at, what)) = found.fault {
                 self.fault(content, &format!("byte {at}"), what.into(), "no loader reads on");
             }

@@ -17,6 +17,7 @@ mod folder;
 mod limits;
 mod part;
 mod pieces;
+mod records;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

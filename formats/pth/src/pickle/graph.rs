@@ -29,8 +29,10 @@ pub(crate) enum Value {
     None,
     Bool(bool),
     Int(i64),
-    /// An integer beyond 64 bits, as its opcode holds it.
+    /// An integer beyond 64 bits, in bytes, the lowest first.
     BigInt(Extent),
+    /// An integer beyond 64 bits, in text.
+    Digits(Extent),
     Float(f64),
     /// A text; the opcode that made it holds it.
     Text(OpIndex),

@@ -16,7 +16,7 @@ pub(super) fn plain(pickle: &[u8], op: Op) -> Option<Value> {
         opcode::LONG1 | opcode::LONG4 => signed(argument).unwrap_or(Value::BigInt(op.argument)),
         opcode::INT if argument == b"00" => Value::Bool(false),
         opcode::INT if argument == b"01" => Value::Bool(true),
-        opcode::INT | opcode::LONG => decimal(text())?.unwrap_or(Value::BigInt(op.argument)),
+        opcode::INT | opcode::LONG => decimal(text())?.unwrap_or(Value::Digits(op.argument)),
         opcode::FLOAT => Value::Float(text().parse().ok()?),
         opcode::BINFLOAT => Value::Float(f64::from_bits(op.number(pickle).swap_bytes())),
         opcode::BINBYTES | opcode::SHORT_BINBYTES | opcode::BINBYTES8 | opcode::BYTEARRAY8 => {

@@ -13,6 +13,11 @@ pub(super) fn digits(text: &[u8]) -> Option<String> {
     Some(format!("{sign}{digits}"))
 }
 
+/// True if Python's `int` takes these bytes for a number: unlike a pickle's, none with a NUL.
+pub fn is_python_integer(text: &[u8]) -> bool {
+    !text.contains(&0) && digits(text).is_some()
+}
+
 /// True if Python takes a text for a whole number when the number itself says its base: `0x1f`,
 /// `-0b_11`, `1_000`, and with an `L` behind as Python 2 wrote it.
 pub(super) fn is_whole_number(text: &[u8]) -> bool {

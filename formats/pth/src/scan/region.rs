@@ -46,6 +46,11 @@ pub struct Scan {
     pub refusal: Option<(u64, &'static str)>,
     /// Where the first opcode of one of those is that weights-only loading does not read, and which.
     pub unread: Option<(u64, Unread)>,
+    /// How many were followed to their end.
+    pub count: u32,
+    /// True if the first is the number that begins PyTorch's legacy streams, whatever comes before
+    /// the number in it: loaders read those after it, too.
+    pub is_legacy: bool,
     /// Where the last pickle that was followed to its end ends.
     pub end: u64,
 }
@@ -76,6 +81,7 @@ pub fn scan(
         match followed.end {
             End::Stop(len) => {
                 scan.end = start.saturating_add(len);
+                scan.count = scan.count.saturating_add(1);
                 if trust == Trust::Pickle || is_first {
                     let shifted = |(at, why)| (start.saturating_add(at), why);
                     scan.fault = scan.fault.or(followed.fault.map(shifted));
@@ -94,6 +100,7 @@ pub fn scan(
                 break;
             }
         }
+        scan.is_legacy |= followed.is_magic && is_first;
         rest_of_legacy = match followed.is_magic && is_first {
             true => REST_OF_LEGACY,
             false => rest_of_legacy.saturating_sub(1),
@@ -422,7 +429,8 @@ mod tests {
         check(b"]Nt.", Some((2, "an opcode needs a mark that is not on the stack")));
         check(b"h\0.", Some((0, "a memo id was never put")));
         check(b"K\x01)R.", Some((3, "what is called is no callable")));
-        check(b"ccollections\nCounter\nNR.", Some((22, "the arguments of a call are none")));
+        check(b"ccollections\nCounter\nNR.", Some((22, "the arguments of a call are no tuple")));
+        check(b"ccollections\nCounter\n]R.", Some((22, "the arguments of a call are no tuple")));
         check(b"}]Ns.", Some((3, "a key is a list, a dict or a set")));
         check(b"}](\x85tNs.", Some((3, "an opcode takes a value from below a mark")));
         check(b"}]\x85Ns.", Some((4, "a key is a list, a dict or a set")));

@@ -85,13 +85,10 @@ impl Value {
         }
     }
 
-    /// False if it is known that it is nothing to take arguments from.
+    /// False if it is known that it is no tuple, which the arguments of a call are: weights-only
+    /// loading takes them from other things too, and Python's own loader does not.
     pub(super) fn is_arguments(self) -> bool {
-        match self {
-            Value::Literal { code, .. } => !is_number(code) && code != opcode::NONE,
-            Value::Import(_) | Value::ObjectElements | Value::Storage => false,
-            _ => true,
-        }
+        matches!(self, Value::Tuple { .. } | Value::Returned(_) | Value::Unknown)
     }
 
     /// False if it is known that it is no text.
@@ -125,12 +122,6 @@ impl Value {
     pub(super) fn is_none(self) -> bool {
         matches!(self, Value::Literal { code: opcode::NONE, .. })
     }
-}
-
-/// True for the opcodes that push a number or a truth value.
-fn is_number(code: u8) -> bool {
-    let others = [opcode::NEWTRUE, opcode::NEWFALSE, opcode::FLOAT, opcode::BINFLOAT];
-    is_integer(code) || others.contains(&code)
 }
 
 /// True for the opcodes that push a whole number.

@@ -27,7 +27,7 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
         if !seen.insert(name) {
             findings.push(Finding::malformed(name, "two members have this name", TWICE));
         }
-        if (name.ends_with('/') || entry.attributes.is_folder()) && entry.size() > 0 {
+        if entry.is_folder() && entry.size() > 0 {
             findings.push(Finding::malformed(name, "a folder that has bytes", FOLDER));
         }
         if entry.attributes.is_link() {

@@ -55,7 +55,7 @@ impl Machine<'_> {
         callable: Value,
         arguments: Value,
     ) -> Result<Followable, Fault> {
-        self.doubt_unless(arguments.is_arguments(), "the arguments of a call are none");
+        self.doubt_unless(arguments.is_arguments(), "the arguments of a call are no tuple");
         Ok(match self.called(op, callable, arguments)? {
             Some(result) => self.push(result),
             // Numbers, texts and containers cannot be called, which is where a loader ends.
