@@ -186,7 +186,7 @@ fn expected(row: &SeenRow, catalog: &Catalog, plan: &Plan) -> Option<Key> {
     match (&row.key, plan.section(&holder.at)) {
         (Key::Text(key), Some(section)) => {
             let fate = section.fate(key)?.expect("nothing is dropped");
-            Some(Key::Text(fate.to_string()))
+            Some(Key::Text(fate.into()))
         }
         (key, _) => Some(key.clone()),
     }
@@ -197,7 +197,7 @@ impl SeenRow {
         let elements = Elements::new(row.tensor.clone(), None).ok();
         let elements = elements.and_then(|elements| elements.verbatim());
         SeenRow {
-            at: row.at.clone(),
+            at: row.at.to_string(),
             key: row.key.clone(),
             what: format!("{} {:?}", row.tensor.dtype, row.tensor.shape),
             elements: elements.map(|range| bytes.bytes(range).expect("a tensor is in its file")),

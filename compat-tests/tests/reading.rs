@@ -30,7 +30,7 @@ fn problem(path: &Path, truth: &Value) -> Option<String> {
         return Some(format!("{} tensors, expected {}", rows.len(), truth.len()));
     }
     let is_named = |expected: &Value, row: &TensorEntry| {
-        text(&expected["at"]) == row.at && text(&expected["key"]) == row.key.as_str()
+        *text(&expected["at"]) == *row.at && text(&expected["key"]) == row.key.as_str()
     };
     rows.iter().enumerate().find_map(|(i, row)| {
         // A header of safetensors has an order that its own library does not keep.

@@ -18,8 +18,8 @@ fn catalog(tensors: &[(&str, &[u64])]) -> Catalog {
         let tensor = Tensor::dense(DType::I16, shape.to_vec(), offset, storage).expect("within");
         offset += tensor.count();
         state_dict.insert((*key).to_string(), Some(catalog.rows.len())).expect("a new key");
-        let key = Key::Text((*key).to_string());
-        catalog.rows.push(TensorEntry { at: String::new(), key, tensor });
+        let key = Key::Text((*key).into());
+        catalog.rows.push(TensorEntry { at: "".into(), key, tensor });
     }
     catalog.state_dicts.push(state_dict);
     catalog

@@ -16,8 +16,11 @@ pub(crate) fn say(line: &str) {
 const MAX_SENTENCE: usize = 2000;
 
 /// A name as a line has room for it; `--json` gives it whole.
-pub(crate) fn name(text: &str) -> String {
-    printable(&short(text)).into_owned()
+pub(crate) fn name(text: &str) -> Cow<'_, str> {
+    match short(text) {
+        Cow::Borrowed(whole) => printable(whole),
+        Cow::Owned(cut) => Cow::Owned(printable(&cut).into_owned()),
+    }
 }
 
 /// The text without the middle of a sentence that is too long.

@@ -98,7 +98,7 @@ impl Casting {
                 let reason = match &tensor.data {
                     Data::Opaque { layout, .. } => Some(UncastReason::Layout(layout.clone())),
                     Data::View(_) | Data::Blocks(_)
-                        if scaled.contains(key.as_str()) && !rule.spells_out(key) =>
+                        if scaled.contains(&**key) && !rule.spells_out(key) =>
                     {
                         Some(UncastReason::Scaled)
                     }
@@ -107,10 +107,10 @@ impl Casting {
                 match reason {
                     Some(reason) => uncast.tensors.push(UncastTensor {
                         at: section.at.clone(),
-                        key: key.clone(),
+                        key: key.to_string(),
                         reason,
                     }),
-                    None => drop(casts.insert(key.clone(), rule.to.clone())),
+                    None => drop(casts.insert(key.to_string(), rule.to.clone())),
                 }
             }
             section.casts.extend(casts);
@@ -132,11 +132,11 @@ impl Casting {
             Key::Text(_) => None,
         });
         unnamed
-            .filter(|(_, row)| row.at == state_dict.at)
+            .filter(|(_, row)| *row.at == *state_dict.at)
             .filter(|(_, row)| row.tensor.dtype.is_float() && row.tensor.dtype != rule.to)
             .map(|(key, row)| UncastTensor {
-                at: row.at.clone(),
-                key: key.clone(),
+                at: row.at.to_string(),
+                key: key.to_string(),
                 reason: UncastReason::Unnamed,
             })
             .collect()

@@ -1,6 +1,6 @@
 //! Element types, named as safetensors names them.
 
-use alloc::string::{String, ToString};
+use alloc::boxed::Box;
 use core::fmt;
 
 /// The type of a tensor's elements.
@@ -58,7 +58,7 @@ pub enum DType {
     /// A type only its own framework knows.
     Other {
         /// The framework's name for it.
-        name: String,
+        name: Box<str>,
         /// Bits in one element.
         bits: u32,
     },
@@ -100,7 +100,7 @@ impl DType {
 
     /// A type that only its framework knows.
     pub fn other(name: &str, bits: u32) -> DType {
-        DType::Other { name: name.to_string(), bits }
+        DType::Other { name: name.into(), bits }
     }
 
     /// The name, as `ls` prints it.
@@ -133,7 +133,7 @@ impl DType {
     /// True for complex numbers.
     pub fn is_complex(&self) -> bool {
         matches!(self, DType::C64 | DType::C128)
-            || matches!(self, DType::Other { name, .. } if name == "torch.complex32")
+            || matches!(self, DType::Other { name, .. } if &**name == "torch.complex32")
     }
 
     /// True for real floating-point numbers that fill whole bytes, which are those a cast changes.

@@ -36,11 +36,11 @@ impl Catalog {
         let paths: IndexSet<&str> = parts.iter().flat_map(|part| paths(part)).collect();
         let around: IndexSet<&str> = paths.iter().flat_map(|path| ancestors(path)).collect();
         for (row, held) in self.rows.iter().enumerate() {
-            if held.at != at && !is_within(&held.at, at) {
+            if *held.at != *at && !is_within(&held.at, at) {
                 continue;
             }
             match &held.key {
-                Key::Text(key) if paths.contains(held.at.as_str()) => {
+                Key::Text(key) if paths.contains(&*held.at) => {
                     joined.insert(dotted(at, &held.at, key), Some(row))?;
                 }
                 _ => return Ok(None),
@@ -115,7 +115,7 @@ mod tests {
                 catalog.state_dicts.push(state_dict);
                 catalog.state_dicts.len() - 1
             });
-            catalog.state_dicts[place].insert(key.into(), Some(row)).expect("unique");
+            catalog.state_dicts[place].insert(key, Some(row)).expect("unique");
         }
         catalog
     }

@@ -16,7 +16,8 @@ pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
 pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
 pub use value::Value;
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -40,8 +41,9 @@ pub struct Catalog {
 /// One tensor and where in the file's structure it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorEntry {
-    /// The path of dict keys and list indices to the mapping that holds it, joined by `/`.
-    pub at: String,
+    /// The path of dict keys and list indices to the mapping that holds it, joined by `/`; one text
+    /// for all tensors of a mapping.
+    pub at: Arc<str>,
     /// Its key there.
     pub key: Key,
     /// What it is.
@@ -51,8 +53,8 @@ pub struct TensorEntry {
 impl TensorEntry {
     /// The path to the tensor: its mapping's, and its key.
     pub fn path(&self) -> String {
-        match self.at.as_str() {
-            "" => self.key.to_string(),
+        match &*self.at {
+            "" => self.key.as_str().into(),
             at => alloc::format!("{at}/{}", self.key),
         }
     }
@@ -61,10 +63,10 @@ impl TensorEntry {
 /// The name of a tensor in the mapping that holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    /// A string, which can be renamed.
-    Text(String),
+    /// A string, which can be renamed; it shares its text with the state dict that has it.
+    Text(Arc<str>),
     /// Anything else, as Python prints it: `3`, `('t', 1)`. Shown, never renamed.
-    Other(String),
+    Other(Arc<str>),
 }
 
 /// A thing beside the tensors.
@@ -88,7 +90,7 @@ pub struct StateDict {
     pub modules: IndexMap<String, Option<u64>>,
     /// Why its keys cannot be renamed, if they cannot.
     pub fixed: Option<String>,
-    entries: IndexMap<String, Option<usize>>,
+    entries: IndexMap<Arc<str>, Option<usize>>,
 }
 
 /// Why no state dict was selected.
@@ -153,9 +155,11 @@ impl Catalog {
     ) -> Result<Catalog, DuplicateKey> {
         let mut catalog = Catalog::default();
         let mut state_dict = StateDict::default();
+        let root = Arc::<str>::default();
         for (key, tensor) in tensors {
+            let key = Arc::<str>::from(key);
             state_dict.insert(key.clone(), Some(catalog.rows.len()))?;
-            catalog.rows.push(TensorEntry { at: String::new(), key: Key::Text(key), tensor });
+            catalog.rows.push(TensorEntry { at: root.clone(), key: Key::Text(key), tensor });
         }
         catalog.state_dicts.push(state_dict);
         Ok(catalog)
@@ -167,7 +171,7 @@ impl Catalog {
     ) -> Result<Catalog, DuplicateKey> {
         let mut state_dict = StateDict::default();
         for key in keys {
-            state_dict.insert(key.as_ref().to_string(), None)?;
+            state_dict.insert(key.as_ref(), None)?;
         }
         Ok(Catalog { state_dicts: [state_dict].into(), ..Catalog::default() })
     }
@@ -186,9 +190,15 @@ pub struct DuplicateKey(pub String);
 
 impl StateDict {
     /// Adds a key after those that are there, with the row of its tensor if it has one.
-    pub fn insert(&mut self, key: String, row: Option<usize>) -> Result<(), DuplicateKey> {
-        match self.entries.entry(key) {
-            indexmap::map::Entry::Occupied(entry) => Err(DuplicateKey(entry.key().clone())),
+    pub fn insert(
+        &mut self,
+        key: impl Into<Arc<str>>,
+        row: Option<usize>,
+    ) -> Result<(), DuplicateKey> {
+        match self.entries.entry(key.into()) {
+            indexmap::map::Entry::Occupied(entry) => {
+                Err(DuplicateKey(String::from(&**entry.key())))
+            }
             indexmap::map::Entry::Vacant(entry) => {
                 entry.insert(row);
                 Ok(())
@@ -197,8 +207,8 @@ impl StateDict {
     }
 
     /// A state dict with these keys, none of them with a tensor yet.
-    pub fn of_keys(keys: impl IntoIterator<Item = String>) -> StateDict {
-        let entries = keys.into_iter().map(|key| (key, None)).collect();
+    pub fn of_keys<K: Into<Arc<str>>>(keys: impl IntoIterator<Item = K>) -> StateDict {
+        let entries = keys.into_iter().map(|key| (key.into(), None)).collect();
         StateDict { entries, ..StateDict::default() }
     }
 
@@ -221,7 +231,12 @@ impl StateDict {
 
     /// Its keys in file order, those of values that are no tensors included.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
+        self.entries.keys().map(|key| &**key)
+    }
+
+    /// The same, to be shared.
+    pub(crate) fn shared_keys(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
+        self.entries.keys()
     }
 
     /// True if it has this key.

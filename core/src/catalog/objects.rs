@@ -358,7 +358,7 @@ impl<'a> Comparison<'a> {
         let is_root = self.visits[place].from.is_none();
         let keys = self.whole.and_then(|whole| whole.keys).filter(|_| is_root);
         let stands_for = |key: &Key| match (key, keys) {
-            (Key::Text(key), Some((ours, theirs))) if key == ours => Key::Text(theirs.to_string()),
+            (Key::Text(key), Some((ours, theirs))) if **key == *ours => Key::Text(theirs.into()),
             (key, _) => key.clone(),
         };
         for (key, ours) in &a.entries {
@@ -430,7 +430,7 @@ mod tests {
     }
 
     fn dict(entries: &[(&str, ObjectId)]) -> Object {
-        let entries = entries.iter().map(|(key, id)| (Key::Text(key.to_string()), *id)).collect();
+        let entries = entries.iter().map(|(key, id)| (Key::Text((*key).into()), *id)).collect();
         Object::Record(Record { entries, ..Record::default() })
     }
 

@@ -330,8 +330,8 @@ mod tests {
                 state_dict.insert(key.clone(), row).expect("unique");
                 if row.is_some() {
                     catalog.rows.push(TensorEntry {
-                        at: at.to_string(),
-                        key: Key::Text(key),
+                        at: (*at).into(),
+                        key: Key::Text(key.into()),
                         tensor,
                     });
                 }

@@ -449,9 +449,9 @@ impl Elements {
 impl Catalog {
     /// The tensors of a state dict whose keys are no texts, which only a pickle can hold.
     pub(crate) fn unnamed(&self, state_dict: &StateDict) -> Vec<(String, String)> {
-        let rows = self.rows.iter().filter(|row| row.at == state_dict.at);
+        let rows = self.rows.iter().filter(|row| *row.at == *state_dict.at);
         let unnamed = rows.filter_map(|row| match &row.key {
-            Key::Other(key) => Some((key.clone(), "the key is no text".to_string())),
+            Key::Other(key) => Some((key.to_string(), "the key is no text".to_string())),
             Key::Text(_) => None,
         });
         unnamed.collect()
@@ -484,10 +484,9 @@ impl Catalog {
         let listed = things.iter().filter(|path| !is_own(path) && !is_nested(path));
         let mut beside = self.with_kinds(listed.map(|path| (*path).to_string()).collect());
         let rows = self.rows.iter().enumerate().filter(|(row, _)| !own_rows.contains(row));
-        let rows = rows.map(|(_, row)| row).filter(|row| row.at != own);
-        let loose = rows.filter(|row| {
-            !things.contains(row.at.as_str()) && !is_own(&row.at) && !is_nested(&row.at)
-        });
+        let rows = rows.map(|(_, row)| row).filter(|row| *row.at != *own);
+        let loose = rows
+            .filter(|row| !things.contains(&*row.at) && !is_own(&row.at) && !is_nested(&row.at));
         beside.extend(loose.map(|row| (row.path(), "tensor".to_string())));
         beside
     }
@@ -512,7 +511,7 @@ impl Catalog {
             paths.iter().map(|path| (path.as_str(), 0)).collect();
         if !counts.is_empty() {
             for row in &self.rows {
-                for at in iter::once(row.at.as_str()).chain(ancestors(&row.at)) {
+                for at in iter::once(&*row.at).chain(ancestors(&row.at)) {
                     if let Some(count) = counts.get_mut(at) {
                         *count += 1;
                     }

@@ -141,11 +141,11 @@ impl<'a> Side<'a> {
     /// The keys in order, those that are no texts after the others.
     pub fn entries(self) -> impl Iterator<Item = Entry<'a>> {
         let Side { catalog, state_dict } = self;
-        let named = state_dict.keys().map(move |key| Entry {
-            key: Key::Text(key.to_string()),
+        let named = state_dict.shared_keys().map(move |key| Entry {
+            key: Key::Text(key.clone()),
             tensor: catalog.tensor(state_dict, key),
         });
-        let rows = catalog.rows.iter().filter(|row| row.at == state_dict.at);
+        let rows = catalog.rows.iter().filter(|row| *row.at == *state_dict.at);
         let unnamed = rows.filter(|row| matches!(row.key, Key::Other(_)));
         named.chain(unnamed.map(|row| Entry { key: row.key.clone(), tensor: Some(&row.tensor) }))
     }
@@ -376,7 +376,7 @@ mod tests {
     fn keys_that_are_no_texts_are_compared_and_are_not_texts() {
         let mut a = catalog(&[("3", f32s())]);
         let both = catalog(&[("3", f32s())]);
-        a.rows.push(TensorEntry { at: String::new(), key: Key::Other("3".into()), tensor: f32s() });
+        a.rows.push(TensorEntry { at: "".into(), key: Key::Other("3".into()), tensor: f32s() });
         let found = Matching::new(side(&a), side(&both)).diff();
         assert_eq!(found.removed, [Key::Other("3".into())]);
         assert!(Matching::new(side(&a), side(&a)).diff().is_same());

@@ -52,7 +52,7 @@ impl<'a> Class<'a> {
     fn of(removed: &'a [Key], added: &'a [Key], twins: &DuplicateGroups) -> Class<'a> {
         let texts = |keys: &'a [Key], places: &[usize]| {
             let text = |&place: &usize| match &keys[place] {
-                Key::Text(key) => Some((key.as_str(), place)),
+                Key::Text(key) => Some((&**key, place)),
                 Key::Other(_) => None,
             };
             places.iter().filter_map(text).collect()

@@ -80,7 +80,7 @@ impl Plan {
     pub fn to_json(&self) -> String {
         let state_dicts = self.sections.iter().map(|section| SectionJson {
             at: section.at.clone(),
-            keys: section.fates.iter().map(|(old, new)| (old.clone(), new.clone())).collect(),
+            keys: section.fates().map(|(old, new)| (old.into(), new.map(Into::into))).collect(),
             casts: section.casts().map(|(key, to)| (key.into(), to.name().into())).collect(),
             tensors: section.tensors().map(|tensors| {
                 tensors.iter().map(|(key, made)| (key.clone(), made.into())).collect()
@@ -150,7 +150,7 @@ impl Section {
             {
                 return Err(BadPlan::Repeated(new));
             }
-            if fates.insert(old.clone(), new).is_some() {
+            if fates.insert(old.as_str().into(), new.map(Into::into)).is_some() {
                 return Err(BadPlan::Repeated(old));
             }
         }

@@ -18,6 +18,7 @@ pub use modules::Modules;
 pub use resolve::{Planned, Policy, Undefined, Unmatched, plan, plan_stages};
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::{DType, DuplicateKey, IndexMap, IndexSet, MetadataChange, Ties};
@@ -33,11 +34,14 @@ pub struct Plan {
     pub(crate) ties: Ties,
 }
 
+/// What becomes of each key; unchanged names are the keys themselves.
+pub(crate) type Fates = IndexMap<Arc<str>, Option<Arc<str>>>;
+
 /// What becomes of every key of one state dict.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Section {
     pub(crate) at: String,
-    pub(crate) fates: IndexMap<String, Option<String>>,
+    pub(crate) fates: Fates,
     /// Tensors that get another element type, by their old keys.
     pub(crate) casts: IndexMap<String, DType>,
     /// Every tensor of the new state dict in order, each under its new key, if any is computed.
@@ -120,7 +124,7 @@ impl Plan {
         for (key, value) in map {
             let new = match fates.and_then(|fates| fates.get(key.as_ref())) {
                 Some(None) => continue,
-                Some(Some(new)) => new.clone(),
+                Some(Some(new)) => new.to_string(),
                 None => key.as_ref().to_string(),
             };
             if !taken.insert(new.clone()) {
@@ -143,8 +147,8 @@ impl Section {
     pub fn restricted_to(&self, mut holds: impl FnMut(&str) -> bool) -> Section {
         let fates = self.fates.iter().filter(|(key, _)| holds(key));
         let fates = fates.map(|(old, new)| (old.clone(), new.clone()));
-        let fates: IndexMap<String, Option<String>> = fates.collect();
-        let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(*key));
+        let fates: Fates = fates.collect();
+        let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(key.as_str()));
         let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
         Section { at: self.at.clone(), fates, casts, tensors: None }
     }
@@ -182,7 +186,7 @@ impl Section {
 
     /// Every key with what becomes of it.
     pub fn fates(&self) -> impl ExactSizeIterator<Item = (&str, Option<&str>)> {
-        self.fates.iter().map(|(old, new)| (old.as_str(), new.as_deref()))
+        self.fates.iter().map(|(old, new)| (&**old, new.as_deref()))
     }
 
     /// The keys that stay, with their new names.

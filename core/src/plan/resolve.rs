@@ -1,6 +1,7 @@
 //! Planning: rules resolved against the keys of a file.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::rules::remap::Step;
@@ -143,7 +144,7 @@ impl Log {
 struct Draft<'a> {
     catalog: &'a Catalog,
     state_dict: &'a StateDict,
-    names: Vec<Option<String>>,
+    names: Vec<Option<Arc<str>>>,
     /// The rule that last gave each key another name.
     renamed_by: Vec<Option<&'a Rule>>,
     unmatched_keys: IndexSet<usize>,
@@ -151,7 +152,7 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(catalog: &'a Catalog, state_dict: &'a StateDict) -> Draft<'a> {
-        let names: Vec<_> = state_dict.keys().map(|key| Some(key.to_string())).collect();
+        let names: Vec<_> = state_dict.shared_keys().cloned().map(Some).collect();
         let renamed_by = alloc::vec![None; names.len()];
         Draft { catalog, state_dict, names, renamed_by, unmatched_keys: IndexSet::default() }
     }
@@ -174,8 +175,8 @@ impl<'a> Draft<'a> {
                 (Step::Becomes(new), _) => {
                     if new != old {
                         self.renamed_by[i] = by.map(|by| &stage.alternatives()[by]);
+                        *name = Some(new.into());
                     }
-                    *name = Some(new);
                 }
                 (Step::Dropped, _) | (Step::Undefined, Undefined::Drop) => *name = None,
                 (Step::Undefined, Undefined::Keep) => {
@@ -224,7 +225,7 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(self) -> Section {
-        let keys = self.state_dict.keys().map(ToString::to_string);
+        let keys = self.state_dict.shared_keys().cloned();
         let fates = keys.zip(self.names).collect();
         Section { at: self.state_dict.at.clone(), fates, ..Section::default() }
     }
@@ -267,7 +268,7 @@ impl Plan {
                 continue;
             };
             let absent = section.fates.keys().filter(|key| !state_dict.contains(key));
-            issues.extend(absent.map(|key| Issue::Absent { at: at(), key: Some(key.clone()) }));
+            issues.extend(absent.map(|key| Issue::Absent { at: at(), key: Some(key.to_string()) }));
             issues.extend(section.unlike(catalog, state_dict));
             let rule = Rule::Fates(section.fates.clone());
             match plan(&[rule], catalog, &[state_dict], policy) {

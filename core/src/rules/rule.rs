@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use regex::Regex;
@@ -37,7 +38,7 @@ pub enum Rule {
     /// Replaces what a regular expression matches.
     Replace(Replacement),
     /// What a saved plan says: key by key, a new name or `None` for dropped.
-    Fates(IndexMap<String, Option<String>>),
+    Fates(IndexMap<Arc<str>, Option<Arc<str>>>),
     /// All at once: the first rule that recognises a key decides.
     FirstOf(Vec<Rule>),
 }
@@ -109,8 +110,8 @@ impl Rule {
                 recognised.unwrap_or((Step::Undefined, false))
             }
             Rule::Fates(fates) => match fates.get(key) {
-                Some(Some(new)) if new != key => (Step::named(new.clone()), true),
-                Some(Some(same)) => (Step::Becomes(same.clone()), true),
+                Some(Some(new)) if **new != *key => (Step::named(String::from(&**new)), true),
+                Some(Some(same)) => (Step::Becomes(String::from(&**same)), true),
                 Some(None) => (Step::Dropped, true),
                 None => (Step::Undefined, false),
             },

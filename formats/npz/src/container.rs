@@ -1,5 +1,7 @@
 //! Opening and rewriting an archive.
 
+use std::sync::Arc;
+
 use statedict_core::{
     Catalog, Container, Fault, Format, Growth, Headroom, Key, Layout, Misplaced, Payload, Plan,
     Section, Source, StateDict, TensorEntry, TensorSet, UnsupportedTensors,
@@ -69,18 +71,16 @@ impl File {
 fn catalog(members: &[Member]) -> Result<Catalog, Fault> {
     let mut catalog = Catalog::default();
     let mut state_dict = StateDict::default();
+    let root = Arc::<str>::default();
     for Member { key, array, located, .. } in members {
         let row = array.as_ref().map(|_| catalog.rows.len());
-        state_dict.insert(key.clone(), row).map_err(|duplicate| {
+        let name = Arc::<str>::from(key.as_str());
+        state_dict.insert(name.clone(), row).map_err(|duplicate| {
             Fault::malformed(located.data.start, format!("a second member: {duplicate}"))
         })?;
         match array.clone() {
             Some(tensor) => {
-                catalog.rows.push(TensorEntry {
-                    at: String::new(),
-                    key: Key::Text(key.clone()),
-                    tensor,
-                });
+                catalog.rows.push(TensorEntry { at: root.clone(), key: Key::Text(name), tensor });
             }
             None => {
                 catalog.payload.push(Payload { at: key.clone(), kind: "bytes".to_string() });
@@ -108,7 +108,7 @@ impl Container for File {
             if member.array.as_ref().is_some_and(|array| array.as_view().is_some()) {
                 continue;
             }
-            record.entries.insert(Key::Text(member.key.clone()), all.len());
+            record.entries.insert(Key::Text(member.key.as_str().into()), all.len());
             let bytes = member.bytes(entry);
             let unreadable = |wrong: Misplaced| Object::Unknown(wrong.to_string());
             all.push(bytes.map_or_else(unreadable, Object::Tensor));

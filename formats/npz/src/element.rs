@@ -58,7 +58,7 @@ impl Element {
         let DType::Other { name, .. } = dtype else { return None };
         let descr = match name.starts_with('[') {
             true => parse(name).ok()?,
-            false => Value::Text(name.clone()),
+            false => Value::Text(name.to_string()),
         };
         let element = Element::of(&descr).ok()?;
         let plain = element.form == Form::Plain(ByteOrder::Little);

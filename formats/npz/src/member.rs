@@ -36,8 +36,9 @@ impl Member {
                 (located, head)
             }
         };
-        if !entry.is_named_alike(&located) {
-            let local = String::from_utf8_lossy(&located.local_name);
+        // `zipfile` wants the name repeated, and PyTorch does not.
+        if let Some(local) = located.other_name() {
+            let local = String::from_utf8_lossy(local);
             let what = format!("member '{}' is named '{local}' in its own header", entry.name());
             return Err(Fault::malformed(entry.header_offset(), what));
         }

@@ -120,11 +120,11 @@ impl ZipFile {
             None => None,
         };
         let graph = Graph::read_of(pickle, source.len()).map_err(in_pickle)?;
-        let pickle = records.locate(&format!("{prefix}/{PICKLE}"))?.expect("it was read");
+        let pickle = records.locate(place(PICKLE).expect("it was read"))?;
         let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref(), pickle)?;
         let len = source.len();
         let kind = if code.is_some() { SCRIPTED } else { "pth" };
-        let misspelled = misspelled(&archive, &prefix, &storage_keys(&graph)?);
+        let misspelled = misspelled(&archive, &prefix).or(records.misspelled);
         Ok(Some(ZipFile {
             archive,
             located,
@@ -355,12 +355,10 @@ pub(crate) fn check_types(graph: &Graph<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A record that the reader uses whose name differs in case from the one that is looked for.
-fn misspelled(archive: &Archive, prefix: &str, storages: &IndexSet<String>) -> Option<String> {
+/// A record beside the storages whose name differs in case from the one that is looked for.
+fn misspelled(archive: &Archive, prefix: &str) -> Option<String> {
     let notes = [PICKLE, "byteorder", ".storage_alignment", ".format_version"];
-    let storages = storages.iter().map(|key| format!("{STORAGES}{key}"));
-    let mut records = notes.into_iter().map(str::to_string).chain(storages);
-    records.find_map(|record| {
+    notes.into_iter().find_map(|record| {
         let name = format!("{prefix}/{record}");
         let found = archive.entries().get(archive.position_ignoring_case(&name)?)?;
         (found.raw_name() != name.as_bytes()).then(|| found.name().to_string())
@@ -479,7 +477,12 @@ struct Records<'a> {
     located: &'a [Located],
     prefix: &'a str,
     byte_order: ByteOrder,
-    found: IndexMap<String, Arc<Storage>>,
+    /// The storages found so far, by the places of their records.
+    found: Vec<Option<Arc<Storage>>>,
+    /// The place after the last record that was found, where the next one mostly is.
+    next: usize,
+    /// A storage's record whose name differs in case from the one that is looked for.
+    misspelled: Option<String>,
 }
 
 impl<'a> Records<'a> {
@@ -489,20 +492,36 @@ impl<'a> Records<'a> {
         prefix: &'a str,
         byte_order: ByteOrder,
     ) -> Records<'a> {
-        Records { archive, located, prefix, byte_order, found: IndexMap::default() }
+        let found = vec![None; archive.entries().len()];
+        Records { archive, located, prefix, byte_order, found, next: 0, misspelled: None }
     }
 
-    fn read(&self, key: &str) -> Result<Storage, Fault> {
-        let name = format!("{}/{STORAGES}{key}", self.prefix);
-        match self.locate(&name)? {
-            Some(location) => Ok(Storage { location, byte_order: self.byte_order }),
-            None => Err(Fault::broken(format!("storage '{key}' has no record '{name}'"))),
+    /// Where the record of a storage is among all.
+    fn place(&mut self, key: &str) -> Result<usize, Fault> {
+        if self.is_of(self.next, key) {
+            return Ok(self.next);
         }
+        let name = format!("{}/{STORAGES}{key}", self.prefix);
+        let Some(place) = self.archive.position_ignoring_case(&name) else {
+            return Err(Fault::broken(format!("storage '{key}' has no record '{name}'")));
+        };
+        let found = &self.archive.entries()[place];
+        if found.raw_name() != name.as_bytes() {
+            self.misspelled.get_or_insert_with(|| found.name().to_string());
+        }
+        Ok(place)
     }
 
-    /// Where the bytes of a record are; `None` if there is no such record.
-    fn locate(&self, name: &str) -> Result<Option<Location>, Fault> {
-        let Some(place) = self.archive.position_ignoring_case(name) else { return Ok(None) };
+    /// True if the record at a place is a storage's, and spelled as PyTorch spells it.
+    fn is_of(&self, place: usize, key: &str) -> bool {
+        let name = self.archive.entries().get(place).map(Entry::raw_name);
+        let record = name.and_then(|name| name.strip_prefix(self.prefix.as_bytes()));
+        let record = record.and_then(|record| record.strip_prefix(b"/"));
+        record.and_then(|record| record.strip_prefix(STORAGES.as_bytes())) == Some(key.as_bytes())
+    }
+
+    /// Where the bytes of the record at a place are.
+    fn locate(&self, place: usize) -> Result<Location, Fault> {
         let entry = &self.archive.entries()[place];
         if entry.is_folder() && entry.size() > 0 {
             let what = format!("record '{name}' is a folder by its attributes");
@@ -510,14 +529,14 @@ impl<'a> Records<'a> {
         }
         let range = self.located[place].data.clone();
         match entry.method() {
-            Method::Stored => Ok(Some(Location::Stored(range))),
+            Method::Stored => Ok(Location::Stored(range)),
             Method::Deflated => {
                 let crc32 = Some(entry.crc32()).filter(|crc32| *crc32 != 0);
                 let (compressed, len) = (range, entry.size());
-                Ok(Some(Location::Deflated { compressed, skip: 0, len, crc32 }))
+                Ok(Location::Deflated { compressed, skip: 0, len, crc32 })
             }
             Method::Other(method) => {
-                let what = format!("record '{name}' is compressed by method {method}");
+                let what = format!("record '{}' is compressed by method {method}", entry.name());
                 Err(Fault::Unsupported(what))
             }
         }
@@ -526,14 +545,16 @@ impl<'a> Records<'a> {
 
 impl Storages for Records<'_> {
     fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
-        let storage = match self.found.get(&id.key) {
+        let place = self.place(&id.key)?;
+        let storage = match &self.found[place] {
             Some(storage) => storage.clone(),
             None => {
-                let storage = Arc::new(self.read(&id.key)?);
-                self.found.insert(id.key.clone(), storage.clone());
-                storage
+                let (location, byte_order) = (self.locate(place)?, self.byte_order);
+                Arc::new(Storage { location, byte_order })
             }
         };
+        self.found[place] = Some(storage.clone());
+        self.next = place + 1;
         check_length(id, storage.len())?;
         Ok(storage)
     }

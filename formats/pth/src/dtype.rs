@@ -85,7 +85,7 @@ pub(crate) fn to_torch(dtype: &DType) -> Option<(&'static str, Storing)> {
         DType::F8E4M3Fnuz => ("float8_e4m3fnuz", Untyped),
         DType::F8E5M2Fnuz => ("float8_e5m2fnuz", Untyped),
         DType::F8E8M0 => ("float8_e8m0fnu", Untyped),
-        DType::Other { name, .. } => match name.as_str() {
+        DType::Other { name, .. } => match &**name {
             "torch.complex32" => ("complex32", Untyped),
             "torch.float4_e2m1fn_x2" => ("float4_e2m1fn_x2", Untyped),
             _ => return None,

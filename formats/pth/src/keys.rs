@@ -28,7 +28,7 @@ pub(crate) fn effective(
     let mut labels = HashMap::new();
     for Entry { key, value, .. } in budget.entries(graph, compound)? {
         let label = match graph.text(key.node) {
-            Some(text) => Key::Text(text.into_owned()),
+            Some(text) => Key::Text(text.into()),
             None => label(graph, key.node, &entries, &mut labels, budget)?,
         };
         budget.spend(KEY + label.as_str().len())?;
@@ -51,12 +51,12 @@ fn label(
         return Ok(label.clone());
     }
     let shown = python_repr(graph, key, budget)?;
-    let mut label = Key::Other(shown.clone());
+    let mut label = Key::Other(shown.as_str().into());
     if entries.contains_key(&label) {
         // Counted by how they are shown, so that many objects take no longer than few.
         let place = labels.entry(format!("shown {shown}")).or_insert((label, 1));
         place.1 += 1;
-        label = Key::Other(format!("{shown} ({})", place.1));
+        label = Key::Other(format!("{shown} ({})", place.1).into());
     }
     budget.spend(2 * KEY + identity.len() + label.as_str().len())?;
     labels.insert(identity, (label.clone(), 1));

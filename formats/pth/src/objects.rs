@@ -163,7 +163,7 @@ impl Builder<'_> {
             id
         };
         let parts = [("elements", elements), ("quantizer", self.id(quantizer))];
-        let entries = parts.map(|(name, id)| (Key::Text(name.to_string()), id)).into_iter();
+        let entries = parts.map(|(name, id)| (Key::Text(name.into()), id)).into_iter();
         Object::Record(Record { entries: entries.collect(), ..Record::default() })
     }
 
@@ -214,7 +214,7 @@ impl Builder<'_> {
             self.budget.spend(PART)?;
             // Two keys that are shown alike need not be the same: objects of a class.
             while matches!(key, Key::Other(_)) && record.entries.contains_key(&key) {
-                key = Key::Other(format!("{key}'"));
+                key = Key::Other(format!("{key}'").into());
                 self.budget.spend(key.as_str().len())?;
             }
             record.entries.insert(key, value);
@@ -229,8 +229,8 @@ impl Builder<'_> {
 
     fn key(&mut self, node: NodeId) -> Result<Key, Fault> {
         let key = match self.graph.text(node) {
-            Some(text) => Key::Text(text.into_owned()),
-            None => Key::Other(python_repr(self.graph, node, self.budget)?),
+            Some(text) => Key::Text(text.into()),
+            None => Key::Other(python_repr(self.graph, node, self.budget)?.into()),
         };
         self.budget.spend(key.as_str().len())?;
         Ok(key)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ptr;
+use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Fault, IndexMap, Key, Location, Payload, StateDict, Tensor, TensorEntry,
@@ -95,7 +96,7 @@ struct Walker<'a> {
 /// A container being listed.
 struct Level<'a> {
     node: NodeId,
-    at: String,
+    at: Arc<str>,
     children: Children<'a>,
     /// The state dict that this mapping is, once it has proved to be one.
     state_dict: Option<usize>,
@@ -128,7 +129,7 @@ impl<'a> Walker<'a> {
     fn run(&mut self) -> Result<(), Fault> {
         let root = self.graph.root;
         if let Some(tensor) = self.read_root(root)? {
-            let row = TensorEntry { at: String::new(), key: Key::Text(String::new()), tensor };
+            let row = TensorEntry { at: "".into(), key: Key::Text("".into()), tensor };
             self.found.catalog.rows.push(row);
             return Ok(());
         }
@@ -219,7 +220,7 @@ impl<'a> Walker<'a> {
             None => self.enter_state_dict(level)?,
         };
         let state_dict = &mut self.found.catalog.state_dicts[index];
-        if state_dict.at == level.at {
+        if *state_dict.at == *level.at {
             state_dict.set_row(key, row);
         }
         Ok(())
@@ -235,7 +236,7 @@ impl<'a> Walker<'a> {
         let index = match self.known.get(&id) {
             Some(index) => {
                 self.budget.spend(KEY + level.at.len())?;
-                self.found.catalog.state_dicts[*index].aliases.push(level.at.clone());
+                self.found.catalog.state_dicts[*index].aliases.push(level.at.to_string());
                 *index
             }
             None => {
@@ -281,15 +282,15 @@ impl<'a> Walker<'a> {
             Some(_) => Some(self.fixed(&kind(self.graph, level.node))),
             None => self.graph.has_keys_in_tuples(compound).then(|| IN_TUPLES.to_string()),
         };
-        let keys: Vec<String> = match module {
-            Some(parts) => parts.into_keys().collect(),
+        let keys: Vec<Arc<str>> = match module {
+            Some(parts) => parts.into_keys().map(Arc::from).collect(),
             None => {
                 let entries = effective(self.graph, compound, self.budget)?;
                 entries.into_keys().filter_map(text).collect()
             }
         };
         let mut state_dict = StateDict::of_keys(keys);
-        state_dict.at.clone_from(&level.at);
+        state_dict.at = level.at.to_string();
         state_dict.modules = module_versions(self.graph, compound, self.budget)?;
         state_dict.fixed = fixed;
         Ok(state_dict)
@@ -311,18 +312,20 @@ impl<'a> Walker<'a> {
         let Some((role, values, children)) = self.children(node)? else { return Ok(None) };
         let (role, values) =
             if training { (Role::Training, Values::Plain) } else { (role, values) };
+        let at = at.into();
         Ok(Some(Level { node, at, children, state_dict: None, role, values }))
     }
 
     fn children(&self, node: NodeId) -> Result<Option<(Role, Values, Children<'a>)>, Fault> {
         if let Some(items) = self.graph.sequence(node) {
             self.budget.spend(items.len().saturating_mul(size_of::<NodeId>()))?;
-            let child = |(i, node): (usize, NodeId)| Child { key: Key::Other(i.to_string()), node };
+            let child =
+                |(i, node): (usize, NodeId)| Child { key: Key::Other(i.to_string().into()), node };
             let children = items.into_iter().enumerate().map(child);
             return Ok(Some((Role::Sequence, Values::Plain, Box::new(children))));
         }
         if let Some(parts) = self.modules.state_dict(node)? {
-            let child = |(key, node)| Child { key: Key::Text(key), node };
+            let child = |(key, node): (String, _)| Child { key: Key::Text(key.into()), node };
             let children = Box::new(parts.into_iter().map(child));
             return Ok(Some((Role::Module, Values::Disguised, children)));
         }
@@ -335,7 +338,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-fn text(key: Key) -> Option<String> {
+fn text(key: Key) -> Option<Arc<str>> {
     match key {
         Key::Text(key) => Some(key),
         Key::Other(_) => None,
@@ -362,7 +365,7 @@ fn joined(at: &str, key: &Key) -> String {
 
 /// True for the state of an optimizer or a learning-rate scheduler.
 fn is_training_state(entries: &IndexMap<Key, Slot>) -> bool {
-    let has = |key: &str| entries.contains_key(&Key::Text(key.to_string()));
+    let has = |key: &str| entries.contains_key(&Key::Text(key.into()));
     (has("state") && has("param_groups")) || (has("last_epoch") && has("_step_count"))
 }
 

@@ -73,7 +73,7 @@ fn entry<'a>(key: &'a str, elements: &'a Elements) -> Result<Entry<'a>, String> 
 fn described(elements: &Elements) -> Result<(DType, Vec<u64>), String> {
     let mut shape = elements.shape().to_vec();
     match elements.dtype() {
-        DType::Other { name, .. } if name == F4_PAIR => {
+        DType::Other { name, .. } if **name == *F4_PAIR => {
             let last = shape.last_mut().ok_or("a single pair of F4 has no dimension to double")?;
             *last = last.checked_mul(2).ok_or("its last dimension is beyond counting")?;
             Ok((DType::F4, shape))

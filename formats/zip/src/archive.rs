@@ -1,12 +1,11 @@
 //! The directory of an archive.
 
-use std::cmp::Ordering;
-
-use statedict_core::{Fault, IndexMap, Source};
+use statedict_core::{Fault, IndexSet, Source};
 
 use crate::Entry;
 use crate::end::End;
 use crate::fields::{END, Fields, LOCAL};
+use crate::folded::FoldedNames;
 
 /// A zip archive's directory.
 ///
@@ -15,9 +14,7 @@ use crate::fields::{END, Fields, LOCAL};
 #[derive(Clone, Debug)]
 pub struct Archive {
     entries: Vec<Entry>,
-    by_name: IndexMap<String, usize>,
-    /// The places of the entries, ordered by their names without regard to case.
-    folded: Vec<usize>,
+    folded: FoldedNames,
     repeated: Vec<usize>,
     end: End,
 }
@@ -41,18 +38,13 @@ impl Archive {
     }
 
     fn index(entries: Vec<Entry>, end: End) -> Archive {
-        let mut by_name = IndexMap::default();
-        by_name.reserve(entries.len());
-        let mut repeated = Vec::new();
-        for (i, entry) in entries.iter().enumerate() {
-            if by_name.insert(entry.name().to_string(), i).is_some() {
-                repeated.push(i);
-            }
-        }
-        let mut folded: Vec<usize> = (0..entries.len()).collect();
-        let name = |i: usize| entries[i].raw_name();
-        folded.sort_unstable_by(|a, b| folded_cmp(name(*a), name(*b)).then(a.cmp(b)));
-        Archive { entries, by_name, folded, repeated, end }
+        let mut names = IndexSet::default();
+        names.reserve(entries.len());
+        let is_first = entries.iter().map(|entry| names.insert(entry.name()));
+        let repeated = is_first.enumerate().filter(|(_, is_first)| !is_first);
+        let repeated = repeated.map(|(place, _)| place).collect();
+        let folded = FoldedNames::of(&entries);
+        Archive { entries, folded, repeated, end }
     }
 
     /// The entries as the directory has them, repeated names included.
@@ -61,13 +53,10 @@ impl Archive {
     }
 
     /// The entry of exactly this name; of several the last, as Python's `zipfile` has it.
+    ///
+    /// It looks at all of them.
     pub fn find(&self, name: &str) -> Option<&Entry> {
-        self.entries.get(self.position(name)?)
-    }
-
-    /// The place of that entry among all.
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.by_name.get(name).copied()
+        self.entries.iter().rfind(|entry| entry.name() == name)
     }
 
     /// The place of the entry that PyTorch finds by this name: it compares bytes, and takes ASCII
@@ -76,19 +65,13 @@ impl Archive {
     /// Of several the first in the directory; PyTorch finds any of them, so that nobody should
     /// rely on it: see [`Archive::alike`].
     pub fn position_ignoring_case(&self, name: &str) -> Option<usize> {
-        let raw = |i: &usize| self.entries[*i].raw_name();
-        let place = self.folded.partition_point(|i| folded_cmp(raw(i), name.as_bytes()).is_lt());
-        let found = self.folded.get(place)?;
-        raw(found).eq_ignore_ascii_case(name.as_bytes()).then_some(*found)
+        self.folded.find(&self.entries, name.as_bytes())
     }
 
     /// Two names that PyTorch takes for one.
     pub fn alike(&self) -> Option<(&str, &str)> {
-        let mut pairs = self.folded.windows(2).map(|pair| [pair[0], pair[1]]);
-        let entry = |i: usize| &self.entries[i];
-        let alike =
-            |[a, b]: &[usize; 2]| entry(*a).raw_name().eq_ignore_ascii_case(entry(*b).raw_name());
-        pairs.find(alike).map(|[a, b]| (entry(a).name(), entry(b).name()))
+        let (one, other) = self.folded.alike?;
+        Some((self.entries.get(one)?.name(), self.entries.get(other)?.name()))
     }
 
     /// The folder that PyTorch takes for the root of all records: the first segment of the first
@@ -115,14 +98,6 @@ impl Archive {
 
     pub(crate) fn end(&self) -> &End {
         &self.end
-    }
-}
-
-/// The order of names without regard to the case of ASCII letters.
-fn folded_cmp(a: &[u8], b: &[u8]) -> Ordering {
-    match a.iter().zip(b).position(|(a, b)| !a.eq_ignore_ascii_case(b)) {
-        Some(at) => a[at].to_ascii_lowercase().cmp(&b[at].to_ascii_lowercase()),
-        None => a.len().cmp(&b.len()),
     }
 }
 

@@ -19,20 +19,20 @@ const LIKELY_EXTRA_LEN: u64 = 96;
 /// Its header and its bytes would lie within the file, and a stored member is as long as it says.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    name: String,
+    name: Box<str>,
     /// The name's bytes in the file, where they are not those of `name`.
-    raw_name: Option<Vec<u8>>,
+    raw_name: Option<Box<[u8]>>,
     crc32: u32,
     size: u64,
     compressed_size: u64,
     header_offset: u64,
     /// The volume that the member is said to be in; archives have one, number 0 or 1.
-    pub(crate) volume: u64,
+    pub(crate) volume: u32,
     /// Where the next member or the directory starts.
     pub(crate) limit: u64,
     pub(crate) attributes: Attributes,
-    pub(crate) extra: Vec<u8>,
-    pub(crate) comment: Vec<u8>,
+    pub(crate) extra: Box<[u8]>,
+    pub(crate) comment: Box<[u8]>,
 }
 
 /// How a member's bytes are kept.
@@ -51,10 +51,23 @@ pub enum Method {
 pub struct Located {
     /// Its bytes in the file, compressed or not.
     pub data: Range<u64>,
-    /// The name in its local header.
-    pub local_name: Vec<u8>,
-    /// The extra fields of its local header.
-    pub local_extra: Vec<u8>,
+    /// The name in its local header, where it is not the directory's.
+    other_name: Option<Box<[u8]>>,
+    /// The extra fields of its local header that say something: padding does not.
+    pub(crate) local_extra: Box<[u8]>,
+}
+
+impl Located {
+    /// A member's bytes, and what its local header says.
+    pub(crate) fn new(entry: &Entry, data: Range<u64>, name: &[u8], extra: &[u8]) -> Located {
+        let other_name = (name != entry.raw_name()).then(|| name.into());
+        Located { data, other_name, local_extra: extra::without_padding(extra).into() }
+    }
+
+    /// The name in its local header, where it is not the directory's.
+    pub fn other_name(&self) -> Option<&[u8]> {
+        self.other_name.as_deref()
+    }
 }
 
 /// Why an entry of the directory cannot be read.
@@ -122,11 +135,6 @@ impl Entry {
         self.header_offset
     }
 
-    /// True if the local header repeats the name, which `zipfile` wants and PyTorch does not.
-    pub fn is_named_alike(&self, located: &Located) -> bool {
-        self.raw_name() == located.local_name
-    }
-
     /// Finds the member's bytes through its local header, in one small read.
     ///
     /// # Errors
@@ -172,13 +180,12 @@ impl Entry {
         file_len: u64,
     ) -> Option<(Located, Vec<u8>)> {
         let mut rest = Fields(header.get(LOCAL_LEN as usize..)?);
-        let local_name = rest.bytes(lengths.name)?.to_vec();
-        let local_extra = rest.bytes(lengths.extra)?.to_vec();
+        let (name, extra) = (rest.bytes(lengths.name)?, rest.bytes(lengths.extra)?);
         let before = LOCAL_LEN + u64::from(lengths.name) + u64::from(lengths.extra);
         let start = self.header_offset.checked_add(before)?;
         let end = start.checked_add(self.compressed_size).filter(|end| *end <= file_len)?;
         let head = rest.0.get(..usize::try_from(len.min(self.compressed_size)).ok()?)?.to_vec();
-        Some((Located { data: start..end, local_name, local_extra }, head))
+        Some((Located::new(self, start..end, name, extra), head))
     }
 
     /// The whole member, inflated if needed, its length and checksum held against the directory.
@@ -266,17 +273,17 @@ impl Entry {
             return Err(Misread::Wrong(format!("member '{name}' lacks its zip64 numbers")));
         };
         let entry = Entry {
-            raw_name: (name.as_bytes() != raw.name).then(|| raw.name.to_vec()),
-            name,
+            raw_name: (name.as_bytes() != raw.name).then(|| raw.name.into()),
+            name: name.into(),
             crc32: raw.crc32,
             size: numbers.size,
             compressed_size: numbers.compressed_size,
             header_offset: numbers.header_offset,
-            volume: numbers.disk,
+            volume: u32::try_from(numbers.disk).unwrap_or(u32::MAX),
             limit: file_len,
             attributes: raw.attributes,
-            extra: raw.extra.to_vec(),
-            comment: raw.comment.to_vec(),
+            extra: raw.extra.into(),
+            comment: raw.comment.into(),
         };
         entry.check(file_len)?;
         Ok(entry)

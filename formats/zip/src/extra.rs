@@ -78,6 +78,15 @@ pub(crate) fn foreign(extra: &[u8], renamed: Renamed) -> Vec<u8> {
     kept
 }
 
+/// The fields that are no padding.
+pub(crate) fn without_padding(extra: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::new();
+    for (tag, field) in fields(extra).filter(|(tag, _)| *tag != PADDING) {
+        push(&mut kept, tag, field);
+    }
+    kept
+}
+
 /// Whether a member gets another name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renamed {

@@ -45,6 +45,7 @@ mod end;
 mod entry;
 mod extra;
 mod fields;
+mod folded;
 mod header;
 mod member;
 mod name;

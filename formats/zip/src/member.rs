@@ -48,7 +48,7 @@ impl Member {
             is_wide: extra::has_zip64(&located.local_extra),
             local_extra: extra::foreign(&located.local_extra, renamed),
             directory_extra: extra::foreign(&entry.extra, renamed),
-            comment: entry.comment.clone(),
+            comment: entry.comment.to_vec(),
         };
         if renamed == Renamed::Yes {
             member.name = name.as_bytes().to_vec();
@@ -70,7 +70,7 @@ impl Member {
             is_wide: false,
             local_extra: Vec::new(),
             directory_extra: extra::foreign(&entry.extra, Renamed::No),
-            comment: entry.comment.clone(),
+            comment: entry.comment.to_vec(),
         }
     }
 

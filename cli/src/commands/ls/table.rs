@@ -1,5 +1,6 @@
 //! The tensors of a file as text, a line for each.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use statedict::core::{Catalog, Data, IndexMap, Tensor, TensorEntry};
@@ -16,10 +17,8 @@ const NAMED: usize = 8;
 pub(crate) fn table(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     for (at, tensors) in by_path(outcome) {
         head(at, tensors.len(), out)?;
-        let lines: Vec<Cells> = tensors.iter().map(cells).collect();
-        let width = |column: usize| widest(lines.iter().map(|line| line[column].as_str()));
-        let [k, d, s, z] = [0, 1, 2, 3].map(width);
-        for [key, dtype, shape, size, last] in &lines {
+        let [k, d, s, z, _] = widths(&tensors);
+        for [key, dtype, shape, size, last] in tensors.iter().map(cells) {
             let line = format!("{key:k$}  {dtype:d$}  {shape:s$}  {size:>z$}  {last}");
             writeln!(out, "{}", line.trim_end())?;
         }
@@ -33,24 +32,41 @@ const MAX_COLUMN: usize = 100;
 
 /// How wide a column of these is.
 pub(crate) fn widest<'a>(cells: impl Iterator<Item = &'a str>) -> usize {
-    cells.map(|cell| cell.chars().count()).max().unwrap_or(0).min(MAX_COLUMN)
+    cells.map(width).max().unwrap_or(0)
+}
+
+/// How many characters of a column this takes.
+fn width(cell: &str) -> usize {
+    cell.chars().count().min(MAX_COLUMN)
+}
+
+/// How wide each column is; lines are made again when they are printed, since all of them together
+/// take more memory than what they are about.
+fn widths(tensors: &[Listed]) -> [usize; 5] {
+    let mut widths = [0; 5];
+    for line in tensors.iter().map(cells) {
+        for (widest, cell) in widths.iter_mut().zip(&line) {
+            *widest = width(cell).max(*widest);
+        }
+    }
+    widths
 }
 
 /// Key, type, shape, size, and the digest or what the tensor is instead of plain elements.
-type Cells = [String; 5];
+type Cells<'a> = [Cow<'a, str>; 5];
 
-fn cells(listed: &Listed) -> Cells {
+fn cells<'a>(listed: &Listed<'a>) -> Cells<'a> {
     let TensorEntry { key, tensor, .. } = listed.entry;
     let last = match (&listed.sha256, &tensor.data) {
-        (Some(digest), _) => digest.to_string(),
+        (Some(digest), _) => Cow::Borrowed(*digest),
         (None, Data::Opaque { layout, .. }) => name(layout),
-        (None, Data::View(_) | Data::Blocks(_)) => String::new(),
+        (None, Data::View(_) | Data::Blocks(_)) => Cow::Borrowed(""),
     };
     [
         name(key.as_str()),
         name(tensor.dtype.name()),
-        name(&format!("{:?}", tensor.shape)),
-        size(tensor.byte_len()),
+        Cow::Owned(name(&format!("{:?}", tensor.shape)).into_owned()),
+        Cow::Owned(size(tensor.byte_len())),
         last,
     ]
 }
@@ -59,7 +75,7 @@ fn cells(listed: &Listed) -> Cells {
 pub(crate) fn by_path(outcome: &Outcome) -> IndexMap<&str, Vec<Listed<'_>>> {
     let mut groups = IndexMap::<&str, Vec<Listed>>::default();
     for listed in outcome.tensors() {
-        groups.entry(listed.entry.at.as_str()).or_default().push(listed);
+        groups.entry(&*listed.entry.at).or_default().push(listed);
     }
     groups
 }

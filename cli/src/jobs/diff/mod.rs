@@ -163,7 +163,8 @@ fn with_recorded_ties(file: &Checkpoint, own: &StateDict, other: &StateDict) -> 
     let place = place_of(file, own)?;
     let mut found = false;
     for (alias, kept) in file.metadata() {
-        let row = catalog.rows.iter().position(|row| row.at == own.at && row.key.as_str() == kept);
+        let row =
+            catalog.rows.iter().position(|row| *row.at == *own.at && row.key.as_str() == kept);
         if other.contains(&alias) && !own.contains(&alias) {
             let inserted = row.map(|row| catalog.state_dicts[place].insert(alias, Some(row)));
             found |= inserted.is_some_and(|inserted| inserted.is_ok());

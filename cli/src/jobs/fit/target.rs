@@ -110,11 +110,12 @@ fn listed(listing: Listing) -> Result<Target, String> {
             state_dict.at.clone_from(at);
             state_dict
         });
+        let key = Arc::<str>::from(key);
         state_dict
             .insert(key.clone(), Some(catalog.rows.len()))
             .map_err(|error| error.to_string())?;
         catalog.rows.push(TensorEntry {
-            at,
+            at: at.into(),
             key: Key::Text(key),
             tensor: Tensor { dtype, shape, data },
         });

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -162,8 +163,8 @@ impl Fit {
     pub fn section(&self, source: Side) -> Section {
         let pairs: IndexMap<&str, &str> =
             self.pairs.iter().map(|pair| (pair.from.as_str(), pair.to.as_str())).collect();
-        let fate = |key: &str| (key.to_string(), pairs.get(key).map(ToString::to_string));
-        let fates = source.state_dict.keys().map(fate).collect();
+        let fate = |key: &Arc<str>| (key.clone(), pairs.get(&**key).map(|new| Arc::from(*new)));
+        let fates = source.state_dict.shared_keys().map(fate).collect();
         let cast = |pair: &FitPair| Some((pair.from.clone(), pair.cast.as_ref()?.1.clone()));
         let casts = self.pairs.iter().filter_map(cast).collect();
         Section { at: source.state_dict.at.clone(), fates, casts, tensors: None }

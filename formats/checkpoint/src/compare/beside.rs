@@ -231,7 +231,7 @@ fn compare_metadata(
     let [a, b] = sides;
     let keys: IndexSet<&String> = a.keys().chain(b.keys()).collect();
     for key in keys.into_iter().filter(|key| a.get(*key) != b.get(*key)) {
-        let key_of = || Key::Text(key.clone());
+        let key_of = || Key::Text(key.as_str().into());
         let (a, b) = (a.get(key).cloned(), b.get(key).cloned());
         diff.metadata.push(Change { key: key_of(), a, b });
     }

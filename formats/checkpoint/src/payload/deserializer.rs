@@ -274,7 +274,7 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, PayloadError> {
         match self.0 {
             Key::Text(text) => visitor.visit_str(text),
-            Key::Other(printed) => match printed.as_str() {
+            Key::Other(printed) => match &**printed {
                 "True" => visitor.visit_bool(true),
                 "False" => visitor.visit_bool(false),
                 "None" => visitor.visit_unit(),

@@ -131,10 +131,10 @@ impl<'a> Node<'a> {
     /// True if every element is under itself as a key, which is how sets are told from dicts.
     fn is_set(self, record: &Record) -> bool {
         let is_itself = |key: &Key, id: ObjectId| match (key, self.at(id).object()) {
-            (Key::Text(key), Object::Scalar(Scalar::Text(text))) => key == text,
-            (Key::Other(key), Object::Scalar(Scalar::Int(number))) => *key == number.to_string(),
+            (Key::Text(key), Object::Scalar(Scalar::Text(text))) => **key == **text,
+            (Key::Other(key), Object::Scalar(Scalar::Int(number))) => **key == *number.to_string(),
             (Key::Other(key), Object::Scalar(Scalar::Float(number))) => {
-                *key == format!("{number:?}")
+                **key == *format!("{number:?}")
             }
             _ => false,
         };

@@ -97,7 +97,7 @@ fn anywhere<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Tensor, Cause> {
 
 fn is_called(row: &TensorEntry, name: &str) -> bool {
     let key = row.key.as_str();
-    let is_path = || Some(key) == name.strip_prefix(&row.at).and_then(|key| key.strip_prefix('/'));
+    let is_path = || Some(key) == name.strip_prefix(&*row.at).and_then(|key| key.strip_prefix('/'));
     key == name || is_path()
 }
 

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Container, Elements, Fault, Format, IndexMap, Key, Mentions, MetadataChange, Plan,
@@ -384,6 +385,7 @@ fn refuse_faults(faults: &[String], path: &Path) -> Result<(), Error> {
 fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<Catalog, Fault> {
     let mut catalog = Catalog::default();
     let mut state_dict = StateDict::default();
+    let root = Arc::<str>::default();
     for shard in shards {
         let name = &shard.name;
         if shard.format.name() != shards[0].format.name() {
@@ -407,13 +409,14 @@ fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<C
                 // Two files hold it, so one of them is not where the index says.
                 continue;
             }
+            let shared = Arc::<str>::from(key);
             let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
-                let (at, tensor) = (String::new(), tensor.moved(shard.start));
-                catalog.rows.push(TensorEntry { at, key: Key::Text(key.to_string()), tensor });
+                let (at, key) = (root.clone(), Key::Text(shared.clone()));
+                catalog.rows.push(TensorEntry { at, key, tensor: tensor.moved(shard.start) });
                 catalog.rows.len() - 1
             });
             let twice = |twice: statedict_core::DuplicateKey| Fault::broken(twice.to_string());
-            state_dict.insert(key.to_string(), row).map_err(twice)?;
+            state_dict.insert(shared, row).map_err(twice)?;
         }
         state_dict.modules.extend(own.state_dicts[0].modules.clone());
         state_dict.fixed = state_dict.fixed.or(own.state_dicts[0].fixed.clone());

@@ -60,7 +60,7 @@ fn expected<'c>(old: &'c Catalog, plan: &'c Plan) -> Vec<(String, &'c DType, &'c
         if !dropped.is_empty() && is_dropped(&path) {
             continue;
         }
-        let section = paths.iter().find(|(at, _)| *at == row.at).map(|(_, section)| *section);
+        let section = paths.iter().find(|(at, _)| **at == *row.at).map(|(_, section)| *section);
         let cast = section.and_then(|section| cast(section, &row.key));
         expected.push((path, cast.unwrap_or(&row.tensor.dtype), &row.tensor.shape));
     }

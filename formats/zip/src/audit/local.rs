@@ -29,10 +29,10 @@ pub(super) fn check(entry: &Entry, source: &dyn Source) -> Result<Local, Fault> 
     let header = source.bytes(at..at.saturating_add(LOCAL_LEN))?;
     let expected = || entry.fault("a local header (PK\\3\\4) was expected");
     let own = Own::parse(&header).ok_or_else(expected)?;
-    let located = own.locate(entry, source)?;
+    let (located, local_extra) = own.locate(entry, source)?;
     let mut wrong = Vec::new();
-    if located.local_name != entry.raw_name() {
-        let local = String::from_utf8_lossy(&located.local_name);
+    if let Some(local) = located.other_name() {
+        let local = String::from_utf8_lossy(local);
         wrong.push(format!("the local header names the member '{}'", local.escape_debug()));
     }
     if own.method != entry.attributes.method {
@@ -46,8 +46,8 @@ pub(super) fn check(entry: &Entry, source: &dyn Source) -> Result<Local, Fault> 
             own.flags
         ));
     }
-    wrong.extend(own.numbers(entry, &located.local_extra));
-    if extra::is_cut(&located.local_extra) {
+    wrong.extend(own.numbers(entry, &local_extra));
+    if extra::is_cut(&local_extra) {
         wrong.push("an extra field of the local header is cut short".to_string());
     }
     let mut end = located.data.end;
@@ -84,16 +84,16 @@ impl Own {
         Some(Own { flags, method, crc32, compressed_size, size, name_len, extra_len })
     }
 
-    /// Where the member is by its own header, whatever else is there: a reader that does not look
-    /// reads it so.
-    fn locate(&self, entry: &Entry, source: &dyn Source) -> Result<Located, Fault> {
+    /// Where the member is by its own header, whatever else is there, with all of its extra fields:
+    /// a reader that does not look reads it so.
+    fn locate(&self, entry: &Entry, source: &dyn Source) -> Result<(Located, Vec<u8>), Fault> {
         let name = entry.header_offset().saturating_add(LOCAL_LEN);
         let extra = name.saturating_add(self.name_len.into());
         let data = extra.saturating_add(self.extra_len.into());
         let end = data.checked_add(entry.compressed_size()).filter(|end| *end <= source.len());
         let end = end.ok_or_else(|| entry.fault("it ends beyond the file"))?;
         let (local_name, local_extra) = (source.bytes(name..extra)?, source.bytes(extra..data)?);
-        Ok(Located { data: data..end, local_name, local_extra })
+        Ok((Located::new(entry, data..end, &local_name, &local_extra), local_extra))
     }
 
     /// Numbers that differ from the directory's.

@@ -33,7 +33,7 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
         if entry.attributes.is_link() {
             findings.push(Finding::malformed(name, "the member is a link", LINK));
         }
-        if entry.volume != archive.end().volume {
+        if u64::from(entry.volume) != archive.end().volume {
             let what = format!("the member is said to be in volume {}", entry.volume);
             findings.push(Finding::malformed(name, what, "there is no such volume"));
         }
