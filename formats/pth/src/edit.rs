@@ -1,5 +1,6 @@
 //! From a plan to the changes of a pickle: keys, entries, and the `_metadata` that follows them.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::iter;
 
@@ -39,12 +40,12 @@ pub(crate) fn edited(
 }
 
 /// Notes the changes that give a pickle's state dicts the keys of a plan.
-pub(crate) fn edit(
-    patch: &mut Patch,
+pub(crate) fn edit<'p>(
+    patch: &mut Patch<'p>,
     graph: &Graph<'_>,
     catalog: &Catalog,
     mappings: &[CompoundId],
-    plan: &Plan,
+    plan: &'p Plan,
 ) -> Result<(), Fault> {
     let targets = targets(catalog, mappings, plan)?;
     follow(patch, &find(graph, catalog, mappings, &targets)?);
@@ -114,17 +115,25 @@ fn places(catalog: &Catalog) -> HashMap<&str, VecDeque<usize>> {
     places
 }
 
-fn rename_keys(patch: &mut Patch, graph: &Graph<'_>, compound: &Compound, section: &Section) {
-    let fate = |entry: &Entry| section.fate(&graph.text(entry.key.node)?);
+fn rename_keys<'p>(
+    patch: &mut Patch<'p>,
+    graph: &Graph<'_>,
+    compound: &Compound,
+    section: &'p Section,
+) {
+    let fate = |entry: &Entry| {
+        section.fate(&graph.text(entry.key.node)?).map(|new| new.map(Cow::Borrowed))
+    };
     change(patch, graph, &graph.entries(compound), fate);
 }
 
 fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, modules: &Modules) {
     let entries = graph.entries(metadata);
+    let owned = |new: &Option<String>| new.clone().map(Cow::Owned);
     let fates: HashMap<_, _> =
-        modules.fates.iter().map(|(old, new)| (old.as_str(), new.as_deref())).collect();
+        modules.fates.iter().map(|(old, new)| (old.as_str(), owned(new))).collect();
     let path = |entry: &Entry| graph.text(entry.key.node);
-    change(patch, graph, &entries, |entry| fates.get(path(entry)?.as_ref()).copied());
+    change(patch, graph, &entries, |entry| fates.get(path(entry)?.as_ref()).cloned());
     let mut by_path: HashMap<_, &Entry> = HashMap::new();
     for entry in &entries {
         if let Some(path) = path(entry) {
@@ -138,15 +147,15 @@ fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, mod
 }
 
 /// Renames and deletes entries; `fate` gives a new key, `Some(None)` to delete, `None` to leave.
-fn change<'f>(
-    patch: &mut Patch,
+fn change<'p>(
+    patch: &mut Patch<'p>,
     graph: &Graph<'_>,
     entries: &[Entry],
-    fate: impl Fn(&Entry) -> Option<Option<&'f str>>,
+    fate: impl Fn(&Entry) -> Option<Option<Cow<'p, str>>>,
 ) {
     for entry in entries {
         if let Some(Some(new)) = fate(entry)
-            && graph.text(entry.key.node).as_deref() != Some(new)
+            && graph.text(entry.key.node).as_deref() != Some(&*new)
         {
             patch.rename(entry.key, new);
         }

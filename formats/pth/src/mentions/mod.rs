@@ -56,6 +56,6 @@ pub(crate) fn find(
 /// Notes the changes that let known names follow.
 pub(crate) fn follow(patch: &mut Patch, found: &Found) {
     for Following { slot, new } in &found.following {
-        patch.rename(*slot, new);
+        patch.rename(*slot, new.clone().into());
     }
 }

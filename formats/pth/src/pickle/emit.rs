@@ -1,10 +1,11 @@
 //! Writes a patched pickle: opcodes as they are, in other words, or not at all.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
-use statedict_core::{Fault, IndexMap};
+use statedict_core::Fault;
 
-use super::graph::{Graph, OpIndex};
+use super::graph::{Graph, OpPlace};
 use super::opcode::{self, Op};
 use super::patch::{Exchange, Manner, Scope};
 use crate::memo::Memo;
@@ -15,17 +16,17 @@ const MAX_LIFT_DEPTH: usize = 500;
 /// Writes a patched pickle.
 pub(super) struct Emitter<'a> {
     pub(super) graph: &'a Graph<'a>,
-    pub(super) replaced: Replaced,
+    pub(super) replaced: Replaced<'a>,
     /// Opcodes in place of others, by the first of those.
-    pub(super) exchanged: &'a BTreeMap<OpIndex, Exchange>,
-    pub(super) dead: Vec<bool>,
-    /// How many opcodes may still be lifted.
+    pub(super) exchanged: &'a BTreeMap<OpPlace, Exchange>,
+    pub(super) dead: Dead,
+    /// How many bytes of opcodes may still be lifted.
     pub(super) liftable: usize,
     pub(super) puts: InStream<'a>,
     /// Puts that moved away.
-    pub(super) silent: HashSet<OpIndex>,
+    pub(super) silent: HashSet<OpPlace>,
     /// Puts that moved to after an opcode.
-    pub(super) late_puts: HashMap<OpIndex, (u32, u32)>,
+    pub(super) late_puts: HashMap<OpPlace, (u32, u32)>,
     /// `MEMOIZE` is written as a put with its id.
     pub(super) explicit: bool,
     pub(super) manner: Manner,
@@ -35,41 +36,98 @@ pub(super) struct Emitter<'a> {
     pub(super) out: Vec<u8>,
 }
 
-/// Opcodes that are written in other words.
-pub(super) struct Replaced {
-    words: IndexMap<OpIndex, Vec<u8>>,
-    /// For each opcode whether there are words for it, which most have not.
-    has_words: Vec<bool>,
+/// What is written in place of an opcode.
+#[derive(Clone, Copy)]
+pub(super) enum Words<'a> {
+    /// The opcode itself.
+    AsItIs,
+    /// A text in the manner of the opcode that defines the old one.
+    Literal {
+        definition: OpPlace,
+        text: &'a str,
+    },
+    /// The opcode that defines a text.
+    Old {
+        definition: OpPlace,
+    },
+    Opcodes(&'a [u8]),
 }
 
-impl Replaced {
-    /// Other words for some of so many opcodes.
-    pub(super) fn new(words: IndexMap<OpIndex, Vec<u8>>, ops: usize) -> Replaced {
-        let mut has_words = vec![false; ops];
-        words.keys().for_each(|op| has_words[*op as usize] = true);
-        Replaced { words, has_words }
+/// Opcodes that are written in other words, in stream order.
+pub(super) struct Replaced<'a> {
+    words: Vec<(OpPlace, Words<'a>)>,
+    /// The first that was not come to yet.
+    next: usize,
+}
+
+impl<'a> Replaced<'a> {
+    /// Other words for some opcodes; of several for one the last.
+    pub(super) fn new(mut words: Vec<(OpPlace, Words<'a>)>) -> Replaced<'a> {
+        words.sort_by_key(|(op, _)| *op);
+        words.dedup_by(|later, kept| {
+            let is_same = later.0 == kept.0;
+            if is_same {
+                *kept = *later;
+            }
+            is_same
+        });
+        Replaced { words, next: 0 }
     }
 
-    fn find(&self, index: OpIndex) -> Option<&[u8]> {
-        let is_there = self.has_words[index as usize];
-        is_there.then(|| self.words.get(&index).map(Vec::as_slice)).flatten()
+    /// The words for an opcode where it stands, if there are some; no later one was asked for before.
+    fn next(&mut self, place: OpPlace) -> Option<Words<'a>> {
+        while self.words.get(self.next).is_some_and(|(op, _)| *op < place) {
+            self.next += 1;
+        }
+        self.words.get(self.next).filter(|(op, _)| *op == place).map(|(_, words)| *words)
+    }
+
+    /// The same of any opcode.
+    fn find(&self, place: OpPlace) -> Option<Words<'a>> {
+        let found = self.words.binary_search_by_key(&place, |(op, _)| *op).ok()?;
+        Some(self.words[found].1)
+    }
+}
+
+/// Opcodes that go.
+pub(super) struct Dead {
+    /// Ordered by where they start; they may overlap.
+    ranges: Vec<Range<OpPlace>>,
+    /// The first range that was not come to yet, and where those before it end.
+    next: usize,
+    end: OpPlace,
+}
+
+impl Dead {
+    pub(super) fn new(mut ranges: Vec<Range<OpPlace>>) -> Dead {
+        ranges.sort_by_key(|range| range.start);
+        Dead { ranges, next: 0, end: 0 }
+    }
+
+    /// True if an opcode goes; no later one was asked for before.
+    fn has(&mut self, place: OpPlace) -> bool {
+        while let Some(range) = self.ranges.get(self.next).filter(|it| it.start <= place) {
+            self.end = self.end.max(range.end);
+            self.next += 1;
+        }
+        place < self.end
     }
 }
 
 /// Opcodes that put into the memo or get from it, in stream order, of which the next is most often
 /// the one that is asked for.
 pub(super) struct InStream<'a> {
-    ops: &'a [(OpIndex, u32, u32)],
+    ops: &'a [(OpPlace, u32, u32)],
     next: usize,
 }
 
 impl InStream<'_> {
-    pub(super) fn new(ops: &[(OpIndex, u32, u32)]) -> InStream<'_> {
+    pub(super) fn new(ops: &[(OpPlace, u32, u32)]) -> InStream<'_> {
         InStream { ops, next: 0 }
     }
 
     /// The memo id that an opcode names, and the place of what it holds in `memoized`.
-    fn find(&mut self, index: OpIndex) -> Option<(u32, u32)> {
+    fn find(&mut self, index: OpPlace) -> Option<(u32, u32)> {
         let is_next = self.ops.get(self.next).is_some_and(|(op, ..)| *op == index);
         if !is_next {
             self.next = self.ops.binary_search_by_key(&index, |(op, ..)| *op).ok()?;
@@ -89,11 +147,11 @@ struct Frame {
 }
 
 impl Emitter<'_> {
-    pub(super) fn run(&mut self, insertions: &BTreeMap<OpIndex, Vec<u8>>) -> Result<(), Fault> {
+    pub(super) fn run(&mut self, insertions: &BTreeMap<OpPlace, Vec<u8>>) -> Result<(), Fault> {
         let mut frame: Option<Frame> = None;
         let mut done = 0;
-        for index in 0..self.graph.ops.len() as OpIndex {
-            let op = self.graph.op(index);
+        let graph = self.graph;
+        for (index, op) in graph.opcodes() {
             if frame.as_ref().is_some_and(|frame| u64::from(op.whole.start) >= frame.end) {
                 self.close(frame.take());
             }
@@ -111,8 +169,9 @@ impl Emitter<'_> {
             if let Some(opcodes) = insertions.get(&index) {
                 self.out.extend_from_slice(opcodes);
             }
-            if index >= done && !self.is_dead(index) {
-                done = self.emit_whole(index, op, self.graph.ops.len() as OpIndex, 0)?;
+            let is_dead = self.dead.has(index);
+            if index >= done && !is_dead {
+                done = self.emit_whole(index, op, graph.end as OpPlace, 0)?;
             }
         }
         self.close(frame);
@@ -123,11 +182,11 @@ impl Emitter<'_> {
     /// `limit`; gives the next opcode.
     fn emit_whole(
         &mut self,
-        index: OpIndex,
+        index: OpPlace,
         op: Op,
-        limit: OpIndex,
+        limit: OpPlace,
         depth: usize,
-    ) -> Result<OpIndex, Fault> {
+    ) -> Result<OpPlace, Fault> {
         match self.exchanged.get(&index) {
             Some(Exchange { end, opcodes, scope })
                 if *end <= limit && (depth == 0 || *scope == Scope::Everywhere) =>
@@ -135,7 +194,7 @@ impl Emitter<'_> {
                 self.out.extend_from_slice(opcodes);
                 Ok(*end)
             }
-            _ => self.emit(index, op, depth).map(|()| index + 1),
+            _ => self.emit(index, op, depth).map(|()| op.whole.end),
         }
     }
 
@@ -151,13 +210,10 @@ impl Emitter<'_> {
         }
     }
 
-    fn is_dead(&self, index: OpIndex) -> bool {
-        self.dead.get(index as usize).copied().unwrap_or(false)
-    }
-
-    fn emit(&mut self, index: OpIndex, op: Op, depth: usize) -> Result<(), Fault> {
-        if let Some(bytes) = self.replaced.find(index) {
-            self.out.extend_from_slice(bytes);
+    fn emit(&mut self, index: OpPlace, op: Op, depth: usize) -> Result<(), Fault> {
+        let words = if depth == 0 { self.replaced.next(index) } else { self.replaced.find(index) };
+        if let Some(words) = words.filter(|words| !matches!(words, Words::AsItIs)) {
+            self.write(words);
         } else if self.silent.contains(&index) {
             return Ok(());
         } else if opcode::is_put(op.code)
@@ -183,6 +239,19 @@ impl Emitter<'_> {
             self.explicit_put(id);
         }
         Ok(())
+    }
+
+    fn write(&mut self, words: Words<'_>) {
+        match words {
+            Words::Literal { definition, text } => {
+                self.out.extend(self.graph.literal(definition, text));
+            }
+            Words::Old { definition } => {
+                self.out.extend_from_slice(self.graph.bytes_of(definition));
+            }
+            Words::Opcodes(opcodes) => self.out.extend_from_slice(opcodes),
+            Words::AsItIs => {}
+        }
     }
 
     /// Where something goes, `MEMOIZE` would count differently, so ids are written out.
@@ -214,10 +283,7 @@ impl Emitter<'_> {
     /// Writes the opcodes that make a memoized value, here where it is first needed.
     fn lift(&mut self, place: u32, depth: usize) -> Result<(), Fault> {
         let memoized = self.graph.memoized[place as usize];
-        let refuse = |what: String| {
-            let at = u64::from(self.graph.ops[memoized.start as usize]);
-            Err(Fault::too_large(at, what))
-        };
+        let refuse = |what: String| Err(Fault::too_large(u64::from(memoized.start), what));
         if depth > MAX_LIFT_DEPTH {
             return refuse(format!(
                 "definitions nest deeper than {MAX_LIFT_DEPTH}, the editor's limit"
@@ -231,7 +297,7 @@ impl Emitter<'_> {
         while index < memoized.end {
             let op = self.graph.op(index);
             index = match op.code {
-                opcode::FRAME => index + 1,
+                opcode::FRAME => op.whole.end,
                 _ => self.emit_whole(index, op, memoized.end, depth + 1)?,
             };
         }

@@ -1,8 +1,10 @@
 //! What a pickle would build, as a graph: nodes shared as the pickle shares them, nothing executed.
 
 use std::borrow::Cow;
+use std::iter;
 
 use super::chains::{Chain, Chains};
+use super::literal::plain;
 use super::opcode::{self, Extent, Op};
 use super::unescape::decoded;
 
@@ -10,17 +12,17 @@ use super::unescape::decoded;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeId(pub(crate) u32);
 
-/// An opcode's place in the pickle's sequence of opcodes.
-pub(crate) type OpIndex = u32;
+/// An opcode's place in the pickle: its first byte.
+pub(crate) type OpPlace = u32;
 
 /// A node where it is used, with the opcodes that put it there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot {
     pub(crate) node: NodeId,
     /// The opcode that pushed it: the one that made it, or one that fetched it.
-    pub(crate) pushed_by: OpIndex,
+    pub(crate) pushed_by: OpPlace,
     /// The first of the opcodes that made it.
-    pub(crate) start: OpIndex,
+    pub(crate) start: OpPlace,
 }
 
 /// What a node is.
@@ -35,7 +37,7 @@ pub(crate) enum Value {
     Digits(Extent),
     Float(f64),
     /// A text; the opcode that made it holds it.
-    Text(OpIndex),
+    Text(OpPlace),
     Bytes(Extent),
     Tuple(Items),
     /// A list, dict, set or object, which can grow after it was made.
@@ -55,15 +57,35 @@ pub(crate) struct GlobalId(pub(crate) u32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Global {
     /// The lines of an opcode.
-    Lines(OpIndex),
+    Lines(OpPlace),
     /// Texts that were on the stack.
     Texts {
         /// The opcode that holds the module.
-        module: OpIndex,
+        module: OpPlace,
         /// The opcode that holds the name.
-        name: OpIndex,
+        name: OpPlace,
     },
 }
+
+/// A node as it is kept: there are a dozen for every tensor, so numbers and bytes stay where they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Node {
+    None,
+    Bool(bool),
+    /// A number or bytes; the opcode that made it holds it.
+    Literal(OpPlace),
+    /// A text; the opcode that made it holds it.
+    Text(OpPlace),
+    Tuple(TupleId),
+    Compound(CompoundId),
+    Global(GlobalId),
+    Persistent(NodeId),
+    Unknown,
+}
+
+/// A tuple's place in the graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TupleId(pub(crate) u32);
 
 /// A run of the graph's tuple items.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +133,7 @@ pub(crate) struct Entry {
     pub(crate) value: Slot,
     pub(crate) batch: Batch,
     /// The first opcode of the entry.
-    pub(crate) start: OpIndex,
+    pub(crate) start: OpPlace,
 }
 
 /// An element of a list or set.
@@ -125,18 +147,18 @@ pub(crate) struct Element {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Batch {
     /// The `MARK` in front; none for a single `SETITEM` or `APPEND`.
-    pub(crate) mark: Option<OpIndex>,
+    pub(crate) mark: Option<OpPlace>,
     /// The opcode that adds.
-    pub(crate) close: OpIndex,
+    pub(crate) close: OpPlace,
 }
 
 /// A value put into the memo, with the opcodes that make it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memoized {
     pub(crate) node: NodeId,
-    pub(crate) start: OpIndex,
-    /// One past the last opcode that makes or fills it.
-    pub(crate) end: OpIndex,
+    pub(crate) start: OpPlace,
+    /// Where the last opcode ends that makes or fills it.
+    pub(crate) end: OpPlace,
 }
 
 /// A reference to something outside the pickle, with the opcodes that make it.
@@ -145,9 +167,9 @@ pub(crate) struct Reference {
     /// What names it.
     pub(crate) id: NodeId,
     /// The first opcode.
-    pub(crate) start: OpIndex,
+    pub(crate) start: OpPlace,
     /// The last opcode, which makes the reference.
-    pub(crate) op: OpIndex,
+    pub(crate) op: OpPlace,
 }
 
 /// A pickle, decoded and followed, never executed.
@@ -158,40 +180,57 @@ pub(crate) struct Graph<'p> {
     pub(crate) root: NodeId,
     /// The byte after `STOP`.
     pub(crate) end: usize,
-    /// Where each opcode starts.
-    pub(crate) ops: Vec<u32>,
-    pub(crate) nodes: Vec<Value>,
+    pub(crate) nodes: Vec<Node>,
+    /// The items of all tuples.
     pub(crate) items: Vec<NodeId>,
+    /// Where each tuple's items end.
+    pub(crate) tuples: Vec<u32>,
     pub(crate) globals: Vec<Global>,
     pub(crate) compounds: Vec<Compound>,
     pub(crate) entries: Chains<Entry>,
     pub(crate) elements: Chains<Element>,
     pub(crate) states: Chains<Slot>,
     /// Every `PUT`, with its memo id and its place in `memoized`, in stream order.
-    pub(crate) puts: Vec<(OpIndex, u32, u32)>,
+    pub(crate) puts: Vec<(OpPlace, u32, u32)>,
     /// Every `GET`, with its memo id and its place in `memoized`, in stream order.
-    pub(crate) gets: Vec<(OpIndex, u32, u32)>,
+    pub(crate) gets: Vec<(OpPlace, u32, u32)>,
     /// Every `DUP` of a text, with the node it repeats.
-    pub(crate) repeats: Vec<(OpIndex, NodeId)>,
+    pub(crate) repeats: Vec<(OpPlace, NodeId)>,
     pub(crate) memoized: Vec<Memoized>,
     /// Every `STACK_GLOBAL`, with the texts it takes: module and name.
-    pub(crate) stack_globals: Vec<(OpIndex, Slot, Slot)>,
+    pub(crate) stack_globals: Vec<(OpPlace, Slot, Slot)>,
     /// Every `NEWOBJ_EX`, with the class it takes.
-    pub(crate) keyword_instances: Vec<(OpIndex, Slot)>,
+    pub(crate) keyword_instances: Vec<(OpPlace, Slot)>,
     /// Every reference to something outside the pickle, in stream order.
     pub(crate) persistent: Vec<Reference>,
 }
 
 impl Graph<'_> {
     pub(crate) fn value(&self, node: NodeId) -> Value {
-        self.nodes.get(node.0 as usize).copied().unwrap_or(Value::Unknown)
+        match self.nodes.get(node.0 as usize).copied().unwrap_or(Node::Unknown) {
+            Node::None => Value::None,
+            Node::Bool(truth) => Value::Bool(truth),
+            Node::Literal(op) => plain(&self.pickle, self.op(op)).unwrap_or(Value::Unknown),
+            Node::Text(op) => Value::Text(op),
+            Node::Tuple(tuple) => Value::Tuple(self.items_of(tuple)),
+            Node::Compound(id) => Value::Compound(id),
+            Node::Global(id) => Value::Global(id),
+            Node::Persistent(id) => Value::Persistent(id),
+            Node::Unknown => Value::Unknown,
+        }
+    }
+
+    fn items_of(&self, TupleId(tuple): TupleId) -> Items {
+        let end = |tuple: Option<u32>| tuple.and_then(|tuple| self.tuples.get(tuple as usize));
+        let start = end(tuple.checked_sub(1)).copied().unwrap_or(0);
+        Items { start, end: end(Some(tuple)).copied().unwrap_or(start) }
     }
 
     /// Bytes that the graph takes beside the pickle.
     pub(crate) fn weight(&self) -> usize {
-        size_of_val(self.ops.as_slice())
-            + size_of_val(self.nodes.as_slice())
+        size_of_val(self.nodes.as_slice())
             + size_of_val(self.items.as_slice())
+            + size_of_val(self.tuples.as_slice())
             + size_of_val(self.globals.as_slice())
             + size_of_val(self.compounds.as_slice())
             + size_of_val(self.puts.as_slice())
@@ -241,7 +280,7 @@ impl Graph<'_> {
     }
 
     /// The text that an opcode pushes.
-    pub(crate) fn text_of(&self, op: OpIndex) -> Option<Cow<'_, str>> {
+    pub(crate) fn text_of(&self, op: OpPlace) -> Option<Cow<'_, str>> {
         let op = self.op(op);
         let bytes = op.argument.of(&self.pickle);
         match op.code {
@@ -289,9 +328,24 @@ impl Graph<'_> {
         }
     }
 
-    pub(crate) fn op(&self, index: OpIndex) -> Op {
-        let start = self.ops[index as usize] as usize;
-        Op::at(&self.pickle, start).expect("every opcode was decoded once")
+    pub(crate) fn op(&self, place: OpPlace) -> Op {
+        Op::at(&self.pickle, place as usize).expect("every opcode was decoded once")
+    }
+
+    /// The place of the opcode after another.
+    pub(crate) fn after(&self, place: OpPlace) -> OpPlace {
+        self.op(place).whole.end
+    }
+
+    /// The place of the last opcode, which is `STOP`.
+    pub(crate) fn stop(&self) -> OpPlace {
+        self.end.saturating_sub(1) as OpPlace
+    }
+
+    /// Every opcode with its place, in stream order.
+    pub(crate) fn opcodes(&self) -> impl Iterator<Item = (OpPlace, Op)> {
+        let op = |place: OpPlace| ((place as usize) < self.end).then(|| (place, self.op(place)));
+        iter::successors(op(0), move |(_, before)| op(before.whole.end))
     }
 
     /// The key-value pairs of a mapping, whichever way its pickler wrote them.

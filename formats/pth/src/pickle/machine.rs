@@ -7,8 +7,8 @@ use statedict_core::Fault;
 
 use super::chains::Chains;
 use super::graph::{
-    Batch, Compound, CompoundId, Element, Entry, Global, GlobalId, Graph, Items, Kind, Memoized,
-    NodeId, OpIndex, Reference, Slot, Value,
+    Batch, Compound, CompoundId, Element, Entry, Global, GlobalId, Graph, Kind, Memoized, Node,
+    NodeId, OpPlace, Reference, Slot, TupleId, Value,
 };
 use super::literal::{is_utf8_with_surrogates, plain};
 use super::opcode::{self, Extent, Op};
@@ -57,14 +57,13 @@ impl<'p> Graph<'p> {
             return Err(Fault::too_large(0, "the pickle is longer than 1 GiB, the reader's limit"));
         }
         let mut machine = Machine::new(pickle, file_len);
-        let mut at = 0;
+        let mut followed = 0;
         loop {
-            let op = Op::at(&machine.graph.pickle, at)?;
-            machine.graph.ops.push(op.whole.start);
-            at = op.whole.end as usize;
+            let op = Op::at(&machine.graph.pickle, machine.next as usize)?;
+            (machine.now, machine.next) = (op.whole.start, op.whole.end);
             if op.code == opcode::STOP {
                 machine.graph.root = machine.pop(op)?.slot.node;
-                machine.graph.end = at;
+                machine.graph.end = op.whole.end as usize;
                 machine.check_weight(op, 0)?;
                 let room = machine.room();
                 let mut graph = machine.graph;
@@ -72,7 +71,8 @@ impl<'p> Graph<'p> {
                 return Ok(graph);
             }
             machine.step(op)?;
-            if machine.graph.ops.len().is_multiple_of(LOOK_EVERY) {
+            followed += 1;
+            if followed % LOOK_EVERY == 0 {
                 machine.check_weight(op, 0)?;
             }
         }
@@ -82,11 +82,15 @@ impl<'p> Graph<'p> {
 /// The stack and memo of a pickle machine.
 struct Machine<'p> {
     graph: Graph<'p>,
+    /// The opcode being followed.
+    now: OpPlace,
+    /// The one after it.
+    next: OpPlace,
     /// How long the file is that the pickle is of.
     file_len: u64,
     stack: Vec<Held>,
     /// Stack heights at which marks stand, with the opcodes that set them.
-    marks: Vec<(usize, OpIndex)>,
+    marks: Vec<(usize, OpPlace)>,
     /// Memo ids, with the place of what they hold in the graph's `memoized`.
     memo: Memo<u32>,
 }
@@ -114,9 +118,9 @@ impl<'p> Machine<'p> {
             room: 0,
             root: NodeId(0),
             end: 0,
-            ops: reserved(len),
             nodes: reserved(len),
             items: reserved(len),
+            tuples: reserved(len),
             globals: reserved(len),
             compounds: reserved(len),
             entries: Chains::for_pickle(len),
@@ -131,14 +135,15 @@ impl<'p> Machine<'p> {
             persistent: Vec::new(),
         };
         let memo = Memo::default();
-        Machine { graph, file_len, stack: reserved(len), marks: Vec::new(), memo }
+        let (stack, marks) = (reserved(len), Vec::new());
+        Machine { graph, now: 0, next: 0, file_len, stack, marks, memo }
     }
 
     /// Refuses to let the graph grow beyond proportion, by so many bytes more.
     fn check_weight(&self, op: Op, more: usize) -> Result<(), Fault> {
         let memo = (size_of::<(u32, u32)>() + 1) * 2;
         let own = self.stack.len() * size_of::<Held>()
-            + self.marks.len() * size_of::<(usize, OpIndex)>()
+            + self.marks.len() * size_of::<(usize, OpPlace)>()
             + self.memo.len() * memo;
         if own.saturating_add(self.graph.weight()).saturating_add(more) <= self.room() {
             return Ok(());
@@ -153,16 +158,11 @@ impl<'p> Machine<'p> {
         room(self.file_len, self.graph.pickle.len(), self.graph.persistent.len())
     }
 
-    /// The index of the opcode being followed.
-    fn now(&self) -> OpIndex {
-        (self.graph.ops.len() - 1) as OpIndex
-    }
-
     fn step(&mut self, op: Op) -> Result<(), Fault> {
         match op.code {
             opcode::PROTO | opcode::FRAME => Ok(()),
             opcode::MARK => {
-                self.marks.push((self.stack.len(), self.now()));
+                self.marks.push((self.stack.len(), self.now));
                 Ok(())
             }
             opcode::POP | opcode::POP_MARK | opcode::DUP => self.shuffle(op),
@@ -197,27 +197,27 @@ impl<'p> Machine<'p> {
         Fault::malformed(u64::from(op.whole.start), format!("opcode {:#04x} {what}", op.code))
     }
 
-    fn node(&mut self, value: Value) -> NodeId {
-        self.graph.nodes.push(value);
+    fn node(&mut self, node: Node) -> NodeId {
+        self.graph.nodes.push(node);
         NodeId((self.graph.nodes.len() - 1) as u32)
     }
 
-    fn push_slot(&mut self, node: NodeId, start: OpIndex) {
-        let slot = Slot { node, pushed_by: self.now(), start };
+    fn push_slot(&mut self, node: NodeId, start: OpPlace) {
+        let slot = Slot { node, pushed_by: self.now, start };
         self.stack.push(Held { slot, memoized: None });
     }
 
     /// Pushes a value that this opcode alone makes.
-    fn push(&mut self, value: Value) {
-        let node = self.node(value);
-        self.push_slot(node, self.now());
+    fn push(&mut self, node: Node) {
+        let node = self.node(node);
+        self.push_slot(node, self.now);
     }
 
-    fn push_compound(&mut self, mut compound: Compound, start: OpIndex) {
-        compound.made.close = self.now();
+    fn push_compound(&mut self, mut compound: Compound, start: OpPlace) {
+        compound.made.close = self.now;
         let id = CompoundId(self.graph.compounds.len() as u32);
         self.graph.compounds.push(compound);
-        let node = self.node(Value::Compound(id));
+        let node = self.node(Node::Compound(id));
         self.push_slot(node, start);
     }
 
@@ -237,7 +237,7 @@ impl<'p> Machine<'p> {
     }
 
     /// The values above the last mark, and the opcode that set it.
-    fn pop_to_mark(&mut self, op: Op) -> Result<(Vec<Slot>, OpIndex), Fault> {
+    fn pop_to_mark(&mut self, op: Op) -> Result<(Vec<Slot>, OpPlace), Fault> {
         let Some((height, mark)) = self.marks.pop() else {
             return Err(self.fault(op, "needs a mark that is not on the stack"));
         };
@@ -262,7 +262,7 @@ impl<'p> Machine<'p> {
             _ => {
                 let held = self.pop(op)?;
                 self.stack.push(held);
-                let (node, now) = (held.slot.node, self.now());
+                let (node, now) = (held.slot.node, self.now);
                 self.graph.repeats.push((now, node));
                 self.push_slot(node, now);
                 Ok(())
@@ -277,14 +277,14 @@ impl<'p> Machine<'p> {
                 let Some(place) = self.memo.get(id) else {
                     return Err(self.fault(op, &format!("gets memo {id}, which was never put")));
                 };
-                let now = self.now();
+                let now = self.now;
                 self.graph.gets.push((now, id, place));
                 let node = self.graph.memoized[place as usize].node;
                 let slot = Slot { node, pushed_by: now, start: now };
                 self.stack.push(Held { slot, memoized: None });
             }
             _ => {
-                let now = self.now();
+                let now = self.now;
                 let next_place = self.graph.memoized.len() as u32;
                 let held = self.top(op)?;
                 let place = held.place().unwrap_or(next_place);
@@ -292,7 +292,7 @@ impl<'p> Machine<'p> {
                 let slot = held.slot;
                 if place == next_place {
                     let (node, start) = (slot.node, slot.start);
-                    self.graph.memoized.push(Memoized { node, start, end: now + 1 });
+                    self.graph.memoized.push(Memoized { node, start, end: self.next });
                 }
                 self.extend(Some(place));
                 self.memo.put(id, place);
@@ -316,9 +316,8 @@ impl<'p> Machine<'p> {
 
     /// The opcode being followed belongs to what makes a memoized value.
     fn extend(&mut self, place: Option<u32>) {
-        let end = self.now() + 1;
         if let Some(place) = place {
-            self.graph.memoized[place as usize].end = end;
+            self.graph.memoized[place as usize].end = self.next;
         }
     }
 
@@ -334,7 +333,7 @@ impl<'p> Machine<'p> {
             }
             _ => ([self.pop(op)?.slot].into(), None),
         };
-        let batch = Batch { mark, close: self.now() };
+        let batch = Batch { mark, close: self.now };
         let held = *self.top(op)?;
         self.extend(held.place());
         let Value::Compound(id) = self.graph.value(held.slot.node) else {
@@ -378,7 +377,7 @@ impl<'p> Machine<'p> {
             opcode::GLOBAL => {
                 let global = self.global_line(op)?;
                 let node = self.global(global);
-                self.push_slot(node, self.now());
+                self.push_slot(node, self.now);
             }
             opcode::STACK_GLOBAL => {
                 let (name, module) = (self.pop(op)?.slot, self.pop(op)?.slot);
@@ -390,7 +389,7 @@ impl<'p> Machine<'p> {
                     _ => Err(self.fault(op, "needs two texts")),
                 };
                 let global = Global::Texts { module: text(module)?, name: text(name)? };
-                let now = self.now();
+                let now = self.now;
                 self.graph.stack_globals.push((now, module, name));
                 let node = self.global(global);
                 self.push_slot(node, module.start);
@@ -398,7 +397,7 @@ impl<'p> Machine<'p> {
             opcode::INST => {
                 let global = self.global_line(op)?;
                 let node = self.global(global);
-                let callable = Slot { node, pushed_by: self.now(), start: self.now() };
+                let callable = Slot { node, pushed_by: self.now, start: self.now };
                 let (args, mark) = self.pop_to_mark(op)?;
                 let args = self.tuple_of(&args);
                 self.instance(callable, args, mark);
@@ -417,7 +416,7 @@ impl<'p> Machine<'p> {
                 }
                 let (args, callable) = (self.pop(op)?.slot, self.pop(op)?.slot);
                 if op.code == opcode::NEWOBJ_EX {
-                    let now = self.now();
+                    let now = self.now;
                     self.graph.keyword_instances.push((now, callable));
                 }
                 self.instance(callable, args.node, callable.start);
@@ -431,7 +430,7 @@ impl<'p> Machine<'p> {
             return Err(self.fault(op, "names no module and name"));
         }
         self.check_name(op, op.argument)?;
-        Ok(Global::Lines(self.now()))
+        Ok(Global::Lines(self.now))
     }
 
     fn check_name(&self, op: Op, name: Extent) -> Result<(), Fault> {
@@ -446,19 +445,19 @@ impl<'p> Machine<'p> {
     fn global(&mut self, global: Global) -> NodeId {
         let id = GlobalId(self.graph.globals.len() as u32);
         self.graph.globals.push(global);
-        self.node(Value::Global(id))
+        self.node(Node::Global(id))
     }
 
-    fn instance(&mut self, callable: Slot, args: NodeId, start: OpIndex) {
+    fn instance(&mut self, callable: Slot, args: NodeId, start: OpPlace) {
         let kind = Kind::Call { callable, args };
         self.push_compound(Compound { kind, ..Compound::default() }, start);
     }
 
     fn tuple_of(&mut self, values: &[Slot]) -> NodeId {
-        let start = self.graph.items.len() as u32;
+        let id = TupleId(self.graph.tuples.len() as u32);
         self.graph.items.extend(values.iter().map(|slot| slot.node));
-        let end = self.graph.items.len() as u32;
-        self.node(Value::Tuple(Items { start, end }))
+        self.graph.tuples.push(self.graph.items.len() as u32);
+        self.node(Node::Tuple(id))
     }
 
     fn tuple(&mut self, op: Op) -> Result<(), Fault> {
@@ -486,7 +485,7 @@ impl<'p> Machine<'p> {
     /// `DICT`, `LIST` and `FROZENSET`, which make a container of what is above the mark.
     fn collect(&mut self, op: Op) -> Result<(), Fault> {
         let (values, mark) = self.pop_to_mark(op)?;
-        let batch = Batch { mark: Some(mark), close: self.now() };
+        let batch = Batch { mark: Some(mark), close: self.now };
         let mut compound = Compound { made: batch, ..Compound::default() };
         match op.code {
             opcode::DICT if values.len() % 2 == 1 => {
@@ -504,21 +503,21 @@ impl<'p> Machine<'p> {
 
     fn persistent(&mut self, op: Op) -> Result<(), Fault> {
         let (id, start) = match op.code {
-            opcode::PERSID => (self.node(Value::Text(self.now())), self.now()),
+            opcode::PERSID => (self.node(Node::Text(self.now)), self.now),
             _ => {
                 let slot = self.pop(op)?.slot;
                 (slot.node, slot.start)
             }
         };
-        let op = self.now();
+        let op = self.now;
         self.graph.persistent.push(Reference { id, start, op });
-        let node = self.node(Value::Persistent(id));
+        let node = self.node(Node::Persistent(id));
         self.push_slot(node, start);
         Ok(())
     }
 
     fn literal(&mut self, op: Op) -> Result<(), Fault> {
-        let now = self.now();
+        let now = self.now;
         let empty = |kind| Compound { kind, ..Compound::default() };
         match op.code {
             opcode::EMPTY_DICT => self.push_compound(empty(Kind::Dict), now),
@@ -534,11 +533,11 @@ impl<'p> Machine<'p> {
             }
             code if opcode::is_text(code) => {
                 self.check_text(op)?;
-                self.push(Value::Text(now));
+                self.push(Node::Text(now));
             }
             _ => {
-                let value = self.plain(op)?;
-                self.push(value);
+                let node = self.plain(op)?;
+                self.push(node);
             }
         }
         Ok(())
@@ -557,8 +556,14 @@ impl<'p> Machine<'p> {
     }
 
     /// A value without parts.
-    fn plain(&self, op: Op) -> Result<Value, Fault> {
-        plain(&self.graph.pickle, op).ok_or_else(|| self.fault(op, "holds no number"))
+    fn plain(&self, op: Op) -> Result<Node, Fault> {
+        let value = plain(&self.graph.pickle, op);
+        Ok(match value.ok_or_else(|| self.fault(op, "holds no number"))? {
+            Value::None => Node::None,
+            Value::Bool(truth) => Node::Bool(truth),
+            Value::Unknown => Node::Unknown,
+            _ => Node::Literal(self.now),
+        })
     }
 }
 

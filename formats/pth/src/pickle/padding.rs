@@ -6,7 +6,7 @@
 
 use statedict_core::Fault;
 
-use super::graph::{Graph, OpIndex};
+use super::graph::{Graph, OpPlace};
 use super::opcode;
 use super::patch::Patch;
 
@@ -17,11 +17,15 @@ const LONG: [u8; 5] = [opcode::LONG_BINPUT, 0, 0, 0, 0];
 impl Graph<'_> {
     /// The pickle without padding.
     pub(crate) fn bare(&self) -> Result<Vec<u8>, Fault> {
-        let is_put =
-            |op: &OpIndex| matches!(self.op(*op).code, opcode::BINPUT | opcode::LONG_BINPUT);
-        let first = (0..self.stop()).rev().take_while(is_put).last();
-        let Some(padding) = first.map(|first| first + 1..self.stop()).filter(|it| !it.is_empty())
-        else {
+        let mut first = None;
+        for (place, op) in self.opcodes().take_while(|(place, _)| *place < self.stop()) {
+            match op.code {
+                opcode::BINPUT | opcode::LONG_BINPUT => drop(first.get_or_insert(place)),
+                _ => first = None,
+            }
+        }
+        let padding = first.map(|first| self.after(first)..self.stop());
+        let Some(padding) = padding.filter(|padding| !padding.is_empty()) else {
             return Ok(self.pickle.to_vec());
         };
         let mut patch = Patch::default();
@@ -42,17 +46,13 @@ impl Graph<'_> {
         patch.apply(self).map(Some)
     }
 
-    fn stop(&self) -> OpIndex {
-        self.ops.len().saturating_sub(1) as OpIndex
-    }
-
     /// A number of one byte, which there is in every pickle with a tensor.
-    fn short_number(&self) -> Option<OpIndex> {
-        (0..self.stop()).find(|op| self.op(*op).code == opcode::BININT1)
+    fn short_number(&self) -> Option<OpPlace> {
+        self.opcodes().find(|(_, op)| op.code == opcode::BININT1).map(|(place, _)| place)
     }
 
     /// The same number in one byte more.
-    fn longer(&self, number: OpIndex) -> Vec<u8> {
+    fn longer(&self, number: OpPlace) -> Vec<u8> {
         let argument = self.op(number).argument.of(&self.pickle);
         [&[opcode::BININT2], argument, &[0]].concat()
     }

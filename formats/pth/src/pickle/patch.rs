@@ -5,31 +5,32 @@
 //! the old literal.
 //! A definition that stands in a deleted part and is fetched later is lifted to that fetch.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap};
 
-use super::emit::{Emitter, InStream, Replaced};
-use super::graph::{Entry, Graph, OpIndex, Slot, Value};
+use super::emit::{Dead, Emitter, InStream, Replaced, Words};
+use super::graph::{Entry, Graph, OpPlace, Slot, Value};
 use super::opcode;
 use crate::memo::Memo;
 
-/// How many opcodes may be lifted, as a multiple of the pickle's: each is lifted once, unless its
-/// memo id changes hands in between, which no pickler makes it do.
+/// How many bytes of opcodes may be lifted, as a multiple of the pickle's length: each opcode is
+/// lifted once, unless its memo id changes hands in between, which no pickler makes it do.
 const MAX_LIFTED: usize = 4;
 
 /// Changes to a pickle.
 #[derive(Debug, Default)]
-pub(crate) struct Patch {
-    renames: IndexMap<OpIndex, (Slot, String)>,
-    dead: Vec<Range<OpIndex>>,
-    insertions: BTreeMap<OpIndex, Vec<u8>>,
+pub(crate) struct Patch<'p> {
+    renames: IndexMap<OpPlace, (Slot, Cow<'p, str>)>,
+    dead: Vec<Range<OpPlace>>,
+    insertions: BTreeMap<OpPlace, Vec<u8>>,
     /// Opcodes in place of others, by the first of those.
-    exchanged: BTreeMap<OpIndex, Exchange>,
-    respelled: IndexMap<OpIndex, Vec<u8>>,
+    exchanged: BTreeMap<OpPlace, Exchange>,
+    respelled: IndexMap<OpPlace, Vec<u8>>,
     /// Puts that are written after a later opcode: from where, to where.
-    moved_puts: HashMap<OpIndex, OpIndex>,
+    moved_puts: HashMap<OpPlace, OpPlace>,
     manner: Manner,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Patch {
 #[derive(Debug)]
 pub(super) struct Exchange {
     /// One past the last of the others.
-    pub(super) end: OpIndex,
+    pub(super) end: OpPlace,
     pub(super) opcodes: Vec<u8>,
     pub(super) scope: Scope,
 }
@@ -61,25 +62,25 @@ pub(super) enum Manner {
     ProtocolTwo,
 }
 
-impl Patch {
+impl<'p> Patch<'p> {
     /// No changes yet, to be written without what protocol 4 brought.
-    pub(crate) fn in_protocol_2() -> Patch {
+    pub(crate) fn in_protocol_2() -> Patch<'p> {
         Patch { manner: Manner::ProtocolTwo, ..Patch::default() }
     }
 
     /// Writes an opcode in other words.
-    pub(crate) fn respell(&mut self, op: OpIndex, opcodes: Vec<u8>) {
+    pub(crate) fn respell(&mut self, op: OpPlace, opcodes: Vec<u8>) {
         self.respelled.insert(op, opcodes);
     }
 
     /// Puts a value into the memo only after a later opcode.
-    pub(crate) fn move_put(&mut self, put: OpIndex, after: OpIndex) {
+    pub(crate) fn move_put(&mut self, put: OpPlace, after: OpPlace) {
         self.moved_puts.insert(put, after);
     }
 
     /// Gives a key another text where it stands here, and nowhere else.
-    pub(crate) fn rename(&mut self, key: Slot, text: &str) {
-        self.renames.insert(key.pushed_by, (key, text.to_string()));
+    pub(crate) fn rename(&mut self, key: Slot, text: Cow<'p, str>) {
+        self.renames.insert(key.pushed_by, (key, text));
     }
 
     /// Takes entries out of a mapping; `dead` says which of `entries`, which are all it has.
@@ -103,23 +104,23 @@ impl Patch {
     }
 
     /// Puts opcodes in front of an opcode.
-    pub(crate) fn insert_before(&mut self, op: OpIndex, opcodes: &[u8]) {
+    pub(crate) fn insert_before(&mut self, op: OpPlace, opcodes: &[u8]) {
         self.insertions.entry(op).or_default().extend_from_slice(opcodes);
     }
 
     /// Takes opcodes out.
-    pub(crate) fn remove(&mut self, ops: Range<OpIndex>) {
+    pub(crate) fn remove(&mut self, ops: Range<OpPlace>) {
         self.dead.push(ops);
     }
 
     /// Puts opcodes in place of others, unless they are taken out with what they are part of.
-    pub(crate) fn replace(&mut self, ops: Range<OpIndex>, opcodes: Vec<u8>) {
+    pub(crate) fn replace(&mut self, ops: Range<OpPlace>, opcodes: Vec<u8>) {
         let exchange = Exchange { end: ops.end, opcodes, scope: Scope::Everywhere };
         self.exchanged.insert(ops.start, exchange);
     }
 
     /// The same where the others stand, and nowhere else that fetches what they define.
-    pub(crate) fn replace_in_place(&mut self, ops: Range<OpIndex>, opcodes: Vec<u8>) {
+    pub(crate) fn replace_in_place(&mut self, ops: Range<OpPlace>, opcodes: Vec<u8>) {
         let exchange = Exchange { end: ops.end, opcodes, scope: Scope::InPlace };
         self.exchanged.insert(ops.start, exchange);
     }
@@ -129,7 +130,7 @@ impl Patch {
     /// # Errors
     /// A pickle whose definitions depend on each other more deeply than any pickler writes.
     pub(crate) fn apply(&self, graph: &Graph<'_>) -> Result<Vec<u8>, Fault> {
-        let moved = |(op, id, place): &(OpIndex, u32, u32)| {
+        let moved = |(op, id, place): &(OpPlace, u32, u32)| {
             self.moved_puts.get(op).map(|after| (*after, (*id, *place)))
         };
         let mut emitter = Emitter {
@@ -138,10 +139,10 @@ impl Patch {
             explicit: self.manner == Manner::ProtocolTwo
                 || !(self.dead.is_empty() && self.exchanged.is_empty()),
             manner: self.manner,
-            replaced: Replaced::new(self.replacements(graph), graph.ops.len()),
+            replaced: Replaced::new(self.replacements(graph)),
             exchanged: &self.exchanged,
-            liftable: graph.ops.len().saturating_mul(MAX_LIFTED),
-            dead: self.dead_ops(graph),
+            liftable: graph.pickle.len().saturating_mul(MAX_LIFTED),
+            dead: Dead::new(self.dead.clone()),
             puts: InStream::new(&graph.puts),
             silent: self.moved_puts.keys().copied().collect(),
             gets: InStream::new(&graph.gets),
@@ -153,48 +154,41 @@ impl Patch {
         Ok(emitter.out)
     }
 
-    /// The opcodes to write in place of others, un-sharing texts where they part.
-    fn replacements(&self, graph: &Graph<'_>) -> IndexMap<OpIndex, Vec<u8>> {
+    /// What to write in place of opcodes, un-sharing texts where they part; of several for one
+    /// opcode the last counts.
+    fn replacements<'a>(&'a self, graph: &Graph<'_>) -> Vec<(OpPlace, Words<'a>)> {
         let definition = |slot: &Slot| match graph.value(slot.node) {
             Value::Text(op) => op,
             _ => slot.pushed_by,
         };
-        let mut replaced = self.respelled.clone();
+        let mut replaced = Vec::with_capacity(self.respelled.len() + self.renames.len());
+        replaced.extend(self.respelled.iter().map(|(op, bytes)| (*op, Words::Opcodes(bytes))));
         let mut edited = HashSet::new();
         for (op, (slot, text)) in &self.renames {
-            edited.insert(definition(slot));
-            replaced.insert(*op, graph.literal(definition(slot), text));
+            let definition = definition(slot);
+            if !graph.repeats.is_empty() {
+                edited.insert(definition);
+            }
+            replaced.push((*op, Words::Literal { definition, text }));
         }
-        let text = |op: OpIndex| self.renames.get(&op).map(|(_, text)| text);
+        let text = |op: OpPlace| self.renames.get(&op).map(|(_, text)| text);
         for (get, _, place) in &graph.gets {
             let Value::Text(definition) = graph.value(graph.memoized[*place as usize].node) else {
                 continue;
             };
             match (text(definition), text(*get)) {
-                (Some(new), Some(same)) if new == same => drop(replaced.swap_remove(get)),
-                (Some(_), None) => drop(replaced.insert(*get, graph.bytes_of(definition).into())),
+                (Some(new), Some(same)) if new == same => replaced.push((*get, Words::AsItIs)),
+                (Some(_), None) => replaced.push((*get, Words::Old { definition })),
                 _ => {}
             }
         }
         for (repeat, node) in &graph.repeats {
             let Value::Text(definition) = graph.value(*node) else { continue };
             if edited.contains(&definition) && text(*repeat).is_none() {
-                replaced.insert(*repeat, graph.bytes_of(definition).into());
+                replaced.push((*repeat, Words::Old { definition }));
             }
         }
         replaced
-    }
-
-    /// For every opcode whether it goes; empty if none does.
-    fn dead_ops(&self, graph: &Graph<'_>) -> Vec<bool> {
-        if self.dead.is_empty() {
-            return Vec::new();
-        }
-        let mut dead = vec![false; graph.ops.len()];
-        for range in &self.dead {
-            dead[range.start as usize..range.end as usize].fill(true);
-        }
-        dead
     }
 }
 
@@ -211,7 +205,7 @@ mod tests {
         let text = |entry: &Entry| graph.text(entry.key.node).expect("text").into_owned();
         for entry in &entries {
             if let Some((_, new)) = rename.iter().find(|(old, _)| *old == text(entry)) {
-                patch.rename(entry.key, new);
+                patch.rename(entry.key, (*new).into());
             }
         }
         patch.delete(&graph, &entries, |entry| drop.contains(&text(entry).as_str()));

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use statedict_core::Fault;
 
-use super::graph::{Compound, CompoundId, Graph, Kind, OpIndex, Slot, Value};
+use super::graph::{Compound, CompoundId, Graph, Kind, OpPlace, Slot, Value};
 use super::literal::plain;
 use super::opcode::{self, Op};
 use super::patch::Patch;
@@ -22,8 +22,7 @@ impl Graph<'_> {
     /// What protocol 2 cannot hold: out-of-band buffers and the extension registry.
     pub(crate) fn in_protocol_2(&self) -> Result<Vec<u8>, Fault> {
         let mut patch = Patch::in_protocol_2();
-        for index in 0..self.ops.len() as OpIndex {
-            let op = self.op(index);
+        for (place, op) in self.opcodes() {
             match op.code {
                 opcode::NEXT_BUFFER | opcode::READONLY_BUFFER => {
                     let what = "a buffer outside the pickle cannot be written in protocol 2";
@@ -34,8 +33,8 @@ impl Graph<'_> {
                     return Err(Fault::Unsupported(what.into()));
                 }
                 _ => {
-                    if let Some(opcodes) = self.respelled(index, op)? {
-                        patch.respell(index, opcodes);
+                    if let Some(opcodes) = self.respelled(place, op)? {
+                        patch.respell(place, opcodes);
                     }
                 }
             }
@@ -51,7 +50,7 @@ impl Graph<'_> {
                     format!("protocol 2 cannot spell a line break in {module_name}.{name:?}");
                 return Err(Fault::Unsupported(what.replace('\n', "\\n")));
             }
-            patch.replace(module.start..*op + 1, global_line(&module_name, &name));
+            patch.replace(module.start..self.after(*op), global_line(&module_name, &name));
         }
         for (op, class) in &self.keyword_instances {
             patch.insert_before(class.start, &global_line("copyreg", "__newobj_ex__"));
@@ -69,7 +68,7 @@ impl Graph<'_> {
     }
 
     /// A set that is made empty and filled: a list that `set` is called on once it is full.
-    fn respell_set(&self, set: &Compound, put: Option<OpIndex>, patch: &mut Patch) {
+    fn respell_set(&self, set: &Compound, put: Option<OpPlace>, patch: &mut Patch) {
         let mut opening = global_line("builtins", "set");
         let Some(last) = self.elements.last(set.elements).map(|element| element.batch.close) else {
             opening.extend([opcode::EMPTY_TUPLE, opcode::REDUCE]);
@@ -87,7 +86,7 @@ impl Graph<'_> {
     }
 
     /// The first `PUT` of every compound that has one.
-    fn first_puts(&self) -> HashMap<CompoundId, OpIndex> {
+    fn first_puts(&self) -> HashMap<CompoundId, OpPlace> {
         let mut first = HashMap::new();
         for (op, _, place) in &self.puts {
             if let Value::Compound(id) = self.value(self.memoized[*place as usize].node) {
@@ -98,7 +97,7 @@ impl Graph<'_> {
     }
 
     /// The opcodes of protocol 2 in place of one that it does not have; `None` to keep it.
-    fn respelled(&self, index: OpIndex, op: Op) -> Result<Option<Vec<u8>>, Fault> {
+    fn respelled(&self, place: OpPlace, op: Op) -> Result<Option<Vec<u8>>, Fault> {
         let argument = op.argument.of(&self.pickle);
         Ok(Some(match op.code {
             opcode::PROTO => vec![opcode::PROTO, 2],
@@ -106,7 +105,7 @@ impl Graph<'_> {
             | opcode::BINUNICODE8
             | opcode::UNICODE
             | opcode::STRING
-            | opcode::BINSTRING => match self.text_of(index) {
+            | opcode::BINSTRING => match self.text_of(place) {
                 Some(text) => binunicode(&text),
                 None if op.code == opcode::SHORT_BINUNICODE || op.code == opcode::BINUNICODE8 => {
                     let len = u32::try_from(argument.len()).expect("pickles are below 1 GiB");

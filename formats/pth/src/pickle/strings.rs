@@ -1,16 +1,16 @@
 //! Texts as opcodes, in the manner of the ones they replace.
 
-use super::graph::{Graph, OpIndex};
+use super::graph::{Graph, OpPlace};
 use super::opcode;
 
 impl Graph<'_> {
     /// An opcode as it stands.
-    pub(super) fn bytes_of(&self, op: OpIndex) -> &[u8] {
+    pub(super) fn bytes_of(&self, op: OpPlace) -> &[u8] {
         self.op(op).whole.of(&self.pickle)
     }
 
     /// An opcode that pushes a text, in the manner of the one that pushed the old text.
-    pub(super) fn literal(&self, definition: OpIndex, text: &str) -> Vec<u8> {
+    pub(super) fn literal(&self, definition: OpPlace, text: &str) -> Vec<u8> {
         let old = self.op(definition);
         let short = u8::try_from(text.len()).ok();
         let was_long = old.argument.of(&self.pickle).len() > usize::from(u8::MAX);

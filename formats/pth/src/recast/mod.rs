@@ -21,7 +21,7 @@ use crate::dtype::{Storing, to_torch};
 use crate::edit::{Target, targets};
 use crate::encode::{Gradient, Named, Parameter, Placed};
 use crate::pickle::Graph;
-use crate::pickle::graph::{CompoundId, NodeId, OpIndex, Slot};
+use crate::pickle::graph::{CompoundId, NodeId, OpPlace, Slot};
 use crate::pickle::opcode;
 use crate::pickle::patch::Patch;
 use crate::tensors::{StorageId, storage_id};
@@ -94,9 +94,9 @@ enum Change {
     /// Its reference to the storage names another one.
     Reference(usize),
     /// These opcodes are replaced by others that rebuild it, wherever they would be written.
-    Everywhere(OpIndex, OpIndex),
+    Everywhere(OpPlace, OpPlace),
     /// The same for one place that something stands at which stays elsewhere.
-    InPlace(OpIndex, OpIndex),
+    InPlace(OpPlace, OpPlace),
 }
 
 impl<'a, 'c> Recast<'a, 'c> {
@@ -159,7 +159,7 @@ impl<'a, 'c> Recast<'a, 'c> {
                 Change::Reference(i) => {
                     let reference = &self.graph.persistent[i];
                     let opcodes = named.opcodes().expect("PyTorch has every type to cast to");
-                    patch.replace(reference.start..reference.op + 1, opcodes);
+                    patch.replace(reference.start..self.graph.after(reference.op), opcodes);
                 }
                 Change::Everywhere(start, end) => {
                     patch.replace(start..end, placed(named, site.tensor, rebuilt.gradient, None));
@@ -230,7 +230,7 @@ impl<'a, 'c> Recast<'a, 'c> {
     /// True if an object is cast to one type wherever it stands, and nothing else has its parts.
     fn is_cast_everywhere(&self, node: NodeId, sites: &[Site<'_>], rebuilt: &Rebuilt) -> bool {
         let fetched = |node: &NodeId| self.fetched.get(node).copied().unwrap_or(0);
-        let places: HashSet<OpIndex> = sites.iter().map(|site| site.slot.pushed_by).collect();
+        let places: HashSet<OpPlace> = sites.iter().map(|site| site.slot.pushed_by).collect();
         places.len() == 1 + fetched(&node)
             && sites.iter().all(|site| site.to == sites[0].to)
             && rebuilt.inner.iter().all(|inner| fetched(inner) == 0)
@@ -246,15 +246,16 @@ impl<'a, 'c> Recast<'a, 'c> {
 
     /// The opcodes that put an object where it stands, those that memoize it included: what is
     /// fetched later is the object as it was.
-    fn ops_of(&self, slot: Slot) -> (OpIndex, OpIndex) {
-        let mut end = slot.pushed_by + 1;
-        while (end as usize) < self.graph.ops.len() && opcode::is_put(self.graph.op(end).code) {
-            end += 1;
+    fn ops_of(&self, slot: Slot) -> (OpPlace, OpPlace) {
+        let mut end = self.graph.after(slot.pushed_by);
+        if opcode::is_get(self.graph.op(slot.pushed_by).code) {
+            return (slot.pushed_by, end);
         }
-        match opcode::is_get(self.graph.op(slot.pushed_by).code) {
-            true => (slot.pushed_by, slot.pushed_by + 1),
-            false => (slot.start, end),
+        // `STOP` is no such opcode.
+        while opcode::is_put(self.graph.op(end).code) {
+            end = self.graph.after(end);
         }
+        (slot.start, end)
     }
 
     /// The records of the storages that tensors are cast to, by what they are made of.

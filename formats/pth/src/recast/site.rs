@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::arrays::is_array;
 use crate::encode::{Gradient, Parameter};
 use crate::pickle::Graph;
-use crate::pickle::graph::{Kind, NodeId, OpIndex, Value};
+use crate::pickle::graph::{Kind, NodeId, OpPlace, Value};
 
 /// How deeply a tensor may be wrapped; see the limit of the reader.
 const MAX_WRAPPING: usize = 16;
@@ -173,11 +173,11 @@ fn is_empty(graph: &Graph<'_>, node: NodeId) -> bool {
 }
 
 /// The opcodes of a call: from its callable's to the one that calls.
-pub(super) fn ops(graph: &Graph<'_>, call: NodeId) -> (OpIndex, OpIndex) {
+pub(super) fn ops(graph: &Graph<'_>, call: NodeId) -> (OpPlace, OpPlace) {
     match graph.as_compound(call) {
         Some((_, compound)) => match compound.kind {
-            Kind::Call { callable, .. } => (callable.start, compound.made.close + 1),
-            _ => (compound.made.close, compound.made.close + 1),
+            Kind::Call { callable, .. } => (callable.start, graph.after(compound.made.close)),
+            _ => (compound.made.close, graph.after(compound.made.close)),
         },
         None => (0, 0),
     }

@@ -106,7 +106,7 @@ impl Container for TarFile {
             let dtype = casts.get(&reference.id).unwrap_or(&held.dtype);
             let (place, _) = order.insert_full((held.root, dtype.clone()));
             let opcodes = self.objects.opcodes(held, tensor, place, dtype)?;
-            patch.replace(reference.start..reference.op + 1, opcodes);
+            patch.replace(reference.start..graph.after(reference.op), opcodes);
         }
         edit(&mut patch, &graph, &self.catalog, &self.mappings, plan)?;
         let pickle = patch.apply(&graph)?;
