@@ -524,7 +524,7 @@ impl<'a> Records<'a> {
     fn locate(&self, place: usize) -> Result<Location, Fault> {
         let entry = &self.archive.entries()[place];
         if entry.is_folder() && entry.size() > 0 {
-            let what = format!("record '{name}' is a folder by its attributes");
+            let what = format!("record '{}' is a folder by its attributes", entry.name());
             return Err(Fault::broken(format!("{what}, and PyTorch reads no byte of it")));
         }
         let range = self.located[place].data.clone();
