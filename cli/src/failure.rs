@@ -11,7 +11,7 @@ use statedict::{Error, ErrorKind};
 
 use crate::hints;
 use crate::terminal::text::{first_few, shell_path};
-use statedict::jobs::grouping::{Line, grouped_whole};
+use statedict::jobs::grouping::grouped_whole;
 
 /// What a command ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,19 +106,19 @@ impl From<statedict::checkpoint::Error> for Failure {
 
 /// Issues that differ in numbers alone share a line, as renames do.
 fn grouped_issues(refused: &PlanError, problems: &[String]) -> Vec<String> {
-    let key = |(issue, problem): (&Issue, &String)| match issue {
-        Issue::Collision { to, .. } => to.clone(),
-        Issue::Emptied { key, .. } | Issue::Undefined { key, .. } => key.clone(),
-        _ => problem.clone(),
-    };
-    let keys: Vec<String> = refused.issues.iter().zip(problems).map(key).collect();
-    let pairs = keys.iter().zip(problems);
-    let lines = grouped_whole(pairs.map(|(key, text)| (key.as_str(), Some(text.as_str()))));
-    let line = |line: Line| {
+    let pairs = refused.issues.iter().zip(problems).map(|(issue, problem)| {
+        let key = match issue {
+            Issue::Collision { to, .. } => to,
+            Issue::Emptied { key, .. } | Issue::Undefined { key, .. } => key,
+            _ => problem,
+        };
+        (key.as_str(), Some(problem.as_str()))
+    });
+    let lines = grouped_whole(pairs).into_iter().map(|line| {
         let more = if line.keys == 1 { String::new() } else { format!("  ({} alike)", line.keys) };
         format!("{}{more}", line.new.unwrap_or(line.old))
-    };
-    lines.into_iter().map(line).collect()
+    });
+    lines.collect()
 }
 
 /// Ways out of what is wrong with a file.

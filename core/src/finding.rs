@@ -146,6 +146,9 @@ const MAX_FINDINGS: usize = 10_000;
 /// The most memory that findings of one verdict take, in bytes: names in pickles can be long.
 const MAX_SIZE: usize = 4 << 20;
 
+/// What makes a finding of a verdict, out of where, what and why.
+type Constructor = fn(String, String, String) -> Finding;
+
 impl Findings {
     /// Adds a finding if it is new. Of the same unknown class one is kept, wherever it occurs.
     pub fn add(&mut self, finding: Finding) {
@@ -166,18 +169,21 @@ impl Findings {
     /// All of them, the worst first; what found no room is one finding more for its verdict.
     pub fn into_sorted(self) -> Vec<Finding> {
         let Findings { dangerous, malformed, unknown, notes } = self;
-        let more = |kept: &Kept, make: fn(String, String, String) -> Finding| {
-            let what = alloc::format!("and {} more of this kind", kept.more);
-            (kept.more > 0).then(|| make(String::new(), what, String::from(NO_ROOM)))
-        };
-        let last = [
-            more(&dangerous, Finding::dangerous),
-            more(&malformed, Finding::malformed),
-            more(&unknown, Finding::unknown),
-            more(&notes, Finding::note),
+        let kinds: [(Kept, Constructor); 4] = [
+            (dangerous, Finding::dangerous),
+            (malformed, Finding::malformed),
+            (unknown, Finding::unknown),
+            (notes, Finding::note),
         ];
-        let kinds = [dangerous, malformed, unknown, notes].into_iter().zip(last);
-        kinds.flat_map(|(kept, last)| kept.findings.into_values().chain(last)).collect()
+        let mut findings = Vec::new();
+        for (kept, make) in kinds {
+            findings.extend(kept.findings.into_values());
+            if kept.more > 0 {
+                let what = alloc::format!("and {} more of this kind", kept.more);
+                findings.push(make(String::new(), what, String::from(NO_ROOM)));
+            }
+        }
+        findings
     }
 }
 

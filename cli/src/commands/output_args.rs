@@ -63,8 +63,9 @@ impl OutputArgs {
     pub(crate) fn sharding(&self) -> Result<Option<Sharding>, Failure> {
         let Some(limit) = self.shard_size else { return Ok(None) };
         let usual = sharded_formats().next_back();
-        let can_be_sharded = |format: &&dyn Format| format.shard_names().is_some();
-        if let Some(format) = self.format().or(usual).filter(can_be_sharded) {
+        if let Some(format) = self.format().or(usual)
+            && format.shard_names().is_some()
+        {
             return Ok(Some(Sharding { limit, format }));
         }
         let known = sharded_formats().map(|format| format.name()).collect::<Vec<_>>().join(", ");

@@ -131,16 +131,16 @@ impl Error {
 
     /// There is no such plan for a file.
     pub(crate) fn impossible(file: &Path, refused: PlanError) -> Error {
-        let line = |issue| format!("{}: {issue}", file.display());
-        let problems = refused.issues.iter().map(line).collect();
+        let issues = refused.issues.iter();
+        let problems = issues.map(|issue| format!("{}: {issue}", file.display())).collect();
         Error { source: Some(Source::Plan(Box::new(refused))), ..Error::refused(problems) }
     }
 
     /// A format cannot hold these tensors.
     pub(crate) fn unsupported(file: &Path, unsupported: &UnsupportedTensors) -> Error {
-        let line = |(key, why): &(String, String)| format!("{}: '{key}': {why}", file.display());
-        Error::refused(unsupported.entries.iter().map(line).collect())
-            .advise(Advice::DropUnsupported)
+        let entries = unsupported.entries.iter();
+        let lines = entries.map(|(key, why)| format!("{}: '{key}': {why}", file.display()));
+        Error::refused(lines.collect()).advise(Advice::DropUnsupported)
     }
 
     /// The same, with something that would help.

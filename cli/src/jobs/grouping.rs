@@ -99,13 +99,13 @@ fn lines(form: &Form, mut blocks: Vec<Block>) -> Vec<Line> {
     for place in (0..form.old.len() - 1).rev() {
         blocks = merged(blocks, place);
     }
-    let line = |block: Block| Line {
+    let lines = blocks.into_iter().map(|block| Line {
         old: filled(&form.old, &block.old),
         new: form.new.as_ref().map(|texts| filled(texts, &block.new)),
         keys: block.members.len(),
         members: block.members,
-    };
-    blocks.into_iter().map(line).collect()
+    });
+    lines.collect()
 }
 
 /// Joins blocks that differ at this place of the old key alone and follow one another there.

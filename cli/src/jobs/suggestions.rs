@@ -18,8 +18,7 @@ pub(crate) fn for_refusal(
     if let Some(key) = absent {
         return vec![Advice::Meant(key)];
     }
-    let nothing_matched = |issue| matches!(issue, &Issue::NothingMatched { .. });
-    if !refused.issues.iter().any(nothing_matched) {
+    if !refused.issues.iter().any(|issue| matches!(issue, Issue::NothingMatched { .. })) {
         return Vec::new();
     }
     let rules = stages.iter().flat_map(Rule::alternatives);
@@ -34,13 +33,13 @@ pub(crate) fn for_refusal(
 /// The path that was probably meant by one that leads nowhere.
 pub fn near_path(error: &NotSelected) -> Option<String> {
     let NotSelected::Nowhere { at, known } = error else { return None };
-    let paths = || known.iter().map(|(path, _)| path.as_str());
-    if let Some(meant) = nearest(at, paths()) {
+    let mut paths = known.iter().map(|(path, _)| path.as_str());
+    if let Some(meant) = nearest(at, paths.clone()) {
         return Some(meant.to_string());
     }
     // A path may be cut down to its last part, which may be misspelt.
-    let name = nearest(at, paths().filter_map(|path| path.rsplit('/').next()))?;
-    paths().find(|path| path.rsplit('/').next() == Some(name)).map(String::from)
+    let name = nearest(at, paths.clone().filter_map(|path| path.rsplit('/').next()))?;
+    paths.find(|path| path.rsplit('/').next() == Some(name)).map(String::from)
 }
 
 /// The pattern that was probably meant by one that matches no key.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_checkpoint::{
-    Checkpoint, Disk, Existing, FORMATS, Protected, Protection, SideFiles, Staged, System, ending,
+    Checkpoint, Disk, Existing, FORMATS, Protection, SideFiles, Staged, System, ending,
     format_named_by,
 };
 use statedict_core::{Format, MetadataChange};
@@ -151,7 +151,7 @@ pub(crate) fn refuse_protected(checkpoint: &Checkpoint, existing: Existing) -> R
     if protected.is_empty() || existing == Existing::Replace {
         return Ok(());
     }
-    let line = |protected: &Protected| {
+    let lines = protected.iter().map(|protected| {
         let file = protected.file.display();
         match &protected.by {
             Protection::ReadOnly => format!("cannot edit '{file}': it is read-only"),
@@ -160,8 +160,8 @@ pub(crate) fn refuse_protected(checkpoint: &Checkpoint, existing: Existing) -> R
                 target.display()
             ),
         }
-    };
-    Err(Error::all_failed(protected.iter().map(line).collect()).advise(Advice::EditProtected))
+    });
+    Err(Error::all_failed(lines.collect()).advise(Advice::EditProtected))
 }
 
 /// Writes a plan or a recipe beside its place.

@@ -78,8 +78,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     if is_plain || !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let escape = |c: char| if is_hidden(c) { c.escape_default().collect() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escape).collect())
+    let escaped = text.chars().map(|c| match c {
+        c if is_hidden(c) => c.escape_default().to_string(),
+        c => c.to_string(),
+    });
+    Cow::Owned(escaped.collect())
 }
 
 /// True for characters that are not seen: controls, marks that turn the direction of what follows,

@@ -37,8 +37,10 @@ impl<W: Write> Write for Visible<W> {
         let is_meant = |c: char| c.is_ascii() || !is_hidden(c);
         match std::str::from_utf8(bytes) {
             Ok(text) if !text.chars().all(is_meant) => {
-                let escape = |c: char| if is_meant(c) { c.to_string() } else { units(c) };
-                let text: String = text.chars().map(escape).collect();
+                let text: String = text
+                    .chars()
+                    .map(|c| if is_meant(c) { c.to_string() } else { units(c) })
+                    .collect();
                 self.0.write_all(text.as_bytes()).map(|()| bytes.len())
             }
             _ => self.0.write(bytes),

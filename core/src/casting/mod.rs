@@ -156,9 +156,9 @@ impl Casting {
 
     /// The rule for a key.
     fn rule(&self, key: &str) -> Option<&CastRule> {
-        let matches = |rule: &&CastRule| rule.pattern.as_ref().is_some_and(|it| it.matches(key));
-        let default = || self.rules.iter().rfind(|rule| rule.pattern.is_none());
-        self.rules.iter().find(matches).or_else(default)
+        let mut rules = self.rules.iter();
+        let named = rules.find(|rule| rule.pattern.as_ref().is_some_and(|it| it.matches(key)));
+        named.or_else(|| self.rules.iter().rfind(|rule| rule.pattern.is_none()))
     }
 
     fn note_used(&self, key: &str, used: &mut [bool]) {

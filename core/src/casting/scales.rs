@@ -70,17 +70,26 @@ pub(super) fn scaled(
             found.insert(key.to_string());
         }
         let weights = Weights { catalog, state_dict, above };
-        if let Some(weight) = weights.of(key, last) {
-            found.insert(key.to_string());
-            found.extend(weight);
+        match weights.of(key, last) {
+            Some(Scaled::Weight(weight)) => found.extend([key.to_string(), weight]),
+            Some(Scaled::Packed) => found.extend([key.to_string()]),
+            None => {}
         }
     }
     found.extend(listed(state_dict, metadata));
     if !found.is_empty() {
-        let is_beside_none = |key: &&str| BESIDE_NONE.contains(&split(key).1);
-        found.extend(state_dict.keys().filter(is_beside_none).map(String::from));
+        let keys = state_dict.keys().filter(|key| BESIDE_NONE.contains(&split(key).1));
+        found.extend(keys.map(String::from));
     }
     found
+}
+
+/// What a key is the scale of.
+enum Scaled {
+    /// The weight with this key.
+    Weight(String),
+    /// Packed integers, which no cast concerns.
+    Packed,
 }
 
 /// The tensors beside a key.
@@ -92,43 +101,42 @@ struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    /// The key of the weight that a key is the scale of; `Some(None)` if its elements are packed
-    /// integers, which no cast concerns, and `None` if it is not a scale.
-    fn of(&self, key: &str, last: &str) -> Option<Option<String>> {
+    /// What a key is the scale of, if it is one.
+    fn of(&self, key: &str, last: &str) -> Option<Scaled> {
         for suffix in SCALE_SUFFIXES {
             let Some(base) = last.strip_suffix(suffix).filter(|base| !base.is_empty()) else {
                 continue;
             };
             if let Some(weight) = self.beside(base) {
-                return Some(Some(weight));
+                return Some(Scaled::Weight(weight));
             }
             if PACKED_SUFFIXES.iter().any(|packed| self.has(&[base, packed].concat())) {
-                return Some(None);
+                return Some(Scaled::Packed);
             }
         }
         if BESIDE_WEIGHT.contains(&last)
             && let Some(weight) = self.beside("weight")
         {
-            return Some(Some(weight));
+            return Some(Scaled::Weight(weight));
         }
         // A norm has a `scale` as well; only beside an 8-bit weight is it one of quantization.
         if last == "scale"
             && let Some(weight) = self.beside("weight").filter(|weight| self.is_8_bit(weight))
         {
-            return Some(Some(weight));
+            return Some(Scaled::Weight(weight));
         }
         if BESIDE_PACKED.iter().any(|(scale, packed)| last == *scale && self.has(packed)) {
-            return Some(None);
+            return Some(Scaled::Packed);
         }
         self.state_of_weight(key)
     }
 
     /// For `fc.weight.absmax` and `fc.weight.quant_state.bitsandbytes__nf4` the key `fc.weight`.
-    fn state_of_weight(&self, key: &str) -> Option<Option<String>> {
+    fn state_of_weight(&self, key: &str) -> Option<Scaled> {
         let (path, last) = key.rsplit_once(SEPARATOR)?;
         let weight =
             if STATE_OF_WEIGHT.contains(&last) { path } else { path.strip_suffix(".quant_state")? };
-        self.state_dict.contains(weight).then(|| Some(weight.to_string()))
+        self.state_dict.contains(weight).then(|| Scaled::Weight(weight.to_string()))
     }
 
     fn beside(&self, name: &str) -> Option<String> {
@@ -163,10 +171,10 @@ fn listed(state_dict: &StateDict, metadata: &[(String, String)]) -> Vec<String> 
     let text = metadata.iter().find(|(key, _)| key == LAYERS).map(|(_, text)| text.as_str());
     let Some(text) = text else { return Vec::new() };
     let Ok(Quantization { layers }) = serde_json::from_str(text) else { return Vec::new() };
-    let is_listed = |key: &&str| {
+    let listed = state_dict.keys().filter(|key| {
         let (above, last) = split(key);
         let layer = above.strip_suffix(SEPARATOR).unwrap_or(above);
         layers.contains_key(layer) && (last == "weight" || last.contains("scale"))
-    };
-    state_dict.keys().filter(is_listed).map(String::from).collect()
+    });
+    listed.map(String::from).collect()
 }

@@ -98,17 +98,17 @@ impl Initialiser {
             return Err(NotMade::Misfit(what));
         }
         let sizes = source.shape.iter().zip(needed.shape);
-        let cut = |kept: Expression, (axis, (theirs, ours)): (usize, (&u64, &u64))| {
-            kept.slice(axis, 0..*theirs.min(ours))
-        };
-        let kept = sizes.enumerate().fold(Expression::key(key, source), cut);
+        let kept =
+            sizes.enumerate().fold(Expression::key(key, source), |kept, (axis, (theirs, ours))| {
+                kept.slice(axis, 0..*theirs.min(ours))
+            });
         let kept = match cast {
             Some(to) => kept.cast(to.clone()),
             None => kept,
         };
         // From the last dimension to the first, so that what is joined lies side by side.
-        let lengthen = |kept: Expression, dimension| self.lengthen(kept, dimension, needed);
-        (0..needed.shape.len()).rev().try_fold(kept, lengthen)
+        let mut dimensions = (0..needed.shape.len()).rev();
+        dimensions.try_fold(kept, |kept, dimension| self.lengthen(kept, dimension, needed))
     }
 
     /// The elements with others made after them in one dimension, as many as are needed.
@@ -170,11 +170,10 @@ impl Needed<'_> {
 
     /// The target's own elements of this shape that come last in a dimension and first in the others.
     fn rest_of_target(&self, shape: &[u64], dimension: usize) -> Result<Expression, NotMade> {
-        let cut = |rest: Expression, (axis, size): (usize, &u64)| {
+        Ok(shape.iter().enumerate().fold(self.target()?, |rest, (axis, size)| {
             let start = if axis == dimension { self.shape[axis] - size } else { 0 };
             rest.slice(axis, start..start + size)
-        };
-        Ok(shape.iter().enumerate().fold(self.target()?, cut))
+        }))
     }
 }
 
@@ -184,9 +183,8 @@ fn refuse_other_differences(
     ours: &[u64],
     dimensions: &[usize],
 ) -> Result<(), NotMade> {
-    let is_named = |at: &usize| dimensions.contains(at);
     if theirs.len() != ours.len()
-        || (0..ours.len()).any(|at| theirs[at] != ours[at] && !is_named(&at))
+        || (0..ours.len()).any(|at| theirs[at] != ours[at] && !dimensions.contains(&at))
     {
         let named = NamedDimensions(dimensions);
         return Err(NotMade::Misfit(format!(
@@ -204,12 +202,11 @@ impl ResizeRule {
     pub fn parse(text: &str, separator: char) -> Result<ResizeRule, BadInit> {
         let bad = || BadInit::NoRows(text.to_string());
         let (pattern, how) = text.rsplit_once('=').ok_or_else(bad)?;
-        let dimension = |word: &str| match word.trim() {
+        let dimensions = how.split(',').map(|word| match word.trim() {
             "rows" => Some(0),
             word => word.strip_prefix("dim")?.parse().ok().filter(|at| *at < MAX_DIMENSIONS),
-        };
-        let mut dimensions: Vec<usize> =
-            how.split(',').map(dimension).collect::<Option<_>>().ok_or_else(bad)?;
+        });
+        let mut dimensions: Vec<usize> = dimensions.collect::<Option<_>>().ok_or_else(bad)?;
         dimensions.sort_unstable();
         dimensions.dedup();
         Ok(ResizeRule { pattern: Template::parse(pattern.trim(), separator)?, dimensions })

@@ -12,6 +12,7 @@ pub use random::{Fans, RandomInit, Stream};
 pub use spelling::BadInit;
 
 use alloc::string::String;
+use core::ops::Range;
 
 use crate::{DType, Template};
 
@@ -97,22 +98,21 @@ fn is_drawable(dtype: &DType) -> bool {
 fn holds(dtype: &DType, number: f64) -> bool {
     const F16_MAX: f64 = 65504.0;
     const BF16_MAX: f64 = 3.389_531_389_251_535_5e38;
-    let up_to = |max: f64| number.is_infinite() || number.abs() <= max;
-    let within = |low: f64, end: f64| number % 1.0 == 0.0 && low <= number && number < end;
+    let is_whole_in = |range: Range<f64>| number % 1.0 == 0.0 && range.contains(&number);
     match dtype {
-        DType::F16 => up_to(F16_MAX),
-        DType::Bf16 => up_to(BF16_MAX),
-        DType::F32 | DType::C64 => up_to(f64::from(f32::MAX)),
+        DType::F16 => number.is_infinite() || number.abs() <= F16_MAX,
+        DType::Bf16 => number.is_infinite() || number.abs() <= BF16_MAX,
+        DType::F32 | DType::C64 => number.is_infinite() || number.abs() <= f64::from(f32::MAX),
         DType::F64 | DType::C128 => true,
         DType::Bool => number == 0.0 || number == 1.0,
-        DType::U8 => within(0.0, 256.0),
-        DType::I8 => within(-128.0, 128.0),
-        DType::U16 => within(0.0, 65_536.0),
-        DType::I16 => within(-32_768.0, 32_768.0),
-        DType::U32 => within(0.0, 4_294_967_296.0),
-        DType::I32 => within(-2_147_483_648.0, 2_147_483_648.0),
-        DType::U64 => within(0.0, 18_446_744_073_709_551_616.0),
-        DType::I64 => within(-9_223_372_036_854_775_808.0, 9_223_372_036_854_775_808.0),
+        DType::U8 => is_whole_in(0.0..256.0),
+        DType::I8 => is_whole_in(-128.0..128.0),
+        DType::U16 => is_whole_in(0.0..65_536.0),
+        DType::I16 => is_whole_in(-32_768.0..32_768.0),
+        DType::U32 => is_whole_in(0.0..4_294_967_296.0),
+        DType::I32 => is_whole_in(-2_147_483_648.0..2_147_483_648.0),
+        DType::U64 => is_whole_in(0.0..18_446_744_073_709_551_616.0),
+        DType::I64 => is_whole_in(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0),
         // In these every bit of a zero is 0; nothing else is written in them.
         DType::F8E4M3 | DType::F8E5M2 | DType::F8E4M3Fnuz | DType::F8E5M2Fnuz => number == 0.0,
         DType::F8E8M0 | DType::F4 | DType::F6E2M3 | DType::F6E3M2 | DType::Other { .. } => false,

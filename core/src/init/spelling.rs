@@ -96,12 +96,11 @@ fn split(text: &str) -> Result<(&str, Vec<f64>), BadInit> {
     let Some(inside) = rest.strip_suffix(')') else {
         return Err(BadInit::Unknown(text.to_string()));
     };
-    let number = |number: &str| {
-        let bad =
-            || BadInit::NoNumber { text: text.to_string(), number: number.trim().to_string() };
-        number.trim().parse::<f64>().map_err(|_| bad())
-    };
-    let numbers = inside.split(',').map(number).collect::<Result<_, _>>()?;
+    let mut numbers = Vec::new();
+    for number in inside.split(',').map(str::trim) {
+        let bad = || BadInit::NoNumber { text: text.to_string(), number: number.to_string() };
+        numbers.push(number.parse().map_err(|_| bad())?);
+    }
     Ok((name.trim_end(), numbers))
 }
 
@@ -165,8 +164,8 @@ impl InitRule {
     /// # Errors
     /// What was expected instead.
     pub fn parse(text: &str, separator: char) -> Result<InitRule, BadInit> {
-        let no_equals = || BadInit::NoEquals(text.to_string());
-        let (pattern, init) = text.rsplit_once('=').ok_or_else(no_equals)?;
+        let (pattern, init) =
+            text.rsplit_once('=').ok_or_else(|| BadInit::NoEquals(text.to_string()))?;
         let pattern = Template::parse(pattern.trim(), separator)?;
         Ok(InitRule { pattern, init: init.parse()? })
     }

@@ -117,8 +117,8 @@ impl Elements {
             }
             Origin::Blocks(_) => None,
         };
-        let blocks = || Origin::Blocks(self.blocks());
-        Ok(Elements { origin: reshaped.unwrap_or_else(blocks), dtype: self.dtype, shape })
+        let origin = reshaped.unwrap_or_else(|| Origin::Blocks(self.blocks()));
+        Ok(Elements { origin, dtype: self.dtype, shape })
     }
 
     /// The dimensions in another order, each of `axes` being one of this tensor.
@@ -176,8 +176,7 @@ impl Elements {
         for aligned in self.aligned()? {
             aligned.cut(axis, &range, &mut kept)?;
         }
-        let begin = |aligned: &mut Aligned| aligned.at[axis] -= range.start;
-        kept.iter_mut().for_each(begin);
+        kept.iter_mut().for_each(|aligned| aligned.at[axis] -= range.start);
         let blocks = kept.into_iter().map(|aligned| aligned.within(&shape)).collect();
         Elements::of_blocks(self.dtype, shape, blocks)
     }
@@ -194,9 +193,8 @@ impl Elements {
         };
         *all = 0;
         for part in &parts {
-            let is_alike = |at: usize| at == axis || part.shape[at] == first.shape[at];
-            if part.shape.len() != shape.len() || !(0..shape.len()).all(is_alike) {
-                let (a, b) = (&first.shape, &part.shape);
+            let (a, b) = (&first.shape, &part.shape);
+            if a.len() != b.len() || (0..a.len()).any(|at| at != axis && a[at] != b[at]) {
                 return Err(format!("{a:?} and {b:?} cannot be joined along dim {axis}"));
             }
             if part.dtype != first.dtype {
@@ -212,8 +210,8 @@ impl Elements {
             // What the outermost dimension counts is one run after another.
             if axis == 0 {
                 let by = start * row_major_strides(&shape)[0];
-                let moved = |block: Block| Block { offset: block.offset + by, ..block };
-                blocks.extend(part.blocks().into_iter().map(moved));
+                let own = part.blocks().into_iter();
+                blocks.extend(own.map(|block| Block { offset: block.offset + by, ..block }));
             } else {
                 for mut aligned in part.aligned()? {
                     aligned.at[axis] += start;
@@ -230,15 +228,16 @@ impl Elements {
     /// # Errors
     /// As [`Elements::concat`].
     pub fn stack(axis: usize, parts: Vec<Elements>) -> Result<Elements, String> {
-        let lift = |part: Elements| {
+        let mut lifted = Vec::new();
+        for part in parts {
             let mut shape = part.shape.clone();
             if axis > shape.len() {
                 return Err(format!("{shape:?} has no place for a new dim {axis}"));
             }
             shape.insert(axis, 1);
-            part.reshape(shape)
-        };
-        Elements::concat(axis, parts.into_iter().map(lift).collect::<Result<_, _>>()?)
+            lifted.push(part.reshape(shape)?);
+        }
+        Elements::concat(axis, lifted)
     }
 
     /// The elements of a tensor that is kept in parts.
@@ -263,10 +262,10 @@ impl Elements {
     ) -> Result<Elements, String> {
         let bits = dtype.bits();
         let is_whole = |places: u64| (places % 8 * bits).is_multiple_of(8);
-        let is_apart = |block: &Block| {
+        let are_apart = blocks.iter().all(|block| {
             block.is_run() && is_whole(block.offset) && is_whole(block.elements.count())
-        };
-        if !bits.is_multiple_of(8) && !blocks.iter().all(is_apart) {
+        });
+        if !bits.is_multiple_of(8) && !are_apart {
             return Err(packed(&dtype));
         }
         room(blocks.len())?;
@@ -467,8 +466,8 @@ fn align(mut block: Block, shape: &[u64], aligned: &mut Vec<Aligned>) -> Result<
     }
     let at = shape.iter().zip(&all).map(|(size, stride)| block.offset / stride % size).collect();
     let found = Aligned { at, axes, elements: block.elements };
-    let crosses = |at: &usize| found.at[*at] + found.reach(*at) >= shape[*at];
-    match (0..shape.len()).find(crosses).and_then(|dimension| found.widest(dimension)) {
+    let crossed = (0..shape.len()).find(|&at| found.at[at] + found.reach(at) >= shape[at]);
+    match crossed.and_then(|dimension| found.widest(dimension)) {
         Some(axis) => {
             let block = Block { elements: found.elements, ..block };
             explode(&block, axis, shape, aligned)

@@ -127,14 +127,13 @@ impl Layout {
     /// True if the new file is this range of the source, byte for byte.
     pub fn is_copy_of(&self, range: Range<u64>) -> bool {
         let mut end = range.start;
-        let follows = |part: &Part| match part {
+        self.parts.iter().all(|part| match part {
             Part::Copy(copied) if copied.start == end => {
                 end = copied.end;
                 true
             }
             _ => false,
-        };
-        self.parts.iter().all(follows) && end == range.end
+        }) && end == range.end
     }
 
     /// Moves everything that is read of the source further on, where that is part of a longer one.

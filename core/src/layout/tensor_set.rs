@@ -115,8 +115,7 @@ impl TensorSet {
 }
 
 fn lines(entries: &[(String, String)]) -> String {
-    let line = |(key, why): &(String, String)| alloc::format!("'{key}': {why}");
-    entries.iter().map(line).collect::<Vec<_>>().join("\n")
+    entries.iter().map(|(key, why)| alloc::format!("'{key}': {why}")).collect::<Vec<_>>().join("\n")
 }
 
 impl Elements {
@@ -266,11 +265,10 @@ impl TensorSet {
             }
         }
         for (new, made) in section.tensors().into_iter().flatten() {
-            let found = |of, key: &str| match of {
+            match made.evaluate(&|of, key: &str| match of {
                 Origination::Source => catalog.tensor(state_dict, key),
                 Origination::Target => None,
-            };
-            match made.evaluate(&found) {
+            }) {
                 Ok(elements) => contents.tensors.push((new.clone(), elements)),
                 Err(why) => unholdable.push((new.clone(), why)),
             }
@@ -398,8 +396,10 @@ enum Spot<'a> {
 ///
 /// The one is no tensor of the file and the other is; and both are paths of modules, or neither.
 pub fn is_recorded_tie(alias: &str, kept: &str, is_tensor: impl Fn(&str) -> bool) -> bool {
-    let is_path = |key: &str| key.contains(SEPARATOR);
-    alias != OF_PYTORCH.0 && is_path(alias) == is_path(kept) && is_tensor(kept) && !is_tensor(alias)
+    alias != OF_PYTORCH.0
+        && alias.contains(SEPARATOR) == kept.contains(SEPARATOR)
+        && is_tensor(kept)
+        && !is_tensor(alias)
 }
 
 impl Elements {
@@ -497,11 +497,11 @@ impl Catalog {
         state_dict: &StateDict,
         keys: Vec<String>,
     ) -> Vec<(String, String)> {
-        let path = |key: &String| match state_dict.at.as_str() {
+        let paths = keys.iter().map(|key| match state_dict.at.as_str() {
             "" => key.clone(),
             at => alloc::format!("{at}/{key}"),
-        };
-        let kinds = self.with_kinds(keys.iter().map(path).collect());
+        });
+        let kinds = self.with_kinds(paths.collect());
         keys.into_iter().zip(kinds).map(|(key, (_, kind))| (key, kind)).collect()
     }
 
@@ -524,15 +524,15 @@ impl Catalog {
             .filter(|payload| counts.contains_key(payload.at.as_str()))
             .map(|payload| (payload.at.as_str(), payload.kind.as_str()))
             .collect();
-        let described = |path: &String| {
+        let descriptions = paths.iter().map(|path| {
             let kind = kinds.get(path.as_str()).copied().unwrap_or("no tensor");
             match counts.get(path.as_str()).copied().unwrap_or_default() {
                 0 => kind.to_string(),
                 1 => alloc::format!("{kind}, 1 tensor"),
                 tensors => alloc::format!("{kind}, {tensors} tensors"),
             }
-        };
-        let descriptions: Vec<String> = paths.iter().map(described).collect();
+        });
+        let descriptions: Vec<String> = descriptions.collect();
         paths.into_iter().zip(descriptions).collect()
     }
 }

@@ -177,10 +177,9 @@ impl<'a> Matching<'a> {
 
     /// What differs by what the catalogs say, no element being compared.
     pub fn diff(&self) -> Diff {
-        let keys = |entries: &[Entry]| entries.iter().map(|entry| entry.key.clone()).collect();
         let mut diff = Diff {
-            removed: keys(&self.removed),
-            added: keys(&self.added),
+            removed: self.removed.iter().map(|entry| entry.key.clone()).collect(),
+            added: self.added.iter().map(|entry| entry.key.clone()).collect(),
             reordered: self.reordered,
             ..Diff::default()
         };
@@ -246,10 +245,9 @@ impl Diff {
     pub fn rename(&mut self, twins: &[DuplicateGroups]) {
         let mut pairs = pairs(&self.removed, &self.added, twins);
         pairs.sort_unstable();
-        let key = |keys: &[Key], place: usize| keys[place].clone();
-        self.renamed.extend(
-            pairs.iter().map(|&(from, to)| (key(&self.removed, from), key(&self.added, to))),
-        );
+        for &(from, to) in &pairs {
+            self.renamed.push((self.removed[from].clone(), self.added[to].clone()));
+        }
         take_out(&mut self.removed, pairs.iter().map(|(from, _)| *from));
         take_out(&mut self.added, pairs.iter().map(|(_, to)| *to));
     }
@@ -265,15 +263,11 @@ fn take_out(keys: &mut Vec<Key>, places: impl Iterator<Item = usize>) {
 impl Deviation {
     /// Adds what was found in other elements of the same tensors.
     pub fn merge(&mut self, other: &Deviation) {
-        let larger = |a: Option<f64>, b: Option<f64>| match (a, b) {
-            (Some(a), Some(b)) => Some(a.max(b)),
-            (a, b) => a.or(b),
-        };
         self.count += other.count;
         self.of += other.of;
         self.nan += other.nan;
-        self.max_abs = larger(self.max_abs, other.max_abs);
-        self.max_rel = larger(self.max_rel, other.max_rel);
+        self.max_abs = self.max_abs.into_iter().chain(other.max_abs).reduce(f64::max);
+        self.max_rel = self.max_rel.into_iter().chain(other.max_rel).reduce(f64::max);
     }
 }
 

@@ -20,9 +20,8 @@ impl<'a> Numbered<'a> {
         let text = Numbered { before: segment, number: None, after: "" };
         let Some(last) = segment.rfind(|c: char| c.is_ascii_digit()) else { return text };
         let end = last + 1;
-        let is_digit = |c: char| c.is_ascii_digit();
         let start = segment[..end]
-            .rfind(|c| !is_digit(c))
+            .rfind(|c: char| !c.is_ascii_digit())
             .map_or(0, |at| at + segment[at..].chars().next().map_or(1, char::len_utf8));
         let digits = &segment[start..end];
         let canonical = digits == "0" || !digits.starts_with('0');

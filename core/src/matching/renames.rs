@@ -50,13 +50,6 @@ struct Class<'a> {
 
 impl<'a> Class<'a> {
     fn of(removed: &'a [Key], added: &'a [Key], twins: &DuplicateGroups) -> Class<'a> {
-        let texts = |keys: &'a [Key], places: &[usize]| {
-            let text = |&place: &usize| match &keys[place] {
-                Key::Text(key) => Some((&**key, place)),
-                Key::Other(_) => None,
-            };
-            places.iter().filter_map(text).collect()
-        };
         Class { removed: texts(removed, &twins.removed), added: texts(added, &twins.added) }
     }
 
@@ -66,12 +59,12 @@ impl<'a> Class<'a> {
         there: impl Fn(&str) -> Option<String>,
         back: impl Fn(&str) -> Option<String>,
     ) -> Vec<(usize, usize)> {
-        let pair = |(key, from): (&&str, &usize)| {
+        let pairs = self.removed.iter().filter_map(|(key, from)| {
             let target = there(key)?;
             let to = self.added.get(target.as_str())?;
             (back(&target)? == **key).then_some((*from, *to))
-        };
-        self.removed.iter().filter_map(pair).collect()
+        });
+        pairs.collect()
     }
 
     fn remove(&mut self, pairs: &[(usize, usize)]) {
@@ -181,6 +174,15 @@ impl<'a> Endings<'a> {
         let (_, nearest) = longest_first.find_map(|ending| self.0.get(ending))?;
         nearest.map(String::from)
     }
+}
+
+/// The keys at these places that are texts, with their places.
+fn texts<'a>(keys: &'a [Key], places: &[usize]) -> IndexMap<&'a str, usize> {
+    let texts = places.iter().filter_map(|&place| match &keys[place] {
+        Key::Text(key) => Some((&**key, place)),
+        Key::Other(_) => None,
+    });
+    texts.collect()
 }
 
 #[cfg(test)]

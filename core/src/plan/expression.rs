@@ -177,9 +177,6 @@ impl Expression {
         &self,
         tensor: &impl Fn(Origination, &str) -> Option<&'a Tensor>,
     ) -> Result<Elements, String> {
-        let all = |parts: &[Expression]| -> Result<Vec<Elements>, String> {
-            parts.iter().map(|part| part.evaluate(tensor)).collect()
-        };
         match self {
             Expression::Key { of, key, shape } => {
                 let found = tensor(*of, key).ok_or_else(|| of.missing(key))?;
@@ -194,8 +191,12 @@ impl Expression {
             }
             Expression::Permute { of, axes } => of.evaluate(tensor)?.permute(axes),
             Expression::Reshape { of, shape } => of.evaluate(tensor)?.reshape(shape.clone()),
-            Expression::Concat { axis, parts } => Elements::concat(*axis, all(parts)?),
-            Expression::Stack { axis, parts } => Elements::stack(*axis, all(parts)?),
+            Expression::Concat { axis, parts } => {
+                Elements::concat(*axis, evaluate_all(parts, tensor)?)
+            }
+            Expression::Stack { axis, parts } => {
+                Elements::stack(*axis, evaluate_all(parts, tensor)?)
+            }
             Expression::Cast { of, .. } if of.casts() => {
                 Err(format!("{of} is cast already, and would be rounded once instead of twice"))
             }
@@ -217,14 +218,6 @@ impl Origination {
 /// As one would write it with PyTorch: `cat([a[:2], b.T], 0).to(bf16)`.
 impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |f: &mut fmt::Formatter<'_>, name: &str, parts: &[Expression], axis: usize| {
-            write!(f, "{name}([")?;
-            for (i, part) in parts.iter().enumerate() {
-                let comma = if i == 0 { "" } else { ", " };
-                write!(f, "{comma}{part}")?;
-            }
-            write!(f, "], {axis})")
-        };
         match self {
             Expression::Key { of: Origination::Source, key, .. } => f.write_str(key),
             Expression::Key { of: Origination::Target, key, .. } => write!(f, "target {key}"),
@@ -235,10 +228,32 @@ impl fmt::Display for Expression {
             }
             Expression::Permute { of, axes } => write!(f, "{of}.permute({axes:?})"),
             Expression::Reshape { of, shape } => write!(f, "{of}.reshape({shape:?})"),
-            Expression::Concat { axis, parts } => list(f, "cat", parts, *axis),
-            Expression::Stack { axis, parts } => list(f, "stack", parts, *axis),
+            Expression::Concat { axis, parts } => write_joined(f, "cat", parts, *axis),
+            Expression::Stack { axis, parts } => write_joined(f, "stack", parts, *axis),
             Expression::Cast { of, dtype } => write!(f, "{of}.to({dtype})"),
             Expression::Init(drawing) => write!(f, "{}{:?}", drawing.init(), drawing.shape()),
         }
     }
+}
+
+fn evaluate_all<'a>(
+    parts: &[Expression],
+    tensor: &impl Fn(Origination, &str) -> Option<&'a Tensor>,
+) -> Result<Vec<Elements>, String> {
+    parts.iter().map(|part| part.evaluate(tensor)).collect()
+}
+
+/// `cat([a, b], 0)`.
+fn write_joined(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    parts: &[Expression],
+    axis: usize,
+) -> fmt::Result {
+    write!(f, "{name}([")?;
+    for (i, part) in parts.iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        write!(f, "{comma}{part}")?;
+    }
+    write!(f, "], {axis})")
 }

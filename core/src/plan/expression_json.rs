@@ -71,7 +71,6 @@ pub(super) struct InitJson {
 impl From<&Expression> for ExpressionJson {
     fn from(expression: &Expression) -> ExpressionJson {
         let boxed = |of: &Expression| Box::new(ExpressionJson::from(of));
-        let all = |parts: &[Expression]| parts.iter().map(ExpressionJson::from).collect();
         match expression {
             Expression::Key { of, key, shape } => {
                 let (name, shape) = (key.clone(), shape.clone());
@@ -93,10 +92,10 @@ impl From<&Expression> for ExpressionJson {
                 ExpressionJson::Reshape { of: boxed(of), shape: shape.clone() }
             }
             Expression::Concat { axis, parts } => {
-                ExpressionJson::Cat { of: all(parts), dim: *axis }
+                ExpressionJson::Cat { of: parts.iter().map(Into::into).collect(), dim: *axis }
             }
             Expression::Stack { axis, parts } => {
-                ExpressionJson::Stack { of: all(parts), dim: *axis }
+                ExpressionJson::Stack { of: parts.iter().map(Into::into).collect(), dim: *axis }
             }
             Expression::Cast { of, dtype } => {
                 ExpressionJson::Cast { of: boxed(of), dtype: dtype.name().to_string() }
@@ -118,9 +117,6 @@ impl TryFrom<ExpressionJson> for Expression {
 
     fn try_from(json: ExpressionJson) -> Result<Expression, BadPlan> {
         let boxed = |of: Box<ExpressionJson>| Expression::try_from(*of).map(Box::new);
-        let all = |parts: Vec<ExpressionJson>| -> Result<Vec<Expression>, BadPlan> {
-            parts.into_iter().map(Expression::try_from).collect()
-        };
         Ok(match json {
             ExpressionJson::Key { name: key, shape } => {
                 Expression::Key { of: Origination::Source, key, shape }
@@ -160,6 +156,10 @@ impl InitJson {
 }
 
 fn named(dtype: &str) -> Result<DType, BadPlan> {
-    let unknown = || BadPlan::Tensor(alloc::format!("'{dtype}' is not an element type"));
-    DType::named(dtype).ok_or_else(unknown)
+    DType::named(dtype)
+        .ok_or_else(|| BadPlan::Tensor(alloc::format!("'{dtype}' is not an element type")))
+}
+
+fn all(parts: Vec<ExpressionJson>) -> Result<Vec<Expression>, BadPlan> {
+    parts.into_iter().map(Expression::try_from).collect()
 }

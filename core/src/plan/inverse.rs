@@ -88,8 +88,9 @@ fn undo(
 ) -> Result<(), String> {
     match made {
         Expression::Key { of: Origination::Source, key, shape } => {
-            let new = || Whole { shape: shape.clone(), parts: Vec::new() };
-            pieces.entry(key.clone()).or_insert_with(new).parts.push((cut, is));
+            let whole = pieces.entry(key.clone());
+            let whole = whole.or_insert_with(|| Whole { shape: shape.clone(), parts: Vec::new() });
+            whole.parts.push((cut, is));
             Ok(())
         }
         Expression::Key { of: Origination::Target, .. } | Expression::Init(_) => {
@@ -103,8 +104,8 @@ fn undo(
             undo(of, is, None, pieces)
         }
         Expression::Permute { of, axes } => {
-            let position = |old| axes.iter().position(|axis| *axis == old);
-            let back: Option<Vec<usize>> = (0..axes.len()).map(position).collect();
+            let back: Option<Vec<usize>> =
+                (0..axes.len()).map(|old| axes.iter().position(|axis| *axis == old)).collect();
             let back = back.ok_or_else(|| format!("is turned by {axes:?}, which is no order"))?;
             undo(of, Expression::Permute { of: Box::new(is), axes: back }, None, pieces)
         }

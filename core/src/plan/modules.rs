@@ -42,8 +42,8 @@ impl Section {
     /// Where two paths come together, the deeper one is the real module and the other one goes.
     pub fn modules(&self, paths: &[String]) -> Modules {
         if self.keeps_names() {
-            let same = |path: &String| (path.clone(), Some(path.clone()));
-            return Modules { fates: paths.iter().map(same).collect(), added: Vec::new() };
+            let fates = paths.iter().map(|path| (path.clone(), Some(path.clone())));
+            return Modules { fates: fates.collect(), added: Vec::new() };
         }
         let evidence = self.evidence();
         let mut targets: Vec<Option<String>> =
@@ -81,8 +81,10 @@ impl Section {
     /// For every path that some key lies under, what the keys say.
     fn evidence(&self) -> BTreeMap<&str, Verdict> {
         let mut verdicts = BTreeMap::<&str, Verdict>::new();
-        let shallow = |key: &str| key.matches(SEPARATOR).count() < MAX_DEPTH;
-        for (old, new) in self.fates().filter(|(old, _)| shallow(old)) {
+        for (old, new) in self.fates() {
+            if old.matches(SEPARATOR).count() >= MAX_DEPTH {
+                continue;
+            }
             let ends =
                 core::iter::once(old.len()).chain(old.rmatch_indices(SEPARATOR).map(|m| m.0));
             let (head, tail) = new.map_or((0, 0), |new| shared(old, new));
@@ -114,10 +116,9 @@ fn merge(entry: Entry<'_, &str, Verdict>, says: Verdict) {
 
 /// How many leading and how many trailing segments two keys share.
 fn shared(old: &str, new: &str) -> (usize, usize) {
-    let same = |(a, b): &(&str, &str)| a == b;
-    let head = old.split(SEPARATOR).zip(new.split(SEPARATOR)).take_while(same).count();
-    let tail = old.rsplit(SEPARATOR).zip(new.rsplit(SEPARATOR)).take_while(same).count();
-    (head, tail)
+    let head = old.split(SEPARATOR).zip(new.split(SEPARATOR)).take_while(|(a, b)| a == b);
+    let tail = old.rsplit(SEPARATOR).zip(new.rsplit(SEPARATOR)).take_while(|(a, b)| a == b);
+    (head.count(), tail.count())
 }
 
 /// The path without its last `count` segments; `None` if it has fewer.
@@ -159,7 +160,6 @@ fn join(above: &str, below: &str) -> String {
 
 /// Of the paths that come together on one, only the deepest stays.
 fn keep_the_deepest(paths: &[String], targets: &mut [Option<String>]) {
-    let depth = |path: &str| if path.is_empty() { 0 } else { path.split(SEPARATOR).count() };
     let mut best = IndexMap::<String, usize>::default();
     for i in 0..paths.len() {
         let Some(target) = targets[i].clone() else { continue };
@@ -192,4 +192,8 @@ fn ancestors_to_add(paths: &[String], targets: &[Option<String>]) -> Vec<(String
         }
     }
     added
+}
+
+fn depth(path: &str) -> usize {
+    if path.is_empty() { 0 } else { path.split(SEPARATOR).count() }
 }

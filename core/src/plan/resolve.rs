@@ -164,7 +164,7 @@ impl<'a> Draft<'a> {
         hits: &mut [usize],
         issues: &mut Vec<Issue>,
     ) {
-        let at = || self.state_dict.at.clone();
+        let at = &self.state_dict.at;
         for (i, name) in self.names.iter_mut().enumerate() {
             let Some(old) = name.as_deref() else { continue };
             let (step, by) = decide(stage, old);
@@ -183,12 +183,12 @@ impl<'a> Draft<'a> {
                     self.unmatched_keys.insert(i);
                 }
                 (Step::Undefined, Undefined::Refuse) => {
-                    issues.push(Issue::Undefined { at: at(), key: old.to_string() });
+                    issues.push(Issue::Undefined { at: at.clone(), key: old.to_string() });
                 }
                 (Step::Emptied, _) => {
                     let rule = by.map(|by| stage.alternatives()[by].to_string());
                     let rule = rule.unwrap_or_default();
-                    issues.push(Issue::Emptied { at: at(), key: old.to_string(), rule });
+                    issues.push(Issue::Emptied { at: at.clone(), key: old.to_string(), rule });
                 }
             }
         }
@@ -207,21 +207,18 @@ impl<'a> Draft<'a> {
             }
         }
         let keys: Vec<&str> = self.state_dict.keys().collect();
-        let collision = |(to, takers): (&str, Vec<usize>)| {
+        let collisions = shared.into_iter().map(|(to, takers)| {
             let tensors = takers.iter().map(|i| self.catalog.tensor(self.state_dict, keys[*i]));
             let tensors: Option<Vec<_>> = tensors.collect();
             let same_place =
                 tensors.is_some_and(|t| t.windows(2).all(|pair| pair[0].is_same_place(pair[1])));
-            let rule = |i: usize| self.renamed_by[i].map(Rule::to_string);
-            let from = takers.iter().map(|i| (keys[*i].to_string(), rule(*i))).collect();
-            Issue::Collision {
-                at: self.state_dict.at.clone(),
-                to: to.to_string(),
-                from,
-                same_place,
-            }
-        };
-        shared.into_iter().map(collision).collect()
+            let from = takers.iter();
+            let from =
+                from.map(|i| (keys[*i].to_string(), self.renamed_by[*i].map(Rule::to_string)));
+            let (at, to, from) = (self.state_dict.at.clone(), to.to_string(), from.collect());
+            Issue::Collision { at, to, from, same_place }
+        });
+        collisions.collect()
     }
 
     fn finish(self) -> Section {
@@ -262,13 +259,14 @@ impl Plan {
         // Keys that match nothing are absent, and a section without keys is not a mistake.
         let policy = Policy { unmatched: Unmatched::Allow, ..policy };
         for section in &self.sections {
-            let at = || section.at.clone();
+            let at = &section.at;
             let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.at)) else {
-                issues.push(Issue::Absent { at: at(), key: None });
+                issues.push(Issue::Absent { at: at.clone(), key: None });
                 continue;
             };
             let absent = section.fates.keys().filter(|key| !state_dict.contains(key));
-            issues.extend(absent.map(|key| Issue::Absent { at: at(), key: Some(key.to_string()) }));
+            issues
+                .extend(absent.map(|key| Issue::Absent { at: at.clone(), key: Some(key.to_string()) }));
             issues.extend(section.unlike(catalog, state_dict));
             let rule = Rule::Fates(section.fates.clone());
             match plan(&[rule], catalog, &[state_dict], policy) {

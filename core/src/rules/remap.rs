@@ -282,8 +282,9 @@ impl TemplatePair {
         if let Some(name) = to.names().find(|name| !from.names().any(|known| known == *name)) {
             return Err(BadRemap::Uncaptured(name.to_string()));
         }
-        let is_rest = |template: &Template, name: &str| template.rest_names().any(|n| n == name);
-        if let Some(name) = to.names().find(|name| is_rest(&from, name) != is_rest(&to, name)) {
+        if let Some(name) = to.names().find(|name| {
+            from.rest_names().any(|rest| rest == *name) != to.rest_names().any(|rest| rest == *name)
+        }) {
             return Err(BadRemap::Kind(name.to_string()));
         }
         let shifted = from.shifted_names().chain(to.shifted_names());

@@ -276,17 +276,18 @@ fn expansion_of(to: &str) -> (String, Vec<&str>) {
 
 /// The group that a text after a sign names, and what follows; names may stand only after a dollar.
 fn group_at(sign: char, text: &str) -> Option<(&str, &str)> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let length = |is: &dyn Fn(char) -> bool| text.find(|c| !is(c)).unwrap_or(text.len());
-    let digits = length(&|c| c.is_ascii_digit());
-    match (digits, text.strip_prefix('{')) {
-        (1.., _) => Some(text.split_at(digits)),
-        (0, Some(braced)) if sign == '$' => braced.split_once('}'),
-        (0, _) if sign == '$' => {
-            Some(text.split_at(length(&is_name))).filter(|(name, _)| !name.is_empty())
-        }
-        _ => None,
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    if digits > 0 {
+        return Some(text.split_at(digits));
     }
+    if sign != '$' {
+        return None;
+    }
+    if let Some(braced) = text.strip_prefix('{') {
+        return braced.split_once('}');
+    }
+    let name = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    (name > 0).then(|| text.split_at(name))
 }
 
 /// What to say where a text uses a group that the expression does not name.

@@ -206,14 +206,13 @@ impl Template {
 
     /// The key with the captures filled in; `None` if a number would be negative or too large.
     pub(crate) fn fill(&self, captures: &Captures) -> Option<String> {
-        let lookup = |name: &str| captures.iter().find(|(known, _)| known == name).map(|(_, c)| c);
         let mut parts: Vec<String> = Vec::new();
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => parts.push(text.clone()),
                 Segment::Hole { before, capture, after } => {
                     let capture = capture.as_ref()?;
-                    let middle = match lookup(&capture.name)? {
+                    let middle = match lookup(captures, &capture.name)? {
                         Captured::Text(text) => text.clone(),
                         Captured::Number(number) => {
                             u64::try_from(number + i128::from(capture.shift)).ok()?.to_string()
@@ -222,7 +221,7 @@ impl Template {
                     };
                     parts.push(format!("{before}{middle}{after}"));
                 }
-                Segment::Rest(name) => match lookup(name.as_deref()?)? {
+                Segment::Rest(name) => match lookup(captures, name.as_deref()?)? {
                     Captured::Rest(rest) => parts.extend(rest.iter().cloned()),
                     _ => return None,
                 },
@@ -260,6 +259,10 @@ impl Template {
             _ => true,
         }
     }
+}
+
+fn lookup<'c>(captures: &'c Captures, name: &str) -> Option<&'c Captured> {
+    captures.iter().find(|(known, _)| known == name).map(|(_, captured)| captured)
 }
 
 /// Matches as many segments as there are key parts, one to one.
@@ -308,17 +311,17 @@ impl Segment {
             _ => {}
         }
         let mut before = String::new();
-        let mut hole: Option<Option<Capture>> = None;
         let mut after = String::new();
+        let (mut has_hole, mut capture) = (false, None);
         let mut characters = text.chars();
         while let Some(c) = characters.next() {
-            let target = if hole.is_some() { &mut after } else { &mut before };
+            let target = if has_hole { &mut after } else { &mut before };
             match c {
                 '\\' => target.extend(characters.next()),
-                '*' | '{' if hole.is_some() => {
+                '*' | '{' if has_hole => {
                     return Err(BadTemplate::TwoHoles(text.to_owned()));
                 }
-                '*' => hole = Some(None),
+                '*' => has_hole = true,
                 '}' => return Err(BadTemplate::Brace(text.to_owned())),
                 '{' => {
                     let Some((inside, rest)) = characters.as_str().split_once('}') else {
@@ -330,16 +333,17 @@ impl Segment {
                         }
                         return Ok(Segment::Rest(Some(identifier(name, inside)?)));
                     }
-                    hole = Some(Some(Capture::parse(inside)?));
+                    has_hole = true;
+                    capture = Some(Capture::parse(inside)?);
                     characters = rest.chars();
                 }
                 other => target.push(other),
             }
         }
-        Ok(match hole {
-            None => Segment::Literal(before),
-            Some(capture) => Segment::Hole { before, capture, after },
-        })
+        if has_hole {
+            return Ok(Segment::Hole { before, capture, after });
+        }
+        Ok(Segment::Literal(before))
     }
 
     fn capture(&self, part: &str, numbers: &[String], captures: &mut Captures) -> Option<()> {

@@ -57,12 +57,11 @@ pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Fail
         notes: Vec<Shown<'a>>,
     }
     fn shown(findings: &[Finding]) -> Vec<Shown<'_>> {
-        let shown = |f| {
-            let Finding { verdict, place, what, why, name }: &Finding = f;
+        let shown = findings.iter().map(|Finding { verdict, place, what, why, name }| {
             let (verdict, name) = (verdict.name(), name.as_deref());
             Shown { r#where: place, what, why, verdict, name }
-        };
-        findings.iter().map(shown).collect()
+        });
+        shown.collect()
     }
     let report = Report {
         schema_version: SCHEMA_VERSION,

@@ -55,12 +55,15 @@ struct Changed<'a, T> {
 #[derive(Serialize)]
 struct Beside<'a> {
     path: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    a: Option<Option<Shown<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    b: Option<Option<Shown<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    values: Option<Values<'a>>,
+    #[serde(flatten)]
+    difference: BesideDifference<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum BesideDifference<'a> {
+    Objects { a: Option<Shown<'a>>, b: Option<Shown<'a>> },
+    Tensors { values: Values<'a> },
 }
 
 #[derive(Serialize)]
@@ -109,26 +112,25 @@ pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), F
 }
 
 fn changed<'a, T, U>(changes: &'a [Change<T>], shown: fn(&'a T) -> U) -> Vec<Changed<'a, U>> {
-    let changed = |change: &'a Change<T>| Changed {
+    let changed = changes.iter().map(|change| Changed {
         key: change.key.as_str(),
         a: shown(&change.a),
         b: shown(&change.b),
-    };
-    changes.iter().map(changed).collect()
+    });
+    changed.collect()
 }
 
 fn beside(diff: &Diff) -> Vec<Beside<'_>> {
     let changes = diff.objects.iter().map(|change| Beside {
         path: &change.path,
-        a: Some(change.a.as_ref().map(Shown)),
-        b: Some(change.b.as_ref().map(Shown)),
-        values: None,
+        difference: BesideDifference::Objects {
+            a: change.a.as_ref().map(Shown),
+            b: change.b.as_ref().map(Shown),
+        },
     });
     let values = diff.object_values.iter().map(|(path, deviation)| Beside {
         path,
-        a: None,
-        b: None,
-        values: Some(Values::new(path, deviation)),
+        difference: BesideDifference::Tensors { values: Values::new(path, deviation) },
     });
     changes.chain(values).collect()
 }

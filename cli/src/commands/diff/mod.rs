@@ -7,7 +7,6 @@ mod report;
 use std::io::Write;
 
 use statedict::Diff;
-use statedict::core::objects::Uncompared;
 
 use crate::failure::{Exit, Failure};
 use crate::hints::command_line;
@@ -41,8 +40,9 @@ pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Fail
         (false, _) => Err(Failure::no(Vec::new())),
         (true, true) => Ok(()),
         (true, false) => {
-            let line = |it: &Uncompared| format!("could not compare '{}': {}", it.path, it.why);
-            let errors = not_compared.iter().map(line).collect();
+            let errors = not_compared.iter();
+            let errors =
+                errors.map(|it| format!("could not compare '{}': {}", it.path, it.why)).collect();
             Err(Failure { exit: Exit::CouldNot, errors, hints: Vec::new() })
         }
     }

@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use statedict::core::{
-    IndexMap, Key, Value,
+    IndexMap, Key,
     diff::{Change, Deviation, Diff},
     objects::ObjectChange,
 };
@@ -87,18 +87,12 @@ fn named(side: &Compared) -> String {
 
 fn lines(outcome: &Outcome) -> Vec<String> {
     let diff = &outcome.diff;
-    let plain = |sign: &str, keys: &[Key]| -> Vec<String> {
-        let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
-        lines.iter().map(|line| format!("{sign} {}{}", line.old, keys_of(line))).collect()
-    };
     let renamed = grouped(diff.renamed.iter().map(|(from, to)| (from.as_str(), Some(to.as_str()))));
-    let no_tensor = || "(no tensor)".to_string();
-    let layout = |layout: &Option<String>| layout.clone().unwrap_or_else(no_tensor);
     let mut lines = [
-        plain("-", &diff.removed),
-        plain("+", &diff.added),
+        signed('-', &diff.removed),
+        signed('+', &diff.added),
         renamed.iter().map(rename).collect(),
-        changes(&diff.layouts, layout),
+        changes(&diff.layouts, |layout| layout.as_deref().unwrap_or("(no tensor)").to_string()),
         changes(&diff.dtypes, ToString::to_string),
         changes(&diff.shapes, |shape| format!("{shape:?}")),
         values(&diff.values),
@@ -134,8 +128,8 @@ fn object(change: &ObjectChange) -> String {
         (Some(a), None) => format!("- {path}: {}", brief(a)),
         (None, Some(b)) => format!("+ {path}: {}", brief(b)),
         (a, b) => {
-            let shown = |value: &Option<Value>| value.as_ref().map(brief).unwrap_or_default();
-            format!("~ {path}: {} -> {}", shown(a), shown(b))
+            let [a, b] = [a, b].map(|value| value.as_ref().map(brief).unwrap_or_default());
+            format!("~ {path}: {a} -> {b}")
         }
     }
 }
@@ -155,15 +149,18 @@ fn metadata(change: &Change<Option<String>>) -> String {
 
 /// What only one file can hold, a line for each.
 fn unplaced(outcome: &Outcome) -> Vec<String> {
-    let line = |in_a: bool, own: &Compared, other: &Compared| {
+    let mut lines = Vec::new();
+    let (a, b) = (&outcome.a, &outcome.b);
+    for (in_a, own, other) in [(true, a, b), (false, b, a)] {
         let all = outcome.diff.unplaced.iter().filter(|it| it.in_a == in_a);
         let all: Vec<String> = all.map(|it| format!("{} ({})", it.path, it.kind)).collect();
-        let (own, other) = (own.name(), other.file.format.name());
-        let few = first_few(&all, NAMED);
-        (!all.is_empty()).then(|| format!("only in {own}, {other} has no place for it: {few}"))
-    };
-    let (a, b) = (&outcome.a, &outcome.b);
-    [line(true, a, b), line(false, b, a)].into_iter().flatten().collect()
+        if !all.is_empty() {
+            let (own, other) = (own.name(), other.file.format.name());
+            let few = first_few(&all, NAMED);
+            lines.push(format!("only in {own}, {other} has no place for it: {few}"));
+        }
+    }
+    lines
 }
 
 fn rename(line: &Line) -> String {
@@ -177,24 +174,30 @@ fn changes<T>(changes: &[Change<T>], shown: impl Fn(&T) -> String) -> Vec<String
         let change = format!("{} -> {}", shown(a), shown(b));
         alike.entry(change).or_default().push(key.as_str());
     }
-    let lines = |(change, keys): (String, Vec<&str>)| {
-        let lines = grouped(keys.into_iter().map(|key| (key, None)));
-        let line = move |line: Line| format!("~ {}: {change}{}", line.old, keys_of(&line));
-        lines.into_iter().map(line)
-    };
-    alike.into_iter().flat_map(lines).collect()
+    let mut lines = Vec::new();
+    for (change, keys) in alike {
+        let all = grouped(keys.into_iter().map(|key| (key, None)));
+        lines.extend(all.iter().map(|line| format!("~ {}: {change}{}", line.old, keys_of(line))));
+    }
+    lines
+}
+
+/// A line for each group of keys that only one file has.
+fn signed(sign: char, keys: &[Key]) -> Vec<String> {
+    let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
+    lines.iter().map(|line| format!("{sign} {}{}", line.old, keys_of(line))).collect()
 }
 
 /// How far apart values are; of several keys in one line, the farthest.
 fn values(values: &[(Key, Deviation)]) -> Vec<String> {
     let lines = grouped(values.iter().map(|(key, _)| (key.as_str(), None)));
-    let line = |line: &Line| {
+    let lines = lines.iter().map(|line| {
         let mut whole = Deviation::default();
         let members = line.members.iter().filter_map(|place| values.get(*place));
         members.for_each(|(_, deviation)| whole.merge(deviation));
         format!("~ {}: {}{}", line.old, deviation(&whole), keys_of(line))
-    };
-    lines.iter().map(line).collect()
+    });
+    lines.collect()
 }
 
 /// `max abs 0.5, max rel 0.25, 3 of 10 elements`.

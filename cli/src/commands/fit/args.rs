@@ -100,13 +100,12 @@ impl FitArgs {
     /// What was asked for.
     pub(crate) fn request(self) -> Result<FitRequest, Failure> {
         let fill = self.fill()?;
-        let pattern = |text: &String| Template::parse(text, SEPARATOR);
-        let drop = self.drop.iter().map(pattern).collect::<Result<_, _>>();
+        let drop = self.drop.iter().map(|text| Template::parse(text, SEPARATOR));
         let job = Fit {
             source: Input { file: self.file, at: self.at },
             target: Input { file: self.target, at: self.at_target },
             by: self.by.by(),
-            drop: drop.map_err(Failure::could_not)?,
+            drop: drop.collect::<Result<_, _>>().map_err(Failure::could_not)?,
             drop_last: self.drop_last,
             fill,
             metadata: self.metadata.edits()?,
@@ -128,14 +127,13 @@ impl FitArgs {
     }
 
     fn fill(&self) -> Result<FillOptions, Failure> {
-        let init = |text: &String| InitRule::parse(text, SEPARATOR);
-        let rules = self.init.iter().map(init).collect::<Result<_, _>>();
-        let rows = |text: &String| ResizeRule::parse(text, SEPARATOR);
-        let resize = self.resize.iter().map(rows).collect::<Result<_, _>>();
+        let rules = self.init.iter().map(|text| InitRule::parse(text, SEPARATOR));
+        let rules = rules.collect::<Result<_, _>>().map_err(Failure::could_not)?;
+        let resize = self.resize.iter().map(|text| ResizeRule::parse(text, SEPARATOR));
         Ok(FillOptions {
             casts: if self.cast { Casts::Make } else { Casts::Refuse },
-            initialiser: Initialiser { rules: rules.map_err(Failure::could_not)?, seed: self.seed },
-            resize: resize.map_err(Failure::could_not)?,
+            initialiser: Initialiser { rules, seed: self.seed },
+            resize: resize.collect::<Result<_, _>>().map_err(Failure::could_not)?,
         })
     }
 }

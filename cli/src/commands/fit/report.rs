@@ -3,6 +3,7 @@
 //! A sign begins each line of what is not simply taken over: `+` for tensors that are made, `~` for
 //! casts, `-` for keys of the source that go nowhere, `?` for what could be several ways.
 
+use std::cmp::Ordering;
 use std::io::Write;
 
 use statedict::core::fit::{
@@ -155,21 +156,21 @@ fn joined(lines: &[Line]) -> Vec<(String, String, usize)> {
         module.0.push(if renamed.is_none() { own } else { line.new.as_deref().unwrap_or("") });
         module.1 += line.keys;
     }
-    let line = |((from, to, renamed), (names, keys)): (_, (Vec<&str>, usize))| {
-        let under = |path: &str, name: &str| match path {
-            "" => name.to_string(),
-            path => format!("{path}{SEPARATOR}{name}"),
-        };
+    let lines = modules.into_iter().map(|((from, to, renamed), (names, keys))| {
         match (renamed, names.as_slice()) {
-            (Some(own), [new]) => (under(from, own), new.to_string(), keys),
-            (_, [one]) => (under(from, one), under(to, one), keys),
+            (Some(own), [new]) => (below(from, own), new.to_string(), keys),
+            (_, [one]) => (below(from, one), below(to, one), keys),
             (_, names) => {
                 let names = format!("{{{}}}", names.join(","));
-                (under(from, &names), under(to, &names), keys)
+                (below(from, &names), below(to, &names), keys)
             }
         }
-    };
-    modules.into_iter().map(line).collect()
+    });
+    lines.collect()
+}
+
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_string() } else { format!("{path}{SEPARATOR}{name}") }
 }
 
 /// Why two keys belong together, in a few words.
@@ -243,23 +244,24 @@ pub(crate) fn resized(from: &[u64], to: &[u64]) -> String {
 
 /// What is kept and made in each dimension that differs.
 fn lengths(from: &[u64], to: &[u64]) -> String {
-    let length = |(at, (has, wants)): (usize, (&u64, &u64))| match (has, wants) {
-        _ if has == wants => None,
-        _ if has > wants => Some(format!("the first {wants} of dim{at}")),
-        _ => Some(format!("{has} of dim{at}, and {} made", wants - has)),
-    };
-    let lengths = from.iter().zip(to).enumerate().filter_map(length);
+    let lengths =
+        from.iter().zip(to).enumerate().filter_map(|(at, (has, wants))| match has.cmp(wants) {
+            Ordering::Equal => None,
+            Ordering::Greater => Some(format!("the first {wants} of dim{at}")),
+            Ordering::Less => Some(format!("{has} of dim{at}, and {} made", wants - has)),
+        });
     lengths.collect::<Vec<_>>().join("; ")
 }
 
 /// A line for each thing that is said of keys, with a sign.
 fn marked(sign: &str, said: IndexMap<String, Vec<&str>>) -> Vec<String> {
-    let line = |(what, keys): (String, Vec<&str>)| {
-        let lines = grouped(keys.into_iter().map(|key| (key, None)));
-        let line = move |line: Line| format!("{sign} {}: {what}{}", line.old, keys_of(&line));
-        lines.into_iter().map(line).collect::<Vec<_>>()
-    };
-    said.into_iter().flat_map(line).collect()
+    let mut lines = Vec::new();
+    for (what, keys) in said {
+        let all = grouped(keys.into_iter().map(|key| (key, None)));
+        lines
+            .extend(all.iter().map(|line| format!("{sign} {}: {what}{}", line.old, keys_of(line))));
+    }
+    lines
 }
 
 fn keys_of(line: &Line) -> String {
@@ -291,11 +293,7 @@ pub(crate) fn refusal(outcome: &Outcome, unmet: &[FitError]) -> Failure {
         errors.extend(lines.iter().map(|line| format!("{}: {what}{}", line.old, keys_of(line))));
     }
     for open in &fit.open {
-        let names = |keys: &[String]| {
-            let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
-            first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
-        };
-        let (from, to) = (names(&open.from), names(&open.to));
+        let (from, to) = (few_of(&open.from), few_of(&open.to));
         errors.push(match (open.from.len(), open.to.len()) {
             (1, 1) => format!("ambiguous: {from} could match {to}, by its shape only"),
             _ => format!("ambiguous: {from} could match any of {to}"),
@@ -314,9 +312,9 @@ pub(crate) fn refusal(outcome: &Outcome, unmet: &[FitError]) -> Failure {
 fn composites(found: &[Composite]) -> Vec<String> {
     let mut alike = IndexMap::<String, (&Composite, usize)>::default();
     for composite in found {
-        let form = |key: &str| key.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
-        let parts = composite.parts.iter().map(|part| form(part)).collect::<Vec<_>>();
-        let kind = format!("{:?} {} {parts:?}", composite.how, form(&composite.whole));
+        let names = format!("{:?} {}", composite.parts, composite.whole);
+        let names = names.replace(|c: char| c.is_ascii_digit(), "");
+        let kind = format!("{:?} {names}", composite.how);
         alike.entry(kind).or_insert((composite, 0)).1 += 1;
     }
     alike.into_values().map(|(composite, number)| composed(composite, number)).collect()
@@ -325,12 +323,13 @@ fn composites(found: &[Composite]) -> Vec<String> {
 /// What one tensor is made of on the other side, and how many others are likewise.
 fn composed(composite: &Composite, number: usize) -> String {
     let Composite { whole, side, parts, how } = composite;
-    let turned = |transposed: &bool| if *transposed { " and transposed" } else { "" };
     let how = match how {
-        Composed::Joined { dimension, transposed } => {
-            format!("joined along dim{dimension}{}", turned(transposed))
+        Composed::Joined { dimension, transposed: false } => format!("joined along dim{dimension}"),
+        Composed::Joined { dimension, transposed: true } => {
+            format!("joined along dim{dimension} and transposed")
         }
-        Composed::Stacked { transposed } => format!("stacked{}", turned(transposed)),
+        Composed::Stacked { transposed: false } => "stacked".into(),
+        Composed::Stacked { transposed: true } => "stacked and transposed".into(),
         Composed::Transposed => "transposed".into(),
     };
     let others = match number {
@@ -341,8 +340,7 @@ fn composed(composite: &Composite, number: usize) -> String {
         Whose::Target => ("the target's", "the file's"),
         Whose::Source => ("the file's", "the target's"),
     };
-    let lines = grouped(parts.iter().map(|key| (key.as_str(), None)));
-    let parts = first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED);
+    let parts = few_of(parts);
     format!(
         "by its shape {named} {whole} could be {other} {parts}, {how}{others}; a fit renames \
          tensors and does not rearrange them"
@@ -366,12 +364,8 @@ fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
     if unmet.iter().any(|unmet| matches!(unmet, FitError::Cast { .. })) {
         hints.push("add --cast to cast to the target's types".into());
     }
-    let resizable = |misfit: &ShapeMismatch| {
-        let (has, wanted) = (&misfit.has, &misfit.wanted.shape);
-        has.len() == wanted.len() && has != wanted && !has.iter().rev().eq(wanted)
-    };
     let misfit = unmet.iter().find_map(|unmet| match unmet {
-        FitError::ShapeMismatch(misfit, _) if resizable(misfit) => Some(misfit),
+        FitError::ShapeMismatch(misfit, _) if is_resizable(misfit) => Some(misfit),
         _ => None,
     });
     let made = unmet.iter().find_map(|unmet| match unmet {
@@ -401,4 +395,15 @@ fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
         );
     }
     hints
+}
+
+fn is_resizable(misfit: &ShapeMismatch) -> bool {
+    let (has, wanted) = (&misfit.has, &misfit.wanted.shape);
+    has.len() == wanted.len() && has != wanted && !has.iter().rev().eq(wanted)
+}
+
+/// The first few of these keys, grouped.
+fn few_of(keys: &[String]) -> String {
+    let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
+    first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
 }

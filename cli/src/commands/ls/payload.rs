@@ -49,9 +49,8 @@ fn map(entries: &[(String, Value)], depth: usize, out: &mut dyn Write) -> Result
             }
             Value::List(items) if items.iter().any(is_map) => {
                 writeln!(out, "{indent}{key}:")?;
-                let number = |(i, item): (usize, &Value)| (i.to_string(), item.clone());
-                let numbered: Vec<_> = items.iter().enumerate().map(number).collect();
-                map(&numbered, depth + 1, out)?;
+                let numbered = items.iter().enumerate().map(|(i, it)| (i.to_string(), it.clone()));
+                map(&numbered.collect::<Vec<_>>(), depth + 1, out)?;
             }
             plain => writeln!(out, "{indent}{key}: {}", brief(plain))?,
         }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use statedict::checkpoint::{FORMATS, Overflow, SideFiles, WriteMethod};
-use statedict::core::casting::{Uncast, UncastReason, UncastTensor};
+use statedict::core::casting::{Uncast, UncastReason};
 use statedict::core::{DType, IndexMap, IndexSet, Mentions, MetadataChange, Section, Ties};
 use statedict::jobs::model_dtype::StaleDtype;
 use statedict::jobs::rename::{
@@ -98,16 +98,12 @@ fn new_folder(folder: &Path) -> PathBuf {
 
 /// What went along with the weights of a model folder, and what did not.
 pub(crate) fn tell_side_files(side_files: &SideFiles) {
-    let named = |paths: &[PathBuf]| {
-        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        first_few(&names, NAMED)
-    };
     if !side_files.carried.is_empty() {
         let files = count(side_files.carried.len(), "file");
-        say(&format!("  with {files} beside the weights: {}", named(&side_files.carried)));
+        say(&format!("  with {files} beside the weights: {}", names_of(&side_files.carried)));
     }
     if !side_files.left.is_empty() {
-        say(&format!("note: not carried along, other weights: {}", named(&side_files.left)));
+        say(&format!("note: not carried along, other weights: {}", names_of(&side_files.left)));
     }
 }
 
@@ -215,8 +211,9 @@ fn tell_conversion(conversion: &Conversion) {
 /// Names of keys elsewhere in the file: those that follow in a line, the others by place.
 fn tell_mentions(mentions: &Mentions) {
     if !mentions.followed.is_empty() {
-        let place = |(at, names)| format!("{at} ({})", count(names, "name"));
-        let places: Vec<String> = mentions.followed.iter().map(place).collect();
+        let places = mentions.followed.iter();
+        let places = places.map(|(at, names)| format!("{at} ({})", count(names, "name")));
+        let places: Vec<String> = places.collect();
         say(&format!("also renamed: {}", first_few(&places, NAMED)));
     }
     let places = not_followed(mentions);
@@ -249,14 +246,11 @@ fn tell_uncast(uncast: &Uncast) {
     for pattern in &uncast.unused_rules {
         say(&format!("note: --cast '{pattern}' matches no key"));
     }
-    let scaled = |tensor: &&UncastTensor| tensor.reason == UncastReason::Scaled;
-    let (scaled, opaque): (Vec<_>, Vec<_>) = uncast.tensors.iter().partition(scaled);
-    let named = |tensors: &[&UncastTensor]| {
-        let keys: Vec<_> = tensors.iter().map(|tensor| tensor.key.clone()).collect();
-        first_few(&keys, NAMED)
-    };
+    let (scaled, opaque): (Vec<_>, Vec<_>) =
+        uncast.tensors.iter().partition(|tensor| tensor.reason == UncastReason::Scaled);
     if !scaled.is_empty() {
-        let (tensors, keys) = (count(scaled.len(), "tensor"), named(&scaled));
+        let keys: Vec<_> = scaled.iter().map(|tensor| tensor.key.clone()).collect();
+        let (tensors, keys) = (count(scaled.len(), "tensor"), first_few(&keys, NAMED));
         say(&format!("note: {tensors} of quantized layers not cast, scales are recorded: {keys}"));
         let key =
             scaled.iter().find(|tensor| tensor.key.ends_with(".weight")).unwrap_or(&scaled[0]);
@@ -307,13 +301,12 @@ fn changes(outcome: &Outcome) -> Vec<String> {
 
 /// `  metadata author: 'me' -> 'you'`.
 pub(crate) fn metadata_change(change: &MetadataChange) -> String {
-    let shown = |text: &Option<String>| match text {
-        Some(text) => format!("'{}'", bounded(text)),
-        None => "(none)".to_string(),
-    };
     let MetadataChange { key, old, new } = change;
-    let new = new.as_ref().map_or("(dropped)".to_string(), |_| shown(new));
-    format!("  metadata {}: {} -> {new}", bounded(key), shown(old))
+    let [old, new] = [(old, "(none)"), (new, "(dropped)")].map(|(text, absent)| match text {
+        Some(text) => format!("'{}'", bounded(text)),
+        None => absent.to_string(),
+    });
+    format!("  metadata {}: {old} -> {new}", bounded(key))
 }
 
 fn changed(section: &Section) -> impl Iterator<Item = (&str, Option<&str>)> {
@@ -324,4 +317,9 @@ fn change(line: &Line) -> String {
     let keys = if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) };
     let new = line.new.as_deref().unwrap_or("(dropped)");
     format!("  {} -> {new}{keys}", line.old)
+}
+
+fn names_of(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    first_few(&names, NAMED)
 }

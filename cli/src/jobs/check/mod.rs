@@ -126,11 +126,11 @@ impl Check {
 impl Outcome {
     /// The worst verdict; a file that cannot be read is malformed.
     pub fn verdict(&self) -> Verdict {
-        let verdict = |found: &Found| match found {
+        let verdicts = self.results.iter().map(|found| match found {
             Found::Checked(checked) => checked.verdict(),
             Found::Unreadable(_) => Verdict::Malformed,
             Found::Empty(_) | Found::NotExamined { .. } => Verdict::Safe,
-        };
-        self.results.iter().map(verdict).max().unwrap_or_default()
+        });
+        verdicts.max().unwrap_or_default()
     }
 }

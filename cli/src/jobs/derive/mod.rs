@@ -105,8 +105,7 @@ fn casts(
             && from.dtype != to.dtype
         {
             let types = (from.dtype.to_string(), to.dtype.to_string());
-            let new = || (from.dtype.clone(), to.dtype.clone(), 0);
-            counts.entry(types).or_insert_with(new).2 += 1;
+            counts.entry(types).or_insert((from.dtype.clone(), to.dtype.clone(), 0)).2 += 1;
         }
     }
     counts.into_values().collect()

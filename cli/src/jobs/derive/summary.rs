@@ -110,20 +110,21 @@ fn open(derivation: &Derivation) -> Vec<String> {
     for open in &derivation.open {
         alike.entry(open.candidates.as_slice()).or_default().push(&open.key);
     }
-    let named = |keys: &mut dyn Iterator<Item = &str>| {
-        let lines = grouped(keys.map(|key| (key, None)));
-        let lines: Vec<String> = lines.iter().map(|line| line.old.clone()).collect();
-        first_few(&lines, NAMED)
-    };
-    let line = |(candidates, keys): (&[String], Vec<&str>)| {
+    let lines = alike.into_iter().map(|(candidates, keys)| {
         let all = count(keys.len(), "key");
-        let keys = named(&mut keys.into_iter());
-        match named(&mut candidates.iter().map(String::as_str)) {
+        let keys = few_of(keys.into_iter());
+        match few_of(candidates.iter().map(String::as_str)) {
             none if none.is_empty() => format!("open, a has no such elements: {keys}  ({all})"),
             these => format!("open, the elements are those of {these}: {keys}  ({all})"),
         }
-    };
-    alike.into_iter().map(line).collect()
+    });
+    lines.collect()
+}
+
+/// The first few of these keys, grouped.
+fn few_of<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    let lines = grouped(keys.map(|key| (key, None)));
+    first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
 }
 
 /// A sentence for each group of pairs that differ only in numbers.
@@ -132,11 +133,11 @@ fn described<'a>(
     sentence: impl Fn(&str, &str) -> String,
 ) -> Vec<String> {
     let lines = grouped(pairs.into_iter().map(|(one, other)| (one, Some(other))));
-    let text = |line: &Line| {
+    let texts = lines.iter().map(|line| {
         let other = line.new.as_deref().unwrap_or_default();
         format!("{}{}", sentence(&line.old, other), keys_of(line))
-    };
-    lines.iter().map(text).collect()
+    });
+    texts.collect()
 }
 
 fn keys_of(line: &Line) -> String {

@@ -27,8 +27,8 @@ pub(super) fn adjust_for_format(checkpoint: &Checkpoint, diagnosis: &mut Diagnos
         diagnosis.caveat = Some("the file is safetensors already, and would stay as it is".into());
     }
     if let Remedy::Metadata(pair) = diagnosis.remedy {
-        let is_there = |(key, value): &(String, String)| pair.split_once('=') == Some((key, value));
-        if checkpoint.metadata().iter().any(is_there) {
+        let wanted = pair.split_once('=');
+        if checkpoint.metadata().iter().any(|(key, value)| wanted == Some((key, value))) {
             diagnosis.caveat = Some(format!("the file's metadata has {pair} already"));
         } else if format != "safetensors" {
             // A conversion says it, too.

@@ -99,19 +99,19 @@ impl List {
 impl Outcome {
     /// The tensors that were asked for, in the file's order.
     pub fn tensors(&self) -> impl Iterator<Item = Listed<'_>> {
-        let listed = |(i, row): (usize, &usize)| Listed {
+        self.rows.iter().enumerate().map(|(i, row)| Listed {
             entry: &self.checkpoint.catalog().rows[*row],
             sha256: self.digests.as_ref().and_then(|digests| digests[i].as_deref()),
-        };
-        self.rows.iter().enumerate().map(listed)
+        })
     }
 }
 
 impl Wrapped {
     /// The wrappers of a file's state dicts; `None` if there are none, or keys cannot be without.
     fn of(catalog: &Catalog) -> Option<Wrapped> {
-        let is_wrapped = |it: &&StateDict| it.fixed.is_none() && !wrapping(it.keys()).is_empty();
-        let wrapped: Vec<&StateDict> = catalog.state_dicts.iter().filter(is_wrapped).collect();
+        let renamable = catalog.state_dicts.iter().filter(|it| it.fixed.is_none());
+        let wrapped = renamable.filter(|it| !wrapping(it.keys()).is_empty());
+        let wrapped: Vec<&StateDict> = wrapped.collect();
         let first = wrapped.first()?;
         plan(&[Rule::unwrap_all()], catalog, &wrapped, Policy::default()).ok()?;
         Some(Wrapped {

@@ -69,9 +69,9 @@ impl Rename {
     /// True if the file keeps its form, in which it holds all of its state dicts.
     pub(super) fn keeps_form(&self, checkpoint: &Checkpoint) -> bool {
         let own = checkpoint.format().name();
-        let is_own = |to: Option<&dyn Format>| to.is_none_or(|to| to.name() == own);
+        let wanted = self.format_wanted(checkpoint);
         self.omitted_because(false) == OmittedBecause::Format
-            && self.format_wanted(checkpoint).is_ok_and(is_own)
+            && wanted.is_ok_and(|to| to.is_none_or(|to| to.name() == own))
     }
 
     /// The folder that is written to, if the output is one.
@@ -222,8 +222,8 @@ impl Rename {
         }
         let mentions = checkpoint.mentions(plan)?;
         if self.strictness == Strictness::Refuse && !mentions.not_followed.is_empty() {
-            let line = |place| format!("{}: {place}", self.file.display());
-            let lines = not_followed(&mentions).into_iter().map(line);
+            let places = not_followed(&mentions).into_iter();
+            let lines = places.map(|place| format!("{}: {place}", self.file.display()));
             return Err(Error::refused(lines.collect()).advise(Advice::LeaveMentions));
         }
         Ok(mentions)
@@ -266,14 +266,16 @@ impl Rename {
 /// True if a conversion would take a state dict out of an object whose keys are fixed.
 fn is_fixed(checkpoint: &Checkpoint, plan: &Plan) -> bool {
     let state_dicts = &checkpoint.catalog().state_dicts;
-    let fixed = |at: &str| state_dicts.iter().any(|s| s.is_at(at) && s.fixed.is_some());
-    plan.sections().iter().any(|section| fixed(section.at()))
+    let mut fixed = state_dicts.iter().filter(|state_dict| state_dict.fixed.is_some());
+    fixed.any(|state_dict| plan.sections().iter().any(|section| state_dict.is_at(section.at())))
 }
 
 /// `not followed: optimizer/state, 12 names`, a line for each place.
 pub fn not_followed(mentions: &Mentions) -> Vec<String> {
-    let line = |(at, names)| format!("not followed: {at}, {}", words::count(names, "name"));
-    mentions.not_followed.iter().map(line).collect()
+    let places = mentions.not_followed.iter();
+    places
+        .map(|(at, names)| format!("not followed: {at}, {}", words::count(names, "name")))
+        .collect()
 }
 
 /// Keys that share elements in the old file and do not in the new one, the first as it is written.
@@ -286,8 +288,9 @@ pub(crate) fn broken_ties(
 ) -> Vec<Vec<String>> {
     let once = contents.ties.iter().filter(|tie| !recorded.contains(tie)).cloned();
     let written_out = if to.shares_elements() { Vec::new() } else { contents.tied() };
-    let own = |group: Vec<&str>| group.into_iter().map(String::from).collect();
-    groups(once).into_iter().chain(written_out.into_iter().map(own)).collect()
+    let mut all: Vec<Vec<String>> = groups(once);
+    all.extend(written_out.into_iter().map(|group| group.into_iter().map(String::from).collect()));
+    all
 }
 
 /// Keys that share elements, the one that is written first.

@@ -180,12 +180,11 @@ impl Rename {
         let total = work.pending().map_or(checkpoint.len(), PendingFiles::len);
         let files = work.pending().map_or(1, PendingFiles::files);
         let replaced_link = self.new_file().and_then(target::replaced_link);
-        let written = match writes {
-            true => {
-                observer.begin_writing(total);
-                self.write(&checkpoint, &planned.plan, &work, &side_files, observer.as_ref())?
-            }
-            false => writing::Written::default(),
+        let written = if writes {
+            observer.begin_writing(total);
+            self.write(&checkpoint, &planned.plan, &work, &side_files, observer.as_ref())?
+        } else {
+            writing::Written::default()
         };
         let replaced = written.replaced;
         Ok(Outcome {

@@ -68,8 +68,9 @@ impl Rename {
         let uncast =
             self.encoding.casting.apply(plan, checkpoint.catalog(), &checkpoint.metadata());
         if self.strictness == Strictness::Refuse && !uncast.tensors.is_empty() {
-            let line = |tensor| format!("{}: {}", self.file.display(), not_cast(tensor));
-            return Err(Error::refused(uncast.tensors.iter().map(line).collect()));
+            let tensors = uncast.tensors.iter();
+            let lines = tensors.map(|it| format!("{}: {}", self.file.display(), not_cast(it)));
+            return Err(Error::refused(lines.collect()));
         }
         Ok(uncast)
     }
@@ -80,9 +81,10 @@ impl Rename {
             NotSelected::Several(known) if !known.is_empty() => {
                 let path = known[0].0.clone();
                 let joint = checkpoint.catalog().joint(known).map(Advice::SelectJoined);
-                failure.advise(joint).advise(match self.keeps_form(checkpoint) {
-                    true => Advice::SelectOrAll(path),
-                    false => Advice::Select { of: Role::First, path },
+                failure.advise(joint).advise(if self.keeps_form(checkpoint) {
+                    Advice::SelectOrAll(path)
+                } else {
+                    Advice::Select { of: Role::First, path }
                 })
             }
             other => failure.advise(
@@ -93,12 +95,9 @@ impl Rename {
     }
 
     fn refused(&self, refused: PlanError, stages: &[Rule], selected: &[&StateDict]) -> Error {
-        let is_fixed = |issue| matches!(issue, &Issue::Fixed { .. });
-        let extract = refused
-            .issues
-            .iter()
-            .any(is_fixed)
-            .then(|| Advice::Extract { file: self.file.clone(), at: self.at.clone() });
+        let is_fixed = refused.issues.iter().any(|issue| matches!(issue, Issue::Fixed { .. }));
+        let extract =
+            is_fixed.then(|| Advice::Extract { file: self.file.clone(), at: self.at.clone() });
         let meant = suggestions::for_refusal(&refused, stages, selected);
         Error::impossible(&self.file, refused).advise(meant).advise(extract)
     }

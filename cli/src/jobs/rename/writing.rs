@@ -78,12 +78,11 @@ impl Rename {
         if self.strictness == Strictness::Note || overflows.is_empty() {
             return Ok(());
         }
-        let line = |overflow: &Overflow| {
-            let Overflow { key, to, values, .. } = overflow;
+        let lines = overflows.iter().map(|Overflow { key, to, values, .. }| {
             let values = words::overflowed_values(to, *values);
             let result = words::overflow_result(to);
             format!("{}: {values} of '{key}' would become {result}", self.file.display())
-        };
-        Err(Error::refused(overflows.iter().map(line).collect()).advise(Advice::CastWithinRange))
+        });
+        Err(Error::refused(lines.collect()).advise(Advice::CastWithinRange))
     }
 }

@@ -72,8 +72,8 @@ impl<'a> LoadContext<'a> {
         mismatch: &'a Mismatch,
         unexpected: &IndexSet<&'a str>,
     ) -> LoadContext<'a> {
-        let is_source = |key: &&str| mismatch.is_cut || unexpected.contains(key);
-        let (sources, common): (Vec<_>, Vec<_>) = state_dict.keys().partition(is_source);
+        let (sources, common): (Vec<_>, Vec<_>) =
+            state_dict.keys().partition(|key| mismatch.is_cut || unexpected.contains(key));
         let common = common.into_iter().collect();
         let wanted = mismatch.missing.iter().map(String::as_str).collect();
         let is_open = mismatch.is_cut;
@@ -114,10 +114,10 @@ impl<'a> LoadContext<'a> {
         let is_counted = |name: &str| {
             name.strip_suffix(COUNTER).is_some_and(|path| has(&format!("{path}{COUNTED}")))
         };
-        let is_known = |name: &&&str| has(name) || is_counted(name);
+        let unknown = names.iter().filter(|name| !has(name) && !is_counted(name));
         // Where the message may omit keys, only those known as unexpected count.
-        let is_too_many = |name: &&&str| !self.is_open || self.unexpected_keys.contains(**name);
-        let unexpected = names.iter().filter(|name| !is_known(name)).filter(is_too_many);
+        let unexpected =
+            unknown.filter(|name| !self.is_open || self.unexpected_keys.contains(**name));
         Left {
             missing: missing.map(ToString::to_string).collect(),
             unexpected: unexpected.map(ToString::to_string).collect(),

@@ -269,10 +269,11 @@ const SCALES: [&str; 3] = ["scale", "scale_inv", "scales"];
 
 /// 8-bit floats, which can be cast only if nothing scales them.
 fn float8(held: Option<&Catalog>) -> Diagnosis {
-    let is_scale = |key: &str| SCALES.iter().any(|scale| key.ends_with(scale));
-    let rows = || held.into_iter().flat_map(|catalog| &catalog.rows);
-    let is_scaled = rows().any(|row| is_scale(row.key.as_str()));
-    let has_any = rows().any(|row| row.tensor.dtype.is_float() && row.tensor.dtype.bits() == 8);
+    let rows = held.map_or(&[][..], |catalog| &catalog.rows);
+    let is_scaled =
+        rows.iter().any(|row| SCALES.iter().any(|scale| row.key.as_str().ends_with(scale)));
+    let mut dtypes = rows.iter().map(|row| &row.tensor.dtype);
+    let has_any = dtypes.any(|dtype| dtype.is_float() && dtype.bits() == 8);
     let message = "The weights are 8-bit floats (float8), with which PyTorch does not reckon: the program \
                 has to cast them, or to use kernels that are made for them.";
     if is_scaled {

@@ -197,22 +197,18 @@ fn renamed(scene: &LoadContext, found: &Found) -> (Cause, String) {
             let is_wrapper = !scene.sources.iter().any(|key| has_wrapper(key))
                 && scene.wanted.iter().all(|key| has_wrapper(key));
             let names = wrapper_names(&wrapping(scene.wanted.iter().copied()));
-            match is_wrapper {
-                true => (
-                    Cause::Unwrapped,
-                    format!(
-                        "A part of the model is wrapped in {names}, so its keys have a segment more \
-                         ('{wanted}'); the checkpoint was saved without."
-                    ),
-                ),
-                false => (
-                    Cause::Renamed,
-                    format!(
-                        "The checkpoint and the model have other names for the same tensors \
-                         ('{first}' there, '{wanted}' here).{extra}"
-                    ),
-                ),
+            if is_wrapper {
+                let message = format!(
+                    "A part of the model is wrapped in {names}, so its keys have a segment more \
+                     ('{wanted}'); the checkpoint was saved without."
+                );
+                return (Cause::Unwrapped, message);
             }
+            let message = format!(
+                "The checkpoint and the model have other names for the same tensors \
+                 ('{first}' there, '{wanted}' here).{extra}"
+            );
+            (Cause::Renamed, message)
         }
     }
 }
@@ -221,31 +217,27 @@ fn renamed(scene: &LoadContext, found: &Found) -> (Cause, String) {
 fn added(prefix: &str) -> (Cause, String) {
     let first = format!("{prefix}{SEPARATOR}w");
     let layers = wrapping([first.as_str()]);
-    match layers.len() == prefix.split(SEPARATOR).count() {
-        true => {
-            let message = format!(
-                "The model is wrapped in {}, so it wants keys that begin with '{prefix}.'; the \
-                 checkpoint was saved from the model without it.",
-                wrapper_names(&layers)
-            );
-            (Cause::Unwrapped, message)
-        }
-        false => {
-            let message = format!(
-                "The model wants keys that begin with '{prefix}.', for it keeps the network under \
-                 that name; the checkpoint was saved from the network itself."
-            );
-            (Cause::Prefix, message)
-        }
+    if layers.len() == prefix.split(SEPARATOR).count() {
+        let message = format!(
+            "The model is wrapped in {}, so it wants keys that begin with '{prefix}.'; the \
+             checkpoint was saved from the model without it.",
+            wrapper_names(&layers)
+        );
+        return (Cause::Unwrapped, message);
     }
+    let message = format!(
+        "The model wants keys that begin with '{prefix}.', for it keeps the network under that \
+         name; the checkpoint was saved from the network itself."
+    );
+    (Cause::Prefix, message)
 }
 
 /// What helps where names are not all: a fit that makes what is missing.
 fn filled(scene: &LoadContext, mismatch: &Mismatch, left: &Left) -> Diagnosis {
-    let is_counter = |key: &&String| key.ends_with(COUNTER);
-    let missing: Vec<&String> = left.missing.iter().filter(|key| !is_counter(key)).collect();
-    let is_tied = |key: &&String| TIED.iter().any(|tied| key.ends_with(tied));
-    if !missing.is_empty() && mismatch.misfits.is_empty() && missing.iter().all(is_tied) {
+    let missing = left.missing.iter().filter(|key| !key.ends_with(COUNTER));
+    let missing: Vec<&String> = missing.collect();
+    let are_tied = missing.iter().all(|key| TIED.iter().any(|tied| key.ends_with(tied)));
+    if !missing.is_empty() && mismatch.misfits.is_empty() && are_tied {
         return tied(&missing);
     }
     if missing.is_empty() && mismatch.misfits.is_empty() {
@@ -425,18 +417,19 @@ fn is_partitioned(shapes: &Shapes) -> bool {
 
 fn partitioned(shapes: &Shapes) -> Diagnosis {
     let key = &shapes.key;
-    let message = match shapes.checkpoint == [0] {
-        true => format!(
+    let message = if shapes.checkpoint == [0] {
+        format!(
             "'{key}' has the shape [0] in the checkpoint: it was saved while DeepSpeed ZeRO-3 kept the \
              parameters in parts, so the file has their names and not their elements. Those are in \
              the folder of the checkpoint (zero_pp_rank_*), where DeepSpeed puts zero_to_fp32.py, \
              which joins them; stage3_gather_16bit_weights_on_model_save saves them whole."
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "'{key}' has the shape [0] in the model: DeepSpeed ZeRO-3 keeps its parameters in parts, \
              so a whole tensor cannot be copied into it. Load the checkpoint before the model is \
              partitioned, or within deepspeed.zero.GatheredParameters(..., modifier_rank=0)."
-        ),
+        )
     };
     Diagnosis::new(Cause::Partitioned, message, Remedy::Nothing)
 }
@@ -474,10 +467,10 @@ fn elsewhere(catalog: &Catalog, mismatch: &Mismatch) -> Option<Diagnosis> {
 /// A trainer's checkpoint that was loaded instead of the state dict in it.
 fn trainer(mismatch: &Mismatch, held: Option<&Catalog>) -> Option<Diagnosis> {
     let entries = &mismatch.unexpected;
-    let is = |names: &[&str]| entries.iter().find(|entry| names.contains(&entry.as_str()));
+    let has_trainer_key = entries.iter().any(|entry| TRAINER_KEYS.contains(&entry.as_str()));
     let container = CONTAINERS.iter().find(|name| entries.iter().any(|entry| entry == *name));
     let looks_so = !mismatch.missing.is_empty()
-        && (is(&TRAINER_KEYS).is_some() || container.is_some())
+        && (has_trainer_key || container.is_some())
         && entries.iter().all(|entry| !entry.contains(SEPARATOR) || entry.contains(' '));
     if !looks_so {
         return None;
@@ -518,13 +511,12 @@ fn inside(catalog: &Catalog, mismatch: &Mismatch) -> Option<(String, Option<Diag
     for state_dict in candidates {
         let scene = LoadContext::inside(catalog, state_dict, mismatch);
         let untouched = scene.untouched();
-        let (left, diagnosis) = match untouched.is_nothing() {
-            true => (0, None),
-            false => {
-                let found = renaming::find(&scene);
-                let left = found.map_or(untouched.missing.len(), |found| found.left.missing.len());
-                (left + 1, Some(judge(&scene, mismatch)))
-            }
+        let (left, diagnosis) = if untouched.is_nothing() {
+            (0, None)
+        } else {
+            let found = renaming::find(&scene);
+            let left = found.map_or(untouched.missing.len(), |found| found.left.missing.len());
+            (left + 1, Some(judge(&scene, mismatch)))
         };
         let is_better = best.as_ref().is_none_or(|(least, other, _)| {
             (left, is_average(state_dict)) < (*least, is_average(other))

@@ -116,13 +116,17 @@ pub fn prefix_replacement(from: &str, to: &str) -> Option<Rule> {
 fn replacement(from: &str, to: &str) -> Option<String> {
     let (olds, news) = (from.split(SEPARATOR), to.split(SEPARATOR));
     let shared = olds.rev().zip(news.rev()).take_while(|(old, new)| old == new).count();
-    let prefix = |key: &str| {
-        let segments: Vec<_> = key.split(SEPARATOR).collect();
-        let own = segments.len().saturating_sub(shared);
-        let prefix = segments[..own].join(".");
-        (own > 0 && shared > 0).then(|| Template::literal(&prefix, SEPARATOR).to_string())
-    };
-    Some(format!("{}.{{rest..}} -> {}.{{rest..}}", prefix(from)?, prefix(to)?))
+    if shared == 0 {
+        return None;
+    }
+    Some(format!("{}.{{rest..}} -> {}.{{rest..}}", above(from, shared)?, above(to, shared)?))
+}
+
+/// A key without its last segments, as a template; `None` if nothing is left.
+fn above(key: &str, segments: usize) -> Option<String> {
+    let all: Vec<_> = key.split(SEPARATOR).collect();
+    let own = all.len().checked_sub(segments).filter(|own| *own > 0)?;
+    Some(Template::literal(&all[..own].join("."), SEPARATOR).to_string())
 }
 
 pub(super) fn has_wrapper(key: &str) -> bool {

@@ -73,23 +73,28 @@ fn quoted(text: &str) -> List {
 
 /// Where the quote is that ends a key: what follows is a comma, a full stop, or the line's end.
 fn closing(text: &str) -> Option<usize> {
-    let is_end = |after: &str| {
-        let trimmed = after.trim_start_matches([' ', '\t']);
-        let stop = |rest: &str| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '"', '.']);
-        match trimmed.chars().next() {
-            None | Some('\n' | ';' | ']' | '}' | ')') => true,
-            Some(',') => {
-                let next = trimmed[1..].trim_start();
-                next.is_empty()
-                    || next.starts_with(['"', '[', '\u{2026}', '.', '(', '>', '|'])
-                    || trimmed[1..].starts_with('\n')
-            }
-            Some('.') => stop(&trimmed[1..]),
-            Some('"') => after.starts_with('"') && stop(&trimmed[1..]),
-            _ => is_cut(trimmed.get(..3).unwrap_or("")),
+    text.match_indices('"').map(|(at, _)| at).find(|at| ends_key(&text[at + 1..]))
+}
+
+/// True if a quote before this text ends a key.
+fn ends_key(after: &str) -> bool {
+    let trimmed = after.trim_start_matches([' ', '\t']);
+    match trimmed.chars().next() {
+        None | Some('\n' | ';' | ']' | '}' | ')') => true,
+        Some(',') => {
+            let next = trimmed[1..].trim_start();
+            next.is_empty()
+                || next.starts_with(['"', '[', '\u{2026}', '.', '(', '>', '|'])
+                || trimmed[1..].starts_with('\n')
         }
-    };
-    text.match_indices('"').map(|(at, _)| at).find(|at| is_end(&text[at + 1..]))
+        Some('.') => is_stop(&trimmed[1..]),
+        Some('"') => after.starts_with('"') && is_stop(&trimmed[1..]),
+        _ => is_cut(trimmed.get(..3).unwrap_or("")),
+    }
+}
+
+fn is_stop(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with([' ', '\t', '\n', '"', '.'])
 }
 
 /// `['a', "it's"]`, `{'a'}` or `('a',)` as Python prints them.
@@ -121,11 +126,10 @@ fn python(text: &str) -> List {
         if !matches!(quote, '\'' | '"') || open > MAX_GAP {
             return list;
         }
-        let ends = |at: &usize| {
+        let Some(close) = inside.match_indices(quote).map(|(at, _)| at).find(|at| {
             let after = inside[at + 1..].trim_start();
             after.is_empty() || after.starts_with([',', ']', '}', ')', '.', '\u{2026}'])
-        };
-        let Some(close) = inside.match_indices(quote).map(|(at, _)| at).find(ends) else {
+        }) else {
             list.is_cut = true;
             return list;
         };
@@ -147,20 +151,18 @@ fn bare(text: &str) -> List {
         }
         is_key
     };
-    match own.trim().is_empty() {
-        true => {
-            let lines = below.lines().skip_while(|line| line.trim().is_empty());
-            for line in lines {
-                // One key a line, or all of them in one.
-                let is_list = take(line) || line.split(", ").all(&mut take);
-                if !is_list || line.trim_end().ends_with('.') {
-                    break;
-                }
-            }
-        }
-        false => own.split(", ").for_each(|word| {
+    if !own.trim().is_empty() {
+        for word in own.split(", ") {
             take(word);
-        }),
+        }
+        return list;
+    }
+    for line in below.lines().skip_while(|line| line.trim().is_empty()) {
+        // One key a line, or all of them in one.
+        let is_list = take(line) || line.split(", ").all(&mut take);
+        if !is_list || line.trim_end().ends_with('.') {
+            break;
+        }
     }
     list
 }
@@ -179,25 +181,27 @@ pub(super) fn expanded(name: &str) -> Vec<String> {
     if alternatives.len().saturating_mul(afters.len()) > MAX_EXPANDED {
         return Vec::new();
     }
-    let with = |middle: &String| -> Vec<String> {
-        afters.iter().map(|after| [before, middle, after].concat()).collect()
-    };
-    alternatives.iter().flat_map(with).collect()
+    let mut names = Vec::new();
+    for middle in &alternatives {
+        names.extend(afters.iter().map(|after| [before, middle, after].concat()));
+    }
+    names
 }
 
 /// The contents of braces: numbers from one to another, or words.
 fn alternatives(inside: &str) -> Vec<String> {
-    let part = |part: &str| -> Vec<String> {
+    let mut all = Vec::new();
+    for part in inside.split(',').map(str::trim) {
         let numbers = part.split_once("...").or_else(|| part.split_once(".."));
         let numbers = numbers.and_then(|(a, b)| Some((a.parse::<u32>().ok()?, b.parse().ok()?)));
         match numbers {
             Some((first, last)) if last >= first && last - first < MAX_EXPANDED as u32 => {
-                (first..=last).map(|number| number.to_string()).collect()
+                all.extend((first..=last).map(|number| number.to_string()));
             }
-            _ => vec![part.to_string()],
+            _ => all.push(part.to_string()),
         }
-    };
-    inside.split(',').map(str::trim).flat_map(part).collect()
+    }
+    all
 }
 
 fn is_cut(text: &str) -> bool {

@@ -146,8 +146,11 @@ fn whole(keys: Vec<String>) -> List {
 /// The rows of a table: `fc.{bias, weight} | MISSING |`.
 fn rows(text: &str) -> Vec<(String, Side)> {
     let row = regex(r"(?m)^\s*([^\s|]+(?: ?[^\s|]+)*?)\s*\|\s*(MISSING|UNEXPECTED)\b");
-    let side = |status: &str| if status == "MISSING" { Side::Model } else { Side::File };
-    row.captures_iter(text).map(|found| (found[1].to_string(), side(&found[2]))).collect()
+    let rows = row.captures_iter(text).map(|found| {
+        let side = if &found[2] == "MISSING" { Side::Model } else { Side::File };
+        (found[1].to_string(), side)
+    });
+    rows.collect()
 }
 
 fn misfits(text: &str) -> Vec<Shapes> {
@@ -157,11 +160,13 @@ fn misfits(text: &str) -> Vec<Shapes> {
             .replace("KEY", r"[^\n]+")
             .replace("SHAPE", r"(?:torch\.Size\()?[\[(][\d,\s]*[\])]\)?");
         for found in regex(&pattern).captures_iter(text) {
-            let group = |name, place| found.name(name).or(found.get(place)).map(|it| it.as_str());
-            let of = |name, place| group(name, place).and_then(shape);
-            let (Some(a), Some(b)) = (of("first", 2), of("second", 3)) else { continue };
+            let [key, first_shape, second_shape] =
+                [("key", 1), ("first", 2), ("second", 3)].map(|(name, place)| {
+                    found.name(name).or(found.get(place)).map_or("", |it| it.as_str())
+                });
+            let (Some(a), Some(b)) = (shape(first_shape), shape(second_shape)) else { continue };
             let (checkpoint, model) = if first == First::Checkpoint { (a, b) } else { (b, a) };
-            let key = joined(group("key", 1).unwrap_or_default());
+            let key = joined(key);
             // A copy that failed for another reason tells the same shape twice.
             if checkpoint != model {
                 all.insert(key.clone(), Shapes { key, checkpoint, model });

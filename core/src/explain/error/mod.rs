@@ -126,10 +126,10 @@ impl LoadError {
         let plain = words::plain(text);
         let mismatch = Mismatch::read(&plain);
         let is_error = plain.contains("loading state_dict");
-        let fault = || faults::read(text).or_else(|| faults::read(&plain));
-        match mismatch {
-            Some(mismatch) if is_error => Some(LoadError::Mismatch(mismatch)),
-            mismatch => fault().or(mismatch.map(LoadError::Mismatch)),
+        if is_error && let Some(mismatch) = mismatch {
+            return Some(LoadError::Mismatch(mismatch));
         }
+        let fault = faults::read(text).or_else(|| faults::read(&plain));
+        fault.or(mismatch.map(LoadError::Mismatch))
     }
 }

@@ -217,10 +217,12 @@ fn covered<'a>(resolution: &Resolution<'a>, evidence: &Evidence) -> Vec<&'a str>
         let entry = &resolution.b[whole];
         let dimension = usize::from(!along_rows);
         let lines = entry.tensor.and_then(|tensor| tensor.shape.get(dimension).copied());
-        let reached = ranges.iter().fold(0, |reached, (start, end)| match *start <= reached {
-            true => reached.max(*end),
-            false => reached,
-        });
+        let mut reached = 0;
+        for (start, end) in ranges {
+            if start <= reached {
+                reached = reached.max(end);
+            }
+        }
         covered.extend((lines == Some(reached)).then_some(entry.key.as_str()));
     }
     covered

@@ -100,8 +100,8 @@ impl<'a> Resolution<'a> {
         let (tensors, others): (Vec<_>, Vec<_>) =
             pairs.into_iter().partition(|(a, _)| self.a[*a].tensor.is_some());
         others.into_iter().for_each(|(a, b)| self.pair(a, b));
-        let key = |entries: &[Entry<'_>], place: usize| entries[place].key.to_string();
-        tensors.into_iter().map(|(a, b)| (key(self.a, a), key(self.b, b))).collect()
+        let pairs = tensors.into_iter();
+        pairs.map(|(a, b)| (self.a[a].key.to_string(), self.b[b].key.to_string())).collect()
     }
 
     fn named_alike(&self, evidence: &Evidence) -> Vec<(usize, usize)> {
@@ -115,8 +115,7 @@ impl<'a> Resolution<'a> {
             }
             let target = renamed(&rules, entry.key.as_str());
             let target = target.and_then(|key| self.places.get(key.as_str()).copied());
-            let is_open = |b: &usize| self.from[*b].is_none() && !told_b.contains(b);
-            if let Some(b) = target.filter(is_open)
+            if let Some(b) = target.filter(|b| self.from[*b].is_none() && !told_b.contains(b))
                 && shape(entry) == shape(&self.b[b])
             {
                 found.entry(b).or_default().push(a);

@@ -27,18 +27,15 @@ impl Matcher<'_> {
         let mut doubtful = [self.moved_within(false), self.moved_within(true)].concat();
         let misfits: IndexSet<usize> = self.misfits.iter().map(|(at, _)| *at).collect();
         for counted in self.counted().into_values() {
-            let is_left = |items: &[Item], all: &[(Vec<u64>, usize)]| {
-                all.iter().any(|(_, at)| items[*at].partner.is_none())
-            };
-            let are_left = is_left(&self.sources, &counted.sources)
-                && is_left(&self.targets, &counted.targets);
+            let are_left = left(&self.sources, &counted.sources).next().is_some()
+                && left(&self.targets, &counted.targets).next().is_some();
             if !are_left || self.keeps_its_numbers(&counted) {
                 continue;
             }
-            match counted.sources.iter().any(|(_, at)| misfits.contains(at)) {
-                true => again.push(counted),
-                false if self.have_a_shape_in_common(&counted) => doubtful.push(counted),
-                false => {}
+            if counted.sources.iter().any(|(_, at)| misfits.contains(at)) {
+                again.push(counted);
+            } else if self.have_a_shape_in_common(&counted) {
+                doubtful.push(counted);
             }
         }
         again.iter().for_each(|counted| self.part(counted));
@@ -80,12 +77,9 @@ impl Matcher<'_> {
 
     /// True if what has one name on both sides also is at one place when both are counted off.
     fn keeps_its_numbers(&self, counted: &Counted) -> bool {
-        let sorted = |all: &[(Vec<u64>, usize)]| {
-            let mut all = all.to_vec();
-            all.sort_unstable();
-            all
-        };
-        let (own, theirs) = (sorted(&counted.sources), sorted(&counted.targets));
+        let (mut own, mut theirs) = (counted.sources.clone(), counted.targets.clone());
+        own.sort_unstable();
+        theirs.sort_unstable();
         own.len() == theirs.len()
             && own.iter().zip(&theirs).all(|((_, source), (_, target))| {
                 self.sources[*source].partner.is_none_or(|partner| partner == *target)
@@ -95,12 +89,9 @@ impl Matcher<'_> {
 
     /// True if what is left of one side has the shape of something that is left of the other.
     fn have_a_shape_in_common(&self, counted: &Counted) -> bool {
-        let shapes = |items: &[Item], all: &[(Vec<u64>, usize)]| {
-            let left = all.iter().map(|(_, at)| &items[*at]).filter(|item| item.partner.is_none());
-            left.map(|item| item.tensor.shape.clone()).collect::<IndexSet<_>>()
-        };
-        let theirs = shapes(&self.targets, &counted.targets);
-        shapes(&self.sources, &counted.sources).iter().any(|shape| theirs.contains(shape))
+        let theirs: IndexSet<_> =
+            left(&self.targets, &counted.targets).map(|item| &item.tensor.shape).collect();
+        left(&self.sources, &counted.sources).any(|item| theirs.contains(&item.tensor.shape))
     }
 
     /// Numbered modules of which one is left over, where the other side has one more beside them
@@ -133,14 +124,14 @@ impl Matcher<'_> {
                 theirs.push(partner);
             }
         }
-        let plain = |all: Vec<usize>| all.into_iter().map(|at| (Vec::new(), at)).collect();
-        let have_partners =
-            |(all, _): &(Vec<usize>, Vec<usize>)| all.iter().any(|at| own[*at].partner.is_some());
-        let counted = |(own, theirs)| match inverted {
-            false => Counted { sources: plain(own), targets: plain(theirs) },
-            true => Counted { sources: plain(theirs), targets: plain(own) },
-        };
-        moved.into_values().filter(have_partners).map(counted).collect()
+        let mut found = Vec::new();
+        for (all, theirs) in moved.into_values() {
+            if all.iter().any(|at| own[*at].partner.is_some()) {
+                let (sources, targets) = if inverted { (theirs, all) } else { (all, theirs) };
+                found.push(Counted { sources: uncounted(sources), targets: uncounted(targets) });
+            }
+        }
+        found
     }
 
     /// Takes back the pairs and misfits of these keys.
@@ -173,4 +164,17 @@ fn numbered<'i>(item: &'i Item) -> Option<(&'i str, &'i str)> {
 /// Where a parameter is, and its shape, as text.
 fn spelled(item: &Item, around: &str, leaf: &str) -> String {
     alloc::format!("{around} {leaf} {:?}", item.tensor.shape)
+}
+
+/// Those of these items that have no partner.
+fn left<'i>(
+    items: &'i [Item<'i>],
+    all: &'i [(Vec<u64>, usize)],
+) -> impl Iterator<Item = &'i Item<'i>> {
+    all.iter().map(|(_, at)| &items[*at]).filter(|item| item.partner.is_none())
+}
+
+/// Items of which no number counts.
+fn uncounted(all: Vec<usize>) -> Vec<(Vec<u64>, usize)> {
+    all.into_iter().map(|at| (Vec::new(), at)).collect()
 }

@@ -9,7 +9,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::matching::fit::{Fit, FitPair, Reason, ShapeMismatch, TargetTensor};
+use crate::matching::fit::{Fit, FitPair, ShapeMismatch, TargetTensor};
 use crate::{
     DType, Elements, Expression, IndexMap, IndexSet, Omitted, Origination, SEPARATOR, Section,
     Template, Tensor, TensorSet,
@@ -146,13 +146,10 @@ impl fmt::Display for Difference<'_> {
         if *from != wanted.key {
             write!(f, "'{from}' -> ")?;
         }
-        match *has == wanted.shape {
-            true => {
-                write!(f, "'{}': file has {has_dtype}, target wants {}", wanted.key, wanted.dtype)
-            }
-            false => {
-                write!(f, "'{}': file has {has:?}, target wants {:?}", wanted.key, wanted.shape)
-            }
+        if *has == wanted.shape {
+            write!(f, "'{}': file has {has_dtype}, target wants {}", wanted.key, wanted.dtype)
+        } else {
+            write!(f, "'{}': file has {has:?}, target wants {:?}", wanted.key, wanted.shape)
         }
     }
 }
@@ -163,11 +160,16 @@ impl Fit {
     pub fn section(&self, source: Side) -> Section {
         let pairs: IndexMap<&str, &str> =
             self.pairs.iter().map(|pair| (pair.from.as_str(), pair.to.as_str())).collect();
-        let fate = |key: &Arc<str>| (key.clone(), pairs.get(&**key).map(|new| Arc::from(*new)));
-        let fates = source.state_dict.shared_keys().map(fate).collect();
-        let cast = |pair: &FitPair| Some((pair.from.clone(), pair.cast.as_ref()?.1.clone()));
-        let casts = self.pairs.iter().filter_map(cast).collect();
-        Section { at: source.state_dict.at.clone(), fates, casts, tensors: None }
+        let keys = source.state_dict.shared_keys();
+        let fates = keys.map(|key| (key.clone(), pairs.get(&**key).map(|new| Arc::from(*new))));
+        let casts = self.pairs.iter();
+        let casts = casts.filter_map(|it| Some((it.from.clone(), it.cast.as_ref()?.1.clone())));
+        Section {
+            at: source.state_dict.at.clone(),
+            fates: fates.collect(),
+            casts: casts.collect(),
+            tensors: None,
+        }
     }
 
     /// Old names with new ones, of all keys that belong together, whatever their shapes; for
@@ -222,23 +224,16 @@ impl Fit {
 
     /// That this is a checkpoint of another model which happens to have tensors of these shapes.
     fn doubt(&self) -> Option<FitError> {
-        let by_shape = |pair: &&FitPair| {
-            matches!(
-                pair.reason,
-                Reason::Template | Reason::Alone | Reason::Likeness | Reason::Order
-            )
-        };
-        let told = self.pairs.iter().filter(by_shape).count();
+        let weak = self.pairs.iter().filter(|pair| pair.reason.is_weak()).count();
         let (found, unused) = (self.pairs.len(), self.unused.len());
-        (unused > found && 2 * told > found).then_some(FitError::Doubtful { found, unused })
+        (unused > found && 2 * weak > found).then_some(FitError::Doubtful { found, unused })
     }
 
     /// What of the source is not a tensor, and what lies beside the state dict.
     fn left_behind(&self, source: Side) -> Omitted {
         let Side { catalog, state_dict } = source;
-        let no_tensor = |key: &&str| catalog.tensor(state_dict, key).is_none();
-        let no_tensors = state_dict.keys().filter(no_tensor).map(ToString::to_string);
-        let mut keys = catalog.described(state_dict, no_tensors.collect());
+        let others = state_dict.keys().filter(|key| catalog.tensor(state_dict, key).is_none());
+        let mut keys = catalog.described(state_dict, others.map(String::from).collect());
         keys.extend(catalog.unnamed(state_dict));
         Omitted { keys, payload: catalog.beside(state_dict), ..Omitted::default() }
     }
@@ -287,8 +282,8 @@ impl<'a> Assembly<'a> {
                 self.target.and_then(|side| side.catalog.tensor(side.state_dict, key))
             }
         };
-        let unsupported = |why| FitError::UnsupportedTensors { key: key.to_string(), why };
-        expression.evaluate(&tensor).map_err(unsupported)
+        let elements = expression.evaluate(&tensor);
+        elements.map_err(|why| FitError::UnsupportedTensors { key: key.to_string(), why })
     }
 
     fn expression(
@@ -300,12 +295,13 @@ impl<'a> Assembly<'a> {
             return Ok((self.copied(pair)?, None));
         }
         if let Some(misfit) = self.misfits.get(key).copied() {
-            let made = self.resized(misfit).or_else(|why| match why {
+            return match self.resized(misfit).or_else(|why| match why {
                 NotMade::NoRule => self.made(wanted),
                 why => Err(why),
-            });
-            let unmet = |why| FitError::ShapeMismatch(Box::new(misfit.clone()), why);
-            return made.map(|(elements, how)| (elements, Some(how))).map_err(unmet);
+            }) {
+                Ok((elements, how)) => Ok((elements, Some(how))),
+                Err(why) => Err(FitError::ShapeMismatch(Box::new(misfit.clone()), why)),
+            };
         }
         let made = self.made(wanted).or_else(|why| match why {
             NotMade::NoRule if self.counters.contains(key) => {
@@ -313,8 +309,8 @@ impl<'a> Assembly<'a> {
             }
             why => Err(why),
         });
-        let unmet = |why| FitError::Missing(wanted.clone(), why);
-        made.map(|(elements, how)| (elements, Some(how))).map_err(unmet)
+        made.map(|(elements, how)| (elements, Some(how)))
+            .map_err(|why| FitError::Missing(wanted.clone(), why))
     }
 
     /// The source's elements, cast if they must be and may be.

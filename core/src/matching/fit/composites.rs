@@ -46,12 +46,12 @@ type Shaped<'a> = (&'a str, &'a [u64]);
 impl Fit {
     /// What of both sides is left that fits together but for how it is arranged.
     pub fn composites(&self, source: Side) -> Vec<Composite> {
-        let shape = |key: &String| {
-            let tensor = source.catalog.tensor(source.state_dict, key)?;
-            Some((key.clone(), tensor.shape.clone()))
-        };
-        let unused: Vec<(String, Vec<u64>)> = self.unused.iter().filter_map(shape).collect();
-        let own: Vec<Shaped> = unused.iter().map(|(key, shape)| (&**key, &**shape)).collect();
+        let mut own: Vec<Shaped> = Vec::new();
+        for key in &self.unused {
+            if let Some(tensor) = source.catalog.tensor(source.state_dict, key) {
+                own.push((key, &tensor.shape));
+            }
+        }
         let theirs: Vec<Shaped> = self.missing.iter().map(|it| (&*it.key, &*it.shape)).collect();
         let mut found = transposed(self);
         found.extend(made_of(&own, &theirs, Whose::Target));
@@ -76,14 +76,16 @@ fn transposed(fit: &Fit) -> Vec<Composite> {
 /// The tensors of one side that are made of those of the other.
 fn made_of(parts: &[Shaped], wholes: &[Shaped], side: Whose) -> Vec<Composite> {
     let (modules, stacks) = (by_module(parts), by_stack(parts));
-    let found = |(key, shape): &Shaped| {
+    let mut found = Vec::new();
+    for (key, shape) in wholes {
         let around = ancestors(key);
         let joined = around.iter().find_map(|it| joined(modules.get(it)?, shape));
-        let stacked = || around.iter().find_map(|it| stacked(stacks.get(it)?, shape));
-        let (parts, how) = joined.or_else(stacked)?;
-        Some(Composite { whole: key.to_string(), side, parts, how })
-    };
-    wholes.iter().filter_map(found).collect()
+        let made = joined.or_else(|| around.iter().find_map(|it| stacked(stacks.get(it)?, shape)));
+        if let Some((parts, how)) = made {
+            found.push(Composite { whole: key.to_string(), side, parts, how });
+        }
+    }
+    found
 }
 
 /// The modules around a parameter, the two innermost.
@@ -167,8 +169,8 @@ fn last_number(key: &str) -> Option<(usize, usize)> {
 /// What needs no transposing comes first.
 fn stacked(kinds: &IndexMap<&str, Vec<Shaped>>, whole: &[u64]) -> Option<(Vec<String>, Composed)> {
     let [count, inner @ ..] = whole else { return None };
-    let is_whole = |kind: &&Vec<Shaped>| kind.len() as u64 == *count && is_even(kind);
-    let kinds: Vec<&Vec<Shaped>> = kinds.values().filter(is_whole).collect();
+    let kinds: Vec<&Vec<Shaped>> =
+        kinds.values().filter(|kind| kind.len() as u64 == *count && is_even(kind)).collect();
     let pairs = kinds
         .iter()
         .enumerate()

@@ -33,6 +33,12 @@ pub(super) struct Shift {
     by: i64,
 }
 
+impl Shift {
+    fn new(stems: Stems, number: u64, other: u64) -> Shift {
+        Shift { stems, number, by: other.cast_signed() - number.cast_signed() }
+    }
+}
+
 /// What holds for both sides while one round lasts.
 #[derive(Clone, Copy)]
 pub(super) struct Given {
@@ -164,38 +170,32 @@ impl Matcher<'_> {
 
     /// True if the open modules outside of all layers have the same parameters on both sides.
     fn are_rests_alike(&self) -> bool {
-        let signatures = |modules: Vec<Module>, items: &[Item]| {
-            let outside = modules.into_iter().filter(is_outside);
-            let mut all: Vec<String> = outside.map(|module| module.signature(items)).collect();
-            all.sort_unstable();
-            all
-        };
-        signatures(Module::of(self.open_sources()), &self.sources)
-            == signatures(Module::of(self.open_targets()), &self.targets)
+        signatures_outside(Module::of(self.open_sources()), &self.sources)
+            == signatures_outside(Module::of(self.open_targets()), &self.targets)
     }
 
     /// True if the parameters before both modules, or those after both, belong together.
     pub(super) fn are_beside(&self, source: &Module, target: &Module) -> bool {
-        let partner = |at: Option<usize>| at.and_then(|at| self.sources[at].partner);
         let before = (0..source.first()).rev().find(|at| !is_counter(&self.sources[*at]));
         let before_target = (0..target.first()).rev().find(|at| !is_counter(&self.targets[*at]));
         let after =
             (source.last() + 1..self.sources.len()).find(|at| !is_counter(&self.sources[*at]));
         let after_target =
             (target.last() + 1..self.targets.len()).find(|at| !is_counter(&self.targets[*at]));
-        partner(before).is_some_and(|at| Some(at) == before_target)
-            || partner(after).is_some_and(|at| Some(at) == after_target)
+        [(before, before_target), (after, after_target)].into_iter().any(|(source, target)| {
+            let partner = source.and_then(|at| self.sources[at].partner);
+            partner.is_some() && partner == target
+        })
     }
 
     /// True if the target lies between the partners of the source's nearest neighbours.
     fn is_between(&self, source: &Module, target: &Module) -> bool {
-        let partner = |at: usize| self.sources[at].partner;
         let first = source.first();
-        let mut before = (first.saturating_sub(MAX_DISTANCE)..first).rev().filter_map(partner);
+        let mut before = self.sources[first.saturating_sub(MAX_DISTANCE)..first].iter().rev();
         let end = self.sources.len().min(source.last() + 1 + MAX_DISTANCE);
-        let mut after = (source.last() + 1..end).filter_map(partner);
-        before.next().is_none_or(|at| at < target.first())
-            && after.next().is_none_or(|at| at > target.last())
+        let mut after = self.sources[source.last() + 1..end].iter();
+        before.find_map(|item| item.partner).is_none_or(|at| at < target.first())
+            && after.find_map(|item| item.partner).is_none_or(|at| at > target.last())
     }
 
     /// The shifts on which several numbers agree among the names that were brought together.
@@ -233,11 +233,8 @@ pub(super) fn shifts_between(source: &str, target: &str) -> Vec<Shift> {
         return Vec::new();
     }
     let stems = stems(&a).zip(stems(&b)).map(|(a, b)| (a.to_string(), b.to_string()));
-    let shift = |(stems, (number, other)): (Stems, (u64, u64))| {
-        let by = other.cast_signed() - number.cast_signed();
-        Shift { stems, number, by }
-    };
-    stems.zip(own.into_iter().zip(theirs)).map(shift).collect()
+    let numbers = own.into_iter().zip(theirs);
+    stems.zip(numbers).map(|(stems, (own, other))| Shift::new(stems, own, other)).collect()
 }
 
 /// True if no number is shifted otherwise than it is known to be.
@@ -266,13 +263,11 @@ impl Match<'_, '_> {
     fn shifts(&self) -> Vec<Shift> {
         let (source, target) = (self.source, self.target);
         let (own, theirs) = (source.stems(), target.stems());
-        let shift = |(a, b): (usize, usize)| {
-            let (number, other) = (source.lowest(a), target.lowest(b));
+        let mut shifts = Vec::new();
+        for (a, b) in source.varied().into_iter().zip(target.varied()) {
             let stems = (own[a].to_string(), theirs[b].to_string());
-            Shift { stems, number, by: other.cast_signed() - number.cast_signed() }
-        };
-        let mut shifts: Vec<_> =
-            source.varied().into_iter().zip(target.varied()).map(shift).collect();
+            shifts.push(Shift::new(stems, source.lowest(a), target.lowest(b)));
+        }
         shifts.extend(shifts_between(source.members[0].1.path, target.members[0].1.path));
         shifts
     }
@@ -291,4 +286,12 @@ impl Match<'_, '_> {
             parts.map(|((_, a), (_, b))| (*a, *b, self.reason.clone()))
         })
     }
+}
+
+/// The signatures of the modules outside of all layers, in order.
+fn signatures_outside(modules: Vec<Module>, items: &[Item]) -> Vec<String> {
+    let outside = modules.into_iter().filter(is_outside);
+    let mut all: Vec<String> = outside.map(|module| module.signature(items)).collect();
+    all.sort_unstable();
+    all
 }

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::matching::fit::plain::plain;
-use crate::matching::fit::{FitOptions, Reason};
+use crate::matching::fit::{FitOptions, Reason, TargetTensor};
 use crate::{DType, IndexSet, SEPARATOR, Tensor, diff::Side};
 
 /// What `nn.BatchNorm` counts its batches in, which old checkpoints lack.
@@ -24,6 +24,13 @@ pub(super) struct Item<'a> {
     pub(super) is_doubtful: bool,
 }
 
+impl Item<'_> {
+    /// What the target wants of it.
+    pub(super) fn wanted(&self) -> TargetTensor {
+        TargetTensor::new(self.key, self.tensor)
+    }
+}
+
 /// Both sides, and what was found so far.
 pub(super) struct Matcher<'a> {
     pub(super) sources: Vec<Item<'a>>,
@@ -40,10 +47,14 @@ impl<'a> Matcher<'a> {
     /// The tensors of both sides, without those to be skipped.
     pub(super) fn new(source: Side<'a>, target: Side<'a>, options: &FitOptions) -> Matcher<'a> {
         let mut sources = items(source);
-        let is_dropped = |item: &Item| options.drop.iter().any(|pattern| pattern.matches(item.key));
-        let mut skipped: Vec<String> =
-            sources.iter().filter(|item| is_dropped(item)).map(|item| item.key.into()).collect();
-        sources.retain(|item| !is_dropped(item));
+        let mut skipped: Vec<String> = Vec::new();
+        sources.retain(|item| {
+            let is_dropped = options.drop.iter().any(|pattern| pattern.matches(item.key));
+            if is_dropped {
+                skipped.push(item.key.into());
+            }
+            !is_dropped
+        });
         let rest = sources.len().saturating_sub(options.drop_last);
         skipped.extend(sources.drain(rest..).map(|item| item.key.to_string()));
         let mut targets = items(target);
@@ -80,14 +91,7 @@ impl<'a> Matcher<'a> {
 
     /// Puts both sides back into their own order, with all that was found.
     pub(super) fn restore(&mut self) {
-        let order = |items: &[Item]| {
-            let mut order: Vec<usize> = (0..items.len()).collect();
-            order.sort_by_key(|at| items[*at].place);
-            let mut moved = alloc::vec![0; items.len()];
-            order.into_iter().enumerate().for_each(|(new, old)| moved[old] = new);
-            moved
-        };
-        let (own, theirs) = (order(&self.sources), order(&self.targets));
+        let (own, theirs) = (restored(&self.sources), restored(&self.targets));
         self.sources.sort_by_key(|item| item.place);
         self.targets.sort_by_key(|item| item.place);
         for (source, target, _) in &mut self.pairs {
@@ -130,11 +134,14 @@ pub(super) fn open<'s, 'a>(items: &'s [Item<'a>]) -> impl Iterator<Item = (usize
 
 fn items(side: Side<'_>) -> Vec<Item<'_>> {
     let keys: IndexSet<&str> = side.state_dict.keys().collect();
-    let item = |(place, key)| {
-        let (tensor, name) = (side.catalog.tensor(side.state_dict, key)?, plain(key, &keys));
-        Some(Item { key, place, name, tensor, partner: None, is_doubtful: false })
-    };
-    side.state_dict.keys().enumerate().filter_map(item).collect()
+    let mut items = Vec::new();
+    for (place, key) in side.state_dict.keys().enumerate() {
+        if let Some(tensor) = side.catalog.tensor(side.state_dict, key) {
+            let name = plain(key, &keys);
+            items.push(Item { key, place, name, tensor, partner: None, is_doubtful: false });
+        }
+    }
+    items
 }
 
 /// What of a type must be the same on both sides; one float can be cast to another.
@@ -146,4 +153,13 @@ pub(super) fn kind(dtype: &DType) -> &str {
 pub(super) fn is_counter(item: &Item) -> bool {
     let leaf = item.key.rsplit(SEPARATOR).next();
     leaf == Some(COUNTER) && item.tensor.shape.is_empty() && item.tensor.dtype == DType::I64
+}
+
+/// Where each item is once all are in the order of the file again.
+fn restored(items: &[Item]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|at| items[*at].place);
+    let mut moved = alloc::vec![0; items.len()];
+    order.into_iter().enumerate().for_each(|(new, old)| moved[old] = new);
+    moved
 }

@@ -30,7 +30,7 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::catalog::selection::is_extra_state;
-use crate::matching::fit::matcher::{Matcher, is_counter};
+use crate::matching::fit::matcher::{Item, Matcher, is_counter};
 use crate::matching::fit::modules::{Depth, Module};
 use crate::{DType, Fate, IndexMap, Template, Tensor, diff::Side, generalise::generalise};
 
@@ -144,6 +144,13 @@ pub enum Reason {
     Position,
 }
 
+impl Reason {
+    /// True if it rests on shapes and order, or on names that are only alike.
+    fn is_weak(&self) -> bool {
+        matches!(self, Reason::Template | Reason::Alone | Reason::Likeness | Reason::Order)
+    }
+}
+
 /// A source and a target key that belong together and have other shapes or kinds of elements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShapeMismatch {
@@ -237,11 +244,15 @@ pub fn fit(source: Side, target: Side, options: &FitOptions) -> Result<Fit, NotF
         MatchBy::Position => board.settle_by_position(&options.made)?,
         by => board.settle_by_evidence(by, options.ordered),
     }
-    let is_no_tensor = |key: &&str| target.catalog.tensor(target.state_dict, key).is_none();
-    let no_tensors = target.state_dict.keys().filter(is_no_tensor).map(ToString::to_string);
     let mut fit = board.outcome();
-    // What a module keeps beside its tensors is its own to make.
-    (fit.extra_states, fit.no_tensors) = no_tensors.partition(|key| is_extra_state(key));
+    for key in target.state_dict.keys() {
+        if target.catalog.tensor(target.state_dict, key).is_some() {
+            continue;
+        }
+        // What a module keeps beside its tensors is its own to make.
+        let list = if is_extra_state(key) { &mut fit.extra_states } else { &mut fit.no_tensors };
+        list.push(key.to_string());
+    }
     Ok(fit)
 }
 
@@ -288,10 +299,10 @@ impl Matcher<'_> {
         if !self.is_open() {
             return;
         }
-        let name = |(source, target, _): &(usize, usize, Reason)| {
+        let pairs = self.pairs.iter().map(|(source, target, _)| {
             (self.sources[*source].key.to_string(), self.targets[*target].key.to_string())
-        };
-        let pairs: Vec<_> = self.pairs.iter().map(name).collect();
+        });
+        let pairs: Vec<_> = pairs.collect();
         let rules = generalise(&pairs, &[]).stages;
         let targets: IndexMap<&str, usize> =
             self.open_targets().map(|(at, item)| (item.key, at)).collect();
@@ -343,32 +354,29 @@ impl Matcher<'_> {
         all.for_each(|item| item.is_doubtful = false);
         self.pairs.sort_by_key(|(_, target, _)| *target);
         self.misfits.sort_by_key(|(_, target)| *target);
-        let pair = |(source, target, reason): &(usize, usize, Reason)| {
+        let pairs = self.pairs.iter().map(|(source, target, reason)| {
             let (from, to) = (&self.sources[*source], &self.targets[*target]);
             let (a, b) = (&from.tensor.dtype, &to.tensor.dtype);
             let cast = (a != b).then(|| (a.clone(), b.clone()));
             FitPair { from: from.key.into(), to: to.key.into(), reason: reason.clone(), cast }
-        };
-        let misfit = |(source, target): &(usize, usize)| {
+        });
+        let misfits = self.misfits.iter().map(|(source, target)| {
             let (from, to) = (&self.sources[*source], &self.targets[*target]);
             ShapeMismatch {
                 from: from.key.into(),
                 has_dtype: from.tensor.dtype.clone(),
                 has: from.tensor.shape.clone(),
-                wanted: TargetTensor::new(to.key, to.tensor),
+                wanted: to.wanted(),
             }
-        };
-        let wanted = |counters: bool| {
-            let open = self.open_targets().filter(|(_, item)| is_counter(item) == counters);
-            open.map(|(_, item)| TargetTensor::new(item.key, item.tensor)).collect()
-        };
-        let all = self.targets.iter().map(|item| TargetTensor::new(item.key, item.tensor));
+        });
+        let (counters, missing): (Vec<_>, Vec<_>) =
+            self.open_targets().map(|(_, item)| item).partition(|item| is_counter(item));
         Fit {
-            wanted: all.collect(),
-            pairs: self.pairs.iter().map(pair).collect(),
-            misfits: self.misfits.iter().map(misfit).collect(),
-            missing: wanted(false),
-            counters: wanted(true),
+            wanted: self.targets.iter().map(Item::wanted).collect(),
+            pairs: pairs.collect(),
+            misfits: misfits.collect(),
+            missing: missing.into_iter().map(Item::wanted).collect(),
+            counters: counters.into_iter().map(Item::wanted).collect(),
             unused: self.open_sources().map(|(_, item)| item.key.to_string()).collect(),
             open: self.undecided(),
             skipped: self.skipped,
@@ -380,17 +388,14 @@ impl Matcher<'_> {
     /// What is left of both sides with the same parameters.
     fn undecided(&self) -> Vec<Ambiguous> {
         let mut classes = IndexMap::<String, Ambiguous>::default();
-        let key = |items: &[matcher::Item], module: &Module| -> Vec<String> {
-            module.parts.iter().map(|(_, at)| items[*at].key.to_string()).collect()
-        };
         for module in Module::of(self.open_sources()) {
             let class = classes.entry(module.signature(&self.sources));
             let open = class.or_insert_with(|| Ambiguous { from: Vec::new(), to: Vec::new() });
-            open.from.extend(key(&self.sources, &module));
+            open.from.extend(module.keys(&self.sources));
         }
         for module in Module::of(self.open_targets()) {
             if let Some(open) = classes.get_mut(&module.signature(&self.targets)) {
-                open.to.extend(key(&self.targets, &module));
+                open.to.extend(module.keys(&self.targets));
             }
         }
         classes.into_values().filter(|open| !open.to.is_empty()).collect()

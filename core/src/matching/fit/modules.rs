@@ -65,6 +65,11 @@ impl<'b> Module<'b> {
         self.parts.iter().map(|(_, at)| *at).max().unwrap_or(0)
     }
 
+    /// The keys of its parameters.
+    pub(super) fn keys(&self, items: &[Item]) -> impl Iterator<Item = String> {
+        self.parts.iter().map(|(_, at)| items[*at].key.to_string())
+    }
+
     /// Names, shapes and types of its parameters, as text.
     pub(super) fn signature(&self, items: &[Item]) -> String {
         let mut text = String::new();
@@ -106,8 +111,8 @@ impl<'b> Family<'b> {
     /// Places among the numbers that differ from member to member.
     pub(super) fn varied(&self) -> Vec<usize> {
         let first = &self.members[0].0;
-        let varies = |at: &usize| self.members.iter().any(|(other, _)| other[*at] != first[*at]);
-        (0..first.len()).filter(varies).collect()
+        let places = 0..first.len();
+        places.filter(|at| self.members.iter().any(|(it, _)| it[*at] != first[*at])).collect()
     }
 
     /// The smallest number at a place.

@@ -45,15 +45,11 @@ impl Matcher<'_> {
             cells = left;
             for (source, target) in gap.sure() {
                 let (source, target) = (&gap.sources[source].0, &gap.targets[target].0);
-                let is_liker = |rivals: Option<&Option<Rivals>>, path: &str, partner: &str| {
-                    let rivals = rivals.and_then(Option::as_ref);
-                    rivals.is_none_or(|rivals| rivals.outdo(path, partner))
-                };
                 let signature = source.signature(&self.sources);
                 if self.is_chance(source, target, given)
                     || !keeps(&shifts, &shifts_between(source.path, target.path))
-                    || is_liker(targets.get(&signature), source.path, target.path)
-                    || is_liker(sources.get(&signature), target.path, source.path)
+                    || outdo(targets.get(&signature), source.path, target.path)
+                    || outdo(sources.get(&signature), target.path, source.path)
                 {
                     continue;
                 }
@@ -190,11 +186,9 @@ impl Gap<'_> {
         }
         let mut sure = Vec::new();
         for (signature, pairs) in classes {
-            let count = |modules: &[(Module, usize)]| {
-                modules.iter().filter(|(_, other)| *other == signature).count()
-            };
-            let (own, theirs) = (count(&self.sources), count(&self.targets));
-            if own != pairs.len() || theirs != pairs.len() {
+            if [&self.sources, &self.targets].into_iter().any(|modules| {
+                modules.iter().filter(|(_, other)| *other == signature).count() != pairs.len()
+            }) {
                 continue;
             }
             if pairs.len() == 1 || self.are_numbered(&pairs) || self.are_named(&pairs) {
@@ -206,12 +200,8 @@ impl Gap<'_> {
 
     /// True if on each side numbers alone tell the modules apart, and count upwards.
     fn are_numbered(&self, pairs: &[(usize, usize)]) -> bool {
-        let count_up = |paths: Vec<&str>| {
-            let forms: Vec<_> = paths.iter().map(|path| counted(path)).collect();
-            forms.windows(2).all(|two| two[0].0 == two[1].0 && two[0].1 < two[1].1)
-        };
-        count_up(pairs.iter().map(|(at, _)| self.sources[*at].0.path).collect())
-            && count_up(pairs.iter().map(|(_, at)| self.targets[*at].0.path).collect())
+        count_up(pairs.iter().map(|(at, _)| self.sources[*at].0.path))
+            && count_up(pairs.iter().map(|(_, at)| self.targets[*at].0.path))
     }
 
     /// True if names say of all of them what the order says.
@@ -225,14 +215,11 @@ impl Gap<'_> {
     /// The pairs that all best alignments have in common.
     fn common(&self) -> Vec<(usize, usize)> {
         let (rows, columns) = (self.sources.len(), self.targets.len());
-        let weight = |i: usize, j: usize| {
-            if self.sources[i].1 == self.targets[j].1 { self.sources[i].0.parts.len() } else { 0 }
-        };
         let width = columns + 1;
         let mut ahead = alloc::vec![0usize; (rows + 1) * width];
         for i in 0..rows {
             for j in 0..columns {
-                let matched = match weight(i, j) {
+                let matched = match self.weight(i, j) {
                     0 => 0,
                     weight => ahead[i * width + j] + weight,
                 };
@@ -243,7 +230,7 @@ impl Gap<'_> {
         let mut behind = alloc::vec![0usize; (rows + 1) * width];
         for i in (0..rows).rev() {
             for j in (0..columns).rev() {
-                let matched = match weight(i, j) {
+                let matched = match self.weight(i, j) {
                     0 => 0,
                     weight => behind[(i + 1) * width + j + 1] + weight,
                 };
@@ -257,16 +244,33 @@ impl Gap<'_> {
             // An alignment that skips this row, or two that match it differently, leave a choice.
             let can_skip =
                 (0..=columns).any(|j| ahead[i * width + j] + behind[(i + 1) * width + j] == best);
-            let is_best = |j: &usize| {
-                let weight = weight(i, *j);
+            let mut matched = (0..columns).filter(|j| {
+                let weight = self.weight(i, *j);
                 let through = ahead[i * width + j] + weight + behind[(i + 1) * width + j + 1];
                 weight > 0 && through == best
-            };
-            let mut matched = (0..columns).filter(is_best);
+            });
             if let (false, Some(j), None) = (can_skip, matched.next(), matched.next()) {
                 common.push((i, j));
             }
         }
         common
     }
+
+    /// How much it counts to match two modules: as many tensors as they have, if they are alike.
+    fn weight(&self, source: usize, target: usize) -> usize {
+        let (source, target) = (&self.sources[source], &self.targets[target]);
+        if source.1 == target.1 { source.0.parts.len() } else { 0 }
+    }
+}
+
+/// True if a rival is more like the path than its partner is, or there are too many to compare.
+fn outdo(rivals: Option<&Option<Rivals>>, path: &str, partner: &str) -> bool {
+    let rivals = rivals.and_then(Option::as_ref);
+    rivals.is_none_or(|rivals| rivals.outdo(path, partner))
+}
+
+/// True if the paths differ in one number, and it goes up.
+fn count_up<'p>(paths: impl Iterator<Item = &'p str>) -> bool {
+    let forms: Vec<_> = paths.map(counted).collect();
+    forms.windows(2).all(|two| two[0].0 == two[1].0 && two[0].1 < two[1].1)
 }

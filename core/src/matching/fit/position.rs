@@ -11,12 +11,13 @@ impl Matcher<'_> {
     /// batch counters where the source has none.
     pub(super) fn settle_by_position(&mut self, made: &[Template]) -> Result<(), NotFitted> {
         let lacks_counters = !self.sources.iter().any(is_counter);
-        let takes_part = |at: &usize| {
-            let item = &self.targets[*at];
+        let mut targets = Vec::new();
+        for (at, item) in self.targets.iter().enumerate() {
             let is_made = made.iter().any(|pattern| pattern.matches(item.key));
-            !(is_made || lacks_counters && is_counter(item))
-        };
-        let targets: Vec<usize> = (0..self.targets.len()).filter(takes_part).collect();
+            if !(is_made || lacks_counters && is_counter(item)) {
+                targets.push(at);
+            }
+        }
         if targets.len() != self.sources.len() {
             return Err(NotFitted::Counts { from: self.sources.len(), to: targets.len() });
         }

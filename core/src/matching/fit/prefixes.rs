@@ -80,14 +80,14 @@ impl Matcher<'_> {
 
     /// Source and target keys that the replacement brings together.
     fn below(&self, (from, to): &Replacement) -> Vec<(usize, usize)> {
-        let own_name = |item: &Item| item.name.clone();
-        let targets = only(self.open_targets(), own_name);
-        let pair = |(name, source): (String, Option<usize>)| {
+        let targets = only(self.open_targets(), |item| item.name.clone());
+        let sources = only(self.open_sources(), |item| item.name.clone()).into_iter();
+        let pairs = sources.filter_map(|(name, source)| {
             let rest = rest(&name, from)?;
             let name = if to.is_empty() { rest.to_string() } else { join(to, rest) };
             source.zip(*targets.get(&name)?)
-        };
-        only(self.open_sources(), own_name).into_iter().filter_map(pair).collect()
+        });
+        pairs.collect()
     }
 
     /// True if most shapes agree, the prefix is that of several modules or stands alone on one side,
@@ -128,16 +128,13 @@ impl Matcher<'_> {
     /// differ: they would speak for a shift.
     fn shifted(&self, found: &[(usize, usize)]) -> IndexSet<(usize, usize)> {
         let (sources, targets): (IndexSet<_>, IndexSet<_>) = found.iter().copied().unzip();
-        let form_of = |item: &Item| form(&item.name, &item.tensor.shape);
         let left = self.open_sources().filter(|(at, _)| !sources.contains(at));
         let own: IndexSet<String> = left.filter_map(|(_, item)| form_of(item)).collect();
         let left = self.open_targets().filter(|(at, _)| !targets.contains(at));
         let theirs: IndexSet<String> = left.filter_map(|(_, item)| form_of(item)).collect();
-        let is_left = |forms: &IndexSet<String>, item: &Item| {
-            form_of(item).is_some_and(|form| forms.contains(&form))
-        };
         let shifted = found.iter().filter(|(source, target)| {
-            is_left(&own, &self.sources[*source]) && is_left(&theirs, &self.targets[*target])
+            form_of(&self.sources[*source]).is_some_and(|form| own.contains(&form))
+                && form_of(&self.targets[*target]).is_some_and(|form| theirs.contains(&form))
         });
         shifted.copied().collect()
     }
@@ -175,8 +172,8 @@ fn only_pairs(found: impl Iterator<Item = (usize, usize)>) -> Vec<(usize, usize)
         *sources.entry(*source).or_default() += 1;
         *targets.entry(*target).or_default() += 1;
     }
-    let is_only = |(source, target): &(usize, usize)| sources[source] == 1 && targets[target] == 1;
-    all.into_iter().filter(is_only).collect()
+    let only = all.into_iter();
+    only.filter(|(source, target)| sources[source] == 1 && targets[target] == 1).collect()
 }
 
 /// The replacement that most keys speak for, of two at least.
@@ -243,8 +240,9 @@ impl<'a> Counting<'a> {
 
     /// The numbers of a path that count something: not the 2 of `wav2vec2`.
     fn numbers(&self, path: &str) -> Vec<u64> {
-        let counts = |stem| self.0.get(stem).is_none_or(Option::is_none);
-        numbers(path).filter(|(stem, _)| counts(*stem)).map(|(_, number)| number).collect()
+        let numbers =
+            numbers(path).filter(|(stem, _)| self.0.get(*stem).is_none_or(Option::is_none));
+        numbers.map(|(_, number)| number).collect()
     }
 }
 
@@ -277,6 +275,10 @@ fn rest<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
 
 fn join(prefix: &str, rest: &str) -> String {
     alloc::format!("{prefix}{SEPARATOR}{rest}")
+}
+
+fn form_of(item: &Item) -> Option<String> {
+    form(&item.name, &item.tensor.shape)
 }
 
 /// A name without its numbers, with its shape; none if it has no number.

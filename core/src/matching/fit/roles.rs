@@ -74,14 +74,15 @@ pub(super) fn parts<'n>(names: &[&'n str]) -> Vec<Option<Part<'n>>> {
         }
     }
     numbers.values_mut().for_each(|all| all.sort_unstable());
-    let part = |(layer, said)| {
+    let parts = said.into_iter().map(|said| {
+        let (layer, said) = said?;
         let role = match said {
             Said::Role(role) => Some(role),
             Said::Numbered(word, stem, number) => counted(word, &numbers[&(layer, stem)], number),
         };
         Some(Part { layer, role: role? })
-    };
-    said.into_iter().map(|said| part(said?)).collect()
+    });
+    parts.collect()
 }
 
 /// How much speaks for two parts being the same; 0 if they are not.

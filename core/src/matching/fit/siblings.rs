@@ -27,12 +27,12 @@ impl Matcher<'_> {
         let targets: IndexMap<&str, usize> =
             self.open_targets().map(|(at, item)| (item.name.as_str(), at)).collect();
         let sources = self.open_sources().filter(|(_, item)| !is_counter(item));
-        let partner = |at: usize, name: &str| {
-            let target = there.sibling(name)?;
+        let pairs = sources.filter_map(|(at, item)| {
+            let target = there.sibling(&item.name)?;
             let found = *targets.get(target.as_str())?;
-            let is_mutual = back.sibling(&target).is_some_and(|own| own == name);
+            let is_mutual = back.sibling(&target).is_some_and(|own| own == item.name);
             (is_mutual && self.agree(at, found)).then_some((at, found))
-        };
-        sources.filter_map(|(at, item)| partner(at, &item.name)).collect()
+        });
+        pairs.collect()
     }
 }

@@ -30,37 +30,32 @@ pub(super) fn match_by_name(
         return Vec::new();
     }
     let (roles, wanted) = (parts(sources), parts(targets));
-    let same = |a: usize, b: usize| sameness(roles[a].as_ref(), wanted[b].as_ref());
-    let by_role = mutual(sources.len(), targets.len(), &[], same);
+    let counts = (sources.len(), targets.len());
+    let by_role = mutual(counts, &[], |a, b| sameness(roles[a].as_ref(), wanted[b].as_ref()));
     let (own, theirs) = (distinctions(sources), distinctions(targets));
-    let equal = |a: usize, b: usize| usize::from(!own[a].is_empty() && own[a] == theirs[b]);
-    let mut found = mutual(sources.len(), targets.len(), &[], equal);
+    let mut found =
+        mutual(counts, &[], |a, b| usize::from(!own[a].is_empty() && own[a] == theirs[b]));
     // Numbers that some have and others have not could be shifted.
-    let has_digit = |name: &String| name.contains(|c: char| c.is_ascii_digit());
+    let has_digits = own.iter().chain(&theirs).any(|name| name.contains(is_digit));
     let is_whole = found.len() == sources.len() && found.len() == targets.len();
-    if !is_whole && own.iter().chain(&theirs).any(has_digit) {
+    if !is_whole && has_digits {
         found.clear();
     }
     found = united(&by_role, &found);
     if sources.len() != targets.len() {
         return found;
     }
-    let words = |names: &[String]| names.iter().map(|name| words(name)).collect::<Vec<_>>();
-    let (own, theirs) = (words(&own), words(&theirs));
-    let alike = |a: usize, b: usize| likeness(&own[a], &theirs[b]);
-    let by_words = mutual(sources.len(), targets.len(), &found, alike);
+    let own: Vec<_> = own.iter().map(|name| words(name)).collect();
+    let theirs: Vec<_> = theirs.iter().map(|name| words(name)).collect();
+    let by_words = mutual(counts, &found, |a, b| likeness(&own[a], &theirs[b]));
     let is_whole = found.len() + by_words.len() == sources.len() && sources.len() >= MIN_WHOLE;
     // Where names and order contradict each other, neither is believed, but for all names together.
     if !is_whole && (!are_ordered || by_words.iter().any(|(a, b)| a != b)) {
         return found;
     }
     found.extend(by_words);
-    let left = |used: &dyn Fn(usize) -> bool| {
-        let mut left = (0..sources.len()).filter(|at| !used(*at));
-        left.next().filter(|_| left.next().is_none())
-    };
-    let source = left(&|at| found.iter().any(|(a, _)| *a == at));
-    let target = left(&|at| found.iter().any(|(_, b)| *b == at));
+    let source = only_one_left(sources.len(), found.iter().map(|(a, _)| *a));
+    let target = only_one_left(targets.len(), found.iter().map(|(_, b)| *b));
     if let (Some(source), Some(target)) = (source, target)
         && source == target
         && are_ordered
@@ -73,9 +68,6 @@ pub(super) fn match_by_name(
 
 /// The pairs of both lists but for those that contradict each other.
 fn united(a: &[(usize, usize)], b: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    let contradicts = |pair: &(usize, usize), others: &[(usize, usize)]| {
-        others.iter().any(|other| (other.0 == pair.0) != (other.1 == pair.1))
-    };
     let own = a.iter().filter(|pair| !contradicts(pair, b));
     let new = b.iter().filter(|pair| !contradicts(pair, a) && !a.contains(pair));
     own.chain(new).copied().collect()
@@ -120,67 +112,85 @@ pub(super) fn are_alike(source: &str, target: &str) -> bool {
 /// True if the last names of two paths have a word in common, and the paths do not say of two
 /// modules of that kind that they are others: `pooler.dense` is not `lm_head.dense`.
 pub(super) fn are_told(source: &str, target: &str) -> bool {
-    let telling = |path: &str| {
+    let [own, theirs] = [source, target].map(|path| {
         let mut words = words(path);
         words.retain(|word| !KINDS.contains(&word.as_str()));
         words
-    };
-    let (own, theirs) = (telling(source), telling(target));
+    });
     let are_others = !own.is_empty() && !theirs.is_empty() && likeness(&own, &theirs) == 0;
     are_alike(source, target) && !are_others
 }
 
 /// Pairs of which each is the other's best, with no second best as good.
 fn mutual(
-    sources: usize,
-    targets: usize,
+    (sources, targets): (usize, usize),
     taken: &[(usize, usize)],
     score: impl Fn(usize, usize) -> usize,
 ) -> Vec<(usize, usize)> {
-    let best = |scores: &mut dyn Iterator<Item = (usize, usize)>| {
-        let mut best: Option<(usize, usize, bool)> = None;
-        for (at, score) in scores.filter(|(_, score)| *score > 0) {
-            best = match best {
-                Some((_, most, _)) if score < most => best,
-                Some((other, most, _)) if score == most => Some((other, most, true)),
-                _ => Some((at, score, false)),
-            };
-        }
-        best.filter(|(_, _, is_shared)| !is_shared).map(|(at, _, _)| at)
-    };
-    let is_free = |a: usize, b: usize| !taken.iter().any(|(x, y)| *x == a || *y == b);
-    let at = |a: usize, b: usize| if is_free(a, b) { score(a, b) } else { 0 };
-    let pair = |a: usize| {
-        let b = best(&mut (0..targets).map(|b| (b, at(a, b))))?;
-        (best(&mut (0..sources).map(|other| (other, at(other, b))))? == a).then_some((a, b))
-    };
-    (0..sources).filter_map(pair).collect()
+    let own: Vec<usize> = (0..sources).filter(|a| taken.iter().all(|it| it.0 != *a)).collect();
+    let theirs: Vec<usize> = (0..targets).filter(|b| taken.iter().all(|it| it.1 != *b)).collect();
+    let pairs = own.iter().filter_map(|&a| {
+        let b = best(theirs.iter().map(|&b| (b, score(a, b))))?;
+        (best(own.iter().map(|&other| (other, score(other, b))))? == a).then_some((a, b))
+    });
+    pairs.collect()
+}
+
+/// What has the highest score above 0, if nothing else has as much.
+fn best(scores: impl Iterator<Item = (usize, usize)>) -> Option<usize> {
+    let mut best: Option<(usize, usize, bool)> = None;
+    for (at, score) in scores.filter(|(_, score)| *score > 0) {
+        best = match best {
+            Some((_, most, _)) if score < most => best,
+            Some((other, most, _)) if score == most => Some((other, most, true)),
+            _ => Some((at, score, false)),
+        };
+    }
+    best.filter(|(_, _, is_shared)| !is_shared).map(|(at, _, _)| at)
+}
+
+/// The one of so many that is not used.
+fn only_one_left(count: usize, used: impl Iterator<Item = usize> + Clone) -> Option<usize> {
+    let mut left = (0..count).filter(|at| !used.clone().any(|used| used == *at));
+    left.next().filter(|_| left.next().is_none())
+}
+
+fn contradicts(pair: &(usize, usize), others: &[(usize, usize)]) -> bool {
+    others.iter().any(|other| (other.0 == pair.0) != (other.1 == pair.1))
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 /// What is left of each name without what all of them begin and end with, in small letters.
 fn distinctions(names: &[&str]) -> Vec<String> {
     let lower: Vec<Vec<char>> =
         names.iter().map(|name| name.to_lowercase().chars().collect()).collect();
-    let shared = |length: &dyn Fn(&[char], &[char]) -> usize| {
-        let first = lower.first().map_or(&[][..], Vec::as_slice);
-        lower.iter().map(|name| length(first, name)).min().unwrap_or(0)
-    };
-    let same = |(a, b): &(&char, &char)| a == b;
-    let head = shared(&|a, b| a.iter().zip(b).take_while(same).count());
-    let tail = shared(&|a, b| a.iter().rev().zip(b.iter().rev()).take_while(same).count());
-    let end = |name: &[char]| name.len().saturating_sub(tail).max(head);
-    lower.iter().map(|name| name[head..end(name)].iter().collect()).collect()
+    let first = lower.first().map_or(&[][..], Vec::as_slice);
+    let heads = lower.iter().map(|name| common(first.iter(), name.iter()));
+    let head = heads.min().unwrap_or(0);
+    let tails = lower.iter().map(|name| common(first.iter().rev(), name.iter().rev()));
+    let tail = tails.min().unwrap_or(0);
+    let own = lower.iter().map(|name| &name[head..name.len().saturating_sub(tail).max(head)]);
+    own.map(|name| name.iter().collect()).collect()
+}
+
+/// How many characters are the same before the first that is not.
+fn common<'c>(a: impl Iterator<Item = &'c char>, b: impl Iterator<Item = &'c char>) -> usize {
+    a.zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// How many words of one name are words of the other, or begin one, or stand in one.
 pub(super) fn likeness(a: &[String], b: &[String]) -> usize {
-    let are_alike = |a: &String, b: &String| {
-        a.starts_with(b.as_str())
-            || b.starts_with(a.as_str())
-            || a.len() >= MIN_WITHIN && b.contains(a.as_str())
-            || b.len() >= MIN_WITHIN && a.contains(b.as_str())
-    };
-    a.iter().filter(|word| b.iter().any(|other| are_alike(word, other))).count()
+    a.iter().filter(|word| b.iter().any(|other| words_alike(word, other))).count()
+}
+
+fn words_alike(a: &str, b: &str) -> bool {
+    a.starts_with(b)
+        || b.starts_with(a)
+        || a.len() >= MIN_WITHIN && b.contains(a)
+        || b.len() >= MIN_WITHIN && a.contains(b)
 }
 
 /// The words of a name, in small letters: `SelfAttention_1` has `self` and `attention`.

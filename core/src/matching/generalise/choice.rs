@@ -58,8 +58,8 @@ pub(super) fn choose<'a>(pairs: &[(&'a str, &'a str)]) -> (Vec<Rule>, Vec<(&'a s
     chosen.reverse();
     let chosen = search.without_idle(chosen);
     let literal = search.errors();
-    let rule = |at: &usize| Rule::Remap(Remap::Rename(search.rename(*at).clone()));
-    (chosen.iter().map(rule).collect(), literal)
+    let renames = chosen.iter().map(|at| search.rename(*at).clone());
+    (renames.map(|rename| Remap::Rename(rename).into()).collect(), literal)
 }
 
 struct Search<'p, 'a> {
@@ -86,12 +86,12 @@ impl<'p, 'a> Search<'p, 'a> {
     /// The template that sets most pairs right, those that it gets wrong counted against it; it
     /// must win two at least.
     fn best(&mut self) -> Option<usize> {
-        let bound = |candidate: &Candidate| match &candidate.trial {
+        let bounds = self.candidates.iter().map(|candidate| match &candidate.trial {
             Some(trial) => trial.gain(&self.wrong).max(0).unsigned_abs(),
             None => candidate.pairs.iter().filter(|pair| self.wrong[**pair]).count(),
-        };
-        let bounds = self.candidates.iter().map(bound).enumerate();
-        let mut bounds: Vec<(usize, usize)> = bounds.filter(|(_, bound)| *bound > 1).collect();
+        });
+        let bounds = bounds.enumerate().filter(|(_, bound)| *bound > 1);
+        let mut bounds: Vec<(usize, usize)> = bounds.collect();
         bounds.sort_by_key(|(_, bound)| usize::MAX - bound);
         let mut best: Option<(isize, usize, usize)> = None;
         for (at, bound) in bounds {
@@ -206,10 +206,9 @@ impl<'p, 'a> Search<'p, 'a> {
 impl Trial {
     /// Pairs set right, less those that are right without it and would be wrong with it.
     fn gain(&self, wrong: &[bool]) -> isize {
-        let count = |pairs: &[usize], is_wrong: bool| {
-            pairs.iter().filter(|pair| wrong[**pair] == is_wrong).count().cast_signed()
-        };
-        count(&self.right, true) - count(&self.wrong, false)
+        let mended = self.right.iter().filter(|pair| wrong[**pair]).count();
+        let broken = self.wrong.iter().filter(|pair| !wrong[**pair]).count();
+        mended.cast_signed() - broken.cast_signed()
     }
 }
 

@@ -22,10 +22,8 @@ pub(super) fn patterns(dropped: &[String], kept: &[&str]) -> Vec<Template> {
     let (begin_counts, end_counts) = (counts(&own_begins), counts(&own_ends));
     let mut patterns = IndexMap::<(&str, &str), Template>::default();
     for ((key, begin), end) in dropped.iter().zip(own_begins).zip(own_ends) {
-        let count = |part: Option<&str>, counts: &IndexMap<&str, usize>| {
-            part.and_then(|part| counts.get(part)).copied().unwrap_or(0)
-        };
-        let (below, above) = (count(begin, &begin_counts), count(end, &end_counts));
+        let below = begin.map_or(0, |begin| begin_counts[begin]);
+        let above = end.map_or(0, |end| end_counts[end]);
         match (begin, end) {
             (Some(begin), _) if below >= above && (below > 1 || begin != key) => {
                 patterns.entry((begin, "")).or_insert_with(|| template(begin, Some(Place::After)));

@@ -97,11 +97,11 @@ pub(crate) fn renames(pairs: &[(String, String)]) -> Option<Rule> {
     if !inexpressible.is_empty() || literal.len() + rules.len() > MAX_TYPED {
         return None;
     }
-    let one = |(old, new): &(&str, &str)| {
+    let mut all: Vec<Rule> = Vec::new();
+    for (old, new) in literal {
         let [from, to] = [old, new].map(|key| Template::literal(key, SEPARATOR));
-        Some(Rule::from(Remap::Rename(Rename::new(TemplatePair::new(from, to).ok()?)?)))
-    };
-    let mut all = literal.iter().map(one).collect::<Option<Vec<Rule>>>()?;
+        all.push(Remap::Rename(Rename::new(TemplatePair::new(from, to).ok()?)?).into());
+    }
     all.extend(rules);
     match all.len() {
         0 => None,
@@ -120,11 +120,10 @@ fn expressible(pairs: &[(String, String)]) -> (Pairs<'_>, Vec<(String, String)>)
         *olds.entry(old).or_default() += 1;
         *news.entry(new.as_str()).or_insert(0usize) += 1;
     }
-    let is_plain = |(old, new): &&(String, String)| {
+    let (plain, others): (Vec<_>, Vec<_>) = pairs.iter().partition(|(old, new)| {
         let once = olds[old.as_str()] == 1 && news[new.as_str()] == 1;
         once && (old == new || !old.is_empty() && !new.is_empty())
-    };
-    let (plain, others): (Vec<_>, Vec<_>) = pairs.iter().partition(is_plain);
+    });
     let plain = plain.into_iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
     (plain, others.into_iter().cloned().collect())
 }
@@ -132,10 +131,6 @@ fn expressible(pairs: &[(String, String)]) -> (Pairs<'_>, Vec<(String, String)>)
 /// The old names without wrappers, if taking them out is part of what happened to all keys.
 fn unwrapped(pairs: &Pairs) -> Option<Vec<String>> {
     let unwrap = Rule::Unwrap(Wrappers::usual());
-    let has_wrapper = |key: &str| {
-        let segments = || key.split(SEPARATOR);
-        WRAPPERS.iter().any(|wrapper| segments().any(|segment| segment == *wrapper))
-    };
     if !pairs.iter().any(|(old, _)| has_wrapper(old)) {
         return None;
     }
@@ -151,4 +146,9 @@ fn unwrapped(pairs: &Pairs) -> Option<Vec<String>> {
         }
     }
     Some(names.into_iter().collect())
+}
+
+/// True if a wrapper put a segment into the key.
+fn has_wrapper(key: &str) -> bool {
+    key.split(SEPARATOR).any(|segment| WRAPPERS.contains(&segment))
 }

@@ -59,12 +59,12 @@ enum Origin {
 impl<'a> Cuttable<'a> {
     /// A pair; none if a key has too many segments to look into.
     pub(super) fn new(from: &'a str, to: &'a str) -> Option<Cuttable<'a>> {
-        let segments = |key: &'a str| -> Option<Vec<Numbered<'a>>> {
+        let [from, to] = [from, to].map(|key| {
             let segments = key.split(SEPARATOR).take(MAX_SEGMENTS + 1).map(Numbered::of);
-            let segments: Vec<_> = segments.collect();
-            (segments.len() <= MAX_SEGMENTS).then_some(segments)
-        };
-        Some(Cuttable { from: segments(from)?, to: segments(to)? })
+            segments.collect::<Vec<_>>()
+        });
+        let is_short = from.len().max(to.len()) <= MAX_SEGMENTS;
+        is_short.then_some(Cuttable { from, to })
     }
 
     /// Every sketch of the pair, with the text by which sketches of pairs are the same.
@@ -87,8 +87,7 @@ impl<'a> Cuttable<'a> {
         if tail > 0 && self.from[from.len()..] == self.to[to.len()..] {
             return;
         }
-        let same = |(a, b): &(&Numbered, &Numbered)| a == b;
-        let run = from.iter().rev().zip(to.iter().rev()).take_while(same).count();
+        let run = from.iter().rev().zip(to.iter().rev()).take_while(|(a, b)| a == b).count();
         for rest in (1..=run).rev().take(MAX_RESTS) {
             let (head, other_head) = (from.len() - rest, to.len() - rest);
             if from[head..].iter().all(Numbered::is_bare) {
@@ -186,21 +185,21 @@ impl Sketch {
         let to: Vec<Vec<u64>> =
             pairs.iter().map(|pair| self.to.numbers(&pair.to).collect()).collect();
         let captures = from.first()?.len();
-        let varies = |of: &[Vec<u64>], at: usize| of.iter().any(|row| row[at] != of[0][at]);
         let varied: Vec<bool> = (0..captures).map(|at| varies(&from, at)).collect();
-        let origin = |at: usize| {
-            if varies(&to, at) {
-                origin(&from, &varied, &to, at)
-            } else {
-                Some(Origin::Constant(to[0][at]))
+        let mut origins = Vec::new();
+        let mut uses = alloc::vec![0; captures];
+        for (at, constant) in to[0].iter().enumerate() {
+            if !varies(&to, at) {
+                origins.push(Origin::Constant(*constant));
+                continue;
             }
-        };
-        let origins: Vec<Origin> = (0..to[0].len()).map(origin).collect::<Option<_>>()?;
-        let is_used = |capture: usize| {
-            let uses = |origin: &Origin| matches!(origin, Origin::Shifted { capture: c, .. } if *c == capture);
-            origins.iter().filter(|origin| uses(origin)).count()
-        };
-        if (0..captures).any(|at| varied[at] != (is_used(at) == 1)) {
+            let origin = origin(&from, &varied, &to, at)?;
+            if let Origin::Shifted { capture, .. } = origin {
+                uses[capture] += 1;
+            }
+            origins.push(origin);
+        }
+        if (0..captures).any(|at| varied[at] != (uses[at] == 1)) {
             return None;
         }
         Some(self.pair(pairs.first()?, &varied, &origins))
@@ -211,11 +210,6 @@ impl Sketch {
     }
 
     fn pair(&self, example: &Cuttable, varied: &[bool], origins: &[Origin]) -> TemplatePair {
-        let hole = |segment: &Numbered, name: usize, shift: i64| Segment::Hole {
-            before: segment.before.to_string(),
-            capture: Some(Capture { name: NAMES[name].to_string(), shift }),
-            after: segment.after.to_string(),
-        };
         // The captures that vary, by their places among the old key's numbers, and their names.
         let mut names = IndexMap::<usize, usize>::default();
         let places = (0..self.captured.len()).filter(|place| self.captured[*place]);
@@ -255,9 +249,22 @@ fn origin(from: &[Vec<u64>], varied: &[bool], to: &[Vec<u64>], at: usize) -> Opt
         }
     }
     // Of those with as many votes, the smallest shift and then the same place.
-    let rank = |((capture, by), count): &((usize, i64), usize)| {
+    let ((capture, by), count) = votes.into_iter().min_by_key(|((capture, by), count)| {
         (usize::MAX - *count, by.unsigned_abs(), capture.abs_diff(at))
-    };
-    let ((capture, by), count) = votes.into_iter().min_by_key(rank)?;
+    })?;
     (2 * count > from.len()).then_some(Origin::Shifted { capture, by })
+}
+
+/// True if a number is not the same in all rows.
+fn varies(rows: &[Vec<u64>], at: usize) -> bool {
+    rows.iter().any(|row| row[at] != rows[0][at])
+}
+
+/// A segment with a capture in place of its number.
+fn hole(segment: &Numbered, name: usize, shift: i64) -> Segment {
+    Segment::Hole {
+        before: segment.before.to_string(),
+        capture: Some(Capture { name: NAMES[name].to_string(), shift }),
+        after: segment.after.to_string(),
+    }
 }
