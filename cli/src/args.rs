@@ -129,11 +129,11 @@ enum Command {
     ///
     /// Keys whose elements the other file has under another key are shown as renames. Numbers are
     /// compared as numbers: NaN equals NaN, and -0 equals 0. A relative difference is
-    /// |a - b| / max(|a|, |b|). The order of keys is no difference.
+    /// |a - b| / max(|a|, |b|). The order of keys does not count as a difference.
     ///
     /// What lies beside the tensors is compared, too: numbers, texts, containers, optimizers,
     /// objects of any class by what they are made of, and metadata. What one file has and the
-    /// other's format has no place for is named and is no difference. With --at only state dicts
+    /// other's format has no place for is named and does not count. With --at only state dicts
     /// are compared, with --weights-only only their tensors.
     ///
     /// Exit status: 0 the same, 1 they differ, 2 could not compare, or not all of it: the list of
@@ -168,7 +168,7 @@ enum Command {
     /// what is missing is refused unless --init says how to make it. With no --output nothing is
     /// written: what was found is shown.
     ///
-    /// Exit status: 0 it fits, 1 it does not, 2 could not tell.
+    /// Exit status: 0 it fits, 1 it does not, 2 error.
     Fit(FitArgs),
     /// Explain a PyTorch loading error and print the fix
     ///
@@ -190,7 +190,7 @@ enum Command {
     ///
     /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
     /// a file as it was before the edit, and the next one with -i restores it; this one does
-    /// nothing else. It is no error if there is nothing to restore.
+    /// nothing else. Nothing to restore is not an error.
     Recover(RecoverArgs),
 }
 

@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Done,
     /// The answer is no: the plan or the conversion cannot be.
     No,
-    /// It could not tell: usage, unreadable, malformed, I/O.
+    /// Error: usage, unreadable, malformed, I/O.
     CouldNot,
     /// A signal of this number asked for the end.
     Stopped(u8),
@@ -30,7 +30,7 @@ pub(crate) enum Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    /// One line each; none if there is nothing to tell.
+    /// One line each; none if there is nothing to say.
     pub(crate) errors: Vec<String>,
     pub(crate) hints: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl Exit {
 }
 
 impl Failure {
-    /// Something stood in the way.
+    /// Something was in the way.
     pub(crate) fn could_not(error: impl fmt::Display) -> Failure {
         Failure { exit: Exit::CouldNot, errors: vec![error.to_string()], hints: Vec::new() }
     }

@@ -58,7 +58,7 @@ impl<'a> Sides<'a> {
     }
 }
 
-/// The bytes of a path in hexadecimal digits, where it is no text and the text shown is not it.
+/// The bytes of a path in hexadecimal digits, where it is not UTF-8, so that the text shown differs.
 pub(crate) fn path_bytes(path: &Path) -> Option<String> {
     let bytes = path.as_os_str().as_encoded_bytes();
     path.to_str().is_none().then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -38,7 +38,7 @@ good.pkl: safe
 }
 
 #[test]
-fn the_exit_status_tells_the_worst_answer() {
+fn the_exit_status_is_the_worst_answer() {
     let folder = folder();
     let status = |words: &[&str]| check(folder.path(), words).status.code();
     assert_eq!(status(&["good.pkl"]), Some(0));

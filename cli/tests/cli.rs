@@ -239,7 +239,7 @@ fn a_plan_that_cannot_be_is_refused_with_every_offence() {
     folder.check_refused(
         &["rename", "re:.* -> ", "net.safetensors", "-i"],
         1,
-        &["nothing would be left"],
+        &["would make key", "empty"],
     );
 }
 

@@ -41,7 +41,7 @@ fn noise(number: u8, len: u8) -> Vec<u8> {
     (0..len).map(|i| i.wrapping_mul(7).wrapping_add(number.wrapping_mul(31)) ^ i).collect()
 }
 
-/// Two layers that are renamed, with zeros that only the rule behind the others can tell apart.
+/// Two layers that are renamed, with zeros that only the rule behind the others can distinguish.
 fn renamed() -> Folder {
     let zeros = || vec![0; 4];
     Folder::with(
@@ -122,7 +122,7 @@ open, a has no such elements: new  (1 key)
 }
 
 #[test]
-fn programs_are_told_the_same() {
+fn json_says_the_same() {
     let ran = fused().derive(&["--json", "-q"]);
     let found: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!((ran.status, &found["complete"]), (1, &json!(false)));
@@ -145,7 +145,7 @@ fn programs_are_told_the_same() {
 }
 
 #[test]
-fn a_recipe_replaces_no_file_unless_told() {
+fn a_recipe_replaces_no_file_without_force() {
     let folder = renamed();
     fs::write(folder.path("r.toml"), "precious").expect("written");
     let ran = folder.derive(&["--save-recipe", "r.toml"]);

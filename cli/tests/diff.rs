@@ -163,7 +163,7 @@ fn everything_that_differs_has_a_line() {
 }
 
 #[test]
-fn only_the_status_tells_when_asked_to_be_quiet() {
+fn only_the_status_answers_when_asked_to_be_quiet() {
     let folder = Folder::with(&[
         ("a.safetensors", &[("w", "F32", &[1.0])]),
         ("b.safetensors", &[("w", "F32", &[2.0])]),

@@ -215,7 +215,7 @@ fn helped(text: &str) -> (Option<String>, String) {
 }
 
 #[test]
-fn keys_that_are_made_anew_are_looked_for_below_other_prefixes() {
+fn new_keys_are_looked_for_below_other_prefixes() {
     for text in [
         "Some weights of ResNet were not initialized from the model checkpoint at m and are newly initialized: ['conv1.weight', 'bn1.weight']",
         "UserWarning: Found missing adapter keys while loading the checkpoint: ['conv1.weight', 'bn1.weight'].",

@@ -270,7 +270,7 @@ fn shapes_alone_do_not_make_a_part_of_another_model_fit() {
     let ran = folder.typed("fit a.safetensors --to b.safetensors");
     let lines: Vec<_> = ran.err.lines().collect();
     let error = "error: a.safetensors: 2 of its tensors are not wanted, and most of the 1 that are \
-                 were told by their shapes alone";
+                 were matched by shape only";
     let hint = "hint: if the model is right, exclude the other keys with --drop PATTERN";
     assert_eq!((ran.status, lines), (1, vec![error, hint]));
     let words = "fit a.safetensors --to b.safetensors --drop **.conv.* --drop **.head.*";
@@ -317,7 +317,7 @@ fn positions_mean_nothing_in_files_without_order() {
 }
 
 #[test]
-fn all_is_told_as_json_too() {
+fn json_has_all_of_it_too() {
     let folder = Folder::of_models();
     let found = folder.json("fit a.safetensors --to b.safetensors --json --drop **.epoch");
     assert_eq!(found["fits"], json!(false));

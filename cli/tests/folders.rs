@@ -151,7 +151,7 @@ fn each_way_in_which_an_index_and_its_files_disagree_is_named_and_mended() {
 }
 
 #[test]
-fn what_is_no_series_of_shards_gets_no_index() {
+fn what_is_not_a_series_of_shards_gets_no_index() {
     let folder = shards(None);
     folder.add(TWO, &safetensors(&["b", "c"]));
     let twice = "'b' in 'model-00001-of-00002.safetensors' and 'model-00002-of-00002.safetensors'";

@@ -172,7 +172,7 @@ fn a_conversion_casts_and_says_what_it_left_out() {
 }
 
 #[test]
-fn a_fit_says_what_is_missing_and_fills_it_where_it_is_told_how() {
+fn a_fit_says_what_is_missing_and_fills_it_where_it_knows_how() {
     let folder =
         Folder::with("a.safetensors", &["module.fc.w"]).and("b.safetensors", &["fc.w", "n"]);
     let fit = Fit {
@@ -181,12 +181,12 @@ fn a_fit_says_what_is_missing_and_fills_it_where_it_is_told_how() {
         output: Some(folder.path("out.safetensors")),
         ..Fit::default()
     };
-    let outcome = fit.run(&silent()).expect("it can be told");
+    let outcome = fit.run(&silent()).expect("it is known");
     assert_eq!((outcome.fit.missing.len(), outcome.output), (1, None));
     assert_eq!(outcome.result.err().expect("it does not fit").len(), 1);
     let mut filled = fit.clone();
     filled.fill.initialiser.rules = vec![InitRule::parse("n=zeros", SEPARATOR).expect("a rule")];
-    let outcome = filled.run(&silent()).expect("it can be told");
+    let outcome = filled.run(&silent()).expect("it is known");
     assert_eq!(outcome.result.expect("it fits").made.len(), 1);
     assert_eq!(keys(&folder.path("out.safetensors")), ["fc.w", "n"]);
 }
@@ -244,7 +244,7 @@ fn an_error_is_explained_and_its_fix_is_a_job_that_was_tried() {
 }
 
 #[test]
-fn a_check_tells_what_is_wrong_with_each_file() {
+fn a_check_says_what_is_wrong_with_each_file() {
     let folder = Folder::with("good.safetensors", &["a"]);
     let bytes = safetensors(&["a", "b"]);
     fs::write(folder.path("cut.safetensors"), &bytes[..bytes.len() - 4]).expect("written");
@@ -329,7 +329,7 @@ fn an_observer_learns_how_much_is_written_and_what_was_noticed() {
         drop: vec![statedict::core::Template::parse("modul.**", SEPARATOR).expect("a template")],
         ..Fit::default()
     };
-    fit.run(&observer).expect("it can be told");
+    fit.run(&observer).expect("it is known");
     let seen = watcher.seen.lock().expect("no panic");
     assert_eq!(seen[0], format!("writing {}", outcome.bytes));
     assert!(seen[1].contains("UnusedPattern") && seen[1].contains("module.**"), "{seen:?}");

@@ -169,7 +169,7 @@ fn changes_of_metadata_are_shown_before_and_saved_with_the_plan() {
 }
 
 #[test]
-fn what_is_no_metadata_is_refused() {
+fn what_is_not_metadata_is_refused() {
     let folder = folder();
     let check = |words: &str, said: &str| {
         folder.check(&format!("rename lora.safetensors {words}"), 2, &[said])

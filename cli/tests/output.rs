@@ -194,7 +194,7 @@ mod unix {
     }
 
     #[test]
-    fn paths_that_are_no_text_are_given_by_their_bytes() {
+    fn paths_that_are_not_text_are_given_by_their_bytes() {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
         let folder = folder();

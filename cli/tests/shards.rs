@@ -181,7 +181,7 @@ fn an_existing_folder_is_replaced_by_its_index_last() {
 }
 
 #[test]
-fn shards_spread_anew_in_their_own_folder_replace_the_old() {
+fn shards_spread_again_in_their_own_folder_replace_the_old() {
     let folder = sharded();
     succeed(folder.path(), &["convert", "net", "net", "--shard-size", "210KB", "--force"]);
     assert_eq!(names(&folder.path().join("net")).len(), 3);

@@ -284,7 +284,7 @@ const SAYINGS: [Saying; 11] = [
         layout: "arrays",
         words: &["fit", "FILE", "--to", "extra-state-dict", "-o", "OUT"],
         status: 0,
-        said: &["4 of the 4 keys", "as they are no tensors in the target: module.fc._extra_state"],
+        said: &["4 of the 4 keys", "as they are not tensors in the target: module.fc._extra_state"],
     },
 ];
 

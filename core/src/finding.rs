@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_class_is_one_finding_wherever_it_stands() {
+    fn an_unknown_class_is_one_finding_wherever_it_is() {
         let mut findings = Findings::default();
         for place in ["a: byte 1", "b: byte 1"] {
             findings.add(Finding::unknown(place, "imports a.B", "not known").about("a.B"));

@@ -49,7 +49,7 @@ fn floats_of_another_type_are_cast_and_nothing_else() {
 }
 
 #[test]
-fn scales_are_told_by_what_they_scale() {
+fn scales_are_known_by_what_they_scale() {
     use DType::{Bf16, F8E4M3, F16, F32, I8, I32, U8};
     // DeepSeek, compressed-tensors, ModelOpt.
     check(

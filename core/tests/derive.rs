@@ -126,7 +126,7 @@ fn a_key_does_not_stay_where_its_module_has_gone() {
 }
 
 #[test]
-fn values_that_are_no_tensors_are_told_by_their_names() {
+fn values_that_are_not_tensors_are_matched_by_name() {
     let keys = Catalog::of_keys(["epoch", "only.a"]).expect("unique");
     let other = Catalog::of_keys(["epoch", "only.b"]).expect("unique");
     let found = Derivation::new(&entries(&keys), &entries(&other), &Evidence::default());
@@ -153,7 +153,7 @@ fn portion(part: usize, start: u64, end: u64) -> Slice {
 }
 
 #[test]
-fn a_whole_is_told_when_its_parts_cover_it() {
+fn a_whole_is_reported_when_its_parts_cover_it() {
     let (a, b) = (catalog(&["q", "k"]), catalog(&["qk"]));
     let check = |portions: Vec<Slice>, expected: &[&str]| {
         let evidence = Evidence { portions, ..Evidence::default() };

@@ -77,7 +77,7 @@ fn what_is_about_something_else_is_not_known() {
 }
 
 #[test]
-fn pytorch_0_4_told_shapes_the_wrong_way_round() {
+fn pytorch_0_4_said_shapes_the_wrong_way_round() {
     let shapes = |text: &str| match read(text) {
         LoadError::Mismatch(mismatch) => mismatch.misfits,
         other => panic!("{other:?}"),
@@ -95,7 +95,7 @@ fn pytorch_0_4_told_shapes_the_wrong_way_round() {
 }
 
 #[test]
-fn a_copy_that_failed_for_another_reason_is_no_misfit() {
+fn a_copy_that_failed_for_another_reason_is_not_a_misfit() {
     let text = "While copying the parameter named \"w\", whose dimensions in the model are torch.Size([5]) and whose dimensions in the checkpoint are torch.Size([5]).";
     assert_eq!(LoadError::read(text), None);
 }
@@ -154,7 +154,7 @@ fn keys_that_both_have_are_left_alone() {
 }
 
 #[test]
-fn a_file_without_the_keys_that_were_told_is_doubted() {
+fn a_file_without_the_keys_of_the_message_is_doubted() {
     let text =
         r#"Missing key(s) in state_dict: "a.w". Unexpected key(s) in state_dict: "module.a.w". "#;
     let held = Catalog::of_keys(["module.b.w"]).expect("unique");

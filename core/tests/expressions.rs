@@ -172,7 +172,7 @@ fn a_plan_is_read_as_it_was_written() {
     assert_eq!(Plan::from_json(&plan.to_json()).expect("a plan"), plan);
     let wrong = made.replace("normal(0,0.02)", "target");
     let message = Plan::from_json(&wrong).expect_err("no way to make it").to_string();
-    assert!(message.contains("target is no way to make elements"), "{message}");
+    assert!(message.contains("target is not a way to make elements"), "{message}");
 }
 
 #[test]

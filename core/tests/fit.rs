@@ -240,7 +240,7 @@ fn llama_is_fitted_for_its_names_tell_the_parts_of_a_layer() {
     assert_eq!(open(&own, &theirs, truth), [""; 0]);
 }
 
-/// The same tensors in an order that tells nothing.
+/// The same tensors in an order that means nothing.
 fn sorted(tensors: &Tensors) -> Tensors {
     let mut sorted = tensors.clone();
     sorted.sort();
@@ -274,7 +274,7 @@ fn numbers_that_count_up_unevenly_are_aligned() {
 }
 
 #[test]
-fn attention_is_told_apart_by_its_names() {
+fn attention_is_distinguished_by_its_names() {
     let own = blocks(
         0..3,
         &[
@@ -383,7 +383,7 @@ fn a_numbering_that_does_not_fit_is_not_forced() {
     let by_name = FitOptions { by: MatchBy::Name, ..FitOptions::default() };
     let fit = fitted_by(&own, &theirs, &by_name).expect("no place is needed");
     assert_eq!((fit.pairs.len(), fit.missing.len()), (10, 2));
-    // More layers on one side are no other numbering.
+    // More layers on one side are not another numbering.
     for (own, theirs) in [(0..6, 0..9), (0..9, 0..6)] {
         let fit = fitted(&blocks(own, &layer), &blocks(theirs, &layer));
         assert!(fit.pairs.iter().all(|pair| pair.from == pair.to));
@@ -392,7 +392,7 @@ fn a_numbering_that_does_not_fit_is_not_forced() {
 }
 
 #[test]
-fn numbers_that_shapes_prove_wrong_are_found_anew() {
+fn numbers_that_shapes_prove_wrong_are_found_again() {
     let stage = |number: u64, width: u64, merges: bool| {
         let mut all = conv(format!("layers.{number}.block"), width, width, 3);
         if merges {
@@ -589,7 +589,7 @@ fn lone_vectors_at_other_places_are_left_alone() {
 }
 
 #[test]
-fn shapes_that_differ_are_told() {
+fn shapes_that_differ_are_reported() {
     let own = tensors(&[("fc.weight", &[1000, 8]), ("conv.weight", &[8, 3])]);
     let theirs = tensors(&[("fc.weight", &[200, 8]), ("conv.weight", &[8, 3])]);
     let fit = fitted(&own, &theirs);
@@ -602,7 +602,7 @@ fn shapes_that_differ_are_told() {
 }
 
 #[test]
-fn batch_counters_go_with_their_modules_or_are_told() {
+fn batch_counters_go_with_their_modules_or_are_reported() {
     let (own, theirs) = (batch_norm("net.bn1".into(), 8, true), batch_norm("bn1".into(), 8, true));
     assert_eq!(fitted(&own, &theirs).pairs.len(), 5);
     let fit = fitted(&batch_norm("net.bn1".into(), 8, false), &theirs);
@@ -723,7 +723,7 @@ fn sides(scene: &mut Scene) -> (Tensors, Tensors) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the keys, each is told of once, pairs have one shape, and all that is told to be
+    /// Whatever the keys, each is listed once, pairs have one shape, and all that is said to be
     /// made can be.
     #[test]
     fn every_key_is_accounted_for(mut scene in scenes()) {
@@ -912,7 +912,7 @@ fn words_joined_by_underscores_are_segments_elsewhere() {
 }
 
 #[test]
-fn a_prefix_of_a_word_is_no_prefix_of_a_name() {
+fn a_prefix_of_a_word_is_not_a_prefix_of_a_name() {
     let source = tensors(&[("pre_classifier.0.weight", &[4]), ("pre_classifier.1.weight", &[4])]);
     let target = tensors(&[("classifier.0.weight", &[4]), ("classifier.1.weight", &[4])]);
     let fit = fitted(&source, &target);

@@ -110,7 +110,7 @@ fn rules_hold_for_more_layers_than_were_seen() {
 }
 
 #[test]
-fn leaves_are_renamed_wherever_they_stand() {
+fn leaves_are_renamed_wherever_they_are() {
     check(
         &[
             ("a.norm.gamma", "a.norm.weight"),
@@ -125,7 +125,7 @@ fn leaves_are_renamed_wherever_they_stand() {
 }
 
 #[test]
-fn exceptions_stand_before_the_rule() {
+fn exceptions_come_before_the_rule() {
     check(
         &[
             ("a.w", "net.a.w"),
@@ -177,13 +177,13 @@ fn keys_that_go_are_dropped_before_the_others_are_renamed() {
 }
 
 #[test]
-fn nothing_to_do_is_no_stage() {
+fn nothing_to_do_is_not_a_stage() {
     check(&[("a", "a"), ("", "")], &[], &[]);
     check(&[], &[], &[]);
 }
 
 #[test]
-fn what_no_rule_can_say_is_told() {
+fn what_no_rule_can_say_is_reported() {
     let pairs = owned(&[("", "a"), ("b", "c"), ("b", "d")]);
     assert_eq!(found(&pairs, &[]).inexpressible, pairs);
 }

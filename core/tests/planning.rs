@@ -297,7 +297,7 @@ fn a_refusal_lists_every_offence_with_the_rule_behind_it() {
         &["strip:module"],
         &["module.a", "a", "module.b", "b", "module."],
         &[
-            "nothing would be left of key 'module.' by 'strip:module.'",
+            "rule 'strip:module.' would make key 'module.' empty",
             "2 keys would become 'a': 'module.a' by 'strip:module.', 'a', which keeps its name \
              (different tensors)",
             "2 keys would become 'b': 'module.b' by 'strip:module.', 'b', which keeps its name \
@@ -312,7 +312,7 @@ fn a_refusal_lists_every_offence_with_the_rule_behind_it() {
     check_refused(
         &["rename:{n+1}.{r..} -> {r..}"],
         &["1"],
-        &["nothing would be left of key '1' by 'rename:{n+1}.{r..} -> {r..}'"],
+        &["rule 'rename:{n+1}.{r..} -> {r..}' would make key '1' empty"],
     );
 }
 

@@ -23,7 +23,7 @@ fn rename(from: &str, to: &str) -> Remap {
 
 fn table(pairs: &[(&str, &str)]) -> Remap {
     let pairs = pairs.iter().map(|(old, new)| (old.to_string(), new.to_string()));
-    Remap::Table(Table::new(pairs).expect("no name stands twice"))
+    Remap::Table(Table::new(pairs).expect("no name is there twice"))
 }
 
 fn replacement(pattern: &str, to: &str) -> Rule {
@@ -144,10 +144,7 @@ fn each_bad_spelling_says_what_is_wrong() {
     check_bad("keep:", "a template cannot be empty");
     check_bad("rename:a", "cannot parse rule 'a'; expected 'FROM -> TO'");
     check_bad("rename:a -> ", "a template cannot be empty");
-    check_bad(
-        "rename:a -> {x}",
-        "'{x}' stands on the right of '->' and is not captured on the left",
-    );
+    check_bad("rename:a -> {x}", "'{x}' is used on the right of '->' and not captured on the left");
     check_bad(
         "rename:* -> b.*",
         "'b.*' has a wildcard on the right of '->'; capture it on the left as {name}",
@@ -159,8 +156,8 @@ fn each_bad_spelling_says_what_is_wrong() {
     check_bad("rename:{x}.{x} -> {x}", "'{x}' is captured twice");
     check_bad("drop:a*b*", "segment 'a*b*' has more than one '*' or capture");
     check_bad("table:a", "cannot parse rule 'table:a'; expected 'OLD -> NEW ; OLD -> NEW'");
-    check_bad("table:a -> b ; c -> b", "'b' stands twice in a table");
-    check_bad("table:a -> b ; a -> c", "'a' stands twice in a table");
+    check_bad("table:a -> b ; c -> b", "duplicate key 'b' in table");
+    check_bad("table:a -> b ; a -> c", "duplicate key 'a' in table");
     check_bad("re:(a -> b", "regular expression '(a': unclosed group");
     check_bad("re:a -> $1", "regular expression 'a': '$1' uses group 1, and there are 0");
 }

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_name_the_files_or_words_that_stand_for_them() {
+    fn commands_name_the_files_or_placeholders() {
         let text = r#"Missing key(s) in state_dict: "a.w". Unexpected key(s) in state_dict: "module.a.w". "#;
         check_explained(text, "unwrap CKPT -o OUT.pth");
         let head = "size mismatch for fc.w: copying a param with shape torch.Size([9, 4]) from \

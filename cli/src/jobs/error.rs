@@ -24,7 +24,7 @@ enum Source {
     Plan(Box<PlanError>),
 }
 
-/// The kinds of failure that callers tell apart.
+/// The kinds of failure, for callers to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The request was understood, and the answer is no: the plan or the conversion is impossible.

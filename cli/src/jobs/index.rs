@@ -42,7 +42,7 @@ impl Index {
     /// Makes it, and writes it where that is wanted.
     ///
     /// # Errors
-    /// A folder whose files are no shards of one checkpoint, and what keeps it from being written.
+    /// A folder whose files are not shards of one checkpoint, and what keeps it from being written.
     pub fn run(&self, _observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
         let index = index_folder(&self.folder, &self.files)?;
         let wanted = !self.dry_run && index.replaces != Indexing::Same;

@@ -15,7 +15,7 @@ pub trait Observer: statedict_checkpoint::Observer {
     /// them.
     fn begin_writing(&self, _bytes: u64) {}
 
-    /// Something is worth knowing that is no reason to stop.
+    /// Something is worth knowing and does not stop the job.
     fn notice(&self, _notice: &Notice) {}
 }
 
@@ -27,7 +27,7 @@ impl<F: Fn(u64) -> ControlFlow<()> + Send + Sync> Observer for F {}
 pub enum Notice {
     /// A folder was named, and this file in it was opened.
     Opened(PathBuf),
-    /// Files of weights in the folder that are no part of the checkpoint.
+    /// Files of weights in the folder that are not part of the checkpoint.
     Strays(Vec<String>),
     /// An edit of the file was interrupted.
     Interrupted(Interrupted),

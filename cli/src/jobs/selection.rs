@@ -68,7 +68,7 @@ impl Input {
         Input { file: file.into(), at: None }
     }
 
-    /// Tells the observer which state dict was taken, if none was named and others could have been.
+    /// Informs the observer which state dict was taken, if none was named and others could have been.
     pub(crate) fn notice_choice(
         &self,
         catalog: &Catalog,

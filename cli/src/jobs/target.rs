@@ -106,7 +106,7 @@ pub(crate) fn refuse_to_overwrite<'a>(
     existing: Existing,
 ) -> Result<(), Error> {
     for path in new {
-        // A folder is no obstacle to files that go into it; those are looked at one by one.
+        // A folder does not stop files that go into it; those are looked at one by one.
         let is_file = fs::symlink_metadata(path).is_ok_and(|there| !there.is_dir());
         if is_file && existing == Existing::Refuse {
             return Err(already_exists(path));

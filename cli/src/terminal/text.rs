@@ -7,7 +7,7 @@ use std::path::Path;
 use statedict::jobs::words::cut;
 pub(crate) use statedict::jobs::words::{NAMED, count, first_few, is_hidden, printable, short};
 
-/// Writes a line to standard error; where that fails there is nobody left to tell.
+/// Writes a line to standard error; where that fails nothing can be said.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(line));
 }

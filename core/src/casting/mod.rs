@@ -64,7 +64,7 @@ pub enum UncastReason {
     Scaled,
     /// It has no plain elements; the layout it has instead.
     Layout(String),
-    /// Its key is not a text, so that no plan can speak of it.
+    /// Its key is not a string, so that no plan can speak of it.
     Unnamed,
 }
 

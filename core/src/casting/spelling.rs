@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_stands_before_the_last_equals_sign() {
+    fn a_pattern_ends_at_the_last_equals_sign() {
         let rule = CastRule::parse("a=b.**=bf16", '.').expect("a rule");
         assert!(rule.pattern.expect("a pattern").matches("a=b.c"));
         assert!(CastRule::parse("=bf16", '.').is_err());

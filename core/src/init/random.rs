@@ -80,7 +80,7 @@ impl RandomInit {
         stream: Stream,
     ) -> Result<RandomInit, String> {
         if init == Init::Target {
-            return Err(alloc::format!("{init} is no way to make elements"));
+            return Err(alloc::format!("{init} is not a way to make elements"));
         }
         if let Some(why) = init.misfit(&dtype) {
             return Err(why);

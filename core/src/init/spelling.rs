@@ -20,16 +20,18 @@ const KNOWN: &str = "zeros, ones, constant(c), uniform(low,high), normal(mean,de
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BadInit {
     /// The text has no `=`.
-    #[error("'{0}' is no rule; expected PATTERN=INITIALISER, such as 'head.weight=normal(0,0.02)'")]
+    #[error(
+        "cannot parse rule '{0}'; expected PATTERN=INITIALISER, such as 'head.weight=normal(0,0.02)'"
+    )]
     NoEquals(String),
-    /// The text is no rule for rows.
+    /// The text is not a rule for rows.
     #[error("cannot parse '{0}'; expected PATTERN=rows, or dimensions: PATTERN=dim1")]
     NoRows(String),
     /// What is before the `=` is not a pattern.
     #[error(transparent)]
     Pattern(#[from] BadTemplate),
     /// The name is none that is known.
-    #[error("'{0}' is no initialiser; expected {KNOWN}")]
+    #[error("unknown initialiser '{0}'; expected {KNOWN}")]
     Unknown(String),
     /// There are too few numbers, or too many.
     #[error("'{text}' has {found} numbers; expected {expected}")]
@@ -42,7 +44,7 @@ pub enum BadInit {
         expected: &'static str,
     },
     /// What should be a number is none.
-    #[error("'{number}' in '{text}' is no number")]
+    #[error("'{number}' in '{text}' is not a number")]
     NoNumber {
         /// The initialiser as it was written.
         text: String,
@@ -108,7 +110,7 @@ impl Init {
     /// Why the numbers do not go together, if they do not.
     fn fault(&self) -> Option<&'static str> {
         match *self {
-            Init::Constant(number) if number.is_nan() => Some("NaN is no constant"),
+            Init::Constant(number) if number.is_nan() => Some("NaN is not a constant"),
             Init::Uniform { low, high } if !(high - low).is_finite() => {
                 Some("both bounds must be finite, and so their distance")
             }
@@ -201,20 +203,20 @@ mod tests {
             let message = InitRule::parse(text, SEPARATOR).expect_err(text).to_string();
             assert!(message.starts_with(expected), "{message}");
         };
-        check("head", "'head' is no rule; expected PATTERN=INITIALISER");
+        check("head", "cannot parse rule 'head'; expected PATTERN=INITIALISER");
         check("=zeros", "a template cannot be empty");
-        check("a=", "'' is no initialiser; expected zeros, ones, constant(c)");
-        check("a=normal(0,1", "'normal(0,1' is no initialiser");
-        check("a=trunc(1)", "'trunc(1)' is no initialiser");
+        check("a=", "unknown initialiser ''; expected zeros, ones, constant(c)");
+        check("a=normal(0,1", "unknown initialiser 'normal(0,1'");
+        check("a=trunc(1)", "unknown initialiser 'trunc(1)'");
         check("a=normal(0)", "'normal(0)' has 1 numbers; expected 2");
         check("a=constant", "'constant' has 0 numbers; expected 1");
         check("a=zeros(1)", "'zeros(1)' has 1 numbers; expected none");
-        check("a=uniform(0,x)", "'x' in 'uniform(0,x)' is no number");
+        check("a=uniform(0,x)", "'x' in 'uniform(0,x)' is not a number");
         check("a=uniform(1,0)", "'uniform(1,0)': the first bound is the lower one");
         check("a=uniform(0,inf)", "'uniform(0,inf)': both bounds must be finite");
         check("a=normal(0,-1)", "'normal(0,-1)': a standard deviation is at least 0");
         check("a=normal(nan,1)", "'normal(nan,1)': mean and deviation must be finite");
-        check("a=constant(nan)", "'constant(nan)': NaN is no constant");
+        check("a=constant(nan)", "'constant(nan)': NaN is not a constant");
     }
 
     fn init() -> impl Strategy<Value = Init> {

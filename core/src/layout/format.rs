@@ -307,8 +307,8 @@ pub trait Container: Send + Sync {
         self.rewrite(plan, reserve)
     }
 
-    /// The file of [`Container::rewrite`] laid out around its tensors where they stand, so that
-    /// writing it is writing a few small ranges of the old file: [`Layout::edits`] tells which.
+    /// The file of [`Container::rewrite`] laid out around its tensors where they are, so that
+    /// writing it is writing a few small ranges of the old file: [`Layout::edits`] says which.
     ///
     /// It holds what the rewritten file holds; where the two differ is only in padding and order
     /// of what is not a tensor, and in bytes that nothing refers to.

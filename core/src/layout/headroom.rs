@@ -1,7 +1,7 @@
 //! Room that a new file keeps for longer keys.
 
-/// How many spare bytes a new file keeps beside its keys, so that the next renaming fits where they
-/// stand.
+/// How many spare bytes a new file keeps beside its keys, so that the next renaming fits in
+/// place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Headroom {
     /// 64 KiB, or a hundredth of the tensors if that is less.

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_is_not_written() {
+    fn what_is_in_place_is_not_written() {
         check(&[Ok(0..9)], 0, &[]);
         check(&[Err(b"ab"), Ok(2..9)], 0, &[(0, b"ab")]);
         check(&[Ok(0..4), Err(b"ab"), Ok(6..9), Err(b"c")], 0, &[(4, b"ab"), (9, b"c")]);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_to_be_computed_is_no_edit() {
+    fn what_has_to_be_computed_is_not_an_edit() {
         let mut layout = Layout::new();
         layout.bytes(vec![1]);
         layout.crc32(layout.span_from(0));

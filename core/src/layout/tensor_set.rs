@@ -63,7 +63,7 @@ pub enum Ties {
 /// What a new file has no place for, or cannot hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Omitted {
-    /// Keys of the state dict whose values are no tensors, with what they are.
+    /// Keys of the state dict whose values are not tensors, with what they are.
     pub keys: Vec<(String, String)>,
     /// Keys of the file's metadata.
     pub metadata: Vec<String>,
@@ -394,7 +394,7 @@ enum Spot<'a> {
 
 /// True if a pair of metadata says that `alias` is a key which shares the elements of `kept`.
 ///
-/// The one is no tensor of the file and the other is; and both are paths of modules, or neither.
+/// The one is not a tensor of the file and the other is; and both are paths of modules, or neither.
 pub fn is_recorded_tie(alias: &str, kept: &str, is_tensor: impl Fn(&str) -> bool) -> bool {
     alias != OF_PYTORCH.0
         && alias.contains(SEPARATOR) == kept.contains(SEPARATOR)
@@ -447,11 +447,11 @@ impl Elements {
 }
 
 impl Catalog {
-    /// The tensors of a state dict whose keys are no texts, which only a pickle can hold.
+    /// The tensors of a state dict whose keys are not strings, which only a pickle can hold.
     pub(crate) fn unnamed(&self, state_dict: &StateDict) -> Vec<(String, String)> {
         let rows = self.rows.iter().filter(|row| *row.at == *state_dict.at);
         let unnamed = rows.filter_map(|row| match &row.key {
-            Key::Other(key) => Some((key.to_string(), "the key is no text".to_string())),
+            Key::Other(key) => Some((key.to_string(), "the key is not a string".to_string())),
             Key::Text(_) => None,
         });
         unnamed.collect()
@@ -459,7 +459,7 @@ impl Catalog {
 
     /// What lies beside a state dict and has no place in a file of tensors alone.
     ///
-    /// Everything outside of it, and what it has under keys that are no texts; each with its path and
+    /// Everything outside of it, and what it has under keys that are not strings; each with its path and
     /// what it is. A listed entry covers all that is nested in it.
     pub fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
         let own = state_dict.at.as_str();

@@ -72,7 +72,7 @@ pub struct Diff {
     pub shapes: Vec<Change<Vec<u64>>>,
     /// Tensors with other elements.
     pub values: Vec<(Key, Deviation)>,
-    /// Values that are no tensors, and parts of tensors without plain elements, that differ.
+    /// Values that are not tensors, and parts of tensors without plain elements, that differ.
     pub objects: Vec<ObjectChange>,
     /// Tensors among those, with other elements.
     pub object_values: Vec<(String, Deviation)>,
@@ -80,7 +80,7 @@ pub struct Diff {
     pub more: usize,
     /// Metadata with other text; none where there is none.
     pub metadata: Vec<Change<Option<String>>>,
-    /// What only one side has because the other's format has no place for it, which is no
+    /// What only one side has because the other's format has no place for it, which does not count as a
     /// difference.
     pub unplaced: Vec<Unplaced>,
     /// What could not be compared.
@@ -123,11 +123,11 @@ pub struct Deviation {
     pub max_abs: Option<f64>,
     /// The largest |a − b| / max(|a|, |b|) of the same.
     pub max_rel: Option<f64>,
-    /// Elements that are no number (NaN) on one side alone; on both sides they are equal.
+    /// Elements that are NaN on one side alone; on both sides they are equal.
     pub nan: u64,
 }
 
-/// Keys under which the same elements stand, by their positions in [`Diff::removed`] and
+/// Keys with the same elements, by their positions in [`Diff::removed`] and
 /// [`Diff::added`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuplicateGroups {
@@ -138,7 +138,7 @@ pub struct DuplicateGroups {
 }
 
 impl<'a> Side<'a> {
-    /// The keys in order, those that are no texts after the others.
+    /// The keys in order, those that are not strings after the others.
     pub fn entries(self) -> impl Iterator<Item = Entry<'a>> {
         let Side { catalog, state_dict } = self;
         let named = state_dict.shared_keys().map(move |key| Entry {
@@ -202,7 +202,7 @@ impl<'a> Pair<'a> {
     }
 
     /// True if the catalogs say that the values differ, so that elements have nothing to add.
-    pub fn is_told_apart(&self) -> bool {
+    pub fn differs_in_layout(&self) -> bool {
         self.a.map(layout) != self.b.map(layout)
             || self.a.map(|tensor| &tensor.shape) != self.b.map(|tensor| &tensor.shape)
     }
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn types_shapes_and_layouts_are_told_apart() {
+    fn types_shapes_and_layouts_are_distinguished() {
         let a = [("t", f32s()), ("s", f32s()), ("l", f32s())];
         let b =
             [("t", tensor(DType::Bf16, &[2])), ("s", tensor(DType::F32, &[1, 2])), ("l", sparse())];
@@ -346,19 +346,19 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_tensor_differs_from_one_that_is() {
+    fn a_value_that_is_not_a_tensor_differs_from_one_that_is() {
         let keys = Catalog::of_keys(["a"]).expect("unique");
         let tensors = catalog(&[("a", f32s())]);
         let found = Matching::new(side(&keys), side(&tensors)).diff();
         let change = Change { key: text("a"), a: None, b: Some("strided".into()) };
         assert_eq!(found.layouts, [change]);
         let matching = Matching::new(side(&keys), side(&keys));
-        assert!(matching.diff().is_same() && !matching.common[0].is_told_apart());
+        assert!(matching.diff().is_same() && !matching.common[0].differs_in_layout());
         assert_eq!(matching.common[0].elements(), None);
     }
 
     #[test]
-    fn another_order_is_said_and_is_no_difference() {
+    fn another_order_is_said_and_does_not_count_as_a_difference() {
         let (a, b, c) = (("a", f32s()), ("b", f32s()), ("c", f32s()));
         let found = diff(&[a.clone(), b.clone()], &[b.clone(), a.clone()]);
         assert!(found.reordered && found.is_same());
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_no_texts_are_compared_and_are_not_texts() {
+    fn keys_that_are_not_texts_are_compared_and_stay_so() {
         let mut a = catalog(&[("3", f32s())]);
         let both = catalog(&[("3", f32s())]);
         a.rows.push(TensorEntry { at: "".into(), key: Key::Other("3".into()), tensor: f32s() });

@@ -1,6 +1,6 @@
 //! Which removed and added keys belong together, where their elements are the same.
 //!
-//! Elements alone decide where one key of each side has them. Zeros, counters and ties stand under
+//! Elements alone decide where one key of each side has them. Zeros, counters and ties are under
 //! many keys; there names decide, and only where they leave no choice.
 
 use alloc::string::{String, ToString};
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_tensors_below_a_prefix_are_told_apart_by_their_endings() {
+    fn equal_tensors_below_a_prefix_are_distinguished_by_their_endings() {
         check(
             &[(&["module.n", "module.a.n", "module.b.a.n"], &["n", "a.n", "b.a.n"])],
             &[("module.n", "n"), ("module.a.n", "a.n"), ("module.b.a.n", "b.a.n")],

@@ -6,6 +6,8 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::{RuleKind, WRAPPERS};
+
 /// A plan that cannot be, with every reason.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct PlanError {
@@ -104,14 +106,17 @@ impl fmt::Display for Issue {
                 })
             }
             Issue::Emptied { at, key, rule } => {
-                write!(f, "nothing would be left of key '{key}'{} by '{rule}'", InStateDict(at))
+                write!(f, "rule '{rule}' would make key '{key}'{} empty", InStateDict(at))
             }
             Issue::Undefined { at, key } => {
                 write!(f, "no rule recognises key '{key}'{}", InStateDict(at))
             }
-            Issue::NothingMatched { rules } => {
-                write!(f, "no key matches '{}'", rules.join("', '"))
-            }
+            Issue::NothingMatched { rules } => match rules.as_slice() {
+                [rule] if *rule == RuleKind::Unwrap.name() => {
+                    write!(f, "no key has a wrapper segment ({})", WRAPPERS.join(", "))
+                }
+                rules => write!(f, "no key matches '{}'", rules.join("', '")),
+            },
             Issue::Fixed { at, reason } => {
                 write!(f, "keys cannot be renamed{}: {reason}", InStateDict(at))
             }

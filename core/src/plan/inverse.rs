@@ -106,7 +106,8 @@ fn undo(
         Expression::Permute { of, axes } => {
             let back: Option<Vec<usize>> =
                 (0..axes.len()).map(|old| axes.iter().position(|axis| *axis == old)).collect();
-            let back = back.ok_or_else(|| format!("is turned by {axes:?}, which is no order"))?;
+            let back =
+                back.ok_or_else(|| format!("is turned by {axes:?}, which is not an order"))?;
             undo(of, Expression::Permute { of: Box::new(is), axes: back }, None, pieces)
         }
         Expression::Concat { axis, parts } => {

@@ -58,7 +58,7 @@ struct SectionJson {
 /// Why a text is not a plan.
 #[derive(Debug, Error)]
 pub enum BadPlan {
-    /// It is no JSON document of this form.
+    /// Not a JSON document of this form.
     #[error("not a plan: {0}")]
     Json(#[from] serde_json::Error),
     /// It was written by a later version of this library.
@@ -100,7 +100,7 @@ impl Plan {
     /// Reads what [`Plan::to_json`] wrote.
     ///
     /// # Errors
-    /// What is not such a document, and names that stand twice.
+    /// What is not such a document, and duplicate names.
     pub fn from_json(text: &str) -> Result<Plan, BadPlan> {
         let json: PlanJson = serde_json::from_str(text)?;
         if !(NAMES_VERSION..=PLAN_VERSION).contains(&json.statedict_plan) {

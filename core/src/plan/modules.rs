@@ -20,7 +20,7 @@ const MAX_DEPTH: usize = 256;
 pub struct Modules {
     /// Old paths with their new ones, `None` for those that go.
     pub fates: Vec<(String, Option<String>)>,
-    /// Paths that come into being above others, each with the old path it must stand before.
+    /// Paths that come into being above others, each with the old path it must come before.
     pub added: Vec<(String, String)>,
 }
 

@@ -265,8 +265,9 @@ impl Plan {
                 continue;
             };
             let absent = section.fates.keys().filter(|key| !state_dict.contains(key));
-            issues
-                .extend(absent.map(|key| Issue::Absent { at: at.clone(), key: Some(key.to_string()) }));
+            issues.extend(
+                absent.map(|key| Issue::Absent { at: at.clone(), key: Some(key.to_string()) }),
+            );
             issues.extend(section.unlike(catalog, state_dict));
             let rule = Rule::Fates(section.fates.clone());
             match plan(&[rule], catalog, &[state_dict], policy) {

@@ -82,7 +82,7 @@ pub enum BadRemap {
     #[error(transparent)]
     Template(#[from] BadTemplate),
     /// A capture used on the right that the left does not make.
-    #[error("'{{{0}}}' stands on the right of '->' and is not captured on the left")]
+    #[error("'{{{0}}}' is used on the right of '->' and not captured on the left")]
     Uncaptured(String),
     /// A wildcard on the right, which says nothing.
     #[error("'{0}' has a wildcard on the right of '->'; capture it on the left as {{name}}")]
@@ -99,7 +99,7 @@ pub enum BadRemap {
         to: Template,
     },
     /// Two pairs of a table share a name.
-    #[error("'{0}' stands twice in a table")]
+    #[error("duplicate key '{0}' in table")]
     Repeated(String),
     /// A table names the empty key.
     #[error("a table cannot name the empty key")]

@@ -43,7 +43,7 @@ pub enum Rule {
     FirstOf(Vec<Rule>),
 }
 
-/// Segments to take out of keys wherever they stand, the last segment excepted.
+/// Segments to take out of keys wherever they are, the last segment excepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrappers {
     names: Vec<String>,
@@ -274,7 +274,7 @@ fn expansion_of(to: &str) -> (String, Vec<&str>) {
     (out, groups)
 }
 
-/// The group that a text after a sign names, and what follows; names may stand only after a dollar.
+/// The group that a text after a sign names, and what follows; names only after a dollar.
 fn group_at(sign: char, text: &str) -> Option<(&str, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     if digits > 0 {

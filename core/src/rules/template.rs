@@ -57,7 +57,7 @@ pub(crate) enum Captured {
     Rest(Vec<String>),
 }
 
-/// Captures by name, in the order in which they stand.
+/// Captures by name, in their order in the template.
 pub(crate) type Captures = Vec<(String, Captured)>;
 
 /// What is wrong with a template.
@@ -73,10 +73,10 @@ pub enum BadTemplate {
     #[error("segment '{0}' has more than one '*' or capture")]
     TwoHoles(String),
     /// `**` or `{n..}` beside other text in its segment.
-    #[error("'**' and '{{name..}}' must stand alone in their segment, unlike in '{0}'")]
+    #[error("'**' and '{{name..}}' must be a whole segment, unlike in '{0}'")]
     RestNotAlone(String),
     /// A capture whose name is not an identifier, or whose shift is not a number.
-    #[error("'{{{0}}}' is no capture; write {{name}}, {{name..}}, {{name+1}} or {{name-1}}")]
+    #[error("'{{{0}}}' is not a capture; write {{name}}, {{name..}}, {{name+1}} or {{name-1}}")]
     Capture(String),
     /// A name captured twice on one side.
     #[error("'{{{0}}}' is captured twice")]
@@ -499,11 +499,11 @@ mod tests {
         assert_eq!(message("{a}{b}"), "segment '{a}{b}' has more than one '*' or capture");
         assert_eq!(
             message("x{a..}"),
-            "'**' and '{name..}' must stand alone in their segment, unlike in 'x{a..}'"
+            "'**' and '{name..}' must be a whole segment, unlike in 'x{a..}'"
         );
         assert_eq!(
             message("{a+x}"),
-            "'{a+x}' is no capture; write {name}, {name..}, {name+1} or {name-1}"
+            "'{a+x}' is not a capture; write {name}, {name..}, {name+1} or {name-1}"
         );
         assert_eq!(message("{a}.{a}"), "'{a}' is captured twice");
     }

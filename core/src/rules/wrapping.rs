@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::{SEPARATOR, WRAPPERS};
 
-/// The wrappers that stand in these keys, the outermost first, by their segments.
+/// The wrappers in these keys, the outermost first, by their segments.
 ///
 /// ```
 /// use statedict_core::wrapping;
@@ -21,7 +21,7 @@ pub fn wrapping<'a>(keys: impl IntoIterator<Item = &'a str>) -> Vec<&'static str
         match (is_known, found.is_empty()) {
             (true, _) if layers.len() <= found.len() => {}
             (_, true) | (true, _) => found = layers,
-            // Wrappers of a part, which stand in other keys than those of the whole.
+            // Wrappers of a part, which are in other keys than those of the whole.
             _ => found.extend(
                 layers.into_iter().filter(|layer| !found.contains(layer)).collect::<Vec<_>>(),
             ),

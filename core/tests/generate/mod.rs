@@ -261,7 +261,7 @@ impl Dice {
         let pairs = keys.iter().map(|key| (key.clone(), rename(key, self)));
         let distinct = pairs
             .filter(|(old, new)| !old.is_empty() && !new.is_empty() && taken.insert(new.clone()));
-        Table::new(distinct.collect::<Vec<_>>()).expect("no name stands twice")
+        Table::new(distinct.collect::<Vec<_>>()).expect("no name is there twice")
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct CheckArgs {
     /// Print one JSON object a line for each file, and one for files that are not looked at
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors; the exit status tells
+    /// Say nothing but errors; the exit status gives the answer
     #[arg(short, long)]
     quiet: bool,
 }

@@ -27,7 +27,7 @@ pub(crate) fn unread(folder: &Path, found: &Checkable, out: &mut dyn Write) -> R
 }
 
 /// The contract of `check --json`: one object a line for each file; `notes`, if there are
-/// any, are no faults.
+/// any, are not faults.
 pub(crate) fn checked(checked: &Checked, out: &mut dyn Write) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Shown<'a> {

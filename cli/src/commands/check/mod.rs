@@ -123,8 +123,8 @@ impl CheckRequest {
         out.flush()?;
         if self.verbosity == Verbosity::All {
             match checked.verdict() {
-                Verdict::Dangerous => report::tell_salvage(&checked.path),
-                Verdict::Unknown if !is_allowed => report::tell_salvage(&checked.path),
+                Verdict::Dangerous => report::print_salvage(&checked.path),
+                Verdict::Unknown if !is_allowed => report::print_salvage(&checked.path),
                 _ => {}
             }
         }

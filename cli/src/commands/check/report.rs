@@ -78,7 +78,7 @@ fn section(findings: &[&Finding], kind: &str, out: &mut dyn Write) -> Result<(),
 }
 
 /// Says how to have the tensors without what the file would execute, where that works.
-pub(crate) fn tell_salvage(file: &Path) {
+pub(crate) fn print_salvage(file: &Path) {
     if let Some(convert) = salvage::conversion(file) {
         say("this takes the tensors out and runs nothing:");
         say(&format!("  {}", command_line::of_convert(&convert)));

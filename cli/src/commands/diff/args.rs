@@ -27,13 +27,13 @@ pub(crate) struct DiffArgs {
     /// Compare keys, dtypes and shapes, and read no elements
     #[arg(long)]
     keys_only: bool,
-    /// Compare tensors, and leave out metadata and everything else that is no tensor
+    /// Compare tensors, and leave out metadata and everything else that is not a tensor
     #[arg(long, conflicts_with = "keys_only")]
     weights_only: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors; the exit status tells
+    /// Say nothing but errors; the exit status gives the answer
     #[arg(short, long)]
     quiet: bool,
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 use statedict::Fit;
 
 use crate::commands::output_args::refuse_standard_output;
-use crate::commands::rename::report::tell_overflows;
+use crate::commands::rename::report::print_overflows;
 use crate::failure::Failure;
 use crate::terminal::progress::followed;
 use crate::terminal::{OutputFormat, Verbosity};
@@ -38,8 +38,8 @@ pub(crate) fn run(request: &FitRequest, out: &mut dyn Write) -> Result<(), Failu
         return Err(report::refusal(&outcome, unmet));
     }
     if request.verbosity == Verbosity::All {
-        report::tell(request, &outcome);
-        tell_overflows(&outcome.overflows);
+        report::print(request, &outcome);
+        print_overflows(&outcome.overflows);
     }
     Ok(())
 }

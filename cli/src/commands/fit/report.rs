@@ -16,14 +16,14 @@ use statedict::jobs::target::{sibling, stem};
 use statedict::jobs::words::omitted;
 
 use crate::commands::fit::FitRequest;
-use crate::commands::rename::report::{metadata_change, tell_side_files};
+use crate::commands::rename::report::{metadata_change, print_side_files};
 use crate::failure::Failure;
 use crate::hints::command_line::suggestion;
 use crate::terminal::text::{NAMED, count, first_few, printable, say, shell_word, size};
 use statedict::jobs::grouping::{Line, grouped};
 
 /// Lines that are repeated after writing; the rest is counted.
-const LINES_TOLD: usize = 20;
+const LINES_SHOWN: usize = 20;
 
 /// Everything that was found.
 pub(crate) fn fit(
@@ -39,7 +39,7 @@ pub(crate) fn fit(
 }
 
 /// What was written, and what is worth knowing about it.
-pub(crate) fn tell(request: &FitRequest, outcome: &Outcome) {
+pub(crate) fn print(request: &FitRequest, outcome: &Outcome) {
     let Ok(summary) = &outcome.result else { return };
     if let Some(output) = &outcome.output {
         let (format, bytes) = (summary.to.name(), size(summary.bytes));
@@ -50,16 +50,16 @@ pub(crate) fn tell(request: &FitRequest, outcome: &Outcome) {
         let counts = counts(request, outcome);
         say(&format!("wrote {} ({format}, {bytes}{files}): {counts}", output.display()));
         let lines = lines(outcome);
-        lines.iter().take(LINES_TOLD).for_each(|line| say(line));
-        if lines.len() > LINES_TOLD {
-            say(&format!("  and {} more", count(lines.len() - LINES_TOLD, "line")));
+        lines.iter().take(LINES_SHOWN).for_each(|line| say(line));
+        if lines.len() > LINES_SHOWN {
+            say(&format!("  and {} more", count(lines.len() - LINES_SHOWN, "line")));
         }
     }
-    tell_side_files(&summary.side_files);
-    tell_omitted(summary);
+    print_side_files(&summary.side_files);
+    print_omitted(summary);
     if !outcome.fit.extra_states.is_empty() {
         let keys = first_few(&outcome.fit.extra_states, NAMED);
-        say(&format!("note: not in the new file, as they are no tensors in the target: {keys}"));
+        say(&format!("note: not in the new file, as they are not tensors in the target: {keys}"));
     }
     if !summary.tied.is_empty() {
         let groups: Vec<String> = summary.tied.iter().map(|keys| keys.join(" = ")).collect();
@@ -82,7 +82,7 @@ pub(crate) fn tell(request: &FitRequest, outcome: &Outcome) {
     }
 }
 
-fn tell_omitted(summary: &OutputSummary) {
+fn print_omitted(summary: &OutputSummary) {
     if !summary.omitted.is_empty() {
         let omitted = omitted(&summary.omitted);
         say(&format!("note: not written, a state dict cannot store it: {omitted}"));

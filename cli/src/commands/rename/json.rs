@@ -18,7 +18,7 @@ use crate::json::{SCHEMA_VERSION, path_bytes, put};
 struct Done<'a> {
     schema_version: u32,
     file: String,
-    /// The bytes of a path that is no text, in hexadecimal digits.
+    /// The bytes of a path that is not UTF-8, in hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     file_bytes: Option<String>,
     format: &'a str,
@@ -193,7 +193,7 @@ impl<'a> NotCast<'a> {
         let why = match &tensor.reason {
             UncastReason::Scaled => "scales are recorded".into(),
             UncastReason::Layout(layout) => format!("its layout is {layout}"),
-            UncastReason::Unnamed => "its key is no text".into(),
+            UncastReason::Unnamed => "its key is not a string".into(),
         };
         NotCast { at: &tensor.at, key: &tensor.key, why }
     }

@@ -34,7 +34,7 @@ pub(crate) fn run(request: &RenameRequest, out: &mut dyn Write) -> Result<(), Fa
     }
     out.flush()?;
     if request.verbosity == Verbosity::All {
-        report::tell(request, &outcome);
+        report::print(request, &outcome);
     }
     Ok(())
 }

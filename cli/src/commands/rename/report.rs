@@ -23,7 +23,7 @@ use crate::terminal::text::{NAMED, bounded, count, first_few, printable, say, si
 use statedict::jobs::grouping::{Line, grouped};
 
 /// Lines of a plan that are repeated after writing; the rest is counted.
-const LINES_TOLD: usize = 20;
+const LINES_SHOWN: usize = 20;
 
 /// Everything that would become of the keys.
 pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
@@ -36,10 +36,10 @@ pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure
 }
 
 /// What was done and what is worth knowing about it.
-pub(crate) fn tell(request: &RenameRequest, outcome: &Outcome) {
+pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
     if let Some(output) = &outcome.output {
         say(&format!("{}: {}", written(outcome, output), counts(outcome)));
-        tell_changes(outcome);
+        print_changes(outcome);
         let (kind, written) = (outcome.source.kind, outcome.source.rewritten_as);
         if outcome.conversion.is_none() && kind != written {
             say(&format!("note: {kind} is read only; the new file is of the kind {written}"));
@@ -48,12 +48,12 @@ pub(crate) fn tell(request: &RenameRequest, outcome: &Outcome) {
     if let Some(choice) = &outcome.choice {
         say(&hints::choice(choice, &outcome.source.path, Role::First));
     }
-    tell_aliases(outcome);
+    print_aliases(outcome);
     if let (Some(output), Some(target)) = (&outcome.output, &outcome.replaced_link) {
         let (output, target) = (output.display(), target.display());
         say(&format!("note: {output} was a link to {target}, which is unchanged"));
     }
-    tell_side_files(&outcome.side_files);
+    print_side_files(&outcome.side_files);
     if let Some(StaleDtype { declared, written }) = &outcome.stale_dtype {
         say(&format!(
             "note: config.json says {declared}, and most weights are {written} now; loaders that \
@@ -72,13 +72,13 @@ pub(crate) fn tell(request: &RenameRequest, outcome: &Outcome) {
             "note: {keys} matched no rule and keep their names (--strict to refuse, --only to drop)"
         ));
     }
-    tell_mentions(&outcome.mentions);
+    print_mentions(&outcome.mentions);
     if let Some(uncast) = &outcome.uncast {
-        tell_uncast(uncast);
+        print_uncast(uncast);
     }
-    tell_overflows(&outcome.overflows);
+    print_overflows(&outcome.overflows);
     if let Some(conversion) = &outcome.conversion {
-        tell_conversion(conversion);
+        print_conversion(conversion);
     }
     if request.job.destination == Destination::Nowhere {
         let or_in_place =
@@ -97,7 +97,7 @@ fn new_folder(folder: &Path) -> PathBuf {
 }
 
 /// What went along with the weights of a model folder, and what did not.
-pub(crate) fn tell_side_files(side_files: &SideFiles) {
+pub(crate) fn print_side_files(side_files: &SideFiles) {
     if !side_files.carried.is_empty() {
         let files = count(side_files.carried.len(), "file");
         say(&format!("  with {files} beside the weights: {}", names_of(&side_files.carried)));
@@ -157,24 +157,24 @@ fn written(outcome: &Outcome, output: &Path) -> String {
 }
 
 /// One object under several paths is renamed under all of them.
-fn tell_aliases(outcome: &Outcome) {
+fn print_aliases(outcome: &Outcome) {
     for (at, aliases) in &outcome.aliases {
         let aliases = first_few(aliases, NAMED);
         say(&format!("note: '{at}' is the same object as {aliases}, so both change"));
     }
 }
 
-fn tell_changes(outcome: &Outcome) {
+fn print_changes(outcome: &Outcome) {
     let lines = changes(outcome);
-    for line in lines.iter().take(LINES_TOLD) {
+    for line in lines.iter().take(LINES_SHOWN) {
         say(line);
     }
-    if lines.len() > LINES_TOLD {
-        say(&format!("  and {} more", count(lines.len() - LINES_TOLD, "line")));
+    if lines.len() > LINES_SHOWN {
+        say(&format!("  and {} more", count(lines.len() - LINES_SHOWN, "line")));
     }
 }
 
-fn tell_conversion(conversion: &Conversion) {
+fn print_conversion(conversion: &Conversion) {
     if !conversion.tied.is_empty() {
         let groups: Vec<String> = conversion.tied.iter().map(|keys| keys.join(" = ")).collect();
         let groups = first_few(&groups, NAMED);
@@ -209,7 +209,7 @@ fn tell_conversion(conversion: &Conversion) {
 }
 
 /// Names of keys elsewhere in the file: those that follow in a line, the others by place.
-fn tell_mentions(mentions: &Mentions) {
+fn print_mentions(mentions: &Mentions) {
     if !mentions.followed.is_empty() {
         let places = mentions.followed.iter();
         let places = places.map(|(at, names)| format!("{at} ({})", count(names, "name")));
@@ -217,16 +217,16 @@ fn tell_mentions(mentions: &Mentions) {
         say(&format!("also renamed: {}", first_few(&places, NAMED)));
     }
     let places = not_followed(mentions);
-    for place in places.iter().take(LINES_TOLD) {
+    for place in places.iter().take(LINES_SHOWN) {
         say(&format!("note: {place}"));
     }
-    if places.len() > LINES_TOLD {
-        say(&format!("note: not followed: {} more", count(places.len() - LINES_TOLD, "place")));
+    if places.len() > LINES_SHOWN {
+        say(&format!("note: not followed: {} more", count(places.len() - LINES_SHOWN, "place")));
     }
 }
 
 /// Numbers that casts had no room for.
-pub(crate) fn tell_overflows(overflows: &[Overflow]) {
+pub(crate) fn print_overflows(overflows: &[Overflow]) {
     let mut by_result = IndexMap::<&str, Vec<&Overflow>>::default();
     for overflow in overflows {
         by_result.entry(overflow_result(&overflow.to)).or_default().push(overflow);
@@ -242,7 +242,7 @@ pub(crate) fn tell_overflows(overflows: &[Overflow]) {
 }
 
 /// Tensors that keep their type, and patterns that name none.
-fn tell_uncast(uncast: &Uncast) {
+fn print_uncast(uncast: &Uncast) {
     for pattern in &uncast.unused_rules {
         say(&format!("note: --cast '{pattern}' matches no key"));
     }

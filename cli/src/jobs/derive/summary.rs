@@ -17,10 +17,10 @@ impl Outcome {
     /// The recipe as TOML, with what it cannot do in comments before it.
     ///
     /// # Panics
-    /// Never: rules that were derived are no plan.
+    /// Never: rules that were derived are not a plan.
     pub fn recipe(&self) -> String {
         let stages = &self.derivation.rules.stages;
-        let recipe = recipe::to_text(stages).expect("rules that were derived are no plan");
+        let recipe = recipe::to_text(stages).expect("rules that were derived are not a plan");
         let mut text = format!("# {}\n", printable(&self.headline()));
         for line in self.beyond() {
             text += &format!("# {}\n", printable(&line));

@@ -23,7 +23,7 @@ pub const CHECKPOINT: &str = "CKPT";
 /// The name of a file of the model's own state dict, where none was given.
 pub const MODEL: &str = "MODEL";
 
-/// A job that makes a file load, or tells more.
+/// A job that makes a file load, or shows more of it.
 ///
 /// Files that were not given are called [`CHECKPOINT`] and [`MODEL`].
 #[derive(Clone)]

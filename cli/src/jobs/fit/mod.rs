@@ -317,7 +317,7 @@ impl<'a> Work<'a> {
             // A recipe has a stage, if only one that changes nothing.
             stages.extend(Rule::rename("{rest..} -> {rest..}", SEPARATOR));
         }
-        recipe::to_text(&stages).expect("rules that were found are no plan")
+        recipe::to_text(&stages).expect("rules that were found are not a plan")
     }
 }
 

@@ -116,6 +116,6 @@ pub fn not_cast(tensor: &UncastTensor) -> String {
         UncastReason::Layout(layout) => {
             format!("'{}' is not cast: its layout is {layout}", tensor.key)
         }
-        UncastReason::Unnamed => format!("'{}' is not cast: its key is no text", tensor.key),
+        UncastReason::Unnamed => format!("'{}' is not cast: its key is not a string", tensor.key),
     }
 }

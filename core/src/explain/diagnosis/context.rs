@@ -46,9 +46,9 @@ impl<'a> LoadContext<'a> {
         state_dict: &'a StateDict,
         mismatch: &'a Mismatch,
     ) -> LoadContext<'a> {
-        let told_of: IndexSet<&str> = mismatch.unexpected.iter().map(String::as_str).collect();
+        let named: IndexSet<&str> = mismatch.unexpected.iter().map(String::as_str).collect();
         let unexpected: IndexSet<&str> =
-            state_dict.keys().filter(|key| told_of.contains(key)).collect();
+            state_dict.keys().filter(|key| named.contains(key)).collect();
         LoadContext::of(catalog, state_dict, mismatch, &unexpected)
     }
 
@@ -110,7 +110,7 @@ impl<'a> LoadContext<'a> {
     fn left(&self, names: &IndexSet<&str>) -> Left {
         let missing = self.wanted.iter().filter(|key| !names.contains(*key));
         let has = |name: &str| self.wanted.contains(name) || self.common.contains(name);
-        // PyTorch fills a counter that is missing without a word, so nobody tells that it is wanted.
+        // PyTorch fills a counter that is missing without a word, so no message says that it is wanted.
         let is_counted = |name: &str| {
             name.strip_suffix(COUNTER).is_some_and(|path| has(&format!("{path}{COUNTED}")))
         };

@@ -68,7 +68,7 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
             Cause::OtherModel,
             "The optimizer's state is that of another set of parameters: the model has other \
              layers than the one that was trained, or its parameters are grouped in another way. \
-             No renaming can help; load the model's weights alone, and start the optimizer anew."
+             No renaming can help; load the model's weights alone, and start the optimizer again."
                 .into(),
             Remedy::Nothing,
         ),
@@ -109,7 +109,7 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         LoadError::Tar => (
             Cause::OtherFormat,
             "The file is a tar archive, as PyTorch wrote them before 0.1.10, which weights-only \
-             loading does not read. It can be written anew as a zip archive."
+             loading does not read. It can be rewritten as a zip archive."
                 .into(),
             Remedy::Convert("pth"),
         ),
@@ -122,7 +122,7 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::NotAScript => (
             Cause::Program,
-            "The program reads the file with torch.jit.load, and it is no TorchScript archive: it \
+            "The program reads the file with torch.jit.load, and it is not a TorchScript archive: it \
              holds tensors without code. The file need not change: build the model, then \
              model.load_state_dict(torch.load(path))."
                 .into(),
@@ -146,7 +146,7 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         LoadError::Encoding => (
             Cause::OtherFormat,
             "The file was written by Python 2, whose texts are bytes that ASCII does not hold. Its \
-             tensors can be written anew, or loaded with torch.load(path, encoding=\"latin1\")."
+             tensors can be rewritten, or loaded with torch.load(path, encoding=\"latin1\")."
                 .into(),
             Remedy::Extract,
         ),
@@ -155,13 +155,13 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
             format!(
                 "The tensors were saved on a device ({device}) that this machine does not have. In \
                  the program that is torch.load(path, map_location=\"cpu\"); a state dict that is \
-                 written anew names no device but the CPU."
+                 rewritten names no device but the CPU."
             ),
             Remedy::Extract,
         ),
         LoadError::NotSafetensors => (
             Cause::OtherFormat,
-            "The file is no safetensors file: it may be a PyTorch file under that name, a Git LFS \
+            "The file is not a safetensors file: it may be a PyTorch file under that name, a Git LFS \
              pointer, a web page, or empty. If there are tensors in it, they can be written as \
              safetensors."
                 .into(),
@@ -302,21 +302,21 @@ fn foreign(byte: u8) -> (Cause, String, Remedy) {
         Some((_, what, advice)) => (
             Cause::NoCheckpoint,
             format!(
-                "The file is no PyTorch file: its first byte ({shown}) says that it is {what}. No \
+                "The file is not a PyTorch file: its first byte ({shown}) says that it is {what}. No \
                  renaming can help: {advice}."
             ),
         ),
         None if byte.is_ascii_graphic() => (
             Cause::NoCheckpoint,
             format!(
-                "The file is no PyTorch file: it begins with {shown}, so it is probably a text, \
+                "The file is not a PyTorch file: it begins with {shown}, so it is probably a text, \
                  such as an error message that was saved under its name. Download it again."
             ),
         ),
         None => (
             Cause::OtherFormat,
             format!(
-                "The file is no PyTorch file: it begins with {shown}, which no pickle does. It may \
+                "The file is not a PyTorch file: it begins with {shown}, which no pickle does. It may \
                  be a safetensors file under another name, or damaged."
             ),
         ),

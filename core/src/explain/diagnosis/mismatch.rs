@@ -120,7 +120,7 @@ pub(super) fn needed_path(catalog: &Catalog, state_dict: &StateDict) -> Option<S
 }
 
 fn nothing_known() -> Diagnosis {
-    let message = "The keys that are told stand twice, so nothing can be concluded.";
+    let message = "A key of the message is listed twice, so nothing can be concluded.";
     Diagnosis::new(Cause::OtherModel, message, Remedy::Nothing)
 }
 
@@ -401,7 +401,7 @@ fn strangers(scene: &LoadContext, mismatch: &Mismatch) -> Diagnosis {
         (scene.sources.first().copied().unwrap_or_default(), &mismatch.missing[0]);
     let sentence = format!(
         "The checkpoint has {} keys that the model does not know ('{first}'), and lacks {} that it \
-         wants ('{wanted}'); names alone do not tell which belong together. A fit goes by shapes \
+         wants ('{wanted}'); names alone do not show which belong together. A fit goes by shapes \
          and order, too, and says if the checkpoint is of another model.",
         scene.sources.len(),
         mismatch.missing.len()

@@ -104,7 +104,7 @@ pub enum Remedy {
     Cast(&'static str),
     /// A text in the file's metadata, as `KEY=VALUE`.
     Metadata(&'static str),
-    /// Nothing that is sure; an examination of the file tells more.
+    /// Nothing certain; examining the file says more.
     Check,
     /// Nothing in the file: its keys show what the program has to do.
     Look,

@@ -168,7 +168,7 @@ fn side(catalog: &Catalog) -> Option<Side<'_>> {
     Some(Side { catalog, state_dict: catalog.state_dicts.first()? })
 }
 
-/// A catalog of keys whose tensors are all alike, so that nothing but names can tell them apart.
+/// A catalog of keys whose tensors are all alike, so that only their names differ.
 fn of_names<'a>(keys: impl Iterator<Item = &'a str>) -> Option<Catalog> {
     let storage = Arc::new(Storage::stored(0..4));
     let tensor = Tensor::dense(DType::F32, vec![1], 0, storage).ok()?;

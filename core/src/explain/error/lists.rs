@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_stand_in_quotes_and_may_hold_some() {
+    fn keys_are_in_quotes_and_may_hold_some() {
         check(r#" "a.b", "c". "#, &["a.b", "c"], false);
         check("\"a\",\n\t\"b\".\n\tUnexpected: \"c\"", &["a", "b"], false);
         check("\"a\",\n[rank0]: \"b\". ", &["a", "b"], false);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_stand_for_many_names() {
+    fn groups_mean_many_names() {
         assert_eq!(expanded("h.{0...2}.b"), ["h.0.b", "h.1.b", "h.2.b"]);
         assert_eq!(expanded("a.{0, 2}.{b, w}"), ["a.0.b", "a.0.w", "a.2.b", "a.2.w"]);
         assert_eq!(expanded("a}b{"), ["a}b{"]);

@@ -8,7 +8,7 @@ use crate::explain::error::words::{joined, regex, shape};
 use crate::explain::error::{Mismatch, Shapes};
 use crate::{IndexMap, IndexSet};
 
-/// Headings of lists; after them stand keys in quotes, Python's lists, or bare names.
+/// Headings of lists; after them come keys in quotes, Python's lists, or bare names.
 const HEADINGS: [(&str, Side); 15] = [
     (r"(?i)\bmissing[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]*)?\s*[:=]", Side::Model),
     (r"(?i)\bunexpected[ _]key(?:s|\(s\))?(?:[ _]+(?:in|from|of)\b[^:=\n]*)?\s*[:=]", Side::File),
@@ -167,7 +167,7 @@ fn misfits(text: &str) -> Vec<Shapes> {
             let (Some(a), Some(b)) = (shape(first_shape), shape(second_shape)) else { continue };
             let (checkpoint, model) = if first == First::Checkpoint { (a, b) } else { (b, a) };
             let key = joined(key);
-            // A copy that failed for another reason tells the same shape twice.
+            // A copy that failed for another reason has the same shape twice.
             if checkpoint != model {
                 all.insert(key.clone(), Shapes { key, checkpoint, model });
             }

@@ -118,9 +118,9 @@ impl LoadError {
     /// let text = r#"RuntimeError: Error(s) in loading state_dict for Net:
     ///     Missing key(s) in state_dict: "fc.weight".
     ///     Unexpected key(s) in state_dict: "module.fc.weight". "#;
-    /// let Some(LoadError::Mismatch(told)) = LoadError::read(text) else { panic!() };
-    /// assert_eq!(told.missing, ["fc.weight"]);
-    /// assert_eq!(told.unexpected, ["module.fc.weight"]);
+    /// let Some(LoadError::Mismatch(mismatch)) = LoadError::read(text) else { panic!() };
+    /// assert_eq!(mismatch.missing, ["fc.weight"]);
+    /// assert_eq!(mismatch.unexpected, ["module.fc.weight"]);
     /// ```
     pub fn read(text: &str) -> Option<LoadError> {
         let plain = words::plain(text);

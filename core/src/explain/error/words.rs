@@ -63,7 +63,7 @@ fn one_byte(text: &str) -> Option<u8> {
     chars.next().is_none().then_some(byte)
 }
 
-/// The lengths in `torch.Size([64, 3])`, `(64, 3)` or `[64, 3]`; `None` if they are no numbers.
+/// The lengths in `torch.Size([64, 3])`, `(64, 3)` or `[64, 3]`; `None` if they are not numbers.
 pub(super) fn shape(printed: &str) -> Option<alloc::vec::Vec<u64>> {
     let inside = printed.rsplit(['[', '(']).next()?.trim_end_matches([']', ')', ' ']);
     let lengths = inside.split(',').map(str::trim).filter(|length| !length.is_empty());

@@ -50,7 +50,7 @@ pub struct Rearranged<T = usize> {
     pub how: Arrangement,
 }
 
-/// How the elements of one tensor stand in another.
+/// How the elements of one tensor are part of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrangement {
     /// Rows are columns.
@@ -104,7 +104,7 @@ pub enum Axis {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Derivation {
     /// Keys whose tensors have the same elements, if need be after a cast, and keys of values that
-    /// are no tensors; in the order of `a`.
+    /// are not tensors; in the order of `a`.
     pub pairs: Vec<(String, String)>,
     /// Keys that go together by the rules or by their names; their elements differ, or cannot be
     /// compared.
@@ -136,8 +136,8 @@ impl Derivation {
     /// Decides which key became which, from the entries of both sides and what comparing them
     /// showed.
     ///
-    /// A tensor whose elements stand under one key of each side decides by itself, unless they are
-    /// all one number. What stands under several goes where the rules found behind the others, or
+    /// A tensor whose elements are under one key of each side decides by itself, unless they are
+    /// all one number. What is under several goes where the rules found behind the others, or
     /// the modules around, send it; where those disagree or are silent, nothing is guessed.
     ///
     /// # Panics
@@ -168,14 +168,14 @@ impl Derivation {
 
     /// The keys of `b` that are in no pair, not rearranged, no part, and no whole of parts.
     fn open(&self, resolution: &Resolution<'_>, evidence: &Evidence) -> Vec<Unexplained> {
-        let mut told: IndexSet<&str> = IndexSet::default();
+        let mut named_keys: IndexSet<&str> = IndexSet::default();
         let named = self.pairs.iter().chain(&self.by_name).map(|(_, b)| b.as_str());
         let parts = self.portions.iter().filter(|it| it.owner == Side::A);
-        told.extend(named.chain(self.rearranged.iter().map(|it| it.b.as_str())));
-        told.extend(parts.map(|it| it.part.as_str()));
-        told.extend(covered(resolution, evidence));
+        named_keys.extend(named.chain(self.rearranged.iter().map(|it| it.b.as_str())));
+        named_keys.extend(parts.map(|it| it.part.as_str()));
+        named_keys.extend(covered(resolution, evidence));
         let keys = resolution.b.iter().enumerate();
-        let open = keys.filter(|(_, entry)| !told.contains(entry.key.as_str()));
+        let open = keys.filter(|(_, entry)| !named_keys.contains(entry.key.as_str()));
         open.map(|(place, entry)| Unexplained {
             key: entry.key.to_string(),
             candidates: resolution.candidates(place, evidence),

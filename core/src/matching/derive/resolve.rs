@@ -94,7 +94,7 @@ impl<'a> Resolution<'a> {
 
     /// Keys without a pair that the rules send to a key without one, of a tensor of that shape.
     ///
-    /// Those of values that are no tensors are paired, for there is nothing more to tell of them.
+    /// Those of values that are not tensors are paired, for nothing more is known of them.
     pub(super) fn settle_names(&mut self, evidence: &Evidence) -> Vec<(String, String)> {
         let pairs = self.named_alike(evidence);
         let (tensors, others): (Vec<_>, Vec<_>) =
@@ -106,16 +106,16 @@ impl<'a> Resolution<'a> {
 
     fn named_alike(&self, evidence: &Evidence) -> Vec<(usize, usize)> {
         let rules = generalise(&self.pairs(), &[]).stages;
-        let (told_a, told_b) = told(evidence);
+        let (known_a, known_b) = with_evidence(evidence);
         let shape = |entry: &Entry<'a>| entry.tensor.map(|tensor| &tensor.shape);
         let mut found = IndexMap::<usize, Vec<usize>>::default();
         for (a, entry) in self.a.iter().enumerate() {
-            if self.to[a].is_some() || told_a.contains(&a) || !is_text(entry) {
+            if self.to[a].is_some() || known_a.contains(&a) || !is_text(entry) {
                 continue;
             }
             let target = renamed(&rules, entry.key.as_str());
             let target = target.and_then(|key| self.places.get(key.as_str()).copied());
-            if let Some(b) = target.filter(|b| self.from[*b].is_none() && !told_b.contains(b))
+            if let Some(b) = target.filter(|b| self.from[*b].is_none() && !known_b.contains(b))
                 && shape(entry) == shape(&self.b[b])
             {
                 found.entry(b).or_default().push(a);
@@ -135,8 +135,8 @@ impl<'a> Resolution<'a> {
 
     /// The keys of `a` that the evidence mentions and that have no pair, and so keep their names.
     pub(super) fn stays(&self, evidence: &Evidence) -> IndexSet<&'a str> {
-        let (told, _) = told(evidence);
-        told.into_iter().map(|a| self.a[a].key.as_str()).collect()
+        let (known, _) = with_evidence(evidence);
+        known.into_iter().map(|a| self.a[a].key.as_str()).collect()
     }
 }
 
@@ -154,7 +154,7 @@ impl<'p> Signs<'p> {
 
     /// What the rules make of a key, be it the key itself.
     ///
-    /// No rule is no reason to stay where the module around has gone elsewhere.
+    /// Without a rule a key does not stay where the module around has gone elsewhere.
     fn ruled(&self, key: &str) -> Option<String> {
         let has_gone =
             key.contains(SEPARATOR) && self.moves.target(key).is_some_and(|it| it != key);
@@ -163,7 +163,7 @@ impl<'p> Signs<'p> {
 }
 
 /// The tensors of each side that the evidence has something to say of.
-fn told(evidence: &Evidence) -> (IndexSet<usize>, IndexSet<usize>) {
+fn with_evidence(evidence: &Evidence) -> (IndexSet<usize>, IndexSet<usize>) {
     let (mut a, mut b) = (IndexSet::default(), IndexSet::default());
     for alike in &evidence.alike {
         a.extend(alike.a.iter().copied());

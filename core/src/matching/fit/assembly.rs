@@ -103,8 +103,8 @@ pub enum FitError {
     },
     /// What was found was mostly found by shapes, in a checkpoint of which most is not wanted.
     #[error(
-        "{unused} of its tensors are not wanted, and most of the {found} that are were told by \
-         their shapes alone"
+        "{unused} of its tensors are not wanted, and most of the {found} that are were matched by \
+         shape only"
     )]
     Doubtful {
         /// How many keys were found.
@@ -113,7 +113,7 @@ pub enum FitError {
         unused: usize,
     },
     /// The target's value is not a tensor.
-    #[error("'{0}' is no tensor in the target")]
+    #[error("'{0}' is not a tensor in the target")]
     NoTensor(String),
     /// The source's tensor has no plain elements.
     #[error("'{key}': {why}")]
@@ -316,7 +316,8 @@ impl<'a> Assembly<'a> {
     /// The source's elements, cast if they must be and may be.
     fn copied(&self, pair: &FitPair) -> Result<Expression, FitError> {
         let unholdable = |why| FitError::UnsupportedTensors { key: pair.from.clone(), why };
-        let tensor = self.tensor(&pair.from).ok_or_else(|| unholdable("it is no tensor".into()))?;
+        let tensor =
+            self.tensor(&pair.from).ok_or_else(|| unholdable("it is not a tensor".into()))?;
         let cast = match (&pair.cast, self.filling.casts) {
             (Some((from, to)), Casts::Refuse) => {
                 let (has, wanted) = (from.clone(), to.clone());

@@ -1,4 +1,4 @@
-//! Partners among modules that numbers alone tell apart.
+//! Partners among modules that differ in numbers only.
 //!
 //! `layer{n}.{i}.bn1` and `res{n+1}.{i}.conv1.norm` belong together if their numbers lie alike, all
 //! shapes are the same, and nothing else on either side is so; where several are, names decide or
@@ -11,7 +11,7 @@ use crate::IndexMap;
 use crate::matching::fit::Reason;
 use crate::matching::fit::matcher::{Item, Matcher, is_counter};
 use crate::matching::fit::modules::{Depth, Family, Module, form};
-use crate::matching::fit::words::{are_alike, are_told, match_by_name};
+use crate::matching::fit::words::{are_alike, match_by_name, may_be_the_same};
 
 /// How often the families are looked at again, since each that is settled can settle others.
 const MAX_ROUNDS: usize = 16;
@@ -75,7 +75,7 @@ impl Matcher<'_> {
             for found in self.matches(&sources, &targets, given) {
                 let found_shifts = found.shifts();
                 let is_kept = keeps(&shifts, &found_shifts);
-                if is_kept || found.is_told_by_shapes(&self.sources) {
+                if is_kept || found.is_settled_by_shapes(&self.sources) {
                     if is_kept && found.source.members.len() > 1 {
                         shifts.extend(found_shifts.into_iter().map(|it| (it.stems, it.by)));
                     }
@@ -158,7 +158,7 @@ impl Matcher<'_> {
         is_outside(source)
             && is_outside(target)
             && source.dimensions(&self.sources) < 3
-            && !are_told(source.path, target.path)
+            && !may_be_the_same(source.path, target.path)
             && !(given.are_ordered && self.are_beside(source, target))
             && !given.are_rests_alike
     }
@@ -272,9 +272,9 @@ impl Match<'_, '_> {
         shifts
     }
 
-    /// True if shapes tell all members apart, and names are alike: then numbers need not agree
+    /// True if all members have different shapes, and names are alike: then numbers need not agree
     /// with what is known of others.
-    fn is_told_by_shapes(&self, items: &[Item]) -> bool {
+    fn is_settled_by_shapes(&self, items: &[Item]) -> bool {
         let (source, target) = (self.source.members[0].1.path, self.target.members[0].1.path);
         are_alike(source, target) && self.source.are_all_different(items)
     }

@@ -93,7 +93,7 @@ pub struct Fit {
     pub skipped: Vec<String>,
     /// Keys that could belong together in several ways; they are missing and unused too.
     pub open: Vec<Ambiguous>,
-    /// Target keys whose values are no tensors.
+    /// Target keys whose values are not tensors.
     pub no_tensors: Vec<String>,
     /// Target keys under which modules keep what is not a tensor, and which the new file lacks.
     pub extra_states: Vec<String>,

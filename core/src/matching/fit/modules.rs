@@ -17,7 +17,7 @@ pub(super) struct Module<'b> {
     pub(super) parts: Vec<(&'b str, usize)>,
 }
 
-/// Which numbers of a path tell members of one family apart.
+/// Which numbers of a path distinguish members of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
     /// All of them: `layer3.1.conv2`.

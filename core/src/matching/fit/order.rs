@@ -198,7 +198,7 @@ impl Gap<'_> {
         sure
     }
 
-    /// True if on each side numbers alone tell the modules apart, and count upwards.
+    /// True if on each side the modules differ in numbers only, and these go up.
     fn are_numbered(&self, pairs: &[(usize, usize)]) -> bool {
         count_up(pairs.iter().map(|(at, _)| self.sources[*at].0.path))
             && count_up(pairs.iter().map(|(_, at)| self.targets[*at].0.path))

@@ -12,7 +12,7 @@ use crate::{IndexMap, IndexSet, SEPARATOR};
 /// Prefixes that are replaced one after another.
 const MAX_PREFIXES: usize = 32;
 
-/// Keys with the same ending, beyond which an ending tells nothing.
+/// Keys with the same ending, beyond which an ending says nothing.
 const MAX_ALIKE: usize = 8;
 
 /// Segments of a key that are looked at from its end, so that time stays linear.
@@ -90,7 +90,7 @@ impl Matcher<'_> {
         pairs.collect()
     }
 
-    /// True if most shapes agree, the prefix is that of several modules or stands alone on one side,
+    /// True if most shapes agree, the prefix is that of several modules or the only one on one side,
     /// and no keys are left of which the numbers alone differ: those would speak for a shift.
     fn is_consistent(&self, (from, to): &Replacement, found: &[(usize, usize)]) -> bool {
         let agreeing = found.iter().filter(|(source, target)| self.agree(*source, *target)).count();

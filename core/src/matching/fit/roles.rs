@@ -64,7 +64,7 @@ enum Said<'n> {
     Numbered(Word, &'n str, u64),
 }
 
-/// What each of several modules is, so far as all of their names tell.
+/// What each of several modules is, so far as all of their names say.
 pub(super) fn parts<'n>(names: &[&'n str]) -> Vec<Option<Part<'n>>> {
     let said: Vec<_> = names.iter().map(|name| said(name)).collect();
     let mut numbers = IndexMap::<(&str, &str), Vec<u64>>::default();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn projections_of_attention_are_told_in_all_spellings() {
+    fn projections_of_attention_are_known_in_all_spellings() {
         let theirs = ["self.query", "self.key", "self.value", "output.dense"];
         let theirs = theirs.map(|it| ["h.\u{0}.attention.", it].concat());
         let theirs: Vec<&str> = theirs.iter().map(String::as_str).collect();

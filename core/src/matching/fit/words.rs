@@ -1,4 +1,4 @@
-//! Likeness of names: what tells alternatives apart on each side, compared.
+//! Likeness of names: what distinguishes alternatives on each side, compared.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,18 +7,18 @@ use crate::SEPARATOR;
 use crate::matching::fit::roles::{parts, sameness};
 use crate::matching::numbered::Numbered;
 
-/// Letters of a word, from which on it may stand within another: `norm` in `layernorm`.
+/// Letters of a word, from which on it may be part of another: `norm` in `layernorm`.
 const MIN_WITHIN: usize = 4;
 
 /// Alternatives of one side, beyond which nothing is compared.
 const MAX_ALTERNATIVES: usize = 64;
 
-/// Alternatives, from which on it is no chance that all of them have names alike.
+/// Alternatives, from which on it is not by chance that all of them have names alike.
 const MIN_WHOLE: usize = 3;
 
 /// Which of several alternatives belong together, as their names and their order say.
 ///
-/// Two belong together if what tells them from the others of their side is the same, or if their
+/// Two belong together if what distinguishes them from the others of their side is the same, or if their
 /// names stand for the same part of a layer. If it is only alike (`q` and `query`), their places among the others must be the same too, unless all of
 /// them have names alike; and so must that of the last one left on both sides.
 pub(super) fn match_by_name(
@@ -111,7 +111,7 @@ pub(super) fn are_alike(source: &str, target: &str) -> bool {
 
 /// True if the last names of two paths have a word in common, and the paths do not say of two
 /// modules of that kind that they are others: `pooler.dense` is not `lm_head.dense`.
-pub(super) fn are_told(source: &str, target: &str) -> bool {
+pub(super) fn may_be_the_same(source: &str, target: &str) -> bool {
     let [own, theirs] = [source, target].map(|path| {
         let mut words = words(path);
         words.retain(|word| !KINDS.contains(&word.as_str()));
@@ -181,7 +181,7 @@ fn common<'c>(a: impl Iterator<Item = &'c char>, b: impl Iterator<Item = &'c cha
     a.zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// How many words of one name are words of the other, or begin one, or stand in one.
+/// How many words of one name are words of the other, or begin one, or are part of one.
 pub(super) fn likeness(a: &[String], b: &[String]) -> usize {
     a.iter().filter(|word| b.iter().any(|other| words_alike(word, other))).count()
 }
@@ -298,8 +298,8 @@ mod tests {
         assert_eq!(words("SelfAttention_1.qkv"), ["self", "attention", "qkv"]);
         assert!(are_alike("blocks.0.norm.1", "model.final_layernorm"));
         assert!(are_alike("stem.bn", "norm"));
-        assert!(!are_told("ln_pre", "fc_norm"));
-        assert!(are_told("norm", "vit.layernorm"));
-        assert!(!are_told("pooler.dense", "lm_head.dense"));
+        assert!(!may_be_the_same("ln_pre", "fc_norm"));
+        assert!(may_be_the_same("norm", "vit.layernorm"));
+        assert!(!may_be_the_same("pooler.dense", "lm_head.dense"));
     }
 }

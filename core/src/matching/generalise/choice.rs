@@ -1,4 +1,4 @@
-//! Which templates to take: the most general first, then what must stand before it.
+//! Which templates to take: the most general first, then what must come before it.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

@@ -39,7 +39,7 @@ pub(super) fn patterns(dropped: &[String], kept: &[&str]) -> Vec<Template> {
     patterns.into_values().collect()
 }
 
-/// Where other segments may stand.
+/// Where other segments may be.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     Before,

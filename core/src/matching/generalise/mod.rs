@@ -75,7 +75,7 @@ pub fn generalise(pairs: &[(String, String)], dropped: &[String]) -> Generalised
     found.literal = literal;
     found.inexpressible.extend::<Vec<_>>(empty);
     if !found.literal.is_empty() {
-        let table = Table::new(found.literal.clone()).expect("no key stands twice or is empty");
+        let table = Table::new(found.literal.clone()).expect("no key is there twice or empty");
         rules.insert(0, Remap::Table(table).into());
     }
     match rules.len() {
@@ -86,7 +86,7 @@ pub fn generalise(pairs: &[(String, String)], dropped: &[String]) -> Generalised
     found
 }
 
-/// Rules that stand in a command at most.
+/// The most rules that a command has.
 const MAX_TYPED: usize = 8;
 
 /// The one rule that does this to all keys of a file, without anything being dropped; `None` if it

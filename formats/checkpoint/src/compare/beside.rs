@@ -138,7 +138,7 @@ impl Sides<'_> {
         let mut entries = Vec::new();
         let mut found = IndexSet::<String>::default();
         for pair in &matching.common {
-            let is_plain = pair.elements().is_some() || pair.is_told_apart();
+            let is_plain = pair.elements().is_some() || pair.differs_in_layout();
             if is_plain || (scope == Scope::Weights && pair.a.is_none()) {
                 continue;
             }

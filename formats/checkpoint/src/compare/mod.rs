@@ -38,7 +38,7 @@ use crate::error::Error;
 pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Result<Diff, Error> {
     let mut diff = matching.diff();
     let (mut keys, mut couples) = (Vec::new(), Vec::new());
-    for pair in matching.common.iter().filter(|pair| !pair.is_told_apart()) {
+    for pair in matching.common.iter().filter(|pair| !pair.differs_in_layout()) {
         let halves = pair.elements();
         let halves =
             halves.and_then(|(ours, theirs)| Operand::of(a, ours).zip(Operand::of(b, theirs)));
