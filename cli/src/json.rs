@@ -52,8 +52,8 @@ impl<'a> Sides<'a> {
             a_bytes: path_bytes(&a.file.path),
             b: b.name(),
             b_bytes: path_bytes(&b.file.path),
-            at_a: &a.at,
-            at_b: &b.at,
+            at_a: &a.path,
+            at_b: &b.path,
         }
     }
 }

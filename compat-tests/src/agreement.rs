@@ -134,7 +134,7 @@ fn row(row: &TensorEntry) -> Found {
         assert!(!view.conjugate && !view.negate, "neither is modelled");
     }
     Found {
-        at: row.at.to_string(),
+        at: row.path.to_string(),
         key: row.key.as_str().to_string(),
         dtype: tensor.dtype.name().to_string(),
         shape: tensor.shape.clone(),

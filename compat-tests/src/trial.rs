@@ -99,7 +99,7 @@ fn dropped(catalog: &Catalog) -> Option<Plan> {
     }
     let state_dict = catalog.state_dicts.first().filter(|s| s.fixed.is_none())?;
     let key = state_dict.keys().next()?;
-    let section = json!({ "at": state_dict.at, "keys": [[key, null]] });
+    let section = json!({ "at": state_dict.path, "keys": [[key, null]] });
     let json = json!({ "statedict_plan": 1, "state_dicts": [section] });
     Some(Plan::from_json(&json.to_string()).expect("a plan"))
 }
@@ -118,7 +118,7 @@ fn revised(file: &dyn Container, old: &[u8], plan: &Plan, again: &dyn Container,
 
 /// True if a renamed key may be part of another state dict's path.
 fn is_nested(plan: &Plan) -> bool {
-    let ats: Vec<&str> = plan.sections().iter().map(|section| section.at()).collect();
+    let ats: Vec<&str> = plan.sections().iter().map(|section| section.path()).collect();
     let is_below_other = |(i, at): (usize, &&str)| {
         ats.iter().enumerate().any(|(j, above)| i != j && is_below(at, above))
     };
@@ -159,7 +159,7 @@ impl Seen {
             state_dicts: catalog
                 .state_dicts
                 .iter()
-                .map(|s| (s.at.clone(), s.aliases.clone(), keys(s)))
+                .map(|s| (s.path.clone(), s.aliases.clone(), keys(s)))
                 .collect(),
             payload: format!("{:?}", file.payload().ok()),
             metadata: file.metadata(),
@@ -183,7 +183,7 @@ impl Seen {
 fn expected(row: &SeenRow, catalog: &Catalog, plan: &Plan) -> Option<Key> {
     let mut holders = catalog.state_dicts.iter().filter(|s| s.is_at(&row.at));
     let (Some(holder), None) = (holders.next(), holders.next()) else { return None };
-    match (&row.key, plan.section(&holder.at)) {
+    match (&row.key, plan.section(&holder.path)) {
         (Key::Text(key), Some(section)) => {
             let fate = section.fate(key)?.expect("nothing is dropped");
             Some(Key::Text(fate.into()))
@@ -197,7 +197,7 @@ impl SeenRow {
         let elements = Elements::new(row.tensor.clone(), None).ok();
         let elements = elements.and_then(|elements| elements.verbatim());
         SeenRow {
-            at: row.at.to_string(),
+            at: row.path.to_string(),
             key: row.key.clone(),
             what: format!("{} {:?}", row.tensor.dtype, row.tensor.shape),
             elements: elements.map(|range| bytes.bytes(range).expect("a tensor is in its file")),

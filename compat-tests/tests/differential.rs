@@ -167,7 +167,7 @@ fn listed(path: &Path) -> Result<Vec<String>, String> {
     let is_tensor = |row: &&TensorEntry| row.tensor.dtype.name() != "object";
     for row in checkpoint.catalog().rows.iter().filter(is_tensor) {
         let tensor = &row.tensor;
-        let shown = json!({ "at": &*row.at, "key": row.key.as_str(), "dtype": tensor.dtype.name(), "shape": tensor.shape });
+        let shown = json!({ "at": &*row.path, "key": row.key.as_str(), "dtype": tensor.dtype.name(), "shape": tensor.shape });
         let Value::Object(mut shown) = shown else { unreachable!("written as an object") };
         if matches!(tensor.data, Data::View(_)) {
             if tensor.byte_len() > LARGEST {

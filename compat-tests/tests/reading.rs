@@ -30,7 +30,7 @@ fn problem(path: &Path, truth: &Value) -> Option<String> {
         return Some(format!("{} tensors, expected {}", rows.len(), truth.len()));
     }
     let is_named = |expected: &Value, row: &TensorEntry| {
-        *text(&expected["at"]) == *row.at && text(&expected["key"]) == row.key.as_str()
+        *text(&expected["at"]) == *row.path && text(&expected["key"]) == row.key.as_str()
     };
     rows.iter().enumerate().find_map(|(i, row)| {
         // A header of safetensors has an order that its own library does not keep.
@@ -41,7 +41,7 @@ fn problem(path: &Path, truth: &Value) -> Option<String> {
             &truth[i]
         };
         let wrong = wrong(&checkpoint, row, expected)?;
-        Some(format!("{}: {wrong}", row.path()))
+        Some(format!("{}: {wrong}", row.full_path()))
     })
 }
 
@@ -49,7 +49,7 @@ fn wrong(checkpoint: &Checkpoint, row: &TensorEntry, expected: &Value) -> Option
     let read = checkpoint.read(row);
     let Some(hash) = expected["sha256"].as_str() else {
         // Arrays of NumPy's that have a type of their own are read as what they are.
-        let is_named = |error: &Error| error.tensor() == Some(&row.path());
+        let is_named = |error: &Error| error.tensor() == Some(&row.full_path());
         return match read {
             Err(error) if is_named(&error) => None,
             Err(error) => Some(format!("the error does not name it: {error}")),

@@ -19,7 +19,7 @@ fn catalog(tensors: &[(&str, &[u64])]) -> Catalog {
         offset += tensor.count();
         state_dict.insert((*key).to_string(), Some(catalog.rows.len())).expect("a new key");
         let key = Key::Text((*key).into());
-        catalog.rows.push(TensorEntry { at: "".into(), key, tensor });
+        catalog.rows.push(TensorEntry { path: "".into(), key, tensor });
     }
     catalog.state_dicts.push(state_dict);
     catalog
@@ -192,8 +192,8 @@ fn a_sister_with_other_shapes_is_refused_by_name() {
     let error = plan.resolve(&catalog(&[("a", &[2]), ("b", &[4])]), Policy::default());
     let issues = error.expect_err("another model").issues;
     let (found, expected) = (vec![4], vec![3]);
-    let shape = Issue::Shape { at: String::new(), key: "b".into(), found, expected };
-    assert_eq!(issues, [shape, Issue::Absent { at: String::new(), key: Some("c".into()) }]);
+    let shape = Issue::Shape { path: String::new(), key: "b".into(), found, expected };
+    assert_eq!(issues, [shape, Issue::Absent { path: String::new(), key: Some("c".into()) }]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(crate) fn renaming(outcome: &diff::Outcome) -> Option<String> {
     let (name, mut positional, mut options) = words_of_rule(outcome.renaming.as_ref()?)?;
     positional.push(as_operand(&outcome.a.file.path));
     if outcome.a.state_dicts > 1 {
-        options.extend(at(Some(&outcome.a.at)));
+        options.extend(at(Some(&outcome.a.path)));
     }
     Some(typed_as(&joined(name, positional, options)))
 }

@@ -100,7 +100,7 @@ pub(crate) fn choice(choice: &Choice, file: &Path, of: Role) -> String {
 
 /// `'model' (12 tensors)`; the root is `'/'`, as options name it.
 pub(crate) fn state_dict(state_dict: &Summary) -> String {
-    let at = if state_dict.at.is_empty() { "/" } else { &state_dict.at };
+    let at = if state_dict.path.is_empty() { "/" } else { &state_dict.path };
     format!("'{at}' ({})", count(state_dict.tensors, "tensor"))
 }
 

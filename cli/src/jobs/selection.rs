@@ -42,7 +42,7 @@ pub struct Choice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// The path, empty at the root.
-    pub at: String,
+    pub path: String,
     /// How many tensors it has.
     pub tensors: usize,
 }
@@ -58,7 +58,7 @@ impl Choice {
 
 impl Summary {
     pub(crate) fn of(state_dict: &StateDict) -> Summary {
-        Summary { at: state_dict.at.clone(), tensors: state_dict.tensors() }
+        Summary { path: state_dict.path.clone(), tensors: state_dict.tensors() }
     }
 }
 

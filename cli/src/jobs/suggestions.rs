@@ -32,13 +32,13 @@ pub(crate) fn for_refusal(
 
 /// The path that was probably meant by one that leads nowhere.
 pub fn near_path(error: &NotSelected) -> Option<String> {
-    let NotSelected::Nowhere { at, known } = error else { return None };
+    let NotSelected::Nowhere { path, known } = error else { return None };
     let mut paths = known.iter().map(|(path, _)| path.as_str());
-    if let Some(meant) = nearest(at, paths.clone()) {
+    if let Some(meant) = nearest(path, paths.clone()) {
         return Some(meant.to_string());
     }
     // A path may be cut down to its last part, which may be misspelt.
-    let name = nearest(at, paths.clone().filter_map(|path| path.rsplit('/').next()))?;
+    let name = nearest(path, paths.clone().filter_map(|path| path.rsplit('/').next()))?;
     paths.find(|path| path.rsplit('/').next() == Some(name)).map(String::from)
 }
 
@@ -52,8 +52,8 @@ pub fn near_pattern<'a>(
 
 /// The key that was probably meant by one that a plan names and the file does not have.
 fn absent(issue: &Issue, state_dicts: &[&StateDict]) -> Option<String> {
-    let Issue::Absent { at, key: Some(key) } = issue else { return None };
-    let there = state_dicts.iter().filter(|state_dict| state_dict.is_at(at));
+    let Issue::Absent { path, key: Some(key) } = issue else { return None };
+    let there = state_dicts.iter().filter(|state_dict| state_dict.is_at(path));
     nearest(key, there.flat_map(|state_dict| state_dict.keys())).map(String::from)
 }
 

@@ -50,7 +50,7 @@ pub struct Uncast {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UncastTensor {
     /// The path to its state dict.
-    pub at: String,
+    pub path: String,
     /// Its key, as the file has it.
     pub key: String,
     /// Why it is not cast.
@@ -87,7 +87,8 @@ impl Casting {
         let mut uncast = Uncast::default();
         let mut used = alloc::vec![false; self.rules.len()];
         for section in &mut plan.sections {
-            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.at)) else {
+            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.path))
+            else {
                 continue;
             };
             let scaled = scaled(catalog, state_dict, metadata);
@@ -106,7 +107,7 @@ impl Casting {
                 };
                 match reason {
                     Some(reason) => uncast.tensors.push(UncastTensor {
-                        at: section.at.clone(),
+                        path: section.path.clone(),
                         key: key.to_string(),
                         reason,
                     }),
@@ -132,10 +133,10 @@ impl Casting {
             Key::Text(_) => None,
         });
         unnamed
-            .filter(|(_, row)| *row.at == *state_dict.at)
+            .filter(|(_, row)| *row.path == *state_dict.path)
             .filter(|(_, row)| row.tensor.dtype.is_float() && row.tensor.dtype != rule.to)
             .map(|(key, row)| UncastTensor {
-                at: row.at.to_string(),
+                path: row.path.to_string(),
                 key: key.to_string(),
                 reason: UncastReason::Unnamed,
             })

@@ -27,30 +27,30 @@ impl Catalog {
             return Ok(None);
         }
         let parts: Vec<&StateDict> =
-            self.state_dicts.iter().filter(|it| is_within(&it.at, at)).collect();
-        let is_model = |part: &&StateDict| !part.at.to_lowercase().split('/').any(is_of_training);
+            self.state_dicts.iter().filter(|it| is_within(&it.path, at)).collect();
+        let is_model = |part: &&StateDict| !part.path.to_lowercase().split('/').any(is_of_training);
         if parts.len() < 2 || !parts.iter().all(is_model) {
             return Ok(None);
         }
-        let mut joined = StateDict { at: at.to_string(), ..StateDict::default() };
+        let mut joined = StateDict { path: at.to_string(), ..StateDict::default() };
         let paths: IndexSet<&str> = parts.iter().flat_map(|part| paths(part)).collect();
         let around: IndexSet<&str> = paths.iter().flat_map(|path| ancestors(path)).collect();
         for (row, held) in self.rows.iter().enumerate() {
-            if *held.at != *at && !is_within(&held.at, at) {
+            if *held.path != *at && !is_within(&held.path, at) {
                 continue;
             }
             match &held.key {
-                Key::Text(key) if paths.contains(&*held.at) => {
-                    joined.insert(dotted(at, &held.at, key), Some(row))?;
+                Key::Text(key) if paths.contains(&*held.path) => {
+                    joined.insert(dotted(at, &held.path, key), Some(row))?;
                 }
                 _ => return Ok(None),
             }
         }
         for part in &parts {
             for key in part.keys().filter(|key| self.tensor(part, key).is_none()) {
-                let path = alloc::format!("{}/{key}", part.at);
+                let path = alloc::format!("{}/{key}", part.path);
                 if !paths.contains(path.as_str()) && !around.contains(path.as_str()) {
-                    joined.insert(dotted(at, &part.at, key), None)?;
+                    joined.insert(dotted(at, &part.path, key), None)?;
                 }
             }
             let modules = part.modules.iter();
@@ -69,13 +69,13 @@ impl Catalog {
         let mut named = others.filter_map(|path| path.split('/').next());
         let is_plain = named.all(|part| !is_of_a_model(part));
         let joined = self.join(at).ok().flatten().filter(|_| is_plain)?;
-        Some(joined.at)
+        Some(joined.path)
     }
 }
 
 /// The paths that lead to a mapping.
 fn paths(part: &StateDict) -> impl Iterator<Item = &str> {
-    iter::once(&part.at).chain(&part.aliases).map(String::as_str)
+    iter::once(&part.path).chain(&part.aliases).map(String::as_str)
 }
 
 /// A key with the path to its mapping in front, from where the joined state dict is.
@@ -89,7 +89,7 @@ fn dotted(at: &str, path: &str, key: &str) -> String {
 
 /// The path of a module of a part.
 fn under(at: &str, part: &StateDict, module: &str) -> String {
-    let path = dotted(at, &part.at, module);
+    let path = dotted(at, &part.path, module);
     path.strip_suffix(SEPARATOR).map(String::from).unwrap_or(path)
 }
 
@@ -108,10 +108,10 @@ mod tests {
             let storage = Arc::new(Storage::stored(0..16));
             let tensor = Tensor::dense(DType::F32, vec![2, 2], 0, storage).expect("within");
             let row = catalog.rows.len();
-            catalog.rows.push(TensorEntry { at: at.into(), key: Key::Text(key.into()), tensor });
-            let place = catalog.state_dicts.iter().position(|it| it.at == at);
+            catalog.rows.push(TensorEntry { path: at.into(), key: Key::Text(key.into()), tensor });
+            let place = catalog.state_dicts.iter().position(|it| it.path == at);
             let place = place.unwrap_or_else(|| {
-                let state_dict = StateDict { at: at.into(), ..StateDict::default() };
+                let state_dict = StateDict { path: at.into(), ..StateDict::default() };
                 catalog.state_dicts.push(state_dict);
                 catalog.state_dicts.len() - 1
             });
@@ -149,7 +149,7 @@ mod tests {
     fn what_has_no_dotted_key_is_not_joined() {
         let mut catalog = catalog(&MEGATRON);
         let tensor = catalog.rows[0].tensor.clone();
-        let row = |at: &str, key| TensorEntry { at: at.into(), key, tensor: tensor.clone() };
+        let row = |at: &str, key| TensorEntry { path: at.into(), key, tensor: tensor.clone() };
         for row in [
             row("model/lm/encoder", Key::Other("5".into())),
             row("model/list", Key::Other("0".into())),
@@ -174,7 +174,7 @@ mod tests {
     fn what_is_joined_is_not_left_behind() {
         let mut catalog = catalog(&MEGATRON);
         for at in ["model", "model/lm", "model/lm/encoder", "model/version", "x"] {
-            catalog.payload.push(Payload { at: at.into(), kind: "dict".into() });
+            catalog.payload.push(Payload { path: at.into(), kind: "dict".into() });
         }
         let joined = catalog.join("model").expect("unique").expect("joined");
         let left: Vec<_> = catalog.beside(&joined).into_iter().map(|(path, _)| path).collect();
@@ -185,7 +185,7 @@ mod tests {
     fn a_path_is_suggested_where_no_part_has_a_models_name() {
         let joint = |paths: &[&str]| {
             let catalog = catalog(paths);
-            let all: Vec<_> = catalog.state_dicts.iter().map(|it| (it.at.clone(), 1)).collect();
+            let all: Vec<_> = catalog.state_dicts.iter().map(|it| (it.path.clone(), 1)).collect();
             catalog.joint(&all)
         };
         assert_eq!(joint(&MEGATRON[..3]), Some("model/lm".into()));

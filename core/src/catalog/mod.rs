@@ -43,7 +43,7 @@ pub struct Catalog {
 pub struct TensorEntry {
     /// The path of dict keys and list indices to the mapping that holds it, joined by `/`; one text
     /// for all tensors of a mapping.
-    pub at: Arc<str>,
+    pub path: Arc<str>,
     /// Its key there.
     pub key: Key,
     /// What it is.
@@ -52,10 +52,10 @@ pub struct TensorEntry {
 
 impl TensorEntry {
     /// The path to the tensor: its mapping's, and its key.
-    pub fn path(&self) -> String {
-        match &*self.at {
+    pub fn full_path(&self) -> String {
+        match &*self.path {
             "" => self.key.as_str().into(),
-            at => alloc::format!("{at}/{}", self.key),
+            path => alloc::format!("{path}/{}", self.key),
         }
     }
 }
@@ -73,7 +73,7 @@ pub enum Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payload {
     /// The path to it, joined by `/`.
-    pub at: String,
+    pub path: String,
     /// What it is, in a word or two: `int`, `dict`, `argparse.Namespace`.
     pub kind: String,
 }
@@ -82,7 +82,7 @@ pub struct Payload {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateDict {
     /// The path to it, joined by `/`; empty at the root.
-    pub at: String,
+    pub path: String,
     /// Other paths that lead to the same object, so that renaming here renames there.
     pub aliases: Vec<String>,
     /// Module paths that its `_metadata` describes, with their versions where those are numbers; the
@@ -103,10 +103,10 @@ pub enum NotSelected {
     #[error("{}", Several(.0))]
     Several(Vec<(String, usize)>),
     /// None is at the path that was named.
-    #[error("no state dict at '{at}'; the file has: {}", Listed(.known))]
+    #[error("no state dict at '{path}'; the file has: {}", Listed(.known))]
     Nowhere {
         /// The path that was asked for.
-        at: String,
+        path: String,
         /// What there is, below that path if there is something: paths with the number of tensors.
         known: Vec<(String, usize)>,
     },
@@ -134,12 +134,12 @@ struct Listed<'a>(&'a [(String, usize)]);
 
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (at, tensors)) in self.0.iter().take(LISTED).enumerate() {
+        for (i, (path, tensors)) in self.0.iter().take(LISTED).enumerate() {
             let comma = if i == 0 { "" } else { ", " };
             let noun = if *tensors == 1 { "tensor" } else { "tensors" };
             // As it is typed.
-            let at = if at.is_empty() { "/" } else { at };
-            write!(f, "{comma}'{at}' ({tensors} {noun})")?;
+            let path = if path.is_empty() { "/" } else { path };
+            write!(f, "{comma}'{path}' ({tensors} {noun})")?;
         }
         match self.0.len().saturating_sub(LISTED) {
             0 => Ok(()),
@@ -159,7 +159,7 @@ impl Catalog {
         for (key, tensor) in tensors {
             let key = Arc::<str>::from(key);
             state_dict.insert(key.clone(), Some(catalog.rows.len()))?;
-            catalog.rows.push(TensorEntry { at: root.clone(), key: Key::Text(key), tensor });
+            catalog.rows.push(TensorEntry { path: root.clone(), key: Key::Text(key), tensor });
         }
         catalog.state_dicts.push(state_dict);
         Ok(catalog)
@@ -257,7 +257,7 @@ impl StateDict {
     /// True if the path leads to it; `/` and the empty path are the root.
     pub fn is_at(&self, path: &str) -> bool {
         let path = path.trim_end_matches('/');
-        self.at == path || self.aliases.iter().any(|alias| alias == path)
+        self.path == path || self.aliases.iter().any(|alias| alias == path)
     }
 }
 

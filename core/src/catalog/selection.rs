@@ -95,13 +95,13 @@ impl Catalog {
     ///
     /// # Errors
     /// None is there, several could be meant, or the path leads to none.
-    pub fn select(&self, at: Option<&str>) -> Result<Vec<&StateDict>, NotSelected> {
+    pub fn select(&self, path: Option<&str>) -> Result<Vec<&StateDict>, NotSelected> {
         if self.state_dicts.is_empty() {
             return Err(NotSelected::None);
         }
-        match at {
+        match path {
             Some("*") => Ok(self.all()),
-            Some(at) => self.select_at(at).map(|found| [found].into()),
+            Some(path) => self.select_at(path).map(|found| [found].into()),
             None => self.meant().map(|found| [found].into()),
         }
     }
@@ -110,7 +110,7 @@ impl Catalog {
     pub fn others<'a>(&'a self, chosen: &'a StateDict) -> impl Iterator<Item = &'a StateDict> {
         let candidates = self.candidates().into_iter();
         let others = candidates.filter(Candidate::is_of_a_model);
-        others.map(|other| other.state_dict).filter(|other| other.at != chosen.at)
+        others.map(|other| other.state_dict).filter(|other| other.path != chosen.path)
     }
 
     fn all(&self) -> Vec<&StateDict> {
@@ -120,11 +120,11 @@ impl Catalog {
         if models.is_empty() { self.state_dicts.iter().collect() } else { models }
     }
 
-    fn select_at(&self, at: &str) -> Result<&StateDict, NotSelected> {
-        if let Some(found) = self.state_dicts.iter().find(|it| it.is_at(at)) {
+    fn select_at(&self, path: &str) -> Result<&StateDict, NotSelected> {
+        if let Some(found) = self.state_dicts.iter().find(|it| it.is_at(path)) {
             return Ok(found);
         }
-        let wanted = at.trim_matches('/');
+        let wanted = path.trim_matches('/');
         let ends_so = |path: &str| {
             let rest = path.strip_suffix(wanted).filter(|_| !wanted.is_empty());
             rest.is_some_and(|rest| rest.ends_with('/'))
@@ -132,16 +132,17 @@ impl Catalog {
         let ending: Vec<&StateDict> = self
             .state_dicts
             .iter()
-            .filter(|it| ends_so(&it.at) || it.aliases.iter().any(|alias| ends_so(alias)))
+            .filter(|it| ends_so(&it.path) || it.aliases.iter().any(|alias| ends_so(alias)))
             .collect();
         match ending.as_slice() {
             [only] => Ok(only),
             [] => {
-                let below = self.state_dicts.iter().filter(|it| is_within(&it.at, wanted));
+                let below = self.state_dicts.iter().filter(|it| is_within(&it.path, wanted));
                 let below = known(below);
                 let all = || known(self.state_dicts.iter());
-                let (at, known) = (at.to_string(), if below.is_empty() { all() } else { below });
-                Err(NotSelected::Nowhere { at, known })
+                let (path, known) =
+                    (path.to_string(), if below.is_empty() { all() } else { below });
+                Err(NotSelected::Nowhere { path, known })
             }
             several => Err(NotSelected::Several(known(several.iter().copied()))),
         }
@@ -191,7 +192,7 @@ impl Catalog {
         // Of a listing of keys alone nothing is known, and nothing else can be meant.
         let is_bare = self.rows.is_empty();
         let holds_weights = is_bare || has_array && tensors * 2 > values;
-        let role = Role::of(&state_dict.at);
+        let role = Role::of(&state_dict.path);
         Candidate { state_dict, role, tensors, holds_weights, has_array }
     }
 }
@@ -203,26 +204,27 @@ fn unclear(candidates: &[Candidate]) -> NotSelected {
 
 /// Paths with the number of tensors that each leads to.
 fn known<'a>(state_dicts: impl Iterator<Item = &'a StateDict>) -> Vec<(String, usize)> {
-    state_dicts.map(|it| (it.at.clone(), it.rows().count())).collect()
+    state_dicts.map(|it| (it.path.clone(), it.rows().count())).collect()
 }
 
 impl Candidate<'_> {
     /// True for a model's weights, also where a callback keeps an average of them.
     fn is_of_a_model(&self) -> bool {
-        let is_kept = || self.state_dict.at.to_lowercase().split('/').any(is_of_average);
+        let is_kept = || self.state_dict.path.to_lowercase().split('/').any(is_of_average);
         self.holds_weights && (self.role != Role::Training || is_kept())
     }
 
     /// True if it holds a state dict that has a model's name and more tensors.
     fn is_rivalled_by_what_it_holds(&self, models: &[Candidate]) -> bool {
         let mut inner =
-            models.iter().filter(|it| is_within(&it.state_dict.at, &self.state_dict.at));
+            models.iter().filter(|it| is_within(&it.state_dict.path, &self.state_dict.path));
         inner.any(|it| it.role == Role::Model && it.tensors > self.tensors)
     }
 
     /// True if nothing says that it is the model, and a mapping around it has weights, too.
     fn is_in_weights(&self, all: &[Candidate]) -> bool {
-        let mut around = all.iter().filter(|it| is_within(&self.state_dict.at, &it.state_dict.at));
+        let mut around =
+            all.iter().filter(|it| is_within(&self.state_dict.path, &it.state_dict.path));
         self.role != Role::Model && around.any(|it| it.has_array)
     }
 
@@ -244,8 +246,9 @@ pub(crate) fn is_extra_state(key: &str) -> bool {
 
 /// Those that are nested in no other.
 fn outermost<'a>(all: &[Candidate<'a>]) -> Vec<Candidate<'a>> {
-    let paths: IndexSet<&str> = all.iter().map(|it| it.state_dict.at.as_str()).collect();
-    let is_inner = |it: &&Candidate<'a>| ancestors(&it.state_dict.at).any(|at| paths.contains(at));
+    let paths: IndexSet<&str> = all.iter().map(|it| it.state_dict.path.as_str()).collect();
+    let is_inner =
+        |it: &&Candidate<'a>| ancestors(&it.state_dict.path).any(|at| paths.contains(at));
     all.iter().filter(|it| !is_inner(it)).copied().collect()
 }
 
@@ -254,16 +257,16 @@ fn clear_model<'a>(several: &[Candidate<'a>]) -> Option<Candidate<'a>> {
     let mut models = several.iter().filter(|it| it.role == Role::Model);
     let (Some(model), None) = (models.next(), models.next()) else { return None };
     let is_rival = |other: &&Candidate| {
-        let is_other = other.state_dict.at != model.state_dict.at;
+        let is_other = other.state_dict.path != model.state_dict.path;
         is_other && (other.role == Role::Average || other.has_keys_of(model))
     };
     several.iter().find(is_rival).is_none().then_some(*model)
 }
 
 /// The paths that lead to what holds the thing at a path, outwards; the root is in nothing.
-pub(crate) fn ancestors(at: &str) -> impl Iterator<Item = &str> {
-    let root = (!at.is_empty()).then_some("");
-    at.rmatch_indices('/').map(|(end, _)| &at[..end]).chain(root)
+pub(crate) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    let root = (!path.is_empty()).then_some("");
+    path.rmatch_indices('/').map(|(end, _)| &path[..end]).chain(root)
 }
 
 /// True if what `inner` leads to is nested in what `outer` leads to.
@@ -272,8 +275,8 @@ pub(crate) fn is_within(inner: &str, outer: &str) -> bool {
 }
 
 impl Role {
-    fn of(at: &str) -> Role {
-        let lower = at.to_lowercase();
+    fn of(path: &str) -> Role {
+        let lower = path.to_lowercase();
         let has = |is_such: fn(&str) -> bool| lower.split('/').any(is_such);
         let last = lower.rsplit('/').next().unwrap_or_default();
         if has(is_of_training) {
@@ -319,8 +322,8 @@ mod tests {
     /// A catalog of state dicts; a value is `w` for a matrix, `0` for a number, `-` for no tensor.
     fn catalog(state_dicts: &[(&str, &str)]) -> Catalog {
         let mut catalog = Catalog::default();
-        for (at, values) in state_dicts {
-            let mut state_dict = StateDict { at: at.to_string(), ..StateDict::default() };
+        for (path, values) in state_dicts {
+            let mut state_dict = StateDict { path: path.to_string(), ..StateDict::default() };
             for (i, value) in values.chars().enumerate() {
                 let key = alloc::format!("{i}.weight");
                 let shape = if value == 'w' { vec![2, 2] } else { Vec::new() };
@@ -330,7 +333,7 @@ mod tests {
                 state_dict.insert(key.clone(), row).expect("unique");
                 if row.is_some() {
                     catalog.rows.push(TensorEntry {
-                        at: (*at).into(),
+                        path: (*path).into(),
                         key: Key::Text(key.into()),
                         tensor,
                     });
@@ -343,7 +346,7 @@ mod tests {
 
     fn check(state_dicts: &[(&str, &str)], expected: Option<&str>) {
         let catalog = catalog(state_dicts);
-        let found = catalog.select(None).map(|found| found[0].at.clone());
+        let found = catalog.select(None).map(|found| found[0].path.clone());
         assert_eq!(found.ok().as_deref(), expected, "{state_dicts:?}");
     }
 
@@ -399,7 +402,7 @@ mod tests {
     #[test]
     fn a_path_leads_to_one_and_a_star_to_all() {
         let two = catalog(&[("model", "ww"), ("callbacks/EMA/ema_state_dict", "ww"), ("x", "0-")]);
-        let at = |path| two.select(Some(path)).map(|found| found[0].at.clone());
+        let at = |path| two.select(Some(path)).map(|found| found[0].path.clone());
         assert_eq!(at("model"), Ok("model".into()));
         assert_eq!(at("x"), Ok("x".into()));
         assert_eq!(at("ema_state_dict"), Ok("callbacks/EMA/ema_state_dict".into()));

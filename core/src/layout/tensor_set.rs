@@ -449,7 +449,7 @@ impl Elements {
 impl Catalog {
     /// The tensors of a state dict whose keys are not strings, which only a pickle can hold.
     pub(crate) fn unnamed(&self, state_dict: &StateDict) -> Vec<(String, String)> {
-        let rows = self.rows.iter().filter(|row| *row.at == *state_dict.at);
+        let rows = self.rows.iter().filter(|row| *row.path == *state_dict.path);
         let unnamed = rows.filter_map(|row| match &row.key {
             Key::Other(key) => Some((key.to_string(), "the key is not a string".to_string())),
             Key::Text(_) => None,
@@ -462,7 +462,7 @@ impl Catalog {
     /// Everything outside of it, and what it has under keys that are not strings; each with its path and
     /// what it is. A listed entry covers all that is nested in it.
     pub fn beside(&self, state_dict: &StateDict) -> Vec<(String, String)> {
-        let own = state_dict.at.as_str();
+        let own = state_dict.path.as_str();
         let is_own = |path: &str| {
             let key = if own.is_empty() { Some(path) } else { path.strip_prefix(own) };
             let key =
@@ -470,12 +470,12 @@ impl Catalog {
             key.is_some_and(|key| state_dict.contains(key))
         };
         let is_around = |path: &str| path == own || is_within(own, path);
-        let things = self.payload.iter().map(|payload| payload.at.as_str());
+        let things = self.payload.iter().map(|payload| payload.path.as_str());
         let own_rows: IndexSet<usize> = state_dict.rows().collect();
         // A state dict that is joined from mappings has these within it.
         let parts = self.rows.iter().enumerate().filter(|(row, _)| own_rows.contains(row));
         let parts: IndexSet<&str> =
-            parts.flat_map(|(_, row)| iter::once(&*row.at).chain(ancestors(&row.at))).collect();
+            parts.flat_map(|(_, row)| iter::once(&*row.path).chain(ancestors(&row.path))).collect();
         let is_part = |path: &str| is_within(path, own) && parts.contains(path);
         let things = things.filter(|path| !is_around(path) && !is_part(path));
         let things: IndexSet<&str> = things.collect();
@@ -484,10 +484,11 @@ impl Catalog {
         let listed = things.iter().filter(|path| !is_own(path) && !is_nested(path));
         let mut beside = self.with_kinds(listed.map(|path| (*path).to_string()).collect());
         let rows = self.rows.iter().enumerate().filter(|(row, _)| !own_rows.contains(row));
-        let rows = rows.map(|(_, row)| row).filter(|row| *row.at != *own);
-        let loose = rows
-            .filter(|row| !things.contains(&*row.at) && !is_own(&row.at) && !is_nested(&row.at));
-        beside.extend(loose.map(|row| (row.path(), "tensor".to_string())));
+        let rows = rows.map(|(_, row)| row).filter(|row| *row.path != *own);
+        let loose = rows.filter(|row| {
+            !things.contains(&*row.path) && !is_own(&row.path) && !is_nested(&row.path)
+        });
+        beside.extend(loose.map(|row| (row.full_path(), "tensor".to_string())));
         beside
     }
 
@@ -497,7 +498,7 @@ impl Catalog {
         state_dict: &StateDict,
         keys: Vec<String>,
     ) -> Vec<(String, String)> {
-        let paths = keys.iter().map(|key| match state_dict.at.as_str() {
+        let paths = keys.iter().map(|key| match state_dict.path.as_str() {
             "" => key.clone(),
             at => alloc::format!("{at}/{key}"),
         });
@@ -511,7 +512,7 @@ impl Catalog {
             paths.iter().map(|path| (path.as_str(), 0)).collect();
         if !counts.is_empty() {
             for row in &self.rows {
-                for at in iter::once(&*row.at).chain(ancestors(&row.at)) {
+                for at in iter::once(&*row.path).chain(ancestors(&row.path)) {
                     if let Some(count) = counts.get_mut(at) {
                         *count += 1;
                     }
@@ -521,8 +522,8 @@ impl Catalog {
         let kinds: IndexMap<&str, &str> = self
             .payload
             .iter()
-            .filter(|payload| counts.contains_key(payload.at.as_str()))
-            .map(|payload| (payload.at.as_str(), payload.kind.as_str()))
+            .filter(|payload| counts.contains_key(payload.path.as_str()))
+            .map(|payload| (payload.path.as_str(), payload.kind.as_str()))
             .collect();
         let descriptions = paths.iter().map(|path| {
             let kind = kinds.get(path.as_str()).copied().unwrap_or("no tensor");

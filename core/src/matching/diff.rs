@@ -145,7 +145,7 @@ impl<'a> Side<'a> {
             key: Key::Text(key.clone()),
             tensor: catalog.tensor(state_dict, key),
         });
-        let rows = catalog.rows.iter().filter(|row| *row.at == *state_dict.at);
+        let rows = catalog.rows.iter().filter(|row| *row.path == *state_dict.path);
         let unnamed = rows.filter(|row| matches!(row.key, Key::Other(_)));
         named.chain(unnamed.map(|row| Entry { key: row.key.clone(), tensor: Some(&row.tensor) }))
     }
@@ -370,7 +370,7 @@ mod tests {
     fn keys_that_are_not_texts_are_compared_and_stay_so() {
         let mut a = catalog(&[("3", f32s())]);
         let both = catalog(&[("3", f32s())]);
-        a.rows.push(TensorEntry { at: "".into(), key: Key::Other("3".into()), tensor: f32s() });
+        a.rows.push(TensorEntry { path: "".into(), key: Key::Other("3".into()), tensor: f32s() });
         let found = Matching::new(side(&a), side(&both)).diff();
         assert_eq!(found.removed, [Key::Other("3".into())]);
         assert!(Matching::new(side(&a), side(&a)).diff().is_same());

@@ -21,7 +21,7 @@ pub enum Issue {
     /// Several keys would get one name.
     Collision {
         /// The state dict.
-        at: String,
+        path: String,
         /// The name.
         to: String,
         /// The keys, each with the rule behind it; none where it keeps its name.
@@ -32,7 +32,7 @@ pub enum Issue {
     /// Nothing would be left of a key.
     Emptied {
         /// The state dict.
-        at: String,
+        path: String,
         /// The key.
         key: String,
         /// The rule behind it.
@@ -41,7 +41,7 @@ pub enum Issue {
     /// No rule recognises a key, and that was not to be.
     Undefined {
         /// The state dict.
-        at: String,
+        path: String,
         /// The key.
         key: String,
     },
@@ -53,21 +53,21 @@ pub enum Issue {
     /// The keys of this state dict cannot be renamed.
     Fixed {
         /// The state dict.
-        at: String,
+        path: String,
         /// Why.
         reason: String,
     },
     /// The plan speaks of a state dict or key that the file does not have.
     Absent {
         /// The state dict.
-        at: String,
+        path: String,
         /// The key; none if the whole state dict is missing.
         key: Option<String>,
     },
     /// A tensor that others are to be made of has another shape than the plan expects.
     Shape {
         /// The state dict.
-        at: String,
+        path: String,
         /// The key.
         key: String,
         /// The shape it has.
@@ -90,8 +90,8 @@ impl fmt::Display for PlanError {
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Issue::Collision { at, to, from, same_place } => {
-                write!(f, "{} keys would become '{to}'{}:", from.len(), InStateDict(at))?;
+            Issue::Collision { path, to, from, same_place } => {
+                write!(f, "{} keys would become '{to}'{}:", from.len(), InStateDict(path))?;
                 for (i, (key, rule)) in from.iter().enumerate() {
                     let comma = if i == 0 { " " } else { ", " };
                     match rule {
@@ -105,11 +105,11 @@ impl fmt::Display for Issue {
                     " (different tensors)"
                 })
             }
-            Issue::Emptied { at, key, rule } => {
-                write!(f, "rule '{rule}' would make key '{key}'{} empty", InStateDict(at))
+            Issue::Emptied { path, key, rule } => {
+                write!(f, "rule '{rule}' would make key '{key}'{} empty", InStateDict(path))
             }
-            Issue::Undefined { at, key } => {
-                write!(f, "no rule recognises key '{key}'{}", InStateDict(at))
+            Issue::Undefined { path, key } => {
+                write!(f, "no rule recognises key '{key}'{}", InStateDict(path))
             }
             Issue::NothingMatched { rules } => match rules.as_slice() {
                 [rule] if *rule == RuleKind::Unwrap.name() => {
@@ -117,22 +117,22 @@ impl fmt::Display for Issue {
                 }
                 rules => write!(f, "no key matches '{}'", rules.join("', '")),
             },
-            Issue::Fixed { at, reason } => {
-                write!(f, "keys cannot be renamed{}: {reason}", InStateDict(at))
+            Issue::Fixed { path, reason } => {
+                write!(f, "keys cannot be renamed{}: {reason}", InStateDict(path))
             }
-            Issue::Absent { at, key: Some(key) } => {
+            Issue::Absent { path, key: Some(key) } => {
                 write!(
                     f,
                     "the plan names key '{key}'{}, which the file does not have",
-                    InStateDict(at)
+                    InStateDict(path)
                 )
             }
-            Issue::Shape { at, key, found, expected } => {
-                let within = InStateDict(at);
+            Issue::Shape { path, key, found, expected } => {
+                let within = InStateDict(path);
                 write!(f, "'{key}'{within} has shape {found:?}; the plan expects {expected:?}")
             }
-            Issue::Absent { at, key: None } => {
-                write!(f, "the plan names a state dict at '{at}', which the file does not have")
+            Issue::Absent { path, key: None } => {
+                write!(f, "the plan names a state dict at '{path}', which the file does not have")
             }
         }
     }

@@ -44,7 +44,7 @@ impl Plan {
 impl Section {
     fn invert(&self, refused: &mut Vec<String>) -> Section {
         let fates = self.kept().map(|(old, new)| (new.into(), Some(old.into()))).collect();
-        let mut back = Section { at: self.at.clone(), fates, ..Section::default() };
+        let mut back = Section { path: self.path.clone(), fates, ..Section::default() };
         if let Some(tensors) = &self.tensors {
             let mut pieces = IndexMap::<String, Whole>::default();
             for (new, made) in tensors {

@@ -79,7 +79,7 @@ impl Plan {
     /// The plan as JSON.
     pub fn to_json(&self) -> String {
         let state_dicts = self.sections.iter().map(|section| SectionJson {
-            at: section.at.clone(),
+            at: section.path.clone(),
             keys: section.fates().map(|(old, new)| (old.into(), new.map(Into::into))).collect(),
             casts: section.casts().map(|(key, to)| (key.into(), to.name().into())).collect(),
             tensors: section.tensors().map(|tensors| {
@@ -162,7 +162,7 @@ impl Section {
             }
         }
         let tensors = json.tensors.map(computed).transpose()?;
-        Ok(Section { at: json.at, fates, casts, tensors })
+        Ok(Section { path: json.at, fates, casts, tensors })
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) type Fates = IndexMap<Arc<str>, Option<Arc<str>>>;
 /// What becomes of every key of one state dict.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Section {
-    pub(crate) at: String,
+    pub(crate) path: String,
     pub(crate) fates: Fates,
     /// Tensors that get another element type, by their old keys.
     pub(crate) casts: IndexMap<String, DType>,
@@ -55,8 +55,8 @@ impl Plan {
     }
 
     /// The section for the state dict at `at`.
-    pub fn section(&self, at: &str) -> Option<&Section> {
-        self.sections.iter().find(|section| section.at == at)
+    pub fn section(&self, path: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.path == path)
     }
 
     /// What becomes of the file's metadata: only what changes is named.
@@ -150,12 +150,12 @@ impl Section {
         let fates: Fates = fates.collect();
         let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(key.as_str()));
         let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
-        Section { at: self.at.clone(), fates, casts, tensors: None }
+        Section { path: self.path.clone(), fates, casts, tensors: None }
     }
 
     /// The path to the state dict.
-    pub fn at(&self) -> &str {
-        &self.at
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     /// What becomes of a key: a new name, `Some(None)` if dropped, `None` if it is not in the plan.

@@ -117,8 +117,8 @@ pub fn plan_stages(
 
 /// Why the keys of a state dict cannot be renamed, if they cannot.
 fn fixed(state_dict: &StateDict) -> Option<Issue> {
-    let (at, reason) = (state_dict.at.clone(), state_dict.fixed.clone()?);
-    Some(Issue::Fixed { at, reason })
+    let (path, reason) = (state_dict.path.clone(), state_dict.fixed.clone()?);
+    Some(Issue::Fixed { path, reason })
 }
 
 fn refuse_if_any(issues: Vec<Issue>) -> Result<(), PlanError> {
@@ -164,7 +164,7 @@ impl<'a> Draft<'a> {
         hits: &mut [usize],
         issues: &mut Vec<Issue>,
     ) {
-        let at = &self.state_dict.at;
+        let path = &self.state_dict.path;
         for (i, name) in self.names.iter_mut().enumerate() {
             let Some(old) = name.as_deref() else { continue };
             let (step, by) = decide(stage, old);
@@ -183,12 +183,12 @@ impl<'a> Draft<'a> {
                     self.unmatched_keys.insert(i);
                 }
                 (Step::Undefined, Undefined::Refuse) => {
-                    issues.push(Issue::Undefined { at: at.clone(), key: old.to_string() });
+                    issues.push(Issue::Undefined { path: path.clone(), key: old.to_string() });
                 }
                 (Step::Emptied, _) => {
                     let rule = by.map(|by| stage.alternatives()[by].to_string());
                     let rule = rule.unwrap_or_default();
-                    issues.push(Issue::Emptied { at: at.clone(), key: old.to_string(), rule });
+                    issues.push(Issue::Emptied { path: path.clone(), key: old.to_string(), rule });
                 }
             }
         }
@@ -215,8 +215,8 @@ impl<'a> Draft<'a> {
             let from = takers.iter();
             let from =
                 from.map(|i| (keys[*i].to_string(), self.renamed_by[*i].map(Rule::to_string)));
-            let (at, to, from) = (self.state_dict.at.clone(), to.to_string(), from.collect());
-            Issue::Collision { at, to, from, same_place }
+            let (path, to, from) = (self.state_dict.path.clone(), to.to_string(), from.collect());
+            Issue::Collision { path, to, from, same_place }
         });
         collisions.collect()
     }
@@ -224,7 +224,7 @@ impl<'a> Draft<'a> {
     fn finish(self) -> Section {
         let keys = self.state_dict.shared_keys().cloned();
         let fates = keys.zip(self.names).collect();
-        Section { at: self.state_dict.at.clone(), fates, ..Section::default() }
+        Section { path: self.state_dict.path.clone(), fates, ..Section::default() }
     }
 }
 
@@ -259,14 +259,15 @@ impl Plan {
         // Keys that match nothing are absent, and a section without keys is not a mistake.
         let policy = Policy { unmatched: Unmatched::Allow, ..policy };
         for section in &self.sections {
-            let at = &section.at;
-            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.at)) else {
-                issues.push(Issue::Absent { at: at.clone(), key: None });
+            let path = &section.path;
+            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.path))
+            else {
+                issues.push(Issue::Absent { path: path.clone(), key: None });
                 continue;
             };
             let absent = section.fates.keys().filter(|key| !state_dict.contains(key));
             issues.extend(
-                absent.map(|key| Issue::Absent { at: at.clone(), key: Some(key.to_string()) }),
+                absent.map(|key| Issue::Absent { path: path.clone(), key: Some(key.to_string()) }),
             );
             issues.extend(section.unlike(catalog, state_dict));
             let rule = Rule::Fates(section.fates.clone());
@@ -299,13 +300,13 @@ impl Section {
             if !known.insert(key) || found.is_some_and(|tensor| tensor.shape == *shape) {
                 continue;
             }
-            let (at, key) = (self.at.clone(), key.clone());
+            let (path, key) = (self.path.clone(), key.clone());
             issues.push(match found {
                 Some(tensor) => {
                     let (found, expected) = (tensor.shape.clone(), shape.clone());
-                    Issue::Shape { at, key, found, expected }
+                    Issue::Shape { path, key, found, expected }
                 }
-                None => Issue::Absent { at, key: Some(key) },
+                None => Issue::Absent { path, key: Some(key) },
             });
         }
         issues

@@ -80,10 +80,10 @@ fn catalog(members: &[Member]) -> Result<Catalog, Fault> {
         })?;
         match array.clone() {
             Some(tensor) => {
-                catalog.rows.push(TensorEntry { at: root.clone(), key: Key::Text(name), tensor });
+                catalog.rows.push(TensorEntry { path: root.clone(), key: Key::Text(name), tensor });
             }
             None => {
-                catalog.payload.push(Payload { at: key.clone(), kind: "bytes".to_string() });
+                catalog.payload.push(Payload { path: key.clone(), kind: "bytes".to_string() });
             }
         }
     }

@@ -91,10 +91,10 @@ pub(crate) fn targets<'p, 'c>(
     let mut targets = Vec::with_capacity(plan.sections().len());
     for section in plan.sections() {
         let place =
-            places.get_mut(section.at().trim_end_matches('/')).and_then(VecDeque::pop_front);
+            places.get_mut(section.path().trim_end_matches('/')).and_then(VecDeque::pop_front);
         let known = place.and_then(|i| catalog.state_dicts.get(i).zip(mappings.get(i)));
         let Some((state_dict, mapping)) = known else {
-            return Err(Fault::Unsupported(format!("no state dict at '{}'", section.at())));
+            return Err(Fault::Unsupported(format!("no state dict at '{}'", section.path())));
         };
         if let Some(reason) = &state_dict.fixed {
             return Err(Fault::Unsupported(format!("keys cannot be renamed: {reason}")));
@@ -108,7 +108,7 @@ pub(crate) fn targets<'p, 'c>(
 fn places(catalog: &Catalog) -> HashMap<&str, VecDeque<usize>> {
     let mut places = HashMap::<&str, VecDeque<usize>>::new();
     for (i, state_dict) in catalog.state_dicts.iter().enumerate() {
-        for path in iter::once(&state_dict.at).chain(&state_dict.aliases) {
+        for path in iter::once(&state_dict.path).chain(&state_dict.aliases) {
             places.entry(path).or_default().push_back(i);
         }
     }

@@ -129,7 +129,7 @@ impl<'a> Walker<'a> {
     fn run(&mut self) -> Result<(), Fault> {
         let root = self.graph.root;
         if let Some(tensor) = self.read_root(root)? {
-            let row = TensorEntry { at: "".into(), key: Key::Text("".into()), tensor };
+            let row = TensorEntry { path: "".into(), key: Key::Text("".into()), tensor };
             self.found.catalog.rows.push(row);
             return Ok(());
         }
@@ -183,7 +183,7 @@ impl<'a> Walker<'a> {
             self.budget.spend(ROW + sizes + level.at.len() + child.key.as_str().len())?;
             let row = self.found.catalog.rows.len();
             self.found.catalog.rows.push(TensorEntry {
-                at: level.at.clone(),
+                path: level.at.clone(),
                 key: child.key.clone(),
                 tensor,
             });
@@ -202,7 +202,7 @@ impl<'a> Walker<'a> {
             Role::Module | Role::Training => false,
         };
         if is_listed {
-            let payload = Payload { at: at.clone(), kind: self.disguises.kind(child.node)? };
+            let payload = Payload { path: at.clone(), kind: self.disguises.kind(child.node)? };
             self.budget.spend(THING + at.len() + payload.kind.len())?;
             self.found.catalog.payload.push(payload);
         }
@@ -220,7 +220,7 @@ impl<'a> Walker<'a> {
             None => self.enter_state_dict(level)?,
         };
         let state_dict = &mut self.found.catalog.state_dicts[index];
-        if *state_dict.at == *level.at {
+        if *state_dict.path == *level.at {
             state_dict.set_row(key, row);
         }
         Ok(())
@@ -266,8 +266,8 @@ impl<'a> Walker<'a> {
             if is_mapping || !self.disguises.holds_tensors(value)? {
                 continue;
             }
-            let payload = Payload { at: format!("{at}.{name}"), kind: ATTRIBUTE.to_string() };
-            self.budget.spend(THING + payload.at.len() + payload.kind.len())?;
+            let payload = Payload { path: format!("{at}.{name}"), kind: ATTRIBUTE.to_string() };
+            self.budget.spend(THING + payload.path.len() + payload.kind.len())?;
             self.found.catalog.payload.push(payload);
         }
         Ok(())
@@ -290,7 +290,7 @@ impl<'a> Walker<'a> {
             }
         };
         let mut state_dict = StateDict::of_keys(keys);
-        state_dict.at = level.at.to_string();
+        state_dict.path = level.at.to_string();
         state_dict.modules = module_versions(self.graph, compound, self.budget)?;
         state_dict.fixed = fixed;
         Ok(state_dict)

@@ -79,7 +79,7 @@ fn differing(diff: &Diff) -> Vec<String> {
 
 /// A file's name, with the path in it unless that is the root.
 fn named(side: &Compared) -> String {
-    match side.at.as_str() {
+    match side.path.as_str() {
         "" => side.name(),
         at => format!("{} ('{at}')", side.name()),
     }

@@ -46,7 +46,7 @@ struct Other<'a> {
 
 impl<'a> Other<'a> {
     fn of(state_dict: &'a Summary) -> Other<'a> {
-        Other { at: &state_dict.at, tensors: state_dict.tensors }
+        Other { at: &state_dict.path, tensors: state_dict.tensors }
     }
 }
 

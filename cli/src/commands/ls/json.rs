@@ -69,7 +69,7 @@ impl<'a> Tensor<'a> {
             Data::View(_) | Data::Blocks(_) => None,
         };
         Tensor {
-            at: &listed.entry.at,
+            at: &listed.entry.path,
             key: listed.entry.key.as_str(),
             dtype: tensor.dtype.name(),
             shape: &tensor.shape,

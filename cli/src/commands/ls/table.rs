@@ -75,7 +75,7 @@ fn cells<'a>(listed: &Listed<'a>) -> Cells<'a> {
 pub(crate) fn by_path(outcome: &Outcome) -> IndexMap<&str, Vec<Listed<'_>>> {
     let mut groups = IndexMap::<&str, Vec<Listed>>::default();
     for listed in outcome.tensors() {
-        groups.entry(&*listed.entry.at).or_default().push(listed);
+        groups.entry(&*listed.entry.path).or_default().push(listed);
     }
     groups
 }
@@ -96,8 +96,8 @@ pub(crate) fn foot(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure
     let number = count(outcome.tensors().count(), "tensor");
     writeln!(out, "{number}, {} ({})", size(bytes), checkpoint.kind())?;
     let Catalog { payload, state_dicts, .. } = checkpoint.catalog();
-    let beside = payload.iter().filter(|thing| state_dicts.iter().all(|s| s.at != thing.at));
-    let things: Vec<_> = beside.map(|thing| format!("{} ({})", thing.at, thing.kind)).collect();
+    let beside = payload.iter().filter(|thing| state_dicts.iter().all(|s| s.path != thing.path));
+    let things: Vec<_> = beside.map(|thing| format!("{} ({})", thing.path, thing.kind)).collect();
     if !things.is_empty() {
         writeln!(out, "beside them: {}", printable(&first_few(&things, NAMED)))?;
     }

@@ -13,7 +13,7 @@ pub(crate) fn line(wrapped: &Wrapped, file: &Path) -> String {
     let at = match wrapped.state_dicts.as_slice() {
         [_] if wrapped.is_plain => String::new(),
         [only] => {
-            let at = if only.at.is_empty() { "/" } else { &only.at };
+            let at = if only.path.is_empty() { "/" } else { &only.path };
             format!(" {}", shell_option("--at", at))
         }
         _ => " --at '*'".to_string(),

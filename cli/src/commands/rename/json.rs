@@ -183,7 +183,7 @@ fn way(way: WriteMethod) -> &'static str {
 
 impl<'a> Infinite<'a> {
     fn of(overflow: &'a Overflow) -> Infinite<'a> {
-        let Overflow { at, key, to, values } = overflow;
+        let Overflow { path: at, key, to, values } = overflow;
         Infinite { at, key, dtype: to.name(), values: *values }
     }
 }
@@ -195,7 +195,7 @@ impl<'a> NotCast<'a> {
             UncastReason::Layout(layout) => format!("its layout is {layout}"),
             UncastReason::Unnamed => "its key is not a string".into(),
         };
-        NotCast { at: &tensor.at, key: &tensor.key, why }
+        NotCast { at: &tensor.path, key: &tensor.key, why }
     }
 }
 

@@ -289,9 +289,9 @@ fn changes(outcome: &Outcome) -> Vec<String> {
     let mut lines = Vec::new();
     for section in sections {
         let changes = grouped(changed(section));
-        let named = sections.len() > 1 || !section.at().is_empty();
+        let named = sections.len() > 1 || !section.path().is_empty();
         if named && !changes.is_empty() {
-            lines.push(format!("in '{}':", section.at()));
+            lines.push(format!("in '{}':", section.path()));
         }
         lines.extend(changes.iter().map(change));
     }

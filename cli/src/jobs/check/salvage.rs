@@ -21,7 +21,7 @@ pub fn conversion(file: &Path) -> Option<Convert> {
         return Some(Convert { dry_run: false, ..convert });
     }
     let checkpoint = Checkpoint::open(file).ok()?;
-    let paths = checkpoint.catalog().state_dicts.iter().map(|it| it.at.as_str());
+    let paths = checkpoint.catalog().state_dicts.iter().map(|it| it.path.as_str());
     let at = paths.map(|at| Some(if at.is_empty() { "/" } else { at }.to_string()));
     let mut all = at.map(|at| Convert { at, ..convert.clone() });
     Some(Convert { dry_run: false, ..all.find(works)? })

@@ -73,7 +73,7 @@ pub struct Compared {
     /// The file.
     pub file: FileSummary,
     /// The path of the state dict, empty at the root.
-    pub at: String,
+    pub path: String,
     /// How many keys it has.
     pub keys: usize,
     /// How many state dicts the file has.
@@ -128,7 +128,7 @@ impl Compared {
     pub(crate) fn of(checkpoint: &Checkpoint, state_dict: &StateDict) -> Compared {
         Compared {
             file: FileSummary::of(checkpoint),
-            at: state_dict.at.clone(),
+            path: state_dict.path.clone(),
             keys: state_dict.len(),
             state_dicts: checkpoint.catalog().state_dicts.len(),
         }
@@ -147,7 +147,7 @@ pub(crate) fn selected<'a>(
     (b, second): (&Input, &'a Checkpoint),
 ) -> Result<(&'a StateDict, &'a StateDict), Error> {
     let ours = a.only(first.catalog().select(a.at.as_deref()), Role::First)?;
-    let path = a.at.as_deref().unwrap_or(&ours.at);
+    let path = a.at.as_deref().unwrap_or(&ours.path);
     let same_path = second.catalog().state_dicts.iter().find(|it| it.is_at(path));
     let theirs = match same_path {
         Some(same_path) if b.at.is_none() => same_path,
@@ -164,7 +164,7 @@ fn with_recorded_ties(file: &Checkpoint, own: &StateDict, other: &StateDict) -> 
     let mut found = false;
     for (alias, kept) in file.metadata() {
         let row =
-            catalog.rows.iter().position(|row| *row.at == *own.at && row.key.as_str() == kept);
+            catalog.rows.iter().position(|row| *row.path == *own.path && row.key.as_str() == kept);
         if other.contains(&alias) && !own.contains(&alias) {
             let inserted = row.map(|row| catalog.state_dicts[place].insert(alias, Some(row)));
             found |= inserted.is_some_and(|inserted| inserted.is_ok());

@@ -48,10 +48,10 @@ impl Explain {
         format: Option<&'static dyn Format>,
     ) -> Option<Fix> {
         let names = Names::of(self.file.as_deref(), format);
-        let (file, at) = (names.file.clone(), diagnosis.at.clone());
+        let (file, at) = (names.file.clone(), diagnosis.path.clone());
         let own = || names.output(&names.extension);
         let convert = |extension: &str, encoding: Encoding| {
-            let (file, at) = (names.file.clone(), diagnosis.at.clone());
+            let (file, at) = (names.file.clone(), diagnosis.path.clone());
             let output = Some(names.output(extension));
             Some(Fix::Convert(Convert { file, at, output, encoding, ..Convert::default() }))
         };

@@ -86,7 +86,7 @@ impl Explain {
         let needs_model = matches!(fix, Some(Fix::Fit(_))) && self.target.is_none();
         let choice = held.and_then(|held| {
             let catalog = held.catalog();
-            let taken = catalog.select(diagnosis.at.as_deref()).ok()?.into_iter().next()?;
+            let taken = catalog.select(diagnosis.path.as_deref()).ok()?.into_iter().next()?;
             Choice::of(catalog, taken)
         });
         let verdict = Verdict::Open;

@@ -83,7 +83,7 @@ impl Work<'_> {
     fn keeps_its_form(&self, fit: &Fit) -> bool {
         let section = fit.section(self.side());
         let wanted = fit.pairs.iter().map(|pair| pair.to.as_str());
-        self.ours.at.is_empty()
+        self.ours.path.is_empty()
             && self.ours.fixed.is_none()
             && !self.source.is_sharded()
             && !self.target.is_appended()

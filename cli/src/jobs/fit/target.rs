@@ -107,7 +107,7 @@ fn listed(listing: Listing) -> Result<Target, String> {
         let data = Data::Opaque { layout: "listed".into(), bytes: 0 };
         let state_dict = state_dicts.entry(at.clone()).or_insert_with_key(|at| {
             let mut state_dict = StateDict::default();
-            state_dict.at.clone_from(at);
+            state_dict.path.clone_from(at);
             state_dict
         });
         let key = Arc::<str>::from(key);
@@ -115,7 +115,7 @@ fn listed(listing: Listing) -> Result<Target, String> {
             .insert(key.clone(), Some(catalog.rows.len()))
             .map_err(|error| error.to_string())?;
         catalog.rows.push(TensorEntry {
-            at: at.into(),
+            path: at.into(),
             key: Key::Text(key),
             tensor: Tensor { dtype, shape, data },
         });

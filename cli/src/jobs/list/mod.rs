@@ -117,7 +117,7 @@ impl Wrapped {
         Some(Wrapped {
             segments: wrapping(first.keys()),
             state_dicts: wrapped.iter().map(|it| Summary::of(it)).collect(),
-            is_plain: matches!(catalog.select(None).as_deref(), Ok([only]) if only.at == first.at),
+            is_plain: matches!(catalog.select(None).as_deref(), Ok([only]) if only.path == first.path),
         })
     }
 }
@@ -127,7 +127,7 @@ fn rows(catalog: &Catalog, at: Option<&str>) -> Result<Vec<usize>, NotSelected> 
     let Some(at) = at.filter(|at| *at != "*") else { return Ok((0..catalog.rows.len()).collect()) };
     let selected = catalog.select(Some(at)).map(|found| found.into_iter().next());
     let path = match &selected {
-        Ok(Some(state_dict)) => state_dict.at.as_str(),
+        Ok(Some(state_dict)) => state_dict.path.as_str(),
         _ => at.trim_end_matches('/'),
     };
     let exact = rows_where(catalog, |row_at| row_at == path);
@@ -141,6 +141,6 @@ fn rows(catalog: &Catalog, at: Option<&str>) -> Result<Vec<usize>, NotSelected> 
 }
 
 fn rows_where(catalog: &Catalog, is_wanted: impl Fn(&str) -> bool) -> Vec<usize> {
-    let rows = catalog.rows.iter().enumerate().filter(|(_, row)| is_wanted(&row.at));
+    let rows = catalog.rows.iter().enumerate().filter(|(_, row)| is_wanted(&row.path));
     rows.map(|(position, _)| position).collect()
 }

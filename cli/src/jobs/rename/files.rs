@@ -249,7 +249,7 @@ impl Rename {
     ) -> Result<(&'a Section, &'a StateDict), Error> {
         let state_dicts = &checkpoint.catalog().state_dicts;
         if let [section] = plan.sections()
-            && let Some(state_dict) = state_dicts.iter().find(|s| s.at == section.at())
+            && let Some(state_dict) = state_dicts.iter().find(|s| s.path == section.path())
         {
             return Ok((section, state_dict));
         }
@@ -258,7 +258,7 @@ impl Rename {
             plan.sections().len()
         );
         let first = state_dicts.first();
-        let advice = first.map(|it| Advice::Select { of: Role::First, path: it.at.clone() });
+        let advice = first.map(|it| Advice::Select { of: Role::First, path: it.path.clone() });
         Err(Error::in_file(&self.file, problem).advise(advice))
     }
 }
@@ -267,7 +267,7 @@ impl Rename {
 fn is_fixed(checkpoint: &Checkpoint, plan: &Plan) -> bool {
     let state_dicts = &checkpoint.catalog().state_dicts;
     let mut fixed = state_dicts.iter().filter(|state_dict| state_dict.fixed.is_some());
-    fixed.any(|state_dict| plan.sections().iter().any(|section| state_dict.is_at(section.at())))
+    fixed.any(|state_dict| plan.sections().iter().any(|section| state_dict.is_at(section.path())))
 }
 
 /// `not followed: optimizer/state, 12 names`, a line for each place.

@@ -244,7 +244,7 @@ impl Rename {
             return None;
         };
         let catalog = checkpoint.catalog();
-        let taken = catalog.state_dicts.iter().find(|it| it.at == section.at())?;
+        let taken = catalog.state_dicts.iter().find(|it| it.path == section.path())?;
         Choice::of(catalog, taken)
     }
 }

@@ -150,6 +150,7 @@ impl Outcome {
 /// The state dicts of a plan that are found under other paths, too.
 pub(super) fn aliases(checkpoint: &Checkpoint, plan: &Plan) -> Vec<(String, Vec<String>)> {
     let state_dicts = checkpoint.catalog().state_dicts.iter();
-    let shared = state_dicts.filter(|it| !it.aliases.is_empty() && plan.section(&it.at).is_some());
-    shared.map(|it| (it.at.clone(), it.aliases.clone())).collect()
+    let shared =
+        state_dicts.filter(|it| !it.aliases.is_empty() && plan.section(&it.path).is_some());
+    shared.map(|it| (it.path.clone(), it.aliases.clone())).collect()
 }

@@ -221,7 +221,7 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         LoadError::Mismatch(_) => (Cause::OtherModel, String::new(), Remedy::Nothing),
     };
     let mut diagnosis = Diagnosis::new(cause, message, remedy);
-    diagnosis.at = held.and_then(only_path);
+    diagnosis.path = held.and_then(only_path);
     diagnosis
 }
 
@@ -231,7 +231,7 @@ fn only_path(catalog: &Catalog) -> Option<String> {
         Ok(_) => None,
         Err(_) => {
             let first =
-                catalog.state_dicts.iter().find(|state_dict| !state_dict.at.contains("ema"));
+                catalog.state_dicts.iter().find(|state_dict| !state_dict.path.contains("ema"));
             first.and_then(|state_dict| needed_path(catalog, state_dict))
         }
     }
@@ -285,7 +285,7 @@ fn float8(held: Option<&Catalog>) -> Diagnosis {
     }
     let message = format!("{message} Without scales they can be cast to bfloat16.");
     let mut diagnosis = Diagnosis::new(Cause::OtherFormat, message, Remedy::Cast("bf16"));
-    diagnosis.at = held.and_then(only_path);
+    diagnosis.path = held.and_then(only_path);
     if held.is_some() && !has_any {
         diagnosis.caveat = Some("the file has no 8-bit floats".into());
     }
@@ -328,11 +328,11 @@ fn foreign(byte: u8) -> (Cause, String, Remedy) {
 fn no_entry(entry: &str, held: Option<&Catalog>) -> Diagnosis {
     let there = held.and_then(|catalog| catalog.select(None).ok()?.first().copied());
     let why = match there {
-        Some(state_dict) if state_dict.at.is_empty() => {
+        Some(state_dict) if state_dict.path.is_empty() => {
             "It is the state dict itself: leave the entry out of the program.".to_string()
         }
         Some(state_dict) => {
-            let path = state_dict.at.replace('/', "\"][\"");
+            let path = state_dict.path.replace('/', "\"][\"");
             format!("Its state dict is checkpoint[\"{path}\"].")
         }
         None => "It may be the state dict itself, or have it under another name.".to_string(),

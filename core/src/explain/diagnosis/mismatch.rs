@@ -84,7 +84,7 @@ pub(super) fn diagnose(mismatch: &Mismatch, held: Option<&Catalog>) -> Diagnosis
     scene.is_held = held.is_some() && caveat.is_none();
     let mut diagnosis = judge(&scene, mismatch);
     diagnosis.caveat = caveat.or(diagnosis.caveat);
-    diagnosis.at = held.and_then(|catalog| needed_path(catalog, state_dict));
+    diagnosis.path = held.and_then(|catalog| needed_path(catalog, state_dict));
     diagnosis
 }
 
@@ -114,8 +114,8 @@ fn meant<'a>(catalog: &'a Catalog, mismatch: &Mismatch) -> Result<&'a StateDict,
 /// The path of a state dict, where a command needs it.
 pub(super) fn needed_path(catalog: &Catalog, state_dict: &StateDict) -> Option<String> {
     let is_default =
-        matches!(catalog.select(None).as_deref(), Ok([only]) if only.at == state_dict.at);
-    let path = if state_dict.at.is_empty() { "/" } else { &state_dict.at };
+        matches!(catalog.select(None).as_deref(), Ok([only]) if only.path == state_dict.path);
+    let path = if state_dict.path.is_empty() { "/" } else { &state_dict.path };
     (!is_default && catalog.state_dicts.len() > 1).then(|| path.to_string())
 }
 
@@ -460,7 +460,7 @@ fn elsewhere(catalog: &Catalog, mismatch: &Mismatch) -> Option<Diagnosis> {
     let Found { rule, undefined, .. } = found;
     let remedy = Remedy::Rename { rule, undefined, alone: false };
     let mut diagnosis = Diagnosis::new(cause, sentence, remedy);
-    diagnosis.at = needed_path(catalog, state_dict);
+    diagnosis.path = needed_path(catalog, state_dict);
     Some(diagnosis)
 }
 
@@ -496,7 +496,7 @@ fn trainer(mismatch: &Mismatch, held: Option<&Catalog>) -> Option<Diagnosis> {
         _ => Remedy::Extract,
     };
     let mut diagnosis = Diagnosis::new(Cause::Trainer, sentence, remedy);
-    diagnosis.at = path;
+    diagnosis.path = path;
     if held.is_some() && found.is_none() {
         diagnosis.caveat = Some("no state dict in the file has the keys that are missing".into());
     }
@@ -506,7 +506,7 @@ fn trainer(mismatch: &Mismatch, held: Option<&Catalog>) -> Option<Diagnosis> {
 /// The state dict in a trainer's checkpoint that has what the model wants, and what else is to be
 /// done with it.
 fn inside(catalog: &Catalog, mismatch: &Mismatch) -> Option<(String, Option<Diagnosis>)> {
-    let candidates = catalog.state_dicts.iter().filter(|state_dict| !state_dict.at.is_empty());
+    let candidates = catalog.state_dicts.iter().filter(|state_dict| !state_dict.path.is_empty());
     let mut best: Option<(usize, &StateDict, Option<Diagnosis>)> = None;
     for state_dict in candidates {
         let scene = LoadContext::inside(catalog, state_dict, mismatch);
@@ -526,12 +526,12 @@ fn inside(catalog: &Catalog, mismatch: &Mismatch) -> Option<(String, Option<Diag
         }
     }
     let (left, state_dict, diagnosis) = best?;
-    (left <= mismatch.missing.len()).then(|| (state_dict.at.clone(), diagnosis))
+    (left <= mismatch.missing.len()).then(|| (state_dict.path.clone(), diagnosis))
 }
 
 /// True for the averaged weights that some trainers keep beside the others.
 fn is_average(state_dict: &StateDict) -> bool {
-    state_dict.at.contains("ema") || state_dict.at.contains("optim")
+    state_dict.path.contains("ema") || state_dict.path.contains("optim")
 }
 
 /// `'a', 'b' and 3 more`.

@@ -23,7 +23,7 @@ pub struct Diagnosis {
     /// What helps.
     pub remedy: Remedy,
     /// The path of the state dict that is meant, where it has to be named.
-    pub at: Option<String>,
+    pub path: Option<String>,
     /// Why the remedy would not do for the file that was looked at, if it would not.
     pub caveat: Option<String>,
 }
@@ -135,7 +135,7 @@ pub fn diagnose(complaint: &LoadError, held: Option<&Catalog>) -> Diagnosis {
 
 impl Diagnosis {
     fn new(cause: Cause, message: impl Into<String>, remedy: Remedy) -> Diagnosis {
-        Diagnosis { cause, message: message.into(), remedy, at: None, caveat: None }
+        Diagnosis { cause, message: message.into(), remedy, path: None, caveat: None }
     }
 }
 

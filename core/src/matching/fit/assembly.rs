@@ -165,7 +165,7 @@ impl Fit {
         let casts = self.pairs.iter();
         let casts = casts.filter_map(|it| Some((it.from.clone(), it.cast.as_ref()?.1.clone())));
         Section {
-            at: source.state_dict.at.clone(),
+            path: source.state_dict.path.clone(),
             fates: fates.collect(),
             casts: casts.collect(),
             tensors: None,

@@ -159,7 +159,7 @@ impl Sides<'_> {
 
     /// Everything beside the state dicts.
     fn beside(&self) -> Compared {
-        let (at_a, at_b) = (self.a.1.state_dict.at.as_str(), self.b.1.state_dict.at.as_str());
+        let (at_a, at_b) = (self.a.1.state_dict.path.as_str(), self.b.1.state_dict.path.as_str());
         let is_fixed = [self.a, self.b].iter().any(|(_, side)| side.state_dict.fixed.is_some());
         let state_dicts = self.mappings().filter(|_| !is_fixed);
         let keys = match (at_a, at_b) {

@@ -14,7 +14,7 @@ use crate::elements;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overflow {
     /// The path to its state dict.
-    pub at: String,
+    pub path: String,
     /// Its key in the new file.
     pub key: String,
     /// The type it is cast to.
@@ -34,7 +34,7 @@ pub(crate) fn overflows(
     let mut counted = HashMap::<String, u64>::new();
     let mut found = Vec::new();
     for section in plan.sections() {
-        let state_dict = catalog.state_dicts.iter().find(|s| s.is_at(section.at()));
+        let state_dict = catalog.state_dicts.iter().find(|s| s.is_at(section.path()));
         let Some(state_dict) = state_dict.filter(|_| !noticed.is_empty()) else { continue };
         for (old, to) in section.casts() {
             let Some(tensor) = catalog.tensor(state_dict, old) else { continue };
@@ -50,8 +50,8 @@ pub(crate) fn overflows(
             counted.insert(place, values);
             if values > 0 {
                 let key = section.fate(old).flatten().unwrap_or(old).to_string();
-                let (at, to) = (section.at().to_string(), to.clone());
-                found.push(Overflow { at, key, to, values });
+                let (path, to) = (section.path().to_string(), to.clone());
+                found.push(Overflow { path, key, to, values });
             }
         }
     }

@@ -48,10 +48,10 @@ impl TensorRef<'_> {
     pub(super) fn name(&self, catalog: &Catalog) -> String {
         match self {
             TensorRef::Name(name) => (*name).to_string(),
-            TensorRef::Entry(row) => row.path(),
+            TensorRef::Entry(row) => row.full_path(),
             TensorRef::Tensor(tensor) => {
                 match catalog.rows.iter().find(|row| row.tensor == **tensor) {
-                    Some(row) => row.path(),
+                    Some(row) => row.full_path(),
                     None => format!("{} {:?}", tensor.dtype, tensor.shape),
                 }
             }
@@ -87,7 +87,7 @@ fn anywhere<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Tensor, Cause> {
         }
         several => {
             let paths: Vec<String> =
-                several.iter().take(NAMED).map(|row| format!("'{}'", row.path())).collect();
+                several.iter().take(NAMED).map(|row| format!("'{}'", row.full_path())).collect();
             let more = if several.len() > NAMED { ", …" } else { "" };
             let paths = paths.join(", ");
             Err(Cause::NoTensor(format!("'{name}' is ambiguous: {paths}{more}; use the full path")))
@@ -97,19 +97,20 @@ fn anywhere<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Tensor, Cause> {
 
 fn is_called(row: &TensorEntry, name: &str) -> bool {
     let key = row.key.as_str();
-    let is_path = || Some(key) == name.strip_prefix(&*row.at).and_then(|key| key.strip_prefix('/'));
+    let is_path =
+        || Some(key) == name.strip_prefix(&*row.path).and_then(|key| key.strip_prefix('/'));
     key == name || is_path()
 }
 
 fn unknown(catalog: &Catalog, name: &str) -> String {
     match catalog.rows.as_slice() {
         [] => format!("no tensor '{name}': the checkpoint has no tensors"),
-        [only] => format!("no tensor '{name}'; the only one is '{}'", only.path()),
+        [only] => format!("no tensor '{name}'; the only one is '{}'", only.full_path()),
         [first, .., last] => format!(
             "no tensor '{name}' among {}, '{}' to '{}'",
             catalog.rows.len(),
-            first.path(),
-            last.path()
+            first.full_path(),
+            last.full_path()
         ),
     }
 }

@@ -333,7 +333,7 @@ pub(crate) fn open_file(path: &Path, disk: &dyn Disk) -> Result<OpenFile, Error>
         let container = format.open(&source).map_err(|fault| failed(fault.into()))?;
         let Some(container) = container else { continue };
         return match container.catalog().state_dicts.as_slice() {
-            [only] if only.at.is_empty() => Ok((source, format, container)),
+            [only] if only.path.is_empty() => Ok((source, format, container)),
             _ => {
                 let what = "a shard holds one state dict, at its root, and this file does not";
                 Err(failed(Fault::Unsupported(what.into()).into()))
@@ -412,7 +412,7 @@ fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<C
             let shared = Arc::<str>::from(key);
             let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
                 let (at, key) = (root.clone(), Key::Text(shared.clone()));
-                catalog.rows.push(TensorEntry { at, key, tensor: tensor.moved(shard.start) });
+                catalog.rows.push(TensorEntry { path: at, key, tensor: tensor.moved(shard.start) });
                 catalog.rows.len() - 1
             });
             let twice = |twice: statedict_core::DuplicateKey| Fault::broken(twice.to_string());

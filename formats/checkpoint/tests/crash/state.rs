@@ -48,7 +48,7 @@ pub(crate) fn seen(path: &Path) -> Result<Seen, String> {
         let tensor = &row.tensor;
         let sum = checkpoint.sha256(tensor).map_err(|error| error.to_string())?;
         let (key, dtype) = (row.key.to_string(), tensor.dtype.name().to_string());
-        Ok((row.at.to_string(), key, dtype, tensor.shape.clone(), sum))
+        Ok((row.path.to_string(), key, dtype, tensor.shape.clone(), sum))
     });
     rows.collect()
 }

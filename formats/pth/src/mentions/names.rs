@@ -27,12 +27,12 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn of(catalog: &'a Catalog, targets: &[Target<'a, 'a>]) -> Names<'a> {
-        let is_target = |it: &&StateDict| targets.iter().any(|t| t.state_dict.at == it.at);
+        let is_target = |it: &&StateDict| targets.iter().any(|t| t.state_dict.path == it.path);
         let others = catalog
             .state_dicts
             .iter()
-            .filter(|it| !is_target(it) && !is_average(&it.at) && !is_known_beside(&it.at));
-        let models = targets.iter().filter(|target| !is_average(&target.state_dict.at));
+            .filter(|it| !is_target(it) && !is_average(&it.path) && !is_known_beside(&it.path));
+        let models = targets.iter().filter(|target| !is_average(&target.state_dict.path));
         Names {
             sections: targets.iter().map(|target| target.section).collect(),
             others: others.collect(),

@@ -127,7 +127,7 @@ impl<'a, 'c> Recast<'a, 'c> {
             let Some(to) = section.cast(&key) else { continue };
             let Some(tensor) = catalog.tensor(state_dict, &key) else { continue };
             let (key, to) = (key.into_owned(), to.clone());
-            let site = Site { at: &state_dict.at, key, slot: entry.value, tensor, to };
+            let site = Site { at: &state_dict.path, key, slot: entry.value, tensor, to };
             self.sites.entry(entry.value.node).or_default().push(site);
         }
     }

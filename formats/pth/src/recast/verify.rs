@@ -42,9 +42,9 @@ fn expected<'c>(old: &'c Catalog, plan: &'c Plan) -> Vec<(String, &'c DType, &'c
     let mut dropped = HashSet::new();
     let mut paths = Vec::new();
     for section in plan.sections() {
-        let state_dict = old.state_dicts.iter().find(|s| s.is_at(section.at()));
+        let state_dict = old.state_dicts.iter().find(|s| s.is_at(section.path()));
         let Some(state_dict) = state_dict else { continue };
-        for at in std::iter::once(&state_dict.at).chain(&state_dict.aliases) {
+        for at in std::iter::once(&state_dict.path).chain(&state_dict.aliases) {
             paths.push((at.as_str(), section));
             let path = |key: &str| if at.is_empty() { key.into() } else { format!("{at}/{key}") };
             dropped.extend(section.dropped().map(path));
@@ -56,11 +56,11 @@ fn expected<'c>(old: &'c Catalog, plan: &'c Plan) -> Vec<(String, &'c DType, &'c
     };
     let mut expected = Vec::new();
     for row in &old.rows {
-        let path = row.path();
+        let path = row.full_path();
         if !dropped.is_empty() && is_dropped(&path) {
             continue;
         }
-        let section = paths.iter().find(|(at, _)| **at == *row.at).map(|(_, section)| *section);
+        let section = paths.iter().find(|(at, _)| **at == *row.path).map(|(_, section)| *section);
         let cast = section.and_then(|section| cast(section, &row.key));
         expected.push((path, cast.unwrap_or(&row.tensor.dtype), &row.tensor.shape));
     }
