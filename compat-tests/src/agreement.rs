@@ -105,7 +105,7 @@ fn is_clean(found: &Scan) -> bool {
 
 /// The tensors as `ls` lists them, if the file is not refused.
 fn listed(file: &[u8]) -> Option<Vec<Found>> {
-    for format in FORMATS {
+    for &format in FORMATS {
         if let Some(opened) = Format::open(format, &file).ok()? {
             return Some(all(opened.catalog()));
         }

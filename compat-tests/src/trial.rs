@@ -65,7 +65,7 @@ pub fn trial(bytes: &[u8]) -> Trial {
 
 /// The container of the first format whose bytes they are.
 fn open(bytes: &[u8]) -> Result<Option<Box<dyn Container>>, Fault> {
-    for format in FORMATS {
+    for &format in FORMATS {
         if let Some(file) = Format::open(format, &bytes)? {
             return Ok(Some(file));
         }

@@ -60,7 +60,7 @@ fn problem(path: &Path, mut expected: Vec<Value>) -> Option<String> {
 fn every_type_of_element_is_loaded_as_it_was_given() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut tally = Tally::new();
-    for format in FORMATS {
+    for &format in FORMATS {
         let held = |dtype: &DType| match format.name() {
             "npz" => EVERYWHERE.contains(dtype),
             "safetensors" => *dtype != DType::C128,
@@ -81,7 +81,7 @@ fn every_type_of_element_is_loaded_as_it_was_given() {
         for (key, dtype, shape, bytes) in &tensors {
             new.bytes(key, (*dtype).clone(), shape, bytes);
         }
-        let path = folder.path().join(format!("a.{}", format.extensions()[0]));
+        let path = folder.path().join(format!("a.{}", format.facts().extensions[0]));
         new.save(&path, Existing::Refuse).expect("written");
         let rows = tensors.iter().map(|(key, dtype, shape, bytes)| row(key, dtype, shape, bytes));
         tally.note(format.name(), problem(&path, rows.collect()));
@@ -113,8 +113,8 @@ fn arrays_are_loaded_as_they_were_given_whatever_their_strides() {
         new.tensor(*key, view);
     }
     let mut tally = Tally::new();
-    for format in FORMATS {
-        let path = folder.path().join(format!("a.{}", format.extensions()[0]));
+    for &format in FORMATS {
+        let path = folder.path().join(format!("a.{}", format.facts().extensions[0]));
         new.save(&path, Existing::Refuse).expect("written");
         tally.note(format.name(), problem(&path, expected.clone()));
     }

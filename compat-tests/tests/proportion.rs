@@ -45,7 +45,7 @@ fn within_bounds(name: &str, bytes: &[u8]) -> Result<Option<Box<dyn Container>>,
 }
 
 fn opened(bytes: &[u8]) -> Result<Option<Box<dyn Container>>, Fault> {
-    for format in FORMATS {
+    for &format in FORMATS {
         if let Some(file) = Format::open(format, &bytes)? {
             return Ok(Some(file));
         }

@@ -44,7 +44,7 @@ impl std::fmt::Debug for NamedFormat {
 
 /// The names of formats, as values of an option.
 pub(crate) fn formats() -> impl TypedValueParser<Value = NamedFormat> {
-    PossibleValuesParser::new(FORMATS.map(|format| format.name()))
+    PossibleValuesParser::new(FORMATS.iter().map(|format| format.name()))
         .map(|name| NamedFormat(format_called(&name).expect("the names of the formats")))
 }
 
@@ -64,7 +64,7 @@ impl OutputArgs {
         let Some(limit) = self.shard_size else { return Ok(None) };
         let usual = sharded_formats().next_back();
         if let Some(format) = self.format().or(usual)
-            && format.shard_names().is_some()
+            && format.facts().shard_names.is_some()
         {
             return Ok(Some(Sharding { limit, format }));
         }

@@ -110,9 +110,10 @@ fn select(of: Role, path: &str) -> String {
 }
 
 fn name_format() -> String {
-    let extensions = FORMATS.iter().flat_map(|format| format.extensions());
+    let extensions = FORMATS.iter().flat_map(|format| format.facts().extensions);
     let extensions: Vec<_> = extensions.map(|extension| format!(".{extension}")).collect();
-    let formats = FORMATS.map(|format| format.name()).join(", ");
+    let formats: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
+    let formats = formats.join(", ");
     format!("use one of {}, or add --format FORMAT ({formats})", extensions.join(", "))
 }
 

@@ -93,7 +93,7 @@ pub(crate) fn refuse_file_name(output: &Path) -> Result<(), Error> {
 
 /// Refuses to put metadata into a file that has no place for them.
 pub(crate) fn refuse_metadata(changes: &[MetadataChange], to: &dyn Format) -> Result<(), Error> {
-    if to.holds_metadata() || changes.iter().all(|change| change.new.is_none()) {
+    if to.facts().holds_metadata || changes.iter().all(|change| change.new.is_none()) {
         return Ok(());
     }
     let error = format!("--metadata: {} has no place for metadata", to.name());
@@ -179,7 +179,7 @@ pub(crate) fn replaced_link(output: &Path) -> Option<PathBuf> {
 pub fn sibling(file: &Path, suffix: &str, format: &dyn Format) -> PathBuf {
     let extension = match ending(file) {
         Some((own, extension)) if own.name() == format.name() => extension,
-        _ => format.extensions().first().copied().unwrap_or_default(),
+        _ => format.facts().extensions.first().copied().unwrap_or_default(),
     };
     file.with_file_name(format!("{}{suffix}.{extension}", stem(file)))
 }
@@ -195,7 +195,7 @@ pub fn stem(file: &Path) -> String {
 
 /// The formats whose checkpoints can be several files.
 pub fn sharded_formats() -> impl DoubleEndedIterator<Item = &'static dyn Format> {
-    FORMATS.into_iter().filter(|format| format.shard_names().is_some())
+    FORMATS.iter().copied().filter(|format| format.facts().shard_names.is_some())
 }
 
 /// True for two paths of one file.

@@ -1,13 +1,21 @@
 //! Layouts: a file described, not yet written.
 
 mod blocks;
+mod container;
+mod folder;
 mod format;
 mod headroom;
+mod pending_files;
+mod source;
 mod tensor_set;
 
 pub use blocks::Block;
-pub use format::{Container, Fault, Format, Growth, ShardNames, Source};
+pub use container::{Container, Growth};
+pub use folder::{Folder, FolderFormat, Store, StoreFile};
+pub use format::{Facts, Format, ShardNames};
 pub use headroom::Headroom;
+pub use pending_files::{Manifest, Manner, NewFile, PendingFiles, Renamed};
+pub use source::{Fault, Source};
 pub use tensor_set::{
     Elements, Omitted, Origin, Place, TensorSet, Ties, UnsupportedTensors, is_implied,
     is_recorded_tie,

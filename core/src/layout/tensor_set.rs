@@ -100,14 +100,14 @@ impl TensorSet {
     /// Leaves out what a format has no place for, and turns recorded ties into what it has.
     pub fn fit_into(&mut self, format: &dyn Format, left: &mut Omitted) {
         self.settle_ties(format);
-        if !format.records_ties() {
+        if !format.facts().records_ties {
             self.metadata.retain(|(key, value)| !is_implied(key, value));
         }
-        if !format.holds_metadata() {
+        if !format.facts().holds_metadata {
             let metadata = core::mem::take(&mut self.metadata);
             left.metadata.extend(metadata.into_iter().map(|(key, _)| key));
         }
-        if !format.versions_modules() && !self.modules.is_empty() {
+        if !format.facts().versions_modules && !self.modules.is_empty() {
             self.modules.clear();
             left.payload.push(("_metadata".to_string(), "versions of modules".to_string()));
         }
@@ -318,7 +318,7 @@ impl TensorSet {
             return;
         }
         self.metadata.retain(|(key, _)| !recorded.contains_key(key));
-        if format.records_ties() {
+        if format.facts().records_ties {
             self.ties.extend(recorded);
             return;
         }

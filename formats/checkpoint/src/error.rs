@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use statedict_core::{Fault, UnsupportedTensors};
 
 use crate::observer::Stopped;
+use crate::write::stage::folder;
 
 /// Why a file could not be opened, read, laid out or written; its text is one line.
 #[derive(Debug)]
@@ -74,6 +75,8 @@ pub(crate) enum Cause {
         /// The folder that a new index would mend.
         mends: Option<PathBuf>,
     },
+    /// An index and its files contradict one another; a new index would not.
+    Disagreement(Disagreement),
     /// A link that leads to something other than a file.
     LeadsTo(&'static str),
     Stopped,
@@ -106,6 +109,24 @@ impl Error {
         Error { path: path.to_path_buf(), action, cause: cause.into() }
     }
 
+    /// What keeps a checkpoint of several files from being read: the fault is of one of them, or of
+    /// the manifest.
+    pub(crate) fn in_folder(folder: &Path, manifest: &str, fault: Fault) -> Error {
+        match fault {
+            Fault::InFile { name, fault } => match *fault {
+                Fault::Unreadable(error) if error.is::<Error>() => Error::unwrapped(error),
+                fault => Error::new(Action::Read, &folder.join(name), fault),
+            },
+            Fault::Unreadable(error) if error.is::<Error>() => Error::unwrapped(error),
+            fault => Error::new(Action::Read, &folder.join(manifest), fault),
+        }
+    }
+
+    /// An error on its way through a format that cannot know it.
+    fn unwrapped(error: Box<dyn error::Error + Send + Sync>) -> Error {
+        *error.downcast().expect("it was asked whether it is one")
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -123,6 +144,7 @@ impl Error {
     pub fn mended_by_index(&self) -> Option<&Path> {
         match &self.cause {
             Cause::Folder { mends, .. } => mends.as_deref(),
+            Cause::Disagreement(_) => Some(folder(&self.path)),
             _ => None,
         }
     }
@@ -144,12 +166,11 @@ impl Error {
 impl Cause {
     fn kind(&self) -> Kind {
         match self {
-            Cause::Fault(Fault::Malformed { .. }) => Kind::Malformed,
-            Cause::Fault(Fault::Unsupported(_)) | Cause::UnsupportedTensors(_) => Kind::Unsupported,
-            Cause::Fault(Fault::TooLarge { .. }) => Kind::TooLarge,
-            Cause::Fault(Fault::Unreadable(_)) | Cause::Io { .. } => Kind::Io,
+            Cause::Fault(fault) => kind_of(fault),
+            Cause::UnsupportedTensors(_) => Kind::Unsupported,
+            Cause::Io { .. } => Kind::Io,
             Cause::Foreign(_) => Kind::Foreign,
-            Cause::Folder { .. } => Kind::Folder,
+            Cause::Folder { .. } | Cause::Disagreement(_) => Kind::Folder,
             Cause::AlreadyExists => Kind::AlreadyExists,
             Cause::NotAFile(_) | Cause::LeadsTo(_) => Kind::NotAFile,
             Cause::Stopped => Kind::Stopped,
@@ -173,6 +194,28 @@ impl Cause {
     }
 }
 
+fn kind_of(fault: &Fault) -> Kind {
+    match fault {
+        Fault::Malformed { .. } => Kind::Malformed,
+        Fault::Unsupported(_) => Kind::Unsupported,
+        Fault::TooLarge { .. } => Kind::TooLarge,
+        Fault::Unreadable(_) => Kind::Io,
+        Fault::InFile { fault, .. } => kind_of(fault),
+    }
+}
+
+/// The ways in which an index and its files contradict one another.
+#[derive(Debug)]
+pub(crate) struct Disagreement(pub(crate) String);
+
+impl error::Error for Disagreement {}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the index and its files disagree: {}", self.0)
+    }
+}
+
 /// The most tensors that one line names.
 const LISTED: usize = 8;
 
@@ -180,6 +223,10 @@ impl From<Fault> for Cause {
     fn from(fault: Fault) -> Cause {
         match fault {
             Fault::Unreadable(error) if error.is::<Stopped>() => Cause::Stopped,
+            Fault::Unreadable(error) => match error.downcast() {
+                Ok(disagreement) => Cause::Disagreement(*disagreement),
+                Err(error) => Cause::Fault(Fault::Unreadable(error)),
+            },
             fault => Cause::Fault(fault),
         }
     }
@@ -235,6 +282,7 @@ impl fmt::Display for Cause {
             }
             Cause::AlreadyExists => f.write_str("already exists"),
             Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
+            Cause::Disagreement(disagreement) => disagreement.fmt(f),
             Cause::LeadsTo(what) => {
                 write!(f, "it is a link to {what}, and a regular file is expected")
             }

@@ -51,12 +51,16 @@ mod create;
 mod disk;
 mod elements;
 mod error;
+mod folder;
 mod identify;
 mod in_place;
 mod model_folder;
 mod observer;
+mod one_file;
 mod parallel;
 mod payload;
+#[cfg(test)]
+mod raw_arrays;
 mod reading;
 mod registry;
 mod shards;
@@ -77,7 +81,9 @@ pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
 pub use reading::{Stored, TensorRef};
 pub use registry::{FORMATS, ending, format_called, format_named_by};
-pub use write::{Existing, PendingFiles, Protected, Protection, Staged, stage_text};
+pub use write::{Existing, Protected, Protection, Staged, stage_text};
+
+pub use statedict_core::PendingFiles;
 
 /// The crates whose types arrays and their elements have.
 pub use {half, ndarray, num_complex};

@@ -1,14 +1,33 @@
-//! The one list of formats.
+//! The one list of formats, and what names ask for.
 
 use std::path::Path;
 
-use statedict_core::Format;
+use statedict_core::{FolderFormat, Format};
 use statedict_npz::NPZ;
 use statedict_pth::PTH;
 use statedict_safetensors::SAFETENSORS;
 
+use crate::shards::SHARDS;
+
 /// Every format, in the order in which they are asked whether a file is theirs.
-pub static FORMATS: [&dyn Format; 3] = [&PTH, &NPZ, &SAFETENSORS];
+pub static FORMATS: &[&dyn Format] = &[
+    &PTH,
+    &NPZ,
+    &SAFETENSORS,
+    #[cfg(test)]
+    &crate::raw_arrays::RAW_ARRAYS,
+];
+
+/// Every kind of checkpoint that is several files in a folder.
+fn folder_formats() -> impl Iterator<Item = &'static dyn FolderFormat> {
+    let shards: &dyn FolderFormat = &SHARDS;
+    FORMATS.iter().filter_map(|format| format.folders()).chain([shards])
+}
+
+/// The kind of checkpoint of which a file of this name is the manifest, if it is one.
+pub(crate) fn led_by(name: &str) -> Option<&'static dyn FolderFormat> {
+    folder_formats().find(|format| format.is_manifest(name))
+}
 
 /// The format that a file name's ending asks for.
 pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {
@@ -22,15 +41,15 @@ pub fn ending(path: &Path) -> Option<(&'static dyn Format, &'static str)> {
         let stem = name.strip_suffix(extension).and_then(|stem| stem.strip_suffix('.'));
         stem.is_some_and(|stem| !stem.is_empty())
     };
-    let known = FORMATS
-        .into_iter()
-        .flat_map(|format| format.extensions().iter().map(move |extension| (format, *extension)));
-    known.into_iter().find(|(_, extension)| ends(extension))
+    let mut known = FORMATS.iter().flat_map(|format| {
+        format.facts().extensions.iter().map(move |extension| (*format, *extension))
+    });
+    known.find(|(_, extension)| ends(extension))
 }
 
 /// The format of this name.
 pub fn format_called(name: &str) -> Option<&'static dyn Format> {
-    FORMATS.into_iter().find(|format| format.name() == name)
+    FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
 #[cfg(test)]

@@ -22,10 +22,11 @@ pub(crate) trait Backed: Source {
     fn file_at(&self, offset: u64) -> Option<(&File, u64)>;
 }
 
-/// Open regular files laid end to end, mostly one, with the lengths they had when they were opened.
-#[derive(Debug)]
+/// Open regular files laid end to end, mostly one, with the lengths they had when they were opened;
+/// copies share them.
+#[derive(Clone, Debug)]
 pub(crate) struct FileSource {
-    files: Vec<Opened>,
+    files: Vec<Placed>,
     len: u64,
     /// What was found of edits that were cut short.
     interrupted: Vec<Interrupted>,
@@ -42,10 +43,15 @@ impl fmt::Debug for Reader {
     }
 }
 
+/// A file, and where it starts.
+#[derive(Clone, Debug)]
+struct Placed {
+    start: u64,
+    opened: Arc<Opened>,
+}
+
 #[derive(Debug)]
 struct Opened {
-    /// Where the file starts.
-    start: u64,
     file: File,
     /// What it was before an edit that was cut short; that is what is read.
     past: Option<Box<OriginalView>>,
@@ -131,7 +137,11 @@ impl FileSource {
             None => file.metadata()?.len(),
         };
         Ok(FileSource {
-            files: [Opened { start: 0, file, past, near: Mutex::default() }].into(),
+            files: [Placed {
+                start: 0,
+                opened: Arc::new(Opened { file, past, near: Mutex::default() }),
+            }]
+            .into(),
             len,
             interrupted,
             reader: Reader::default(),
@@ -164,21 +174,32 @@ impl FileSource {
     /// Lays other files after these.
     pub(crate) fn append(&mut self, other: FileSource) {
         let start = self.len;
-        let moved = |file: Opened| Opened { start: start + file.start, ..file };
+        let moved = |file: Placed| Placed { start: start + file.start, ..file };
         self.files.extend(other.files.into_iter().map(moved));
         self.len += other.len;
         self.interrupted.extend(other.interrupted);
     }
 
-    fn opened_at(&self, offset: u64) -> Option<&Opened> {
-        let place = self.files.partition_point(|opened| opened.start <= offset);
+    fn file_with(&self, offset: u64) -> Option<&Placed> {
+        let place = self.files.partition_point(|placed| placed.start <= offset);
         self.files.get(place.checked_sub(1)?)
+    }
+
+    /// The most bytes that one of the files has.
+    pub(crate) fn largest_file(&self) -> u64 {
+        let ends = self.files.iter().skip(1).map(|placed| placed.start).chain([self.len]);
+        self.files
+            .iter()
+            .zip(ends)
+            .map(|(placed, end)| end - placed.start)
+            .max()
+            .unwrap_or_default()
     }
 
     /// What the system says of the first file.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         match self.files.first() {
-            Some(opened) => opened.file.metadata(),
+            Some(placed) => placed.opened.file.metadata(),
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -207,7 +228,7 @@ impl Source for FileSource {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
         // No range that is read crosses from one file into another.
-        let Some(opened) = self.opened_at(offset) else {
+        let Some(Placed { start, opened }) = self.file_with(offset) else {
             return Err(Fault::malformed(offset, "there is no file to read"));
         };
         if let Reader(Some(observer)) = &self.reader
@@ -215,7 +236,7 @@ impl Source for FileSource {
         {
             return Err(Fault::Unreadable(Stopped.into()));
         }
-        let at = offset - opened.start;
+        let at = offset - start;
         match &opened.past {
             Some(past) => past.read(&opened.file, at, buffer),
             None => opened.read(at, buffer).map_err(|error| fault(offset, error)),
@@ -225,10 +246,8 @@ impl Source for FileSource {
 
 impl Backed for FileSource {
     fn file_at(&self, offset: u64) -> Option<(&File, u64)> {
-        match self.opened_at(offset)? {
-            Opened { start, file, past: None, .. } => Some((file, *start)),
-            _ => None,
-        }
+        let Placed { start, opened } = self.file_with(offset)?;
+        opened.past.is_none().then_some((&opened.file, *start))
     }
 }
 

@@ -43,8 +43,8 @@ fn every_format_holds_arrays_whatever_their_strides() {
     let numbers = Array::from_iter(0..24i32).into_shape_with_order((4, 6)).expect("24");
     let part = numbers.slice_axis(Axis(1), Slice::new(1, Some(5), 2));
     let halves = array![f16::from_f32(0.5), f16::from_f32(-2.0)];
-    for format in FORMATS {
-        let path = folder.at(&format!("a.{}", format.extensions()[0]));
+    for &format in FORMATS {
+        let path = folder.at(&format!("a.{}", format.facts().extensions[0]));
         NewCheckpoint::new()
             .tensor("whole", &numbers)
             .tensor("turned", numbers.t())

@@ -68,8 +68,8 @@ fn every_format_holds_elements_of_two_files_and_of_none() {
         ("d", vec![5, 6, 7, 8, 9, 10]),
     ];
     let expected = expected.map(|(key, bytes)| (key.to_string(), bytes));
-    for format in FORMATS {
-        let out = folder.at(&format!("out.{}", format.extensions()[0]));
+    for &format in FORMATS {
+        let out = folder.at(&format!("out.{}", format.facts().extensions[0]));
         let layout = source.encode(format, &contents).expect("holdable");
         source.stage(&layout, &out, Existing::Refuse).expect("staged").commit().expect("written");
         assert_eq!(read(&out), expected, "{}", format.name());

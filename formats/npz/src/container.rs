@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Fault, Format, Growth, Headroom, Key, Layout, Misplaced, Payload, Plan,
-    Section, Source, StateDict, TensorEntry, TensorSet, UnsupportedTensors,
+    Catalog, Container, Facts, Fault, Format, Growth, Headroom, Key, Layout, Misplaced, Payload,
+    PendingFiles, Plan, Section, Source, StateDict, TensorEntry, TensorSet, UnsupportedTensors,
     objects::{Object, Objects, Record},
 };
 use statedict_zip::{Archive, Change, Located, MAX_NAME_LEN, Writer};
@@ -19,16 +19,14 @@ pub struct Npz;
 /// The one value of [`Npz`], for registries.
 pub static NPZ: Npz = Npz;
 
+static FACTS: Facts = Facts::of_tensors("npz", &["npz"]);
+
 /// The record that makes a zip archive one of PyTorch's.
 const TORCH_PICKLE: &str = "data.pkl";
 
 impl Format for Npz {
-    fn name(&self) -> &'static str {
-        "npz"
-    }
-
-    fn extensions(&self) -> &'static [&'static str] {
-        &["npz"]
+    fn facts(&self) -> &'static Facts {
+        &FACTS
     }
 
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
@@ -38,8 +36,8 @@ impl Format for Npz {
         }
     }
 
-    fn encode(&self, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
-        encode::encode(contents)
+    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
+        encode::encode(contents).map(PendingFiles::from)
     }
 }
 

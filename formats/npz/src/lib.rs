@@ -28,7 +28,7 @@
 //! let tensor = Tensor::dense(DType::F32, vec![2], 0, Arc::new(Storage::stored(0..8)))?;
 //! let mut contents = TensorSet::default();
 //! contents.tensors.push(("fc.bias".to_string(), Elements::new(tensor, None)?));
-//! let layout = NPZ.encode(&contents)?;
+//! let layout = NPZ.encode(&contents)?.into_layout().expect("one file");
 //! let [Part::New(_zip), Part::New(npy), Part::Copy(data), ..] = layout.parts() else {
 //!     unreachable!("headers come before data")
 //! };

@@ -299,7 +299,8 @@ fn tensor(dtype: DType, shape: &[u64], bytes: u64) -> Elements {
 
 fn encode(tensors: Vec<(&str, Elements)>) -> Result<Layout, UnsupportedTensors> {
     let tensors = tensors.into_iter().map(|(key, elements)| (key.to_string(), elements));
-    NPZ.encode(&TensorSet { tensors: tensors.collect(), ..TensorSet::default() })
+    let contents = TensorSet { tensors: tensors.collect(), ..TensorSet::default() };
+    NPZ.encode(&contents).map(|pending| pending.into_layout().expect("one file"))
 }
 
 #[test]

@@ -23,7 +23,8 @@
 //! use statedict_pth::PTH;
 //!
 //! // An archive without tensors, in memory.
-//! let layout = PTH.encode(&TensorSet::default()).expect("nothing to refuse");
+//! let pending = PTH.encode(&TensorSet::default()).expect("nothing to refuse");
+//! let layout = pending.into_layout().expect("one file");
 //! let mut bytes = Vec::new();
 //! for part in layout.parts() {
 //!     let statedict_core::Part::New(part) = part else { continue };
@@ -64,7 +65,8 @@ mod torchscript;
 mod walk;
 
 use statedict_core::{
-    Container, Fault, Format, Layout, ShardNames, Source, TensorSet, UnsupportedTensors,
+    Container, Facts, Fault, Format, PendingFiles, ShardNames, Source, TensorSet,
+    UnsupportedTensors,
 };
 
 use crate::archive::ZipFile;
@@ -80,41 +82,20 @@ pub struct Pth;
 /// The format, for the registry.
 pub static PTH: Pth = Pth;
 
+static FACTS: Facts = Facts {
+    shard_names: Some(ShardNames { kind: "pth-sharded", stem: "pytorch_model", extension: "bin" }),
+    shares_elements: true,
+    orders_keys: true,
+    holds_objects: true,
+    versions_modules: true,
+    casts_in_files: true,
+    holds_metadata: true,
+    ..Facts::of_tensors("pth", &["pth", "pt", "ckpt", "bin", "pth.tar", "pt.tar", "ckpt.tar"])
+};
+
 impl Format for Pth {
-    fn name(&self) -> &'static str {
-        "pth"
-    }
-
-    fn extensions(&self) -> &'static [&'static str] {
-        &["pth", "pt", "ckpt", "bin", "pth.tar", "pt.tar", "ckpt.tar"]
-    }
-
-    fn shard_names(&self) -> Option<ShardNames> {
-        Some(ShardNames { stem: "pytorch_model", extension: "bin" })
-    }
-
-    fn versions_modules(&self) -> bool {
-        true
-    }
-
-    fn shares_elements(&self) -> bool {
-        true
-    }
-
-    fn casts_in_files(&self) -> bool {
-        true
-    }
-
-    fn orders_keys(&self) -> bool {
-        true
-    }
-
-    fn holds_metadata(&self) -> bool {
-        true
-    }
-
-    fn holds_objects(&self) -> bool {
-        true
+    fn facts(&self) -> &'static Facts {
+        &FACTS
     }
 
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
@@ -130,7 +111,7 @@ impl Format for Pth {
         Ok(None)
     }
 
-    fn encode(&self, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
-        encode::encode(contents)
+    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
+        encode::encode(contents).map(PendingFiles::from)
     }
 }

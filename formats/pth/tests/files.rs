@@ -44,7 +44,8 @@ fn archive() -> Vec<u8> {
     let tensors = [("module.a", 0), ("module.b", 0), ("module.c", 8)];
     let tensors = tensors.map(|(key, from)| (key.to_string(), tensor(&[1, 2], from)));
     let contents = TensorSet { tensors: tensors.into(), ..TensorSet::default() };
-    written(&PTH.encode(&contents).expect("holdable"), &WEIGHTS)
+    let pending = PTH.encode(&contents).expect("holdable");
+    written(&pending.into_layout().expect("one file"), &WEIGHTS)
 }
 
 /// A legacy stream of two tensors, as PyTorch 1.0 writes it.

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Fault, Format, Growth, Headroom, Layout, Mentions, Plan, Section,
-    ShardNames, Source, Storage, Tensor, TensorSet, UnsupportedTensors,
+    Catalog, Container, Facts, Fault, Format, Growth, Headroom, Layout, Mentions, PendingFiles,
+    Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet, UnsupportedTensors,
 };
 
 use crate::follow::Following;
@@ -19,28 +19,23 @@ pub struct Safetensors;
 /// The one value of [`Safetensors`], for registries.
 pub static SAFETENSORS: Safetensors = Safetensors;
 
+static FACTS: Facts = Facts {
+    shard_names: Some(ShardNames {
+        kind: "safetensors-sharded",
+        stem: "model",
+        extension: "safetensors",
+    }),
+    holds_metadata: true,
+    records_ties: true,
+    ..Facts::of_tensors("safetensors", &["safetensors"])
+};
+
 /// How much of a header is looked at to tell whether it is one.
 const LOOK: u64 = 64;
 
 impl Format for Safetensors {
-    fn name(&self) -> &'static str {
-        "safetensors"
-    }
-
-    fn extensions(&self) -> &'static [&'static str] {
-        &["safetensors"]
-    }
-
-    fn shard_names(&self) -> Option<ShardNames> {
-        Some(ShardNames { stem: "model", extension: "safetensors" })
-    }
-
-    fn holds_metadata(&self) -> bool {
-        true
-    }
-
-    fn records_ties(&self) -> bool {
-        true
+    fn facts(&self) -> &'static Facts {
+        &FACTS
     }
 
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
@@ -50,8 +45,8 @@ impl Format for Safetensors {
         }
     }
 
-    fn encode(&self, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
-        encode::encode(contents)
+    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
+        encode::encode(contents).map(PendingFiles::from)
     }
 }
 

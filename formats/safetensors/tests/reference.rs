@@ -7,7 +7,7 @@ use std::sync::Arc;
 use files::{built, renamed};
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use safetensors::SafeTensors;
-use statedict_core::{DType, Elements, Format, Storage, Tensor, TensorSet};
+use statedict_core::{DType, Elements, Format, Layout, Storage, Tensor, TensorSet};
 use statedict_safetensors::SAFETENSORS;
 
 const DTYPES: [&str; 22] = [
@@ -92,6 +92,10 @@ fn assert_equal(file: &[u8], source: &[u8], contents: &TensorSet) {
     }
 }
 
+fn encoded(contents: &TensorSet) -> Layout {
+    SAFETENSORS.encode(contents).expect("holdable").into_layout().expect("one file")
+}
+
 proptest! {
     #[test]
     fn new_files_are_read_by_the_reference(
@@ -100,7 +104,7 @@ proptest! {
         let mut seen = std::collections::HashSet::new();
         tensors.retain(|tensor| tensor.key != "__metadata__" && seen.insert(tensor.key.clone()));
         let (contents, source) = contents(&tensors);
-        let file = built(&SAFETENSORS.encode(&contents).expect("holdable"), &source);
+        let file = built(&encoded(&contents), &source);
         assert_equal(&file, &source, &contents);
 
         let opened = SAFETENSORS.open(&file.as_slice()).expect("sound").expect("safetensors");
@@ -118,7 +122,7 @@ proptest! {
         tensors.retain(|tensor| !tensor.key.is_empty());
         proptest::prop_assume!(!tensors.is_empty());
         let (mut contents, source) = contents(&tensors);
-        let file = built(&SAFETENSORS.encode(&contents).expect("holdable"), &source);
+        let file = built(&encoded(&contents), &source);
         let wrapped = renamed(&file, &["add:module"]).expect("a rewrite");
         assert_eq!(renamed(&wrapped, &["strip:module"]).expect("a rewrite"), file);
         for (key, _) in &mut contents.tensors {
@@ -152,7 +156,7 @@ fn pairs_of_f4_double_the_last_dimension() {
     let pairs = DType::other("torch.float4_e2m1fn_x2", 8);
     let (contents, source) =
         contents(&[Described { key: "w".to_string(), dtype: pairs, shape: vec![2, 8] }]);
-    let file = built(&SAFETENSORS.encode(&contents).expect("holdable"), &source);
+    let file = built(&encoded(&contents), &source);
     let read = SafeTensors::deserialize(&file).expect("readable");
     let view = read.tensor("w").expect("there");
     assert_eq!((view.dtype(), view.shape()), (safetensors::Dtype::F4, &[2, 16][..]));
@@ -164,7 +168,7 @@ fn ties_and_the_framework_are_recorded() {
     let (mut contents, source) =
         contents(&[Described { key: "w".to_string(), dtype: DType::U8, shape: vec![1] }]);
     contents.ties.push(("alias".to_string(), "w".to_string()));
-    let file = built(&SAFETENSORS.encode(&contents).expect("holdable"), &source);
+    let file = built(&encoded(&contents), &source);
     let container = SAFETENSORS.open(&file.as_slice()).expect("sound").expect("safetensors");
     let text = |a: &str, b: &str| (a.to_string(), b.to_string());
     let expected = [text("format", "pt"), text("note", "a \"quoted\" one"), text("alias", "w")];

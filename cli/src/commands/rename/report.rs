@@ -121,7 +121,7 @@ impl RenameRequest {
 fn suggested(request: &RenameRequest, outcome: &Outcome) -> PathBuf {
     let (file, own) = (&outcome.source.path, outcome.source.format);
     let Encoding { format, sharding, .. } = &request.job.encoding;
-    let other = FORMATS.into_iter().rev().find(|format| format.name() != own.name());
+    let other = FORMATS.iter().copied().rev().find(|format| format.name() != own.name());
     let format = format.or(other.filter(|_| request.converts())).unwrap_or(own);
     if let Some(folder) = &outcome.source.model_folder {
         return new_folder(folder);

@@ -101,7 +101,7 @@ impl Diff {
         if let Some(scope) = self.scope() {
             compare_beside(&mut diff, &matching, (&a, our_side), (&b, their_side), scope)?;
         }
-        diff.reordered &= a.format().orders_keys() && b.format().orders_keys();
+        diff.reordered &= a.format().facts().orders_keys && b.format().facts().orders_keys;
         Ok(Outcome {
             a: Compared::of(&a, our_side.state_dict),
             b: Compared::of(&b, their_side.state_dict),

@@ -128,7 +128,7 @@ impl Names {
     /// The file that was given, or a placeholder.
     fn of(file: Option<&Path>, format: Option<&'static dyn Format>) -> Names {
         let named = file.filter(|file| format_named_by(file).is_some()).and_then(Path::extension);
-        let own = format.and_then(|format| format.extensions().first().copied());
+        let own = format.and_then(|format| format.facts().extensions.first().copied());
         // An archive whose name ends in `.pth.tar` is not a tar archive.
         let named = named.and_then(OsStr::to_str).filter(|extension| *extension != "tar");
         let extension = named.or(own).unwrap_or("pth").to_string();

@@ -290,7 +290,7 @@ impl<'a> Work<'a> {
             drop_last: *drop_last,
             made: made.collect(),
             ordered: Ordered {
-                source: self.source.format().orders_keys(),
+                source: self.source.format().facts().orders_keys,
                 target: self.target.orders_keys(),
             },
         };

@@ -89,12 +89,12 @@ impl Target {
     /// True if the order of its keys means something.
     pub(crate) fn orders_keys(&self) -> bool {
         match self {
-            Target::Checkpoint(checkpoint) => checkpoint.format().orders_keys(),
-            Target::Appended { format, .. } => format.orders_keys(),
+            Target::Checkpoint(checkpoint) => checkpoint.format().facts().orders_keys,
+            Target::Appended { format, .. } => format.facts().orders_keys,
             // Kinds begin with the name of their format; TorchScript is read by that of pickles.
             Target::Listing { format, .. } => !FORMATS
                 .iter()
-                .any(|known| !known.orders_keys() && format.starts_with(known.name())),
+                .any(|known| !known.facts().orders_keys && format.starts_with(known.name())),
         }
     }
 }

@@ -109,7 +109,7 @@ impl Rename {
             || joins
             || self.ties(plan) == Ties::One
             || plan.computes()
-            || (plan.casts() && !to.casts_in_files());
+            || (plan.casts() && !to.facts().casts_in_files);
         let because = match asked {
             OmittedBecause::Format if !is_other => OmittedBecause::Encoded,
             asked => asked,
@@ -190,7 +190,7 @@ impl Rename {
         contents.fit_into(to, &mut omitted);
         self.refuse_to_lose(&omitted)?;
         let tied = broken_ties(&contents, to, &recorded);
-        let restored = if to.shares_elements() { groups(recorded) } else { Vec::new() };
+        let restored = if to.facts().shares_elements { groups(recorded) } else { Vec::new() };
         let (folder, is_sharded) = (self.new_folder(checkpoint), checkpoint.is_sharded());
         let is_other = to.name() != checkpoint.format().name();
         let pending = match sharding {
@@ -215,7 +215,8 @@ impl Rename {
         work: &Work,
     ) -> Result<Mentions, Error> {
         let keeps = work.conversion().is_none_or(|conversion| {
-            conversion.to.name() == checkpoint.format().name() && !conversion.to.casts_in_files()
+            conversion.to.name() == checkpoint.format().name()
+                && !conversion.to.facts().casts_in_files
         });
         if !keeps {
             return Ok(Mentions::default());
@@ -287,7 +288,7 @@ pub(crate) fn broken_ties(
     recorded: &[(String, String)],
 ) -> Vec<Vec<String>> {
     let once = contents.ties.iter().filter(|tie| !recorded.contains(tie)).cloned();
-    let written_out = if to.shares_elements() { Vec::new() } else { contents.tied() };
+    let written_out = if to.facts().shares_elements { Vec::new() } else { contents.tied() };
     let mut all: Vec<Vec<String>> = groups(once);
     all.extend(written_out.into_iter().map(|group| group.into_iter().map(String::from).collect()));
     all

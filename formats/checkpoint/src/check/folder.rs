@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use statedict_core::Source;
 use statedict_pth::{Loader, Trust, scan};
 
+use crate::disk::System;
 use crate::error::{Action, Error};
-use crate::shards::index::is_index;
-use crate::shards::read_index;
+use crate::model_folder::named;
+use crate::registry::led_by;
 use crate::source::FileSource;
 
 /// Endings of files that are checkpoints, or that some loader unpickles.
@@ -83,19 +84,17 @@ pub fn checkable(path: &Path) -> Result<Checkable, Error> {
     }
     descend(path, 0, &mut found)?;
     found.files.sort();
-    let shards: HashSet<PathBuf> = found.files.iter().flat_map(|file| shards(file)).collect();
-    found.files.retain(|file| !shards.contains(file));
+    let led: HashSet<PathBuf> = found.files.iter().flat_map(|file| led_to(file)).collect();
+    found.files.retain(|file| !led.contains(file));
     found.unread_names.sort();
     Ok(found)
 }
 
-/// The files that an index names, which are checked with it.
-fn shards(file: &Path) -> Vec<PathBuf> {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    match is_index(file).then(|| read_index(file)) {
-        Some(Ok(index)) => index.files().into_iter().map(|name| folder.join(name)).collect(),
-        _ => Vec::new(),
-    }
+/// The files that an index, or the like, leads to, which are checked with it.
+fn led_to(file: &Path) -> Vec<PathBuf> {
+    let Some(found) = named(file) else { return Vec::new() };
+    let files = found.files(&System).unwrap_or_default();
+    files.into_iter().map(|name| found.folder.join(name)).collect()
 }
 
 fn descend(folder: &Path, depth: usize, found: &mut Checkable) -> Result<(), Error> {
@@ -154,10 +153,14 @@ fn look(path: &Path, kind: FileType) -> Looks {
 }
 
 fn is_named_like_one(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if led_by(&name).is_some() {
+        return true;
+    }
+    let name = name.to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    is_index(path) || name == DISTRIBUTED || ENDINGS.contains(&ending)
+    name == DISTRIBUTED || ENDINGS.contains(&ending)
 }
 
 /// True for what begins like an archive, an array, a pickle of protocol 2 or later, or what gzip

@@ -31,12 +31,12 @@ use self::part::Part;
 use self::pieces::pieces;
 use crate::disk::System;
 use crate::error::{Action, Cause, Error, Kind};
+use crate::folder::{InFolder, LocalFolder};
 use crate::identify::identify;
 use crate::in_place::Interrupted;
 use crate::model_folder::{Located, locate};
 use crate::observer::Observer;
 use crate::registry::FORMATS;
-use crate::shards::{Sharded, read_index};
 use crate::source::FileSource;
 
 pub use allow::AllowList;
@@ -99,7 +99,7 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
 pub fn check_observed(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checked, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let findings = match locate(path).map_err(failed)? {
-        Located::Index(index) => check_shards(&index, observer)?,
+        Located::Folder(found) => check_several(&found, observer)?,
         Located::File(file) => check_file(&file, observer)?,
     };
     Ok(Checked::new(path, findings))
@@ -215,7 +215,7 @@ enum Opened {
 }
 
 fn opened(source: &dyn Source) -> Result<Opened, Fault> {
-    for format in FORMATS {
+    for &format in FORMATS {
         match format.open(source) {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(Opened::Sound),
@@ -230,24 +230,25 @@ fn broken(fault: &Fault) -> Finding {
     Finding::malformed("", fault.to_string(), "the file cannot be what it says it is")
 }
 
-/// An index with the files it names: each by itself, and all of them against the index.
-fn check_shards(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
+/// An index, or the like, with the files that it leads to: each by itself, and all of them against
+/// it.
+fn check_several(found: &InFolder, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    match Sharded::open(path, &System) {
-        Ok(_) => {}
-        Err(error) if error.kind() == Kind::Io && error.path() == path => return Err(error),
-        Err(error) => {
-            let why = "index and files do not go together";
-            findings.push(Finding::malformed("", error.to_string(), why));
+    let manifest = found.path();
+    let store = LocalFolder::new(&found.folder, &System).observed_by(observer.clone());
+    if let Err(fault) = found.format.open(&store, &found.manifest) {
+        let error = found.error(fault);
+        if error.kind() == Kind::Io && error.path() == manifest {
+            return Err(error);
         }
+        let why = format!("{} and files do not go together", found.format.manifest());
+        findings.push(Finding::malformed("", error.to_string(), &why));
     }
-    let Ok(index) = read_index(path) else { return Ok(findings) };
-    let folder = path.parent().unwrap_or(Path::new(""));
-    for name in index.files() {
-        match check_file(&folder.join(name), observer) {
-            Ok(found) => findings.extend(found.into_iter().map(|finding| finding.within(name))),
+    for name in found.files(&System).unwrap_or_default() {
+        match check_file(&found.folder.join(&name), observer) {
+            Ok(found) => findings.extend(found.into_iter().map(|finding| finding.within(&name))),
             Err(error) if error.kind() == Kind::Stopped => return Err(error),
-            // A file that is missing is told above.
+            // A file that is missing is named above.
             Err(_) => {}
         }
     }

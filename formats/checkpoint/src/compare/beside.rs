@@ -37,7 +37,7 @@ pub fn compare_beside(
     scope: Scope,
 ) -> Result<(), Error> {
     let keys_agree = diff.removed.is_empty() && diff.added.is_empty() && diff.renamed.is_empty();
-    let has_place = [a, b].map(|file| file.format().holds_objects());
+    let has_place = [a, b].map(|file| file.format().facts().holds_objects);
     for (in_a, entries) in [(true, &matching.removed), (false, &matching.added)] {
         set_aside(diff, entries, in_a, scope, has_place);
     }
@@ -218,7 +218,7 @@ fn compare_metadata(
         sides.iter_mut().for_each(|side| side.retain(|key, value| !is_implied(key, value)));
     }
     for (in_a, file) in [(true, b), (false, a)] {
-        if !file.format().holds_metadata() {
+        if !file.format().facts().holds_metadata {
             let side = std::mem::take(&mut sides[usize::from(!in_a)]);
             let kind = || "metadata".to_string();
             diff.unplaced.extend(side.into_keys().map(|path| Unplaced {

@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use statedict_core::{DType, Elements, Fault, Format, Omitted, TensorSet, UnsupportedTensors};
+use statedict_core::{
+    DType, Elements, Fault, Format, Omitted, Renamed, TensorSet, UnsupportedTensors,
+};
 
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, System};
@@ -17,7 +19,6 @@ use crate::error::{Action, Cause, Error};
 use crate::observer::Observer;
 use crate::reading::TensorRef;
 use crate::registry::{FORMATS, format_named_by};
-use crate::write::pending_files::{PendingFiles, Renamed};
 use crate::write::stage::{Existing, Staged, Stager};
 
 use data::Bytes;
@@ -158,13 +159,13 @@ impl<'a> NewCheckpoint<'a> {
     ) -> Result<Staged, Error> {
         let failed = |cause: Cause| Error::new(Action::Write, path, cause);
         let (source, contents) = self.contents(format).map_err(failed)?;
-        let layout = format.encode(&contents);
-        let layout =
-            layout.map_err(|unsupported| failed(Cause::UnsupportedTensors(unsupported)))?;
+        let pending = format.encode(&contents);
+        let pending =
+            pending.map_err(|unsupported| failed(Cause::UnsupportedTensors(unsupported)))?;
         let (observer, revised) = (self.observer.as_ref(), &|_: &Renamed| Vec::new());
         let stager =
             Stager { source: &source, like: None, existing, disk: &self.disk, observer, revised };
-        stager.stage(&PendingFiles::from(layout), path, None)
+        stager.stage(&pending, path, None)
     }
 
     /// What the file is to hold, and the address space that its elements are in.
@@ -204,7 +205,7 @@ impl fmt::Debug for NewCheckpoint<'_> {
 }
 
 fn unknown_extension() -> Fault {
-    let known = FORMATS.iter().flat_map(|format| format.extensions());
+    let known = FORMATS.iter().flat_map(|format| format.facts().extensions);
     let known: Vec<String> = known.map(|extension| format!(".{extension}")).collect();
     Fault::Unsupported(format!("unknown file extension; expected one of {}", known.join(", ")))
 }

@@ -22,12 +22,12 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 use statedict_core::{
-    ByteOrder, DType, Elements, Fault, Layout, Location, Origin, Part, Source, Tensor, View,
+    ByteOrder, DType, Elements, Fault, Layout, Location, Origin, Part, PendingFiles, Source,
+    Tensor, View,
 };
 
 use crate::elements::cast::Cast;
 use crate::elements::gather::{BUDGET, Strided};
-use crate::write::pending_files::PendingFiles;
 
 /// Bytes that are read, finished and delivered at once.
 pub(crate) const PIECE: u64 = 1 << 20;

@@ -9,10 +9,11 @@ use statedict_core::{Container, Elements, Format, IndexMap, StateDict};
 
 use crate::disk::{Disk, System};
 use crate::error::{Action, Cause, Error};
+use crate::folder::LocalFolder;
 use crate::model_folder::series::{Series, series_of};
 use crate::model_folder::survey::{Survey, first_few};
 use crate::shards::index::Index;
-use crate::shards::{open_file, read_index};
+use crate::shards::{OpenFile, open_file, read_index};
 use crate::write::stage::{Existing, Staged, stage_bytes};
 
 /// An index that fits the shards of a folder, not yet written.
@@ -68,16 +69,19 @@ pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> 
         [] => shards(&survey.weights).map_err(failed)?,
         named => named.to_vec(),
     };
-    let opened = files.iter().map(|name| open_file(&folder.join(name), &System));
-    let opened = opened.collect::<Result<Vec<_>, _>>()?;
-    let format = same_format(opened.iter().map(|(_, format, _)| *format)).map_err(failed)?;
-    let containers: Vec<&dyn Container> = opened.iter().map(|(.., it)| it.as_ref()).collect();
+    let store = LocalFolder::new(folder, &System);
+    let opened = files.iter().map(|name| open_file(&store, name));
+    let opened: Result<Vec<OpenFile>, _> = opened.collect();
+    let opened = opened.map_err(|fault| Error::in_folder(folder, "", fault))?;
+    let format = same_format(opened.iter().map(|file| file.format)).map_err(failed)?;
+    let containers: Vec<&dyn Container> =
+        opened.iter().map(|file| file.container.as_ref()).collect();
     let shards: Vec<_> = files.iter().map(String::as_str).zip(containers).collect();
     let map = weight_map(&shards).map_err(failed)?;
     let (bytes, elements) = totals(&shards);
     let name = index_name(&files, format).map_err(failed)?;
     let path = folder.join(&name);
-    let (old, mut replaces) = existing(&path);
+    let (old, mut replaces) = existing(folder, &name);
     let mut index = old.clone().unwrap_or_default();
     index.weight_map.0 = map;
     index.set_totals(bytes, elements);
@@ -89,7 +93,7 @@ pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> 
         keys: index.weight_map.0.len(),
         total_size: bytes,
         left: survey.weights.into_iter().filter(is_left).collect(),
-        others: survey.indexes.into_iter().filter(|other| *other != name).collect(),
+        others: survey.manifests.into_iter().map(|it| it.0).filter(|it| *it != name).collect(),
         path,
         files,
         replaces,
@@ -146,7 +150,7 @@ fn shards(weights: &[String]) -> Result<Vec<String>, Cause> {
 fn same_format<'a>(formats: impl Iterator<Item = &'a dyn Format>) -> Result<&'a dyn Format, Cause> {
     let formats: IndexMap<&str, &dyn Format> = formats.map(|it| (it.name(), it)).collect();
     match formats.values().collect::<Vec<_>>().as_slice() {
-        [only] if only.shard_names().is_some() => Ok(**only),
+        [only] if only.facts().shard_names.is_some() => Ok(**only),
         _ => {
             let names: Vec<&str> = formats.keys().copied().collect();
             let what =
@@ -213,18 +217,18 @@ fn index_name(files: &[String], format: &dyn Format) -> Result<String, Cause> {
     {
         return Ok(first.index_name());
     }
-    let names = format.shard_names().expect("checked with the files' format");
+    let names = format.facts().shard_names.expect("checked with the files' format");
     Ok(format!("{}.{}.index.json", names.stem, names.extension))
 }
 
 /// The index that is there.
-fn existing(path: &Path) -> (Option<Index>, Indexing) {
-    if fs::symlink_metadata(path).is_err() {
+fn existing(folder: &Path, name: &str) -> (Option<Index>, Indexing) {
+    if fs::symlink_metadata(folder.join(name)).is_err() {
         return (None, Indexing::Nothing);
     }
-    match read_index(path) {
+    match read_index(&LocalFolder::new(folder, &System), name) {
         Ok(index) => (Some(index), Indexing::Same),
-        Err(cause) => (None, Indexing::Unreadable(cause.to_string())),
+        Err(fault) => (None, Indexing::Unreadable(fault.to_string())),
     }
 }
 

@@ -13,44 +13,53 @@ mod survey;
 
 use std::path::{Path, PathBuf};
 
+use statedict_core::Store;
+
 use crate::error::Cause;
-use crate::shards::index::is_index;
+use crate::folder::InFolder;
+use crate::registry::led_by;
 
 pub(crate) use names::stem_in;
 
 pub use indexing::{Indexing, NewIndex, index_folder};
 pub use side_files::SideFiles;
 pub(crate) use side_files::{declared_dtype, side_files};
-use survey::Survey;
+use survey::{Role, Survey};
 
 /// What a path leads to.
 pub(crate) enum Located {
     /// A file of its own.
     File(PathBuf),
-    /// The index of a sharded checkpoint.
-    Index(PathBuf),
+    /// Several files, of which one leads to the others.
+    Folder(InFolder),
 }
 
 /// The checkpoint that a path leads to: itself, or the one in a folder.
 pub(crate) fn locate(path: &Path) -> Result<Located, Cause> {
     if !path.is_dir() {
-        let path = path.to_path_buf();
-        return Ok(if is_index(&path) { Located::Index(path) } else { Located::File(path) });
+        return Ok(named(path).map_or_else(|| Located::File(path.to_path_buf()), Located::Folder));
     }
     let survey = Survey::of(path)?;
-    match survey.indexes.as_slice() {
-        [index] => Ok(Located::Index(path.join(index))),
+    match survey.manifests.as_slice() {
+        [(name, format)] => {
+            let (folder, manifest) = (path.to_path_buf(), name.clone());
+            Ok(Located::Folder(InFolder { folder, format: *format, manifest }))
+        }
         [] => survey.only_file().map(|name| Located::File(path.join(name))),
-        several => Err(Cause::Folder {
-            what: format!("it is a folder with {} indexes: {}", several.len(), several.join(", ")),
-            files: several.iter().map(|name| path.join(name)).collect(),
-            mends: None,
-        }),
+        several => Err(survey.several_manifests(several)),
     }
 }
 
+/// The checkpoint whose manifest a path names.
+pub(crate) fn named(path: &Path) -> Option<InFolder> {
+    let manifest = path.file_name()?.to_str()?.to_string();
+    let format = led_by(&manifest)?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+    Some(InFolder { folder, format, manifest })
+}
+
 /// Weights in a folder that are not part of the checkpoint in it, by name.
-pub(crate) fn strays(folder: &Path, is_part: impl Fn(&str) -> bool) -> Vec<String> {
-    let weights = Survey::of(folder).map(|survey| survey.weights).unwrap_or_default();
-    weights.into_iter().filter(|name| !is_part(name)).collect()
+pub(crate) fn strays(store: &dyn Store, is_part: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = store.list().unwrap_or_default().into_iter();
+    names.filter(|name| Role::of(name) == Role::Weights && !is_part(name)).collect()
 }

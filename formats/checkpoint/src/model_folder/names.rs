@@ -11,8 +11,8 @@ use crate::model_folder::series::series_of;
 /// which stay; `model` of safetensors is `pytorch_model` of pickles, also before a variant:
 /// `model.fp16`.
 pub(crate) fn stem_in(file: &str, from: &dyn Format, to: &dyn Format) -> Option<String> {
-    let ShardNames { stem: new, .. } = to.shard_names()?;
-    let Some(ShardNames { stem: usual, .. }) = from.shard_names() else {
+    let ShardNames { stem: new, .. } = to.facts().shard_names?;
+    let Some(ShardNames { stem: usual, .. }) = from.facts().shard_names else {
         return Some(new.to_string());
     };
     let own = match series_of(file) {

@@ -67,8 +67,8 @@ fn descend(folder: &Path, below: &Path, depth: usize, found: &mut SideFiles) -> 
             _ if name.starts_with(".statedict-") => {}
             _ if kind.is_dir() && depth < MAX_DEPTH => descend(folder, &path, depth + 1, found)?,
             Role::Side if is_regular => found.carried.push(path),
-            // The index of the checkpoint is written anew, and any other leads to other weights.
-            Role::Index if below.as_os_str().is_empty() => {}
+            // That of the checkpoint is written anew, and any other leads to other weights.
+            Role::Manifest if below.as_os_str().is_empty() => {}
             _ => found.left.push(path),
         }
     }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use statedict_core::FolderFormat;
+
 use crate::error::Cause;
 use crate::model_folder::series::series_of;
-use crate::registry::FORMATS;
-use crate::shards::index::is_index;
+use crate::registry::{FORMATS, led_by};
 
 /// Endings of weights that are not read here.
 const FOREIGN: [&str; 13] = [
@@ -28,7 +29,8 @@ const NAMED: usize = 8;
 /// What a file in a model's folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    Index,
+    /// What leads to the files of a checkpoint, such as an index.
+    Manifest,
     /// Weights that can be read.
     Weights,
     /// Weights of formats that are not read, such as ONNX.
@@ -45,11 +47,13 @@ impl Role {
             lower.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')).is_some()
         };
         let is_companion = COMPANIONS.iter().any(|companion| lower.starts_with(companion));
-        if is_index(Path::new(name)) {
-            Role::Index
+        if led_by(name).is_some() {
+            Role::Manifest
         } else if FOREIGN.into_iter().any(ends) {
             Role::ForeignWeights
-        } else if !is_companion && FORMATS.iter().any(|f| f.extensions().iter().any(|e| ends(e))) {
+        } else if !is_companion
+            && FORMATS.iter().any(|f| f.facts().extensions.iter().any(|e| ends(e)))
+        {
             Role::Weights
         } else {
             Role::Side
@@ -57,11 +61,11 @@ impl Role {
     }
 }
 
-/// The files of a folder that are weights or indexes, and the folders in it.
-#[derive(Debug, Default)]
+/// The files of a folder that are weights or lead to them, and the folders in it.
+#[derive(Default)]
 pub(crate) struct Survey {
     folder: PathBuf,
-    pub(crate) indexes: Vec<String>,
+    pub(crate) manifests: Vec<(String, &'static dyn FolderFormat)>,
     pub(crate) weights: Vec<String>,
     folders: Vec<String>,
 }
@@ -75,14 +79,15 @@ impl Survey {
             // Names that are no text are not those of checkpoints.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Ok(there) = fs::metadata(entry.path()) else { continue };
-            match (there.is_dir(), Role::of(&name)) {
-                (true, _) => survey.folders.push(name),
-                (false, Role::Index) => survey.indexes.push(name),
-                (false, Role::Weights) => survey.weights.push(name),
-                (false, _) => {}
+            if there.is_dir() {
+                survey.folders.push(name);
+            } else if let Some(format) = led_by(&name) {
+                survey.manifests.push((name, format));
+            } else if Role::of(&name) == Role::Weights {
+                survey.weights.push(name);
             }
         }
-        survey.indexes.sort();
+        survey.manifests.sort_by(|(a, _), (b, _)| a.cmp(b));
         survey.weights.sort();
         survey.folders.sort();
         Ok(survey)
@@ -117,6 +122,22 @@ impl Survey {
         }
     }
 
+    /// Says that a folder has several files that each lead to a checkpoint.
+    pub(super) fn several_manifests(&self, all: &[(String, &'static dyn FolderFormat)]) -> Cause {
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        let kind = all.first().map_or("manifest", |(_, format)| format.manifest());
+        let is_one_kind = all.iter().all(|(_, format)| format.manifest() == kind);
+        let kinds = match (is_one_kind, kind) {
+            (true, "index") => "indexes",
+            _ => "manifests",
+        };
+        Cause::Folder {
+            what: format!("it is a folder with {} {kinds}: {}", all.len(), names.join(", ")),
+            files: names.iter().map(|name| self.folder.join(name)).collect(),
+            mends: None,
+        }
+    }
+
     fn several(&self, what: &str, names: Vec<&String>, mends: Option<PathBuf>) -> Cause {
         Cause::Folder {
             what: format!("it is a folder with {what}: {}", first_few(&names)),
@@ -130,7 +151,7 @@ impl Survey {
         let has = |name: &str| self.folder.join(name).exists();
         let below = |name: &String| {
             let survey = Survey::of(&self.folder.join(name)).unwrap_or_default();
-            !survey.weights.is_empty() || !survey.indexes.is_empty()
+            !survey.weights.is_empty() || !survey.manifests.is_empty()
         };
         let snapshots = self.folder.join("snapshots");
         let below: Vec<&String> = self.folders.iter().filter(|name| below(name)).collect();
@@ -192,7 +213,10 @@ mod tests {
         let check = |role, names: &[&str]| {
             names.iter().for_each(|name| assert_eq!(Role::of(name), role, "{name}"));
         };
-        check(Role::Index, &["model.safetensors.index.json", "model.safetensors.index.fp16.json"]);
+        check(
+            Role::Manifest,
+            &["model.safetensors.index.json", "model.safetensors.index.fp16.json"],
+        );
         check(Role::Weights, &["model.safetensors", "pytorch_model.bin", "a.PTH", "x.pth.tar"]);
         check(Role::ForeignWeights, &["tf_model.h5", "flax_model.msgpack", "model.onnx"]);
         check(Role::Side, &["config.json", "spiece.model", "vocab.txt", "README.md", "LICENSE"]);

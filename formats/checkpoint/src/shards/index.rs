@@ -6,12 +6,14 @@
 //! Source: `split_torch_state_dict_into_shards` and its callers in huggingface_hub.
 
 use std::fmt;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-use statedict_core::{Fault, IndexMap, IndexSet};
+use statedict_core::{Fault, IndexMap, IndexSet, Manifest};
+
+use crate::folder::stays_inside;
 
 /// The longest index that is read, in bytes; a million keys take about a hundred.
 pub(crate) const MAX_INDEX: u64 = 256 << 20;
@@ -82,10 +84,36 @@ impl Index {
     }
 }
 
-/// True for a relative path that does not climb.
-fn stays_inside(file: &str) -> bool {
-    let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-    !file.is_empty() && !file.contains(['\0', '\\']) && Path::new(file).components().all(plain)
+/// An index under its name.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedIndex {
+    name: String,
+    index: Index,
+}
+
+impl NamedIndex {
+    /// What leads to new files.
+    pub(crate) fn boxed(name: String, index: Index) -> Box<dyn Manifest> {
+        Box::new(NamedIndex { name, index })
+    }
+}
+
+impl Manifest for NamedIndex {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn rename_file(&mut self, from: &str, to: &str) {
+        self.index.move_keys(from, to);
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.index.to_json()
+    }
+
+    fn boxed(&self) -> Box<dyn Manifest> {
+        Box::new(self.clone())
+    }
 }
 
 impl<'de> Deserialize<'de> for WeightMap {

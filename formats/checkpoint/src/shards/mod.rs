@@ -8,35 +8,54 @@ mod metadata;
 mod split;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Elements, Fault, Format, IndexMap, Key, Mentions, MetadataChange, Plan,
-    Section, Source, StateDict, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
+    Catalog, Container, DuplicateKey, Elements, Fault, Folder, FolderFormat, Format, IndexMap, Key,
+    Manifest, Manner, Mentions, MetadataChange, NewFile, PendingFiles, Plan, Section, StateDict,
+    Store, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 use metadata::{Voice, change_index, joined, of_file, of_index};
 pub(crate) use split::split;
 use split::{Group, lay_out};
 
-use crate::disk::{Disk, System};
-use crate::error::{Action, Cause, Error};
-use crate::in_place::restore_if_needed;
+use crate::error::Disagreement;
 use crate::model_folder::strays;
 use crate::registry::FORMATS;
-use crate::shards::index::{Index, MAX_INDEX};
-use crate::source::FileSource;
-use crate::write::pending_files::{Files, Manner, NewFile, PendingFiles};
-use crate::write::stage::folder;
+use crate::shards::index::{Index, MAX_INDEX, NamedIndex, is_index};
 
 /// How many ways in which an index and its files disagree an error names.
 const FAULTS_NAMED: usize = 8;
 
+/// Checkpoints of several files of one format with an index.
+pub(crate) struct Shards;
+
+/// The one value of [`Shards`], for the registry.
+pub(crate) static SHARDS: Shards = Shards;
+
+impl FolderFormat for Shards {
+    fn manifest(&self) -> &'static str {
+        "index"
+    }
+
+    fn is_manifest(&self, name: &str) -> bool {
+        is_index(Path::new(name))
+    }
+
+    fn files(&self, store: &dyn Store, manifest: &str) -> Result<Vec<String>, Fault> {
+        let index = read_index(store, manifest)?;
+        Ok(index.files().into_iter().map(String::from).collect())
+    }
+
+    fn open(&self, store: &dyn Store, manifest: &str) -> Result<Box<dyn Folder>, Fault> {
+        Ok(Box::new(Sharded::open(store, manifest)?))
+    }
+}
+
 /// An opened index with its files.
-pub(crate) struct Sharded {
+struct Sharded {
     index_name: String,
     index: Index,
     shards: Vec<Shard>,
@@ -46,98 +65,31 @@ pub(crate) struct Sharded {
 /// One of the files.
 struct Shard {
     name: String,
-    format: &'static dyn Format,
-    container: Box<dyn Container>,
-    /// Where it starts in the joined address space, and how long it is.
+    file: OpenFile,
+}
+
+/// A file that holds one state dict at its root.
+pub(crate) struct OpenFile {
+    pub(crate) format: &'static dyn Format,
+    pub(crate) container: Box<dyn Container>,
+    /// Where it starts in the address space, and how long it is.
     start: u64,
     len: u64,
 }
 
 impl Sharded {
     /// Opens an index and every file it names.
-    ///
-    /// # Errors
-    /// What is wrong with the index or a file, and every way in which they disagree.
-    pub(crate) fn open(path: &Path, disk: &dyn Disk) -> Result<(Sharded, FileSource), Error> {
-        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        Sharded::of(read_index(path).map_err(failed)?, path, disk)
-    }
-
-    /// The same for an index that is locked; files whose editing was cut short are restored, since
-    /// their journals would outlast them.
-    pub(crate) fn open_locked(
-        path: &Path,
-        file: &File,
-        disk: &dyn Disk,
-    ) -> Result<(Sharded, FileSource), Error> {
-        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let index = FileSource::restored(file, None).and_then(|source| parse_index(&source));
-        let index = index.map_err(failed)?;
-        let mut restored = Vec::new();
-        for shard in index.files().into_iter().map(|name| beside(path, name)) {
-            restored.extend(restore_if_needed(&shard, disk)?);
-        }
-        let (sharded, mut source) = Sharded::of(index, path, disk)?;
-        source.note(restored);
-        Ok((sharded, source))
-    }
-
-    /// Opens the files of an index.
-    fn of(index: Index, path: &Path, disk: &dyn Disk) -> Result<(Sharded, FileSource), Error> {
-        let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-        let (mut shards, mut sources) = (Vec::new(), Vec::new());
-        let mut faults = missing_files(&index, path);
-        refuse_faults(&faults, path)?;
-        let mut start = 0;
+    fn open(store: &dyn Store, index_name: &str) -> Result<Sharded, Fault> {
+        let index = read_index(store, index_name)?;
+        refuse_faults(&missing_files(&index, store))?;
+        let mut shards = Vec::new();
         for name in index.files() {
-            let (source, format, container) = open_file(&beside(path, name), disk)?;
-            let len = source.len();
-            shards.push(Shard { name: name.to_string(), format, container, start, len });
-            sources.push(source);
-            start += len;
+            shards.push(Shard { name: name.to_string(), file: open_file(store, name)? });
         }
-        let index_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let catalog = merged(&index, &shards, &mut faults).map_err(|fault| failed(fault.into()))?;
-        refuse_faults(&faults, path)?;
-        Ok((Sharded { index_name, index, shards, catalog }, FileSource::joined(sources)))
-    }
-
-    pub(crate) fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    /// The format of the files.
-    pub(crate) fn format(&self) -> &'static dyn Format {
-        self.shards[0].format
-    }
-
-    pub(crate) fn kind(&self) -> &'static str {
-        match self.format().name() {
-            "pth" => "pth-sharded",
-            _ => "safetensors-sharded",
-        }
-    }
-
-    /// The length of the longest of its files.
-    pub(crate) fn largest_file(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.len).max().unwrap_or_default()
-    }
-
-    /// The names of its files, the index among them.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
-        let shards = self.shards.iter().map(|shard| shard.name.as_str());
-        shards.chain([self.index_name.as_str()])
-    }
-
-    /// The file that starts here in the joined source.
-    pub(crate) fn container_at(&self, start: u64) -> Option<&dyn Container> {
-        let shard = self.shards.iter().find(|shard| shard.start == start)?;
-        Some(shard.container.as_ref())
-    }
-
-    /// What the files and the index say of themselves.
-    pub(crate) fn metadata(&self) -> Vec<(String, String)> {
-        joined(&self.voices())
+        let mut faults = Vec::new();
+        let catalog = merged(&index, &shards, &mut faults)?;
+        refuse_faults(&faults)?;
+        Ok(Sharded { index_name: index_name.to_string(), index, shards, catalog })
     }
 
     /// Each file, and the index after them.
@@ -145,7 +97,7 @@ impl Sharded {
         let shards = self
             .shards
             .iter()
-            .map(|shard| Voice { file: &shard.name, metadata: shard.container.metadata() });
+            .map(|shard| Voice { file: &shard.name, metadata: shard.file.container.metadata() });
         let index = of_index(&self.index.metadata);
         shards.chain([Voice { file: &self.index_name, metadata: index }]).collect()
     }
@@ -162,102 +114,13 @@ impl Sharded {
         index
     }
 
-    /// The same under a renaming.
-    pub(crate) fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
-        let mut voices = self.voices();
-        for (shard, voice) in self.shards.iter().zip(&mut voices) {
-            voice.metadata = shard.container.metadata_after(&shard.section(section));
-        }
-        joined(&voices)
-    }
-
-    /// Every file with its keys as a plan has them, and the index that fits.
-    ///
-    /// Files that the plan empties go.
-    pub(crate) fn rewrite(&self, plan: &Plan, manner: Manner) -> Result<PendingFiles, Fault> {
-        let Some(section) = plan.sections().first() else {
-            return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
-        };
-        let voices = self.voices();
-        let index = self.renamed_index(section, self.changed_index(plan.metadata(), &voices));
-        let kept: HashSet<&str> = index.files().into_iter().collect();
-        let mut files = Vec::new();
-        let shards = self.shards.iter().zip(&voices);
-        for (shard, voice) in shards.filter(|(shard, _)| kept.contains(shard.name.as_str())) {
-            let metadata = of_file(plan.metadata(), voice, &voices);
-            let plan = Plan::from(shard.section(section)).with_metadata(metadata);
-            let (mut layout, renamed) =
-                manner.rewrite(shard.container.as_ref(), shard.start, plan)?;
-            let changed = !layout.is_copy_of(0..shard.len);
-            layout.shift(shard.start);
-            files.push(NewFile { name: shard.name.clone(), layout, renamed, changed });
-        }
-        Ok(self.sharded(files, index))
-    }
-
-    /// The names of keys that a plan changes outside the files' state dicts.
-    pub(crate) fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
-        let mut mentions = Mentions::default();
-        for shard in &self.shards {
-            for section in plan.sections() {
-                let plan = Plan::from(shard.section(section));
-                mentions.extend(&shard.container.mentions(&plan)?);
-            }
-        }
-        Ok(mentions)
-    }
-
-    /// The tensors of a section written anew, each in the file where it was.
-    ///
-    /// # Errors
-    /// Every tensor that the format of the files cannot hold.
-    pub(crate) fn encode(
-        &self,
-        contents: TensorSet,
-        section: &Section,
-    ) -> Result<PendingFiles, UnsupportedTensors> {
-        let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
-        let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
-        let voices = self.voices();
-        let changes = MetadataChange::between(&joined(&voices), &metadata);
-        let own = |name: &str| {
-            let voice = voices.iter().find(|voice| voice.file == name)?;
-            let changes = of_file(&changes, voice, &voices);
-            Some(MetadataChange::apply(&changes, voice.metadata.clone()))
-        };
-        let home = |key: &str| self.index.weight_map.0.get(*old.get(key)?);
-        let mut groups: IndexMap<String, TensorSet> = IndexMap::default();
-        for (key, elements) in tensors {
-            let home = home(&key).unwrap_or(&self.shards[0].name);
-            let group = groups.entry(home.clone()).or_insert_with(|| TensorSet {
-                metadata: own(home).unwrap_or_default(),
-                modules: modules.clone(),
-                reserve,
-                ..TensorSet::default()
-            });
-            group.tensors.push((key, elements));
-        }
-        let groups = groups.into_iter().map(|(name, contents)| Group { name, contents }).collect();
-        let index = self.changed_index(&changes, &voices);
-        let (files, index) = lay_out(self.format(), groups, ties, index)?;
-        Ok(self.sharded(files, index))
-    }
-
-    fn sharded(&self, files: Vec<NewFile>, index: Index) -> PendingFiles {
-        let (index_name, index) = (self.index_name.clone(), Box::new(index));
-        self.replaced_by(PendingFiles(Files::Shards { files, index_name, index, gone: Vec::new() }))
-    }
-
-    /// New files of which an index of this one's name says where keys are: this one's files go.
-    pub(crate) fn replaced_by(&self, mut rewritten: PendingFiles) -> PendingFiles {
-        if let Files::Shards { files, index_name, gone, .. } = &mut rewritten.0
-            && *index_name == self.index_name
-        {
-            let kept: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
-            let old = self.shards.iter().map(|shard| &shard.name);
-            gone.extend(old.filter(|name| !kept.contains(name.as_str())).cloned());
-        }
-        rewritten
+    /// New files, which the index leads to; old ones that it does not go.
+    fn led_to(&self, files: Vec<NewFile>, index: Index) -> PendingFiles {
+        let kept: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        let old = self.shards.iter().map(|shard| &shard.name);
+        let gone = old.filter(|name| !kept.contains(name.as_str())).cloned().collect();
+        let manifest: Box<dyn Manifest> = NamedIndex::boxed(self.index_name.clone(), index);
+        PendingFiles::Folder { files, manifest: Some(manifest), gone }
     }
 
     /// An index like this one's with new keys, in its own order; its totals stay where all tensors do.
@@ -292,71 +155,153 @@ impl Sharded {
     }
 }
 
+impl Folder for Sharded {
+    fn kind(&self) -> &'static str {
+        self.format().facts().shard_names.map_or(self.format().name(), |names| names.kind)
+    }
+
+    fn format(&self) -> &'static dyn Format {
+        self.shards[0].file.format
+    }
+
+    fn files(&self) -> Vec<&str> {
+        let shards = self.shards.iter().map(|shard| shard.name.as_str());
+        shards.chain([self.index_name.as_str()]).collect()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    fn container_at(&self, start: u64) -> Option<&dyn Container> {
+        let shard = self.shards.iter().find(|shard| shard.file.start == start)?;
+        Some(shard.file.container.as_ref())
+    }
+
+    fn metadata(&self) -> Vec<(String, String)> {
+        joined(&self.voices())
+    }
+
+    fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
+        let mut voices = self.voices();
+        for (shard, voice) in self.shards.iter().zip(&mut voices) {
+            voice.metadata = shard.file.container.metadata_after(&shard.section(section));
+        }
+        joined(&voices)
+    }
+
+    /// Every file with its keys as a plan has them, and the index that fits; files that the plan
+    /// empties go.
+    fn rewrite(&self, plan: &Plan, manner: Manner) -> Result<PendingFiles, Fault> {
+        let Some(section) = plan.sections().first() else {
+            return Err(Fault::Unsupported("the plan says nothing of the state dict".into()));
+        };
+        let voices = self.voices();
+        let index = self.renamed_index(section, self.changed_index(plan.metadata(), &voices));
+        let kept: HashSet<&str> = index.files().into_iter().collect();
+        let mut files = Vec::new();
+        let shards = self.shards.iter().zip(&voices);
+        for (shard, voice) in shards.filter(|(shard, _)| kept.contains(shard.name.as_str())) {
+            let metadata = of_file(plan.metadata(), voice, &voices);
+            let plan = Plan::from(shard.section(section)).with_metadata(metadata);
+            let (mut layout, renamed) =
+                manner.rewrite(shard.file.container.as_ref(), shard.file.start, plan)?;
+            let changed = !layout.is_copy_of(0..shard.file.len);
+            layout.shift(shard.file.start);
+            files.push(NewFile { name: shard.name.clone(), layout, renamed, changed });
+        }
+        Ok(self.led_to(files, index))
+    }
+
+    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        let mut mentions = Mentions::default();
+        for shard in &self.shards {
+            for section in plan.sections() {
+                let plan = Plan::from(shard.section(section));
+                mentions.extend(&shard.file.container.mentions(&plan)?);
+            }
+        }
+        Ok(mentions)
+    }
+
+    /// Each tensor in the file where it was.
+    fn encode(
+        &self,
+        contents: TensorSet,
+        section: &Section,
+    ) -> Result<PendingFiles, UnsupportedTensors> {
+        let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
+        let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
+        let voices = self.voices();
+        let changes = MetadataChange::between(&joined(&voices), &metadata);
+        let own = |name: &str| {
+            let voice = voices.iter().find(|voice| voice.file == name)?;
+            let changes = of_file(&changes, voice, &voices);
+            Some(MetadataChange::apply(&changes, voice.metadata.clone()))
+        };
+        let home = |key: &str| self.index.weight_map.0.get(*old.get(key)?);
+        let mut groups: IndexMap<String, TensorSet> = IndexMap::default();
+        for (key, elements) in tensors {
+            let home = home(&key).unwrap_or(&self.shards[0].name);
+            let group = groups.entry(home.clone()).or_insert_with(|| TensorSet {
+                metadata: own(home).unwrap_or_default(),
+                modules: modules.clone(),
+                reserve,
+                ..TensorSet::default()
+            });
+            group.tensors.push((key, elements));
+        }
+        let groups = groups.into_iter().map(|(name, contents)| Group { name, contents }).collect();
+        let index = self.changed_index(&changes, &voices);
+        let (files, index) = lay_out(self.format(), groups, ties, index)?;
+        Ok(self.led_to(files, index))
+    }
+}
+
 impl Shard {
     /// The part of a plan for the merged state dict that is about this file.
     fn section(&self, whole: &Section) -> Section {
-        let own = &self.container.catalog().state_dicts[0];
+        let own = &self.file.container.catalog().state_dicts[0];
         whole.restricted_to(|key| own.contains(key))
     }
 }
 
-/// The path of a file that an index names.
-fn beside(index: &Path, name: &str) -> PathBuf {
-    index.parent().unwrap_or(Path::new("")).join(name)
-}
-
-/// A file, its format, and what it holds.
-pub(crate) type OpenFile = (FileSource, &'static dyn Format, Box<dyn Container>);
-
-/// An index that names keys, and only files beside it or below.
-pub(crate) fn read_index(path: &Path) -> Result<Index, Cause> {
-    parse_index(&FileSource::open(path, &System)?)
-}
-
-fn parse_index(source: &FileSource) -> Result<Index, Cause> {
-    if source.len() > MAX_INDEX {
-        let what = format!("an index of {} bytes, over {MAX_INDEX}", source.len());
-        return Err(Fault::TooLarge { at: None, what }.into());
-    }
-    let index = Index::parse(&source.bytes(0..source.len())?)?;
+/// An index that names keys.
+pub(crate) fn read_index(store: &dyn Store, name: &str) -> Result<Index, Fault> {
+    let index = Index::parse(&store.read(name, MAX_INDEX)?)?;
     match index.weight_map.0.is_empty() {
-        true => Err(Fault::broken("the index names no key").into()),
+        true => Err(Fault::broken("the index names no key")),
         false => Ok(index),
     }
 }
 
-/// A file of the index, which holds one state dict at its root.
-pub(crate) fn open_file(path: &Path, disk: &dyn Disk) -> Result<OpenFile, Error> {
-    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-    let source = FileSource::open(path, disk).map_err(failed)?;
-    for format in FORMATS {
-        let container = format.open(&source).map_err(|fault| failed(fault.into()))?;
+/// A file of an index, which holds one state dict at its root.
+pub(crate) fn open_file(store: &dyn Store, name: &str) -> Result<OpenFile, Fault> {
+    let opened = store.open(name)?;
+    for &format in FORMATS {
+        let container = format.open(opened.source.as_ref()).map_err(|fault| fault.in_file(name))?;
         let Some(container) = container else { continue };
+        let (start, len) = (opened.start, opened.source.len());
         return match container.catalog().state_dicts.as_slice() {
-            [only] if only.path.is_empty() => Ok((source, format, container)),
+            [only] if only.path.is_empty() => Ok(OpenFile { format, container, start, len }),
             _ => {
                 let what = "a shard holds one state dict, at its root, and this file does not";
-                Err(failed(Fault::Unsupported(what.into()).into()))
+                Err(Fault::Unsupported(what.into()).in_file(name))
             }
         };
     }
-    Err(failed(Cause::Foreign(
-        "a shard is a checkpoint, and this file is of no known format".into(),
-    )))
+    let what = "a shard is a checkpoint, and this file is of no known format";
+    Err(Fault::Unsupported(what.into()).in_file(name))
 }
 
 /// The files that an index names and that are not there, each as a clause.
-fn missing_files(index: &Index, path: &Path) -> Vec<String> {
-    let is_missing = |name: &&str| {
-        let found = fs::metadata(beside(path, name));
-        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-    };
-    let missing = index.files().into_iter().filter(is_missing);
+fn missing_files(index: &Index, store: &dyn Store) -> Vec<String> {
+    let named = index.files();
+    let missing = named.iter().filter(|name| !store.has(name));
     let mut faults: Vec<String> =
         missing.map(|name| format!("it names '{name}': there is no such file or folder")).collect();
     if !faults.is_empty() {
-        let named = index.files();
-        let others = strays(folder(path), |name| named.contains(&name));
+        let others = strays(store, |name| named.contains(&name));
         let others = others.iter().map(|name| format!("it does not name '{name}'"));
         faults.extend(others);
     }
@@ -364,7 +309,7 @@ fn missing_files(index: &Index, path: &Path) -> Vec<String> {
 }
 
 /// Refuses an index that its files contradict; a new one would not.
-fn refuse_faults(faults: &[String], path: &Path) -> Result<(), Error> {
+fn refuse_faults(faults: &[String]) -> Result<(), Fault> {
     if faults.is_empty() {
         return Ok(());
     }
@@ -373,12 +318,7 @@ fn refuse_faults(faults: &[String], path: &Path) -> Result<(), Error> {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    let cause = Cause::Folder {
-        what: format!("the index and its files disagree: {named}{more}"),
-        files: Vec::new(),
-        mends: Some(folder(path).to_path_buf()),
-    };
-    Err(Error::new(Action::Read, path, cause))
+    Err(Fault::Unreadable(Disagreement(format!("{named}{more}")).into()))
 }
 
 /// One state dict of all files; what the index says otherwise is added to `faults`.
@@ -388,10 +328,10 @@ fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<C
     let root = Arc::<str>::default();
     for shard in shards {
         let name = &shard.name;
-        if shard.format.name() != shards[0].format.name() {
+        if shard.file.format.name() != shards[0].file.format.name() {
             return Err(Fault::Unsupported(format!("'{name}' is of another format than the rest")));
         }
-        let own = shard.container.catalog();
+        let own = shard.file.container.catalog();
         for key in own.state_dicts[0].keys() {
             match index.weight_map.0.get(key) {
                 Some(file) if file == name => {}
@@ -411,11 +351,11 @@ fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<C
             }
             let shared = Arc::<str>::from(key);
             let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
-                let (at, key) = (root.clone(), Key::Text(shared.clone()));
-                catalog.rows.push(TensorEntry { path: at, key, tensor: tensor.moved(shard.start) });
+                let (path, key) = (root.clone(), Key::Text(shared.clone()));
+                catalog.rows.push(TensorEntry { path, key, tensor: tensor.moved(shard.file.start) });
                 catalog.rows.len() - 1
             });
-            let twice = |twice: statedict_core::DuplicateKey| Fault::broken(twice.to_string());
+            let twice = |twice: DuplicateKey| Fault::broken(twice.to_string());
             state_dict.insert(shared, row).map_err(twice)?;
         }
         state_dict.modules.extend(own.state_dicts[0].modules.clone());

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use statedict_core::{Elements, Format, IndexSet, ShardNames, TensorSet, UnsupportedTensors};
+use statedict_core::{
+    Elements, Format, IndexSet, Layout, NewFile, PendingFiles, ShardNames, TensorSet,
+    UnsupportedTensors,
+};
 
 use crate::model_folder::series::Series;
-use crate::shards::index::Index;
-use crate::write::pending_files::{Files, NewFile, PendingFiles};
+use crate::shards::index::{Index, NamedIndex};
 
 /// Spreads tensors over files of at most `limit` bytes of elements, greedily and in order, whose
 /// names begin with `stem`.
@@ -19,7 +21,7 @@ pub(crate) fn split(
     limit: u64,
     stem: &str,
 ) -> Result<PendingFiles, UnsupportedTensors> {
-    let Some(ShardNames { extension, .. }) = format.shard_names() else {
+    let Some(ShardNames { extension, .. }) = format.facts().shard_names else {
         let why = format!("{} checkpoints are not spread over several files", format.name());
         return Err(UnsupportedTensors { entries: vec![("*".into(), why)] });
     };
@@ -42,11 +44,9 @@ pub(crate) fn split(
         },
     });
     let (files, index) = lay_out(format, groups.collect(), ties, Index::default())?;
-    let index_name = series.index_name();
-    Ok(PendingFiles(match count {
-        1 => Files::Folder(files),
-        _ => Files::Shards { files, index_name, index: Box::new(index), gone: Vec::new() },
-    }))
+    let is_several = count > 1;
+    let manifest = is_several.then(|| NamedIndex::boxed(series.index_name(), index));
+    Ok(PendingFiles::Folder { files, manifest, gone: Vec::new() })
 }
 
 /// What one file is to hold.
@@ -80,11 +80,18 @@ pub(crate) fn lay_out(
         totals = (totals.0.saturating_add(bytes), totals.1.saturating_add(elements));
         let keys = contents.tensors.iter().map(|(key, _)| (key.clone(), name.clone()));
         index.weight_map.0.extend(keys);
-        let layout = format.encode(&contents)?;
+        let layout = encode_file(format, &contents)?;
         files.push(NewFile { name, layout, renamed: None, changed: true });
     }
     index.set_totals(totals.0, totals.1);
     Ok((files, index))
+}
+
+/// One file of a format that writes single files.
+fn encode_file(format: &dyn Format, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
+    let why = || format!("{} checkpoints are no single files", format.name());
+    let no_file = || UnsupportedTensors { entries: vec![("*".into(), why())] };
+    format.encode(contents)?.into_layout().ok_or_else(no_file)
 }
 
 /// The tensors of each file.

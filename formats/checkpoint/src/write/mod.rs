@@ -6,11 +6,9 @@
 
 mod checksums;
 mod chunks;
-pub(crate) mod pending_files;
 pub(crate) mod stage;
 pub(crate) mod target;
 
-pub use pending_files::PendingFiles;
 pub use stage::{Existing, Staged, stage_text};
 pub use target::{Protected, Protection};
 

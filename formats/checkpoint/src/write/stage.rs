@@ -6,16 +6,15 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use statedict_core::{Elements, Fault, Layout, Source};
+use statedict_core::{Elements, Fault, Layout, Manifest, NewFile, PendingFiles, Renamed, Source};
 
 use crate::disk::{Access, Disk};
 use crate::elements::StreamError;
 use crate::error::{Action, Cause, Error};
 use crate::model_folder::SideFiles;
 use crate::observer::{Observer, is_stopped, tell};
-use crate::shards::index::{Index, is_index};
+use crate::registry::led_by;
 use crate::source::{Backed, FileSource};
-use crate::write::pending_files::{Files, NewFile, PendingFiles, Renamed};
 use crate::write::target::check_target;
 use crate::write::{CloneLayouts, Writing};
 
@@ -203,30 +202,32 @@ impl Stager<'_> {
         out: &Path,
         folder: Option<&Path>,
     ) -> Result<Staged, Error> {
-        match &rewritten.0 {
-            Files::One { layout, renamed } => {
+        match rewritten {
+            PendingFiles::File { layout, renamed } => {
                 let mut staged = self.nothing();
                 staged.add(self.file(layout, renamed.as_ref(), out, self.existing)?);
                 Ok(staged)
             }
-            Files::Folder(_) if folder.is_some_and(|folder| is_same(folder, out)) => {
+            PendingFiles::Folder { manifest: None, .. }
+                if folder.is_some_and(|folder| is_same(folder, out)) =>
+            {
                 let what = "its index would still lead to the old files; expected another folder";
                 let fault = Fault::Unsupported(what.into());
                 Err(Error::new(Action::Write, out, Cause::from(fault)))
             }
-            Files::Folder(files) => {
-                refuse_index(out)?;
+            PendingFiles::Folder { files, manifest: None, .. } => {
+                refuse_manifest(out)?;
                 self.folder(files, out)
             }
-            Files::Shards { files, index_name, index, gone } => {
+            PendingFiles::Folder { files, manifest: Some(manifest), gone } => {
                 let target = if out.is_file() { out.parent() } else { Some(out) };
                 let own = folder.filter(|folder| target.is_some_and(|out| is_same(folder, out)));
                 match own {
                     Some(folder) => {
                         let changed = files.iter().filter(|file| file.changed);
-                        self.shards(changed, (index_name, index), gone, folder)
+                        self.led(changed, manifest.as_ref(), gone, folder)
                     }
-                    None => self.shards(files, (index_name, index), &[], out),
+                    None => self.led(files, manifest.as_ref(), &[], out),
                 }
             }
         }
@@ -258,17 +259,17 @@ impl Stager<'_> {
         Ok(staged)
     }
 
-    /// Files under names that are free, so that the index, which is put in place last and in one
+    /// Files under names that are free, so that the manifest, which is put in place last and in one
     /// step, leads readers to the old files or to the new ones and never to some of each.
-    fn shards<'f>(
+    fn led<'f>(
         &self,
         files: impl IntoIterator<Item = &'f NewFile>,
-        (index_name, index): (&String, &Index),
+        manifest: &dyn Manifest,
         gone: &[String],
         folder: &Path,
     ) -> Result<Staged, Error> {
         let mut staged = self.in_folder(folder)?;
-        let mut index = index.clone();
+        let mut manifest = manifest.boxed();
         let failed = |path: &Path, cause: Cause| Error::new(Action::Write, path, cause);
         for name in gone {
             check_below(folder, name).map_err(|cause| failed(folder, cause))?;
@@ -280,7 +281,7 @@ impl Stager<'_> {
                 Existing::Replace if fs::symlink_metadata(&path).is_ok() => {
                     check_target(&path, self.existing).map_err(|cause| failed(&path, cause))?;
                     let name = fresh_name(folder, &file.name);
-                    index.move_keys(&file.name, &name);
+                    manifest.rename_file(&file.name, &name);
                     staged.obsolete.push(path);
                     folder.join(&name)
                 }
@@ -294,14 +295,10 @@ impl Stager<'_> {
             staged.add(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
         }
         staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
-        staged.add(self.index(&index, &folder.join(index_name), self.existing)?);
-        Ok(staged)
-    }
-
-    fn index(&self, index: &Index, out: &Path, existing: Existing) -> Result<StagedFile, Error> {
         let mut layout = Layout::new();
-        layout.bytes(index.to_json());
-        self.file(&layout, None, out, existing)
+        layout.bytes(manifest.to_bytes());
+        staged.add(self.file(&layout, None, &folder.join(manifest.name()), self.existing)?);
+        Ok(staged)
     }
 
     fn file(
@@ -421,11 +418,15 @@ fn make_folder(made: &mut MadeFolders, out: &Path) -> Result<(), Cause> {
     }
 }
 
-/// Refuses a folder whose index would still lead to other files than the new one.
-fn refuse_index(out: &Path) -> Result<(), Error> {
+/// Refuses a folder in which something would still lead to other files than the new one.
+fn refuse_manifest(out: &Path) -> Result<(), Error> {
     let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
     let mut names = entries.flatten().map(|entry| entry.path());
-    match names.find(|path| is_index(path)) {
+    let is_manifest = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| led_by(name).is_some())
+    };
+    match names.find(is_manifest) {
         None => Ok(()),
         Some(index) => {
             let what = "it would still lead to the old files; expected another folder";

@@ -114,7 +114,7 @@ fn safetensors(count: usize, slack: usize) -> Vec<u8> {
 }
 
 fn format(name: &str) -> &'static dyn Format {
-    FORMATS.into_iter().find(|format| format.name() == name).expect("a format")
+    FORMATS.iter().copied().find(|format| format.name() == name).expect("a format")
 }
 
 /// The same tensors in the files of another format; several, if a limit is given.

@@ -1,0 +1,166 @@
+//! What a checkpoint becomes, written: elsewhere, or in its own place.
+
+use std::path::Path;
+
+use statedict_core::{Container, Growth, Headroom, Layout, Part, PendingFiles, Plan, Renamed};
+
+use super::Checkpoint;
+use crate::disk::PrependSupport;
+use crate::elements;
+use crate::elements::overflow::{self, Overflow};
+use crate::error::{Action, Cause, Error};
+use crate::in_place::{Editor, Locked, Replaced, WriteMethod};
+use crate::model_folder::SideFiles;
+use crate::write::stage::{Existing, Staged, Stager};
+use crate::write::target::{Protected, protection, protection_of_shard};
+
+impl Checkpoint {
+    /// Writes what this checkpoint becomes beside `out`, complete and synced, with this file's mode.
+    ///
+    /// `out` may be this checkpoint itself. For files in a folder, `out` is that folder (made if it
+    /// is not there) or, to replace a sharded checkpoint, its index.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being written; then nothing is left of it.
+    pub fn stage(
+        &self,
+        rewritten: &PendingFiles,
+        out: &Path,
+        existing: Existing,
+    ) -> Result<Staged, Error> {
+        let failed = |cause: Cause| Error::new(Action::Write, out, cause);
+        for part in rewritten.layouts().flat_map(Layout::parts) {
+            if let Part::Elements(elements) = part
+                && let Some(fault) = elements::obstacle(elements)
+            {
+                return Err(failed(fault.into()));
+            }
+        }
+        if let Some(fault) = elements::repetition(self.len(), rewritten) {
+            return Err(failed(fault.into()));
+        }
+        let like = self.source.metadata().map_err(|error| failed(error.into()))?;
+        let (source, observer) = (&self.source, self.observer.as_ref());
+        let revised = &|renamed: &Renamed| self.revised(renamed);
+        let stager =
+            Stager { source, like: Some(&like), existing, disk: &self.disk, observer, revised };
+        stager.stage(rewritten, out, self.folder.as_deref())
+    }
+
+    /// Stages files for the folder `out`, with those that belong to the model: they take their
+    /// places before an index does.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::stage`].
+    pub fn stage_model(
+        &self,
+        rewritten: &PendingFiles,
+        sides: &SideFiles,
+        out: &Path,
+        existing: Existing,
+    ) -> Result<Staged, Error> {
+        let mut staged = self.stage(rewritten, out, existing)?;
+        let (source, observer) = (&self.source, self.observer.as_ref());
+        let (disk, revised) = (&self.disk, &|_: &Renamed| Vec::new());
+        let stager = Stager { source, like: None, existing, disk, observer, revised };
+        stager.carry(sides, out, &mut staged)?;
+        Ok(staged)
+    }
+
+    /// The files that an edit in place would change although their mode, or a link, speaks against
+    /// it; whoever edits nonetheless should have been asked to.
+    pub fn protected(&self) -> Vec<Protected> {
+        let Some(folder) = &self.folder else {
+            return protection(&self.path).into_iter().collect();
+        };
+        let files = self.files.files().into_iter().map(|name| folder.join(name));
+        files.filter_map(|file| protection_of_shard(&file)).collect()
+    }
+
+    /// Gives this checkpoint, which was opened to be replaced, other keys by the cheapest way there
+    /// is: its tensors are not written where the format and the file system allow that.
+    ///
+    /// A symbolic link stays and leads to the new file. What is edited where it stands stays the
+    /// same file, under all its names; otherwise a new file takes its place, with room for longer
+    /// keys.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done; then the file is as it was.
+    pub fn rename(&self, plan: &Plan, reserve: Headroom) -> Result<Replaced, Error> {
+        if let Some(locked) = &self.locked
+            && !self.is_sharded()
+            && !plan.casts()
+            && let Some(container) = self.files.container_at(0)
+            && let Some(replaced) = self.edit(container, plan, locked)?
+        {
+            return Ok(replaced);
+        }
+        self.replace(&self.rewrite(plan, reserve)?)
+    }
+
+    /// Puts what this checkpoint, which was opened to be replaced, becomes in its place.
+    ///
+    /// A symbolic link stays and leads to the new file.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done; then the file is as it was.
+    pub fn replace(&self, rewritten: &PendingFiles) -> Result<Replaced, Error> {
+        self.stage_in_place(rewritten)?.commit()?;
+        Ok(Replaced {
+            way: WriteMethod::Replaced,
+            written: rewritten.len(),
+            files: rewritten.files(),
+        })
+    }
+
+    /// Writes what this checkpoint, which was opened to be replaced, becomes beside it.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being written; then the file is as it was.
+    pub fn stage_in_place(&self, rewritten: &PendingFiles) -> Result<Staged, Error> {
+        if let Some(locked) = &self.locked {
+            let shared = locked.share();
+            shared.map_err(|cause| Error::new(Action::Write, &self.path, cause))?;
+        }
+        let out = match &self.locked {
+            Some(locked) if !self.is_sharded() => &locked.path,
+            _ => &self.path,
+        };
+        self.stage(rewritten, out, Existing::Replace)
+    }
+
+    /// The tensors of a plan that has been staged of which a cast made finite numbers infinite.
+    ///
+    /// # Errors
+    /// What keeps elements from being read.
+    pub fn overflows(&self, staged: &Staged, plan: &Plan) -> Result<Vec<Overflow>, Error> {
+        let found = overflow::overflows(&self.source, self.catalog(), staged.overflowed(), plan);
+        found.map_err(|fault| Error::new(Action::Read, &self.path, fault))
+    }
+
+    /// Edits the one file where it stands, if that can be.
+    fn edit(
+        &self,
+        container: &dyn Container,
+        plan: &Plan,
+        locked: &Locked,
+    ) -> Result<Option<Replaced>, Error> {
+        let failed = |cause: Cause| Error::new(Action::Write, &self.path, cause);
+        let editor = Editor { locked, source: &self.source, disk: &self.disk };
+        let block = match self.disk.front(&locked.file) {
+            PrependSupport::Insert { block } | PrependSupport::Share { block } => {
+                Some(Growth::Insert { block })
+            }
+            PrependSupport::Copy => None,
+        };
+        for growth in [Some(Growth::Within), block].into_iter().flatten() {
+            let layout = container.rewrite_in_place(plan, growth);
+            let layout = layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))?;
+            let Some(layout) = layout else { continue };
+            if let Some(replaced) = editor.edit(&layout).map_err(failed)? {
+                return Ok(Some(replaced));
+            }
+        }
+        Ok(None)
+    }
+}
