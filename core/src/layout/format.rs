@@ -1,8 +1,11 @@
 //! What a file format provides.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
-use crate::{Container, Fault, FolderFormat, PendingFiles, Source, TensorSet, UnsupportedTensors};
+use crate::{
+    Container, Fault, Finding, FolderFormat, PendingFiles, Source, TensorSet, UnsupportedTensors,
+};
 
 /// How the files of a sharded checkpoint are named: `model-00001-of-00002.safetensors`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,17 @@ pub trait Format: Sync {
     /// # Errors
     /// What is wrong with a file that is of this format.
     fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault>;
+
+    /// What is wrong with a file of this format that opens all the same: what readers pass over, and
+    /// what its usual loader fails on. Nothing of files of other formats.
+    ///
+    /// `name` is what the file is called, if it is called something.
+    ///
+    /// # Errors
+    /// Only what keeps the bytes from being read.
+    fn examine(&self, _source: &dyn Source, _name: &str) -> Result<Vec<Finding>, Fault> {
+        Ok(Vec::new())
+    }
 
     /// How its checkpoints are opened that are folders of several files; `None` if it has no such
     /// checkpoints of its own.

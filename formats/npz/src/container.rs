@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Facts, Fault, Format, Growth, Headroom, Key, Layout, Misplaced, Payload,
-    PendingFiles, Plan, Section, Source, StateDict, TensorEntry, TensorSet, UnsupportedTensors,
+    Catalog, Container, Facts, Fault, Finding, Format, Growth, Headroom, Key, Layout, Misplaced,
+    Payload, PendingFiles, Plan, Section, Source, StateDict, TensorEntry, TensorSet,
+    UnsupportedTensors,
     objects::{Object, Objects, Record},
 };
 use statedict_zip::{Archive, Change, Located, MAX_NAME_LEN, Writer};
@@ -24,6 +25,9 @@ static FACTS: Facts = Facts::of_tensors("npz", &["npz"]);
 /// The record that makes a zip archive one of PyTorch's.
 const TORCH_PICKLE: &str = "data.pkl";
 
+/// What an archive without members begins with.
+const EMPTY: [u8; 4] = *b"PK\x05\x06";
+
 impl Format for Npz {
     fn facts(&self) -> &'static Facts {
         &FACTS
@@ -34,6 +38,17 @@ impl Format for Npz {
             Some(archive) if is_npz(&archive) => Ok(Some(Box::new(File::open(source, archive)?))),
             _ => Ok(None),
         }
+    }
+
+    /// An empty archive holds no array, which is sound only where its name says that it was to.
+    fn examine(&self, source: &dyn Source, name: &str) -> Result<Vec<Finding>, Fault> {
+        let front = source.bytes(0..source.len().min(EMPTY.len() as u64))?;
+        let is_meant = name.to_ascii_lowercase().ends_with(".npz");
+        if front != EMPTY || is_meant {
+            return Ok(Vec::new());
+        }
+        let why = "a checkpoint was expected";
+        Ok([Finding::malformed("", "the archive is empty", why)].into())
     }
 
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {

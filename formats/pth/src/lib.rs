@@ -44,6 +44,7 @@ mod disguise;
 mod dtype;
 mod edit;
 mod encode;
+mod examine;
 mod holding;
 mod keys;
 mod mapping;
@@ -65,7 +66,7 @@ mod torchscript;
 mod walk;
 
 use statedict_core::{
-    Container, Facts, Fault, Format, PendingFiles, ShardNames, Source, TensorSet,
+    Container, Facts, Fault, Finding, Format, PendingFiles, ShardNames, Source, TensorSet,
     UnsupportedTensors,
 };
 
@@ -73,7 +74,7 @@ use crate::archive::ZipFile;
 use crate::stream::StreamFile;
 use crate::tar::TarFile;
 
-pub use scan::{Loader, Scan, Trust, Unread, is_python_integer, scan, search};
+pub use scan::{Loader, Scan, Trust, Unread, scan, search};
 pub use tar::{TarMember, tar_members};
 
 /// PyTorch checkpoints.
@@ -109,6 +110,10 @@ impl Format for Pth {
             return Ok(Some(Box::new(file)));
         }
         Ok(None)
+    }
+
+    fn examine(&self, source: &dyn Source, _name: &str) -> Result<Vec<Finding>, Fault> {
+        examine::examine(source)
     }
 
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {

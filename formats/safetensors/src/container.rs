@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Facts, Fault, Format, Growth, Headroom, Layout, Mentions, PendingFiles,
-    Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet, UnsupportedTensors,
+    Catalog, Container, Facts, Fault, Finding, Format, Growth, Headroom, Layout, Mentions,
+    PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet,
+    UnsupportedTensors,
 };
 
 use crate::follow::Following;
@@ -43,6 +44,18 @@ impl Format for Safetensors {
             None => Ok(None),
             Some(len) => Ok(Some(Box::new(File::open(source, len)?))),
         }
+    }
+
+    fn examine(&self, source: &dyn Source, _name: &str) -> Result<Vec<Finding>, Fault> {
+        if header_len(source)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let first = source.bytes(PREAMBLE..source.len().min(PREAMBLE + 1))?;
+        if first == b"{" {
+            return Ok(Vec::new());
+        }
+        let why = "the format has the header begin with '{'";
+        Ok([Finding::malformed("byte 8", "white space before the header", why)].into())
     }
 
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {

@@ -14,9 +14,9 @@ use statedict_zip::{Archive, Audit, Entry, Located, Method};
 
 use super::code;
 use super::content::{Content, HELD, Look};
+use super::examined;
 use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS, Metered};
 use super::part::Part;
-use super::records;
 use crate::elements::inflate::RangeReader;
 
 /// How much of a deflated member tells what it is.
@@ -65,8 +65,9 @@ impl Look<'_> {
         };
         let audit = archive.audit(source)?;
         self.take(content, audit.findings.iter().cloned());
-        for (what, why) in records::faults(&archive, source)? {
-            self.fault(content, "", what, why);
+        if content.depth > 0 {
+            let found = examined(source, &content.name)?.into_iter();
+            found.for_each(|finding| self.faults.add(content.told(finding)));
         }
         let is_scripted = is_scripted(&archive);
         if is_scripted && content.depth == 0 {

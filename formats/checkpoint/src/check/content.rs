@@ -55,7 +55,7 @@ impl<'s> Content<'s> {
     }
 
     /// A finding in these bytes, by their name.
-    fn told(&self, finding: Finding) -> Finding {
+    pub(super) fn told(&self, finding: Finding) -> Finding {
         match self.name.as_str() {
             "" => finding,
             name => finding.within(name),

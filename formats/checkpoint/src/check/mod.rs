@@ -3,6 +3,7 @@
 //! | step | where |
 //! |---|---|
 //! | the reader of its format opens it: lengths, geometry, shards against their index | the formats |
+//! | each format examines its own files: what readers pass over, what loaders fail on | the formats |
 //! | archives are held to more than reading takes: headers, places, names, checksums | `archive` |
 //! | whatever the bytes are, by their looks and not their names, is looked into | `content` |
 //! | pickles are followed and what they bring in is judged | `statedict_pth::scan` |
@@ -17,7 +18,6 @@ mod folder;
 mod limits;
 mod part;
 mod pieces;
-mod records;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -176,7 +176,8 @@ fn check_source(source: &dyn Source, path: &Path, budget: &Budget) -> Result<Vec
     match opened(source)? {
         Opened::Sound => {
             findings.extend(faults);
-            findings.extend(odd(source, path)?);
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            findings.extend(examined(source, &name)?);
         }
         Opened::Foreign if look.is_plain => findings.extend(faults),
         Opened::Foreign => {
@@ -188,24 +189,14 @@ fn check_source(source: &dyn Source, path: &Path, budget: &Budget) -> Result<Vec
     Ok(findings.into_sorted())
 }
 
-/// What readers pass over and their formats do not allow.
-fn odd(source: &dyn Source, path: &Path) -> Result<Option<Finding>, Fault> {
-    let front = source.bytes(0..source.len().min(FRONT))?;
-    let is_npz = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npz"));
-    Ok(match *front {
-        [b'P', b'K', 5, 6, ..] if !is_npz => {
-            Some(Finding::malformed("", "the archive is empty", "a checkpoint was expected"))
-        }
-        [_, _, _, _, _, _, 0, 0, b' ' | b'\t' | b'\r' | b'\n', ..] => {
-            let why = "the format has the header begin with '{'";
-            Some(Finding::malformed("byte 8", "white space before the header", why))
-        }
-        _ => None,
-    })
+/// What the formats find wrong with a file that opens.
+fn examined(source: &dyn Source, name: &str) -> Result<Vec<Finding>, Fault> {
+    let mut findings = Vec::new();
+    for format in FORMATS {
+        findings.extend(format.examine(source, name)?);
+    }
+    Ok(findings)
 }
-
-/// How much of a file's front says whether it is odd.
-const FRONT: u64 = 9;
 
 /// What the formats make of a file.
 enum Opened {

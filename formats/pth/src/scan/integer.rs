@@ -14,7 +14,7 @@ pub(super) fn digits(text: &[u8]) -> Option<String> {
 }
 
 /// True if Python's `int` takes these bytes for a number: unlike a pickle's, none with a NUL.
-pub fn is_python_integer(text: &[u8]) -> bool {
+pub(crate) fn is_python_integer(text: &[u8]) -> bool {
     !text.contains(&0) && digits(text).is_some()
 }
 

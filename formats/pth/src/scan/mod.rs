@@ -26,7 +26,7 @@ mod standard;
 mod unread;
 mod value;
 
-pub use integer::is_python_integer;
+pub(crate) use integer::is_python_integer;
 pub use judge::Loader;
 pub use machine::Trust;
 pub use region::{Scan, scan, search};

@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use statedict_core::Fault;
-use statedict_core::Source;
-use statedict_pth::is_python_integer;
+use statedict_core::{Fault, Finding, Source};
 use statedict_zip::{Archive, Entry};
+
+use crate::scan::is_python_integer;
 
 /// The versions of its archives that PyTorch 2.15 reads.
 const VERSIONS: RangeInclusive<u64> = 1..=10;
@@ -25,22 +25,27 @@ const SERIALIZATION_ID: &str = ".data/serialization_id";
 const VERSIONLESS: &str = "PyTorch reads no archive without it";
 const UNREAD: &str = "torch.load raises an error on it";
 
-/// Why PyTorch reads no archive with its pickle, each with the reason; nothing of other archives.
+/// What makes PyTorch fail on an archive with its pickle although the tensors could be read;
+/// nothing of other files.
 ///
 /// Source: `PyTorchStreamReader` in `caffe2/serialize/inline_container.cc`, and `_load` in
 /// `torch/serialization.py`.
-pub(super) fn faults(
-    archive: &Archive,
-    source: &dyn Source,
-) -> Result<Vec<(String, &'static str)>, Fault> {
+pub(crate) fn examine(source: &dyn Source) -> Result<Vec<Finding>, Fault> {
+    let archive = match Archive::open(source) {
+        Ok(Some(archive)) => archive,
+        Ok(None) => return Ok(Vec::new()),
+        Err(fault @ Fault::Unreadable(_)) => return Err(fault),
+        // Whoever opens it says what is wrong.
+        Err(_) => return Ok(Vec::new()),
+    };
     let Some(root) = archive.root() else { return Ok(Vec::new()) };
-    let records = Records { archive, source, root };
+    let records = Records { archive: &archive, source, root };
     if records.find("data.pkl").is_none() {
         return Ok(Vec::new());
     }
     let unread = [records.misplaced(), records.alignment()?, records.serialization_id()?];
-    let unread = unread.into_iter().flatten().map(|what| (what, UNREAD));
-    let version = records.version()?.map(|what| (what, VERSIONLESS));
+    let unread = unread.into_iter().flatten().map(|what| Finding::malformed("", what, UNREAD));
+    let version = records.version()?.map(|what| Finding::malformed("", what, VERSIONLESS));
     Ok(version.into_iter().chain(unread).collect())
 }
 
