@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use statedict_core::{Fault, UnsupportedTensors};
 
+use crate::disk::folder;
 use crate::observer::Stopped;
-use crate::write::stage::folder;
 
 /// Why a file could not be opened, read, laid out or written; its text is one line.
 #[derive(Debug)]

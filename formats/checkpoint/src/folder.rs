@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use statedict_core::{Fault, FolderFormat, Source, Store, StoreFile};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, stays_inside};
 use crate::error::{Action, Cause, Error};
 use crate::in_place::{Interrupted, restore_if_needed};
 use crate::observer::Observer;
@@ -155,10 +155,4 @@ impl Store for LocalFolder<'_> {
 /// An error on its way through a format that cannot know it.
 fn wrapped(path: &Path, cause: Cause) -> Fault {
     Fault::Unreadable(Error::new(Action::Read, path, cause).into())
-}
-
-/// True for the name of a file in a folder or below: a relative path that does not climb.
-pub(crate) fn stays_inside(name: &str) -> bool {
-    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-    !name.is_empty() && !name.contains(['\0', '\\']) && Path::new(name).components().all(is_plain)
 }

@@ -73,7 +73,7 @@ pub use check::{
 pub use checkpoint::Checkpoint;
 pub use compare::{Scope, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};
-pub use disk::{Access, Disk, Identity, PrependSupport, Secret, System};
+pub use disk::{Access, Disk, Existing, Identity, PrependSupport, Secret, System};
 pub use elements::{Element, Overflow};
 pub use error::{Error, Kind};
 pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recover_on};
@@ -81,7 +81,7 @@ pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
 pub use reading::{Stored, TensorRef};
 pub use registry::{FORMATS, ending, format_called, format_named_by};
-pub use write::{Existing, Protected, Protection, Staged, stage_text};
+pub use write::{Protected, Protection, Staged, stage_text};
 
 pub use statedict_core::PendingFiles;
 

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use statedict_core::{FolderFormat, Format};
+use statedict_core::Format;
 use statedict_npz::NPZ;
 use statedict_pth::PTH;
 use statedict_safetensors::SAFETENSORS;
-
-use crate::shards::SHARDS;
 
 /// Every format, in the order in which they are asked whether a file is theirs.
 pub static FORMATS: &[&dyn Format] = &[
@@ -17,17 +15,6 @@ pub static FORMATS: &[&dyn Format] = &[
     #[cfg(test)]
     &crate::raw_arrays::RAW_ARRAYS,
 ];
-
-/// Every kind of checkpoint that is several files in a folder.
-fn folder_formats() -> impl Iterator<Item = &'static dyn FolderFormat> {
-    let shards: &dyn FolderFormat = &SHARDS;
-    FORMATS.iter().filter_map(|format| format.folders()).chain([shards])
-}
-
-/// The kind of checkpoint of which a file of this name is the manifest, if it is one.
-pub(crate) fn led_by(name: &str) -> Option<&'static dyn FolderFormat> {
-    folder_formats().find(|format| format.is_manifest(name))
-}
 
 /// The format that a file name's ending asks for.
 pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {

@@ -8,10 +8,10 @@ use statedict_core::{
     UnsupportedTensors,
     objects::{Object, Objects, Record},
 };
-use statedict_zip::{Archive, Change, Located, MAX_NAME_LEN, Writer};
+use statedict_zip::{Archive, Change, Located, Writer};
 
 use crate::encode;
-use crate::member::{Member, SUFFIX};
+use crate::member::{Member, SUFFIX, unfit};
 
 /// The npz format.
 #[derive(Clone, Copy, Debug, Default)]
@@ -219,15 +219,4 @@ fn check_names(section: &Section) -> Result<(), Fault> {
     let faults = section.renamed().filter_map(|(_, new)| Some(format!("'{new}': {}", unfit(new)?)));
     let faults: Vec<String> = faults.collect();
     if faults.is_empty() { Ok(()) } else { Err(Fault::Unsupported(faults.join("\n"))) }
-}
-
-/// Why a key cannot name a member, if it cannot.
-pub(crate) fn unfit(key: &str) -> Option<&'static str> {
-    if key.contains('\0') {
-        Some("a name in a zip archive cannot have a NUL in it")
-    } else if key.len() > MAX_NAME_LEN - SUFFIX.len() {
-        Some("a name in a zip archive has at most 65535 bytes")
-    } else {
-        None
-    }
 }

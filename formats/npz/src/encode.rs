@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors};
 use statedict_zip::Writer;
 
-use crate::container::unfit;
 use crate::element::descr;
 use crate::header;
-use crate::member::SUFFIX;
+use crate::member::{SUFFIX, unfit};
 
 /// The most dimensions that an array has in NumPy 2.
 const MAX_DIMENSIONS: usize = 64;

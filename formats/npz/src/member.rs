@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use statedict_core::{ByteOrder, DType, Data, Fault, Location, Misplaced, Source, Storage, Tensor};
-use statedict_zip::{Entry, Located, Method};
+use statedict_zip::{Entry, Located, MAX_NAME_LEN, Method};
 
 use crate::element::{Element, Form};
 use crate::header::{Header, MAX_INFLATION, MAX_SHORT_TEXT, MAX_TEXT_LEN, Preamble};
@@ -154,5 +154,16 @@ impl Place<'_> {
     fn fault(&self, what: &str) -> Fault {
         let what = format!("array '{}': {what}", self.entry.name());
         Fault::malformed(self.located.data.start, what)
+    }
+}
+
+/// Why a key cannot name a member, if it cannot.
+pub(crate) fn unfit(key: &str) -> Option<&'static str> {
+    if key.contains('\0') {
+        Some("a name in a zip archive cannot have a NUL in it")
+    } else if key.len() > MAX_NAME_LEN - SUFFIX.len() {
+        Some("a name in a zip archive has at most 65535 bytes")
+    } else {
+        None
     }
 }

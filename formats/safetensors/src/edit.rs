@@ -8,9 +8,7 @@ use statedict_core::{Fault, MetadataChange, Plan, Section};
 
 use crate::follow::Following;
 use crate::header::{Body, Entry, Header, MAX_HEADER, METADATA, PREAMBLE, Pair};
-
-/// New text for a range of the old.
-type Edit = (Range<usize>, String);
+use crate::text::{Edit, apply, quoted};
 
 /// Where tensors' bytes start in the new data, by where they were in the old.
 type Moves = HashMap<(u64, u64), u64>;
@@ -101,11 +99,6 @@ fn renamed(pair: &Pair, following: &Following<'_>) -> Vec<Edit> {
     edits
 }
 
-/// A string as JSON.
-pub(crate) fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a string is always JSON")
-}
-
 /// What stays of the data when entries are taken out.
 struct Kept {
     /// The ranges that stay, neighbours joined.
@@ -159,19 +152,6 @@ fn pack(entries: &[&Entry]) -> (Vec<Range<u64>>, Moves) {
         filled += end - start;
     }
     (data, moved)
-}
-
-/// The text with the edits made; they are sorted and do not overlap.
-pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
-    let mut new = String::with_capacity(text.len());
-    let mut done = 0;
-    for (range, replacement) in edits {
-        new.push_str(text.get(done..range.start).expect("edits are sorted and on tokens"));
-        new.push_str(replacement);
-        done = range.end;
-    }
-    new.push_str(text.get(done..).expect("edits are on tokens"));
-    new
 }
 
 /// The bytes in front of the data: the length, the header, and `reserve` spaces up to a multiple of

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 
 use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors};
 
-use crate::edit::{front, quoted};
+use crate::edit::front;
 use crate::header::{MAX_HEADER, METADATA, bits_of};
+use crate::text::quoted;
 use crate::ties::FORMAT;
 
 /// PyTorch's name for two `F4` in a byte, counted as one element.

@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use statedict_core::{Mentions, Section};
 
-use crate::edit::{apply, quoted};
 use crate::header::{Header, METADATA, Pair, object, string};
+use crate::text::{apply, quoted};
 use crate::ties::Ties;
 
 /// The key of the text that lists quantized layers, and the member that does.

@@ -42,6 +42,7 @@ mod edit;
 mod encode;
 mod follow;
 mod header;
+mod text;
 mod ties;
 
 pub use container::{SAFETENSORS, Safetensors};

@@ -6,15 +6,65 @@ use std::ops::Range;
 use flate2::bufread::DeflateDecoder;
 use statedict_core::{Fault, Source};
 
+use crate::entry::MAX_GROWTH;
 use crate::{Entry, Located, Method};
 
 /// Compressed bytes that are read at a time.
 const CHUNK_LEN: u64 = 65_536;
-/// No deflate stream grows to more than this many times its length: 258 bytes cost 2 bits.
-pub(crate) const MAX_GROWTH: u64 = 1_032;
+
+impl Entry {
+    /// The whole member, inflated if needed, its length and checksum held against the directory.
+    ///
+    /// A checksum of 0 is taken for one that the writer left out, as PyTorch can be told to do.
+    ///
+    /// # Errors
+    /// More than `limit` bytes, another length or checksum, a stream that does not inflate, a
+    /// method that is neither stored nor deflated.
+    pub fn read(&self, source: &dyn Source, limit: u64) -> Result<Vec<u8>, Fault> {
+        let content = self.read_unchecked(source, limit)?;
+        let crc32 = crc32fast::hash(&content);
+        if self.crc32() != 0 && self.crc32() != crc32 {
+            let what = format!("checksum {crc32:08x}, expected {:08x}", self.crc32());
+            return Err(self.fault(&what));
+        }
+        Ok(content)
+    }
+
+    /// The same with whatever checksum, as PyTorch reads its records.
+    ///
+    /// # Errors
+    /// As [`Entry::read`], but for the checksum.
+    pub fn read_unchecked(&self, source: &dyn Source, limit: u64) -> Result<Vec<u8>, Fault> {
+        if self.size() > limit {
+            let what = format!("member '{}' has {} bytes, over {limit}", self.name(), self.size());
+            return Err(Fault::too_large(self.header_offset(), what));
+        }
+        let located = self.locate(source)?;
+        let content = first(self, source, &located, self.size().saturating_add(1))?;
+        if content.len() as u64 != self.size() {
+            let found = if content.len() as u64 > self.size() { "more" } else { "fewer" };
+            let what = format!("has {found} bytes than the {} the directory gives", self.size());
+            return Err(self.fault(&what));
+        }
+        Ok(content)
+    }
+
+    /// The first `len` bytes of the member, inflated if needed; fewer if it has fewer.
+    ///
+    /// # Errors
+    /// A stream that does not inflate, a method that is neither stored nor deflated.
+    pub fn read_head(
+        &self,
+        source: &dyn Source,
+        located: &Located,
+        len: u64,
+    ) -> Result<Vec<u8>, Fault> {
+        first(self, source, located, len.min(self.size()))
+    }
+}
 
 /// The first `len` bytes of a member; fewer if it has fewer.
-pub(crate) fn first(
+fn first(
     entry: &Entry,
     source: &dyn Source,
     located: &Located,

@@ -4,11 +4,13 @@ use std::ops::Range;
 
 use statedict_core::{Fault, Source};
 
-use crate::content;
 use crate::extra::{self, Numbers};
 use crate::fields::{CENTRAL, Fields, LOCAL, LOCAL_LEN};
 use crate::header::{Attributes, DEFLATED, ENCRYPTED, LocalLengths, MASKED, STORED, UTF8};
 use crate::name;
+
+/// No deflate stream grows to more than this many times its length: 258 bytes cost 2 bits.
+pub(crate) const MAX_GROWTH: u64 = 1_032;
 
 /// Room for a local header's extra fields in the first read: PyTorch's and NumPy's, with padding to
 /// 64 bytes, need less.
@@ -188,55 +190,6 @@ impl Entry {
         Some((Located::new(self, start..end, name, extra), head))
     }
 
-    /// The whole member, inflated if needed, its length and checksum held against the directory.
-    ///
-    /// A checksum of 0 is taken for one that the writer left out, as PyTorch can be told to do.
-    ///
-    /// # Errors
-    /// More than `limit` bytes, another length or checksum, a stream that does not inflate, a
-    /// method that is neither stored nor deflated.
-    pub fn read(&self, source: &dyn Source, limit: u64) -> Result<Vec<u8>, Fault> {
-        let content = self.read_unchecked(source, limit)?;
-        let crc32 = crc32fast::hash(&content);
-        if self.crc32 != 0 && self.crc32 != crc32 {
-            let what = format!("checksum {crc32:08x}, expected {:08x}", self.crc32);
-            return Err(self.fault(&what));
-        }
-        Ok(content)
-    }
-
-    /// The same with whatever checksum, as PyTorch reads its records.
-    ///
-    /// # Errors
-    /// As [`Entry::read`], but for the checksum.
-    pub fn read_unchecked(&self, source: &dyn Source, limit: u64) -> Result<Vec<u8>, Fault> {
-        if self.size > limit {
-            let what = format!("member '{}' has {} bytes, over {limit}", self.name, self.size);
-            return Err(Fault::too_large(self.header_offset, what));
-        }
-        let located = self.locate(source)?;
-        let content = content::first(self, source, &located, self.size.saturating_add(1))?;
-        if content.len() as u64 != self.size {
-            let found = if content.len() as u64 > self.size { "more" } else { "fewer" };
-            let what = format!("has {found} bytes than the {} the directory gives", self.size);
-            return Err(self.fault(&what));
-        }
-        Ok(content)
-    }
-
-    /// The first `len` bytes of the member, inflated if needed; fewer if it has fewer.
-    ///
-    /// # Errors
-    /// A stream that does not inflate, a method that is neither stored nor deflated.
-    pub fn read_head(
-        &self,
-        source: &dyn Source,
-        located: &Located,
-        len: u64,
-    ) -> Result<Vec<u8>, Fault> {
-        content::first(self, source, located, len.min(self.size))
-    }
-
     pub(crate) fn fault(&self, what: &str) -> Fault {
         Fault::malformed(self.header_offset, format!("member '{}': {what}", self.name))
     }
@@ -304,7 +257,7 @@ impl Entry {
                 self.compressed_size, self.size
             )));
         }
-        let growth = self.size / content::MAX_GROWTH;
+        let growth = self.size / MAX_GROWTH;
         if self.method() == Method::Deflated && growth > self.compressed_size {
             return Err(Misread::Wrong(format!(
                 "member '{name}' of {} bytes deflated cannot inflate to {}",

@@ -14,8 +14,7 @@ use statedict_pth::{Loader, Trust, scan};
 
 use crate::disk::System;
 use crate::error::{Action, Error};
-use crate::model_folder::named;
-use crate::registry::led_by;
+use crate::model_folder::{led_by, named};
 use crate::source::FileSource;
 
 /// Endings of files that are checkpoints, or that some loader unpickles.

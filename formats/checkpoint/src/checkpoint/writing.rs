@@ -5,13 +5,13 @@ use std::path::Path;
 use statedict_core::{Container, Growth, Headroom, Layout, Part, PendingFiles, Plan, Renamed};
 
 use super::Checkpoint;
-use crate::disk::PrependSupport;
+use crate::disk::{Existing, PrependSupport};
 use crate::elements;
 use crate::elements::overflow::{self, Overflow};
 use crate::error::{Action, Cause, Error};
 use crate::in_place::{Editor, Locked, Replaced, WriteMethod};
 use crate::model_folder::SideFiles;
-use crate::write::stage::{Existing, Staged, Stager};
+use crate::write::stage::{Staged, Stager};
 use crate::write::target::{Protected, protection, protection_of_shard};
 
 impl Checkpoint {

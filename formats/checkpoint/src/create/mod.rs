@@ -14,12 +14,12 @@ use statedict_core::{
 };
 
 use crate::checkpoint::Checkpoint;
-use crate::disk::{Disk, System};
+use crate::disk::{Disk, Existing, System};
 use crate::error::{Action, Cause, Error};
 use crate::observer::Observer;
 use crate::reading::TensorRef;
 use crate::registry::{FORMATS, format_named_by};
-use crate::write::stage::{Existing, Staged, Stager};
+use crate::write::stage::{Staged, Stager};
 
 use data::Bytes;
 use joined::Joined;

@@ -1,6 +1,8 @@
 //! What the file system of a file can do with whole blocks.
 
 use std::fs::File;
+use std::io;
+use std::path::Path;
 
 /// How bytes can be put in front of a file without copying what it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,4 +47,19 @@ impl PrependSupport {
     pub(crate) fn of(_: &File) -> PrependSupport {
         PrependSupport::Copy
     }
+}
+
+/// Waits until the names in a folder are on the disk.
+#[cfg(unix)]
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some file systems cannot sync folders, and keep renames in order without it.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }

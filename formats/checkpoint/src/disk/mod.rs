@@ -4,22 +4,22 @@
 //! that stops after the n-th, and what an error at any of them leaves by one that fails at it.
 
 mod file_system;
+pub(crate) mod plain_file;
 mod secret;
 mod system;
+pub(crate) mod temp_file;
 
 use std::fmt::Debug;
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::thread;
 use std::time::Duration;
 
 pub use file_system::PrependSupport;
 pub use secret::{Identity, Secret};
 pub use system::System;
-
-use crate::write::stage::Existing;
 
 /// How long one waits for others who have a file; an edit in place takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +31,15 @@ pub enum Access {
     Private,
     /// Whoever may use the files that this user makes: the mode is what the umask leaves.
     Usual,
+}
+
+/// What to do with a file that stands where the new one is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it and fail, also if it appears while the new one is written.
+    Refuse,
+    /// Replace it; a symbolic link to a file is replaced itself, what it leads to stays.
+    Replace,
 }
 
 /// Everything that changes the disk, one method for each call to the system.
@@ -109,4 +118,18 @@ pub trait Disk: Debug + Send + Sync {
         thread::sleep(Duration::from_millis(5));
         true
     }
+}
+
+/// The folder that a path is in.
+pub(crate) fn folder(out: &Path) -> &Path {
+    match out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// True for the name of a file in a folder or below: a relative path that does not climb.
+pub(crate) fn stays_inside(name: &str) -> bool {
+    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
+    !name.is_empty() && !name.contains(['\0', '\\']) && Path::new(name).components().all(is_plain)
 }

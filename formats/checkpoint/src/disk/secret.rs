@@ -156,7 +156,7 @@ fn make(folder: &Path) -> io::Result<()> {
     file.write_all(&bytes)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(folder.join("secret")).map_err(|error| error.error)?;
-    super::system::sync_folder(folder)
+    super::file_system::sync_folder(folder)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use tempfile::{PathPersistError, TempPath};
 
-use super::{Access, Disk, Identity, PrependSupport, Secret};
-use crate::write::stage::Existing;
+use super::file_system::sync_folder;
+use super::{Access, Disk, Existing, Identity, PrependSupport, Secret};
 
 /// The real disk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -151,20 +151,6 @@ fn adopt(file: &File, like: &Metadata) -> io::Result<()> {
 
 #[cfg(not(unix))]
 fn adopt(_: &File, _: &Metadata) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(unix)]
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
-        // Some file systems cannot sync folders, and keep renames in order without it.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        synced => synced,
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

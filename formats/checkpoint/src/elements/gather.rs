@@ -7,21 +7,8 @@
 use statedict_core::{Fault, Source};
 
 use crate::elements::axes::{Axis, Cut};
+pub(crate) use crate::elements::window::{BUDGET, Budget};
 use crate::elements::window::{Place, Scratch, size};
-
-/// How much memory a gather takes, and what it reads in vain; all in bytes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
-    /// The most that is delivered at once.
-    pub(crate) block: u64,
-    /// The most that is read before it is scattered; small enough for a processor's cache.
-    pub(crate) window: u64,
-    /// Unneeded bytes between needed ones that are read rather than leapt over.
-    pub(crate) gap: u64,
-}
-
-/// The budget in use: within it a read costs less than the system call it spares.
-pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 1 << 20, gap: 8 << 10 };
 
 /// The widths of numbers that are scattered whole.
 const UNITS: [u64; 5] = [16, 8, 4, 2, 1];

@@ -7,7 +7,7 @@ use crc32fast::Hasher;
 use flate2::bufread::DeflateDecoder;
 use statedict_core::{Fault, Location, Source};
 
-use crate::source::FileSource;
+use crate::disk::plain_file::PlainFile;
 
 /// Storages longer than this are inflated into an unlinked temporary file, not into memory, when
 /// their elements are needed out of order.
@@ -71,7 +71,7 @@ pub(crate) fn whole(source: &dyn Source, location: &Location, len: u64) -> Resul
     Ok(Inflated::Memory(memory))
 }
 
-fn to_file(bytes: &mut dyn Read, len: u64) -> Result<FileSource, Fault> {
+fn to_file(bytes: &mut dyn Read, len: u64) -> Result<PlainFile, Fault> {
     let unreadable = |error: io::Error| Fault::Unreadable(error.into());
     let mut file = tempfile::tempfile().map_err(unreadable)?;
     let mut buffer = vec![0; READ];
@@ -86,7 +86,7 @@ fn to_file(bytes: &mut dyn Read, len: u64) -> Result<FileSource, Fault> {
     }
     complete(done, len)?;
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    FileSource::from_file(file).map_err(unreadable)
+    PlainFile::new(file).map_err(unreadable)
 }
 
 fn complete(found: u64, len: u64) -> Result<(), Fault> {
@@ -101,7 +101,7 @@ fn complete(found: u64, len: u64) -> Result<(), Fault> {
 /// An inflated storage.
 pub(crate) enum Inflated {
     Memory(Vec<u8>),
-    File(FileSource),
+    File(PlainFile),
 }
 
 impl Source for Inflated {

@@ -4,7 +4,20 @@ use ndarray::{ArrayViewD, ArrayViewMutD, Axis as Dimension, IxDyn, ShapeBuilder}
 use statedict_core::{Fault, Source};
 
 use crate::elements::axes::{Axis, Cut};
-use crate::elements::gather::Budget;
+
+/// How much memory a gather takes, and what it reads in vain; all in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    /// The most that is delivered at once.
+    pub(crate) block: u64,
+    /// The most that is read before it is scattered; small enough for a processor's cache.
+    pub(crate) window: u64,
+    /// Unneeded bytes between needed ones that are read rather than leapt over.
+    pub(crate) gap: u64,
+}
+
+/// The budget in use: within it a read costs less than the system call it spares.
+pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 1 << 20, gap: 8 << 10 };
 
 /// The side of the tiles in which a window is scattered, so that a tile's lines stay in the cache.
 const TILE: usize = 16;
@@ -169,7 +182,6 @@ pub(crate) fn size(number: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::elements::gather::BUDGET;
 
     #[test]
     fn rows_far_apart_are_read_without_what_lies_between() {

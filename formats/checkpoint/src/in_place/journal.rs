@@ -29,9 +29,9 @@ use sha2::{Digest, Sha256};
 use statedict_core::{Fault, Source};
 
 use super::edit::{Edit, PIECE, Patch, pieces};
+use crate::disk::plain_file::PlainFile;
 use crate::disk::{Disk, Identity, Secret};
 use crate::elements::StreamError;
-use crate::source::FileSource;
 
 const MAGIC: [u8; 16] = *b"statedict edit\r\n";
 const VERSION: u32 = 2;
@@ -68,7 +68,7 @@ const END: u64 = 64 << 10;
 pub(crate) struct Journal {
     pub(crate) edit: Edit,
     pub(crate) fingerprint: Fingerprint,
-    pub(crate) bytes: FileSource,
+    pub(crate) bytes: PlainFile,
     /// Where the old bytes start in it.
     pub(crate) old_at: u64,
     /// Where the new bytes start in it.
@@ -224,7 +224,7 @@ pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> io::Result<Foun
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         opened => opened?,
     };
-    let bytes = FileSource::from_file(opened)?;
+    let bytes = PlainFile::new(opened)?;
     let identity = disk.identity(file)?;
     let doubt = |seal: Option<&Seal>| doubt(seal, &identity, disk);
     parse(bytes, file_path, doubt).map_err(|fault| match fault {
@@ -264,7 +264,7 @@ fn is_trusted(_: &fs::Metadata, _: &Path) -> io::Result<bool> {
 }
 
 fn parse(
-    bytes: FileSource,
+    bytes: PlainFile,
     file: &Path,
     doubt: impl Fn(Option<&Seal>) -> Option<&'static str>,
 ) -> Result<Found, Fault> {
@@ -326,7 +326,7 @@ fn total(ranges: &[Range<u64>]) -> Option<u64> {
     ranges.iter().try_fold(0u64, |sum, range| sum.checked_add(range.end - range.start))
 }
 
-fn sum(bytes: &FileSource, range: Range<u64>) -> Result<[u8; 32], Fault> {
+fn sum(bytes: &PlainFile, range: Range<u64>) -> Result<[u8; 32], Fault> {
     let mut hasher = Sha256::new();
     for piece in pieces(range) {
         hasher.update(bytes.bytes(piece)?);

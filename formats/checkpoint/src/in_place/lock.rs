@@ -5,10 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::recover::resolved;
+use crate::disk::plain_file::{check_regular, is_same};
 use crate::disk::{Disk, System};
 use crate::error::Cause;
-use crate::source::{check_regular, is_same};
 
 /// How often a file that is replaced again and again is looked for anew.
 const ATTEMPTS: usize = 10;
@@ -82,4 +81,9 @@ fn open(path: &Path, disk: &dyn Disk) -> io::Result<(File, bool)> {
 fn is_forbidden(error: &io::Error) -> bool {
     use io::ErrorKind::{ExecutableFileBusy, PermissionDenied, ReadOnlyFilesystem};
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ExecutableFileBusy)
+}
+
+/// The path that leads to a file without any link.
+pub(crate) fn resolved(path: &Path) -> Result<PathBuf, Cause> {
+    Ok(std::fs::canonicalize(path)?)
 }

@@ -24,10 +24,10 @@ pub(crate) use original_view::OriginalView;
 pub use recover::{Interrupted, Journals, recover, recover_on};
 pub(crate) use recover::{restore, restore_if_needed};
 
-use crate::disk::{Access, Disk, PrependSupport};
+use crate::disk::temp_file::TempFile;
+use crate::disk::{Access, Disk, Existing, PrependSupport, folder};
 use crate::elements::StreamError;
 use crate::error::Cause;
-use crate::write::stage::{Existing, TempFile, folder};
 use edit::Patch;
 use journal::Maker;
 use lock::keep_from_editors;
@@ -213,7 +213,7 @@ pub(crate) fn look(
     disk: &dyn Disk,
 ) -> Result<(Option<Box<OriginalView>>, Option<Interrupted>), Cause> {
     keep_from_editors(file)?;
-    let at = recover::resolved(path)?;
+    let at = lock::resolved(path)?;
     if !journal::is_there(&at) {
         return Ok((None, None));
     }

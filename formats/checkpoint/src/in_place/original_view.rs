@@ -8,7 +8,7 @@ use statedict_core::{Fault, Source};
 use super::edit::pieces;
 use super::journal::{self, Journal};
 use super::sentinel::GUARD;
-use crate::source::read_at;
+use crate::disk::plain_file::read_at;
 
 /// The old file: the journal's bytes where the edit writes, the file's own elsewhere.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Undoing an edit that was cut short.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,12 @@ use statedict_core::Source;
 
 use super::edit::pieces;
 use super::journal::{self, Found};
-use super::lock::Locked;
+use super::lock::{Locked, resolved};
 use super::original_view::{OriginalView, View};
 use super::sentinel::{self, GUARD};
-use crate::disk::{Disk, System};
+use crate::disk::plain_file::read_at;
+use crate::disk::{Disk, System, folder};
 use crate::error::{Action, Cause, Error};
-use crate::source::read_at;
-use crate::write::stage::folder;
 
 /// What was found of an edit that was cut short; its text is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,9 +239,4 @@ fn put_back(past: &OriginalView, file: &File, disk: &dyn Disk) -> Result<(), Cau
     }
     parted.iter().try_for_each(|(front, _)| put(front.clone()))?;
     Ok(disk.sync(file)?)
-}
-
-/// The path that leads to a file without any link.
-pub(crate) fn resolved(path: &Path) -> Result<PathBuf, Cause> {
-    Ok(fs::canonicalize(path)?)
 }

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use statedict_core::{Container, Elements, Format, IndexMap, StateDict};
 
-use crate::disk::{Disk, System};
+use crate::disk::{Disk, Existing, System};
 use crate::error::{Action, Cause, Error};
 use crate::folder::LocalFolder;
 use crate::model_folder::series::{Series, series_of};
 use crate::model_folder::survey::{Survey, first_few};
 use crate::shards::index::Index;
 use crate::shards::{OpenFile, open_file, read_index};
-use crate::write::stage::{Existing, Staged, stage_bytes};
+use crate::write::stage::{Staged, stage_bytes};
 
 /// An index that fits the shards of a folder, not yet written.
 #[derive(Debug)]

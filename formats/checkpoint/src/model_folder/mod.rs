@@ -6,25 +6,26 @@
 //! links.
 
 mod indexing;
+mod kinds;
 mod names;
+pub(crate) mod roles;
 pub(crate) mod series;
 mod side_files;
 mod survey;
 
 use std::path::{Path, PathBuf};
 
-use statedict_core::Store;
-
 use crate::error::Cause;
 use crate::folder::InFolder;
-use crate::registry::led_by;
 
+pub(crate) use kinds::led_by;
 pub(crate) use names::stem_in;
+pub(crate) use roles::strays;
 
 pub use indexing::{Indexing, NewIndex, index_folder};
 pub use side_files::SideFiles;
 pub(crate) use side_files::{declared_dtype, side_files};
-use survey::{Role, Survey};
+use survey::Survey;
 
 /// What a path leads to.
 pub(crate) enum Located {
@@ -56,10 +57,4 @@ pub(crate) fn named(path: &Path) -> Option<InFolder> {
     let format = led_by(&manifest)?;
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     Some(InFolder { folder, format, manifest })
-}
-
-/// Weights in a folder that are not part of the checkpoint in it, by name.
-pub(crate) fn strays(store: &dyn Store, is_part: impl Fn(&str) -> bool) -> Vec<String> {
-    let names = store.list().unwrap_or_default().into_iter();
-    names.filter(|name| Role::of(name) == Role::Weights && !is_part(name)).collect()
 }

@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::Cause;
-use crate::model_folder::survey::Role;
+use crate::model_folder::kinds::led_by;
+use crate::model_folder::roles::Role;
 
 /// The longest configuration that is read, in bytes.
 const MAX_CONFIG: u64 = 16 << 20;
@@ -62,13 +63,14 @@ fn descend(folder: &Path, below: &Path, depth: usize, found: &mut SideFiles) -> 
         let name = name.to_string_lossy();
         let path = below.join(entry.file_name());
         let is_regular = fs::metadata(entry.path()).is_ok_and(|there| there.is_file());
+        let is_manifest = led_by(&name).is_some();
         match Role::of(&name) {
             _ if kind.is_dir() && name.starts_with('.') => {}
             _ if name.starts_with(".statedict-") => {}
             _ if kind.is_dir() && depth < MAX_DEPTH => descend(folder, &path, depth + 1, found)?,
-            Role::Side if is_regular => found.carried.push(path),
             // That of the checkpoint is written anew, and any other leads to other weights.
-            Role::Manifest if below.as_os_str().is_empty() => {}
+            _ if is_manifest && below.as_os_str().is_empty() => {}
+            Role::Side if is_regular && !is_manifest => found.carried.push(path),
             _ => found.left.push(path),
         }
     }

@@ -6,18 +6,9 @@ use std::path::{Path, PathBuf};
 use statedict_core::FolderFormat;
 
 use crate::error::Cause;
+use crate::model_folder::kinds::led_by;
+use crate::model_folder::roles::Role;
 use crate::model_folder::series::series_of;
-use crate::registry::{FORMATS, led_by};
-
-/// Endings of weights that are not read here.
-const FOREIGN: [&str; 13] = [
-    "distcp", "ggml", "gguf", "h5", "keras", "mlmodel", "msgpack", "npy", "onnx", "ot", "pb",
-    "pdparams", "tflite",
-];
-
-/// What trainers write beside a model; it is not the model.
-const COMPANIONS: [&str; 6] =
-    ["optimizer", "random_states", "rng_state", "scaler", "scheduler", "training_args"];
 
 /// The names, without their endings, that loaders look for first.
 const MODELS: [&str; 5] =
@@ -25,41 +16,6 @@ const MODELS: [&str; 5] =
 
 /// How many names an error lists.
 const NAMED: usize = 8;
-
-/// What a file in a model's folder is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// What leads to the files of a checkpoint, such as an index.
-    Manifest,
-    /// Weights that can be read.
-    Weights,
-    /// Weights of formats that are not read, such as ONNX.
-    ForeignWeights,
-    /// Everything else.
-    Side,
-}
-
-impl Role {
-    /// What a file is by its name.
-    pub(crate) fn of(name: &str) -> Role {
-        let lower = name.to_ascii_lowercase();
-        let ends = |ending: &str| {
-            lower.strip_suffix(ending).and_then(|stem| stem.strip_suffix('.')).is_some()
-        };
-        let is_companion = COMPANIONS.iter().any(|companion| lower.starts_with(companion));
-        if led_by(name).is_some() {
-            Role::Manifest
-        } else if FOREIGN.into_iter().any(ends) {
-            Role::ForeignWeights
-        } else if !is_companion
-            && FORMATS.iter().any(|f| f.facts().extensions.iter().any(|e| ends(e)))
-        {
-            Role::Weights
-        } else {
-            Role::Side
-        }
-    }
-}
 
 /// The files of a folder that are weights or lead to them, and the folders in it.
 #[derive(Default)]
@@ -207,21 +163,6 @@ fn count(number: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_are_told_apart_by_their_names() {
-        let check = |role, names: &[&str]| {
-            names.iter().for_each(|name| assert_eq!(Role::of(name), role, "{name}"));
-        };
-        check(
-            Role::Manifest,
-            &["model.safetensors.index.json", "model.safetensors.index.fp16.json"],
-        );
-        check(Role::Weights, &["model.safetensors", "pytorch_model.bin", "a.PTH", "x.pth.tar"]);
-        check(Role::ForeignWeights, &["tf_model.h5", "flax_model.msgpack", "model.onnx"]);
-        check(Role::Side, &["config.json", "spiece.model", "vocab.txt", "README.md", "LICENSE"]);
-        check(Role::Side, &["training_args.bin", "optimizer.pt", "rng_state_0.pth"]);
-    }
 
     #[test]
     fn a_folder_has_one_checkpoint_or_says_which_it_has() {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use statedict_core::{Fault, IndexMap, IndexSet, Manifest};
 
-use crate::folder::stays_inside;
+use crate::disk::stays_inside;
 
 /// The longest index that is read, in bytes; a million keys take about a hundred.
 pub(crate) const MAX_INDEX: u64 = 256 << 20;

@@ -22,7 +22,7 @@ pub(crate) use split::split;
 use split::{Group, lay_out};
 
 use crate::error::Disagreement;
-use crate::model_folder::strays;
+use crate::model_folder::roles::strays;
 use crate::registry::FORMATS;
 use crate::shards::index::{Index, MAX_INDEX, NamedIndex, is_index};
 

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use statedict_core::{Elements, Layout, Part};
 
-use super::BLOCK;
+/// Blocks of every file system that can share them are of this length, or of a divisor of it.
+pub(crate) const BLOCK: u64 = 4096;
 
 /// Parts shorter than this are written with their neighbours, in one go.
 const LONG: u64 = 64 << 10;

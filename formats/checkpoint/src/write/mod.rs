@@ -9,7 +9,7 @@ mod chunks;
 pub(crate) mod stage;
 pub(crate) mod target;
 
-pub use stage::{Existing, Staged, stage_text};
+pub use stage::{Staged, stage_text};
 pub use target::{Protected, Protection};
 
 use std::fs::File;
@@ -27,10 +27,8 @@ use crate::parallel::each;
 use crate::source::Backed;
 
 use checksums::{Checksums, Sum};
+pub(crate) use chunks::BLOCK;
 use chunks::{Chunk, Work, stretches};
-
-/// Blocks of every file system that can share them are of this length, or of a divisor of it.
-pub(crate) const BLOCK: u64 = 4096;
 
 /// A layout on its way into an empty file.
 #[derive(Clone, Copy)]

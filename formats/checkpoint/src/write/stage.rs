@@ -1,6 +1,6 @@
 //! New files beside their places, which they take in one step each or leave no trace.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use statedict_core::{Elements, Fault, Layout, Manifest, NewFile, PendingFiles, Renamed, Source};
 
-use crate::disk::{Access, Disk};
+use crate::disk::temp_file::{TempFile, TempName, settle};
+use crate::disk::{Access, Disk, Existing, folder};
 use crate::elements::StreamError;
 use crate::error::{Action, Cause, Error};
-use crate::model_folder::SideFiles;
+use crate::model_folder::{SideFiles, led_by};
 use crate::observer::{Observer, is_stopped, tell};
-use crate::registry::led_by;
 use crate::source::{Backed, FileSource};
 use crate::write::target::check_target;
 use crate::write::{CloneLayouts, Writing};
-
-/// What to do with a file that stands where the new one is to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
-    /// Leave it and fail, also if it appears while the new one is written.
-    Refuse,
-    /// Replace it; a symbolic link to a file is replaced itself, what it leads to stays.
-    Replace,
-}
 
 /// Files that are written and synced and not yet in their places; dropped, they are gone.
 #[must_use = "the files take their places only when they are committed"]
@@ -48,22 +39,6 @@ struct StagedFile {
     out: PathBuf,
     existing: Existing,
     overflowed: Vec<Elements>,
-}
-
-/// A new file in the folder of another, open for writing.
-#[derive(Debug)]
-pub(crate) struct TempFile {
-    pub(crate) file: File,
-    pub(crate) name: TempName,
-}
-
-/// The name of a new file in the folder of another, taken away again when dropped.
-#[derive(Debug)]
-pub(crate) struct TempName {
-    disk: Arc<dyn Disk>,
-    path: PathBuf,
-    /// The file got the name it was made for.
-    placed: bool,
 }
 
 /// New folders, the outer before the inner, taken away again when dropped, if nothing is in them.
@@ -93,60 +68,6 @@ impl Drop for MadeFolders {
         // A folder with files in it stays: those were committed.
         while let Some(path) = self.paths.pop() {
             let _ = self.disk.remove_folder(&path);
-        }
-    }
-}
-
-impl TempFile {
-    /// An empty file in the folder of `out`, so that a rename can put it in its place.
-    pub(crate) fn new(disk: &Arc<dyn Disk>, out: &Path, access: Access) -> Result<TempFile, Cause> {
-        let folder = folder(out);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".statedict-").suffix(".tmp").disable_cleanup(true);
-        let made = builder.make_in(folder, |path| disk.create(path, access)).map_err(|error| {
-            // The random name that was tried is of no use to anyone: only the kind of error is told.
-            let error = io::Error::from(error.kind());
-            let doing = Some(format!("no file can be made in the folder '{}'", folder.display()));
-            Cause::Io { doing, error }
-        })?;
-        let (file, path) = made.into_parts();
-        let path = path.to_path_buf();
-        Ok(TempFile { file, name: TempName { disk: disk.clone(), path, placed: false } })
-    }
-}
-
-impl TempName {
-    /// Puts the file in its place in one step that survives a crash.
-    pub(crate) fn place(self, out: &Path, existing: Existing) -> Result<(), Cause> {
-        let disk = self.disk.clone();
-        self.rename(out, existing)?;
-        settle(disk.as_ref(), out)
-    }
-
-    /// Puts the file in its place, which a crash may still undo.
-    fn rename(mut self, out: &Path, existing: Existing) -> Result<(), Cause> {
-        let renamed = self.disk.rename(&self.path, out, existing);
-        renamed.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => Cause::AlreadyExists,
-            _ => error.into(),
-        })?;
-        self.placed = true;
-        Ok(())
-    }
-}
-
-/// Waits until the name of a file that is in its place is on the disk.
-fn settle(disk: &dyn Disk, out: &Path) -> Result<(), Cause> {
-    disk.sync_folder(folder(out)).map_err(|error| {
-        let doing = Some("the file is in its place, but its folder cannot be synced".to_string());
-        Cause::Io { doing, error }
-    })
-}
-
-impl Drop for TempName {
-    fn drop(&mut self) {
-        if !self.placed {
-            let _ = self.disk.remove(&self.path);
         }
     }
 }
@@ -470,14 +391,6 @@ fn check_below(folder: &Path, name: impl AsRef<Path>) -> Result<(), Cause> {
         }
     }
     Ok(())
-}
-
-/// The folder that a path is in.
-pub(crate) fn folder(out: &Path) -> &Path {
-    match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
 }
 
 /// Writes the layout into the new file, which is empty.

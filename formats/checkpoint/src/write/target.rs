@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::disk::plain_file::{check_regular, special};
+use crate::disk::{Existing, folder};
 use crate::error::Cause;
-use crate::source::{check_regular, special};
-use crate::write::stage::{Existing, folder};
 
 /// How many links a path may lead through, as on Linux.
 const MAX_LINKS: usize = 40;
