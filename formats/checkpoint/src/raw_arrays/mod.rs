@@ -109,10 +109,11 @@ impl FolderFormat for RawArrays {
                 let found = opened.source.len();
                 return Err(broken(format!("expected {expected} bytes, found {found}")));
             }
-            let (at, key) = (String::new(), Key::Text(key.clone()));
+            let (at, key) = (Arc::default(), Arc::<str>::from(key.as_str()));
             state_dict
-                .insert(key.to_string(), Some(catalog.rows.len()))
+                .insert(key.clone(), Some(catalog.rows.len()))
                 .map_err(|twice| Fault::broken(twice.to_string()))?;
+            let key = Key::Text(key);
             catalog.rows.push(TensorEntry { at, key, tensor });
             ranges.push(range);
         }
