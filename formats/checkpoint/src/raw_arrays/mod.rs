@@ -109,12 +109,12 @@ impl FolderFormat for RawArrays {
                 let found = opened.source.len();
                 return Err(broken(format!("expected {expected} bytes, found {found}")));
             }
-            let (at, key) = (Arc::default(), Arc::<str>::from(key.as_str()));
+            let (path, key) = (Arc::default(), Arc::<str>::from(key.as_str()));
             state_dict
                 .insert(key.clone(), Some(catalog.rows.len()))
                 .map_err(|twice| Fault::broken(twice.to_string()))?;
             let key = Key::Text(key);
-            catalog.rows.push(TensorEntry { at, key, tensor });
+            catalog.rows.push(TensorEntry { path, key, tensor });
             ranges.push(range);
         }
         catalog.state_dicts.push(state_dict);

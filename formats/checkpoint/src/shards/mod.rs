@@ -352,7 +352,11 @@ fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<C
             let shared = Arc::<str>::from(key);
             let row = own.tensor(&own.state_dicts[0], key).map(|tensor| {
                 let (path, key) = (root.clone(), Key::Text(shared.clone()));
-                catalog.rows.push(TensorEntry { path, key, tensor: tensor.moved(shard.file.start) });
+                catalog.rows.push(TensorEntry {
+                    path,
+                    key,
+                    tensor: tensor.moved(shard.file.start),
+                });
                 catalog.rows.len() - 1
             });
             let twice = |twice: DuplicateKey| Fault::broken(twice.to_string());
