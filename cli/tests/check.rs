@@ -135,7 +135,7 @@ fn every_finding_has_a_verdict_and_a_name_in_json() {
 fn a_file_whose_tensors_cannot_be_taken_out_says_why() {
     let output = check(with_unknown_classes().path(), &["odd.pkl"]);
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.starts_with("no tensors can be taken out: cannot read 'odd.pkl': "), "{text}");
+    assert!(text.starts_with("no tensors can be extracted: cannot read 'odd.pkl': "), "{text}");
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn texts_of_other_loaders_are_known() {
     );
     check(
         "Exception: Cannot load model parameters from checkpoint m; please ensure that the architectures match.",
-        "another architecture",
+        "a different architecture",
         look,
     );
     check(

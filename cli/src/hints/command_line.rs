@@ -170,7 +170,7 @@ pub(crate) fn words_of_rule(rule: &Rule) -> Option<(&'static str, Vec<String>, V
 
 /// Templates that no option is like: `\-x` for `-x`.
 ///
-/// After `--` the parser of arguments takes the second of several renames for the file.
+/// The parser of arguments takes the last of several for an option even after `--`.
 fn guarded(words: Vec<String>) -> Vec<String> {
     words
         .into_iter()

@@ -45,7 +45,7 @@ fn line(advice: &Advice) -> String {
             let option = select(Role::First, path);
             format!("{option} to take all of them as one, with dots in the keys, into a new file")
         }
-        Advice::SelectOne(of) => format!("one is expected: {} PATH", option_of(*of)),
+        Advice::SelectOne(of) => format!("expected one state dict: {} PATH", option_of(*of)),
         Advice::MeantPath { of, path } => {
             format!("did you mean {}?", shell_option(option_of(*of), path))
         }

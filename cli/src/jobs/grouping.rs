@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::jobs::words::short;
+use crate::jobs::words::{first_few, short};
 
 /// Keys with what becomes of them, as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,12 @@ pub fn grouped_whole<'a>(keys: impl IntoIterator<Item = (&'a str, Option<&'a str
         }
     }
     forms.into_iter().flat_map(|(form, blocks)| lines(&form, blocks)).collect()
+}
+
+/// The first of the lines for these keys, and how many more there are.
+pub fn first_grouped<'a>(keys: impl IntoIterator<Item = &'a str>, most: usize) -> String {
+    let lines = grouped(keys.into_iter().map(|key| (key, None)));
+    first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), most)
 }
 
 /// What stays of a key and its new name when the numbers are taken out: the text between them.

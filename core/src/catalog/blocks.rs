@@ -26,7 +26,7 @@ pub struct TensorBlock {
 /// Why parts do not make a tensor.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unassembled {
-    /// A part is no view of the tensor's type, or is not within it.
+    /// A part is not a view of the tensor's type, or is not within it.
     #[error("the part at {at:?} does not lie within {shape:?}, or is of another type")]
     Outside {
         /// Where the part is said to be.

@@ -17,7 +17,7 @@ impl Catalog {
     ///
     /// `None` where the path leads to a state dict or to nothing, where fewer than two mappings with
     /// tensors are below it, where one of them is an optimizer's or the like, and where tensors lie
-    /// in lists or under keys that are no texts, which have no dotted key that would be clear.
+    /// in lists or under keys that are not strings, which have no dotted key that would be clear.
     ///
     /// # Errors
     /// Two tensors that would have one key.
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_optimizer_is_no_part_and_one_mapping_is_not_joined() {
+    fn an_optimizer_is_not_a_part_and_one_mapping_is_not_joined() {
         check(&["model/w", "optimizer/exp_avg"], "/", None);
         check(&["model/state_dict/w", "other/w"], "model", None);
     }

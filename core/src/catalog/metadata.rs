@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pair_is_refused() {
+    fn what_is_not_a_pair_is_refused() {
         let check = |texts: &[&str], expected: &str| {
             let bad = MetadataEdits::parse(texts.iter().copied(), Vec::new()).expect_err("bad");
             assert_eq!(bad.to_string(), expected);

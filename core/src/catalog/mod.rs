@@ -229,7 +229,7 @@ impl StateDict {
         self.rows().count()
     }
 
-    /// Its keys in file order, those of values that are no tensors included.
+    /// Its keys in file order, those of values that are not tensors included.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> {
         self.entries.keys().map(|key| &**key)
     }

@@ -70,7 +70,7 @@ pub enum Scalar {
     Name(String),
 }
 
-/// What values stand in.
+/// What values are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sequence {
     /// A list.
@@ -132,7 +132,7 @@ pub struct Compared {
 pub struct Whole<'a> {
     /// The state dicts that are compared otherwise: by key, with renames.
     pub state_dicts: Option<(ObjectId, ObjectId)>,
-    /// Keys of the roots that stand for each other: those of the state dicts.
+    /// Keys of the roots that mean each other: those of the state dicts.
     pub keys: Option<(&'a str, &'a str)>,
 }
 

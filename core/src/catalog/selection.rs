@@ -27,7 +27,7 @@ const MODEL_NAMES: [&str; 15] = [
 /// Words of paths to averages of models.
 const AVERAGE_WORDS: [&str; 6] = ["ema", "swa", "averaged", "average", "avg", "shadow"];
 
-/// Words of paths to what is no model's.
+/// Words of paths to what is not a model's.
 const TRAINING_WORDS: [&str; 8] =
     ["optim", "optims", "optimstate", "rng", "scaler", "sampler", "dataloader", "datamodule"];
 
@@ -291,7 +291,7 @@ impl Role {
     }
 }
 
-/// True for a part of a path to what is no model's.
+/// True for a part of a path to what is not a model's.
 pub(crate) fn is_of_training(part: &str) -> bool {
     TRAINING_PARTS.contains(&part)
         || has_word(part, &TRAINING_WORDS)
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_weights_stands_for_all_that_is_nested_in_it() {
+    fn what_holds_weights_is_meant_with_all_that_is_nested_in_it() {
         check(&[("", "wwww-"), ("norm_stats", "ww")], Some(""));
         check(&[("", "wwww-"), ("ema", "wwww")], Some(""));
         check(&[("", "wwww-"), ("state_dict", "ww")], Some(""));

@@ -231,7 +231,7 @@ impl View {
         &self.strides
     }
 
-    /// True if the elements stand side by side in row-major order.
+    /// True if the elements are side by side in row-major order.
     pub fn is_contiguous(&self) -> bool {
         self.contiguous
     }
@@ -280,7 +280,7 @@ impl Tensor {
         count_of(&self.shape).unwrap_or(u64::MAX)
     }
 
-    /// Bytes its elements take when they stand side by side.
+    /// Bytes its elements take when they are side by side.
     pub fn byte_len(&self) -> u64 {
         match &self.data {
             Data::View(_) | Data::Blocks(_) => bytes_of(&self.shape, &self.dtype),

@@ -80,15 +80,15 @@ fn section(findings: &[&Finding], kind: &str, out: &mut dyn Write) -> Result<(),
 /// Says how to have the tensors without what the file would execute, where that works.
 pub(crate) fn print_salvage(file: &Path) {
     if let Some(convert) = salvage::conversion(file) {
-        say("this takes the tensors out and runs nothing:");
+        say("this extracts the tensors and runs nothing:");
         say(&format!("  {}", command_line::of_convert(&convert)));
         return;
     }
     match Checkpoint::open(file) {
         Ok(checkpoint) if checkpoint.catalog().state_dicts.iter().all(|s| s.is_empty()) => {
-            say(&format!("{}: there are no tensors in it to take out", file.display()));
+            say(&format!("{}: there are no tensors in it to extract", file.display()));
         }
         Ok(_) => {}
-        Err(error) => say(&format!("no tensors can be taken out: {error}")),
+        Err(error) => say(&format!("no tensors can be extracted: {error}")),
     }
 }

@@ -116,7 +116,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
     lines.extend(not_compared.map(|it| format!("? {}: not compared: {}", it.path, it.why)));
     lines.extend(unplaced(outcome));
     if diff.reordered {
-        lines.push("the keys that both have are in another order".into());
+        lines.push("the common keys are in a different order".into());
     }
     lines
 }

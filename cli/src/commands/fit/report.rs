@@ -20,7 +20,7 @@ use crate::commands::rename::report::{metadata_change, print_side_files};
 use crate::failure::Failure;
 use crate::hints::command_line::suggestion;
 use crate::terminal::text::{NAMED, count, first_few, printable, say, shell_word, size};
-use statedict::jobs::grouping::{Line, grouped};
+use statedict::jobs::grouping::{Line, first_grouped, grouped};
 
 /// Lines that are repeated after writing; the rest is counted.
 const LINES_SHOWN: usize = 20;
@@ -293,7 +293,8 @@ pub(crate) fn refusal(outcome: &Outcome, unmet: &[FitError]) -> Failure {
         errors.extend(lines.iter().map(|line| format!("{}: {what}{}", line.old, keys_of(line))));
     }
     for open in &fit.open {
-        let (from, to) = (few_of(&open.from), few_of(&open.to));
+        let [from, to] = [&open.from, &open.to]
+            .map(|keys| first_grouped(keys.iter().map(String::as_str), NAMED));
         errors.push(match (open.from.len(), open.to.len()) {
             (1, 1) => format!("ambiguous: {from} could match {to}, by its shape only"),
             _ => format!("ambiguous: {from} could match any of {to}"),
@@ -334,13 +335,13 @@ fn composed(composite: &Composite, number: usize) -> String {
     };
     let others = match number {
         1 => String::new(),
-        more => format!(" (and {} more likewise)", more - 1),
+        more => format!(" (and {} more like it)", more - 1),
     };
     let (named, other) = match side {
         Whose::Target => ("the target's", "the file's"),
         Whose::Source => ("the file's", "the target's"),
     };
-    let parts = few_of(parts);
+    let parts = first_grouped(parts.iter().map(String::as_str), NAMED);
     format!(
         "by its shape {named} {whole} could be {other} {parts}, {how}{others}; a fit renames \
          tensors and does not rearrange them"
@@ -400,10 +401,4 @@ fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
 fn is_resizable(misfit: &ShapeMismatch) -> bool {
     let (has, wanted) = (&misfit.has, &misfit.wanted.shape);
     has.len() == wanted.len() && has != wanted && !has.iter().rev().eq(wanted)
-}
-
-/// The first few of these keys, grouped.
-fn few_of(keys: &[String]) -> String {
-    let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
-    first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
 }

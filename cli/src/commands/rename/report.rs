@@ -42,7 +42,7 @@ pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
         print_changes(outcome);
         let (kind, written) = (outcome.source.kind, outcome.source.rewritten_as);
         if outcome.conversion.is_none() && kind != written {
-            say(&format!("note: {kind} is read only; the new file is of the kind {written}"));
+            say(&format!("note: statedict cannot write {kind}; the new file is {written}"));
         }
     }
     if let Some(choice) = &outcome.choice {
@@ -145,7 +145,7 @@ fn written(outcome: &Outcome, output: &Path) -> String {
     };
     match outcome.replaced.map(|replaced| replaced.way) {
         None | Some(WriteMethod::Replaced) => format!("wrote {output} ({name}, {bytes}{files})"),
-        Some(WriteMethod::Unchanged) => format!("{output} ({name}) is as wanted"),
+        Some(WriteMethod::Unchanged) => format!("{output} ({name}) is already as requested"),
         Some(WriteMethod::InPlace) => format!("edited {output} in place ({name}, {bytes} written)"),
         Some(WriteMethod::Inserted) => {
             format!("edited {output} in place ({name}, {bytes} written, blocks inserted)")
@@ -254,7 +254,7 @@ fn print_uncast(uncast: &Uncast) {
         say(&format!("note: {tensors} of quantized layers not cast, scales are recorded: {keys}"));
         let key =
             scaled.iter().find(|tensor| tensor.key.ends_with(".weight")).unwrap_or(&scaled[0]);
-        say(&format!("      (--cast '{}=DTYPE' casts this one all the same)", key.key));
+        say(&format!("      (--cast '{}=DTYPE' casts this one anyway)", key.key));
     }
     for tensor in opaque {
         say(&format!("note: {}", not_cast(tensor)));

@@ -6,9 +6,9 @@ use statedict_core::{
 };
 
 use crate::jobs::derive::Outcome;
-use crate::jobs::grouping::{Line, grouped};
+use crate::jobs::grouping::{Line, first_grouped, grouped};
 use crate::jobs::recipe;
-use crate::jobs::words::{count, first_few, printable};
+use crate::jobs::words::{count, printable};
 
 /// Keys that a line about an open one names; the rest is counted.
 const NAMED: usize = 4;
@@ -52,7 +52,7 @@ impl Outcome {
         let derivation = &self.derivation;
         let by_name = derivation.by_name.iter().map(|(a, b)| (a.as_str(), b.as_str()));
         let mut lines = described(by_name, |a, b| {
-            format!("by name alone, the elements differ or cannot be compared: {a} -> {b}")
+            format!("by name only, the elements differ or cannot be compared: {a} -> {b}")
         });
         lines.extend(rearranged(derivation));
         lines.extend(portions(derivation));
@@ -112,19 +112,13 @@ fn open(derivation: &Derivation) -> Vec<String> {
     }
     let lines = alike.into_iter().map(|(candidates, keys)| {
         let all = count(keys.len(), "key");
-        let keys = few_of(keys.into_iter());
-        match few_of(candidates.iter().map(String::as_str)) {
+        let keys = first_grouped(keys, NAMED);
+        match first_grouped(candidates.iter().map(String::as_str), NAMED) {
             none if none.is_empty() => format!("open, a has no such elements: {keys}  ({all})"),
             these => format!("open, the elements are those of {these}: {keys}  ({all})"),
         }
     });
     lines.collect()
-}
-
-/// The first few of these keys, grouped.
-fn few_of<'a>(keys: impl Iterator<Item = &'a str>) -> String {
-    let lines = grouped(keys.map(|key| (key, None)));
-    first_few(&lines.into_iter().map(|line| line.old).collect::<Vec<_>>(), NAMED)
 }
 
 /// A sentence for each group of pairs that differ only in numbers.

@@ -66,9 +66,9 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::Optimizer => (
             Cause::OtherModel,
-            "The optimizer's state is that of another set of parameters: the model has other \
-             layers than the one that was trained, or its parameters are grouped in another way. \
-             No renaming can help; load the model's weights alone, and start the optimizer again."
+            "The optimizer's state belongs to a different set of parameters: the model has other \
+             layers than the one that was trained, or its parameters are grouped differently. No \
+             renaming can help; load the model's weights alone, and start the optimizer again."
                 .into(),
             Remedy::Nothing,
         ),
@@ -101,8 +101,8 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         LoadError::Damaged => (
             Cause::Damaged,
             "The file is damaged: it ends early, or its parts contradict each other, as after a \
-             download that broke off or a disk that was full. An examination says what is wrong, \
-             and what can still be read."
+             download that broke off or a disk that was full. A check shows what is wrong, and \
+             what can still be read."
                 .into(),
             Remedy::Check,
         ),
@@ -122,8 +122,8 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::NotAScript => (
             Cause::Program,
-            "The program reads the file with torch.jit.load, and it is not a TorchScript archive: it \
-             holds tensors without code. The file need not change: build the model, then \
+            "The program reads the file with torch.jit.load, and it is not a TorchScript archive: \
+             it holds tensors without code. The file need not change: build the model, then \
              model.load_state_dict(torch.load(path))."
                 .into(),
             Remedy::Look,
@@ -145,7 +145,7 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::Encoding => (
             Cause::OtherFormat,
-            "The file was written by Python 2, whose texts are bytes that ASCII does not hold. Its \
+            "The file was written by Python 2, whose strings are bytes outside of ASCII. Its \
              tensors can be rewritten, or loaded with torch.load(path, encoding=\"latin1\")."
                 .into(),
             Remedy::Extract,
@@ -161,16 +161,16 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::NotSafetensors => (
             Cause::OtherFormat,
-            "The file is not a safetensors file: it may be a PyTorch file under that name, a Git LFS \
-             pointer, a web page, or empty. If there are tensors in it, they can be written as \
-             safetensors."
+            "The file is not a safetensors file: it may be a PyTorch file under that name, a Git \
+             LFS pointer, a web page, or empty. If there are tensors in it, they can be written \
+             as safetensors."
                 .into(),
             Remedy::Convert("safetensors"),
         ),
         LoadError::Shared => (
             Cause::Shared,
-            "Some of the tensors share memory, as tied weights do, and safetensors has each by \
-             itself. They can be written out for each key."
+            "Some of the tensors share memory, as tied weights do, and safetensors stores each on \
+             its own. They can be written under each key."
                 .into(),
             Remedy::Convert("safetensors"),
         ),
@@ -185,9 +185,10 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::NoFramework => (
             Cause::OtherFormat,
-            "transformers wants the metadata of a safetensors file to name the framework that wrote it \
-             ('format: pt'), and this file's does not. The tensors themselves are fine. In the program \
-             that wrote it: save_file(tensors, path, metadata={\"format\": \"pt\"})."
+            "transformers wants the metadata of a safetensors file to name the framework that \
+             wrote it ('format: pt'), and this file's does not. The tensors themselves are fine. \
+             In the program that wrote it: save_file(tensors, path, metadata={\"format\": \
+             \"pt\"})."
                 .into(),
             Remedy::Metadata("format=pt"),
         ),
@@ -203,18 +204,21 @@ pub(super) fn diagnose(fault: &LoadError, held: Option<&Catalog>) -> Diagnosis {
         ),
         LoadError::Distributed => (
             Cause::Program,
-            "The model's parameters are DTensors, spread over processes by FSDP or tensor parallelism, \
-             and what is loaded are plain tensors, or the reverse. The file need not change: in the \
-             program, torch.distributed.checkpoint.state_dict.set_model_state_dict(model, state_dict, \
-             options=StateDictOptions(full_state_dict=True)), or load before the model is sharded."
+            "The model's parameters are DTensors, spread over processes by FSDP or tensor \
+             parallelism, and what is loaded are plain tensors, or the reverse. The file need not \
+             change: in the program, \
+             torch.distributed.checkpoint.state_dict.set_model_state_dict(model, state_dict, \
+             options=StateDictOptions(full_state_dict=True)), or load before the model is \
+             sharded."
                 .into(),
             Remedy::Look,
         ),
         LoadError::Float8 => return float8(held),
         LoadError::OtherArchitecture => (
             Cause::OtherModel,
-            "The checkpoint is of another architecture than the model, or was trained with other \
-             settings; the text does not say which keys differ. What the file holds is shown by:"
+            "The checkpoint has a different architecture from the model, or was trained with \
+             different settings; the text does not say which keys differ. What the file holds is \
+             shown by:"
                 .into(),
             Remedy::Look,
         ),
@@ -243,9 +247,9 @@ fn not_allowed(classes: &[String]) -> (Cause, String, Remedy) {
         classes => format!("'{}'", classes.join("', '")),
     };
     let message = format!(
-        "Weights-only loading, the default since PyTorch 2.6, refuses {what} that the file's pickle \
-         brings in beside the tensors. There is no need to trust it: the state dict can be taken out \
-         without running anything, and loads by default."
+        "Weights-only loading, the default since PyTorch 2.6, refuses {what} that the file's \
+         pickle brings in beside the tensors. There is no need to trust it: the state dict can be \
+         taken out without running anything, and loads by default."
     );
     (Cause::Classes, message, Remedy::Extract)
 }
@@ -257,9 +261,9 @@ fn other_system(class: &str) -> (Cause, String, Remedy) {
         _ => "saved on Linux or macOS and loaded on Windows",
     };
     let message = format!(
-        "A pathlib.{class} beside the tensors was {place}, where that class cannot be made. The state \
-         dict can be extracted without it and without running anything; the path is not needed to \
-         load the weights."
+        "A pathlib.{class} beside the tensors was {place}, where that class cannot be made. The \
+         state dict can be extracted without it and without running anything; the path is not \
+         needed to load the weights."
     );
     (Cause::Classes, message, Remedy::Extract)
 }
@@ -274,12 +278,12 @@ fn float8(held: Option<&Catalog>) -> Diagnosis {
         rows.iter().any(|row| SCALES.iter().any(|scale| row.key.as_str().ends_with(scale)));
     let mut dtypes = rows.iter().map(|row| &row.tensor.dtype);
     let has_any = dtypes.any(|dtype| dtype.is_float() && dtype.bits() == 8);
-    let message = "The weights are 8-bit floats (float8), with which PyTorch does not reckon: the program \
-                has to cast them, or to use kernels that are made for them.";
+    let message = "The weights are 8-bit floats (float8), which PyTorch cannot compute with: the \
+                   program has to cast them, or to use kernels that support them.";
     if is_scaled {
         let message = format!(
-            "{message} Beside them are scales that each has to be multiplied by, so a cast alone would \
-             give wrong numbers: load them with the library that wrote them."
+            "{message} Beside them are scales that each has to be multiplied by, so a cast alone \
+             would give wrong numbers: load them with the library that wrote them."
         );
         return Diagnosis::new(Cause::Program, message, Remedy::Look);
     }
@@ -302,22 +306,22 @@ fn foreign(byte: u8) -> (Cause, String, Remedy) {
         Some((_, what, advice)) => (
             Cause::NoCheckpoint,
             format!(
-                "The file is not a PyTorch file: its first byte ({shown}) says that it is {what}. No \
-                 renaming can help: {advice}."
+                "The file is not a PyTorch file: its first byte ({shown}) says that it is {what}. \
+                 No renaming can help: {advice}."
             ),
         ),
         None if byte.is_ascii_graphic() => (
             Cause::NoCheckpoint,
             format!(
-                "The file is not a PyTorch file: it begins with {shown}, so it is probably a text, \
+                "The file is not a PyTorch file: it begins with {shown}, so it is probably text, \
                  such as an error message that was saved under its name. Download it again."
             ),
         ),
         None => (
             Cause::OtherFormat,
             format!(
-                "The file is not a PyTorch file: it begins with {shown}, which no pickle does. It may \
-                 be a safetensors file under another name, or damaged."
+                "The file is not a PyTorch file: it begins with {shown}, which no pickle does. It \
+                 may be a safetensors file under another name, or damaged."
             ),
         ),
     };

@@ -199,13 +199,13 @@ fn renamed(scene: &LoadContext, found: &Found) -> (Cause, String) {
             let names = wrapper_names(&wrapping(scene.wanted.iter().copied()));
             if is_wrapper {
                 let message = format!(
-                    "A part of the model is wrapped in {names}, so its keys have a segment more \
+                    "A part of the model is wrapped in {names}, so its keys have one more segment \
                      ('{wanted}'); the checkpoint was saved without."
                 );
                 return (Cause::Unwrapped, message);
             }
             let message = format!(
-                "The checkpoint and the model have other names for the same tensors \
+                "The checkpoint and the model have different names for the same tensors \
                  ('{first}' there, '{wanted}' here).{extra}"
             );
             (Cause::Renamed, message)
@@ -226,8 +226,8 @@ fn added(prefix: &str) -> (Cause, String) {
         return (Cause::Unwrapped, message);
     }
     let message = format!(
-        "The model wants keys that begin with '{prefix}.', for it keeps the network under that \
-         name; the checkpoint was saved from the network itself."
+        "The model wants keys that begin with '{prefix}.', because it keeps the network under \
+         that name; the checkpoint was saved from the network itself."
     );
     (Cause::Prefix, message)
 }
@@ -273,14 +273,14 @@ fn filled(scene: &LoadContext, mismatch: &Mismatch, left: &Left) -> Diagnosis {
 fn other_rows(shapes: &Shapes, misfits: usize) -> String {
     let Shapes { key, checkpoint, model } = shapes;
     let what = match (has_other_rows(shapes), is_embedding(shapes)) {
-        (_, true) => "the model has another number of words or places".to_string(),
-        (true, _) => "the model has another number of classes".to_string(),
+        (_, true) => "the model has a different number of words or places".to_string(),
+        (true, _) => "the model has a different number of classes".to_string(),
         _ => match other_dimension(shapes) {
             Some(1) if checkpoint.len() > 3 => {
-                "the model has another number of input channels".to_string()
+                "the model has a different number of input channels".to_string()
             }
-            Some(dim) => format!("the model has another size in dimension {dim}"),
-            None => "the model has other settings".to_string(),
+            Some(dim) => format!("the model has a different size in dimension {dim}"),
+            None => "the model has different settings".to_string(),
         },
     };
     let others = match misfits {
@@ -298,22 +298,24 @@ fn other_rows(shapes: &Shapes, misfits: usize) -> String {
         _ => "Everything else can be loaded, and these can be left as the model has them",
     };
     format!(
-        "'{key}' has the shape {checkpoint:?} in the checkpoint and {model:?} in the model{others}: {what}. {kept}."
+        "'{key}' has the shape {checkpoint:?} in the checkpoint and {model:?} in the \
+         model{others}: {what}. {kept}."
     )
 }
 
 fn incomplete(missing: &[&String]) -> String {
     format!(
         "The checkpoint does not have {}, which the model wants; it was saved from the model \
-         without that part. Everything else can be loaded, and these can be left as the model has them.",
+         without that part. Everything else can be loaded, and these can be left as the model has \
+         them.",
         some_of(missing)
     )
 }
 
 fn tied(missing: &[&String]) -> Diagnosis {
     let message = format!(
-        "The checkpoint leaves out {}, for it is tied to another tensor of the file and was saved \
-         once. No rename can put it back: load with strict=False and tie the weights again \
+        "The checkpoint leaves out {}, because it is tied to another tensor of the file and was \
+         saved once. No rename can put it back: load with strict=False and tie the weights again \
          (model.tie_weights() in transformers).",
         some_of(missing)
     );
@@ -322,8 +324,8 @@ fn tied(missing: &[&String]) -> Diagnosis {
 
 fn counters(number: usize) -> Diagnosis {
     let message = format!(
-        "The checkpoint lacks {number} '{COUNTER}', which batch norms have counted in since PyTorch \
-         0.4.1; all weights are there. They can be filled with 0, which changes nothing."
+        "The checkpoint lacks {number} '{COUNTER}', which batch norms have counted in since \
+         PyTorch 0.4.1; all weights are there. They can be filled with 0, which changes nothing."
     );
     let remedy = Remedy::Fit { init: Vec::new(), resize: Vec::new() };
     Diagnosis::new(Cause::Counters, message, remedy)
@@ -361,8 +363,9 @@ fn extra(scene: &LoadContext, unexpected: &[String]) -> Diagnosis {
 fn none_used(keys: &[&String]) -> Diagnosis {
     let message = format!(
         "The model uses none of the checkpoint's tensors ({}): it has other names for them, or is \
-         another model. A file without them would be empty. A fit into the model finds what belongs \
-         where by names, shapes and order, and says if the checkpoint is of another model.",
+         another model. A file without them would be empty. A fit into the model finds what \
+         belongs where by names, shapes and order, and says if the checkpoint is of another \
+         model.",
         some_of(keys)
     );
     let remedy = Remedy::Fit { init: Vec::new(), resize: Vec::new() };
@@ -387,9 +390,10 @@ fn is_other_width(misfits: &[Shapes]) -> bool {
 fn other_width(misfits: &[Shapes]) -> Diagnosis {
     let Shapes { key, checkpoint, model } = &misfits[0];
     let message = format!(
-        "{} tensors have other shapes in the model, '{key}' for one: {checkpoint:?} in the \
+        "{} tensors have different shapes in the model, such as '{key}': {checkpoint:?} in the \
          checkpoint, {model:?} in the model. The checkpoint is of a model of another size, and no \
-         renaming can help: build the model with the settings that the checkpoint was trained with.",
+         renaming can help: build the model with the settings that the checkpoint was trained \
+         with.",
         misfits.len()
     );
     Diagnosis::new(Cause::OtherModel, message, Remedy::Nothing)
@@ -419,16 +423,18 @@ fn partitioned(shapes: &Shapes) -> Diagnosis {
     let key = &shapes.key;
     let message = if shapes.checkpoint == [0] {
         format!(
-            "'{key}' has the shape [0] in the checkpoint: it was saved while DeepSpeed ZeRO-3 kept the \
-             parameters in parts, so the file has their names and not their elements. Those are in \
-             the folder of the checkpoint (zero_pp_rank_*), where DeepSpeed puts zero_to_fp32.py, \
-             which joins them; stage3_gather_16bit_weights_on_model_save saves them whole."
+            "'{key}' has the shape [0] in the checkpoint: it was saved while DeepSpeed ZeRO-3 \
+             kept the parameters in parts, so the file has their names and not their elements. \
+             Those are in the folder of the checkpoint (zero_pp_rank_*), where DeepSpeed puts \
+             zero_to_fp32.py, which joins them; stage3_gather_16bit_weights_on_model_save saves \
+             them whole."
         )
     } else {
         format!(
-            "'{key}' has the shape [0] in the model: DeepSpeed ZeRO-3 keeps its parameters in parts, \
-             so a whole tensor cannot be copied into it. Load the checkpoint before the model is \
-             partitioned, or within deepspeed.zero.GatheredParameters(..., modifier_rank=0)."
+            "'{key}' has the shape [0] in the model: DeepSpeed ZeRO-3 keeps its parameters in \
+             parts, so a whole tensor cannot be copied into it. Load the checkpoint before the \
+             model is partitioned, or within deepspeed.zero.GatheredParameters(..., \
+             modifier_rank=0)."
         )
     };
     Diagnosis::new(Cause::Partitioned, message, Remedy::Nothing)
