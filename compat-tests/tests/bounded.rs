@@ -208,6 +208,48 @@ fn one_list_in_ever_more_lists() {
     bounded("lists_in_lists.pth", &around(pickle));
 }
 
+/// So many bytes of opcodes over and over, in a list.
+fn repeated(opcodes: &[u8], len: usize) -> Vec<u8> {
+    opcodes.repeat(len / opcodes.len())
+}
+
+#[test]
+fn pickles_of_thirty_megabytes() {
+    let len = 30 << 20;
+    let odd_ids =
+        (0..len as u32 / 5).flat_map(|i| [b'r'].into_iter().chain((!(7 * i)).to_le_bytes()));
+    let bodies = [
+        ("many_dicts.pth", repeated(b"}", len)),
+        ("many_tuples.pth", repeated(b"K\x01\x85", len)),
+        ("many_references.pth", repeated(b"h\0", len)),
+        ("many_marks.pth", [repeated(b"(", len), b"N".to_vec()].concat()),
+        ("many_ids.pth", [b"N".to_vec(), odd_ids.collect()].concat()),
+    ];
+    for (name, body) in bodies {
+        bounded(name, &around([b"\x80\x02]q\0(", &body[..], b"e."].concat()));
+    }
+}
+
+#[test]
+fn one_storage_named_over_and_over() {
+    let id = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tq\x010";
+    let rebuild = b"ctorch._utils\n_rebuild_tensor_v2\nq\x020";
+    let tensor = b"h\x02(h\x01QK\0K\x02\x85K\x01\x85\x89}tR";
+    for (name, opcodes) in [("references.pth", &b"h\x01Q"[..]), ("tensors.pth", tensor)] {
+        let body = repeated(opcodes, 8 << 20);
+        let pickle = [b"\x80\x02", &id[..], rebuild, b"](", &body, b"e."].concat();
+        let storage = Member::stored("a/data/0", &[0; 8]);
+        bounded(name, &archive(&[Member::stored("a/data.pkl", &pickle), storage, version()]));
+    }
+}
+
+#[test]
+fn a_list_of_storages_that_names_one_over_and_over() {
+    let front = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02}.";
+    let keys = [b"\x80\x02X\x01\0\0\x000q\0](", &repeated(b"h\0", 8 << 20)[..], b"e."].concat();
+    bounded("keys.pth", &[front, &keys[..]].concat());
+}
+
 #[test]
 fn headers_of_members_that_no_directory_has() {
     let mut out = [plain().local(), plain().data].concat();

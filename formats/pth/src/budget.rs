@@ -17,8 +17,8 @@ const LEAST_ROOM: usize = 36 << 20;
 /// How much of its length a file of some megabytes gets in addition: one half.
 const SHARE: usize = 2;
 
-/// What may be made of a longer file, in fifths of its length.
-const FIFTHS: usize = 12;
+/// The most that this comes to, in bytes.
+const MOST_SHARE: usize = 8 << 20;
 
 /// What a tensor takes in a graph and in a listing, in bytes, beside what it takes of the pickle.
 const TENSOR: usize = 1_400;
@@ -29,13 +29,15 @@ const OF_TENSORS: usize = 14;
 /// What it costs to look at an entry, in bytes.
 const ENTRY: usize = 8;
 
-/// How much memory a pickle and the listing of it may take, in bytes, of a file of this length, with
-/// as many references to storages.
-pub(crate) fn room(file_len: u64, pickle_len: usize, references: usize) -> usize {
+/// How much memory what a pickle builds and the listing of it may take, in bytes, of a file of this
+/// length, with as many storages that are spelled out.
+///
+/// The pickle itself is in memory too, so what else is in the file is what there is room for.
+pub(crate) fn room(file_len: u64, pickle_len: usize, spelled_out: usize) -> usize {
     let len = usize::try_from(file_len).unwrap_or(usize::MAX);
-    let short = LEAST_ROOM.saturating_add(len / SHARE);
-    let tensors = references.saturating_mul(TENSOR).min(pickle_len.saturating_mul(OF_TENSORS));
-    short.max((len / 5).saturating_mul(FIFTHS)).saturating_add(tensors)
+    let share = (len / SHARE).min(MOST_SHARE).saturating_add(len.saturating_sub(pickle_len));
+    let tensors = spelled_out.saturating_mul(TENSOR).min(pickle_len.saturating_mul(OF_TENSORS));
+    LEAST_ROOM.saturating_add(share).saturating_add(tensors)
 }
 
 /// What may still be spent on a listing.

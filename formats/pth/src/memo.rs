@@ -39,4 +39,10 @@ impl<V: Copy> Memo<V> {
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }
+
+    /// Memory that it takes, in bytes, also when the map grows, which makes one twice as large.
+    pub(crate) fn weight(&self) -> usize {
+        let table = self.sparse.capacity() / 7 * 8 * (size_of::<(u32, V)>() + 1);
+        size_of_val(self.dense.as_slice()) + 3 * table
+    }
 }

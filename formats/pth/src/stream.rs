@@ -16,6 +16,7 @@ use statedict_core::{
 
 use crate::archive::check_types;
 use crate::big_int::of_text;
+use crate::budget::Budget;
 use crate::edit::{Edited, edited, mentions};
 use crate::objects::objects;
 use crate::payload::payload;
@@ -36,6 +37,9 @@ const MAX_FIRST: u64 = 128;
 
 /// Bytes of the count in front of each storage.
 const COUNT: u64 = 8;
+
+/// What a storage's key takes in a list of them, in bytes, beside its text.
+const KEY: usize = 40;
 
 /// How much is read at first; doubled until the preamble is whole.
 const FIRST_READ: u64 = 64 << 10;
@@ -81,9 +85,9 @@ fn is_stream(head: &[u8]) -> bool {
     }
 }
 
-/// True if a pickle builds the number of a version, however it spells it.
-fn is_version(pickle: &[u8]) -> bool {
-    Graph::read(pickle).is_ok_and(|graph| graph.int(graph.root) == Some(VERSION))
+/// True if a pickle of a file of some length builds the number of a version, however it spells it.
+fn is_version(pickle: &[u8], file_len: u64) -> bool {
+    Graph::read_of(pickle, file_len).is_ok_and(|graph| graph.int(graph.root) == Some(VERSION))
 }
 
 impl StreamFile {
@@ -94,16 +98,16 @@ impl StreamFile {
             return Ok(None);
         }
         let (preamble, [magic, version, system, object, keys]) = preamble(source)?;
-        if !is_version(&preamble[version.clone()]) {
+        if !is_version(&preamble[version.clone()], source.len()) {
             let what = "the stream's version is not 1001, the only one there is";
             return Err(Fault::malformed(version.start as u64, what));
         }
         let before = [magic, version, system];
+        let order = storage_order(&preamble[keys.clone()], source.len())
+            .map_err(|f| shifted(f, keys.start as u64))?;
         let graph = Graph::read_of(&preamble[object.clone()], source.len())
             .map_err(|f| shifted(f, object.start as u64))?;
         check_ids(&graph)?;
-        let order =
-            storage_order(&preamble[keys.clone()]).map_err(|f| shifted(f, keys.start as u64))?;
         check_types(&graph)?;
         check_views(&graph)?;
         let types = storage_types(&graph)?;
@@ -221,7 +225,7 @@ impl StreamFile {
             (None, Some(range)) => range.end - range.start,
             (None, None) => 0,
         };
-        let storages = storage_order(keys)?;
+        let storages = storage_order(keys, self.len)?;
         Ok(reserve.beside(storages.iter().map(bytes).fold(0, u64::saturating_add)))
     }
 
@@ -254,7 +258,7 @@ impl StreamFile {
     ) -> Result<Layout, Fault> {
         let mut layout = Layout::new();
         layout.bytes([before, object, keys].concat());
-        for key in storage_order(keys)? {
+        for key in storage_order(keys, self.len)? {
             match (new.get(&key), self.storages.get(&key)) {
                 (Some(NewRecord { elements, .. }), _) => {
                     layout.bytes(elements.count().to_le_bytes().into());
@@ -313,14 +317,17 @@ fn more(source: &dyn Source, read: u64) -> Option<Result<Vec<u8>, Fault>> {
     (end > read && end <= MAX_PREAMBLE).then(|| source.bytes(0..end))
 }
 
-/// The keys of the storages, in the order in which they follow the pickles.
-fn storage_order(pickle: &[u8]) -> Result<Vec<String>, Fault> {
-    let graph = Graph::read(pickle)?;
+/// The keys of the storages, in the order in which they follow the pickles of a file of some length.
+fn storage_order(pickle: &[u8], file_len: u64) -> Result<Vec<String>, Fault> {
+    let graph = Graph::read_of(pickle, file_len)?;
+    let budget = Budget::of(&graph);
     let expected = || Fault::broken("the list of storage keys is no list of short texts");
     let keys = graph.sequence(graph.root).ok_or_else(expected)?;
     let text = |key: NodeId| {
         let key = graph.text(key).filter(|key| key.len() <= MAX_STORAGE_KEY);
-        key.map(|key| key.into_owned()).ok_or_else(expected)
+        let key = key.ok_or_else(expected)?;
+        budget.spend(KEY + key.len())?;
+        Ok(key.into_owned())
     };
     keys.into_iter().map(text).collect()
 }

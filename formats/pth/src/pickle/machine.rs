@@ -93,6 +93,11 @@ struct Machine<'p> {
     marks: Vec<(usize, OpPlace)>,
     /// Memo ids, with the place of what they hold in the graph's `memoized`.
     memo: Memo<u32>,
+    /// The latest persistent id that was made to be named once, as picklers make each; those that
+    /// are named over and over give no more room.
+    last_spelled_out: Option<NodeId>,
+    /// How many such ids there are.
+    spelled_out: usize,
 }
 
 /// A value on the stack.
@@ -136,15 +141,24 @@ impl<'p> Machine<'p> {
         };
         let memo = Memo::default();
         let (stack, marks) = (reserved(len), Vec::new());
-        Machine { graph, now: 0, next: 0, file_len, stack, marks, memo }
+        Machine {
+            graph,
+            now: 0,
+            next: 0,
+            file_len,
+            stack,
+            marks,
+            memo,
+            last_spelled_out: None,
+            spelled_out: 0,
+        }
     }
 
     /// Refuses to let the graph grow beyond proportion, by so many bytes more.
     fn check_weight(&self, op: Op, more: usize) -> Result<(), Fault> {
-        let memo = (size_of::<(u32, u32)>() + 1) * 2;
         let own = self.stack.len() * size_of::<Held>()
             + self.marks.len() * size_of::<(usize, OpPlace)>()
-            + self.memo.len() * memo;
+            + self.memo.weight();
         if own.saturating_add(self.graph.weight()).saturating_add(more) <= self.room() {
             return Ok(());
         }
@@ -155,7 +169,7 @@ impl<'p> Machine<'p> {
 
     /// How much memory the pickle and the listing of it may take.
     fn room(&self) -> usize {
-        room(self.file_len, self.graph.pickle.len(), self.graph.persistent.len())
+        room(self.file_len, self.graph.pickle.len(), self.spelled_out)
     }
 
     fn step(&mut self, op: Op) -> Result<(), Fault> {
@@ -511,6 +525,10 @@ impl<'p> Machine<'p> {
         };
         let op = self.now;
         self.graph.persistent.push(Reference { id, start, op });
+        if self.last_spelled_out.is_none_or(|last| id.0 > last.0) {
+            self.last_spelled_out = Some(id);
+            self.spelled_out += 1;
+        }
         let node = self.node(Node::Persistent(id));
         self.push_slot(node, start);
         Ok(())

@@ -30,7 +30,7 @@ impl Machine<'_> {
     pub(super) fn append(&mut self, op: &Op) -> Followable {
         let has_items = match op.code {
             opcode::APPEND => self.value().map(|_| true)?,
-            _ => !self.pop_to_mark()?.is_empty(),
+            _ => self.drop_to_mark()?,
         };
         let target = self.top()?;
         self.doubt_unless(!has_items || target.takes_items(), "what is appended to is no list");
@@ -123,10 +123,13 @@ impl Machine<'_> {
 
     /// `LIST` and `FROZENSET`.
     pub(super) fn collect(&mut self, op: &Op) -> Followable {
-        let items = self.pop_to_mark()?;
         match op.code {
-            opcode::LIST => self.push(Value::List),
+            opcode::LIST => {
+                self.drop_to_mark()?;
+                self.push(Value::List)
+            }
             _ => {
+                let items = self.pop_to_mark()?;
                 self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
                 self.push(Value::FrozenSet)
             }

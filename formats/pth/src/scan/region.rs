@@ -164,7 +164,10 @@ fn is_convincing(source: &dyn Source, start: u64, followed: &Followed) -> Result
     let head = source.bytes(start..start.saturating_add(2).min(source.len()))?;
     let says_so = matches!(*head, [opcode::PROTO, 0..=5]);
     let ended = matches!(followed.end, End::Stop(_));
-    Ok(!followed.imports.is_empty() && (says_so || ended || followed.calls))
+    // Numbers of the registry are in the elements of many a tensor: 66561.0 is `PROTO`, `EXT1`.
+    let names = followed.imports.iter().any(|(named, _)| !matches!(named, Named::Extension(_)));
+    let is_whole = says_so || ended;
+    Ok(if names { is_whole || followed.calls } else { is_whole && followed.calls })
 }
 
 #[cfg(test)]
@@ -479,6 +482,19 @@ mod tests {
             places,
             [("GLOBAL at byte 70002, REDUCE at byte 70017", "calls posix.system()")]
         );
+    }
+
+    #[test]
+    fn numbers_of_the_registry_among_elements_are_none() {
+        for number in [66_561.0f32, 66_563.0, 67_073.0, 67_165.0] {
+            let elements = number.to_le_bytes().repeat(2);
+            assert_eq!(scanned(&elements, Trust::Guess), [], "{number}");
+            let found = search(&elements.as_slice(), 0..elements.len() as u64).expect("readable");
+            assert_eq!(found, [], "{number}");
+        }
+        assert_eq!(scanned(b"\x82\x07.", Trust::Guess), []);
+        assert_eq!(scanned(b"\x83\x56\xb0]\x81W\xc0", Trust::Guess), []);
+        dangerous(b"\x80\x02\x82\x07)R", "calls copyreg extension 7()");
     }
 
     #[test]

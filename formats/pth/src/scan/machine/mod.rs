@@ -24,9 +24,12 @@ use crate::scan::unread::Unread;
 use crate::scan::value::Value;
 use crate::scan::{integer, literal};
 
-/// The most memory for the values on stack, in memo and in tuples, beside one and a half times the
-/// pickle, in bytes.
+/// The most memory for the values on stack, in memo and in tuples, beside the pickle's length, in
+/// bytes.
 const MAX_MEMORY: u64 = 24 << 20;
+
+/// How much more that is for a pickle of some megabytes, at most: half its length.
+const MAX_SHARE: u64 = 4 << 20;
 
 /// The most memory for what is brought in, in bytes: a pickle of real classes brings in hundreds,
 /// of which each takes some hundreds of bytes.
@@ -192,6 +195,7 @@ pub(super) struct Numpy {
 /// Whether an opcode could be followed; if not, why.
 pub(super) type Followable = Result<(), &'static str>;
 
+const TOO_MANY_VALUES: &str = "its values take over 24 MiB and its length, the limit";
 const SHORT_STACK: &str = "an opcode needs a value that is not on the stack";
 const NO_MARK: &str = "an opcode needs a mark that is not on the stack";
 const BELOW_MARK: &str = "an opcode takes a value from below a mark";
@@ -268,8 +272,8 @@ impl<'s> Machine<'s> {
 
     /// Follows one opcode; the outer error is one of reading.
     fn step(&mut self, op: &Op) -> Result<Followable, Fault> {
-        if self.memory_of_values() > MAX_MEMORY + self.reader.len() * 3 / 2 {
-            return Ok(Err("its values take over 24 MiB and 1.5 times its length, the limit"));
+        if let Err(limit) = self.check_memory(0) {
+            return Ok(Err(limit));
         }
         self.check_support(op);
         Ok(match op.code {

@@ -4,7 +4,10 @@ use crate::pickle::opcode;
 use crate::scan::reader::Op;
 use crate::scan::value::Value;
 
-use super::{BELOW_MARK, Followable, Id, MAX_ITEMS, Machine, NO_MARK, NO_MEMO, SHORT_STACK};
+use super::{
+    BELOW_MARK, Followable, Id, MAX_ITEMS, MAX_MEMORY, MAX_SHARE, Machine, NO_MARK, NO_MEMO,
+    SHORT_STACK, TOO_MANY_VALUES,
+};
 
 impl Machine<'_> {
     /// Opcodes that neither bring anything in nor name anything.
@@ -19,7 +22,7 @@ impl Machine<'_> {
                 Ok(())
             }
             opcode::POP => self.value().map(drop),
-            opcode::POP_MARK => self.pop_to_mark().map(drop),
+            opcode::POP_MARK => self.drop_to_mark().map(drop),
             opcode::APPEND | opcode::APPENDS => self.append(op),
             opcode::ADDITEMS => self.add_items(),
             opcode::EMPTY_DICT => self.push(Value::Dict),
@@ -87,12 +90,38 @@ impl Machine<'_> {
         }
     }
 
+    /// The values above the last mark, of which there is a copy for a moment.
     pub(in crate::scan) fn pop_to_mark(&mut self) -> Result<Vec<Value>, &'static str> {
-        let mark = match self.marks.pop() {
-            Some(mark) => mark.min(self.stack.len()),
-            None => self.nonsense(NO_MARK, 0)?,
-        };
+        let mark = self.mark()?;
+        let copied = size_of::<Value>() * (self.stack.len() - mark);
+        self.check_memory(copied as u64)?;
         Ok(self.stack.split_off(mark))
+    }
+
+    /// Takes the values above the last mark from the stack; true if there are any.
+    pub(in crate::scan) fn drop_to_mark(&mut self) -> Result<bool, &'static str> {
+        let mark = self.mark()?;
+        let has_values = mark < self.stack.len();
+        self.stack.truncate(mark);
+        Ok(has_values)
+    }
+
+    /// The height at which the last mark stands, which is taken away.
+    fn mark(&mut self) -> Result<usize, &'static str> {
+        match self.marks.pop() {
+            Some(mark) => Ok(mark.min(self.stack.len())),
+            None => self.nonsense(NO_MARK, 0),
+        }
+    }
+
+    /// Refuses to follow a pickle whose values take more memory than there is room for, with so many
+    /// bytes more.
+    pub(super) fn check_memory(&self, more: u64) -> Followable {
+        let len = self.reader.len();
+        match self.memory_of_values() + more > MAX_MEMORY + len + (len / 2).min(MAX_SHARE) {
+            true => Err(TOO_MANY_VALUES),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn memory(&mut self, op: &Op, id: Id) -> Followable {
@@ -126,9 +155,9 @@ impl Machine<'_> {
 
     /// Memory that values take, in bytes.
     pub(super) fn memory_of_values(&self) -> u64 {
-        let values = self.stack.len() + self.items.len() + 2 * self.memo.len();
-        let far = self.far_memo.len() * 8;
-        (size_of::<Value>() * (values + far) + 12 * self.tuples.len() + 8 * self.marks.len()) as u64
+        let values = self.stack.len() + self.items.len() + 8 * self.far_memo.len();
+        let lists = 12 * self.tuples.len() + 8 * self.marks.len() + self.memo.weight();
+        (size_of::<Value>() * values + lists) as u64
     }
 
     pub(super) fn tuple(&mut self, op: &Op) -> Followable {
