@@ -73,7 +73,7 @@ pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
 
 /// The text without characters that would steer a terminal or deceive its reader.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    // Most texts are plain, and that is told faster.
+    // Most texts are plain, which is checked faster.
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain || !text.contains(is_hidden) {
         return Cow::Borrowed(text);
