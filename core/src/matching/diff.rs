@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::mem;
 
+pub use crate::matching::renames::DuplicateGroups;
 use crate::matching::renames::pairs;
 use crate::{
     Catalog, DType, Data, IndexMap, Key, StateDict, Tensor,
@@ -125,16 +126,6 @@ pub struct Deviation {
     pub max_rel: Option<f64>,
     /// Elements that are NaN on one side alone; on both sides they are equal.
     pub nan: u64,
-}
-
-/// Keys with the same elements, by their positions in [`Diff::removed`] and
-/// [`Diff::added`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DuplicateGroups {
-    /// Positions among the keys that only `a` has.
-    pub removed: Vec<usize>,
-    /// Positions among the keys that only `b` has.
-    pub added: Vec<usize>,
 }
 
 impl<'a> Side<'a> {

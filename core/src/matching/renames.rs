@@ -6,13 +6,23 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{IndexMap, IndexSet, Key, diff::DuplicateGroups};
+use crate::{IndexMap, IndexSet, Key};
 
 /// Separators between the segments of keys: PyTorch's, and JAX's.
 const SEPARATORS: [char; 2] = ['.', '/'];
 
 /// Segments from the end of a key that are looked at one by one, so that time stays linear.
 const MAX_SEGMENTS: usize = 64;
+
+/// Keys with the same elements, by their positions in `Diff::removed` and
+/// `Diff::added`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DuplicateGroups {
+    /// Positions among the keys that only `a` has.
+    pub removed: Vec<usize>,
+    /// Positions among the keys that only `b` has.
+    pub added: Vec<usize>,
+}
 
 /// Positions of keys that belong together, each in one pair at most.
 pub(crate) fn pairs(

@@ -8,6 +8,9 @@ use thiserror::Error;
 
 use crate::{RuleKind, WRAPPERS};
 
+/// The version of a document with more than names: casts, metadata, ties, computed tensors.
+pub(super) const PLAN_VERSION: u32 = 2;
+
 /// A plan that cannot be, with every reason.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct PlanError {
@@ -144,4 +147,24 @@ impl fmt::Display for InStateDict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, " in '{}'", self.0) }
     }
+}
+
+/// Why a text is not a plan.
+#[derive(Debug, Error)]
+pub enum BadPlan {
+    /// Not a JSON document of this form.
+    #[error("not a plan: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It was written by a later version of this library.
+    #[error("plan version {0} is not known; expected {PLAN_VERSION}")]
+    Version(u32),
+    /// A tensor is cast to a type that there is not, or is not in the plan.
+    #[error("the plan casts '{0}' to '{1}', which is not an element type")]
+    Cast(String, String),
+    /// A tensor cannot be made as the plan says.
+    #[error("the plan makes a tensor that cannot be: {0}")]
+    Tensor(String),
+    /// A name occurs twice.
+    #[error("the plan names '{0}' twice")]
+    Repeated(String),
 }

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadPlan, Expression, Origination};
+use super::error::BadPlan;
+use super::{Expression, Origination};
 use crate::DType;
 use crate::catalog::tensor::count_of;
 use crate::init::{Fans, RandomInit, Stream};

@@ -4,16 +4,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use super::error::{BadPlan, PLAN_VERSION};
 use super::expression_json::ExpressionJson;
 use crate::{DType, Expression, IndexMap, IndexSet, MetadataChange, Plan, Section, Ties};
 
 /// The version of a document of names alone.
 const NAMES_VERSION: u32 = 1;
-
-/// The version of a document with anything else: casts, metadata, ties, computed tensors.
-const PLAN_VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,26 +50,6 @@ struct SectionJson {
     /// The new state dict, each tensor with what it is made of, if any is computed; version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<(String, ExpressionJson)>>,
-}
-
-/// Why a text is not a plan.
-#[derive(Debug, Error)]
-pub enum BadPlan {
-    /// Not a JSON document of this form.
-    #[error("not a plan: {0}")]
-    Json(#[from] serde_json::Error),
-    /// It was written by a later version of this library.
-    #[error("plan version {0} is not known; expected {PLAN_VERSION}")]
-    Version(u32),
-    /// A tensor is cast to a type that there is not, or is not in the plan.
-    #[error("the plan casts '{0}' to '{1}', which is not an element type")]
-    Cast(String, String),
-    /// A tensor cannot be made as the plan says.
-    #[error("the plan makes a tensor that cannot be: {0}")]
-    Tensor(String),
-    /// A name occurs twice.
-    #[error("the plan names '{0}' twice")]
-    Repeated(String),
 }
 
 impl Plan {

@@ -9,10 +9,9 @@ mod mentions;
 mod modules;
 mod resolve;
 
-pub use error::{Issue, PlanError};
+pub use error::{BadPlan, Issue, PlanError};
 pub use expression::{Expression, Origination};
 pub use inverse::NotInvertible;
-pub use json::BadPlan;
 pub use mentions::{Mentions, Places};
 pub use modules::Modules;
 pub use resolve::{Planned, Policy, Undefined, Unmatched, plan, plan_stages};

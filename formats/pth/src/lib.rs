@@ -61,6 +61,7 @@ mod reserve;
 mod scan;
 mod stream;
 mod tar;
+mod target;
 mod tensors;
 mod torchscript;
 mod walk;

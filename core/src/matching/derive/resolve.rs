@@ -3,9 +3,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::matching::derive::{Alike, Evidence, Side, renamed};
+use crate::matching::derive::evidence::{Alike, Evidence, Side};
 use crate::matching::renames::Moves;
-use crate::{IndexMap, IndexSet, Key, Rule, SEPARATOR, diff::Entry, generalise::generalise};
+use crate::{Fate, IndexMap, IndexSet, Key, Rule, SEPARATOR, diff::Entry, generalise::generalise};
 
 /// Rounds in which what was found helps to find more; in practice two are enough.
 const MAX_ROUNDS: usize = 4;
@@ -186,4 +186,13 @@ fn with_evidence(evidence: &Evidence) -> (IndexSet<usize>, IndexSet<usize>) {
 
 fn is_text(entry: &Entry<'_>) -> bool {
     matches!(entry.key, Key::Text(_))
+}
+
+/// What stages of rules make of a key; the key itself where they do not recognise it.
+pub(super) fn renamed(stages: &[Rule], key: &str) -> Option<String> {
+    stages.iter().try_fold(key.to_string(), |key, stage| match stage.apply(&key) {
+        Fate::Becomes(name) => Some(name),
+        Fate::Undefined => Some(key),
+        Fate::Dropped => None,
+    })
 }

@@ -9,7 +9,8 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::matching::fit::{Fit, FitPair, ShapeMismatch, TargetTensor};
+use crate::matching::fit::options::TargetTensor;
+use crate::matching::fit::{Fit, FitPair, ShapeMismatch};
 use crate::{
     DType, Elements, Expression, IndexMap, IndexSet, Omitted, Origination, SEPARATOR, Section,
     Template, Tensor, TensorSet,

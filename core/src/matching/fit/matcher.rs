@@ -3,8 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::matching::fit::options::{FitOptions, Reason, TargetTensor};
 use crate::matching::fit::plain::plain;
-use crate::matching::fit::{FitOptions, Reason, TargetTensor};
 use crate::{DType, IndexSet, SEPARATOR, Tensor, diff::Side};
 
 /// What `nn.BatchNorm` counts its batches in, which old checkpoints lack.

@@ -3,8 +3,8 @@
 use alloc::string::String;
 
 use crate::IndexMap;
-use crate::matching::fit::Reason;
 use crate::matching::fit::matcher::{Item, Matcher};
+use crate::matching::fit::options::Reason;
 
 impl Matcher<'_> {
     /// Settles the keys that both sides have.

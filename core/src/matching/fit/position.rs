@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use crate::Template;
+use crate::matching::fit::NotFitted;
 use crate::matching::fit::matcher::{Matcher, is_counter};
-use crate::matching::fit::{NotFitted, Reason};
+use crate::matching::fit::options::Reason;
 
 impl Matcher<'_> {
     /// Settles keys place by place; target keys that are initialised take no part, and neither do

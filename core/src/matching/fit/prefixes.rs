@@ -3,9 +3,9 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::matching::fit::Reason;
 use crate::matching::fit::matcher::{Item, Matcher};
 use crate::matching::fit::names::only;
+use crate::matching::fit::options::Reason;
 use crate::matching::numbered::Numbered;
 use crate::{IndexMap, IndexSet, SEPARATOR};
 

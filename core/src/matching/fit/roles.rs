@@ -7,7 +7,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::matching::fit::words::{likeness, words};
+use crate::matching::fit::likeness::{likeness, words};
 use crate::matching::numbered::Numbered;
 use crate::{IndexMap, SEPARATOR};
 

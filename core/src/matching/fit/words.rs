@@ -4,11 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::SEPARATOR;
+use crate::matching::fit::likeness::{likeness, words};
 use crate::matching::fit::roles::{parts, sameness};
 use crate::matching::numbered::Numbered;
-
-/// Letters of a word, from which on it may be part of another: `norm` in `layernorm`.
-const MIN_WITHIN: usize = 4;
 
 /// Alternatives of one side, beyond which nothing is compared.
 const MAX_ALTERNATIVES: usize = 64;
@@ -179,46 +177,6 @@ fn distinctions(names: &[&str]) -> Vec<String> {
 /// How many characters are the same before the first that is not.
 fn common<'c>(a: impl Iterator<Item = &'c char>, b: impl Iterator<Item = &'c char>) -> usize {
     a.zip(b).take_while(|(a, b)| a == b).count()
-}
-
-/// How many words of one name are words of the other, or begin one, or are part of one.
-pub(super) fn likeness(a: &[String], b: &[String]) -> usize {
-    a.iter().filter(|word| b.iter().any(|other| words_alike(word, other))).count()
-}
-
-fn words_alike(a: &str, b: &str) -> bool {
-    a.starts_with(b)
-        || b.starts_with(a)
-        || a.len() >= MIN_WITHIN && b.contains(a)
-        || b.len() >= MIN_WITHIN && a.contains(b)
-}
-
-/// The words of a name, in small letters: `SelfAttention_1` has `self` and `attention`.
-pub(super) fn words(name: &str) -> Vec<String> {
-    let mut words = Vec::from([String::new()]);
-    let mut was_lower = false;
-    for c in name.chars() {
-        let starts = c.is_uppercase() && was_lower;
-        was_lower = c.is_lowercase();
-        if !c.is_alphabetic() || starts {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| c.is_alphabetic()) {
-            word.extend(c.to_lowercase());
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words.iter_mut().for_each(spell_out);
-    words
-}
-
-/// Puts the whole word in the place of what is short for it.
-fn spell_out(word: &mut String) {
-    match word.as_str() {
-        "bn" => *word = "batchnorm".into(),
-        "ln" => *word = "layernorm".into(),
-        _ => {}
-    }
 }
 
 /// The last segment of a path that is not a number.

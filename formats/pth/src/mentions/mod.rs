@@ -13,28 +13,16 @@
 mod names;
 mod visit;
 
-use statedict_core::{Catalog, Fault, Mentions};
+use statedict_core::{Catalog, Fault};
 
-use crate::edit::Target;
 use crate::pickle::Graph;
-use crate::pickle::graph::{CompoundId, Slot};
+use crate::pickle::graph::CompoundId;
 use crate::pickle::patch::Patch;
+use crate::target::Target;
 
 use names::Names;
-use visit::Visitor;
-
-/// A name that follows, and what it becomes.
-pub(crate) struct Following {
-    slot: Slot,
-    new: String,
-}
-
-/// What names keys in a pickle.
-#[derive(Default)]
-pub(crate) struct Found {
-    pub(crate) mentions: Mentions,
-    pub(crate) following: Vec<Following>,
-}
+pub(crate) use visit::Found;
+use visit::{Following, Visitor};
 
 /// Finds the names of the keys that a plan changes.
 ///

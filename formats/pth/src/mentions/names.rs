@@ -2,7 +2,7 @@
 
 use statedict_core::{Catalog, SEPARATOR, Section, StateDict};
 
-use crate::edit::Target;
+use crate::target::Target;
 
 /// Words in the paths of state dicts that are averages of a model beside them, with its names.
 const AVERAGES: [&str; 5] = ["ema", "average", "averaged", "swa", "shadow"];

@@ -2,14 +2,26 @@
 
 use std::collections::{HashMap, HashSet};
 
-use statedict_core::Fault;
+use statedict_core::{Fault, Mentions};
 
-use crate::edit::Target;
 use crate::mentions::names::{BESIDE, FLATTENED, Fate, Names, within};
-use crate::mentions::{Following, Found};
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry, Kind, NodeId, Slot, Value};
+use crate::target::Target;
 use crate::tensors::is_tensor;
+
+/// A name that follows, and what it becomes.
+pub(crate) struct Following {
+    pub(super) slot: Slot,
+    pub(super) new: String,
+}
+
+/// What names keys in a pickle.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) mentions: Mentions,
+    pub(crate) following: Vec<Following>,
+}
 
 /// How deep the walk goes; the reader of tensors has a limit as well, and trainers nest a handful.
 const MAX_DEPTH: usize = 256;

@@ -7,11 +7,38 @@ use statedict_core::Fault;
 
 use super::graph::{Graph, OpPlace};
 use super::opcode::{self, Op};
-use super::patch::{Exchange, Manner, Scope};
 use crate::memo::Memo;
 
 /// How many definitions may be lifted within each other; a pickler nests them a few deep.
 const MAX_LIFT_DEPTH: usize = 500;
+
+/// Opcodes that are written in place of others.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// One past the last of the others.
+    pub(super) end: OpPlace,
+    pub(super) opcodes: Vec<u8>,
+    pub(super) scope: Scope,
+}
+
+/// Where opcodes are written in place of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Wherever the others would be written.
+    Everywhere,
+    /// Where the others stand; a definition that is lifted from there is what it was.
+    InPlace,
+}
+
+/// How frames and memo ids are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As they are, as far as the changes allow.
+    #[default]
+    AsTheyAre,
+    /// As protocol 2 has them: no frames, and every memo id written out.
+    ProtocolTwo,
+}
 
 /// Writes a patched pickle.
 pub(super) struct Emitter<'a> {

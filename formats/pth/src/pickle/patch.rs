@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap};
 
-use super::emit::{Dead, Emitter, InStream, Replaced, Words};
+use super::emit::{Dead, Emitter, Exchange, InStream, Manner, Replaced, Scope, Words};
 use super::graph::{Entry, Graph, OpPlace, Slot, Value};
 use super::opcode;
 use crate::memo::Memo;
@@ -32,34 +32,6 @@ pub(crate) struct Patch<'p> {
     /// Puts that are written after a later opcode: from where, to where.
     moved_puts: HashMap<OpPlace, OpPlace>,
     manner: Manner,
-}
-
-/// Opcodes that are written in place of others.
-#[derive(Debug)]
-pub(super) struct Exchange {
-    /// One past the last of the others.
-    pub(super) end: OpPlace,
-    pub(super) opcodes: Vec<u8>,
-    pub(super) scope: Scope,
-}
-
-/// Where opcodes are written in place of others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Wherever the others would be written.
-    Everywhere,
-    /// Where the others stand; a definition that is lifted from there is what it was.
-    InPlace,
-}
-
-/// How frames and memo ids are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// As they are, as far as the changes allow.
-    #[default]
-    AsTheyAre,
-    /// As protocol 2 has them: no frames, and every memo id written out.
-    ProtocolTwo,
 }
 
 impl<'p> Patch<'p> {

@@ -18,12 +18,12 @@ use statedict_core::{
 };
 
 use crate::dtype::{Storing, to_torch};
-use crate::edit::{Target, targets};
 use crate::encode::{Gradient, Named, Parameter, Placed};
 use crate::pickle::Graph;
 use crate::pickle::graph::{CompoundId, NodeId, OpPlace, Slot};
 use crate::pickle::opcode;
 use crate::pickle::patch::Patch;
+use crate::target::{Target, targets};
 use crate::tensors::{StorageId, storage_id};
 
 pub(crate) use verify::verify;

@@ -18,7 +18,7 @@ use statedict_core::{
     MetadataChange, Plan, Source, Value as Payload, objects::Objects as Built,
 };
 
-use crate::edit::{Target, edit, mentions, targets};
+use crate::edit::{edit, mentions};
 use crate::encode::archive;
 use crate::objects::objects as built;
 use crate::payload::payload;
@@ -28,6 +28,7 @@ use crate::pickle::patch::Patch;
 use crate::recast::verify;
 use crate::tar::members::{Cursor, members};
 use crate::tar::objects::{Objects, number};
+use crate::target::{Target, targets};
 use crate::walk::{Surroundings, Walked, walk};
 
 pub use members::{TarMember, tar_members};
