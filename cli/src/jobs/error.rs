@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use statedict_checkpoint::Kind;
 use statedict_core::{PlanError, UnsupportedTensors};
 
-use crate::jobs::selection::Role;
+use crate::jobs::choice::Role;
 
 /// Why a job was not done; nothing has been changed then.
 #[derive(Debug)]

@@ -35,9 +35,9 @@ pub mod rules;
 pub mod selection;
 pub mod suggestions;
 pub mod target;
-
 pub mod words;
 
+mod choice;
 mod nearest;
 mod opening;
 

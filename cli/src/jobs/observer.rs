@@ -36,9 +36,9 @@ pub enum Notice {
         /// The file.
         file: PathBuf,
         /// What was taken and what not.
-        choice: crate::jobs::selection::Choice,
+        choice: crate::jobs::choice::Choice,
         /// Which of the files of the request it is.
-        of: crate::jobs::selection::Role,
+        of: crate::jobs::choice::Role,
     },
     /// A pattern of the request matches no key.
     UnusedPattern {
