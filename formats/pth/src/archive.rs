@@ -91,8 +91,7 @@ impl ZipFile {
         let place = |name: &str| archive.position_ignoring_case(&format!("{prefix}/{name}"));
         let record = |name: &str| Some(&archive.entries()[place(name)?]);
         check_names(&archive, &prefix)?;
-        let located: Vec<Located> =
-            archive.entries().iter().map(|e| e.locate(source)).collect::<Result<_, _>>()?;
+        let located: Vec<Located> = archive.locate_all(source)?;
         let text = |name: &str| match record(name) {
             Some(entry) => entry.read_unchecked(source, MAX_NOTE).map(Some),
             None => Ok(None),

@@ -2,10 +2,13 @@
 
 use statedict_core::{Fault, IndexSet, Source};
 
-use crate::Entry;
 use crate::end::End;
 use crate::fields::{END, Fields, LOCAL};
 use crate::folded::FoldedNames;
+use crate::{Entry, Located};
+
+/// How many local headers are asked for at once: some hundred kilobytes.
+const HEADERS: usize = 1024;
 
 /// A zip archive's directory.
 ///
@@ -45,6 +48,22 @@ impl Archive {
         let repeated = repeated.map(|(place, _)| place).collect();
         let folded = FoldedNames::of(&entries);
         Archive { entries, folded, repeated, end }
+    }
+
+    /// Where the bytes of all members are, in their order; headers are read many at a time.
+    ///
+    /// # Errors
+    /// As [`Entry::locate`].
+    pub fn locate_all(&self, source: &dyn Source) -> Result<Vec<Located>, Fault> {
+        let mut located = Vec::with_capacity(self.entries().len());
+        for entries in self.entries().chunks(HEADERS) {
+            let ranges: Vec<_> =
+                entries.iter().map(|entry| entry.likely_header(0, source.len())).collect();
+            for (entry, header) in entries.iter().zip(source.read_ranges(&ranges)?) {
+                located.push(entry.locate_in(header, source, 0)?.0);
+            }
+        }
+        Ok(located)
     }
 
     /// The entries as the directory has them, repeated names included.

@@ -156,10 +156,28 @@ impl Entry {
         source: &dyn Source,
         len: u64,
     ) -> Result<(Located, Vec<u8>), Fault> {
+        let header = source.bytes(self.likely_header(len, source.len()))?;
+        self.locate_in(header, source, len)
+    }
+
+    /// What is read of the file to find the member's bytes, as a rule: its local header, and the
+    /// first `len` bytes of it.
+    pub(crate) fn likely_header(&self, len: u64, file_len: u64) -> Range<u64> {
         let start = self.header_offset;
         let likely = LOCAL_LEN + self.raw_name().len() as u64 + LIKELY_EXTRA_LEN;
-        let until = start.saturating_add(likely).saturating_add(len).min(source.len());
-        let mut header = source.bytes(start.min(until)..until)?;
+        let until = start.saturating_add(likely).saturating_add(len).min(file_len);
+        start.min(until)..until
+    }
+
+    /// The same as [`Entry::locate_with_head`], of what was read; reads the rest where that was not
+    /// all.
+    pub(crate) fn locate_in(
+        &self,
+        mut header: Vec<u8>,
+        source: &dyn Source,
+        len: u64,
+    ) -> Result<(Located, Vec<u8>), Fault> {
+        let start = self.header_offset;
         let lengths = Fields::after(LOCAL, &header).and_then(LocalLengths::parse);
         let lengths =
             lengths.ok_or_else(|| self.fault("a local header (PK\\3\\4) was expected"))?;

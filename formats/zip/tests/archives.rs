@@ -1,8 +1,10 @@
 //! What is read back from archives, and what is refused.
 
 use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use statedict_core::{DType, Elements, Fault, Layout, Location, Part, Storage, Tensor};
+use statedict_core::{DType, Elements, Fault, Layout, Location, Part, Source, Storage, Tensor};
 use statedict_zip::{Archive, Entry, Method, Writer};
 
 /// Written by PyTorch 2.15: one tensor of two numbers, one of none.
@@ -99,6 +101,43 @@ fn members_are_read_as_they_were_written() {
         let archive = open(&file).expect("sound");
         assert_eq!(archive.find("b/c").map(Entry::size), Some(0));
         assert!(archive.find("B/C").is_none());
+    }
+}
+
+/// Bytes that count how often they are asked for.
+struct Counted<'a> {
+    bytes: &'a [u8],
+    calls: AtomicUsize,
+}
+
+impl Source for Counted<'_> {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.bytes.read_at(offset, buffer)
+    }
+
+    fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>, Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.bytes.read_ranges(ranges)
+    }
+}
+
+#[test]
+fn many_members_are_found_by_few_requests() {
+    let names: Vec<String> = (0..3000).map(|number| format!("data/{number}")).collect();
+    let members: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    let file = archive_of(Writer::torch(64), &members);
+    let source = Counted { bytes: &file, calls: AtomicUsize::new(0) };
+    let archive = Archive::open(&source).expect("sound").expect("an archive");
+    let before = source.calls.load(Ordering::Relaxed);
+    let located = archive.locate_all(&source).expect("sound");
+    assert_eq!(source.calls.load(Ordering::Relaxed) - before, 3);
+    for (entry, located) in archive.entries().iter().zip(&located) {
+        assert_eq!(located.data, entry.locate(&source).expect("there").data, "{}", entry.name());
     }
 }
 
