@@ -42,7 +42,7 @@ impl Array {
         }
         let header = Header::parse(&preamble, &front.bytes(text.clone())?).map_err(broken)?;
         if header.repeats {
-            return Err(broken("a key stands twice in the header of an array".into()));
+            return Err(broken("duplicate key in the header of an array".into()));
         }
         if header.element.form == Form::Pickled {
             return Ok(Some(Array { data: text.end, end: None }));

@@ -59,9 +59,8 @@ impl Format for Npz {
 /// An archive of arrays, or an empty one, which is what NumPy writes for no arrays.
 fn is_npz(archive: &Archive) -> bool {
     let mut names = archive.entries().iter().map(|entry| entry.name());
-    let of_torch = |name: &str| name.rsplit('/').next() == Some(TORCH_PICKLE);
     let has_array = archive.entries().is_empty() || names.clone().any(|n| n.ends_with(SUFFIX));
-    has_array && !names.any(of_torch)
+    has_array && !names.any(|name| name.rsplit('/').next() == Some(TORCH_PICKLE))
 }
 
 struct File {

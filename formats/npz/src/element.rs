@@ -13,7 +13,7 @@ pub(crate) struct Element {
     pub(crate) form: Form,
 }
 
-/// How elements stand in the file.
+/// How elements are stored in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Side by side, as plain bytes.
@@ -56,10 +56,8 @@ impl Element {
     /// The element of a type as NumPy prints it, little-endian; none if NumPy has no such type.
     fn named(dtype: &DType) -> Option<Element> {
         let DType::Other { name, .. } = dtype else { return None };
-        let descr = match name.starts_with('[') {
-            true => parse(name).ok()?,
-            false => Value::Text(name.to_string()),
-        };
+        let descr =
+            if name.starts_with('[') { parse(name).ok()? } else { Value::Text(name.to_string()) };
         let element = Element::of(&descr).ok()?;
         let plain = element.form == Form::Plain(ByteOrder::Little);
         (plain && element.dtype == *dtype).then_some(element)

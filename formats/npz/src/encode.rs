@@ -51,9 +51,10 @@ fn header(key: &str, elements: &Elements) -> Result<Vec<u8>, String> {
 }
 
 fn unknown(dtype: &DType) -> String {
-    let hint = match dtype.is_float() {
-        true => "add --cast f32",
-        false => "leave the tensor out with 'drop', or keep the file's own format",
+    let hint = if dtype.is_float() {
+        "add --cast f32"
+    } else {
+        "leave the tensor out with 'drop', or keep the file's own format"
     };
     format!("npz has no {dtype}; {hint}")
 }

@@ -8,7 +8,7 @@ use crate::literal::{self, Value, tuple};
 /// What every array starts with.
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// The longest header text that is read. NumPy stops at 10,000 characters unless told to trust the
+/// The longest header text that is read. NumPy stops at 10,000 characters unless asked to trust the
 /// file; records with many fields need more, and reading a text runs nothing here.
 pub(crate) const MAX_TEXT_LEN: u64 = 1 << 20;
 
@@ -47,10 +47,10 @@ pub(crate) struct Header {
 }
 
 impl Preamble {
-    /// Reads the start of a member; none if it is no array.
+    /// Reads the start of a member; none if it is not an array.
     pub(crate) fn parse(front: &[u8]) -> Result<Option<Preamble>, String> {
         let Some(rest) = front.strip_prefix(MAGIC) else { return Ok(None) };
-        let cut = "the header is cut short";
+        let cut = "the header is truncated";
         let ([major, minor], rest) = rest.split_first_chunk().ok_or(cut)?;
         let (start, len) = match (major, minor) {
             (1, 0) => {
@@ -79,7 +79,7 @@ impl Header {
             _ => text.iter().copied().map(char::from).collect(),
         };
         let value = literal::parse(&text)?;
-        let Value::Dict(pairs) = value else { return Err("its text is no dict".to_string()) };
+        let Value::Dict(pairs) = value else { return Err("its text is not a dict".to_string()) };
         let (mut descr, mut fortran_order, mut shape) = (None, None, None);
         let mut repeats = false;
         for (key, value) in pairs {
@@ -235,7 +235,7 @@ mod tests {
         refused("{'fortran_order': False, 'shape': ()}", "has no 'descr'");
         refused("{'descr': '<f4', 'fortran_order': False, 'shape': (), 'x': 1}", "has more than");
         refused("{'descr': 3, 'fortran_order': False, 'shape': ()}", "descr is neither");
-        refused("['descr']", "its text is no dict");
+        refused("['descr']", "its text is not a dict");
         let shaped =
             |shape: &str| format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
         refused(&shaped(&"1,".repeat(65)), "65 dimensions");

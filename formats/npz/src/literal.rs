@@ -3,7 +3,7 @@
 //! The grammar is that of `ast.literal_eval` for dicts, lists, tuples, strings, whole numbers and
 //! truth values, with the `L` that Python 2 put after long numbers.
 
-/// How deep values may stand in one another, so that a header cannot exhaust the stack; NumPy's
+/// How deep values may be nested, so that a header cannot exhaust the stack; NumPy's
 /// own dtypes nest no deeper than its 64 dimensions.
 const MAX_DEPTH: usize = 64;
 
@@ -40,7 +40,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn value(&mut self, depth: usize) -> Parsed<Value> {
-        let depth = depth.checked_sub(1).ok_or("values that stand in fewer others")?;
+        let depth = depth.checked_sub(1).ok_or("values nested less deeply")?;
         self.skip_space();
         if self.take("{") {
             return self.dict(depth);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_literal_is_refused() {
+    fn what_is_not_a_literal_is_refused() {
         refused("", "expected a dict, list, tuple, string, whole number");
         refused("{'a' 1}", "expected ':' at byte 5");
         refused("(1 2)", "expected ',' or a closing bracket at byte 3");
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        refused(&"[".repeat(1 << 20), "values that stand in fewer others");
+        refused(&"[".repeat(1 << 20), "values nested less deeply");
         assert!(parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
     }
 }

@@ -1,11 +1,11 @@
-//! Types that are no records: numbers, strings, dates, bytes, objects.
+//! Types that are not records: numbers, strings, dates, bytes, objects.
 
 use statedict_core::ByteOrder;
 
 use crate::element::{Element, Form, known, other};
 use crate::literal::quoted;
 
-/// A type that is no record, such as `<f4` or `>M8[ns]`.
+/// A type that is not a record, such as `<f4` or `>M8[ns]`.
 pub(crate) struct Scalar {
     /// Its bytes are in big-endian order; never true where they have no order.
     pub(crate) big_endian: bool,

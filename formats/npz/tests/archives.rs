@@ -257,7 +257,7 @@ fn arrays_that_contradict_their_archive_are_refused() {
     refused(&archive(&[("k.npy", b"\x93NUMPY\x01\0\xFF\xFF{}")]), "a header of 65545 bytes");
     refused(&archive(&[("k.npy", b"\x93NUMPY\x02\0\xFF\xFF\xFF\xFF{}")]), "over 1048576");
     refused(&archive(&[("k.npy", b"\x93NUMPY\x09\0\xFF\xFF{}")]), "version 9.0");
-    refused(&archive(&[("k.npy", b"\x93NUMPY\x01")]), "cut short");
+    refused(&archive(&[("k.npy", b"\x93NUMPY\x01")]), "truncated");
     refused(&archive(&[("k.npy", b""), ("k", b"")]), "a second member: key 'k' occurs twice");
     assert!(open(&one(&f4("(2,)"), &[0; 99])).is_ok());
 }

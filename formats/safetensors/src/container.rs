@@ -31,7 +31,7 @@ static FACTS: Facts = Facts {
     ..Facts::of_tensors("safetensors", &["safetensors"])
 };
 
-/// How much of a header is looked at to tell whether it is one.
+/// How much of a header is looked at to see whether it is one.
 const LOOK: u64 = 64;
 
 impl Format for Safetensors {
@@ -65,7 +65,7 @@ impl Format for Safetensors {
 
 /// The length that the first 8 bytes give, if what follows them begins like a header.
 ///
-/// A length that lies is still a safetensors file's; that of a text is not, since a text has no
+/// A wrong length is still a safetensors file's; that of a text is not, since a text has no
 /// zero byte where a length below 2^56 has one.
 fn header_len(source: &dyn Source) -> Result<Option<u64>, Fault> {
     let front = source.bytes(0..source.len().min(PREAMBLE + LOOK))?;
@@ -166,12 +166,12 @@ impl Container for File {
         }
         let mut layout = Layout::new();
         let edited = edit::edit(&self.header, plan)?;
-        let too_long = || {
+        let kept = edited.data.iter().map(|range| range.end - range.start).sum();
+        let front = edit::front(&edited.text, reserve.beside(kept)).ok_or_else(|| {
             let what = format!("the new header would be over the format's {MAX_HEADER} bytes");
             Fault::TooLarge { at: None, what }
-        };
-        let kept = edited.data.iter().map(|range| range.end - range.start).sum();
-        layout.bytes(edit::front(&edited.text, reserve.beside(kept)).ok_or_else(too_long)?);
+        })?;
+        layout.bytes(front);
         for range in edited.data {
             layout.copy(self.data.start + range.start..self.data.start + range.end);
         }

@@ -66,11 +66,8 @@ fn renaming(entry: &Entry, new: Option<&str>, token: Range<usize>) -> Result<Opt
 
 /// `__metadata__` with changes made, as one object.
 fn object(pairs: &[Pair], following: &Following<'_>, changes: &[MetadataChange]) -> String {
-    let followed = pairs.iter().map(|pair| {
-        let as_it_is = || (pair.key.decoded.clone(), pair.value.decoded.clone());
-        following.follow(pair).unwrap_or_else(as_it_is)
-    });
-    let changed = MetadataChange::apply(changes, followed.collect());
+    let followed = pairs.iter().map(|pair| following.pair(pair)).collect();
+    let changed = MetadataChange::apply(changes, followed);
     let pair = |(key, value): &(String, String)| format!("{}:{}", quoted(key), quoted(value));
     format!("{{{}}}", changed.iter().map(pair).collect::<Vec<_>>().join(","))
 }
@@ -136,7 +133,7 @@ impl Kept {
     }
 }
 
-/// The ranges of sorted tensors, joined, and where those come to lie that move.
+/// The ranges of sorted tensors, joined, and the new places of those that move.
 fn pack(entries: &[&Entry]) -> (Vec<Range<u64>>, Moves) {
     let (mut data, mut moved) = (Vec::<Range<u64>>::new(), Moves::new());
     let mut filled = 0;

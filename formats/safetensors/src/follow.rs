@@ -37,12 +37,12 @@ impl<'a> Following<'a> {
 
     /// The pairs as the renaming makes them.
     pub(crate) fn pairs(&self, header: &Header) -> Vec<(String, String)> {
-        let same = |pair: &Pair| (pair.key.decoded.clone(), pair.value.decoded.clone());
-        header
-            .metadata()
-            .iter()
-            .map(|pair| self.follow(pair).unwrap_or_else(|| same(pair)))
-            .collect()
+        header.metadata().iter().map(|pair| self.pair(pair)).collect()
+    }
+
+    /// The pair as the renaming makes it, changed or not.
+    pub(crate) fn pair(&self, pair: &Pair) -> (String, String) {
+        self.follow(pair).unwrap_or_else(|| (pair.key.decoded.clone(), pair.value.decoded.clone()))
     }
 
     /// The names of changed keys in `__metadata__`.
@@ -65,9 +65,10 @@ impl<'a> Following<'a> {
 
     /// How many names of changed keys a text holds: itself, or strings of its JSON.
     fn names_in(&self, text: &str) -> usize {
-        match text.trim_start().starts_with(['[', '{']) {
-            true => serde_json::from_str(text).map_or(0, |json| self.names_in_json(&json)),
-            false => usize::from(self.is_changed(text)),
+        if text.trim_start().starts_with(['[', '{']) {
+            serde_json::from_str(text).map_or(0, |json| self.names_in_json(&json))
+        } else {
+            usize::from(self.is_changed(text))
         }
     }
 
@@ -97,7 +98,7 @@ struct Layers {
 }
 
 impl Layers {
-    /// `None` if the text is no such list.
+    /// `None` if the text is not such a list.
     fn of(text: &str, section: &Section) -> Option<Layers> {
         let members = object(text, 0..text.len(), QUANTIZATION).ok()?;
         let named = |token: &Range<usize>| string(text, token.clone(), QUANTIZATION).ok();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use statedict_core::{DType, Fault};
 
-/// The name in the header that is no tensor's.
+/// The name in the header that is not a tensor's.
 pub(crate) const METADATA: &str = "__metadata__";
 
 /// The longest header that the reference reader accepts.
@@ -21,7 +21,7 @@ pub(crate) const PREAMBLE: u64 = 8;
 /// A range of bytes of the header's text.
 pub(crate) type Token = Range<usize>;
 
-/// A header's text and what stands where in it.
+/// A header's text and the place of everything in it.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) text: String,
@@ -79,7 +79,7 @@ impl Header {
             let name = string(&text, key.clone(), "a key of the header")?;
             let body = if name == METADATA {
                 if std::mem::replace(&mut has_metadata, true) {
-                    return Err(fault(key.start, "'__metadata__' stands twice in the header"));
+                    return Err(fault(key.start, "duplicate key '__metadata__' in the header"));
                 }
                 Body::Metadata(metadata(&text, value.clone())?)
             } else {
@@ -189,7 +189,7 @@ fn metadata(text: &str, value: Token) -> Result<Vec<Pair>, Fault> {
         };
         let pair = Pair { key: read(key)?, value: read(value)? };
         if !seen.insert(pair.key.decoded.clone()) {
-            let what = format!("'{}' stands twice in {METADATA}", pair.key.decoded);
+            let what = format!("duplicate key '{}' in {METADATA}", pair.key.decoded);
             return Err(fault(pair.key.token.start, what));
         }
         pairs.push(pair);
@@ -208,9 +208,9 @@ pub(crate) fn string(text: &str, token: Token, whose: &str) -> Result<String, Fa
     json(text, token, whose)
 }
 
-/// Reads a part of the text; what is wrong with it is told with its place in the file.
+/// Reads a part of the text; errors name their place in the file.
 fn json<'a, T: Deserialize<'a>>(text: &'a str, within: Token, whose: &str) -> Result<T, Fault> {
-    let part = text.get(within.clone()).expect("tokens lie within the text they were read from");
+    let part = text.get(within.clone()).expect("tokens are within the text they were read from");
     serde_json::from_str(part).map_err(|error| {
         let message = error.to_string();
         let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
@@ -336,18 +336,18 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_text_only_and_stands_once() {
+    fn metadata_is_text_only_with_unique_keys() {
         check(
             r#"{"__metadata__":{"a":1}}"#,
             "at byte 29: __metadata__: invalid type: integer `1`, expected a string",
         );
         check(
             r#"{"__metadata__":{},"__metadata__":{}}"#,
-            "at byte 27: '__metadata__' stands twice in the header",
+            "at byte 27: duplicate key '__metadata__' in the header",
         );
         check(
             r#"{"__metadata__":{"a":"1","\u0061":"2"}}"#,
-            "at byte 33: 'a' stands twice in __metadata__",
+            "at byte 33: duplicate key 'a' in __metadata__",
         );
     }
 

@@ -13,7 +13,7 @@
 //! The reference writer sorts tensors and shuffles metadata, so the header code here is its own.
 //!
 //! Where the format's text and its reference parser differ, the stricter one decides: a key that
-//! stands twice is refused, although the parser would silently take the last.
+//! appears twice is refused, although the parser would silently take the last.
 //!
 //! One thing in `__metadata__` speaks of keys: ties, which Hugging Face records as `alias: kept`.
 //! The value of such a pair follows its tensor; the alias follows too where all keys of the file

@@ -40,15 +40,15 @@ fn other_bytes_are_left_to_other_formats() {
 }
 
 #[test]
-fn a_length_that_lies_is_named() {
-    let mut lies = 9_000_000_000u64.to_le_bytes().to_vec();
-    lies.resize(512, b' ');
-    lies[8] = b'{';
-    check(&lies, "at byte 0: header length 9000000000 exceeds the file's 512 bytes");
+fn a_length_beyond_the_file_is_named() {
+    let mut file = 9_000_000_000u64.to_le_bytes().to_vec();
+    file.resize(512, b' ');
+    file[8] = b'{';
+    check(&file, "at byte 0: header length 9000000000 exceeds the file's 512 bytes");
 }
 
 #[test]
-fn a_key_stands_once() {
+fn a_duplicate_key_is_refused() {
     let entry = r#"{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"#;
     check(
         &file(&format!(r#"{{"w":{entry},"\u0077":{entry}}}"#), &[]),

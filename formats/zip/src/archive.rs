@@ -12,8 +12,8 @@ const HEADERS: usize = 1024;
 
 /// A zip archive's directory.
 ///
-/// Every entry's header and data would lie within the file; what stands there is looked at later,
-/// by [`Entry::locate`].
+/// Every entry's header and data are within the file by these numbers; what is there is looked at
+/// later, by [`Entry::locate`].
 #[derive(Clone, Debug)]
 pub struct Archive {
     entries: Vec<Entry>,
@@ -27,7 +27,7 @@ impl Archive {
     /// empty archive (`PK\5\6`).
     ///
     /// # Errors
-    /// A directory that is cut short, contradicts itself or the file's length; volumes; encryption.
+    /// A directory that is truncated, contradicts itself or the file's length; volumes; encryption.
     pub fn open(source: &dyn Source) -> Result<Option<Archive>, Fault> {
         let magic = source.bytes(0..source.len().min(4))?;
         if magic != LOCAL && magic != END {

@@ -15,7 +15,7 @@ const CHUNK_LEN: u64 = 65_536;
 impl Entry {
     /// The whole member, inflated if needed, its length and checksum held against the directory.
     ///
-    /// A checksum of 0 is taken for one that the writer left out, as PyTorch can be told to do.
+    /// A checksum of 0 is taken for one that the writer left out, as PyTorch does on request.
     ///
     /// # Errors
     /// More than `limit` bytes, another length or checksum, a stream that does not inflate, a

@@ -44,7 +44,7 @@ impl End {
         }
         Err(wrong.unwrap_or_else(|| {
             let what = format!(
-                "no end of a zip directory in the last {} bytes, so the archive is cut short",
+                "no end of a zip directory in the last {} bytes: the archive is truncated",
                 tail.len()
             );
             Fault::malformed(start, what)
@@ -54,8 +54,8 @@ impl End {
     fn at(source: &dyn Source, start: u64, tail: &[u8], place: usize) -> Result<End, Fault> {
         let (before, record) = tail.split_at(place);
         let at = start.saturating_add(before.len() as u64);
-        let cut = || Fault::malformed(at, "the end of the zip directory is cut short");
-        let short = Short::parse(record).ok_or_else(cut)?;
+        let short = Short::parse(record)
+            .ok_or_else(|| Fault::malformed(at, "the end of the zip directory is truncated"))?;
         let locator = before.len().checked_sub(LOCATOR_LEN as usize);
         let locator = locator.and_then(|place| Fields::after(LOCATOR, before.get(place..)?));
         let mut faults = Vec::new();
@@ -120,7 +120,7 @@ impl Short {
 }
 
 /// The numbers of the zip64 end record, which count even where the short ones would do, and where
-/// it stands; `None` if the locator leads to something else.
+/// it is; `None` if the locator leads to something else.
 fn wide(
     source: &dyn Source,
     mut locator: Fields<'_>,

@@ -18,7 +18,8 @@ const LIKELY_EXTRA_LEN: u64 = 96;
 
 /// One entry of the directory.
 ///
-/// Its header and its bytes would lie within the file, and a stored member is as long as it says.
+/// Its header and its bytes are within the file by these numbers, and a stored member is as long as
+/// it says.
 #[derive(Clone, Debug)]
 pub struct Entry {
     name: Box<str>,
@@ -98,7 +99,7 @@ impl Entry {
         &self.name
     }
 
-    /// The name's bytes as they stand in the directory.
+    /// The name's bytes as they are in the directory.
     pub fn raw_name(&self) -> &[u8] {
         self.raw_name.as_deref().unwrap_or(self.name.as_bytes())
     }
@@ -294,7 +295,7 @@ impl Entry {
     }
 }
 
-/// An entry's fields as they stand in the directory.
+/// An entry's fields as they are in the directory.
 struct Raw<'a> {
     attributes: Attributes,
     crc32: u32,

@@ -15,7 +15,7 @@ pub(crate) const HEAD_LEN: u64 = 4;
 /// What PyTorch fills its padding with.
 const FILL: u8 = b'Z';
 
-/// The 32-bit numbers of a directory entry, some of which may stand in its zip64 field.
+/// The 32-bit numbers of a directory entry, some of which may be in its zip64 field.
 #[derive(Clone, Copy)]
 pub(crate) struct Numbers {
     pub(crate) size: u64,
@@ -51,7 +51,7 @@ pub(crate) fn unicode_path(extra: &[u8]) -> Option<&[u8]> {
     fields(extra).find(|(tag, _)| *tag == UNICODE_PATH).and_then(|(_, field)| field.get(5..))
 }
 
-/// The numbers with those that stand in the zip64 field; `None` if one of them is missing there.
+/// The numbers with those that are in the zip64 field; `None` if one of them is missing there.
 pub(crate) fn resolve(short: Numbers, extra: &[u8]) -> Option<Numbers> {
     let zip64 = fields(extra).find(|(tag, _)| *tag == ZIP64);
     let mut rest = Fields(zip64.map_or(&[], |(_, field)| field));
@@ -78,7 +78,7 @@ pub(crate) fn foreign(extra: &[u8], renamed: Renamed) -> Vec<u8> {
     kept
 }
 
-/// The fields that are no padding.
+/// The fields that are not padding.
 pub(crate) fn without_padding(extra: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     for (tag, field) in fields(extra).filter(|(tag, _)| *tag != PADDING) {

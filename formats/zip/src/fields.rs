@@ -29,9 +29,9 @@ pub(crate) const END_LEN: u64 = 22;
 /// The version of the zip format that knows zip64, and what says so in headers.
 pub(crate) const ZIP64_VERSION: u16 = 45;
 
-/// A 16-bit count that stands elsewhere, in a zip64 record.
+/// A 16-bit count that is elsewhere, in a zip64 record.
 pub(crate) const ELSEWHERE_16: u64 = 0xFFFF;
-/// A 32-bit number that stands elsewhere, in a zip64 record or field.
+/// A 32-bit number that is elsewhere, in a zip64 record or field.
 pub(crate) const ELSEWHERE_32: u64 = 0xFFFF_FFFF;
 
 /// Bytes from which fields are taken one after the other; `None` when they end.
@@ -69,12 +69,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The low 32 bits of a number, or the mark that it stands elsewhere.
+/// The low 32 bits of a number, or the mark that it is elsewhere.
 pub(crate) fn short_32(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// The low 16 bits of a number, or the mark that it stands elsewhere.
+/// The low 16 bits of a number, or the mark that it is elsewhere.
 pub(crate) fn short_16(number: u64) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }

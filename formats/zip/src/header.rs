@@ -11,7 +11,7 @@ pub(crate) const UTF8: u16 = 1 << 11;
 /// The local header's fields are masked, which goes with encryption.
 pub(crate) const MASKED: u16 = 1 << 13;
 
-/// The method of a member that stands as it is.
+/// The method of a member that is stored as it is.
 pub(crate) const STORED: u16 = 0;
 /// The method of a raw deflate stream.
 pub(crate) const DEFLATED: u16 = 8;

@@ -13,7 +13,7 @@
 //!   The bytes of members become parts of a [`statedict_core::Layout`]: copied from the source,
 //!   compressed or not, or computed on the way, with the checksum after what it covers.
 //! - [`Archive::rewrite_in_place`] lays the same archive out with members renamed, replaced or gone, and every
-//!   byte of the others where it stands, so that only headers and the directory need be written.
+//!   byte of the others in place, so that only headers and the directory need be written.
 //!
 //! It does not compress, decrypt, join disks or repair.
 //!

@@ -113,7 +113,7 @@ impl Member {
         if self.is_beyond_32_bits() { self.long_sizes() } else { self.short_sizes() }
     }
 
-    /// A whole member in PyTorch's manner, headers and all, as it stands at an offset.
+    /// A whole member in PyTorch's manner, headers and all, as it is at an offset.
     pub(crate) fn torch_record(&mut self, at: u64, content: &[u8], alignment: u64) -> Vec<u8> {
         self.header_offset = at;
         self.attributes.set(DESCRIBED, !content.is_empty());

@@ -1,4 +1,4 @@
-//! An archive changed where it stands: members stay in their places, the directory is new.
+//! An archive changed in place: members stay in their places, the directory is new.
 
 use statedict_core::Layout;
 
@@ -44,16 +44,16 @@ impl Archive {
     /// The archive with some members changed and every byte of the others left where it is.
     ///
     /// `located` and `changes` have one for each entry, in order; `len` is the file's length, and
-    /// what is `added` stands behind it, for the same reason as new bytes that have no room.
+    /// what is `added` is behind it, for the same reason as new bytes that have no room.
     /// - A longer name takes the padding of its local header, a shorter one leaves it there.
-    /// - New bytes stand in the place of the old ones, where what follows leaves them room, and
+    /// - New bytes take the place of the old ones, where what follows leaves them room, and
     ///   otherwise behind the end of the file, so that no old byte is lost before the new directory
-    ///   stands. Later ones fit there again, since only the directory follows: however often an
+    ///   is written. Later ones fit there again, since only the directory follows: however often an
     ///   archive is changed, it grows by this once.
     /// - The directory comes last and never moves towards the front.
     ///
     /// `None` if a name has no room, or if dropped members would leave more unused than a file that
-    /// is not written anew should carry along.
+    /// is not rewritten should carry along.
     pub fn rewrite_in_place(
         &self,
         located: &[&Located],

@@ -205,7 +205,7 @@ impl Writer {
         }
     }
 
-    /// Writes the local header, and settles what depends on where it stands.
+    /// Writes the local header, and settles what depends on its place.
     fn begin(&mut self, member: &mut Member) {
         member.header_offset = self.position();
         let described = match self.style {

@@ -280,7 +280,7 @@ fn numbers_beyond_32_bits_stand_where_pytorch_puts_them() {
 }
 
 #[test]
-fn repeated_names_are_told() {
+fn repeated_names_are_reported() {
     let file = archive_of(Writer::numpy(), &[("a", "1"), ("b", "2"), ("a", "3"), ("a", "4")]);
     let archive = open(&file).expect("sound");
     assert_eq!((archive.entries().len(), archive.duplicates()), (4, vec!["a"]));
@@ -289,7 +289,7 @@ fn repeated_names_are_told() {
 }
 
 #[test]
-fn what_is_no_archive_is_left_to_others() {
+fn what_is_not_an_archive_is_left_to_others() {
     for file in [&b""[..], b"PK", b"\x93NUMPY", b"PK\x01\x02...."] {
         assert!(Archive::open(&file).expect("readable").is_none());
     }

@@ -89,8 +89,9 @@ fn inflated(
         return Ok(Err(format!("inflates to {len} bytes, expected {}", entry.size())));
     }
     let used = decoder.total_in();
-    match used == located.data.end - located.data.start {
-        true => Ok(Ok(hasher.finalize())),
-        false => Ok(Err("bytes follow the end of its deflate stream".into())),
+    if used == located.data.end - located.data.start {
+        Ok(Ok(hasher.finalize()))
+    } else {
+        Ok(Err("bytes follow the end of its deflate stream".into()))
     }
 }

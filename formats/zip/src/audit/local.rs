@@ -27,8 +27,8 @@ pub(super) struct Local {
 pub(super) fn check(entry: &Entry, source: &dyn Source) -> Result<Local, Fault> {
     let at = entry.header_offset();
     let header = source.bytes(at..at.saturating_add(LOCAL_LEN))?;
-    let expected = || entry.fault("a local header (PK\\3\\4) was expected");
-    let own = Own::parse(&header).ok_or_else(expected)?;
+    let own =
+        Own::parse(&header).ok_or_else(|| entry.fault("a local header (PK\\3\\4) was expected"))?;
     let (located, local_extra) = own.locate(entry, source)?;
     let mut wrong = Vec::new();
     if let Some(local) = located.other_name() {
@@ -48,7 +48,7 @@ pub(super) fn check(entry: &Entry, source: &dyn Source) -> Result<Local, Fault> 
     }
     wrong.extend(own.numbers(entry, &local_extra));
     if extra::is_cut(&local_extra) {
-        wrong.push("an extra field of the local header is cut short".to_string());
+        wrong.push("an extra field of the local header is truncated".to_string());
     }
     let mut end = located.data.end;
     if own.flags & DESCRIBED != 0 {

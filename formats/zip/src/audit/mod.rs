@@ -24,7 +24,7 @@ pub use names::climbs;
 pub struct Audit {
     /// What is wrong, and what is odd.
     pub findings: Vec<Finding>,
-    /// Where each member is, in the directory's order; none where its local header is no header.
+    /// Where each member is, in the directory's order; none where its local header is not a header.
     pub located: Vec<Option<Located>>,
     /// Stretches of the file that belong to no member and not to the directory.
     pub gaps: Vec<Range<u64>>,

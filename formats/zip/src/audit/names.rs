@@ -1,4 +1,4 @@
-//! Names of members and what goes with them: none climbs, none stands twice, none is a link.
+//! Names of members and what goes with them: none climbs, none appears twice, none is a link.
 
 use std::collections::HashSet;
 
@@ -44,7 +44,7 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
             findings.push(Finding::malformed(name, what, "6.3 is the last that there is"));
         }
         if extra::is_cut(&entry.extra) {
-            findings.push(Finding::malformed(name, "an extra field is cut short", EXTRA));
+            findings.push(Finding::malformed(name, "an extra field is truncated", EXTRA));
         }
         if let Some(other) = extra::unicode_path(&entry.extra)
             && other != entry.raw_name()
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_leave_their_folder_are_told() {
+    fn names_that_leave_their_folder_are_reported() {
         for name in ["../x", "m/../../x", "/x", "\\x", "C:\\x", "c:x", "m\\..\\x", ".."] {
             assert!(climbs(name), "{name}");
         }

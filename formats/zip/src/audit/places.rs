@@ -1,4 +1,4 @@
-//! Where members lie: none over another, and what lies between them.
+//! Where members are: none over another, and what is between them.
 
 use std::ops::Range;
 
