@@ -301,7 +301,7 @@ fn nothing_is_left_of_a_folder_whose_files_cannot_be_carried() {
     let folder = model();
     fs::create_dir(folder.path("out")).expect("a folder");
     fs::create_dir_all(folder.path("out/config.json")).expect("a folder");
-    folder.check("unwrap m -o out --force", 2, &["it is a folder"]);
+    folder.check("unwrap m -o out --force", 2, &["is a directory; expected a file"]);
     assert_eq!(files(&folder, "out"), [""; 0]);
     assert!(!folder.path("out/1_Pooling").exists());
 }

@@ -278,7 +278,7 @@ fn no_checkpoints(reports: &Reports) {
         ("zero.safetensors", "empty"),
         ("nul.pth", "zero"),
         ("nul.safetensors", "zero"),
-        ("cut.pth", "cut short"),
+        ("cut.pth", "truncated"),
         ("cut.safetensors", "module.w"),
         ("cuthead.safetensors", "header"),
         ("longer.safetensors", "40022"),

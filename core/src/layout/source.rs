@@ -68,7 +68,7 @@ impl Source for [u8] {
                 buffer.copy_from_slice(bytes);
                 Ok(())
             }
-            None => Err(Fault::malformed(offset, "the file ends too early")),
+            None => Err(Fault::malformed(offset, "unexpected end of file")),
         }
     }
 }

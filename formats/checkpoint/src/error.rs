@@ -18,7 +18,7 @@ pub struct Error {
     cause: Cause,
 }
 
-/// The kinds of failure that callers tell apart.
+/// The kinds of failure that callers distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The file contradicts itself or its format.
@@ -40,9 +40,9 @@ pub enum Kind {
     Stopped,
     /// Somebody else is reading or editing the file.
     InUse,
-    /// The journal of an edit stands in the way, and is not the file's.
+    /// The journal of another edit has the name that is needed.
     Journal,
-    /// The journal of an edit lies beside the file that need not be this user's.
+    /// The journal of an edit next to the file may be another user's.
     UntrustedJournal,
     /// There is no such tensor, or its name is ambiguous.
     NoSuchTensor,
@@ -281,10 +281,10 @@ impl fmt::Display for Cause {
                 }
             }
             Cause::AlreadyExists => f.write_str("already exists"),
-            Cause::NotAFile(what) => write!(f, "it is {what}, and a regular file is expected"),
+            Cause::NotAFile(what) => write!(f, "is {what}; expected a file"),
             Cause::Disagreement(disagreement) => disagreement.fmt(f),
             Cause::LeadsTo(what) => {
-                write!(f, "it is a link to {what}, and a regular file is expected")
+                write!(f, "is a link to {what}; expected a file")
             }
             Cause::Stopped => f.write_str("it was stopped"),
             Cause::InUse => f.write_str("another process is reading or editing it"),
@@ -305,7 +305,7 @@ impl fmt::Display for Cause {
 /// A system's error in the words of the others.
 pub(crate) fn plain(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or folder".to_string(),
+        io::ErrorKind::NotFound => "no such file or directory".to_string(),
         io::ErrorKind::PermissionDenied => "permission denied".to_string(),
         io::ErrorKind::StorageFull => "no space is left on the disk".to_string(),
         io::ErrorKind::QuotaExceeded => "the disk quota is used up".to_string(),
@@ -335,9 +335,9 @@ mod tests {
             "cannot read 'a.pth': no space is left on the disk",
         );
         check(
-            Cause::NotAFile("a folder"),
+            Cause::NotAFile("a directory"),
             Kind::NotAFile,
-            "cannot read 'a.pth': it is a folder, and a regular file is expected",
+            "cannot read 'a.pth': is a directory; expected a file",
         );
     }
 }

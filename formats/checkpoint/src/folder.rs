@@ -46,7 +46,7 @@ pub(crate) struct LocalFolder<'a> {
     disk: &'a dyn Disk,
     /// Who follows what is read of files that are opened.
     observer: Option<Arc<dyn Observer>>,
-    /// The manifest, if it is locked: an edit of any file that was cut short is undone, since its
+    /// The manifest, if it is locked: an edit of any file that was interrupted is undone, since its
     /// journal would outlast it.
     locked: Option<(&'a str, &'a File)>,
     opened: Mutex<Opened>,
@@ -86,9 +86,10 @@ impl<'a> LocalFolder<'a> {
 
     /// The path of a file in the folder or below.
     fn path_of(&self, name: &str) -> Result<PathBuf, Fault> {
-        match stays_inside(name) {
-            true => Ok(self.path.join(name)),
-            false => Err(Fault::broken(format!("'{name}' is outside the folder"))),
+        if stays_inside(name) {
+            Ok(self.path.join(name))
+        } else {
+            Err(Fault::broken(format!("'{name}' is outside the folder")))
         }
     }
 
@@ -107,7 +108,7 @@ impl Store for LocalFolder<'_> {
         let here = if self.path.as_os_str().is_empty() { Path::new(".") } else { self.path };
         for entry in fs::read_dir(here).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            // Names that are no text are not those of checkpoints; links are followed, as hub
+            // Names that are not text are not those of checkpoints; links are followed, as hub
             // caches need.
             let Ok(name) = entry.file_name().into_string() else { continue };
             if fs::metadata(entry.path()).is_ok_and(|there| !there.is_dir()) {
@@ -119,9 +120,10 @@ impl Store for LocalFolder<'_> {
     }
 
     fn has(&self, name: &str) -> bool {
-        let is_missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
         // Whoever opens what cannot be looked at finds out why.
-        self.path_of(name).is_ok_and(|path| !fs::metadata(path).is_err_and(is_missing))
+        self.path_of(name).is_ok_and(|path| {
+            !fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        })
     }
 
     fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Fault> {

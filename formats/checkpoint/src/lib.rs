@@ -15,10 +15,10 @@
 //!   nothing behind.
 //! - [`Checkpoint::array`], [`read`](Checkpoint::read) and [`read_into`](Checkpoint::read_into) read
 //!   tensors into memory, [`Checkpoint::stored`] says where a file has them, and
-//!   [`Checkpoint::payload_as`] reads what lies beside them.
+//!   [`Checkpoint::payload_as`] reads what is next to them.
 //! - [`NewCheckpoint`] makes a file of tensors in memory.
 //! - [`compare`] holds the elements of two files against each other, whatever their formats;
-//!   [`match_contents`] tells which tensors of one are those of the other under other names.
+//!   [`match_contents`] finds which tensors of one are those of the other under other names.
 //! - Elements that no file has are drawn as they are written: the same seed gives the same bytes on
 //!   every machine.
 //! - The new file has the old one's mode, and its owner where that is permitted. A target is only

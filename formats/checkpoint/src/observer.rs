@@ -43,15 +43,15 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// Tells the observer; an error with [`Stopped`] in it if the work is to stop.
-pub(crate) fn tell(observer: &dyn Observer, bytes: u64) -> io::Result<()> {
+/// Reports bytes to the observer; an error with [`Stopped`] in it if the work is to stop.
+pub(crate) fn report(observer: &dyn Observer, bytes: u64) -> io::Result<()> {
     match observer.advance(bytes) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(io::Error::other(Stopped)),
     }
 }
 
-/// True for errors of [`tell`].
+/// True for errors of [`report`].
 pub(crate) fn is_stopped(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Stopped>())
 }

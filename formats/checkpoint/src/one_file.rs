@@ -19,7 +19,7 @@ pub(crate) struct OneFile {
 }
 
 impl OneFile {
-    /// What a file is by its bytes; the path only helps to name what is no checkpoint.
+    /// What a file is by its bytes; the path only helps to name what is not a checkpoint.
     pub(crate) fn open(source: &FileSource, path: &Path) -> Result<OneFile, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         for &format in FORMATS {

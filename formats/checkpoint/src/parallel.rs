@@ -18,12 +18,16 @@ pub(crate) fn each<J, R: Send, E: Send, W: FnMut(J) -> Result<R, E>>(
 ) -> Result<Vec<R>, E> {
     let jobs = Mutex::new(jobs.fuse());
     let failed = AtomicBool::new(false);
-    let next = || match failed.load(Ordering::Relaxed) {
-        true => None,
-        false => jobs.lock().unwrap_or_else(PoisonError::into_inner).next(),
-    };
     let work = || {
-        let results = std::iter::from_fn(next).map(worker()).collect::<Result<Vec<R>, E>>();
+        let results = std::iter::from_fn(|| {
+            if failed.load(Ordering::Relaxed) {
+                None
+            } else {
+                jobs.lock().unwrap_or_else(PoisonError::into_inner).next()
+            }
+        })
+        .map(worker())
+        .collect::<Result<Vec<R>, E>>();
         failed.fetch_or(results.is_err(), Ordering::Relaxed);
         results
     };

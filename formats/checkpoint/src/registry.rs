@@ -24,14 +24,13 @@ pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {
 /// The format that a file name's ending asks for, and that ending without its dot: `pth.tar`.
 pub fn ending(path: &Path) -> Option<(&'static dyn Format, &'static str)> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
-    let ends = |extension: &str| {
-        let stem = name.strip_suffix(extension).and_then(|stem| stem.strip_suffix('.'));
-        stem.is_some_and(|stem| !stem.is_empty())
-    };
     let mut known = FORMATS.iter().flat_map(|format| {
         format.facts().extensions.iter().map(move |extension| (*format, *extension))
     });
-    known.find(|(_, extension)| ends(extension))
+    known.find(|(_, extension)| {
+        let stem = name.strip_suffix(extension).and_then(|stem| stem.strip_suffix('.'));
+        stem.is_some_and(|stem| !stem.is_empty())
+    })
 }
 
 /// The format of this name.

@@ -14,12 +14,12 @@ use crate::error::Cause;
 use crate::in_place::{Interrupted, OriginalView, look};
 use crate::observer::{Observer, Stopped};
 
-/// How much is read where less is asked for: headers of small members lie side by side.
+/// How much is read where less is asked for: headers of small members are adjacent.
 const NEAR: usize = 4096;
 
 /// A source some of whose bytes may be in a local file, which can be cloned.
 pub(crate) trait Backed: Source {
-    /// The file that has this byte, and where it starts, if it is read as it stands.
+    /// The file that has this byte, and where it starts, if it is read as it is.
     fn file_at(&self, offset: u64) -> Option<(&File, u64)>;
 }
 
@@ -29,7 +29,7 @@ pub(crate) trait Backed: Source {
 pub(crate) struct FileSource {
     files: Vec<Placed>,
     len: u64,
-    /// What was found of edits that were cut short.
+    /// What was found of edits that were interrupted.
     interrupted: Vec<Interrupted>,
     reader: Reader,
 }
@@ -54,7 +54,7 @@ struct Placed {
 #[derive(Debug)]
 struct Opened {
     file: File,
-    /// What it was before an edit that was cut short; that is what is read.
+    /// What it was before an edit that was interrupted; that is what is read.
     past: Option<Box<OriginalView>>,
     near: Mutex<ReadAhead>,
 }
@@ -94,15 +94,15 @@ impl FileSource {
         FileSource::new(file, past, interrupted.into_iter().collect())?.with_bytes()
     }
 
-    /// Opens a file as it stands, which is how other programs read it, whatever a journal beside it
+    /// Opens a file as it is, which is how other programs read it, whatever a journal beside it
     /// says that it was before.
-    pub(crate) fn as_it_stands(path: &Path) -> Result<FileSource, Cause> {
+    pub(crate) fn as_it_is(path: &Path) -> Result<FileSource, Cause> {
         let file = regular(path)?;
         let (_past, interrupted) = look(path, &file, &System)?;
         FileSource::new(file, None, interrupted.into_iter().collect())?.with_bytes()
     }
 
-    /// A file that is locked, as it stands after what was found of an edit that was cut short.
+    /// A file that is locked, as it is after what was found of an edit that was interrupted.
     pub(crate) fn restored(
         file: &File,
         interrupted: Option<Interrupted>,
@@ -118,12 +118,12 @@ impl FileSource {
         }
     }
 
-    /// A regular file of any length as it stands.
+    /// A regular file of any length as it is.
     pub(crate) fn whole(path: &Path) -> Result<FileSource, Cause> {
         Ok(FileSource::from_file(regular(path)?)?)
     }
 
-    /// A file as it stands.
+    /// A file as it is.
     pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
         FileSource::new(file, None, Vec::new())
     }
@@ -154,12 +154,12 @@ impl FileSource {
         FileSource { reader: Reader(Some(observer)), ..self }
     }
 
-    /// What was found of edits that were cut short.
+    /// What was found of edits that were interrupted.
     pub(crate) fn interrupted(&self) -> &[Interrupted] {
         &self.interrupted
     }
 
-    /// Adds what was found of edits that were cut short.
+    /// Adds what was found of edits that were interrupted.
     pub(crate) fn note(&mut self, interrupted: Vec<Interrupted>) {
         self.interrupted.extend(interrupted);
     }
@@ -175,8 +175,9 @@ impl FileSource {
     /// Lays other files after these.
     pub(crate) fn append(&mut self, other: FileSource) {
         let start = self.len;
-        let moved = |file: Placed| Placed { start: start + file.start, ..file };
-        self.files.extend(other.files.into_iter().map(moved));
+        self.files.extend(
+            other.files.into_iter().map(|file| Placed { start: start + file.start, ..file }),
+        );
         self.len += other.len;
         self.interrupted.extend(other.interrupted);
     }
@@ -244,7 +245,7 @@ impl Backed for FileSource {
 }
 
 impl Opened {
-    /// Fills a buffer with the file's bytes as they stand.
+    /// Fills a buffer with the file's bytes as they are.
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         if buffer.len() >= NEAR {
             return read_exact_at(&self.file, at, buffer);
@@ -275,8 +276,8 @@ mod tests {
     #[test]
     fn only_regular_files_with_bytes_are_opened() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert_eq!(message(folder.path()), "it is a folder, and a regular file is expected");
-        assert_eq!(message(&folder.path().join("no")), "there is no such file or folder");
+        assert_eq!(message(folder.path()), "is a directory; expected a file");
+        assert_eq!(message(&folder.path().join("no")), "no such file or directory");
         let empty = folder.path().join("empty");
         fs::write(&empty, b"").expect("writable");
         assert_eq!(message(&empty), "the file is empty");
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn devices_are_refused_before_they_are_read() {
         let message = message(Path::new("/dev/zero"));
-        assert_eq!(message, "it is a device, and a regular file is expected");
+        assert_eq!(message, "is a device; expected a file");
     }
 
     #[test]
@@ -298,6 +299,6 @@ mod tests {
         source.read_at(3, &mut two).expect("within");
         assert_eq!(&two, b"45");
         let fault = source.read_at(4, &mut two).expect_err("beyond");
-        assert_eq!(fault.to_string(), "at byte 4: the file ends too early");
+        assert_eq!(fault.to_string(), "at byte 4: unexpected end of file");
     }
 }

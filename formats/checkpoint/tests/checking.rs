@@ -83,7 +83,7 @@ fn stream(first: &[u8], third: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_legacy_stream_is_followed_whatever_stands_before_its_number() {
+fn a_legacy_stream_is_followed_whatever_comes_before_its_number() {
     let fronts: [&[u8]; 6] =
         [b"\x80\x02", b"K\x08\x80\x02", b"\x80\x05", b"", b"]q\0\x80\x02", b"N("];
     for front in fronts {
@@ -117,7 +117,7 @@ fn files_that_another_loader_reads_have_a_note() {
 }
 
 #[test]
-fn arguments_that_are_no_tuple_are_malformed() {
+fn arguments_that_are_not_a_tuple_are_malformed() {
     let pickle = b"\x80\x02ccollections\nOrderedDict\n]R.";
     let (verdict, said) = judged(&archive(&[("a/data.pkl", pickle), ("a/version", b"3\n")]));
     assert_eq!(verdict, Verdict::Malformed);

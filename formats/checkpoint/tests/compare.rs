@@ -86,7 +86,7 @@ fn elements_under_another_key_make_a_rename() {
 }
 
 #[test]
-fn many_tensors_of_one_shape_are_told_apart() {
+fn many_tensors_of_one_shape_are_distinguished() {
     check_keys(
         &[("l.0", &[1.0]), ("l.1", &[2.0]), ("l.2", &[3.0]), ("l.3", &[9.0])],
         &[("k.7", &[3.0]), ("k.8", &[1.0]), ("k.9", &[2.0])],
@@ -97,7 +97,7 @@ fn many_tensors_of_one_shape_are_told_apart() {
 }
 
 #[test]
-fn tensors_that_begin_alike_are_told_apart() {
+fn tensors_that_begin_alike_are_distinguished() {
     let number = 20_000;
     let ending = |last: f32| [vec![0.0; number], vec![last]].concat();
     let (one, two, three) = (ending(1.0), ending(2.0), ending(3.0));

@@ -1,4 +1,4 @@
-//! Who may read and who may edit a file at the same time, and what is left of an edit cut short.
+//! Who may read and who may edit a file at the same time, and what is left of an interrupted edit.
 
 #![cfg(unix)]
 
@@ -52,7 +52,7 @@ fn edit_on(path: &Path, rule: &str, disk: Arc<dyn Disk>) -> Result<WriteMethod, 
     Ok(checkpoint.rename(&plan, Headroom::Bytes(0))?.way)
 }
 
-/// Strips the prefix from a file with its key, and stops right after the guard stands before it.
+/// Strips the prefix from a file with its key, and stops right after the guard is written.
 fn cut_short(path: &Path) {
     let plain: Arc<dyn Disk> = Arc::new(Plain::new(PrependSupport::Copy).known(Known::ByMachine));
     for at in 0.. {
@@ -155,16 +155,17 @@ fn inserting_that_the_file_system_did_not_finish_is_undone() {
         fs::write(&path, &before).expect("room");
         let plain = Plain::new(PrependSupport::Insert { block }).known(Known::ByMachine);
         let plain: Arc<dyn Disk> = Arc::new(plain);
-        // The journal is whole then, the guard stands, and nothing is inserted yet.
+        // The journal is whole then, the guard is written, and nothing is inserted yet.
         let disk = Faulty::new(plain, Fault::Stop, 7);
         edit_on(&path, "add:wrapped.by.something.longer", disk.clone()).expect_err("stopped");
         assert_eq!(disk.where_it_struck(), "insert");
         // Only the last blocks have moved, or none: the file is but longer.
         let file = System.open(&path).expect("writable");
         System.sync(&file).expect("synced");
-        match number > blocks {
-            true => System.set_len(&file, before.len() as u64 + block).expect("longer"),
-            false => System.insert(&file, number * block, block).expect("inserted"),
+        if number > blocks {
+            System.set_len(&file, before.len() as u64 + block).expect("longer")
+        } else {
+            System.insert(&file, number * block, block).expect("inserted")
         }
         assert_eq!(keys(&path), ["w"]);
         recover(&path, Journals::Own).expect("recovered");
@@ -182,7 +183,7 @@ fn a_file_moved_away_from_its_journal_is_called_what_it_is() {
     fs::rename(&path, &moved).expect("movable");
     let error = Checkpoint::open(&moved).expect_err("refused");
     assert_eq!(error.kind(), Kind::Foreign);
-    assert!(error.to_string().contains("editing in place was cut short"), "{error}");
+    assert!(error.to_string().contains("editing in place was interrupted"), "{error}");
 }
 
 #[test]

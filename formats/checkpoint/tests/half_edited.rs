@@ -1,4 +1,4 @@
-//! `check` of files beside which a journal lies, which a stranger may have put there.
+//! `check` of files with a journal next to them, which a stranger may have put there.
 
 use std::fs;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn written(folder: &Path, journal: &[u8]) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_journal_does_not_hide_what_stands_in_the_file() {
+fn a_journal_does_not_hide_what_is_in_the_file() {
     assert_eq!(HARMLESS.len(), HARMFUL.len());
     let folder = tempfile::tempdir().expect("a folder");
     let file = written(folder.path(), &journal("x.pkl", HARMLESS, HARMFUL));
@@ -56,7 +56,7 @@ fn a_journal_does_not_hide_what_stands_in_the_file() {
 }
 
 #[test]
-fn what_is_no_journal_of_the_file_is_a_note() {
+fn what_is_not_a_journal_of_the_file_is_a_note() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = written(folder.path(), &journal("y.pkl", HARMLESS, HARMFUL));
     fs::write(&file, HARMLESS).expect("writable");

@@ -162,7 +162,7 @@ fn a_part_that_is_in_two_places_has_none() {
 fn tensors_are_known_after_a_cast() {
     let numbers: Vec<f32> = noise(64, 7).into_iter().map(|byte| f32::from(byte) / 7.0).collect();
     let wide: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-    // These numbers are none that lie between two halves of a bfloat16.
+    // These numbers are none that are between two halves of a bfloat16.
     let narrow = numbers.iter().flat_map(|number| {
         let bits = number.to_bits();
         (((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) as u16).to_le_bytes()

@@ -33,7 +33,7 @@ fn a_checkpoint_tells_what_it_is() {
 }
 
 #[test]
-fn files_that_are_no_checkpoints_are_named_for_what_they_are() {
+fn files_that_are_not_checkpoints_are_named_for_what_they_are() {
     check(b"", Kind::Malformed, "the file is empty");
     check(b"<html>", Kind::Foreign, "it is an HTML page: the download gave a page, not the file");
     check(
@@ -49,12 +49,9 @@ fn files_that_are_no_checkpoints_are_named_for_what_they_are() {
 }
 
 #[test]
-fn what_is_no_file_is_not_opened() {
+fn what_is_not_a_file_is_not_opened() {
     let message = |path: &Path| Checkpoint::open(path).expect_err("refused").to_string();
-    assert_eq!(
-        message(Path::new("no such")),
-        "cannot read 'no such': there is no such file or folder"
-    );
+    assert_eq!(message(Path::new("no such")), "cannot read 'no such': no such file or directory");
     let empty = tempfile::tempdir().expect("a folder");
     assert!(message(empty.path()).ends_with("it is a folder without checkpoints"));
 }

@@ -63,7 +63,7 @@ fn a_dropped_folder_goes_with_what_was_to_be_in_it() {
     assert_eq!(value(&new, "b"), 2);
 }
 
-/// The digest tells which byte a tensor of one byte is.
+/// The digest shows which byte a tensor of one byte is.
 fn value(path: &Path, key: &str) -> u8 {
     let checkpoint = Checkpoint::open(path).expect("sharded");
     let state_dict = &checkpoint.catalog().state_dicts[0];

@@ -1,4 +1,4 @@
-//! What lies beside the weights of a model: carried wholly, or nothing of it.
+//! What is next to the weights of a model: carried wholly, or nothing of it.
 
 #![cfg(unix)]
 
@@ -18,7 +18,7 @@ use statedict_checkpoint::{Checkpoint, Disk, Error, Existing, PrependSupport};
 const SIDE_FILES: [(&str, &str); 3] =
     [("config.json", "{}"), ("sub/inner/words.txt", "words"), ("vocab.txt", "")];
 
-/// A folder `m` with a model's file and what lies beside it.
+/// A folder `m` with a model's file and what is next to it.
 fn model() -> Folder {
     let folder = Folder::new();
     let checkpoint = folder.checkpoint();
@@ -76,7 +76,7 @@ fn after_an_error_at_any_call_there_is_all_of_a_new_folder_or_nothing() {
 }
 
 #[test]
-fn weights_come_after_what_lies_beside_them() {
+fn weights_come_after_what_is_next_to_them() {
     disturbed(Fault::Stop, |at, out, _| {
         assert!(!out.join("model.safetensors").exists() || is_complete(out), "call {at}");
     });

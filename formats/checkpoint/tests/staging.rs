@@ -79,7 +79,7 @@ fn folders_are_never_replaced() {
     let out = folder.at("out");
     fs::create_dir(&out).expect("a folder");
     for existing in [Existing::Refuse, Existing::Replace] {
-        let expected = "cannot write 'out': it is a folder, and a regular file is expected";
+        let expected = "cannot write 'out': is a directory; expected a file";
         assert_eq!(refused(&folder, &out, existing), (Kind::NotAFile, expected.to_string()));
     }
     let (kind, _) = refused(&folder, Path::new("/"), Existing::Replace);
@@ -94,7 +94,7 @@ fn a_missing_folder_is_named() {
     assert_eq!(
         text.replace(&folder.path().display().to_string(), "F"),
         "cannot write 'no/out': no file can be made in the folder 'no': \
-         there is no such file or folder"
+         no such file or directory"
     );
 }
 
@@ -151,8 +151,7 @@ mod unix {
     fn devices_are_never_replaced() {
         let folder = Folder::new();
         for existing in [Existing::Refuse, Existing::Replace] {
-            let expected =
-                "cannot write '/dev/null': it is a device, and a regular file is expected";
+            let expected = "cannot write '/dev/null': is a device; expected a file";
             let found = refused(&folder, Path::new("/dev/null"), existing);
             assert_eq!(found, (Kind::NotAFile, expected.to_string()));
         }

@@ -22,7 +22,7 @@ impl AllowList {
     /// Reads one full name a line; `#` begins a comment.
     ///
     /// # Errors
-    /// Which line is no full name.
+    /// Which line is not a full name.
     pub fn parse(text: &str) -> Result<AllowList, String> {
         let mut names = HashSet::new();
         for (i, line) in text.lines().enumerate() {

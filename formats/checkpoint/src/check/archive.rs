@@ -1,4 +1,4 @@
-//! A zip archive: its structure, its members, and what lies between them.
+//! A zip archive: its structure, its members, and what is between them.
 
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
@@ -19,7 +19,7 @@ use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS, Metered}
 use super::part::Part;
 use crate::elements::inflate::RangeReader;
 
-/// How much of a deflated member tells what it is.
+/// How much of a deflated member is read to see what it is.
 const FRONT: u64 = 64 << 10;
 
 /// What starts a member, in the directory or not.
@@ -38,7 +38,7 @@ const PER_THREAD: u64 = 1 << 20;
 /// thousand times has a thousand.
 const MAX_DEAD: usize = 10_000;
 
-/// How much of a deflated dead member is looked at: longer pickles are no secret.
+/// How much of a deflated dead member is looked at: longer pickles need no hiding place.
 const MAX_DEAD_LEN: u64 = 1 << 20;
 
 const SCRIPTED: &str = "a TorchScript archive";
@@ -50,8 +50,8 @@ impl Look<'_> {
     pub(super) fn archive(&mut self, content: &Content<'_>) -> Result<(), Fault> {
         let source = content.source;
         if content.depth > MAX_DEPTH {
-            let what = format!("archives lie in archives over {MAX_DEPTH} deep, the limit");
-            self.malformed(content, what, "nobody packs a model like that");
+            let what = format!("archives are nested over {MAX_DEPTH} deep, the limit");
+            self.malformed(content, what, "nesting limit exceeded");
             return Ok(());
         }
         let archive = match Archive::open(source) {
@@ -67,7 +67,7 @@ impl Look<'_> {
         self.take(content, audit.findings.iter().cloned());
         if content.depth > 0 {
             let found = examined(source, &content.name)?.into_iter();
-            found.for_each(|finding| self.faults.add(content.told(finding)));
+            found.for_each(|finding| self.faults.add(content.within(finding)));
         }
         let is_scripted = is_scripted(&archive);
         if is_scripted && content.depth == 0 {
@@ -111,7 +111,7 @@ impl Look<'_> {
                 };
                 let finding = match entry.method() {
                     Method::Deflated if !self.budget.take_inflated(entry.size()) => {
-                        Some(Finding::malformed(entry.name(), INFLATES, "it is made to waste time"))
+                        Some(Finding::malformed(entry.name(), INFLATES, "decompression bomb"))
                     }
                     _ => entry.verify(content.source, located)?,
                 };
@@ -125,8 +125,7 @@ impl Look<'_> {
         let results: Vec<_> = thread::scope(|scope| {
             let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
             let mine = work();
-            let join = |worker: thread::ScopedJoinHandle<'_, _>| worker.join();
-            let theirs = others.into_iter().map(join);
+            let theirs = others.into_iter().map(|worker| worker.join());
             let theirs = theirs.map(|result| result.expect("checking a member does not panic"));
             [mine].into_iter().chain(theirs).collect()
         });
@@ -166,7 +165,7 @@ impl Look<'_> {
         }
     }
 
-    /// As much of a deflated member as tells what it would run; `None` if it does not inflate.
+    /// As much of a deflated member as shows what it would run; `None` if it does not inflate.
     fn inflated(
         &mut self,
         content: &Content<'_>,
@@ -191,10 +190,7 @@ impl Look<'_> {
         }
         // What may not be read is not inflated either.
         held = held.min(self.budget.left()).max(FRONT);
-        match self.budget.take_inflated(held) {
-            true => read(held),
-            false => Ok(Some(front)),
-        }
+        if self.budget.take_inflated(held) { read(held) } else { Ok(Some(front)) }
     }
 
     /// The code of a TorchScript archive can do a few things beside computing.
@@ -214,14 +210,14 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Bytes that no directory tells of: earlier members, or something hidden.
+    /// Bytes that no directory lists: earlier members, or something hidden.
     fn dead(&mut self, content: &Content<'_>, gap: Range<u64>) -> Result<(), Fault> {
         let inside = Content { name: content.below("bytes of no member"), ..content.clone() };
         self.hidden(&inside, gap.clone())?;
         let members = dead_members(content.source, self.affordable(gap))?;
         if members.len() == MAX_DEAD {
             let what = format!("over {MAX_DEAD} headers of members, the check's limit");
-            self.malformed(&inside, what, "it is made to waste time");
+            self.malformed(&inside, what, "resource exhaustion");
         }
         // Many headers may lead to the same bytes.
         let mut starts = HashSet::new();
@@ -230,14 +226,13 @@ impl Look<'_> {
                 break;
             }
             let (source, data) = (content.source, self.affordable(dead.data));
-            let found = match dead.is_deflated {
-                false => scan(source, data, Trust::Guess, Loader::Python)?,
-                true => {
-                    let bytes = self.inflated_dead(source, data);
-                    let slice = bytes.as_slice();
-                    let metered = Metered::new(&slice, self.budget);
-                    scan(&metered, 0..metered.len(), Trust::Guess, Loader::Python)?
-                }
+            let found = if dead.is_deflated {
+                let bytes = self.inflated_dead(source, data);
+                let slice = bytes.as_slice();
+                let metered = Metered::new(&slice, self.budget);
+                scan(&metered, 0..metered.len(), Trust::Guess, Loader::Python)?
+            } else {
+                scan(source, data, Trust::Guess, Loader::Python)?
             };
             self.take(&inside, found.findings.into_iter());
         }
@@ -274,14 +269,13 @@ fn by_weight<'e>(
     located: &'e [Option<Located>],
 ) -> Vec<(&'e Entry, &'e Located)> {
     let is_pickle = |entry: &Entry| entry.name().to_ascii_lowercase().ends_with(".pkl");
-    let is_code = |entry: &Entry| entry.name().ends_with(".py");
     let mut seen = HashSet::new();
     let mut members: Vec<_> = entries.iter().zip(located).collect();
     members.sort_by_key(|(entry, _)| !is_pickle(entry));
     let members = members.into_iter().filter_map(|(entry, located)| {
         let located = located.as_ref()?;
         let bytes = (located.data.start, located.data.end, entry.method() == Method::Stored);
-        let is_new = seen.insert((bytes, is_pickle(entry), is_code(entry)));
+        let is_new = seen.insert((bytes, is_pickle(entry), entry.name().ends_with(".py")));
         is_new.then_some((entry, located))
     });
     members.collect()
@@ -292,7 +286,7 @@ fn is_plain_array(front: &[u8], len: u64) -> bool {
     matches!(Array::read_front(&front, len), Ok(Some(Array { end: Some(_), .. })))
 }
 
-/// True if a member is a storage by its name, begins like no pickle, and is no bomb.
+/// True if a member is a storage by its name, begins like no pickle, and is not a bomb.
 fn is_plain_storage(entry: &Entry, front: &[u8]) -> bool {
     entry.name().contains("/data/") && !matches!(front, [0x80, ..]) && !is_bomb(entry)
 }
@@ -302,7 +296,7 @@ fn is_bomb(entry: &Entry) -> bool {
     entry.size() / MAX_GROWTH > entry.compressed_size()
 }
 
-/// A member that no directory tells of.
+/// A member that no directory lists.
 struct Dead {
     /// From where its data starts to where it ends at the latest.
     data: Range<u64>,

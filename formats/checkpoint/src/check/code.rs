@@ -47,17 +47,12 @@ fn called<'t>(tokens: &[Token<'t>], i: usize) -> Option<(String, &'static str)> 
         (Kind::Name(name), Some(Kind::Mark(b'.')), before) => {
             let path = path(tokens, i);
             let anywhere = ANYWHERE.iter().find(|(operator, _)| *operator == name);
-            let in_library = || {
-                let Some(Kind::Name(library)) = before else { return None };
-                let is_meant = |operator: &str| {
-                    let (of, last) = operator.split_once('.').unwrap_or_default();
-                    of == library && (last.is_empty() || last == name)
-                };
-                OF_LIBRARIES
-                    .iter()
-                    .find(|(operator, _)| is_meant(operator) && path.contains("ops."))
-            };
-            anywhere.or_else(in_library).map(|(_, why)| (path.clone(), *why))
+            anywhere
+                .or_else(|| match before {
+                    Some(Kind::Name(library)) if path.contains("ops.") => in_library(library, name),
+                    _ => None,
+                })
+                .map(|(_, why)| (path.clone(), *why))
         }
         // `getattr(torch, "save")` is the same.
         (Kind::Text(name), Some(Kind::Mark(b',')), _) => {
@@ -69,6 +64,14 @@ fn called<'t>(tokens: &[Token<'t>], i: usize) -> Option<(String, &'static str)> 
         }
         _ => None,
     }
+}
+
+/// The operator of a library, by its own name or for all of them.
+fn in_library(library: &str, name: &str) -> Option<&'static (&'static str, &'static str)> {
+    OF_LIBRARIES.iter().find(|(operator, _)| {
+        let (of, last) = operator.split_once('.').unwrap_or_default();
+        of == library && (last.is_empty() || last == name)
+    })
 }
 
 /// The names joined by dots that end in one.
@@ -146,10 +149,8 @@ fn is_name(byte: u8) -> bool {
 fn quoted(bytes: &[u8]) -> (&[u8], usize) {
     let quote = bytes.first().copied().unwrap_or_default();
     let long = [quote; 3];
-    let (start, end): (usize, &[u8]) = match bytes.starts_with(&long) {
-        true => (3, &long),
-        false => (1, &long[..1]),
-    };
+    let (start, end): (usize, &[u8]) =
+        if bytes.starts_with(&long) { (3, &long) } else { (1, &long[..1]) };
     let mut at = start;
     while let Some(&byte) = bytes.get(at) {
         let rest = bytes.get(at..).unwrap_or_default();

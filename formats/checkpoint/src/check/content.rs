@@ -14,13 +14,13 @@ use super::limits::{Budget, MAX_DEPTH, MAX_HELD, Metered};
 use super::part::Part;
 use crate::elements::inflate::RangeReader;
 
-/// How much of the front tells what bytes are.
+/// How much of the front is read to see what bytes are.
 const FRONT: u64 = 512;
 
 /// What an array begins with.
 const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
-const UNPACKED: &str = "unpacked it lands anywhere";
+const UNPACKED: &str = "path traversal when extracted";
 const TWICE: &str = "some readers take the first, some the last";
 const REFUSED: &str = "torch.load(weights_only=True) raises an error there";
 const REFUSED_WHOLE: &str = "torch.load(weights_only=True) loads no such file";
@@ -55,7 +55,7 @@ impl<'s> Content<'s> {
     }
 
     /// A finding in these bytes, by their name.
-    pub(super) fn told(&self, finding: Finding) -> Finding {
+    pub(super) fn within(&self, finding: Finding) -> Finding {
         match self.name.as_str() {
             "" => finding,
             name => finding.within(name),
@@ -81,7 +81,7 @@ pub(super) struct Look<'b> {
     pub(super) budget: &'b Budget,
     /// How many inflated bytes are in memory.
     pub(super) held: u64,
-    /// True once it is told that the budget is used up.
+    /// True once it is reported that the budget is used up.
     is_spent: bool,
 }
 
@@ -100,19 +100,19 @@ impl Look<'_> {
 
     /// Notes what only a strict reading finds wrong.
     pub(super) fn fault(&mut self, content: &Content<'_>, place: &str, what: String, why: &str) {
-        self.faults.add(content.told(Finding::malformed(place, what, why)));
+        self.faults.add(content.within(Finding::malformed(place, what, why)));
     }
 
     pub(super) fn take(&mut self, content: &Content<'_>, findings: impl Iterator<Item = Finding>) {
-        self.findings.extend(findings.map(|finding| content.told(finding)));
+        self.findings.extend(findings.map(|finding| content.within(finding)));
     }
 
-    /// True if no more of the file may be read, which is told once.
+    /// True if no more of the file may be read, which is reported once.
     pub(super) fn is_spent(&mut self, content: &Content<'_>) -> bool {
         let is_spent = self.budget.left() == 0;
         if is_spent && !self.is_spent {
             self.is_spent = true;
-            self.malformed(content, SPENT.into(), "it is made to waste time");
+            self.malformed(content, SPENT.into(), "resource exhaustion");
         }
         is_spent
     }
@@ -229,16 +229,17 @@ impl Look<'_> {
             return Ok(None);
         }
         if content.depth > MAX_DEPTH {
-            let what = format!("archives lie in archives over {MAX_DEPTH} deep, the limit");
-            self.malformed(content, what, "nobody packs a model like that");
+            let what = format!("archives are nested over {MAX_DEPTH} deep, the limit");
+            self.malformed(content, what, "nesting limit exceeded");
             return Ok(None);
         }
         let room = MAX_HELD.saturating_sub(self.held);
         let packed = BufReader::new(RangeReader::within(content.source, 0..content.source.len()));
         let mut bytes = Vec::new();
-        let read = match is_gzip {
-            true => MultiGzDecoder::new(packed).take(room + 1).read_to_end(&mut bytes),
-            false => ZlibDecoder::new(packed).take(room + 1).read_to_end(&mut bytes),
+        let read = if is_gzip {
+            MultiGzDecoder::new(packed).take(room + 1).read_to_end(&mut bytes)
+        } else {
+            ZlibDecoder::new(packed).take(room + 1).read_to_end(&mut bytes)
         };
         if bytes.len() as u64 > room {
             bytes.pop();

@@ -44,10 +44,10 @@ const ENDINGS: [&str; 20] = [
 /// What distributed checkpoints call the pickle that says where their tensors are.
 const DISTRIBUTED: &str = ".metadata";
 
-/// How deep folders are descended: deeper ones are no place for checkpoints.
+/// How deep folders are descended: deeper ones hold no checkpoints.
 const MAX_DEPTH: usize = 64;
 
-/// How much of a file tells whether it is text, in bytes.
+/// How much of a file is read to see whether it is text, in bytes.
 const FRONT: u64 = 8 << 10;
 
 /// Where the word `ustar` is in a tar archive.
@@ -127,9 +127,9 @@ impl Checkable {
 enum Looks {
     /// By its name or its bytes it is a checkpoint, or something that is unpickled.
     Checkpoint,
-    /// Plain text that is no pickle.
+    /// Plain text that is not a pickle.
     Text,
-    /// Anything else, and whatever is no regular file.
+    /// Anything else, and whatever is not a regular file.
     Other,
 }
 

@@ -1,13 +1,13 @@
 //! How far a check goes; crossing one of these makes a file malformed, and the finding names it.
 //!
-//! There is one budget for a whole file, however many archives lie in it and however often its
+//! There is one budget for a whole file, however many archives are in it and however often its
 //! members share their bytes, so that no file takes more than some seconds for each megabyte.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use statedict_core::{Fault, Source};
 
-/// How deep archives may lie in archives.
+/// How deep archives may be nested in archives.
 pub(super) const MAX_DEPTH: usize = 4;
 
 /// How much is held in memory at once, inflated, to look into it: 16 MiB, of all archives in
@@ -32,7 +32,7 @@ const READS_OF_SMALL: u64 = 64;
 const MOST_READ_OF_SMALL: u64 = 192 << 20;
 
 /// How many times its length a file of any length may be read: once for its checksums, once to
-/// look into it, and once more for what lies in archives of it.
+/// look into it, and once more for what is in archives of it.
 const READS: u64 = 3;
 
 /// The most that deflate makes of a byte, so the most that a file without overlaps inflates to.
@@ -66,9 +66,10 @@ impl Budget {
 
     /// Takes what has been read from the budget.
     fn spend(&self, bytes: u64) {
-        let spent = |left: u64| Some(left.saturating_sub(bytes));
         // It never fails, since there is always a number to put there.
-        let _ = self.read.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent);
+        let _ = self.read.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            Some(left.saturating_sub(bytes))
+        });
     }
 
     /// Leaves nothing that may be read.
@@ -78,8 +79,9 @@ impl Budget {
 
     /// Takes what is to be inflated from the budget; false if there is not as much left.
     pub(super) fn take_inflated(&self, bytes: u64) -> bool {
-        let taken = |left: u64| left.checked_sub(bytes);
-        self.inflated.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
+        self.inflated
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
+            .is_ok()
     }
 }
 

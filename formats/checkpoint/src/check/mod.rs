@@ -57,8 +57,8 @@ impl Checked {
     fn new(path: &Path, findings: Vec<Finding>) -> Checked {
         let mut all = Findings::default();
         all.extend(findings);
-        let is_note = |finding: &Finding| finding.verdict == Verdict::Safe;
-        let (notes, findings) = all.into_sorted().into_iter().partition(is_note);
+        let (notes, findings) =
+            all.into_sorted().into_iter().partition(|finding| finding.verdict == Verdict::Safe);
         Checked { path: path.to_path_buf(), findings, notes }
     }
 
@@ -97,8 +97,7 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
 /// # Errors
 /// Only what keeps the file from being read, and if the observer stops it.
 pub fn check_observed(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checked, Error> {
-    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-    let findings = match locate(path).map_err(failed)? {
+    let findings = match locate(path).map_err(|cause| Error::new(Action::Read, path, cause))? {
         Located::Folder(found) => check_several(&found, observer)?,
         Located::File(file) => check_file(&file, observer)?,
     };
@@ -107,7 +106,7 @@ pub fn check_observed(path: &Path, observer: &Arc<dyn Observer>) -> Result<Check
 
 /// Checks bytes that are in no file, or in part of one; the path is what they are named.
 ///
-/// What lies beside a file is not looked at.
+/// What is next to a file is not looked at.
 ///
 /// # Errors
 /// Only what keeps the bytes from being read.
@@ -118,7 +117,7 @@ pub fn check_source_named(source: &dyn Source, path: &Path) -> Result<Checked, F
 
 fn check_file(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
-    let source = match FileSource::as_it_stands(path) {
+    let source = match FileSource::as_it_is(path) {
         Ok(source) => source.observed_by(observer.clone()),
         Err(Cause::Fault(fault @ Fault::Malformed { .. })) => return Ok(vec![broken(&fault)]),
         Err(cause) => return Err(failed(cause)),
@@ -135,19 +134,19 @@ fn check_file(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>,
     Ok(findings)
 }
 
-/// What an edit that was cut short makes of a file that is read as it stands.
+/// What an edit that was interrupted makes of a file that is read as it is.
 fn half_edited(interrupted: &Interrupted) -> Finding {
     match interrupted {
         Interrupted::Ignored { .. } => {
-            Finding::note("", interrupted.to_string(), "the file is read as it stands")
+            Finding::note("", interrupted.to_string(), "the file is read as it is")
         }
         Interrupted::Untrusted { .. } => {
-            let why = "other programs read the file as it stands, whatever the journal says it was";
+            let why = "other programs read the file as it is, whatever the journal says it was";
             Finding::malformed("", interrupted.to_string(), why)
         }
         _ => {
-            let what = "an edit of it was cut short, by the journal beside it";
-            let why = "other programs read it as it stands, which is neither old nor new";
+            let what = "an edit of it was interrupted, by the journal beside it";
+            let why = "other programs read it as it is, which is neither old nor new";
             Finding::malformed("", what, why)
         }
     }

@@ -26,7 +26,7 @@ impl Source for Part<'_> {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
         match offset.checked_add(buffer.len() as u64).filter(|end| *end <= self.len()) {
             Some(_) => self.source.read_at(self.range.start + offset, buffer),
-            None => Err(Fault::malformed(offset, "the part of the file ends too early")),
+            None => Err(Fault::malformed(offset, "unexpected end of this part of the file")),
         }
     }
 }

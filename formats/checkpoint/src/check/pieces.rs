@@ -1,4 +1,4 @@
-//! Archives that lie end to end in one file, as distributed checkpoints keep them.
+//! Archives that follow each other in one file, as distributed checkpoints keep them.
 
 use std::ops::Range;
 

@@ -57,7 +57,7 @@ impl Checkpoint {
     /// index, or the folder that holds it.
     ///
     /// # Errors
-    /// What the system says, what is wrong with the file, or what it is if it is no checkpoint.
+    /// What the system says, what is wrong with the file, or what it is if it is not a checkpoint.
     pub fn open(path: &Path) -> Result<Checkpoint, Error> {
         Checkpoint::open_on(path, Arc::new(System))
     }
@@ -86,8 +86,8 @@ impl Checkpoint {
                 Opened::folder(path, &found, store.observed_by(observer.clone()))?
             }
             Located::File(file) => {
-                let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
-                let source = FileSource::open(&file, disk.as_ref()).map_err(failed)?;
+                let source = FileSource::open(&file, disk.as_ref())
+                    .map_err(|cause| Error::new(Action::Read, &file, cause))?;
                 Opened::file(file, source.observed_by(observer.clone()))?
             }
         };
@@ -95,7 +95,7 @@ impl Checkpoint {
     }
 
     /// Opens a checkpoint to replace it: nobody else can until it is dropped, and an edit that was
-    /// cut short is undone first.
+    /// interrupted is undone first.
     ///
     /// # Errors
     /// As [`Checkpoint::open`]; if somebody else has the file open for some seconds, this program
@@ -155,7 +155,7 @@ impl Checkpoint {
         Checkpoint { source, observer, ..self }
     }
 
-    /// What was found of edits of its files that were cut short.
+    /// What was found of edits of its files that were interrupted.
     pub fn interrupted(&self) -> &[Interrupted] {
         self.source.interrupted()
     }
@@ -194,9 +194,10 @@ impl Checkpoint {
 
     /// True for the names of files of its folder that are read.
     fn is_part(&self, name: &str) -> bool {
-        match self.is_sharded() {
-            true => self.files.files().contains(&name),
-            false => self.path.file_name().is_some_and(|own| own == name),
+        if self.is_sharded() {
+            self.files.files().contains(&name)
+        } else {
+            self.path.file_name().is_some_and(|own| own == name)
         }
     }
 
@@ -302,7 +303,7 @@ impl Checkpoint {
     /// The names of keys that a plan changes which the checkpoint holds outside its state dicts.
     ///
     /// # Errors
-    /// What stands in the way of the plan.
+    /// What prevents the plan.
     pub fn mentions(&self, plan: &Plan) -> Result<Mentions, Error> {
         self.files.mentions(plan).map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }

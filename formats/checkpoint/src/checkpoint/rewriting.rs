@@ -18,16 +18,16 @@ impl Checkpoint {
     /// differ from what is written elsewhere in padding and in bytes that nothing refers to.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// What prevents it.
     pub fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<PendingFiles, Error> {
         self.rewritten(plan, Manner::Kept(reserve))
     }
 
-    /// Layouts of one of the files with other keys that leave its tensors where they stand.
+    /// Layouts of one of the files with other keys that leave its tensors where they are.
     pub(super) fn revised(&self, renamed: &Renamed) -> Vec<Layout> {
         let container = self.files.container_at(renamed.start);
         let growths = [Growth::Within, Growth::Insert { block: BLOCK }];
-        // What stands in the way of these stands in the way of nothing but them.
+        // What prevents these prevents nothing else.
         let rewrite_in_place = |growth| container?.rewrite_in_place(&renamed.plan, growth).ok()?;
         let mut layouts: Vec<Layout> = growths.into_iter().filter_map(rewrite_in_place).collect();
         layouts.iter_mut().for_each(|layout| layout.shift(renamed.start));
@@ -37,19 +37,19 @@ impl Checkpoint {
     /// The same, spelled so that loaders read it by default: pickles in protocol 2.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// What prevents it.
     pub fn rewrite_plainly(&self, plan: &Plan, reserve: Headroom) -> Result<PendingFiles, Error> {
         self.rewritten(plan, Manner::Plain(reserve))
     }
 
     fn rewritten(&self, plan: &Plan, manner: Manner) -> Result<PendingFiles, Error> {
         if plan.computes() {
-            let what = "a plan that computes tensors; they are encoded anew".to_string();
+            let what = "the plan computes tensors, which have to be re-encoded".to_string();
             return Err(Error::new(Action::Rewrite, &self.path, Fault::Unsupported(what)));
         }
         if plan.casts() && !self.format().facts().casts_in_files {
             let name = self.format().name();
-            let what = format!("tensors of a {name} file are cast by encoding them anew");
+            let what = format!("casting tensors of a {name} file means re-encoding them");
             return Err(Error::new(Action::Rewrite, &self.path, Fault::Unsupported(what)));
         }
         self.files
@@ -86,16 +86,15 @@ impl Checkpoint {
         if let PendingFiles::Folder { files, manifest: Some(manifest), gone } = &mut pending
             && self.is_part(manifest.name())
         {
-            let is_kept = |name: &&str| {
-                *name == manifest.name() || files.iter().any(|file| file.name == *name)
-            };
-            let old = self.files.files().into_iter().filter(|name| !is_kept(name));
+            let old = self.files.files().into_iter().filter(|name| {
+                *name != manifest.name() && files.iter().all(|file| file.name != *name)
+            });
             gone.extend(old.map(String::from));
         }
         Ok(pending)
     }
 
-    /// The same checkpoint with its tensors written anew, in as many files as it has.
+    /// The same checkpoint with its tensors rewritten, in as many files as it has.
     ///
     /// `section` says which key each tensor has now.
     ///

@@ -80,7 +80,7 @@ impl Checkpoint {
     /// Gives this checkpoint, which was opened to be replaced, other keys by the cheapest way there
     /// is: its tensors are not written where the format and the file system allow that.
     ///
-    /// A symbolic link stays and leads to the new file. What is edited where it stands stays the
+    /// A symbolic link stays and leads to the new file. What is edited in place stays the
     /// same file, under all its names; otherwise a new file takes its place, with room for longer
     /// keys.
     ///
@@ -138,14 +138,13 @@ impl Checkpoint {
         found.map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }
 
-    /// Edits the one file where it stands, if that can be.
+    /// Edits the one file in place, if that can be.
     fn edit(
         &self,
         container: &dyn Container,
         plan: &Plan,
         locked: &Locked,
     ) -> Result<Option<Replaced>, Error> {
-        let failed = |cause: Cause| Error::new(Action::Write, &self.path, cause);
         let editor = Editor { locked, source: &self.source, disk: &self.disk };
         let block = match self.disk.front(&locked.file) {
             PrependSupport::Insert { block } | PrependSupport::Share { block } => {
@@ -157,7 +156,10 @@ impl Checkpoint {
             let layout = container.rewrite_in_place(plan, growth);
             let layout = layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))?;
             let Some(layout) = layout else { continue };
-            if let Some(replaced) = editor.edit(&layout).map_err(failed)? {
+            if let Some(replaced) = editor
+                .edit(&layout)
+                .map_err(|cause| Error::new(Action::Write, &self.path, cause))?
+            {
                 return Ok(Some(replaced));
             }
         }

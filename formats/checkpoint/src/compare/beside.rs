@@ -1,4 +1,4 @@
-//! What lies beside the plain tensors of two files: values, quantized tensors, optimizers, metadata.
+//! What is next to the plain tensors of two files: values, quantized tensors, optimizers, metadata.
 
 use statedict_core::{
     Catalog, IndexMap, IndexSet, Key, StateDict, Tensor, Value,
@@ -17,7 +17,7 @@ use crate::error::Error;
 pub enum Scope {
     /// Everything.
     Files,
-    /// A state dict of each, with those of its values that are no tensors.
+    /// A state dict of each, with those of its values that are not tensors.
     StateDicts,
     /// The tensors of a state dict of each.
     Weights,
@@ -25,7 +25,7 @@ pub enum Scope {
 
 /// Adds to what was found of the elements what differs in everything else.
 ///
-/// What a format has no place for is no difference where the other file has it; it is named.
+/// What a format cannot store is not a difference where the other file has it; it is named.
 ///
 /// # Errors
 /// What keeps elements from being read.
@@ -75,7 +75,7 @@ fn read(file: &Checkpoint, diff: &mut Diff) -> Option<Objects> {
     }
 }
 
-/// Values of one side that are no tensors: left out where weights alone are compared, and no
+/// Values of one side that are not tensors: left out where weights alone are compared, and no
 /// difference where the other format has no place for them.
 fn set_aside(
     diff: &mut Diff,
@@ -93,9 +93,11 @@ fn set_aside(
     let keys = if in_a { &mut diff.removed } else { &mut diff.added };
     keys.retain(|key| !values.contains(key));
     if scope != Scope::Weights {
-        let kind = || "no tensor".to_string();
-        let unplaced = |key: &&Key| Unplaced { in_a, path: key.to_string(), kind: kind() };
-        diff.unplaced.extend(values.iter().map(unplaced));
+        diff.unplaced.extend(values.iter().map(|key| Unplaced {
+            in_a,
+            path: key.to_string(),
+            kind: "no tensor".to_string(),
+        }));
     }
 }
 
@@ -132,7 +134,7 @@ impl Sides<'_> {
         Some((mapping(self.a)?, mapping(self.b)?))
     }
 
-    /// The values of the state dicts that are no plain elements on both sides.
+    /// The values of the state dicts that are not plain elements on both sides.
     fn entries(&self, diff: &mut Diff, matching: &Matching<'_>, scope: Scope) -> Compared {
         let Some((ours, theirs)) = self.mappings() else { return Compared::default() };
         let mut entries = Vec::new();
@@ -220,20 +222,18 @@ fn compare_metadata(
     for (in_a, file) in [(true, b), (false, a)] {
         if !file.format().facts().holds_metadata {
             let side = std::mem::take(&mut sides[usize::from(!in_a)]);
-            let kind = || "metadata".to_string();
             diff.unplaced.extend(side.into_keys().map(|path| Unplaced {
                 in_a,
                 path,
-                kind: kind(),
+                kind: "metadata".to_string(),
             }));
         }
     }
     let [a, b] = sides;
     let keys: IndexSet<&String> = a.keys().chain(b.keys()).collect();
     for key in keys.into_iter().filter(|key| a.get(*key) != b.get(*key)) {
-        let key_of = || Key::Text(key.as_str().into());
         let (a, b) = (a.get(key).cloned(), b.get(key).cloned());
-        diff.metadata.push(Change { key: key_of(), a, b });
+        diff.metadata.push(Change { key: Key::Text(key.as_str().into()), a, b });
     }
 }
 

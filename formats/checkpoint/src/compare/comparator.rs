@@ -95,7 +95,7 @@ impl Comparator {
 fn deviation<N: Number, const PARTS: usize>(a: &[N], b: &[N]) -> Deviation {
     let (mut max_abs, mut max_rel) = (0.0, 0.0);
     for (x, y) in a.iter().zip(b) {
-        // What is no number is larger than nothing.
+        // What is not a number is larger than nothing.
         let distance = x.distance(*y);
         let relative = distance / x.magnitude().max(y.magnitude());
         max_abs = if distance > max_abs { distance } else { max_abs };
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_on_one_side_is_counted_apart() {
+    fn what_is_not_a_number_on_one_side_is_counted_apart() {
         check_f32s(&[f32::NAN, 1.0], &[1.0, f32::NAN], (2, Some(0.0), Some(0.0), 2));
         check_f32s(&[f32::INFINITY], &[1.0], (1, INFINITE, INFINITE, 0));
         check_f32s(&[f32::INFINITY], &[f32::NEG_INFINITY], (1, INFINITE, INFINITE, 0));

@@ -1,7 +1,8 @@
 //! Tensors of two files that hold the same elements under other keys.
 //!
-//! Tensors of one type and shape are told apart by their first bytes, and then wholly: two that are
-//! left are read side by side, more than two are hashed, so that no tensor is read more than once.
+//! Tensors of one type and shape are distinguished by their first bytes, and then wholly: two that
+//! are left are read side by side, more than two are hashed, so that no tensor is read more than
+//! once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -31,7 +32,7 @@ pub(super) fn twins<'a>(
     let heads = crowd.fingerprints(&groups, Operand::head)?;
     let (more, groups) = crowd.couples(crowd.split(groups, |member| heads.get(&member)));
     couples.extend(more);
-    // What is no longer than its first bytes is told apart by now.
+    // What is no longer than its first bytes is distinguished by now.
     let (done, groups): (Vec<_>, Vec<_>) =
         groups.into_iter().partition(|group| crowd.is_short(group));
     let hashes = crowd.fingerprints(&groups, Operand::hash)?;
@@ -51,8 +52,7 @@ pub(super) enum Sort {
 
 /// The tensors of entries; none where one has no elements that can be read.
 pub(super) fn halves<'a>(file: &'a Checkpoint, entries: &[Entry<'_>]) -> Vec<Option<Operand<'a>>> {
-    let half = |entry: &Entry| entry.tensor.and_then(|tensor| Operand::of(file, tensor));
-    entries.iter().map(half).collect()
+    entries.iter().map(|entry| entry.tensor.and_then(|tensor| Operand::of(file, tensor))).collect()
 }
 
 /// Members of a crowd by their positions, in order.
@@ -123,13 +123,15 @@ impl<'a> Crowd<'a> {
 
     /// The groups of two whose elements are the same.
     fn identical(&self, groups: Vec<Group>) -> Result<Vec<Group>, Error> {
-        let couple = |group: &Group| match group.as_slice() {
-            [a, b] => {
-                Some(TensorPair::compared(self.member(*a)?.clone(), self.member(*b)?.clone()))
-            }
-            _ => None,
-        };
-        let couples: Vec<_> = groups.iter().filter_map(couple).collect();
+        let couples: Vec<_> = groups
+            .iter()
+            .filter_map(|group| match group.as_slice() {
+                [a, b] => {
+                    Some(TensorPair::compared(self.member(*a)?.clone(), self.member(*b)?.clone()))
+                }
+                _ => None,
+            })
+            .collect();
         let found = groups.iter().zip(deviations(&couples)?);
         let same = found.filter(|(_, deviation)| deviation.count == 0);
         Ok(same.map(|(group, _)| group.clone()).collect())

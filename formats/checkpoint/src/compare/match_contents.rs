@@ -73,7 +73,7 @@ impl<'a> Question<'a> {
             self.evidence.portions.extend(found);
         }
         for (a, b) in reordered(&self.a, &self.b)? {
-            self.tell(a, b, Arrangement::RowsReordered);
+            self.note(a, b, Arrangement::RowsReordered);
         }
         Ok(())
     }
@@ -87,9 +87,12 @@ impl<'a> Question<'a> {
 
     /// Asks the same of open tensors of `a` as they are when they are cast.
     fn ask_cast(&mut self, dtype: &DType) -> Result<(), Error> {
-        let cast = |half: &Option<Operand<'a>>| half.as_ref().and_then(|half| half.cast_to(dtype));
         let mut question = Question {
-            a: self.a.iter().map(cast).collect(),
+            a: self
+                .a
+                .iter()
+                .map(|half| half.as_ref().and_then(|half| half.cast_to(dtype)))
+                .collect(),
             b: self.b.clone(),
             evidence: Evidence::default(),
         };
@@ -132,13 +135,13 @@ impl<'a> Question<'a> {
                 && let Some(half) = &self.a[*a]
                 && !half.is_constant()?
             {
-                self.tell(*a, *b, how);
+                self.note(*a, *b, how);
             }
         }
         Ok(())
     }
 
-    fn tell(&mut self, a: usize, b: usize, how: Arrangement) {
+    fn note(&mut self, a: usize, b: usize, how: Arrangement) {
         (self.a[a], self.b[b]) = (None, None);
         self.evidence.rearranged.push(Rearranged { a, b, how });
     }

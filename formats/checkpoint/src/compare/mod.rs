@@ -1,6 +1,6 @@
 //! The elements of two files held against each other.
 //!
-//! Bytes are compared as they stand wherever both files hold them so; elements are made into
+//! Bytes are compared as they are wherever both files hold them so; elements are made into
 //! numbers only where bytes differ.
 
 mod beside;
@@ -31,7 +31,7 @@ use crate::error::Error;
 /// What differs between two state dicts, elements included.
 ///
 /// `matching` is of a state dict of `a` and one of `b`.
-/// Reads what both hold under the same key, and what may stand under another, in bounded memory.
+/// Reads what both hold under the same key, and what may be under another, in bounded memory.
 ///
 /// # Errors
 /// What keeps the elements from being read.
@@ -58,14 +58,14 @@ pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Resul
     Ok(diff)
 }
 
-/// A pair whose values are no elements that can be read.
+/// A pair whose values are not elements that can be read.
 fn uncompared(pair: &Pair<'_>) -> Uncompared {
     let why = match pair.a {
         Some(Tensor { data: Data::Opaque { layout, .. }, .. }) => {
             format!("a tensor of layout {layout} has no plain elements")
         }
         Some(tensor) => format!("elements of type {} cannot be read", tensor.dtype),
-        None => "the value is no tensor".to_string(),
+        None => "the value is not a tensor".to_string(),
     };
     Uncompared { path: pair.key.to_string(), why }
 }

@@ -10,7 +10,7 @@ use crate::elements::float8;
 pub(super) trait Number: Copy {
     /// True if both are equal, or neither is a number.
     fn is_same(self, other: Self) -> bool;
-    /// True if it is no number.
+    /// True if it is not a number.
     fn is_nan(self) -> bool;
     /// How far apart both are; no number where one of them is none, or both are one infinity.
     fn distance(self, other: Self) -> f64;

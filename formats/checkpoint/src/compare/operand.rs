@@ -13,7 +13,7 @@ use crate::elements::inflate;
 use crate::elements::{self, PIECE, Sink, StreamError};
 use crate::error::{Action, Error};
 
-/// Bytes from which two tensors are told apart in most cases.
+/// Bytes from which two tensors are distinguished in most cases.
 pub(super) const HEAD: u64 = 64 << 10;
 
 /// A tensor with plain elements, and the file it is in.
@@ -80,7 +80,7 @@ impl<'a> Operand<'a> {
         self.unit
     }
 
-    /// How many elements it has, or bytes, where its elements are no units.
+    /// How many elements it has, or bytes, where its elements are not units.
     pub(super) fn units(&self) -> u64 {
         self.byte_len() / self.unit as u64
     }

@@ -49,7 +49,7 @@ pub(super) fn rows(
     }
 }
 
-/// The bytes of a row; none for a tensor without rows, or whose rows are no whole bytes.
+/// The bytes of a row; none for a tensor without rows, or whose rows are not whole bytes.
 pub(super) fn row_len(half: &Operand<'_>) -> Option<usize> {
     let rows = half.shape().first().copied().filter(|rows| *rows > 0)?;
     let whole = half.byte_len() > 0 && half.byte_len().is_multiple_of(rows);

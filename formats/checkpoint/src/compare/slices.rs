@@ -56,14 +56,14 @@ pub(super) fn portions(
     Ok(found)
 }
 
-/// A tensor as it stands, or transposed.
+/// A tensor as it is, or transposed.
 struct View<'a> {
     place: usize,
     is_turned: bool,
     half: Operand<'a>,
 }
 
-/// Tensors as they stand, and those of two dimensions transposed.
+/// Tensors as they are, and those of two dimensions transposed.
 fn views<'h, 'a: 'h>(halves: &'h [Option<Operand<'a>>]) -> impl Iterator<Item = View<'a>> + 'h {
     halves.iter().enumerate().flat_map(|(place, half)| {
         let turned = half.as_ref().and_then(|half| half.viewed(Tensor::transposed));
@@ -211,13 +211,14 @@ impl Windows {
         Windows { all, last: VecDeque::new(), seen: 0 }
     }
 
-    /// Takes a row in; tells the length of each window that is full, its hash, and where it starts.
-    fn slide(&mut self, row: u64, mut tell: impl FnMut(usize, u64, u64)) {
+    /// Takes a row in; reports the length of each window that is full, its hash, and where it
+    /// starts.
+    fn slide(&mut self, row: u64, mut report: impl FnMut(usize, u64, u64)) {
         self.last.push_back(row);
         self.seen += 1;
         for window in &mut self.all {
             if let Some(hash) = window.slide(&self.last) {
-                tell(window.len, hash, self.seen - window.len as u64);
+                report(window.len, hash, self.seen - window.len as u64);
             }
         }
         if self.all.last().is_none_or(|longest| self.last.len() > longest.len) {

@@ -62,8 +62,10 @@ pub(super) fn deviations(couples: &[TensorPair<'_>]) -> Result<Vec<Deviation>, E
             Ok((place, deviation))
         }
     });
-    let whole = |couple: &TensorPair| Deviation { of: couple.units, ..Deviation::default() };
-    let mut deviations: Vec<_> = couples.iter().map(whole).collect();
+    let mut deviations: Vec<_> = couples
+        .iter()
+        .map(|couple| Deviation { of: couple.units, ..Deviation::default() })
+        .collect();
     found?.iter().for_each(|(place, part)| deviations[*place].merge(part));
     Ok(deviations)
 }
@@ -221,10 +223,10 @@ mod tests {
             Bytes { folder, checkpoint, range: start..start + len as u64 }
         }
 
-        /// A tensor of these bytes with `rows` rows, which stand side by side or one in another.
-        fn half(&self, dtype: DType, rows: u64, stands: Stands) -> Operand<'_> {
+        /// A tensor of these bytes with `rows` rows, which are side by side or one in another.
+        fn half(&self, dtype: DType, rows: u64, stored: Stored) -> Operand<'_> {
             let storage = Storage {
-                byte_order: if stands == Stands::Swapped {
+                byte_order: if stored == Stored::Swapped {
                     ByteOrder::Big
                 } else {
                     ByteOrder::Little
@@ -233,7 +235,7 @@ mod tests {
             };
             let len = (self.range.end - self.range.start) / dtype.bytes().expect("whole bytes");
             let columns = len / rows;
-            let strides = if stands == Stands::Transposed { [1, rows] } else { [columns, 1] };
+            let strides = if stored == Stored::Transposed { [1, rows] } else { [columns, 1] };
             let shape = vec![rows, columns];
             let tensor = Tensor::view(dtype, shape, strides.into(), 0, Arc::new(storage));
             Operand::of(&self.checkpoint, &tensor.expect("within")).expect("plain")
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[derive(Clone, Copy, PartialEq, Eq)]
-    enum Stands {
+    enum Stored {
         Plainly,
         Transposed,
         Swapped,
@@ -252,16 +254,16 @@ mod tests {
         found.map(|found| found[0])
     }
 
-    fn u8s(bytes: &[u8], stands: Stands) -> (&[u8], DType, Stands) {
-        (bytes, DType::U8, stands)
+    fn u8s(bytes: &[u8], stored: Stored) -> (&[u8], DType, Stored) {
+        (bytes, DType::U8, stored)
     }
 
-    fn u16s(bytes: &[u8], stands: Stands) -> (&[u8], DType, Stands) {
-        (bytes, DType::U16, stands)
+    fn u16s(bytes: &[u8], stored: Stored) -> (&[u8], DType, Stored) {
+        (bytes, DType::U16, stored)
     }
 
     /// Tensors of two rows: how many elements differ, of how many.
-    fn check(a: (&[u8], DType, Stands), b: (&[u8], DType, Stands), expected: (u64, u64)) {
+    fn check(a: (&[u8], DType, Stored), b: (&[u8], DType, Stored), expected: (u64, u64)) {
         let (x, y) = (Bytes::new(a.0), Bytes::new(b.0));
         let couple =
             || TensorPair::measured(x.half(a.1.clone(), 2, a.2), y.half(b.1.clone(), 2, b.2));
@@ -276,7 +278,7 @@ mod tests {
 
     #[test]
     fn elements_are_compared_however_they_stand() {
-        use Stands::{Plainly, Swapped, Transposed};
+        use Stored::{Plainly, Swapped, Transposed};
         check(u8s(b"abcdef", Plainly), u8s(b"abcdef", Plainly), (0, 6));
         check(u8s(b"abcdef", Plainly), u8s(b"abXdeX", Plainly), (2, 6));
         check(u8s(b"abcdef", Plainly), u8s(b"adbecf", Transposed), (0, 6));
@@ -295,8 +297,8 @@ mod tests {
         let len = (SHARE + 3 * STEP) as usize;
         let (a, mut b) = (vec![7; len], vec![7; len]);
         (b[0], b[SHARE as usize], b[len - 1]) = (8, 10, 9);
-        check(u8s(&a, Stands::Plainly), u8s(&b, Stands::Plainly), (3, len as u64));
-        check(u16s(&a, Stands::Swapped), u16s(&b, Stands::Swapped), (3, len as u64 / 2));
+        check(u8s(&a, Stored::Plainly), u8s(&b, Stored::Plainly), (3, len as u64));
+        check(u16s(&a, Stored::Swapped), u16s(&b, Stored::Swapped), (3, len as u64 / 2));
     }
 
     #[test]
@@ -310,11 +312,11 @@ mod tests {
         let one_place =
             found(TensorPair::measured(own, again).expect("numbers")).expect("not read");
         assert_eq!((one_place.count, one_place.of), (0, 6));
-        let plain = Stands::Plainly;
+        let plain = Stored::Plainly;
         let cut = TensorPair::measured(a.half(DType::U8, 2, plain), b.half(DType::U8, 2, plain));
         let message = found(cut.expect("numbers")).expect_err("cut");
         assert!(message.contains(&b.folder.path().display().to_string()), "{message}");
-        assert!(message.ends_with("the file ends too early"), "{message}");
+        assert!(message.ends_with("unexpected end of file"), "{message}");
     }
 
     #[test]
@@ -323,9 +325,9 @@ mod tests {
         let cut = a.checkpoint.path();
         std::fs::File::options().write(true).open(cut).expect("there").set_len(9).expect("cut");
         for (x, y) in [
-            (Stands::Plainly, Stands::Transposed),
-            (Stands::Transposed, Stands::Plainly),
-            (Stands::Transposed, Stands::Transposed),
+            (Stored::Plainly, Stored::Transposed),
+            (Stored::Transposed, Stored::Plainly),
+            (Stored::Transposed, Stored::Transposed),
         ] {
             let couple = TensorPair::measured(a.half(DType::U8, 2, x), b.half(DType::U8, 2, y));
             let message = found(couple.expect("numbers")).expect_err("cut");

@@ -33,7 +33,7 @@ pub enum Access {
     Usual,
 }
 
-/// What to do with a file that stands where the new one is to go.
+/// What to do with an existing file at the target's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// Leave it and fail, also if it appears while the new one is written.
@@ -130,6 +130,7 @@ pub(crate) fn folder(out: &Path) -> &Path {
 
 /// True for the name of a file in a folder or below: a relative path that does not climb.
 pub(crate) fn stays_inside(name: &str) -> bool {
-    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-    !name.is_empty() && !name.contains(['\0', '\\']) && Path::new(name).components().all(is_plain)
+    !name.is_empty()
+        && !name.contains(['\0', '\\'])
+        && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }

@@ -1,4 +1,4 @@
-//! Files as they stand: what is a regular one, and reading it by position.
+//! Files as they are: what is a regular one, and reading it by position.
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io;
@@ -8,7 +8,7 @@ use statedict_core::{Fault, Source};
 
 use crate::error::Cause;
 
-/// An open file as it stands, with the length that it had when it was opened.
+/// An open file as it is, with the length that it had when it was opened.
 #[derive(Debug)]
 pub(crate) struct PlainFile {
     file: File,
@@ -42,19 +42,19 @@ pub(crate) fn regular(path: &Path) -> Result<File, Cause> {
     Ok(file)
 }
 
-/// Fills a buffer with the bytes of a file as it stands.
+/// Fills a buffer with the bytes of a file as it is.
 pub(crate) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
     read_exact_at(file, offset, buffer).map_err(|error| fault(offset, error))
 }
 
 pub(crate) fn fault(offset: u64, error: io::Error) -> Fault {
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => Fault::malformed(offset, "the file ends too early"),
+        io::ErrorKind::UnexpectedEof => Fault::malformed(offset, "unexpected end of file"),
         _ => Fault::Unreadable(error.into()),
     }
 }
 
-/// True if both describe one file; where the system cannot tell, true.
+/// True if both describe one file; where the system does not say, true.
 #[cfg(unix)]
 pub(crate) fn is_same(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -96,7 +96,7 @@ pub(crate) fn read_exact_at(file: &File, mut offset: u64, mut buffer: &mut [u8])
     Ok(())
 }
 
-/// Refuses what is no regular file.
+/// Refuses what is not a regular file.
 pub(crate) fn check_regular(kind: FileType) -> Result<(), Cause> {
     match special(kind) {
         None => Ok(()),
@@ -107,7 +107,7 @@ pub(crate) fn check_regular(kind: FileType) -> Result<(), Cause> {
 pub(crate) fn special(kind: FileType) -> Option<&'static str> {
     match kind {
         kind if kind.is_file() => None,
-        kind if kind.is_dir() => Some("a folder"),
+        kind if kind.is_dir() => Some("a directory"),
         kind => Some(device(kind)),
     }
 }

@@ -84,7 +84,7 @@ impl Identity {
         Ok(Identity::default())
     }
 
-    /// True if both are one file: devices are numbered anew when a machine starts, and some file
+    /// True if both are one file: devices are renumbered when a machine starts, and some file
     /// systems have no number of their own.
     pub(crate) fn is_same(&self, other: &Identity) -> bool {
         let same_volume = self.volume != 0 && self.volume == other.volume;
@@ -103,7 +103,7 @@ fn state_folder() -> Option<PathBuf> {
             (home.clone(), home.join(".local/state"))
         }
     };
-    // Somebody else's home, as `sudo` may leave it set, is no place for a secret of this user.
+    // Somebody else's home, as `sudo` may leave it set, is not a place for a secret of this user.
     let is_foreign = fs::metadata(owned).is_ok_and(|there| !is_own(&there));
     (!is_foreign).then(|| state.join("statedict"))
 }

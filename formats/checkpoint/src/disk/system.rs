@@ -165,27 +165,28 @@ mod blocks {
     const CANNOT: [Errno; 5] =
         [Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL, Errno::XDEV, Errno::NOTTY];
 
-    fn told(errno: Errno) -> io::Error {
-        match CANNOT.contains(&errno) {
-            true => io::Error::new(io::ErrorKind::Unsupported, io::Error::from(errno)),
-            false => errno.into(),
+    fn io_error(errno: Errno) -> io::Error {
+        if CANNOT.contains(&errno) {
+            io::Error::new(io::ErrorKind::Unsupported, io::Error::from(errno))
+        } else {
+            errno.into()
         }
     }
 
     pub(super) fn reserve(file: &File, len: u64) -> io::Result<()> {
-        fallocate(file, FallocateFlags::KEEP_SIZE, 0, len).map_err(told)
+        fallocate(file, FallocateFlags::KEEP_SIZE, 0, len).map_err(io_error)
     }
 
     pub(super) fn insert(file: &File, offset: u64, len: u64) -> io::Result<()> {
-        fallocate(file, FallocateFlags::INSERT_RANGE, offset, len).map_err(told)
+        fallocate(file, FallocateFlags::INSERT_RANGE, offset, len).map_err(io_error)
     }
 
     pub(super) fn collapse(file: &File, offset: u64, len: u64) -> io::Result<()> {
-        fallocate(file, FallocateFlags::COLLAPSE_RANGE, offset, len).map_err(told)
+        fallocate(file, FallocateFlags::COLLAPSE_RANGE, offset, len).map_err(io_error)
     }
 
     pub(super) fn clone(from: &File, to: &File) -> io::Result<()> {
-        ioctl_ficlone(to, from).map_err(told)
+        ioctl_ficlone(to, from).map_err(io_error)
     }
 
     pub(super) fn copy(
@@ -197,7 +198,7 @@ mod blocks {
         let mut start = range.start;
         let len = usize::try_from(range.end.saturating_sub(start)).unwrap_or(usize::MAX);
         let copied = copy_file_range(from, Some(&mut start), to, Some(&mut offset), len);
-        copied.map(|bytes| bytes as u64).map_err(told)
+        copied.map(|bytes| bytes as u64).map_err(io_error)
     }
 }
 

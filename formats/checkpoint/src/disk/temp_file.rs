@@ -31,7 +31,8 @@ impl TempFile {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".statedict-").suffix(".tmp").disable_cleanup(true);
         let made = builder.make_in(folder, |path| disk.create(path, access)).map_err(|error| {
-            // The random name that was tried is of no use to anyone: only the kind of error is told.
+            // The random name that was tried is of no use to anyone: only the kind of error is
+            // reported.
             let error = io::Error::from(error.kind());
             let doing = Some(format!("no file can be made in the folder '{}'", folder.display()));
             Cause::Io { doing, error }

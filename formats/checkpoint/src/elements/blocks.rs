@@ -216,10 +216,10 @@ impl Supply<'_> {
             Ok(())
         };
         let part = |elements: &Elements| {
-            let cut = |part: Elements, (axis, range): (usize, &Range<u64>)| {
-                part.slice(axis, range.clone())
-            };
-            let part = ranges.iter().enumerate().try_fold(elements.clone(), cut);
+            let part = ranges
+                .iter()
+                .enumerate()
+                .try_fold(elements.clone(), |part, (axis, range)| part.slice(axis, range.clone()));
             part.expect("a part of a tensor whose elements are whole bytes")
         };
         match self {
@@ -392,7 +392,7 @@ mod tests {
         }
     }
 
-    /// A tensor of bytes that stand from `start` on, its dimensions in the order of its strides.
+    /// A tensor of bytes counted up from `start`, its dimensions in the order of its strides.
     fn bytes(shape: &[u64], strides: &[u64], start: u64) -> Tensor {
         let storage = Arc::new(Storage::stored(start..200));
         Tensor::view(DType::U8, shape.into(), strides.into(), 0, storage).expect("within")

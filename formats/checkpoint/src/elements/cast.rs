@@ -19,7 +19,7 @@ pub(crate) struct Cast {
     overflows: u64,
 }
 
-/// How to tell which numbers the new type has no room for.
+/// How to find which numbers the new type has no room for.
 #[derive(Clone, Copy)]
 enum Overflow {
     /// It has room for all.

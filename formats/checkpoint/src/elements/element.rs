@@ -15,7 +15,7 @@ pub trait Element: Copy + Send + Sync + 'static + sealed::Bytes {
 }
 
 pub(crate) mod sealed {
-    /// How elements lie in files: little-endian.
+    /// How elements are stored in files: little-endian.
     pub trait Bytes: Sized {
         /// Bytes of an element.
         const LEN: usize;

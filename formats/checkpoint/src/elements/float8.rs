@@ -2,7 +2,7 @@
 
 use statedict_core::DType;
 
-/// How an 8-bit number's bits are shared out, and which of them are no numbers.
+/// How an 8-bit number's bits are shared out, and which of them are not numbers.
 #[derive(Clone, Copy)]
 struct Layout {
     mantissa: u32,
@@ -12,11 +12,11 @@ struct Layout {
 
 #[derive(Clone, Copy)]
 enum Special {
-    /// The largest exponent and mantissa together are no number; there are no infinities.
+    /// The largest exponent and mantissa together are not a number; there are no infinities.
     AllOnes,
     /// The largest exponent is an infinity or no number, as in IEEE 754.
     LastExponent,
-    /// Negative zero is no number.
+    /// Negative zero is not a number.
     NegativeZero,
 }
 
@@ -59,9 +59,10 @@ impl Encoder {
             Special::LastExponent => 0x7C,
             Special::AllOnes | Special::NegativeZero => 0x7E,
         };
-        let bits = match number.is_nan() {
-            true => 0x7F,
-            false => u8::try_from(self.0.rounded(magnitude)).unwrap_or(beyond).min(beyond),
+        let bits = if number.is_nan() {
+            0x7F
+        } else {
+            u8::try_from(self.0.rounded(magnitude)).unwrap_or(beyond).min(beyond)
         };
         sign | bits
     }
@@ -134,7 +135,7 @@ impl Layout {
 mod tests {
     use super::*;
 
-    /// Bits of PyTorch's `.to(torch.float32)` for some bytes of each type; 0 stands for no number.
+    /// Bits of PyTorch's `.to(torch.float32)` for some bytes of each type; 0 stands for NaN.
     fn check(dtype: DType, expected: [(u8, u32); 8]) {
         let values = values(&dtype).expect("8-bit");
         for (byte, bits) in expected {

@@ -29,7 +29,7 @@ pub(crate) struct Strided {
 
 impl Strided {
     /// Elements of `item` bytes; shape, strides and offset are those of a view that was checked to
-    /// lie within its storage.
+    /// are within its storage.
     pub(crate) fn new(shape: &[u64], strides: &[u64], offset: u64, item: u64) -> Strided {
         let unit = unit_of(item);
         let units = item / unit;

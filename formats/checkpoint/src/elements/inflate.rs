@@ -32,17 +32,19 @@ pub(crate) fn reader<'a>(
             let mut inflated = Inflater::new(source, compressed.clone(), expected);
             let skip = skip.saturating_add(from);
             let skipped = io::copy(&mut inflated.by_ref().take(skip), &mut io::sink());
-            match skipped.map_err(fault)? == skip {
-                true => Ok(Box::new(inflated)),
-                false => Err(inflated.ended()),
+            if skipped.map_err(fault)? == skip {
+                Ok(Box::new(inflated))
+            } else {
+                Err(inflated.ended())
             }
         }
         Location::Latin1 { text, .. } => {
             let mut bytes = Latin1 { text: reader(source, text, 0)?, left: text.len(), lead: None };
             let skipped = io::copy(&mut bytes.by_ref().take(from), &mut io::sink());
-            match skipped.map_err(fault)? == from {
-                true => Ok(Box::new(bytes)),
-                false => Err(Fault::broken("a text that holds bytes ends too early")),
+            if skipped.map_err(fault)? == from {
+                Ok(Box::new(bytes))
+            } else {
+                Err(Fault::broken("unexpected end of a text that holds bytes"))
             }
         }
     }
@@ -53,7 +55,7 @@ pub(crate) fn fault(error: io::Error) -> Fault {
     match error.downcast::<Fault>() {
         Ok(fault) => fault,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Fault::broken("the data ends too early")
+            Fault::broken("unexpected end of the data")
         }
         Err(error) => Fault::Unreadable(error.into()),
     }
@@ -90,11 +92,12 @@ fn to_file(bytes: &mut dyn Read, len: u64) -> Result<PlainFile, Fault> {
 }
 
 fn complete(found: u64, len: u64) -> Result<(), Fault> {
-    match found == len {
-        true => Ok(()),
-        false => Err(Fault::broken(format!(
+    if found == len {
+        Ok(())
+    } else {
+        Err(Fault::broken(format!(
             "the compressed data ends after {found} of the {len} bytes it should have"
-        ))),
+        )))
     }
 }
 
@@ -211,8 +214,11 @@ impl<'a> Inflater<'a> {
         match self.expected {
             Some((len, expected)) if self.decoder.total_out() == len => {
                 let found = self.sum.clone().finalize();
-                let what = || format!("inflated to checksum {found:08x}, expected {expected:08x}");
-                if found == expected { Ok(()) } else { Err(Fault::malformed(self.start, what())) }
+                if found == expected {
+                    return Ok(());
+                }
+                let what = format!("inflated to checksum {found:08x}, expected {expected:08x}");
+                Err(Fault::malformed(self.start, what))
             }
             _ => Ok(()),
         }
@@ -322,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_ends_early_or_is_broken_is_told_from_sound_ones() {
+    fn a_stream_that_ends_early_or_is_broken_is_distinguished_from_sound_ones() {
         let (file, location) = deflated(1000, 0);
         let message = |file: &[u8], from| match reader(&file, &location, from) {
             Ok(mut reader) => {

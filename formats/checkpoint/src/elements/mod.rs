@@ -137,13 +137,14 @@ fn stored_len(elements: &Elements) -> u64 {
 /// Why a file of `len` bytes is not written out like this: its tensors overlap, and would be out of
 /// proportion to it together.
 pub(crate) fn repetition(len: u64, rewritten: &PendingFiles) -> Option<Fault> {
-    let of_the_file = |part: &Part| match part {
-        Part::Elements(elements) => stored_len(elements),
-        Part::Copy(range) => range.end - range.start,
-        Part::New(_) | Part::Crc32(_) => 0,
-    };
     let parts = rewritten.layouts().flat_map(Layout::parts);
-    let bytes = parts.map(of_the_file).fold(0, u64::saturating_add);
+    let bytes = parts
+        .map(|part| match part {
+            Part::Elements(elements) => stored_len(elements),
+            Part::Copy(range) => range.end - range.start,
+            Part::New(_) | Part::Crc32(_) => 0,
+        })
+        .fold(0, u64::saturating_add);
     (bytes > MAX_REPEATED.max(len.saturating_mul(MAX_REPETITION))).then(|| {
         let what = format!(
             "its tensors overlap, and take {bytes} bytes when each is written out; the limit is \

@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_far_apart_are_read_without_what_lies_between() {
+    fn rows_far_apart_are_read_without_what_is_between() {
         let place = Place { source: &&[0u8; 0][..], start: 0, unit: 4 };
         let axis = |size, source, target| Axis { size, source, target };
         let axes = [axis(3, 1 << 40, 10), axis(10, 1, 1)];

@@ -72,13 +72,10 @@ impl Front<'_> {
         let tail = self.source.bytes(len.saturating_sub(TAIL)..len).ok()?;
         let has_end = tail.windows(4).any(|window| window == b"PK\x05\x06");
         Some(
-            match has_end {
-                true => {
-                    "it is a zip archive without the data.pkl of PyTorch or the .npy members of npz"
-                }
-                false => {
-                    "it is a zip archive that is cut short: the directory at its end is missing"
-                }
+            if has_end {
+                "it is a zip archive without the data.pkl of PyTorch or the .npy members of npz"
+            } else {
+                "it is a truncated zip archive: the directory at its end is missing"
             }
             .to_string(),
         )
@@ -103,9 +100,10 @@ impl Front<'_> {
             return None;
         }
         let (seen, len) = (self.bytes.len(), self.source.len());
-        Some(match seen as u64 == len {
-            true => format!("its {len} bytes are all zero"),
-            false => format!("its first {seen} bytes are all zero, as in a broken download"),
+        Some(if seen as u64 == len {
+            format!("its {len} bytes are all zero")
+        } else {
+            format!("its first {seen} bytes are all zero, as in a broken download")
         })
     }
 
@@ -171,12 +169,12 @@ impl Front<'_> {
 
     /// True if no byte is one that texts do not have; the last character may be cut.
     fn is_text(&self) -> bool {
-        let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
         let is_utf8 = match std::str::from_utf8(self.bytes) {
             Ok(_) => true,
             Err(error) => error.error_len().is_none(),
         };
-        is_utf8 && !self.bytes.iter().any(is_control)
+        is_utf8
+            && !self.bytes.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace())
     }
 
     fn unknown(&self) -> String {
@@ -226,17 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_told_apart() {
+    fn containers_are_distinguished() {
         let mut tar = vec![0; 512];
         tar[257..262].copy_from_slice(b"ustar");
         named(&tar, "a tar archive");
         named(b"\x80\x02}q\0.", "a bare pickle");
-        named(b"PK\x03\x04\0\0", "cut short");
+        named(b"PK\x03\x04\0\0", "truncated");
         named(b"PK\x03\x04\0\0 PK\x05\x06\0\0", "a zip archive without the data.pkl");
     }
 
     #[test]
-    fn a_broken_safetensors_header_is_told_by_its_fault() {
+    fn a_broken_safetensors_header_is_named_by_its_fault() {
         let named = |bytes: &[u8], expected| check("m.safetensors", bytes, expected);
         named(&[16, 0, 1], "8 bytes of header length, and this one has 3");
         named(b"\x02\0\0\0\0\0\0\0[]", "begins with '{', not with byte 0x5b");

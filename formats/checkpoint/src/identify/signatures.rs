@@ -1,8 +1,8 @@
-//! The first bytes of files that are no checkpoints this version reads, and what to call them.
+//! The first bytes of files that are not checkpoints this version reads, and what to call them.
 
 use crate::in_place::GUARD;
 
-/// Bytes at a place that tell a kind of file.
+/// Bytes at a place that identify a kind of file.
 pub(crate) struct Signature {
     pub(crate) at: usize,
     pub(crate) bytes: &'static [u8],
@@ -18,7 +18,7 @@ const fn first(bytes: &'static [u8], what: &'static str) -> Signature {
 }
 
 const LFS: &str = "a Git LFS pointer and not the file it stands for, which 'git lfs pull' fetches";
-const CUT_SHORT: &str = "a checkpoint whose editing in place was cut short, and the journal that \
+const INTERRUPTED: &str = "a checkpoint whose editing in place was interrupted, and the journal that \
                          restores it is not beside it; it stays where the file was edited";
 const COMPRESSED: &str = "a compressed file; unpack it first";
 
@@ -26,7 +26,7 @@ const COMPRESSED: &str = "a compressed file; unpack it first";
 pub(crate) const SIGNATURES: &[Signature] = &[
     first(b"version https://git-lfs", LFS),
     first(b"version https://hawser", LFS),
-    first(&GUARD, CUT_SHORT),
+    first(&GUARD, INTERRUPTED),
     first(b"PYTORCH1", "a preview of PyTorch 1.0's archives, which PyTorch itself no longer reads"),
     first(b"GGUF", "a GGUF model (llama.cpp)"),
     first(b"lmgg", "a GGML model (llama.cpp)"),

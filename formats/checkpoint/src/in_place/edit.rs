@@ -41,7 +41,7 @@ impl Edit {
             end = write.end;
             apart
         });
-        // Bytes in front go with a file that grows by them at least, so that its length tells
+        // Bytes in front go with a file that grows by them at least, so that its length shows
         // whether they are there yet.
         let grows = match self.old_len.checked_add(self.inserted) {
             Some(moved) => self.inserted == 0 || moved <= self.new_len,
@@ -51,7 +51,7 @@ impl Edit {
         ascending && grows && end <= self.new_len && self.old_len > 0 && is_restored
     }
 
-    /// True if the front of the file is no checkpoint's until all else is written.
+    /// True if the front of the file is not a checkpoint's until all else is written.
     ///
     /// What only grows needs no guard: until its new end is whole, readers find the old one or
     /// none.
@@ -108,7 +108,7 @@ impl<'a> Patch<'a> {
         Ok(patch)
     }
 
-    /// Adds the first bytes of the file, which the guard stands on and which are not changed.
+    /// Adds the first bytes of the file, which the guard covers and which are not changed.
     fn cover_front(&mut self, source: &dyn Source) -> Result<(), Fault> {
         let first = self.edit.writes.first().map_or(u64::MAX, |write| write.start);
         let unchanged = 0..first.min(sentinel::PLACE.end).min(self.edit.old_len);
@@ -152,7 +152,7 @@ impl<'a> Patch<'a> {
         Ok(old != new)
     }
 
-    /// Adds a range of `bytes`, which stand at `at`; to the last write, if it follows on it.
+    /// Adds a range of `bytes`, which begin at `at`; to the last write, if it follows on it.
     fn push(&mut self, at: u64, bytes: &'a [u8], range: Range<usize>) {
         let start = at + range.start as u64;
         let end = at + range.end as u64;

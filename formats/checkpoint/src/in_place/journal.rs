@@ -85,7 +85,7 @@ const COPIED: &str = "it was written for another file, of which this one may be 
 #[derive(Debug)]
 pub(crate) enum Found {
     Nothing,
-    /// A journal that was not finished, so that the edit had not begun.
+    /// A journal that was not finished, so that the edit did not begin.
     Torn,
     /// A whole journal.
     Whole(Box<Journal>),
@@ -213,7 +213,9 @@ pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> io::Result<Foun
     match fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
-        Ok(there) if !there.is_file() => return Ok(Found::Foreign("it is no regular file".into())),
+        Ok(there) if !there.is_file() => {
+            return Ok(Found::Foreign("it is not a regular file".into()));
+        }
         Ok(there) if !is_trusted(&there, file_path)? => {
             return Ok(Found::Foreign("it belongs to another user".into()));
         }
@@ -226,8 +228,7 @@ pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> io::Result<Foun
     };
     let bytes = PlainFile::new(opened)?;
     let identity = disk.identity(file)?;
-    let doubt = |seal: Option<&Seal>| doubt(seal, &identity, disk);
-    parse(bytes, file_path, doubt).map_err(|fault| match fault {
+    parse(bytes, file_path, |seal| doubt(seal, &identity, disk)).map_err(|fault| match fault {
         Fault::Unreadable(error) => io::Error::other(error),
         fault => io::Error::other(fault.to_string()),
     })
@@ -276,7 +277,7 @@ fn parse(
         return Ok(Found::Torn);
     }
     if !MAGIC.starts_with(magic) {
-        return Ok(Found::Foreign("it is no journal of an edit".into()));
+        return Ok(Found::Foreign("it is not a journal of an edit".into()));
     }
     let mut fields = Fields(&start[magic.len()..]);
     let (Some(version), Some(head_len)) = (fields.number32(), fields.number()) else {
@@ -293,10 +294,10 @@ fn parse(
         return Ok(Found::Foreign(format!("its head has {head_len} bytes, over {MAX_HEAD}")));
     }
     let head = bytes.bytes(START..old_at)?;
-    // A torn head may hold anything; so may a stranger's. Only the checksum tells them apart.
-    let told = Fields(&head).file(file, version);
+    // A torn head may hold anything; so may a stranger's. Only the checksum distinguishes them.
+    let listed = Fields(&head).file(file, version);
     let sealed = if version == UNSEALED { 0 } else { SUM };
-    let expected = told.as_ref().and_then(|(edit, ..)| {
+    let expected = listed.as_ref().and_then(|(edit, ..)| {
         let new_at = old_at.checked_add(total(&edit.overwritten())?)?;
         Some((new_at, new_at.checked_add(total(&edit.writes)?)?))
     });
@@ -310,7 +311,7 @@ fn parse(
     let sum = sum(&bytes, 0..end)?;
     let after = bytes.bytes(end..len)?;
     let Some(seal) = after.strip_prefix(&sum) else { return Ok(Found::Torn) };
-    match (told, expected) {
+    match (listed, expected) {
         (Some((edit, fingerprint, identity)), Some((new_at, _))) => {
             let seal = seal.first_chunk().zip(identity);
             let seal = seal.map(|(seal, identity)| Seal { identity, sum, seal: *seal });

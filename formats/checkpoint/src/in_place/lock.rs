@@ -9,7 +9,7 @@ use crate::disk::plain_file::{check_regular, is_same};
 use crate::disk::{Disk, System};
 use crate::error::Cause;
 
-/// How often a file that is replaced again and again is looked for anew.
+/// How often a file that is replaced again and again is looked for again.
 const ATTEMPTS: usize = 10;
 
 /// A file, opened, with the lock that editors of this program ask for; let go when dropped.
@@ -20,7 +20,7 @@ pub(crate) struct Locked {
     pub(crate) file: File,
     /// The system allows to write to it.
     pub(crate) is_writable: bool,
-    /// The lock holds, which it does not on some file systems; what stands there is not edited in
+    /// The lock holds, which it does not on some file systems; what is there is not edited in
     /// place.
     pub(crate) is_locked: bool,
 }
@@ -45,10 +45,7 @@ impl Locked {
     /// Lets others read, and still not edit: for when a new file is written beside this one, which
     /// may take long.
     pub(crate) fn share(&self) -> Result<(), Cause> {
-        match self.is_locked {
-            true => keep_from_editors(&self.file),
-            false => Ok(()),
-        }
+        if self.is_locked { keep_from_editors(&self.file) } else { Ok(()) }
     }
 }
 
@@ -58,7 +55,7 @@ pub(crate) fn keep_from_editors(file: &File) -> Result<(), Cause> {
     wait(&System, || file.try_lock_shared()).map(drop)
 }
 
-/// Takes a lock once nobody has one that is in the way; false if there are no locks.
+/// Takes a lock once nobody has one that conflicts; false if there are no locks.
 fn wait(disk: &dyn Disk, take: impl Fn() -> Result<(), TryLockError>) -> Result<bool, Cause> {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Editing a file where it stands, so that a kill at any point leaves the old file or the new one.
+//! Editing a file in place, so that a kill at any point leaves the old file or the new one.
 //!
 //! Before the first write, the old bytes of what is written are in a [`journal`] beside the file.
 //! From there on until the journal is gone, the file is the old one: who reads it reads through the
@@ -34,7 +34,7 @@ use lock::keep_from_editors;
 use recover::Pending;
 pub(crate) use sentinel::GUARD;
 
-/// The most writes that one journal holds; a file that needs more is written anew.
+/// The most writes that one journal holds; a file that needs more is rewritten.
 const MAX_WRITES: usize = 1 << 20;
 
 /// By which way a file became the new one.
@@ -42,7 +42,7 @@ const MAX_WRITES: usize = 1 << 20;
 pub enum WriteMethod {
     /// It was the new one already.
     Unchanged,
-    /// Ranges of it were written where it stands.
+    /// Ranges of it were written in place.
     InPlace,
     /// The file system put blocks in front of its bytes; then as in place.
     Inserted,
@@ -71,7 +71,7 @@ pub(crate) struct Editor<'a> {
 }
 
 impl Editor<'_> {
-    /// Makes the file the one that is laid out, around its copied bytes where they stand; `None`
+    /// Makes the file the one that is laid out, around its copied bytes where they are; `None`
     /// where that cannot be.
     pub(crate) fn edit(&self, layout: &Layout) -> Result<Option<Replaced>, Cause> {
         let Some(Edits { inserted, writes }) = layout.edits() else { return Ok(None) };
@@ -98,7 +98,7 @@ impl Editor<'_> {
     }
 
     /// Edits the file; `None` if its file system cannot insert blocks or the journal cannot be
-    /// told from a stranger's, and the file is as it was.
+    /// distinguished from a stranger's, and the file is as it was.
     fn apply(&self, patch: &Patch<'_>) -> Result<Option<u64>, Cause> {
         let Some(secret) = self.disk.make_secret() else { return Ok(None) };
         let maker = Maker { secret, identity: self.disk.identity(&self.locked.file)? };
@@ -204,7 +204,7 @@ impl Editor<'_> {
     }
 }
 
-/// What a file was, if an edit of it was cut short, and what there is to say of that.
+/// What a file was, if an edit of it was interrupted, and what there is to say of that.
 ///
 /// Nobody edits it as long as it is open.
 pub(crate) fn look(

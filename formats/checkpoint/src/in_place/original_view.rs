@@ -1,4 +1,4 @@
-//! A file as it was before an edit that was cut short.
+//! A file as it was before an edit that was interrupted.
 
 use std::fs::File;
 use std::ops::Range;
@@ -132,7 +132,7 @@ impl OriginalView {
         new_at: u64,
     ) -> Result<bool, Fault> {
         let edit = &self.journal.edit;
-        // Before they move on, old bytes stand where they stood; what comes in front is not there.
+        // Before they move on, old bytes are where they were; what comes in front is not there.
         let back = edit.inserted - self.moved;
         let start = range.start.max(back);
         let end = range.end.min(len.saturating_add(back));
@@ -149,7 +149,7 @@ impl OriginalView {
         let old = View { past: self, file }.bytes(under.clone())?;
         let first = small((under.start + edit.inserted).saturating_sub(start).min(end - start));
         let old_at = |i: usize| i.checked_sub(first).and_then(|i| old.get(i)).copied().unwrap_or(0);
-        // The guard stands where the old file began.
+        // The guard is where the old file began.
         let guard_at = |i: usize| {
             let at = (start + i as u64).checked_sub(edit.inserted)?;
             GUARD.get(usize::try_from(at).ok()?)
@@ -181,19 +181,19 @@ impl OriginalView {
         mut buffer: &mut [u8],
     ) -> Result<(), Fault> {
         if at.checked_add(buffer.len() as u64).is_none_or(|end| end > self.len()) {
-            return Err(Fault::malformed(at, "the file ends too early"));
+            return Err(Fault::malformed(at, "unexpected end of file"));
         }
         let mut next = self.saved.partition_point(|(range, _)| range.end <= at);
         while !buffer.is_empty() {
             let left = buffer.len() as u64;
             let saved = self.saved.get(next);
-            let stands = if at < self.from { left.min(self.from - at) } else { left };
+            let there = if at < self.from { left.min(self.from - at) } else { left };
             let (len, place) = match saved {
                 Some((range, place)) if range.start <= at => {
                     (left.min(range.end - at), Some(place + (at - range.start)))
                 }
-                Some((range, _)) => (stands.min(range.start - at), None),
-                None => (stands, None),
+                Some((range, _)) => (there.min(range.start - at), None),
+                None => (there, None),
             };
             let (piece, rest) = buffer.split_at_mut(small(len));
             match place {

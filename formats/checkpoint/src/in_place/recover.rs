@@ -1,4 +1,4 @@
-//! Undoing an edit that was cut short.
+//! Undoing an edit that was interrupted.
 
 use std::fmt;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::disk::plain_file::read_at;
 use crate::disk::{Disk, System, folder};
 use crate::error::{Action, Cause, Error};
 
-/// What was found of an edit that was cut short; its text is one line.
+/// What was found of an edit that was interrupted; its text is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupted {
     /// The file is read as it was before, through the journal of the edit.
@@ -30,7 +30,7 @@ pub enum Interrupted {
         /// The file.
         file: PathBuf,
     },
-    /// The edit had not begun; its unfinished journal was removed.
+    /// The edit did not begin; its unfinished journal was removed.
     Discarded {
         /// The file.
         file: PathBuf,
@@ -42,7 +42,7 @@ pub enum Interrupted {
         /// Why.
         why: String,
     },
-    /// There is a journal that is not believed; the file is read as it stands.
+    /// There is a journal that is not believed; the file is read as it is.
     Ignored {
         /// The journal.
         journal: PathBuf,
@@ -56,15 +56,18 @@ impl fmt::Display for Interrupted {
         match self {
             Interrupted::Pending { file } => {
                 let file = file.display();
-                write!(f, "an edit of '{file}' was cut short; it is read as it was before")
+                write!(f, "found an interrupted edit of '{file}'; reading the original")
             }
             Interrupted::Restored { file } => {
                 let file = file.display();
-                write!(f, "an edit of '{file}' was cut short; it is restored as it was before")
+                write!(f, "found an interrupted edit of '{file}'; restored the original")
             }
             Interrupted::Discarded { file } => {
                 let file = file.display();
-                write!(f, "an edit of '{file}' was cut short before it began; the file is whole")
+                write!(
+                    f,
+                    "found an edit of '{file}' that was interrupted before it began; the file is whole"
+                )
             }
             Interrupted::Untrusted { journal, why } => {
                 write!(f, "the journal '{}' is not trusted: {why}", journal.display())
@@ -85,7 +88,7 @@ pub enum Journals {
     Any,
 }
 
-/// Restores a file whose editing in place was cut short; `None` if it was not.
+/// Restores a file whose editing in place was interrupted; `None` if it was not.
 ///
 /// # Errors
 /// What the system says, an edit that is going on, or a journal that does not belong to the file
@@ -128,10 +131,9 @@ pub(crate) fn restore(
 ) -> Result<Option<Interrupted>, Cause> {
     let file = locked.path.clone();
     let journal = journal::path_for(&file);
-    let foreign = |why: String| Cause::Journal { journal: journal.clone(), why };
     let found = match find(&file, &locked.file, disk)? {
         Pending::Nothing => return Ok(None),
-        Pending::Foreign(why) => return Err(foreign(why)),
+        Pending::Foreign(why) => return Err(Cause::Journal { journal, why }),
         Pending::Torn => Interrupted::Discarded { file },
         Pending::Untrusted(_, why) if journals == Journals::Own => {
             return Err(Cause::Untrusted { journal, why: why.into() });
@@ -187,7 +189,7 @@ pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> Result<Pending,
     })
 }
 
-/// True if the guard stands in front of the file.
+/// True if the guard is in front of the file.
 fn has_begun(file: &File) -> Result<bool, Cause> {
     let mut front = [0; GUARD.len()];
     let is_there = file.metadata()?.len() >= sentinel::PLACE.end;
@@ -199,8 +201,8 @@ fn has_begun(file: &File) -> Result<bool, Cause> {
 
 /// Makes the file what it was.
 ///
-/// May be cut short at any call itself: what has been put back are old bytes, as before. The guard
-/// stands in front of it meanwhile.
+/// May be interrupted at any call itself: what has been put back are old bytes, as before. The
+/// guard is in front of it meanwhile.
 fn put_back(past: &OriginalView, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
     let len = past.len();
     match past.moved() {
@@ -208,7 +210,7 @@ fn put_back(past: &OriginalView, file: &File, disk: &dyn Disk) -> Result<(), Cau
         // Nothing has moved yet: the file has only been made longer.
         _ if past.from() == len => disk.set_len(file, len)?,
         moved => {
-            // First to the length that tells that the bytes have moved and nothing else has.
+            // First to the length that shows that the bytes have moved and nothing else has.
             if file.metadata()?.len() != len + moved {
                 disk.set_len(file, len + moved)?;
             }

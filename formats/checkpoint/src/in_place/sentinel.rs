@@ -1,6 +1,6 @@
-//! What stands at the front of a file while it is edited, so that nobody takes it for whole.
+//! What is at the front of a file while it is edited, so that nobody takes it for whole.
 //!
-//! A reader that knows of no journal would else load an edit that was cut short as a third file,
+//! A reader that knows of no journal would else load an edit that was interrupted as a third file,
 //! neither the old nor the new. With this in front, PyTorch, NumPy and safetensors refuse it: no
 //! header is so long, and no archive, pickle or array begins like this.
 
@@ -9,7 +9,7 @@ use std::ops::Range;
 /// The first bytes of a file that is being edited.
 pub(crate) const GUARD: [u8; 8] = *b"\xffEDITING";
 
-/// Where it stands.
+/// Its place in the file.
 pub(crate) const PLACE: Range<u64> = 0..GUARD.len() as u64;
 
 /// True if ranges that are ascending and apart cover the place of the guard.

@@ -88,11 +88,10 @@ pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> 
     if let Some(old) = &old {
         replaces = compared(old, &index);
     }
-    let is_left = |name: &String| !files.contains(name);
     Ok(NewIndex {
         keys: index.weight_map.0.len(),
         total_size: bytes,
-        left: survey.weights.into_iter().filter(is_left).collect(),
+        left: survey.weights.into_iter().filter(|name| !files.contains(name)).collect(),
         others: survey.manifests.into_iter().map(|it| it.0).filter(|it| *it != name).collect(),
         path,
         files,
@@ -176,7 +175,7 @@ fn weight_map(shards: &[(&str, &dyn Container)]) -> Result<IndexMap<String, Stri
         return Ok(map);
     }
     let what = format!(
-        "several files hold the same keys, so they are no shards of one checkpoint: {}",
+        "several files hold the same keys, so they are not shards of one checkpoint: {}",
         first_few(&twice.iter().collect::<Vec<_>>())
     );
     Err(Cause::Folder { what, files: Vec::new(), mends: None })
@@ -237,11 +236,12 @@ fn compared(old: &Index, new: &Index) -> Indexing {
     let absent = |from: &IndexMap<String, String>, other: &IndexMap<String, String>| {
         from.keys().filter(|key| !other.contains_key(*key)).cloned().collect::<Vec<_>>()
     };
-    let is_moved = |(key, file): (&String, &String)| {
-        old_map.get(key).is_some_and(|old| old != file).then(|| key.clone())
-    };
     let (added, removed) = (absent(new_map, old_map), absent(old_map, new_map));
-    let moved: Vec<String> = new_map.iter().filter_map(is_moved).collect();
+    let moved: Vec<String> = new_map
+        .iter()
+        .filter(|(key, file)| old_map.get(*key).is_some_and(|old| old != *file))
+        .map(|(key, _)| key.clone())
+        .collect();
     let size = |index: &Index| index.metadata.get("total_size").and_then(serde_json::Value::as_f64);
     let is_same = added.is_empty() && removed.is_empty() && moved.is_empty();
     if is_same && size(old) == size(new) {

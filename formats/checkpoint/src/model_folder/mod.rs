@@ -1,4 +1,4 @@
-//! Folders that hold a model: which of their files is the checkpoint, what lies beside it, and the
+//! Folders that hold a model: which of their files is the checkpoint, what is next to it, and the
 //! index that is missing or wrong.
 //!
 //! A folder of the Hugging Face hub has one file of weights, or shards with an index, and files

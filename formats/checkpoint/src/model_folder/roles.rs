@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_apart_by_their_names() {
+    fn files_are_distinguished_by_their_names() {
         let check = |role, names: &[&str]| {
             names.iter().for_each(|name| assert_eq!(Role::of(name), role, "{name}"));
         };

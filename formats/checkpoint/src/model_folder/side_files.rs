@@ -68,7 +68,7 @@ fn descend(folder: &Path, below: &Path, depth: usize, found: &mut SideFiles) -> 
             _ if kind.is_dir() && name.starts_with('.') => {}
             _ if name.starts_with(".statedict-") => {}
             _ if kind.is_dir() && depth < MAX_DEPTH => descend(folder, &path, depth + 1, found)?,
-            // That of the checkpoint is written anew, and any other leads to other weights.
+            // That of the checkpoint is rewritten, and any other leads to other weights.
             _ if is_manifest && below.as_os_str().is_empty() => {}
             Role::Side if is_regular && !is_manifest => found.carried.push(path),
             _ => found.left.push(path),

@@ -32,7 +32,7 @@ impl Survey {
         let mut survey = Survey { folder: folder.to_path_buf(), ..Survey::default() };
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
-            // Names that are no text are not those of checkpoints.
+            // Names that are not text are not those of checkpoints.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Ok(there) = fs::metadata(entry.path()) else { continue };
             if there.is_dir() {
@@ -51,8 +51,8 @@ impl Survey {
 
     /// The one checkpoint of a folder without an index.
     pub(crate) fn only_file(self) -> Result<String, Cause> {
-        let is_shard = |name: &&String| series_of(name).is_some();
-        let shards: Vec<&String> = self.weights.iter().filter(is_shard).collect();
+        let shards: Vec<&String> =
+            self.weights.iter().filter(|name| series_of(name).is_some()).collect();
         let models: Vec<&String> = self.weights.iter().filter(|name| is_model(name)).collect();
         match (shards.as_slice(), models.as_slice(), self.weights.as_slice()) {
             ([], [only], _) => Ok((*only).clone()),

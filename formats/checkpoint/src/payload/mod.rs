@@ -1,4 +1,4 @@
-//! What lies beside the tensors, as types of the caller's own.
+//! What is next to the tensors, as types of the caller's own.
 
 mod deserializer;
 mod numpy;

@@ -45,7 +45,7 @@ impl<'a> Node<'a> {
         self.unwrapped(MAX_WRAPPERS)
     }
 
-    /// The value below at most so many objects that only stand around it.
+    /// The value below at most so many objects that only wrap it.
     fn unwrapped(self, wrappers: usize) -> View<'a> {
         match self.object() {
             Object::Scalar(scalar) => of_scalar(scalar),
@@ -128,18 +128,11 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// True if every element is under itself as a key, which is how sets are told from dicts.
+    /// True if every element is under itself as a key, which distinguishes sets from dicts.
     fn is_set(self, record: &Record) -> bool {
-        let is_itself = |key: &Key, id: ObjectId| match (key, self.at(id).object()) {
-            (Key::Text(key), Object::Scalar(Scalar::Text(text))) => **key == **text,
-            (Key::Other(key), Object::Scalar(Scalar::Int(number))) => **key == *number.to_string(),
-            (Key::Other(key), Object::Scalar(Scalar::Float(number))) => {
-                **key == *format!("{number:?}")
-            }
-            _ => false,
-        };
         let mut entries = record.entries.iter();
-        !record.entries.is_empty() && entries.all(|(key, id)| is_itself(key, *id))
+        !record.entries.is_empty()
+            && entries.all(|(key, id)| is_text_of(key, self.at(*id).object()))
     }
 
     /// What an instance was given as its state: a dict, or one with another of slots.
@@ -204,10 +197,19 @@ fn of_scalar(scalar: &Scalar) -> View<'_> {
     }
 }
 
-/// What an object of OmegaConf stands around: its nodes refer to their parents, too.
+/// True if a key is how a value is shown.
+fn is_text_of(key: &Key, value: &Object) -> bool {
+    match (key, value) {
+        (Key::Text(key), Object::Scalar(Scalar::Text(text))) => **key == **text,
+        (Key::Other(key), Object::Scalar(Scalar::Int(number))) => **key == *number.to_string(),
+        (Key::Other(key), Object::Scalar(Scalar::Float(number))) => **key == *format!("{number:?}"),
+        _ => false,
+    }
+}
+
+/// What an object of OmegaConf wraps: its nodes refer to their parents, too.
 fn wrapped(class: &str, attributes: &[(&Key, ObjectId)]) -> Option<ObjectId> {
-    let is_inner = |key: &Key| matches!(key.as_str(), "_content" | "_val");
-    let inner = attributes.iter().find(|(key, _)| is_inner(key));
+    let inner = attributes.iter().find(|(key, _)| matches!(key.as_str(), "_content" | "_val"));
     inner.filter(|_| class.starts_with("omegaconf.")).map(|(_, id)| *id)
 }
 

@@ -137,5 +137,5 @@ fn it_is_checked_with_its_files() {
     assert!(error.contains("b.raw': expected 2 bytes, found"), "{error}");
     fs::remove_file(folder.join("w.raw")).expect("there");
     let error = Checkpoint::open(&folder).expect_err("missing").to_string();
-    assert!(error.contains("w.raw': there is no such file"), "{error}");
+    assert!(error.contains("w.raw': no such file"), "{error}");
 }

@@ -44,8 +44,8 @@ impl Checkpoint {
     pub fn read<'a>(&self, tensor: impl Into<TensorRef<'a>>) -> Result<Vec<u8>, Error> {
         let tensor = tensor.into();
         let elements = self.elements(tensor, None)?;
-        let decode = |bytes: &[u8], into: &mut Vec<u8>| into.extend_from_slice(bytes);
-        self.collect(&elements, decode).map_err(|cause| self.failed(tensor, cause))
+        self.collect(&elements, |bytes, into| into.extend_from_slice(bytes))
+            .map_err(|cause| self.failed(tensor, cause))
     }
 
     /// Fills `buffer` with the elements of a tensor, as [`read`](Checkpoint::read) gives them.
@@ -99,7 +99,7 @@ impl Checkpoint {
         self.collect_array(&elements).map_err(|cause| self.failed(tensor, cause))
     }
 
-    /// A part of a tensor, to be read like a whole one: what lies in a range along one dimension.
+    /// A part of a tensor, to be read like a whole one: what is in a range along one dimension.
     ///
     /// A part can be cut along another dimension in turn.
     /// Nothing is read for it, and reading it reads no more of the file than it needs, unless the
@@ -240,11 +240,10 @@ fn sliced(
         let what = format!("range {start}..{end} is outside dimension {dimension} of size {size}");
         return Err(Cause::Mismatch(what));
     }
-    let what = || {
+    Ok(tensor.narrowed(dimension, start..end).ok_or_else(|| {
         let what = format!("{} elements are packed and cannot be split here", tensor.dtype);
         Fault::Unsupported(what)
-    };
-    Ok(tensor.narrowed(dimension, start..end).ok_or_else(what)?)
+    })?)
 }
 
 fn uncountable() -> Cause {

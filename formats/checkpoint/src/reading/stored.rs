@@ -1,4 +1,4 @@
-//! Where elements lie in a file as they are.
+//! Where elements are stored unchanged in a file.
 
 use std::fs::File;
 use std::ops::Range;
@@ -19,7 +19,7 @@ pub struct Stored<'a> {
 }
 
 impl<'a> Stored<'a> {
-    /// A range of a checkpoint's source, if it is read from a file as it stands.
+    /// A range of a checkpoint's source, if it is read from a file as it is.
     pub(super) fn of(source: &'a FileSource, range: Range<u64>) -> Option<Stored<'a>> {
         let (file, start) = source.file_at(range.start)?;
         Some(Stored { file, range: range.start - start..range.end - start })

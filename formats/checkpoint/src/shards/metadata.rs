@@ -1,6 +1,6 @@
 //! Metadata of several files and their index as one, and back.
 //!
-//! What all files say that say it is one entry; where they differ, the name of each file stands in
+//! What all files say that say it is one entry; where they differ, the name of each file is in
 //! front, `model-00002-of-00003.safetensors/author`, and so does the index's where it differs.
 
 use serde_json::{Map, Value};
@@ -28,8 +28,9 @@ pub(super) fn joined(voices: &[Voice<'_>]) -> Vec<(String, String)> {
         if agreed {
             joined.extend(said.first().map(|(_, value)| (key.to_string(), (*value).to_string())));
         } else {
-            let own = |(file, value): (&str, &str)| (format!("{file}/{key}"), value.to_string());
-            joined.extend(said.into_iter().map(own));
+            joined.extend(
+                said.into_iter().map(|(file, value)| (format!("{file}/{key}"), value.to_string())),
+            );
         }
     }
     joined
@@ -42,7 +43,6 @@ pub(super) fn of_file(
     voice: &Voice<'_>,
     voices: &[Voice<'_>],
 ) -> Vec<MetadataChange> {
-    let own = |key: &str| voice.metadata.iter().find(|(own, _)| own == key);
     let is_of_another = |key: &str| {
         voices
             .iter()
@@ -55,7 +55,8 @@ pub(super) fn of_file(
             None if is_of_another(&change.key) => return None,
             None => change.key.as_str(),
         };
-        let old = own(key).map(|(_, value)| value.clone());
+        let own = voice.metadata.iter().find(|(own, _)| own == key);
+        let old = own.map(|(_, value)| value.clone());
         let is_new = change.new.is_some() && change.old.is_none();
         if (old.is_none() && !is_new) || old == change.new {
             return None;

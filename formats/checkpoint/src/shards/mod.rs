@@ -12,9 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DuplicateKey, Elements, Fault, Folder, FolderFormat, Format, IndexMap, Key,
-    Manifest, Manner, Mentions, MetadataChange, NewFile, PendingFiles, Plan, Section, StateDict,
-    Store, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
+    Catalog, Container, Elements, Fault, Folder, FolderFormat, Format, IndexMap, Key, Manifest,
+    Manner, Mentions, MetadataChange, NewFile, PendingFiles, Plan, Section, StateDict, Store,
+    TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 use metadata::{Voice, change_index, joined, of_file, of_index};
@@ -143,8 +143,11 @@ impl Sharded {
         let (mut bytes, mut elements) = (0u64, 0u64);
         for (old, _) in section.kept() {
             let tensor = self.catalog.tensor(&self.catalog.state_dicts[0], old);
-            let new = |tensor: &Tensor| Elements::new(tensor.clone(), section.cast(old)).ok();
-            let Some(tensor) = tensor.and_then(new) else { continue };
+            let Some(tensor) =
+                tensor.and_then(|tensor| Elements::new(tensor.clone(), section.cast(old)).ok())
+            else {
+                continue;
+            };
             let place = tensor.place().map(|place| format!("{place:?}"));
             if place.is_none_or(|place| places.insert(place)) {
                 bytes = bytes.saturating_add(tensor.byte_len());
@@ -269,9 +272,10 @@ impl Shard {
 /// An index that names keys.
 pub(crate) fn read_index(store: &dyn Store, name: &str) -> Result<Index, Fault> {
     let index = Index::parse(&store.read(name, MAX_INDEX)?)?;
-    match index.weight_map.0.is_empty() {
-        true => Err(Fault::broken("the index names no key")),
-        false => Ok(index),
+    if index.weight_map.0.is_empty() {
+        Err(Fault::broken("the index names no key"))
+    } else {
+        Ok(index)
     }
 }
 
@@ -299,7 +303,7 @@ fn missing_files(index: &Index, store: &dyn Store) -> Vec<String> {
     let named = index.files();
     let missing = named.iter().filter(|name| !store.has(name));
     let mut faults: Vec<String> =
-        missing.map(|name| format!("it names '{name}': there is no such file or folder")).collect();
+        missing.map(|name| format!("it names '{name}': no such file or directory")).collect();
     if !faults.is_empty() {
         let others = strays(store, |name| named.contains(&name));
         let others = others.iter().map(|name| format!("it does not name '{name}'"));
@@ -359,14 +363,12 @@ fn merged(index: &Index, shards: &[Shard], faults: &mut Vec<String>) -> Result<C
                 });
                 catalog.rows.len() - 1
             });
-            let twice = |twice: DuplicateKey| Fault::broken(twice.to_string());
-            state_dict.insert(shared, row).map_err(twice)?;
+            state_dict.insert(shared, row).map_err(|twice| Fault::broken(twice.to_string()))?;
         }
         state_dict.modules.extend(own.state_dicts[0].modules.clone());
         state_dict.fixed = state_dict.fixed.or(own.state_dicts[0].fixed.clone());
     }
-    let is_absent = |(key, _): &(&String, &String)| !state_dict.contains(key);
-    let absent = index.weight_map.0.iter().filter(is_absent);
+    let absent = index.weight_map.0.iter().filter(|(key, _)| !state_dict.contains(key));
     faults.extend(
         absent.map(|(key, file)| {
             format!("key '{key}' is not in '{file}', where the index says it is")

@@ -29,12 +29,8 @@ pub(crate) fn split(
     let groups = groups(tensors, limit);
     let count = groups.len();
     let series = Series::new(stem, count, extension);
-    let name = |number: u64| match count {
-        1 => format!("{stem}.{extension}"),
-        _ => series.name(number),
-    };
     let groups = (1..).zip(groups).map(|(number, tensors)| Group {
-        name: name(number),
+        name: if count == 1 { format!("{stem}.{extension}") } else { series.name(number) },
         contents: TensorSet {
             tensors,
             metadata: metadata.clone(),
@@ -89,9 +85,10 @@ pub(crate) fn lay_out(
 
 /// One file of a format that writes single files.
 fn encode_file(format: &dyn Format, contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
-    let why = || format!("{} checkpoints are no single files", format.name());
-    let no_file = || UnsupportedTensors { entries: vec![("*".into(), why())] };
-    format.encode(contents)?.into_layout().ok_or_else(no_file)
+    format.encode(contents)?.into_layout().ok_or_else(|| {
+        let why = format!("{} checkpoints are not single files", format.name());
+        UnsupportedTensors { entries: vec![("*".into(), why)] }
+    })
 }
 
 /// The tensors of each file.

@@ -1,8 +1,8 @@
 //! Writing a layout by the cheapest way that the file system has.
 //!
-//! What stands in the source where the new file wants it is shared with it, if the file system can
-//! clone files. Everything else that is long is written first, in any order and by several threads;
-//! then what is short, and the checksums, from front to back.
+//! Bytes that are in the source at the place the new file wants them are shared with it, if the
+//! file system can clone files. Everything else that is long is written first, in any order and by
+//! several threads; then what is short, and the checksums, from front to back.
 
 mod checksums;
 mod chunks;
@@ -22,7 +22,7 @@ use statedict_core::{Elements, Fault, Layout, Part};
 
 use crate::disk::Disk;
 use crate::elements::{self, PIECE, Sink, StreamError};
-use crate::observer::{Observer, tell};
+use crate::observer::{Observer, report};
 use crate::parallel::each;
 use crate::source::Backed;
 
@@ -47,7 +47,7 @@ pub(crate) struct Writing<'a> {
 pub(crate) struct CloneLayouts<'a> {
     /// Where the file to clone starts in the source.
     pub(crate) start: u64,
-    /// Layouts of the same file that leave more of that one where it stands.
+    /// Layouts of the same file that leave more of that one in place.
     pub(crate) layouts: &'a dyn Fn() -> Vec<Layout>,
 }
 
@@ -92,8 +92,9 @@ impl Writing<'_> {
     /// Makes the file a clone of the one it is made from, if the file system can and that may be of
     /// use; gives where that one starts in the source.
     fn clone(&self, stretches: &[Chunk<'_>], instead: Option<CloneLayouts<'_>>) -> Option<u64> {
-        let first = || stretches.iter().find_map(Chunk::from);
-        let (file, start) = self.source.file_at(instead.map(|it| it.start).or_else(first)?)?;
+        let (file, start) = self.source.file_at(
+            instead.map(|it| it.start).or_else(|| stretches.iter().find_map(Chunk::from))?,
+        )?;
         let is_of_use = instead.is_some() || self.ground(stretches, start).is_some();
         // What cannot be cloned is copied, and fails then if it cannot be.
         (is_of_use && self.disk.clone_file(file, self.file).is_ok()).then_some(start)
@@ -101,11 +102,10 @@ impl Writing<'_> {
 
     /// What a clone can be kept for: most of the new file.
     fn ground(&self, stretches: &[Chunk<'_>], start: u64) -> Option<WriteBase> {
-        let shared = |ground: WriteBase| -> u64 {
-            stretches.iter().filter(|stretch| ground.has(stretch)).map(Chunk::len).sum()
-        };
-        let is_most = |ground: &WriteBase| shared(*ground) > self.layout.len() / 2;
-        [WriteBase::Clone(start), WriteBase::Sharing].into_iter().find(is_most)
+        [WriteBase::Clone(start), WriteBase::Sharing].into_iter().find(|ground| {
+            let shared = stretches.iter().filter(|stretch| ground.has(stretch));
+            shared.map(Chunk::len).sum::<u64>() > self.layout.len() / 2
+        })
     }
 
     /// Leaves of a clone what it is kept for, with the length of the new file.
@@ -121,10 +121,11 @@ impl Writing<'_> {
 
     /// Writes what is not there yet.
     fn complete(&self, stretches: &[Chunk<'_>], ground: WriteBase) -> Result<(), StreamError> {
-        let stands = |it: &&Chunk| matches!(ground, WriteBase::Clone(_)) && ground.has(it);
-        let (standing, apart): (Vec<_>, Vec<_>) = stretches.iter().partition(stands);
+        let (standing, apart): (Vec<_>, Vec<_>) = stretches
+            .iter()
+            .partition(|it| matches!(ground, WriteBase::Clone(_)) && ground.has(it));
         let standing = standing.into_iter().map(Chunk::len).sum();
-        tell(self.observer, standing).map_err(StreamError::Sink)?;
+        report(self.observer, standing).map_err(StreamError::Sink)?;
         let shares = apart.into_iter().flat_map(Chunk::shares);
         let sums = each(shares, || {
             let mut buffer = Vec::new();
@@ -153,7 +154,7 @@ impl Writing<'_> {
                 Ok(0) | Err(_) => break,
             }
         }
-        tell(self.observer, done).map_err(StreamError::Sink)?;
+        report(self.observer, done).map_err(StreamError::Sink)?;
         Ok(done)
     }
 
@@ -174,10 +175,7 @@ impl Writing<'_> {
             Work::Copy(range) => self.read(range.clone(), buffer, &mut put)?,
             Work::Elements(elements) => self.stream(elements, &mut put)?,
         }
-        match to == stretch.end() {
-            true => Ok(sum),
-            false => Err(self.unexpected(to)),
-        }
+        if to == stretch.end() { Ok(sum) } else { Err(self.unexpected(to)) }
     }
 
     /// Delivers elements, and notes them if a cast made some infinite.
@@ -191,7 +189,7 @@ impl Writing<'_> {
 
     fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.disk.write_at(self.file, at, bytes)?;
-        tell(self.observer, bytes.len() as u64)
+        report(self.observer, bytes.len() as u64)
     }
 
     /// Delivers a range of the source in pieces.
@@ -212,7 +210,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Writes what lies between the stretches.
+    /// Writes what is between the stretches.
     fn fill(&self, stretches: &[Chunk<'_>], checksums: Checksums) -> Result<(), StreamError> {
         let mut between = Between { writing: self, checksums, start: 0, bytes: Vec::new() };
         let mut stretches = stretches.iter().peekable();
@@ -238,9 +236,10 @@ impl Writing<'_> {
                 }
             }
         }
-        match between.end() == at {
-            true => between.flush().map_err(StreamError::Sink),
-            false => Err(self.unexpected(between.end())),
+        if between.end() == at {
+            between.flush().map_err(StreamError::Sink)
+        } else {
+            Err(self.unexpected(between.end()))
         }
     }
 

@@ -13,7 +13,7 @@ use crate::disk::{Access, Disk, Existing, folder};
 use crate::elements::StreamError;
 use crate::error::{Action, Cause, Error};
 use crate::model_folder::{SideFiles, led_by};
-use crate::observer::{Observer, is_stopped, tell};
+use crate::observer::{Observer, is_stopped, report};
 use crate::source::{Backed, FileSource};
 use crate::write::target::check_target;
 use crate::write::{CloneLayouts, Writing};
@@ -163,9 +163,9 @@ impl Stager<'_> {
 
     /// Nothing yet, for a folder, which is made if it is not there.
     fn in_folder(&self, out: &Path) -> Result<Staged, Error> {
-        let failed = |cause| Error::new(Action::Write, out, cause);
         let mut staged = self.nothing();
-        make_folder(&mut staged.made, out).map_err(failed)?;
+        make_folder(&mut staged.made, out)
+            .map_err(|cause| Error::new(Action::Write, out, cause))?;
         Ok(staged)
     }
 
@@ -209,8 +209,10 @@ impl Stager<'_> {
                 _ => path,
             };
             if let Some(parent) = path.parent() {
-                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
-                staged.made.make(parent).map_err(failed)?;
+                staged
+                    .made
+                    .make(parent)
+                    .map_err(|error| Error::new(Action::Write, parent, error))?;
             }
             let renamed = file.renamed.as_ref();
             staged.add(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
@@ -242,7 +244,7 @@ impl Stager<'_> {
         let adopted = self.like.map_or(Ok(()), |like| disk.adopt(file, like));
         let finished = adopted.and_then(|()| disk.sync(file));
         finished.map_err(|error| failed(error.into()))?;
-        tell(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
+        report(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
         let overflowed = overflowed.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Of many files, not all can be open at once.
         let TempFile { name: beside, .. } = beside;
@@ -262,8 +264,10 @@ impl Stager<'_> {
             let (from, to) = (sides.folder.join(name), out.join(name));
             check_below(out, name).map_err(|cause| Error::new(Action::Write, &to, cause))?;
             if let Some(parent) = to.parent() {
-                let failed = |error: io::Error| Error::new(Action::Write, parent, error);
-                staged.made.make(parent).map_err(failed)?;
+                staged
+                    .made
+                    .make(parent)
+                    .map_err(|error| Error::new(Action::Write, parent, error))?;
             }
             let unreadable = |cause: Cause| Error::new(Action::Read, &from, cause);
             let source = FileSource::whole(&from).map_err(unreadable)?;
@@ -332,7 +336,7 @@ fn make_folder(made: &mut MadeFolders, out: &Path) -> Result<(), Cause> {
             Ok(made.disk.sync_folder(folder(out))?)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Fault::Unsupported("several files are written, and this is no folder".into())
+            Err(Fault::Unsupported("several files are written, and this is not a folder".into())
                 .into())
         }
         Err(error) => Err(Cause::Io { doing: Some("the folder cannot be made".into()), error }),
@@ -343,11 +347,11 @@ fn make_folder(made: &mut MadeFolders, out: &Path) -> Result<(), Cause> {
 fn refuse_manifest(out: &Path) -> Result<(), Error> {
     let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
     let mut names = entries.flatten().map(|entry| entry.path());
-    let is_manifest = |path: &PathBuf| {
+    let manifest = names.find(|path| {
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| led_by(name).is_some())
-    };
-    match names.find(is_manifest) {
+    });
+    match manifest {
         None => Ok(()),
         Some(index) => {
             let what = "it would still lead to the old files; expected another folder";
@@ -363,16 +367,16 @@ fn fresh_name(folder: &Path, name: &str) -> String {
         Some((base, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => base,
         _ => stem,
     };
-    let numbered = |number: u64| format!("{base}.r{number}.{extension}");
-    let free = |name: &String| fs::symlink_metadata(folder.join(name)).is_err();
-    (1..).map(numbered).find(free).expect("numbers do not run out")
+    (1..)
+        .map(|number| format!("{base}.r{number}.{extension}"))
+        .find(|name| fs::symlink_metadata(folder.join(name)).is_err())
+        .expect("numbers do not run out")
 }
 
 /// True if both paths lead to one folder.
 fn is_same(a: &Path, b: &Path) -> bool {
-    let here = |path: &Path| match path.as_os_str().is_empty() {
-        true => fs::canonicalize("."),
-        false => fs::canonicalize(path),
+    let here = |path: &Path| {
+        if path.as_os_str().is_empty() { fs::canonicalize(".") } else { fs::canonicalize(path) }
     };
     matches!((here(a), here(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -1,4 +1,4 @@
-//! What stands where a new file is to go, and what else may not be changed without a word.
+//! What exists where a new file is to go, and what else may not be changed without a word.
 
 use std::fs;
 use std::io;
@@ -14,15 +14,16 @@ const MAX_LINKS: usize = 40;
 /// Refuses a target that exists, unless it is a file, or a link to one, and may be replaced.
 pub(crate) fn check_target(out: &Path, existing: Existing) -> Result<(), Cause> {
     if out.file_name().is_none() {
-        return Err(Cause::NotAFile("a folder"));
+        return Err(Cause::NotAFile("a directory"));
     }
     match fs::symlink_metadata(out) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error.into()),
         Ok(there) => {
-            match there.is_symlink() {
-                true => check_link(out)?,
-                false => check_regular(there.file_type())?,
+            if there.is_symlink() {
+                check_link(out)?
+            } else {
+                check_regular(there.file_type())?
             }
             match existing {
                 Existing::Refuse => Err(Cause::AlreadyExists),

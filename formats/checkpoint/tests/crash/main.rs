@@ -54,7 +54,7 @@ impl Played {
         Played { before, after, old, new, calls: disk.calls(), scene }
     }
 
-    /// What is wrong with a folder, as it stands, for those who read what is in it.
+    /// What is wrong with a folder, as it is, for those who read what is in it.
     fn misread(&self, folder: &Path) -> Option<String> {
         let now = files(folder);
         if now == self.before || now == self.after {
@@ -104,7 +104,7 @@ impl Played {
         self.fault(folder.path())
     }
 
-    /// What is wrong with a folder in which the change was cut short.
+    /// What is wrong with a folder in which the change was interrupted.
     fn fault(&self, folder: &Path) -> Option<String> {
         self.misread(folder).or_else(|| self.unrecovered(folder))
     }
@@ -164,7 +164,7 @@ fn a_kill_at_any_call_leaves_the_old_or_the_new() {
                 let what =
                     format!("{}, {fault:?} {at} {}", played.scene.name, disk.where_it_struck());
                 let wrong = played.fault(folder.path());
-                // What goes wrong with tidying up is no failure.
+                // What goes wrong with tidying up is not a failure.
                 let unsaid = || result.is_ok() && files(folder.path()) == played.before;
                 tally.note(what, wrong.or_else(|| unsaid().then(|| "it says it is done".into())));
             }
