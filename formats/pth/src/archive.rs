@@ -78,7 +78,7 @@ struct Changed {
     pickle: Vec<u8>,
     /// Records that have no place beside the pickle.
     gone: HashSet<String>,
-    /// Storages that are written anew, by their keys.
+    /// Storages that are rewritten, by their keys.
     records: NewRecords,
     metadata: NewText,
 }
@@ -113,7 +113,7 @@ impl ZipFile {
         };
         let metadata = Metadata::parse(metadata.as_deref());
         let mut records = Records::new(&archive, &located, &prefix, byte_order);
-        // Python looks for this one, and tells letters of both cases apart.
+        // Python looks for this one, and distinguishes upper and lower case.
         let code = match archive.find(&format!("{prefix}/constants.pkl")) {
             Some(_) => Some(code(&archive, &prefix, source)?),
             None => None,
@@ -158,9 +158,10 @@ impl ZipFile {
             return Err(Fault::Unsupported(what));
         }
         let Edited { pickle, records } = edited(&self.graph, &self.catalog, &self.mappings, plan)?;
-        let gone = match plan.drops() || plan.casts() {
-            true => self.gone(&pickle, &records)?,
-            false => HashSet::new(),
+        let gone = if plan.drops() || plan.casts() {
+            self.gone(&pickle, &records)?
+        } else {
+            HashSet::new()
         };
         let metadata = self.metadata.changed(plan.metadata())?;
         Ok(Changed { pickle, gone, records, metadata })
@@ -185,7 +186,7 @@ impl ZipFile {
         let room = self.room(&gone, reserve);
         let mut writer = Writer::torch(self.alignment);
         writer.comment(self.archive.comment());
-        // In the order in which they lie in the file: PyTorch may compute offsets from it.
+        // In the order in which they are in the file: PyTorch may compute offsets from it.
         let mut records: Vec<_> = self.archive.entries().iter().zip(&self.located).collect();
         records.sort_by_key(|(entry, _)| entry.header_offset());
         for (entry, located) in records {
@@ -213,7 +214,7 @@ impl ZipFile {
         writer.finish()
     }
 
-    /// The same archive around its storages where they stand.
+    /// The same archive around its storages where they are.
     fn revised(&self, changed: Changed) -> Option<Layout> {
         let Changed { mut pickle, gone, mut metadata, .. } = changed;
         let alignment = self.alignment;
@@ -305,8 +306,8 @@ impl Container for ZipFile {
     /// The new pickle in the old one's place, or behind the end of the file.
     ///
     /// Storages are not moved, so `.format_version` stays true while all of them stay. There is
-    /// nothing to insert: what does not fit stands at the end. TorchScript archives, which their
-    /// code speaks of by name, are written anew.
+    /// nothing to insert: what does not fit is at the end. TorchScript archives, which their
+    /// code speaks of by name, are rewritten.
     fn rewrite_in_place(&self, plan: &Plan, growth: Growth) -> Result<Option<Layout>, Fault> {
         if plan.is_identity() {
             return Ok(Some(self.whole()));
@@ -419,15 +420,7 @@ fn check_names(archive: &Archive, prefix: &str) -> Result<(), Fault> {
         let what = format!("records '{one}' and '{other}' differ in case alone");
         return Err(Fault::broken(format!("{what}, and PyTorch takes one for the other")));
     }
-    let is_inside = |entry: &&Entry| {
-        let folder = entry.name().split_once('/').map(|(folder, _)| folder);
-        folder.is_some_and(|folder| folder.eq_ignore_ascii_case(prefix))
-    };
-    let climbs = |entry: &&Entry| {
-        let name = entry.name();
-        name.starts_with('/') || name.split(['/', '\\']).any(|part| part == "..")
-    };
-    match archive.entries().iter().find(|entry| !is_inside(entry) || climbs(entry)) {
+    match archive.entries().iter().find(|entry| !is_below(entry.name(), prefix)) {
         Some(entry) => {
             let what =
                 format!("record '{}' is not in the archive's folder '{prefix}'", entry.name());
@@ -435,6 +428,13 @@ fn check_names(archive: &Archive, prefix: &str) -> Result<(), Fault> {
         }
         None => Ok(()),
     }
+}
+
+/// True for a name in this folder that does not lead out of it.
+fn is_below(name: &str, prefix: &str) -> bool {
+    let is_inside =
+        name.split_once('/').is_some_and(|(folder, _)| folder.eq_ignore_ascii_case(prefix));
+    is_inside && !name.starts_with('/') && name.split(['/', '\\']).all(|part| part != "..")
 }
 
 fn byte_order(record: Option<Vec<u8>>) -> Result<ByteOrder, Fault> {

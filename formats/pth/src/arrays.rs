@@ -17,7 +17,7 @@ use crate::pickle::graph::{NodeId, Value};
 use crate::pickle::opcode;
 use crate::tensors::size;
 
-/// The layout of arrays whose elements are no numbers.
+/// The layout of arrays whose elements are not numbers.
 const NO_NUMBERS: &str = "numpy";
 
 /// The layout of arrays of Python objects, as in `.npz`.
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_no_plain_tensor() {
+    fn what_is_not_a_number_is_not_a_plain_tensor() {
         for (name, layout) in [("O8", "object"), ("U2", "numpy"), ("V8", "numpy")] {
             let tensor = read(b"C\x04abcd", name, 1).expect("sound").expect("an array");
             assert!(matches!(&tensor.data, Data::Opaque { layout: found, .. } if found == layout));

@@ -12,10 +12,10 @@ use crate::pickle::graph::{NodeId, Slot, Value};
 use crate::python_repr::kind;
 use crate::tensors::is_tensor;
 
-/// The classes of optimizers, whose objects hold tensors that are no model's.
+/// The classes of optimizers, whose objects hold tensors that are not a model's.
 const OPTIMIZERS: &str = "torch.optim.";
 
-/// The last part of keys under which modules keep what is no tensor.
+/// The last part of keys under which modules keep what is not a tensor.
 const EXTRA: &str = "_extra_state";
 
 /// Which values of a container are listed as tensors.
@@ -39,7 +39,7 @@ pub(crate) struct Disguises<'a> {
 
 impl Disguises<'_> {
     /// The tensor that a value is to whoever can make its class: a NumPy array, or an object that
-    /// holds tensors and is no container.
+    /// holds tensors and is not a container.
     pub(crate) fn tensor(&self, node: NodeId) -> Result<Option<Tensor>, Fault> {
         if let Some(array) = array(self.graph, node, &self.pickle, self.budget)? {
             return Ok(Some(array));
@@ -66,7 +66,7 @@ impl Disguises<'_> {
         }
     }
 
-    /// True for objects that are no containers as far as can be told.
+    /// True for objects that are not containers as far as is known.
     fn is_object(&self, node: NodeId) -> Result<bool, Fault> {
         Ok(self.graph.call(node).is_some()
             && mapping(self.graph, node, self.budget)?.is_none()
@@ -98,8 +98,7 @@ impl Disguises<'_> {
         for object in objects {
             holders += usize::from(self.holding.holds_tensors(graph, object, self.budget)?);
         }
-        let is_extra = |key: &&Key| key.as_str().ends_with(EXTRA);
-        let values = entries.keys().filter(|key| !is_extra(key)).count();
+        let values = entries.keys().filter(|key| !key.as_str().ends_with(EXTRA)).count();
         let most = (tensors + holders) * 2 > values && tensors > 0;
         let all = holders > 0 && holders == values;
         Ok(if most || all { Values::Disguised } else { Values::Plain })

@@ -18,7 +18,7 @@ use crate::walk::metadata_of;
 /// A pickle as a plan makes it of another.
 pub(crate) struct Edited {
     pub(crate) pickle: Vec<u8>,
-    /// Storages that are written anew, by their keys.
+    /// Storages that are rewritten, by their keys.
     pub(crate) records: NewRecords,
 }
 
@@ -77,17 +77,16 @@ fn rename_keys<'p>(
     compound: &Compound,
     section: &'p Section,
 ) {
-    let fate = |entry: &Entry| {
+    change(patch, graph, &graph.entries(compound), |entry| {
         section.fate(&graph.text(entry.key.node)?).map(|new| new.map(Cow::Borrowed))
-    };
-    change(patch, graph, &graph.entries(compound), fate);
+    });
 }
 
 fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, modules: &Modules) {
     let entries = graph.entries(metadata);
-    let owned = |new: &Option<String>| new.clone().map(Cow::Owned);
+    let fates = modules.fates.iter();
     let fates: HashMap<_, _> =
-        modules.fates.iter().map(|(old, new)| (old.as_str(), owned(new))).collect();
+        fates.map(|(old, new)| (old.as_str(), new.clone().map(Cow::Owned))).collect();
     let path = |entry: &Entry| graph.text(entry.key.node);
     change(patch, graph, &entries, |entry| fates.get(path(entry)?.as_ref()).cloned());
     let mut by_path: HashMap<_, &Entry> = HashMap::new();
@@ -120,7 +119,7 @@ fn change<'p>(
 }
 
 /// The opcodes of `path: {'version': 1}`, which is what PyTorch writes for a plain module, added in
-/// the manner of the entry that it stands before.
+/// the manner of the entry that follows it.
 fn module_entry(graph: &Graph<'_>, before: &Entry, path: &str) -> Vec<u8> {
     let version = [
         vec![opcode::EMPTY_DICT],

@@ -22,7 +22,7 @@ const BATCH: usize = 1000;
 
 /// Lays out a checkpoint that is one `OrderedDict` of tensors.
 ///
-/// Storages lie in the order in which the pickle names them, so `.format_version` may stand.
+/// Storages are in the order in which the pickle names them, so `.format_version` may be written.
 /// Tensors that are the same elements of the source share a storage.
 ///
 /// # Errors
@@ -131,8 +131,8 @@ impl Gradient {
 }
 
 impl Named<'_> {
-    /// The opcodes that refer to the storage, whatever stands around them; `None` if PyTorch has no
-    /// such type.
+    /// The opcodes that refer to the storage, whatever comes before and after them; `None` if
+    /// PyTorch has no such type.
     pub(crate) fn opcodes(&self) -> Option<Vec<u8>> {
         let (name, storing) = to_torch(self.dtype)?;
         let mut pickler = Pickler::alone();
@@ -142,8 +142,8 @@ impl Named<'_> {
 }
 
 impl Placed<'_> {
-    /// The opcodes that rebuild the tensor, whatever stands around them; `None` if PyTorch has no
-    /// such type.
+    /// The opcodes that rebuild the tensor, whatever comes before and after them; `None` if PyTorch
+    /// has no such type.
     pub(crate) fn opcodes(&self) -> Option<Vec<u8>> {
         to_torch(self.storage.dtype)?;
         let mut pickler = Pickler::alone();

@@ -93,11 +93,10 @@ impl Records<'_> {
     fn misplaced(&self) -> Option<String> {
         let folder = format!("{}/", self.root);
         let mut entries = self.archive.entries().iter();
-        let is_misplaced = |entry: &&Entry| {
+        let entry = entries.find(|entry| {
             let name = entry.raw_name();
             !name.starts_with(folder.as_bytes()) || std::str::from_utf8(name).is_err()
-        };
-        let entry = entries.find(is_misplaced)?;
+        })?;
         Some(match std::str::from_utf8(entry.raw_name()) {
             Ok(name) => format!("record '{name}' is not below '{folder}', the first one's folder"),
             Err(_) => format!("the name of record '{}' is not UTF-8", entry.name()),

@@ -37,7 +37,7 @@ pub(crate) fn effective(
     Ok(entries)
 }
 
-/// How a key that is no text is shown: as the first key that is equal to it.
+/// How a key that is not text is shown: as the first key that is equal to it.
 fn label(
     graph: &Graph<'_>,
     key: NodeId,

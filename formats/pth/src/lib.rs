@@ -14,7 +14,7 @@
 //! | `mentions` | names of keys outside the state dicts |
 //! | `edit`, `recast` | from a plan to the changes of a pickle: keys, element types |
 //! | `scan` | what a pickle would run, for those who only want to know |
-//! | `container`, `encode` | the archive, read and rewritten, or made anew |
+//! | `container`, `encode` | the archive, read and rewritten, or created |
 //! | `metadata` | the record for text that other formats keep beside their tensors |
 //!
 //! # Example

@@ -29,7 +29,7 @@ const WRAPPED: [&str; 9] = [
 /// What costs a listing to look at a pair in a list, in bytes of its budget.
 const PAIR: usize = 8;
 
-/// The compound that has the entries of a mapping; `None` for what is no mapping.
+/// The compound that has the entries of a mapping; `None` for what is not a mapping.
 ///
 /// # Errors
 /// A budget that does not last for looking at lists of pairs again and again.
@@ -78,7 +78,7 @@ pub(crate) fn is_named_mapping(graph: &Graph<'_>, compound: &Compound) -> bool {
     })
 }
 
-/// The one argument of a call, or the contents of what `copyreg` makes anew, if it can be a mapping.
+/// The one argument of a call, or the contents of what `copyreg` recreates, if it can be a mapping.
 fn in_arguments(graph: &Graph<'_>, args: NodeId) -> Option<NodeId> {
     let inner = match graph.tuple(args)? {
         [inner] => *inner,
@@ -95,6 +95,7 @@ fn in_state(graph: &Graph<'_>, compound: &Compound) -> Option<NodeId> {
     let state = graph.states.last(compound.states)?;
     let (_, attributes) = graph.as_compound(state.node)?;
     let entries = graph.entries.items(attributes.entries);
-    let is_wrapped = |key: NodeId| graph.text(key).is_some_and(|key| WRAPPED.contains(&&*key));
-    entries.filter(|entry| is_wrapped(entry.key.node)).last().map(|entry| entry.value.node)
+    let wrapped = entries
+        .filter(|entry| graph.text(entry.key.node).is_some_and(|key| WRAPPED.contains(&&*key)));
+    wrapped.last().map(|entry| entry.value.node)
 }

@@ -40,7 +40,7 @@ type Pending = (NodeId, String, usize);
 
 impl Modules<'_> {
     /// The parameters and persistent buffers of a module and of those below it, by key; `None` for
-    /// what is no module.
+    /// what is not a module.
     ///
     /// # Errors
     /// Modules that nest beyond the limit, or repeat beyond the budget.
@@ -61,10 +61,16 @@ impl Modules<'_> {
             let Some(parts) = self.parts(module)? else { continue };
             let count = parts.own.len() + parts.children.len();
             self.budget.spend(count.saturating_mul(PART + prefix.len()))?;
-            let key = |(name, node)| (format!("{prefix}{name}"), node);
-            found.extend(parts.own.into_iter().map(key));
-            let deeper = |(name, node)| (node, format!("{prefix}{name}."), depth + 1);
-            pending.extend(parts.children.into_iter().rev().map(deeper));
+            found.extend(
+                parts.own.into_iter().map(|(name, node)| (format!("{prefix}{name}"), node)),
+            );
+            pending.extend(
+                parts
+                    .children
+                    .into_iter()
+                    .rev()
+                    .map(|(name, node)| (node, format!("{prefix}{name}."), depth + 1)),
+            );
         }
         Ok(Some(found))
     }

@@ -190,7 +190,7 @@ impl Builder<'_> {
         }
     }
 
-    /// A set has no order: its elements are told apart by what they are.
+    /// A set has no order: its elements are distinguished by what they are.
     fn set(&mut self, elements: &[NodeId]) -> Result<Object, Fault> {
         let mut entries = IndexMap::default();
         for element in elements {
@@ -239,7 +239,7 @@ impl Builder<'_> {
     /// A class or function, under one name for all versions of what it is from.
     fn name(&mut self, node: NodeId) -> Result<String, Fault> {
         let Some((module, name)) = self.graph.global(node) else {
-            return Ok("a name that is no text".to_string());
+            return Ok("a name that is not text".to_string());
         };
         self.budget.spend(module.len() + name.len())?;
         let module = match module.as_ref() {

@@ -241,9 +241,10 @@ impl StreamFile {
         let kept: Vec<&String> = self.storages.keys().filter(|k| types.contains_key(*k)).collect();
         let made = records.keys().filter(|key| !self.storages.contains_key(*key));
         let keys: Vec<&String> = kept.into_iter().chain(made).collect();
-        let keys = match keys.iter().copied().eq(self.storages.keys()) {
-            true => self.preamble[self.keys.clone()].to_vec(),
-            false => list_of(&keys),
+        let keys = if keys.iter().copied().eq(self.storages.keys()) {
+            self.preamble[self.keys.clone()].to_vec()
+        } else {
+            list_of(&keys)
         };
         Ok(Changed { object: pickle, keys, records })
     }
@@ -279,7 +280,7 @@ struct Changed {
     object: Vec<u8>,
     /// The list of storage keys.
     keys: Vec<u8>,
-    /// Storages that are written anew, by their keys.
+    /// Storages that are rewritten, by their keys.
     records: NewRecords,
 }
 
@@ -321,7 +322,7 @@ fn more(source: &dyn Source, read: u64) -> Option<Result<Vec<u8>, Fault>> {
 fn storage_order(pickle: &[u8], file_len: u64) -> Result<Vec<String>, Fault> {
     let graph = Graph::read_of(pickle, file_len)?;
     let budget = Budget::of(&graph);
-    let expected = || Fault::broken("the list of storage keys is no list of short texts");
+    let expected = || Fault::broken("the list of storage keys is not a list of short texts");
     let keys = graph.sequence(graph.root).ok_or_else(expected)?;
     let text = |key: NodeId| {
         let key = graph.text(key).filter(|key| key.len() <= MAX_STORAGE_KEY);

@@ -12,7 +12,7 @@ use statedict_core::{DType, Data, Fault, Storage, Tensor, row_major_strides};
 use crate::budget::Budget;
 use crate::dtype;
 use crate::pickle::Graph;
-use crate::pickle::graph::{Entry, NodeId, Value};
+use crate::pickle::graph::{NodeId, Value};
 
 /// How deeply rebuild calls may wrap each other: a subclass of a parameter of a tensor is three.
 const MAX_WRAPPING: usize = 16;
@@ -57,7 +57,7 @@ impl StorageId {
         match start.zip(end).filter(|(_, end)| *end <= whole.end) {
             Some((start, end)) => Ok(start..end),
             None => {
-                let what = format!("elements {offset}+{count} lie outside storage '{}'", self.key);
+                let what = format!("elements {offset}+{count} are outside storage '{}'", self.key);
                 Err(Fault::broken(what))
             }
         }
@@ -151,9 +151,10 @@ impl<'a> Tensors<'a> {
         depth: usize,
         class: &str,
     ) -> Result<Option<Tensor>, Fault> {
-        match is_tensor(self.graph, inner) {
-            true => self.wrapped(inner, depth),
-            false => Err(Fault::Unsupported(format!("{class} is called with no tensor"))),
+        if is_tensor(self.graph, inner) {
+            self.wrapped(inner, depth)
+        } else {
+            Err(Fault::Unsupported(format!("{class} is called with no tensor")))
         }
     }
 
@@ -186,7 +187,7 @@ impl<'a> Tensors<'a> {
                 continue;
             }
             let Some((_, attributes)) = self.graph.as_compound(state) else {
-                return Err(Fault::Unsupported("a tensor's state is no dict".into()));
+                return Err(Fault::Unsupported("a tensor's state is not a dict".into()));
             };
             for entry in self.budget.entries(self.graph, attributes)? {
                 let name = self.graph.text(entry.key.node).unwrap_or_default();
@@ -317,7 +318,7 @@ impl<'a> Tensors<'a> {
         let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
         match self.read_within(inner, depth)? {
             Some(tensor) => Ok(Some(tensor)),
-            None => Err(Fault::broken("a parameter wraps something that is no tensor")),
+            None => Err(Fault::broken("a parameter wraps something that is not a tensor")),
         }
     }
 
@@ -377,9 +378,8 @@ impl<'a> Tensors<'a> {
         }
         let offset = self.size(offset)?;
         let storage = self.storages.find(&id)?;
-        let place = |wrong| Fault::broken(format!("storage '{}': {wrong}", id.key));
         let mut tensor = Tensor::view(dtype, shape, strides, offset, storage)
-            .map_err(|e| place(e.to_string()))?;
+            .map_err(|wrong| Fault::broken(format!("storage '{}': {wrong}", id.key)))?;
         if let (Data::View(view), Some(metadata)) = (&mut tensor.data, metadata) {
             view.conjugate = self.is_set(*metadata, "conj")?;
             view.negate = self.is_set(*metadata, "neg")?;
@@ -408,8 +408,9 @@ impl<'a> Tensors<'a> {
     /// The name of a sparse layout: `torch.sparse_coo` through `_get_layout`, or the layout itself.
     fn layout(&self, node: NodeId) -> String {
         let named = self.call(node).and_then(|(_, _, args)| self.graph.text(*args.first()?));
-        let global = || self.graph.global(node).map(|(_, name)| name);
-        let name = named.or_else(global).unwrap_or("sparse".into());
+        let name = named
+            .or_else(|| self.graph.global(node).map(|(_, name)| name))
+            .unwrap_or("sparse".into());
         name.trim_start_matches("torch.").to_string()
     }
 
@@ -417,25 +418,25 @@ impl<'a> Tensors<'a> {
     fn component(&mut self, node: NodeId, depth: usize) -> Result<Tensor, Fault> {
         let depth = depth.min(PART_WRAPPING + 1).checked_sub(1);
         let depth = depth.ok_or_else(|| {
-            let what = "a tensor is part of parts that are no plain tensors";
+            let what = "a tensor is part of parts that are not plain tensors";
             Fault::Unsupported(what.to_string())
         })?;
         self.read_within(node, depth)?
-            .ok_or_else(|| Fault::broken("a part of a tensor is no tensor"))
+            .ok_or_else(|| Fault::broken("a part of a tensor is not a tensor"))
     }
 
     /// The storage that a persistent id names: `('storage', class, key, location, count)`.
     pub(crate) fn storage_id(&self, node: NodeId) -> Result<StorageId, Fault> {
         let id = match self.graph.value(node) {
             Value::Persistent(id) => id,
-            _ => return Err(Fault::broken("a tensor's storage is no persistent id")),
+            _ => return Err(Fault::broken("a tensor's storage is not a persistent id")),
         };
         storage_id(self.graph, id)
     }
 
     fn dtype(&self, node: NodeId) -> Result<DType, Fault> {
         let Some((module, name)) = self.graph.global(node) else {
-            return Err(Fault::broken("a tensor's dtype is no name"));
+            return Err(Fault::broken("a tensor's dtype is not a name"));
         };
         dtype::named(&name)
             .ok_or_else(|| Fault::Unsupported(format!("dtype {module}.{name} is not known")))
@@ -448,7 +449,7 @@ impl<'a> Tensors<'a> {
             _ => None,
         });
         let Some(sizes) = self.graph.sequence(inner.unwrap_or(node)) else {
-            return Err(Fault::broken("a tensor's size or stride is no tuple"));
+            return Err(Fault::broken("a tensor's size or stride is not a tuple"));
         };
         self.budget.spend(sizes.len().saturating_mul(size_of::<u64>()))?;
         sizes.into_iter().map(|size| self.size(size)).collect()
@@ -462,8 +463,11 @@ impl<'a> Tensors<'a> {
     fn is_set(&self, metadata: NodeId, flag: &str) -> Result<bool, Fault> {
         let Some((_, metadata)) = self.graph.as_compound(metadata) else { return Ok(false) };
         let entries = self.budget.entries(self.graph, metadata)?;
-        let named = |entry: &&Entry| self.graph.text(entry.key.node).is_some_and(|key| key == flag);
-        match entries.iter().rfind(named).map(|entry| self.graph.value(entry.value.node)) {
+        match entries
+            .iter()
+            .rfind(|entry| self.graph.text(entry.key.node).is_some_and(|key| key == flag))
+            .map(|entry| self.graph.value(entry.value.node))
+        {
             None | Some(Value::None) => Ok(false),
             Some(Value::Bool(is_set)) => Ok(is_set),
             Some(Value::Int(number)) => Ok(number != 0),
@@ -501,7 +505,7 @@ pub(crate) fn size(graph: &Graph<'_>, node: NodeId) -> Result<u64, Fault> {
     match graph.value(node) {
         Value::Int(number) => u64::try_from(number)
             .map_err(|_| Fault::broken(format!("{number} cannot be a size, stride or offset"))),
-        _ => Err(Fault::broken("a size, stride or offset is no number of 64 bits")),
+        _ => Err(Fault::broken("a size, stride or offset is not a number of 64 bits")),
     }
 }
 

@@ -44,7 +44,7 @@ impl Code {
         }
     }
 
-    /// What a class lists; `None` for a class that is no module.
+    /// What a class lists; `None` for a class that is not a module.
     pub(crate) fn members(&self, module: &str, name: &str) -> Option<&Members> {
         self.classes.get(&(module.to_string(), name.to_string()))
     }

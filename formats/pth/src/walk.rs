@@ -16,7 +16,7 @@ use crate::keys::effective;
 use crate::mapping::{is_mapping, mapping};
 use crate::modules::Modules;
 use crate::pickle::Graph;
-use crate::pickle::graph::{Compound, CompoundId, Entry, NodeId, Slot};
+use crate::pickle::graph::{Compound, CompoundId, NodeId, Slot};
 use crate::python_repr::kind;
 use crate::tensors::{Storages, Tensors};
 use crate::torchscript::Code;
@@ -158,7 +158,8 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// The tensor that the whole file is, in whatever clothes; a file of one object is no mapping.
+    /// The tensor that the whole file is, in whatever clothes; a file of one object is not a
+    /// mapping.
     fn read_root(&mut self, root: NodeId) -> Result<Option<Tensor>, Fault> {
         match self.tensors.read(root)? {
             Some(tensor) => Ok(Some(tensor)),
@@ -325,16 +326,20 @@ impl<'a> Walker<'a> {
             return Ok(Some((Role::Sequence, Values::Plain, Box::new(children))));
         }
         if let Some(parts) = self.modules.state_dict(node)? {
-            let child = |(key, node): (String, _)| Child { key: Key::Text(key.into()), node };
-            let children = Box::new(parts.into_iter().map(child));
+            let children = Box::new(
+                parts.into_iter().map(|(key, node)| Child { key: Key::Text(key.into()), node }),
+            );
             return Ok(Some((Role::Module, Values::Disguised, children)));
         }
         let Some((_, compound)) = mapping(self.graph, node, self.budget)? else { return Ok(None) };
         let entries = effective(self.graph, compound, self.budget)?;
         let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
         let values = self.disguises.values(&entries)?;
-        let child = |(key, slot): (Key, Slot)| Child { key, node: slot.node };
-        Ok(Some((role, values, Box::new(entries.into_iter().map(child)))))
+        Ok(Some((
+            role,
+            values,
+            Box::new(entries.into_iter().map(|(key, slot)| Child { key, node: slot.node })),
+        )))
     }
 }
 
@@ -392,9 +397,11 @@ fn module_versions(
 /// The number in `{'version': 2}`.
 fn version(graph: &Graph<'_>, module: NodeId, budget: &Budget) -> Result<Option<u64>, Fault> {
     let Some((_, attributes)) = graph.as_compound(module) else { return Ok(None) };
-    let named = |entry: &&Entry| graph.text(entry.key.node).is_some_and(|key| key == "version");
     let entries = budget.entries(graph, attributes)?;
-    let number = entries.iter().rfind(named).and_then(|entry| graph.int(entry.value.node));
+    let number = entries
+        .iter()
+        .rfind(|entry| graph.text(entry.key.node).is_some_and(|key| key == "version"))
+        .and_then(|entry| graph.int(entry.value.node));
     Ok(number.and_then(|number| u64::try_from(number).ok()))
 }
 
@@ -404,8 +411,11 @@ pub(crate) fn metadata_of<'g>(graph: &'g Graph<'_>, compound: &Compound) -> Opti
     let (_, attributes) = graph.as_compound(state.node)?;
     // A mapping that is its own attributes has the keys of a model in place of `_metadata`.
     let attributes = Some(attributes).filter(|attributes| !ptr::eq(*attributes, compound))?;
-    let named = |entry: &&Entry| graph.text(entry.key.node).is_some_and(|key| key == "_metadata");
-    let entry = graph.entries.items(attributes.entries).filter(named).last()?;
+    let entry = graph
+        .entries
+        .items(attributes.entries)
+        .filter(|entry| graph.text(entry.key.node).is_some_and(|key| key == "_metadata"))
+        .last()?;
     let (_, metadata) = graph.as_compound(entry.value.node)?;
     is_mapping(graph, metadata).then_some(metadata)
 }

@@ -46,7 +46,7 @@ fn a_number_of_numpy_is_made_of_a_number_alone() {
 }
 
 #[test]
-fn numbers_that_take_long_to_convert_are_no_values() {
+fn numbers_that_take_long_to_convert_are_not_values() {
     let of = |path: &str, arguments: &[u8]| {
         let (module, name) = path.split_once(' ').expect("a module and a name");
         [format!("c{module}\n{name}\n").as_bytes(), arguments, b"R."].concat()

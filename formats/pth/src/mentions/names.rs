@@ -1,4 +1,4 @@
-//! What a plan makes of names, wherever they stand.
+//! What a plan makes of names, wherever they are.
 
 use statedict_core::{Catalog, SEPARATOR, Section, StateDict};
 
@@ -27,11 +27,10 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn of(catalog: &'a Catalog, targets: &[Target<'a, 'a>]) -> Names<'a> {
-        let is_target = |it: &&StateDict| targets.iter().any(|t| t.state_dict.path == it.path);
-        let others = catalog
-            .state_dicts
-            .iter()
-            .filter(|it| !is_target(it) && !is_average(&it.path) && !is_known_beside(&it.path));
+        let others = catalog.state_dicts.iter().filter(|it| {
+            let is_target = targets.iter().any(|target| target.state_dict.path == it.path);
+            !is_target && !is_average(&it.path) && !is_known_beside(&it.path)
+        });
         let models = targets.iter().filter(|target| !is_average(&target.state_dict.path));
         Names {
             sections: targets.iter().map(|target| target.section).collect(),

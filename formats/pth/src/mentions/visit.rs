@@ -191,8 +191,11 @@ impl<'a> Visitor<'a> {
         // The attributes of a state dict are its `_metadata`, which follows by its own rules.
         if !self.state_dicts.contains(&id) {
             let states = self.graph.states.last(compound.states);
-            let state = |slot: &Slot| Child { label: String::new(), node: slot.node, role };
-            children.extend(states.map(state));
+            children.extend(states.map(|slot| Child {
+                label: String::new(),
+                node: slot.node,
+                role,
+            }));
         }
     }
 
@@ -260,12 +263,10 @@ impl<'a> Visitor<'a> {
     }
 
     fn is_flattened(&self, entries: &[Entry]) -> bool {
-        let has = |start: &str| {
-            entries.iter().any(|entry| {
-                self.graph.text(entry.key.node).is_some_and(|key| key.starts_with(start))
-            })
-        };
-        FLATTENED.iter().all(|start| has(start))
+        FLATTENED.iter().all(|start| {
+            let mut keys = entries.iter().filter_map(|entry| self.graph.text(entry.key.node));
+            keys.any(|key| key.starts_with(start))
+        })
     }
 
     /// The keys of a mapping that are names.
@@ -300,7 +301,7 @@ impl<'a> Visitor<'a> {
         };
         let Some(found) = self.look(values, role) else { return };
         let at = place();
-        // At the root, the key under which the first name stands says more.
+        // At the root, the key under which the first name is found says more.
         let key = entries
             .iter()
             .filter(|_| at == ROOT)
@@ -322,8 +323,8 @@ impl<'a> Visitor<'a> {
                 Role::State | Role::Parameters => (self.names.fate(text), true),
                 Role::Flattened => (self.names.flattened(text), true),
                 _ => {
-                    let tells = among_keys || is_telling(text);
-                    (self.names.fate(text).filter(|_| tells), false)
+                    let is_name = among_keys || is_telling(text);
+                    (self.names.fate(text).filter(|_| is_name), false)
                 }
             };
             match fate {
@@ -371,7 +372,7 @@ impl Role {
     }
 }
 
-/// The path that labels make; those of what is no container of its own are empty.
+/// The path that labels make; those of what is not a container of its own are empty.
 fn joined<'l>(labels: impl Iterator<Item = &'l str>) -> String {
     let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
     if labels.is_empty() { ROOT.into() } else { labels.join("/") }

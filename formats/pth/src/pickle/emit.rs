@@ -26,7 +26,7 @@ pub(super) struct Exchange {
 pub(super) enum Scope {
     /// Wherever the others would be written.
     Everywhere,
-    /// Where the others stand; a definition that is lifted from there is what it was.
+    /// Where the others are; a definition that is lifted from there is what it was.
     InPlace,
 }
 
@@ -101,7 +101,7 @@ impl<'a> Replaced<'a> {
         Replaced { words, next: 0 }
     }
 
-    /// The words for an opcode where it stands, if there are some; no later one was asked for before.
+    /// The words for an opcode at its place, if there are some; no later one was asked for before.
     fn next(&mut self, place: OpPlace) -> Option<Words<'a>> {
         while self.words.get(self.next).is_some_and(|(op, _)| *op < place) {
             self.next += 1;
@@ -167,7 +167,7 @@ impl InStream<'_> {
 
 /// A frame whose length is mended once its end is reached.
 struct Frame {
-    /// Where its opcode stands in the new pickle.
+    /// Where its opcode is in the new pickle.
     at: usize,
     /// Where it ends in the old one.
     end: u64,

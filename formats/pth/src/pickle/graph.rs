@@ -271,7 +271,7 @@ impl Graph<'_> {
         }
     }
 
-    /// The text that a node is; `None` for other values and for texts that are no Unicode.
+    /// The text that a node is; `None` for other values and for texts that are not Unicode.
     pub(crate) fn text(&self, node: NodeId) -> Option<Cow<'_, str>> {
         match self.value(node) {
             Value::Text(op) => self.text_of(op),
@@ -367,7 +367,7 @@ impl Graph<'_> {
             (module.as_ref(), name.as_ref()),
             ("collections", "OrderedDict") | ("builtins" | "__builtin__", "dict")
         );
-        // Of another class only the first pair can tell that it is a mapping.
+        // Of another class only the first pair can show that it is a mapping.
         let first = self.elements.items(list.elements).next();
         let is_pair = |(key, _): (Slot, Slot)| matches!(self.value(key.node), Value::Text(_));
         let is_list = matches!(list.kind, Kind::List);

@@ -53,7 +53,7 @@ fn decimal(text: &str) -> Option<Option<Value>> {
     Some(text.parse().ok().map(Value::Int))
 }
 
-/// True for UTF-8 in which lone surrogates may stand, as Python's `surrogatepass` writes them.
+/// True for UTF-8 that may contain lone surrogates, as Python's `surrogatepass` writes them.
 pub(crate) fn is_utf8_with_surrogates(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Err(error) = std::str::from_utf8(rest) {

@@ -89,7 +89,7 @@ struct Machine<'p> {
     /// How long the file is that the pickle is of.
     file_len: u64,
     stack: Vec<Held>,
-    /// Stack heights at which marks stand, with the opcodes that set them.
+    /// Stack heights at which marks are, with the opcodes that set them.
     marks: Vec<(usize, OpPlace)>,
     /// Memo ids, with the place of what they hold in the graph's `memoized`.
     memo: Memo<u32>,
@@ -585,7 +585,7 @@ impl<'p> Machine<'p> {
     }
 }
 
-/// Keys with their values, as they lie between a mark and the opcode that adds them.
+/// Keys with their values, as they are between a mark and the opcode that adds them.
 fn pairs(values: &[Slot], batch: Batch) -> impl Iterator<Item = Entry> {
     values.chunks_exact(2).map(move |pair| {
         let (key, value) = (pair[0], pair[1]);

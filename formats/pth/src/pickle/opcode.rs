@@ -87,7 +87,7 @@ impl Extent {
     }
 }
 
-/// One opcode as it stands in a pickle.
+/// One opcode as it is in a pickle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Op {
     pub(crate) code: u8,

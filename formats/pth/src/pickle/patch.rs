@@ -3,7 +3,7 @@
 //! Key texts are shared through the memo with values, storage tags, other dicts and class names.
 //! So an edited occurrence becomes a literal, and an unedited fetch of an edited definition becomes
 //! the old literal.
-//! A definition that stands in a deleted part and is fetched later is lifted to that fetch.
+//! A definition that is in a deleted part and is fetched later is lifted to that fetch.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -50,7 +50,7 @@ impl<'p> Patch<'p> {
         self.moved_puts.insert(put, after);
     }
 
-    /// Gives a key another text where it stands here, and nowhere else.
+    /// Gives a key another text here, and nowhere else.
     pub(crate) fn rename(&mut self, key: Slot, text: Cow<'p, str>) {
         self.renames.insert(key.pushed_by, (key, text));
     }

@@ -1,4 +1,4 @@
-//! A pickle of any protocol written anew in protocol 2, which weights-only loading reads.
+//! A pickle of any protocol rewritten in protocol 2, which weights-only loading reads.
 //!
 //! PyTorch 2.6 and later refuse protocols 4 and 5 by default, and most opcodes of 0 and 1.
 //! Opcode by opcode: what protocol 2 spells otherwise is replaced, everything else stays, and what

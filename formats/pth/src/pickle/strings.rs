@@ -4,7 +4,7 @@ use super::graph::{Graph, OpPlace};
 use super::opcode;
 
 impl Graph<'_> {
-    /// An opcode as it stands.
+    /// An opcode as it is.
     pub(super) fn bytes_of(&self, op: OpPlace) -> &[u8] {
         self.op(op).whole.of(&self.pickle)
     }

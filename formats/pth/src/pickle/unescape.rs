@@ -45,7 +45,7 @@ fn raw_characters(bytes: &[u8]) -> Option<Vec<u32>> {
             continue;
         }
         out.push(first.into());
-        // A backslash is no more than itself behind another.
+        // A backslash after another is itself.
         if let (b'\\', Some((&second, after))) = (first, after.split_first()) {
             out.push(second.into());
             rest = after;

@@ -1,10 +1,10 @@
 //! Tensors of a pickle that get another element type, everything else as it was.
 //!
 //! A tensor names its storage, and the storage its type; so a cast changes what names the storage,
-//! and the storage's record is written anew with each of its elements cast.
+//! and the storage's record is rewritten with each of its elements cast.
 //! Tensors that share a storage go on sharing it, views keep their strides.
 //! Where something else names the same storage and is not cast, the cast tensors get a record of
-//! their own, and where one object stands at several places of which not all are cast, those get
+//! their own, and where one object is at several places of which not all are cast, those get
 //! an object of their own.
 
 mod site;
@@ -65,7 +65,7 @@ pub(crate) fn recast(
     recast.run(patch)
 }
 
-/// A place where a tensor that is cast stands.
+/// A place of a tensor that is cast.
 struct Site<'c> {
     at: &'c str,
     key: String,
@@ -85,7 +85,7 @@ struct Recast<'a, 'c> {
     references: HashMap<NodeId, Vec<usize>>,
     /// How many references there are to each storage.
     named: HashMap<String, usize>,
-    /// Where tensors stand that are cast, by the object.
+    /// The places of tensors that are cast, by the object.
     sites: IndexMap<NodeId, Vec<Site<'c>>>,
 }
 
@@ -95,7 +95,7 @@ enum Change {
     Reference(usize),
     /// These opcodes are replaced by others that rebuild it, wherever they would be written.
     Everywhere(OpPlace, OpPlace),
-    /// The same for one place that something stands at which stays elsewhere.
+    /// The same for one place of something that stays elsewhere.
     InPlace(OpPlace, OpPlace),
 }
 
@@ -174,7 +174,7 @@ impl<'a, 'c> Recast<'a, 'c> {
         Ok(records.into_values().collect())
     }
 
-    /// How the places change where one object stands.
+    /// How the places of one object change.
     fn changes<'s>(
         &self,
         node: NodeId,
@@ -191,7 +191,7 @@ impl<'a, 'c> Recast<'a, 'c> {
             return Err(refused(first, "PyTorch does not read this type from a legacy stream"));
         }
         if sites.iter().any(goes_beside) && rebuilt.gradient == Gradient::Required {
-            let why = "it requires a gradient and is no parameter, which PyTorch does not load";
+            let why = "it requires a gradient and is not a parameter, which PyTorch does not load";
             return Err(refused(first, why));
         }
         let changed = |site: &'s Site<'c>, change| Changed {
@@ -227,7 +227,7 @@ impl<'a, 'c> Recast<'a, 'c> {
         Ok(all)
     }
 
-    /// True if an object is cast to one type wherever it stands, and nothing else has its parts.
+    /// True if an object is cast to one type wherever it is, and nothing else has its parts.
     fn is_cast_everywhere(&self, node: NodeId, sites: &[Site<'_>], rebuilt: &Rebuilt) -> bool {
         let fetched = |node: &NodeId| self.fetched.get(node).copied().unwrap_or(0);
         let places: HashSet<OpPlace> = sites.iter().map(|site| site.slot.pushed_by).collect();
@@ -244,14 +244,14 @@ impl<'a, 'c> Recast<'a, 'c> {
         }
     }
 
-    /// The opcodes that put an object where it stands, those that memoize it included: what is
+    /// The opcodes that put an object at its place, those that memoize it included: what is
     /// fetched later is the object as it was.
     fn ops_of(&self, slot: Slot) -> (OpPlace, OpPlace) {
         let mut end = self.graph.after(slot.pushed_by);
         if opcode::is_get(self.graph.op(slot.pushed_by).code) {
             return (slot.pushed_by, end);
         }
-        // `STOP` is no such opcode.
+        // `STOP` is not such an opcode.
         while opcode::is_put(self.graph.op(end).code) {
             end = self.graph.after(end);
         }
@@ -277,15 +277,14 @@ impl<'a, 'c> Recast<'a, 'c> {
             if records.contains_key(source) {
                 continue;
             }
-            let key = match replaced.get(source) == self.named.get(&source.0) {
-                true => source.0.clone(),
-                false => {
-                    while self.named.contains_key(&next.to_string()) {
-                        next = next.wrapping_add(1);
-                    }
+            let key = if replaced.get(source) == self.named.get(&source.0) {
+                source.0.clone()
+            } else {
+                while self.named.contains_key(&next.to_string()) {
                     next = next.wrapping_add(1);
-                    next.wrapping_sub(1).to_string()
                 }
+                next = next.wrapping_add(1);
+                next.wrapping_sub(1).to_string()
             };
             let view = site.tensor.as_view().ok_or_else(|| refused(site, "it has no storage"))?;
             let storage = view.storage();

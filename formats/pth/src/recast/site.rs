@@ -28,7 +28,7 @@ pub(super) struct Rebuilt {
     /// The calls around the innermost one, the outermost first.
     wrappers: Vec<NodeId>,
     /// Hooks and further things that the innermost call is given, which have to be empty where the
-    /// call is written anew.
+    /// call is rewritten.
     rest: Vec<NodeId>,
 }
 
@@ -102,7 +102,7 @@ impl Rebuilt {
         mut inner: Vec<NodeId>,
     ) -> Result<Rebuilt, String> {
         let Value::Persistent(storage_id) = graph.value(storage) else {
-            return Err("its storage is no persistent id".into());
+            return Err("its storage is not a persistent id".into());
         };
         inner.push(storage);
         let (gradient, rest) = match rest {
@@ -118,22 +118,22 @@ impl Rebuilt {
         Ok(Rebuilt { place, call, storage_id, gradient, parameter, inner, wrappers, rest })
     }
 
-    /// Refuses to write the innermost call anew if that would lose something.
+    /// Refuses to rewrite the innermost call if that would lose something.
     pub(super) fn is_bare(&self, graph: &Graph<'_>) -> Result<(), String> {
-        match self.rest.iter().all(|node| is_empty(graph, *node)) {
-            true => Ok(()),
-            false => Err("it has hooks or attributes, which would be lost".into()),
+        if self.rest.iter().all(|node| is_empty(graph, *node)) {
+            Ok(())
+        } else {
+            Err("it has hooks or attributes, which would be lost".into())
         }
     }
 
-    /// Refuses to write the whole object anew if that would lose something.
+    /// Refuses to rewrite the whole object if that would lose something.
     pub(super) fn is_plain(&self, graph: &Graph<'_>) -> Result<(), String> {
         self.is_bare(graph)?;
-        match self.wrappers.len() <= usize::from(self.parameter.is_some()) {
-            true => Ok(()),
-            false => {
-                Err("the same object stands elsewhere in the file, where it is not cast".into())
-            }
+        if self.wrappers.len() <= usize::from(self.parameter.is_some()) {
+            Ok(())
+        } else {
+            Err("the same object is elsewhere in the file, where it is not cast".into())
         }
     }
 
@@ -142,7 +142,7 @@ impl Rebuilt {
         let location = graph.tuple(self.storage_id).and_then(|parts| parts.get(3).copied());
         location
             .and_then(|location| graph.text(location))
-            .ok_or_else(|| "its storage's device is no text".into())
+            .ok_or_else(|| "its storage's device is not text".into())
     }
 
     /// How many parts the storage's id has, which legacy streams have more of.

@@ -46,18 +46,18 @@ fn expected<'c>(old: &'c Catalog, plan: &'c Plan) -> Vec<(String, &'c DType, &'c
         let Some(state_dict) = state_dict else { continue };
         for at in std::iter::once(&state_dict.path).chain(&state_dict.aliases) {
             paths.push((at.as_str(), section));
-            let path = |key: &str| if at.is_empty() { key.into() } else { format!("{at}/{key}") };
-            dropped.extend(section.dropped().map(path));
+            dropped.extend(
+                section
+                    .dropped()
+                    .map(|key| if at.is_empty() { key.into() } else { format!("{at}/{key}") }),
+            );
         }
     }
-    let is_dropped = |path: &str| {
-        let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
-        ends.into_iter().any(|end| dropped.contains(&path[..end]))
-    };
     let mut expected = Vec::new();
     for row in &old.rows {
         let path = row.full_path();
-        if !dropped.is_empty() && is_dropped(&path) {
+        let mut ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
+        if !dropped.is_empty() && ends.any(|end| dropped.contains(&path[..end])) {
             continue;
         }
         let section = paths.iter().find(|(at, _)| **at == *row.path).map(|(_, section)| *section);

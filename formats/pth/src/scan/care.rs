@@ -76,7 +76,7 @@ const MAX_SPAN: i64 = 1 << 24;
 /// The most digits that Python's `int` reads of a decimal text.
 const MAX_DIGITS: u32 = 4_300;
 
-/// How deep calls may lie in the arguments of calls that call.
+/// How deep calls may be in the arguments of calls that call.
 const MAX_NESTED: usize = 8;
 
 /// Names that loaders look up in objects and call.
@@ -349,7 +349,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The harm of calls that lie too deep in the arguments of others.
+    /// The harm of calls that are too deep in the arguments of others.
     pub(super) fn nested_too_deep(depth: usize) -> Option<Harm> {
         (depth > MAX_NESTED).then_some(Harm::Runs(INDIRECT))
     }

@@ -54,7 +54,7 @@ fn signed(text: &[u8]) -> (Option<u8>, &[u8]) {
     }
 }
 
-/// Digits among which single underscores may stand.
+/// Digits that single underscores may separate.
 fn without_underscores(text: &[u8], is_digit: fn(u8) -> bool) -> Option<String> {
     let groups = text.split(|byte| *byte == b'_');
     let are_digits =

@@ -1,4 +1,4 @@
-//! What admitted and inert calls make, as far as weights-only loading tells one from another.
+//! What admitted and inert calls make, as far as weights-only loading distinguishes them.
 
 use super::admitted::is_admitted;
 

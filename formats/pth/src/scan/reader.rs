@@ -15,7 +15,7 @@ const LONGEST_WINDOW: u64 = 64 << 10;
 /// Room for any opcode with a fixed argument, in bytes.
 const LONGEST_FIXED: u64 = 16;
 
-/// An opcode as it stands in the stretch, with places counted from the stretch's start.
+/// An opcode as it is in the stretch, with places counted from the stretch's start.
 #[derive(Clone, Debug)]
 pub(super) struct Op {
     pub(super) code: u8,

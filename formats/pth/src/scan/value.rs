@@ -60,7 +60,7 @@ impl Value {
         !matches!(self, Value::Set | Value::FrozenSet | Value::Tuple { .. } | Value::Literal { .. })
     }
 
-    /// False if it is known that it is no set.
+    /// False if it is known that it is not a set.
     pub(super) fn takes_members(self) -> bool {
         matches!(self, Value::Set | Value::Import(_) | Value::Returned(_) | Value::Unknown)
     }
@@ -85,13 +85,13 @@ impl Value {
         }
     }
 
-    /// False if it is known that it is no tuple, which the arguments of a call are: weights-only
+    /// False if it is known that it is not a tuple, which the arguments of a call are: weights-only
     /// loading takes them from other things too, and Python's own loader does not.
     pub(super) fn is_arguments(self) -> bool {
         matches!(self, Value::Tuple { .. } | Value::Returned(_) | Value::Unknown)
     }
 
-    /// False if it is known that it is no text.
+    /// False if it is known that it is not text.
     pub(super) fn is_text(self) -> bool {
         match self {
             Value::Literal { code, .. } => is_text(code),

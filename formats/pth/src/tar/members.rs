@@ -13,7 +13,7 @@ const BLOCK: u64 = 512;
 /// How much is read for a pickle between raw data at first; quadrupled until it is whole.
 const FIRST_READ: u64 = 256;
 
-/// The members of a tar archive, by name; empty for what is no tar archive.
+/// The members of a tar archive, by name; empty for what is not a tar archive.
 pub(super) fn members(source: &dyn Source) -> Result<HashMap<String, Range<u64>>, Fault> {
     let members = tar_members(source)?.into_iter();
     Ok(members.map(|member| (member.name, member.data)).collect())
@@ -30,7 +30,7 @@ pub struct TarMember {
     pub is_special: bool,
 }
 
-/// The members of a tar archive as they follow each other; none for what is no tar archive.
+/// The members of a tar archive as they follow each other; none for what is not a tar archive.
 ///
 /// # Errors
 /// A member that would end beyond the file.
@@ -67,11 +67,14 @@ impl Header {
             let text = std::str::from_utf8(block.get(range)?).ok()?;
             u64::from_str_radix(text.trim_matches(['\0', ' ']), 8).ok()
         };
-        let unsummed = |(i, byte): (usize, &u8)| match i {
-            148..156 => u64::from(b' '),
-            _ => u64::from(*byte),
-        };
-        let sum: u64 = block.iter().enumerate().map(unsummed).sum();
+        let sum: u64 = block
+            .iter()
+            .enumerate()
+            .map(|(i, byte)| match i {
+                148..156 => u64::from(b' '),
+                _ => u64::from(*byte),
+            })
+            .sum();
         if octal(148..156)? != sum {
             return None;
         }

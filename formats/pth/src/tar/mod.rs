@@ -1,4 +1,4 @@
-//! The tar archives of PyTorch before 0.1.10, which are read, and written anew as zip archives.
+//! The tar archives of PyTorch before 0.1.10, which are read, and rewritten as zip archives.
 //!
 //! ```text
 //! sys_info  pickle of a dict
@@ -42,7 +42,7 @@ pub(crate) struct TarFile {
 }
 
 impl TarFile {
-    /// Reads the members; `None` if the file is no tar archive with PyTorch's members.
+    /// Reads the members; `None` if the file is not a tar archive with PyTorch's members.
     pub(crate) fn open(source: &dyn Source) -> Result<Option<TarFile>, Fault> {
         let members = members(source)?;
         let (Some(storages), Some(tensors), Some(pickle)) =

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use statedict_core::{DType, Elements, Fault, Location, Misplaced, Storage, Tensor};
+use statedict_core::{DType, Elements, Fault, Location, Storage, Tensor};
 
 use crate::dtype;
 use crate::encode::{Gradient, Named, Placed};
@@ -92,11 +92,10 @@ impl Objects {
             let Some(held) = self.storages.get(&storage) else {
                 return Err(Fault::malformed(at, format!("tensor {key} has no storage {storage}")));
             };
-            let place = |wrong: Misplaced| {
-                Fault::malformed(at, format!("tensor {key}: storage {storage}: {wrong}"))
-            };
             let (dtype, bytes) = (held.dtype.clone(), held.storage.clone());
-            let tensor = Tensor::view(dtype, shape, strides, offset, bytes).map_err(place)?;
+            let tensor = Tensor::view(dtype, shape, strides, offset, bytes).map_err(|wrong| {
+                Fault::malformed(at, format!("tensor {key}: storage {storage}: {wrong}"))
+            })?;
             self.tensors.insert(key, (storage, tensor));
         }
         Ok(())
@@ -126,8 +125,9 @@ impl Objects {
             gradient: Gradient::NotRequired,
             parameter: None,
         };
-        let unknown = || Fault::Unsupported(format!("a zip archive has no {dtype} storages"));
-        placed.opcodes().ok_or_else(unknown)
+        placed
+            .opcodes()
+            .ok_or_else(|| Fault::Unsupported(format!("a zip archive has no {dtype} storages")))
     }
 }
 
@@ -161,7 +161,7 @@ fn count(cursor: &mut Cursor<'_>) -> Result<i64, Fault> {
     let at = cursor.at;
     let pickle = cursor.pickle()?;
     let graph = Graph::read(&pickle).map_err(|fault| shifted(fault, at))?;
-    graph.int(graph.root).ok_or_else(|| Fault::malformed(at, "a count is no number"))
+    graph.int(graph.root).ok_or_else(|| Fault::malformed(at, "a count is not a number"))
 }
 
 /// The number that a persistent id names an object by.
@@ -169,7 +169,7 @@ pub(super) fn number(graph: &Graph<'_>, id: NodeId) -> Result<i64, Fault> {
     let text = graph.text(id).filter(|text| text.len() <= MAX_NUMBER);
     let text = text.and_then(|text| text.parse().ok());
     text.or_else(|| graph.int(id))
-        .ok_or_else(|| Fault::broken("a persistent id is no number of a tensor or storage"))
+        .ok_or_else(|| Fault::broken("a persistent id is not a number of a tensor or storage"))
 }
 
 impl Storages for Objects {

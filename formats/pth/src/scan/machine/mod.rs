@@ -154,7 +154,7 @@ pub(super) struct Machine<'s> {
     pub(super) reader: Reader<'s>,
     trust: Trust,
     stack: Vec<Value>,
-    /// Stack heights at which marks stand.
+    /// Stack heights at which marks are.
     marks: Vec<usize>,
     memo: Memo<Value>,
     /// What was put aside under numbers of more than 32 bits, by their digits.

@@ -97,7 +97,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The two lines of an argument, module and name; `None` if they are no text.
+    /// The two lines of an argument, module and name; `None` if they are not text.
     pub(super) fn lines(&mut self, op: &Op) -> Result<Option<Named>, Fault> {
         let text = self.reader.bytes(op.argument.clone(), 2 * MAX_NAME)?;
         let is_whole = text.len() as u64 == u64::from(op.argument.end - op.argument.start);
@@ -238,7 +238,7 @@ impl Machine<'_> {
         import.and_then(|(named, _)| named.as_path()).unwrap_or_default()
     }
 
-    /// What a value is, as far as weights-only loading tells.
+    /// What a value is, as far as weights-only loading knows.
     pub(in crate::scan) fn kind(&self, value: Value) -> Kind {
         let import = match value {
             Value::Returned(place) => self.imports.get_index(place as usize),

@@ -106,7 +106,7 @@ impl Machine<'_> {
         Ok(has_values)
     }
 
-    /// The height at which the last mark stands, which is taken away.
+    /// The height at which the last mark is, which is taken away.
     fn mark(&mut self) -> Result<usize, &'static str> {
         match self.marks.pop() {
             Some(mark) => Ok(mark.min(self.stack.len())),
@@ -144,7 +144,7 @@ impl Machine<'_> {
         self.push(value)
     }
 
-    /// A memo id that is no number, which ends every loader.
+    /// A memo id that is not a number, which ends every loader.
     pub(super) fn odd_memory(&mut self, op: &Op) -> Followable {
         self.nonsense("a memo id is no number", ())?;
         match opcode::is_put(op.code) {
