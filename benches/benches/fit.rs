@@ -21,11 +21,14 @@ fn catalog(keys: impl Iterator<Item = String>) -> Catalog {
         (key, tensor)
     };
     let shaped = keys.map(|key| {
-        let shape = match key.rsplit_once("norm").is_some() {
-            true => vec![64],
-            false if key.contains("down") => vec![64, 172],
-            false if key.contains("gate") || key.contains("up") => vec![172, 64],
-            false => vec![64, 64],
+        let shape = if key.contains("norm") {
+            vec![64]
+        } else if key.contains("down") {
+            vec![64, 172]
+        } else if key.contains("gate") || key.contains("up") {
+            vec![172, 64]
+        } else {
+            vec![64, 64]
         };
         (key, shape)
     });

@@ -51,7 +51,7 @@ def to(numbers, dtype):
 
 
 def neighbours(dtype):
-    """Two tensors that differ in some elements, by a little, by much, and in what is no number."""
+    """Two tensors that differ in some elements, by a little, by much, and in what is not a number."""
     a = base(dtype)
     b = a.clone()
     b[2:4] = a.flip(1).abs()[2:4]

@@ -50,7 +50,7 @@ class Pool:
     """Tensors of their own, and such that share with those before: the object, its storage, a part of it."""
 
     def __init__(self, r, untyped, has_leaves):
-        # PyTorch cannot load its own tensors of 8-bit floats that require a gradient and are no parameters.
+        # PyTorch cannot load its own tensors of 8-bit floats that require a gradient and are not parameters.
         self.r, self.made, self.has_leaves = r, [], has_leaves
         self.dtypes = FLOATS + [torch.float32, torch.int64, torch.uint8, torch.bool, torch.complex64] + untyped
 

@@ -172,9 +172,9 @@ def _():
 @situation("not_strict", network)
 def _():
     def load(path):
-        told = network().load_state_dict(torch.load(path), strict=False)
-        if told is not None and (told.missing_keys or told.unexpected_keys):
-            raise Warning(str(told))
+        unmatched = network().load_state_dict(torch.load(path), strict=False)
+        if unmatched is not None and (unmatched.missing_keys or unmatched.unexpected_keys):
+            raise Warning(str(unmatched))
     return saves(lambda: nn.DataParallel(network()).state_dict()), load
 
 
@@ -377,7 +377,7 @@ def name_of(situation):
 
 def provoke(folder, names=tuple(SITUATIONS)):
     """What PyTorch says in these situations, with the file it says it of; none where it is content."""
-    told, home = [], os.getcwd()
+    complaints, home = [], os.getcwd()
     os.chdir(folder)
     torch.manual_seed(0)
     for name in names:
@@ -393,9 +393,9 @@ def provoke(folder, names=tuple(SITUATIONS)):
             load(name_of(name))
         except (Exception, Warning) as error:
             text = "".join(traceback.format_exception_only(type(error), error))
-            told.append({"situation": name, "text": text, "file": name_of(name), "traceback": traceback.format_exc()})
+            complaints.append({"situation": name, "text": text, "file": name_of(name), "traceback": traceback.format_exc()})
     os.chdir(home)
-    return told
+    return complaints
 
 
 def judge(request):
@@ -414,8 +414,8 @@ def main():
         for name in SITUATIONS:
             sys.stdout.flush()
             if os.fork() == 0:
-                for told in provoke(folder, [name]):
-                    text = told["text"].replace(os.path.abspath(__file__), "train.py")
+                for complaint in provoke(folder, [name]):
+                    text = complaint["text"].replace(os.path.abspath(__file__), "train.py")
                     print(json.dumps({"version": version, "situation": name, "text": text}))
                 sys.stdout.flush()
                 os._exit(0)

@@ -34,7 +34,7 @@ class Array:
         return self.data == other.data or self.dtype in FLOATS and self.equals_but_for_nan(other)
 
     def equals_but_for_nan(self, other):
-        """A cast may choose any of the many bit patterns that are no number."""
+        """A cast may choose any of the many bit patterns that are NaN."""
         left, right = (torch.frombuffer(bytearray(each.data), dtype=TORCH_OF[each.dtype]).double() for each in (self, other))
         both = torch.isnan(left) & torch.isnan(right)
         return torch.equal(left[~both].view(torch.int64), right[~both].view(torch.int64))
@@ -86,7 +86,7 @@ def source(path, at):
 def from_pth(path, at):
     [state_dict] = Pth(path).state_dicts([at])
     tensors = [(key, value) for key, value in state_dict.items() if isinstance(value, torch.Tensor)]
-    # A key that is no string cannot be written, so it counts as a tensor that cannot.
+    # A key that is not a string cannot be written, so it counts as a tensor that cannot.
     return {str(key): from_torch(value) if isinstance(key, str) else None for key, value in tensors}
 
 

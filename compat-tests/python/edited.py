@@ -1,4 +1,4 @@
-"""Files that were edited where they stand, or whose editing was cut short, as every reader finds them."""
+"""Files that were edited in place, or whose editing was interrupted, as every reader finds them."""
 
 import os
 import struct
@@ -21,7 +21,7 @@ def judge(request):
 
 
 def same(request):
-    """What tells two files apart for those who load them."""
+    """What distinguishes two files for those who load them."""
     old, new = request["old"], request["new"]
     if old.endswith((".npz", ".safetensors")):
         return None if truth.rows(old) == truth.rows(new) else "other tensors"
@@ -111,7 +111,7 @@ def meta(path, value, before):
 
 
 def index(path):
-    """The bytes of a file that are no tensors."""
+    """The bytes of a file that are not tensors."""
     if path.endswith(".safetensors"):
         with open(path, "rb") as file:
             return 8 + struct.unpack("<Q", file.read(8))[0]

@@ -1,4 +1,4 @@
-"""Models that grew or were named anew: tied rows, channels, parametrizations, averages without dots."""
+"""Models that grew or were renamed: tied rows, channels, parametrizations, averages without dots."""
 
 import collections
 import warnings
@@ -36,7 +36,7 @@ def blocks():
     return nn.ModuleDict({"diffusion_model": inner})
 
 
-def tell(request):
+def answer(request):
     return CHAPTERS[request["chapter"]](request["folder"])
 
 

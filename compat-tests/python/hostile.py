@@ -1,7 +1,7 @@
 """Files that mean harm, or look as if they did, written byte by byte; nothing here is ever loaded.
 
 `generate(folder)` writes them and gives one entry a file: its name, its class, the verdict that is
-expected, and words that must stand in the findings. The payload of every call is the text `true`.
+expected, and words that must be in the findings. The payload of every call is the text `true`.
 """
 
 import argparse
@@ -52,7 +52,7 @@ BARE = b"\x80\2" + CALL + b"."
 
 
 class Member:
-    """One member, with every field of both headers open to lies."""
+    """One member, with every field of both headers open to false values."""
 
     def __init__(self, name, data, **lies):
         self.name, self.data, self.lies = name.encode() if isinstance(name, str) else name, data, lies
@@ -76,7 +76,7 @@ class Member:
 
 
 def archive(*members, prefix=b"", gap=b"", tail=b"", comment=b"", count=None):
-    """An archive of members; `gap` lies between the last of them and the directory."""
+    """An archive of members; `gap` is between the last of them and the directory."""
     body, directory = prefix, b""
     for member in members:
         local, central = member.bytes(len(body))

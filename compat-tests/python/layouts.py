@@ -284,7 +284,7 @@ def found(value, at=""):
     if isinstance(value, collections.abc.Mapping):
         children = list(value.items())
     elif isinstance(value, (list, tuple)):
-        # The state of a generator is no array of a model's.
+        # The state of a generator is not an array of a model.
         children = [(i, child) for i, child in enumerate(value) if not isinstance(child, np.ndarray)]
     else:
         return []

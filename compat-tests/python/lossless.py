@@ -246,7 +246,7 @@ def pickle_of(path):
     with zipfile.ZipFile(path) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
         with archive.open(name) as member:
-            # PyTorch can be told to leave checksums out, and then writes zeros.
+            # PyTorch leaves checksums out on request, and then writes zeros.
             member._expected_crc = None
             return member.read()
 

@@ -1,4 +1,4 @@
-"""A model whose tensors are all made anew, and whether they are what PyTorch would make."""
+"""A model whose tensors are all created, and whether they are what PyTorch would make."""
 
 import math
 import os
@@ -77,7 +77,7 @@ def exact(kind, rest, value):
 
 
 def unlike(got, expected):
-    """What tells two samples of one distribution apart: moments, and how far both reach."""
+    """What distinguishes two samples of one distribution: moments, and how far both reach."""
     spread = expected.std()
     checks = {
         "mean": ((got.mean() - expected.mean()) / spread, 0.05),

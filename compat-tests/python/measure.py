@@ -1,4 +1,4 @@
-"""Runs commands and tells what each took of processor time and memory.
+"""Runs commands and reports what each took of processor time and memory.
 
 A process of its own, since the peak of a new process counts what its parent had when it was made.
 """

@@ -66,7 +66,7 @@ class Pth:
 
 
 class Other:
-    """A key that is no string, which is never renamed."""
+    """A key that is not a string, which is never renamed."""
 
     def __init__(self, key):
         self.key = key

@@ -39,7 +39,7 @@ def loads(path):
         return False
 
 
-def anew(request):
-    """What is wrong with a file written anew in protocol 2: it loads by default, and is the same."""
+def rewritten(request):
+    """What is wrong with a file rewritten in protocol 2: it loads by default, and is the same."""
     value = torch.load(request["output"], map_location="cpu", weights_only=True)
     return difference(load_telling(request["input"])[0], value)

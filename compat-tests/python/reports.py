@@ -68,7 +68,7 @@ def stripped(request):
 
 
 def trainer(request):
-    """The output loads by default, and what lies beside the weights is that of the input."""
+    """The output loads by default, and what is next to the weights is that of the input."""
     found = torch.load(request["out"])
     source = torch.load(request["expected"], weights_only=False)
     for key in request["keys"]:
@@ -86,7 +86,7 @@ def deepspeed(request):
     shapes = [key for group in found["param_shapes"] for key in group]
     shared = [*found["shared_params"], *found["shared_params"].values()]
     strange = [key for key in shapes + shared if key not in keys]
-    return f"{strange} are no keys of {keys}" if strange else None
+    return f"{strange} are not keys of {keys}" if strange else None
 
 
 def quantised(request):
@@ -111,7 +111,7 @@ def scaled(request):
         layers = json.loads(file.metadata()["_quantization_metadata"])["layers"]
         keys = list(file.keys())
     strange = [layer for layer in layers if f"{layer}.weight" not in keys]
-    return f"{strange} are no layers of {keys}" if strange else None
+    return f"{strange} are not layers of {keys}" if strange else None
 
 
 def spared(request):

@@ -90,7 +90,7 @@ def renaming(text):
             return NOTHING
         return ".".join(part for segment in new.split(".") for part in filled(segment, captured))
 
-    # Dots within braces are no separators.
+    # Dots within braces are not separators.
     old, new = old.replace("..}", "@}"), new.replace("..}", "@}")
     return rename
 

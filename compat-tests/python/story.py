@@ -8,7 +8,7 @@ from same import difference
 from zoo import LeNet
 
 
-def tell(request):
+def answer(request):
     return CHAPTERS[request["chapter"]](request["folder"])
 
 

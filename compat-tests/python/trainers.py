@@ -3,7 +3,7 @@
     python trainers.py ../fixtures/trainers
 
 Run by hand, in an environment with the libraries of `LIBRARIES`; a library that is missing is
-said, and its files are left as they are.  The versions stand in the manifest.  What needs a library
+said, and its files are left as they are.  The versions are in the manifest.  What needs a library
 too large to be here (ultralytics, fairseq, deepspeed …) is written from classes of the same names
 that hold the same things, and says `-like`.
 

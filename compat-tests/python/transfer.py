@@ -35,7 +35,7 @@ def my_own_load(net, saved):
     return net
 
 
-def tell(request):
+def answer(request):
     return CHAPTERS[request["chapter"]](request["folder"])
 
 

@@ -102,7 +102,7 @@ def little_endian(array):
 
 
 def safetensors_rows(path):
-    """In the order of the header, which the library does not tell; so it is compared without order."""
+    """In the order of the header, which the library does not give; so it is compared without order."""
     with safe_open(path, "pt") as file:
         rows = [torch_row("", key, file.get_tensor(key)) for key in file.keys()]
         for row in rows:

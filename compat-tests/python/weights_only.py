@@ -1,7 +1,7 @@
 """What weights-only loading makes of files: a pool of processes that each may die, hang or balloon.
 
 One request a line, `{"files": [...]}`, is answered by one line: for each file its tensors as
-`truth.py` tells them (`{"tensors": [...]}`), or that weights-only loading refuses a global or an
+`truth.py` lists them (`{"tensors": [...]}`), or that weights-only loading refuses a global or an
 operation (`refused`), that something else was raised (`failed`), or how the process that tried
 came to its end (`ended`).
 """
@@ -49,7 +49,7 @@ def answer(path):
             json.dumps(tensors, ensure_ascii=False).encode()
             return {"tensors": tensors}
     except UnicodeEncodeError:
-        return {"ended": "a key that is no text of Unicode"}
+        return {"ended": "a key that is not Unicode text"}
     except Unlisted as unlisted:
         return {"ended": str(unlisted)}
     except (Exception, RecursionError) as error:
@@ -69,7 +69,7 @@ def raised(error):
 def rows(path):
     if path.endswith(".npz"):
         with np.load(path, allow_pickle=False) as archive:
-            # What is no array is given as its bytes.
+            # What is not an array is given as its bytes.
             arrays = {key: archive[key] for key in archive.files}
             arrays = {key: array for key, array in arrays.items() if not isinstance(array, bytes)}
             rows = [truth.numpy_row(key, array) for key, array in arrays.items()]

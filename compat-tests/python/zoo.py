@@ -41,7 +41,7 @@ class LeNet(nn.Module):
 
 
 class Counter(nn.Module):
-    """A module with extra state, which is no tensor."""
+    """A module with extra state, which is not a tensor."""
 
     def __init__(self):
         super().__init__()

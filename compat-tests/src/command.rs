@@ -37,7 +37,7 @@ impl Run {
         self.stderr.lines().filter(|line| line.starts_with("error:")).collect()
     }
 
-    /// Why this is no polite failure with the given status, if it is none.
+    /// Why this is not a polite failure with the given status, if it is none.
     pub fn impolite(&self, status: i32) -> Option<String> {
         let lines = self.errors().len();
         let panicked = self.stderr.contains("panicked");

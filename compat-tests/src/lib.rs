@@ -1,4 +1,4 @@
-//! What the tests against real PyTorch, NumPy and safetensors stand on.
+//! What the tests against real PyTorch, NumPy and safetensors share.
 //!
 //! The tests in `tests/` run the built `statedict` command on files that real libraries wrote, and
 //! let those libraries judge what comes out. The oracle is Python: `python/zoo.py` writes a file of
@@ -15,8 +15,8 @@
 //! - [`processor_time`] is what limits are held against, for the clock depends on the machine.
 //! - [`restricted`] models what weights-only loading does, and [`agree`] holds `check` and `ls` against it;
 //!   [`mutation`] changes files as their structure has it.
-//! - [`Loaders`] has weights-only PyTorch load files that may do it harm; [`Meter`] tells what a run
-//!   of the command takes.
+//! - [`Loaders`] has weights-only PyTorch load files that may do it harm; [`Meter`] measures what a
+//!   run of the command takes.
 //! - [`Tally`] collects what went wrong over many files, so that one failure does not hide another.
 
 mod agreement;

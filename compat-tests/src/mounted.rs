@@ -44,9 +44,9 @@ impl Mounted {
     /// The bytes that are free on it, once all that was written is on the disk.
     ///
     /// # Panics
-    /// If the system cannot tell.
+    /// If the system does not say.
     pub fn free(&self) -> u64 {
-        free(&self.path()).expect("a mounted file system tells how much is free")
+        free(&self.path()).expect("a mounted file system says how much is free")
     }
 }
 

@@ -92,7 +92,7 @@ fn prefixed(catalog: &Catalog) -> Option<Plan> {
 }
 
 /// A plan that takes out the first key of the first state dict, if tensors are left: an archive of
-/// other things alone is no npz.
+/// other things alone is not an npz.
 fn dropped(catalog: &Catalog) -> Option<Plan> {
     if catalog.rows.len() < 2 {
         return None;
@@ -108,7 +108,7 @@ fn dropped(catalog: &Catalog) -> Option<Plan> {
 fn revised(file: &dyn Container, old: &[u8], plan: &Plan, again: &dyn Container, renamed: &[u8]) {
     for growth in [Growth::Within, Growth::Insert { block: 4096 }] {
         let Ok(Some(layout)) = file.rewrite_in_place(plan, growth) else { continue };
-        let edits = layout.edits().expect("a revision only writes around what stands");
+        let edits = layout.edits().expect("a revision only writes around what is there");
         assert!(edits.inserted == 0 || growth != Growth::Within, "nothing may move");
         let new = written(&layout, old);
         let found = reopened(&new, "revised");
@@ -136,12 +136,12 @@ struct Seen {
     rows: Vec<SeenRow>,
     /// The keys of each state dict, with its path and other paths to it.
     state_dicts: Vec<(String, Vec<String>, Vec<String>)>,
-    /// As text, since a float may be no number, which equals nothing.
+    /// As text, since a float may be NaN, which equals nothing.
     payload: String,
     metadata: Vec<(String, String)>,
 }
 
-/// A tensor, with its elements where they stand side by side.
+/// A tensor, with its elements where they are side by side.
 #[derive(Debug, PartialEq)]
 struct SeenRow {
     at: String,
@@ -166,7 +166,7 @@ impl Seen {
         }
     }
 
-    /// The same tensors stand in the same order in the new file, under the names of the plan.
+    /// The same tensors are in the same order in the new file, under the names of the plan.
     fn is_renamed(&self, new: &Seen, catalog: &Catalog, plan: &Plan) {
         assert_eq!(self.rows.len(), new.rows.len(), "tensors");
         for (old, new) in self.rows.iter().zip(&new.rows) {

@@ -43,7 +43,7 @@ impl Loaders {
         Loaders { child, questions, answers }
     }
 
-    /// Has files loaded, and tells what came of each, in their order.
+    /// Has files loaded, and says what came of each, in their order.
     ///
     /// # Panics
     /// If Python ends.
@@ -84,7 +84,7 @@ impl Loaded {
 /// Tensors as `ls --json --hash` and `python/truth.py` list them, in words and sorted.
 ///
 /// # Panics
-/// If they are no list.
+/// If they are not a list.
 pub fn tensor_rows(tensors: &Value) -> Vec<String> {
     let row = |row: &Value| {
         let elements = row.get("sha256").map_or("no elements".into(), text);

@@ -97,7 +97,7 @@ fn a_persistent_id_is_a_storage_or_the_source_of_a_module() {
 }
 
 #[test]
-fn tensors_of_what_is_no_storage_are_not_called_safe_though_nothing_holds_them() {
+fn tensors_of_what_is_not_a_storage_are_not_called_safe_though_nothing_holds_them() {
     // The pickle's value is the class at its end; the tensor is made by the way.
     let made = |arguments: &[u8]| {
         let call: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\n";

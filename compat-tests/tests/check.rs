@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// Seconds of processor time; one is promised for a small file, but not unoptimised.
 const PATIENCE: u32 = 30;
 
-/// Files of the corpus with classes of their own, or that are no checkpoint at all.
+/// Files of the corpus with classes of their own, or that are not checkpoints at all.
 const NOT_SAFE: [(&str, &str); 3] = [
     ("full_model_checkpoint.pt", "unknown"),
     ("modlegacy-own.pt", "unknown"),
@@ -62,7 +62,7 @@ fn misjudged(path: &Path, verdict: &str, words: &[String]) -> Option<String> {
     Some(format!("expected {verdict} {words:?}, found {}: {findings}", report["verdict"]))
 }
 
-/// Tallies by verdict, so that each count is told by itself.
+/// Tallies by verdict, so that each count is listed by itself.
 struct Tallies([(&'static str, &'static str, Tally); 5]);
 
 impl Tallies {
@@ -158,7 +158,7 @@ fn everything_that_weights_only_loading_admits_is_clean() {
 }
 
 #[test]
-fn the_command_that_saves_the_tensors_works_where_it_is_told() {
+fn the_command_that_saves_the_tensors_works_where_it_is_named() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let entries = oracle(json!({ "do": "hostile", "folder": folder.path() }));
     let mut tally = Tally::new();
@@ -168,13 +168,13 @@ fn the_command_that_saves_the_tensors_works_where_it_is_told() {
             continue;
         }
         let Ok((run, _)) = checked(&folder.path().join(&file)) else { continue };
-        let told = run.stderr.lines().find_map(|line| line.strip_prefix("  statedict "));
-        let must_be_told = entry["class"] == "call" && file.ends_with(".pth");
-        let problem = match told {
+        let command = run.stderr.lines().find_map(|line| line.strip_prefix("  statedict "));
+        let must_be_named = entry["class"] == "call" && file.ends_with(".pth");
+        let problem = match command {
             Some(command) => failed_rescue(command),
-            None => must_be_told.then(|| format!("no command is told: {}", run.stderr)),
+            None => must_be_named.then(|| format!("no command is named: {}", run.stderr)),
         };
-        if told.is_some() || must_be_told {
+        if command.is_some() || must_be_named {
             tally.note(&file, problem);
         }
     }

@@ -92,9 +92,12 @@ fn versions_of_modules_come_along() {
 #[test]
 fn casts_round_as_pytorch_rounds() {
     let interesting = ["dtypes", "numbers", "orders", "views", "lazy", "compressed"];
-    let casts = |entry: &Entry| match interesting.iter().any(|name| entry.name.starts_with(name)) {
-        true => CASTS[1..].to_vec(),
-        false => Vec::new(),
+    let casts = |entry: &Entry| {
+        if interesting.iter().any(|name| entry.name.starts_with(name)) {
+            CASTS[1..].to_vec()
+        } else {
+            Vec::new()
+        }
     };
     check(casts, "casts");
 }

@@ -19,7 +19,7 @@ fn folder(name: &str) -> Option<PathBuf> {
         return None;
     };
     let folder = Path::new(&folder).join(name);
-    assert!(folder.is_dir(), "{} is no folder", folder.display());
+    assert!(folder.is_dir(), "{} is not a folder", folder.display());
     Some(folder)
 }
 

@@ -19,7 +19,7 @@ use serde_json::json;
 const KILLS: u32 = 12;
 
 const SWAP: [&str; 2] = ["rename", "{r..}.weight -> {r..}.kernel"];
-const GROW: [&str; 2] = ["add", "wrapped.by.something.that.has.no.room.where.it.stands"];
+const GROW: [&str; 2] = ["add", "wrapped.by.something.that.has.no.room.where.it.is.now"];
 
 #[test]
 fn killed_at_any_moment_a_file_is_the_old_or_the_new() {

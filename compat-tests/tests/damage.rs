@@ -60,12 +60,11 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// The values that a byte takes instead of its own.
 fn values(byte: u8, len: usize) -> BTreeSet<u8> {
-    let mut values: BTreeSet<u8> = match len <= EVERY_VALUE {
-        true => (0..=u8::MAX).collect(),
-        false => {
-            let near = [0, u8::MAX, byte.wrapping_add(1), byte.wrapping_sub(1)];
-            (0..8).map(|bit| byte ^ (1 << bit)).chain(near).collect()
-        }
+    let mut values: BTreeSet<u8> = if len <= EVERY_VALUE {
+        (0..=u8::MAX).collect()
+    } else {
+        let near = [0, u8::MAX, byte.wrapping_add(1), byte.wrapping_sub(1)];
+        (0..8).map(|bit| byte ^ (1 << bit)).chain(near).collect()
     };
     values.remove(&byte);
     values

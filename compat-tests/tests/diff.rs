@@ -63,7 +63,7 @@ fn diff(a: &Path, b: &Path, at: &str) -> Result<(Option<i32>, Value), String> {
 }
 
 /// What is wrong, if something is, with a file held against itself, and against one with a prefix:
-/// there every tensor is renamed, but for those that have no elements by which to tell.
+/// there every tensor is renamed, but for those that have no elements to compare.
 fn unlike_itself(zoo: &Zoo, entry: &Entry, at: &str) -> Result<Option<String>, String> {
     let (status, itself) = diff(&entry.path, &entry.path, at)?;
     if status != Some(0) {
@@ -78,7 +78,7 @@ fn unlike_itself(zoo: &Zoo, entry: &Entry, at: &str) -> Result<Option<String>, S
     }
     let (_, renamed) = diff(&entry.path, &output, at)?;
     let nothing = ["values", "dtype", "shape", "layout"];
-    // What is told by its elements is renamed; what has none is removed and added.
+    // What its elements identify is renamed; what has none is removed and added.
     let removed = renamed["removed"].as_array().expect("a list").len();
     let added = renamed["added"].as_array().expect("a list").len();
     let is_whole = removed == added

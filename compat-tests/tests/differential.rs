@@ -183,7 +183,7 @@ fn listed(path: &Path) -> Result<Vec<String>, String> {
     Ok(tensor_rows(&Value::Array(rows)))
 }
 
-/// What is wrong with a mutant, by kinds that are told apart in the summary.
+/// What is wrong with a mutant, by kinds that are distinguished in the summary.
 fn problems(mutant: &Mutant, ours: &Ours, loaded: &Loaded) -> Vec<(&'static str, String)> {
     let mut problems = Vec::new();
     if let (Loaded::Tensors(theirs), Ok(tensors)) = (loaded, &ours.tensors)

@@ -69,15 +69,15 @@ fn the_words_of_every_pytorch_are_understood() {
 #[test]
 fn the_command_makes_the_very_program_load() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = oracle(json!({ "do": "complaints", "folder": folder.path() }));
+    let complaints = oracle(json!({ "do": "complaints", "folder": folder.path() }));
     let mut tally = Tally::new();
-    for told in told.as_array().expect("a list") {
-        let situation = text(&told["situation"]);
+    for complaint in complaints.as_array().expect("a list") {
+        let situation = text(&complaint["situation"]);
         let has = |names: &[&str]| names.iter().any(|name| situation.starts_with(name));
         if has(&NOT_IN_THE_FILE) || has(&NOTHING_TO_LOAD) && situation != "file_is_safetensors" {
             continue;
         }
-        tally.note(situation, mended(folder.path(), told).err());
+        tally.note(situation, mended(folder.path(), complaint).err());
     }
     tally.close("programs that complained load what the printed command wrote");
 }
@@ -85,17 +85,17 @@ fn the_command_makes_the_very_program_load() {
 #[test]
 fn where_no_command_helps_that_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = oracle(json!({ "do": "complaints", "folder": folder.path() }));
+    let complaints = oracle(json!({ "do": "complaints", "folder": folder.path() }));
     let mut tally = Tally::new();
-    for told in told.as_array().expect("a list") {
-        let situation = text(&told["situation"]);
+    for complaint in complaints.as_array().expect("a list") {
+        let situation = text(&complaint["situation"]);
         if !["tied_head_left_out", "another_width", "optimizer_of_another_model"]
             .contains(&situation.as_str())
         {
             continue;
         }
-        let file = folder.path().join(text(&told["file"]));
-        let (run, found) = explained(&text(&told["traceback"]), &[&file.to_string_lossy()]);
+        let file = folder.path().join(text(&complaint["file"]));
+        let (run, found) = explained(&text(&complaint["traceback"]), &[&file.to_string_lossy()]);
         let is_honest = run.status == Some(1) && found["command"].is_null();
         tally.note(situation, (!is_honest).then(|| format!("{found}")));
     }
@@ -103,13 +103,13 @@ fn where_no_command_helps_that_is_said() {
 }
 
 /// Runs the printed command, and those for what is complained of then, until the program is content.
-fn mended(folder: &Path, told: &Value) -> Result<(), String> {
-    let situation = text(&told["situation"]);
+fn mended(folder: &Path, complaint: &Value) -> Result<(), String> {
+    let situation = text(&complaint["situation"]);
     let model = folder.join(format!("{situation}-model.pth")).to_string_lossy().into_owned();
-    let mut file = folder.join(text(&told["file"])).to_string_lossy().into_owned();
-    let mut complaint = text(&told["traceback"]);
+    let mut file = folder.join(text(&complaint["file"])).to_string_lossy().into_owned();
+    let mut traceback = text(&complaint["traceback"]);
     for _ in 0..2 {
-        let (run, found) = explained(&complaint, &[&file]);
+        let (run, found) = explained(&traceback, &[&file]);
         if run.status != Some(0) {
             return Err(format!("{}{found}", run.stderr));
         }
@@ -129,8 +129,8 @@ fn mended(folder: &Path, told: &Value) -> Result<(), String> {
             oracle(json!({ "do": "judge-complaint", "situation": situation, "file": output }));
         match judged.as_str() {
             None => return Ok(()),
-            Some(next) => (complaint, file) = (next.to_string(), output),
+            Some(next) => (traceback, file) = (next.to_string(), output),
         }
     }
-    Err(complaint)
+    Err(traceback)
 }

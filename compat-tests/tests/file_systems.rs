@@ -18,7 +18,7 @@ use serde_json::json;
 const LEN: u64 = 24 << 20;
 
 /// A prefix for which there is no room.
-const PREFIX: &str = "wrapped.by.something.that.has.no.room.where.it.stands";
+const PREFIX: &str = "wrapped.by.something.that.has.no.room.where.it.is.now";
 
 /// The file systems, their sizes in MiB, and by which way a safetensors file grows there.
 const KINDS: [(&str, u64, &str); 4] = [

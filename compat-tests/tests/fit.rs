@@ -19,9 +19,12 @@ fn python(folder: &Path, chapter: &str) -> Value {
 
 /// Runs `statedict` on files of the folder, which are the words with a dot and no equals sign.
 fn run(folder: &Path, words: &str) -> Run {
-    let word = |word: &str| match word.contains('.') && !word.contains('=') {
-        true => folder.join(word).into_os_string(),
-        false => word.into(),
+    let word = |word: &str| {
+        if word.contains('.') && !word.contains('=') {
+            folder.join(word).into_os_string()
+        } else {
+            word.into()
+        }
     };
     statedict(words.split_whitespace().map(word))
 }

@@ -1,4 +1,4 @@
-//! Models that grew or were named anew take what was saved of them before: `fit`, judged by the
+//! Models that grew or were renamed take what was saved of them before: `fit`, judged by the
 //! models themselves.
 
 use compat_tests::{oracle, statedict};

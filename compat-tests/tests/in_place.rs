@@ -1,4 +1,4 @@
-//! Files edited where they stand, again and again, are what Python makes of them.
+//! Files edited in place, again and again, are what Python makes of them.
 //!
 //! Every file of the zoo goes through one edit after another; after each, the real libraries load
 //! it in every way they have, and it must be what the same rename in Python gives. What is written
@@ -56,17 +56,20 @@ fn edited(entry: &Entry, folder: &Path, ways: &mut Ways) -> Vec<(String, Option<
         let judged = oracle(question);
         let mut problem = judged["problem"].as_str().map(String::from);
         if run.status == Some(0) {
-            let (way, written) = told(&run.json());
+            let (way, bytes) = written(&run.json());
             *ways.entry(format!("{} {way}", kind(entry))).or_default() += 1;
             let limit = 4 * judged["index"].as_u64().expect("a length") + OVERHEAD;
-            if way != "replaced" && written > limit {
-                problem = problem.or(Some(format!("{written} bytes written, {way}, of {limit}")));
+            if way != "replaced" && bytes > limit {
+                problem = problem.or(Some(format!("{bytes} bytes written, {way}, of {limit}")));
             }
         }
         let is_undone = UNDONE.contains(&i) && run.status == Some(0);
-        let undone = || match is_undone {
-            true => oracle(json!({ "do": "same", "old": entry.path, "new": now })),
-            false => Value::Null,
+        let undone = || {
+            if is_undone {
+                oracle(json!({ "do": "same", "old": entry.path, "new": now }))
+            } else {
+                Value::Null
+            }
         };
         let problem = problem.or_else(|| undone().as_str().map(|it| format!("undone: {it}")));
         cases.push((name, problem.or_else(|| litter(folder))));
@@ -75,7 +78,7 @@ fn edited(entry: &Entry, folder: &Path, ways: &mut Ways) -> Vec<(String, Option<
 }
 
 /// By which way a file was edited, and how many bytes that took.
-fn told(outcome: &Value) -> (String, u64) {
+fn written(outcome: &Value) -> (String, u64) {
     (text(&outcome["way"]), outcome["bytes_written"].as_u64().unwrap_or_default())
 }
 
@@ -87,7 +90,7 @@ fn kind(entry: &Entry) -> &str {
     }
 }
 
-/// What lies beside the two files that are there.
+/// What is next to the two files that are there.
 fn litter(folder: &Path) -> Option<String> {
     let count = fs::read_dir(folder).expect("readable").count();
     (count != 2).then(|| format!("{count} files where 2 are expected"))
@@ -126,7 +129,7 @@ fn reserved_room_keeps_growth_in_place() {
         let made = statedict(["strip", "module", input, "-o", path, "--reserve", "16KiB"]);
         assert_eq!(made.status, Some(0), "{}", made.stderr);
         let run = statedict(["add", "module", path, "-i", "--json"]);
-        let (way, _) = told(&run.json());
+        let (way, _) = written(&run.json());
         let undone = || oracle(json!({ "do": "same", "old": entry.path, "new": output }));
         let wrong = (way != "in-place").then_some(way);
         tally.note(name, wrong.or_else(|| undone().as_str().map(String::from)));

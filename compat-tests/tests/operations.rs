@@ -177,9 +177,10 @@ fn every_command_on_every_file_gives_what_python_gives() {
                 let to = ["-o", output.to_str().expect("a plain path")];
                 let run = run(&operation.arguments, entry, &[flags.as_slice(), &to].concat());
                 let case = format!("{} {flags:?} {:?}", entry.name, operation.arguments);
-                let problem = match refuses_names_elsewhere(entry, operation, &run) {
-                    true => misplaced(&run, &output),
-                    false => judged(question(entry, &at, operation), &run, &output),
+                let problem = if refuses_names_elsewhere(entry, operation, &run) {
+                    misplaced(&run, &output)
+                } else {
+                    judged(question(entry, &at, operation), &run, &output)
                 };
                 tally.note(case, problem);
             }
@@ -294,7 +295,7 @@ fn keys_that_code_refers_to_cannot_be_renamed_and_the_reason_is_said() {
 }
 
 #[test]
-fn protocols_that_pytorch_refuses_are_written_anew_as_2() {
+fn protocols_that_pytorch_refuses_are_rewritten_as_2() {
     let zoo = Zoo::new();
     let mut tally = Tally::new();
     let later = ["protocol4", "protocol5", "protocol1.pth", "legacy_protocol4", "legacy_protocol1"];
@@ -310,5 +311,5 @@ fn protocols_that_pytorch_refuses_are_written_anew_as_2() {
         let question = with(question(entry, &at, &strip), json!({ "must_load": whole }));
         tally.note(&entry.name, judged(question, &run, &output));
     }
-    tally.close("pickles written anew");
+    tally.close("pickles rewritten");
 }

@@ -82,7 +82,7 @@ struct Training {
 }
 
 #[test]
-fn a_trainers_state_is_read_by_fields_whatever_lies_beside_them() {
+fn a_trainers_state_is_read_by_fields_whatever_is_next_to_them() {
     let expected = Training {
         epoch: 12,
         arch: "resnet".into(),

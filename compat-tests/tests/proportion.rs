@@ -89,7 +89,7 @@ fn containers_without_end_are_refused() {
 }
 
 #[test]
-fn depth_is_no_danger() {
+fn depth_is_not_dangerous() {
     let limit = "nest deeper than 128";
     refused("lists", &[&many(b"]"), &many(b"a")[1..], b"."], limit);
     refused("tuples", &[b")", &many(b"\x85"), b"."], limit);

@@ -1,4 +1,4 @@
-//! Every pickle protocol, as archive and as stream: listed, renamed, and written anew as protocol 2.
+//! Every pickle protocol, as archive and as stream: listed, renamed, and rewritten as protocol 2.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ fn renamed(saved: &Saved, output: &Path) -> Option<String> {
 }
 
 /// In protocol 2 every one loads with weights only.
-fn written_anew(saved: &Saved, output: &Path) -> Option<String> {
+fn rewritten(saved: &Saved, output: &Path) -> Option<String> {
     let to = output.to_str().expect("a plain path");
     let run = statedict([
         "strip",
@@ -88,12 +88,12 @@ fn written_anew(saved: &Saved, output: &Path) -> Option<String> {
     if run.status != Some(0) {
         return Some(run.stderr);
     }
-    let question = json!({ "do": "anew", "input": saved.entry.path, "output": output });
+    let question = json!({ "do": "rewritten", "input": saved.entry.path, "output": output });
     oracle(question).as_str().map(String::from)
 }
 
 #[test]
-fn every_protocol_is_listed_renamed_and_written_anew() {
+fn every_protocol_is_listed_renamed_and_rewritten() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let (mut listings, mut renames, mut rewrites) = (Tally::new(), Tally::new(), Tally::new());
     for (i, saved) in generate(folder.path()).iter().enumerate() {
@@ -105,10 +105,10 @@ fn every_protocol_is_listed_renamed_and_written_anew() {
         }
         renames.note(&saved.entry.name, renamed(saved, &output("renamed")));
         if saved.shape != "module" {
-            rewrites.note(&saved.entry.name, written_anew(saved, &output("anew")));
+            rewrites.note(&saved.entry.name, rewritten(saved, &output("rewritten")));
         }
     }
     listings.close("protocols and containers listed");
     renames.close("protocols and containers renamed, or refused with the reason");
-    rewrites.close("protocols and containers written anew in protocol 2");
+    rewrites.close("protocols and containers rewritten in protocol 2");
 }

@@ -1,4 +1,4 @@
-//! Real renamings, which conversion scripts do by hand, found without being told a rule.
+//! Real renamings, which conversion scripts do by hand, found without being given a rule.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,7 +28,7 @@ struct Score {
 struct Found {
     from: String,
     to: String,
-    /// What is made of the tensor; none where that cannot be told.
+    /// What is made of the tensor; none where that is not known.
     how: Option<String>,
 }
 
@@ -88,17 +88,17 @@ impl fmt::Display for Score {
     }
 }
 
-/// Tells the counts past the capture of test output, and fails if anything is wrong.
-fn tell(what: &str, scores: &[(&Model, Score)]) {
-    let mut told = io::stderr();
+/// Prints the counts past the capture of test output, and fails if anything is wrong.
+fn print_scores(what: &str, scores: &[(&Model, Score)]) {
+    let mut output = io::stderr();
     for (model, score) in scores {
-        let _ = writeln!(told, "{what} {}: {score}", model.name);
+        let _ = writeln!(output, "{what} {}: {score}", model.name);
     }
     let sum = |of: fn(&Score) -> usize| scores.iter().map(|(_, score)| of(score)).sum::<usize>();
     let (right, open) = (sum(|score| score.right), sum(|score| score.open));
     let wrong: Vec<String> = scores.iter().flat_map(|(_, score)| score.wrong.clone()).collect();
     let count = wrong.len();
-    let _ = writeln!(told, "{what} in all: {right} right, {count} wrong, {open} left open");
+    let _ = writeln!(output, "{what} in all: {right} right, {count} wrong, {open} left open");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(right > 0, "nothing was found");
 }
@@ -135,14 +135,14 @@ fn derive_finds_real_renamings_from_the_values() {
     let models = Model::all(&folder);
     let scores: Vec<_> =
         models.iter().map(|model| (model, model.score(&derived(model).1))).collect();
-    tell("derive", &scores);
+    print_scores("derive", &scores);
     for (model, score) in &scores {
         let is_untrained = model.name.starts_with("untrained");
         assert!(is_untrained || score.open < 2, "{}: {score}", model.name);
     }
 }
 
-/// Names and shapes alone tell which tensor goes where, and never what is to be made of it: a square
+/// Names and shapes alone say which tensor goes where, and never what is to be made of it: a square
 /// one that is transposed in between counts as found.
 #[test]
 fn fit_finds_real_renamings_from_names_and_shapes() {
@@ -154,7 +154,7 @@ fn fit_finds_real_renamings_from_names_and_shapes() {
         let pair = |it: &Value| Found { from: text(&it["from"]), to: text(&it["to"]), how: None };
         model.score(&list(&run.json(), "pairs").map(pair).collect::<Vec<_>>())
     };
-    tell("fit", &models.iter().map(|model| (model, fitted(model))).collect::<Vec<_>>());
+    print_scores("fit", &models.iter().map(|model| (model, fitted(model))).collect::<Vec<_>>());
 }
 
 /// The recipe, applied to the source, gives the keys that were found to be renamed, and no other

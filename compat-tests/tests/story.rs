@@ -61,7 +61,7 @@ fn a_tie_that_hugging_face_recorded_follows_its_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
 
-    // Embedding and head share one tensor: one key is written, and the metadata tells the other.
+    // Embedding and head share one tensor: one key is written, and the metadata names the other.
     python(folder, "save tied");
 
     // The recorded key is renamed along with the written one, so the model still loads strictly.

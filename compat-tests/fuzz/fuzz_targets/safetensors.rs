@@ -1,7 +1,8 @@
 //! A safetensors file of any bytes, held against the reference reader.
 //!
-//! Differences that are accepted: a key or a member of the metadata that stands twice, of which the
-//! reference silently takes the last, is refused or kept here; types that only one of the two knows.
+//! Differences that are accepted: a key or a member of the metadata that appears twice, of which
+//! the reference silently takes the last, is refused or kept here; types that only one of the two
+//! knows.
 #![no_main]
 
 use std::collections::HashSet;
@@ -28,7 +29,7 @@ libfuzzer_sys::fuzz_target!(|file: &[u8]| {
     compat_tests::trial(file);
 });
 
-/// True if more tensors stand in the header than the reference found names for.
+/// True if more tensors are in the header than the reference found names for.
 fn repeats_a_key(file: &[u8], reference: &SafeTensors<'_>) -> bool {
     let field = b"data_offsets";
     file.windows(field.len()).filter(|window| window == field).count() > reference.len()

@@ -143,7 +143,7 @@ const GLOBALS: [&str; 46] = [
 ];
 
 /// The opcodes of a pickle from its first byte on, and of those right behind it; what follows the
-/// last that can be told apart is the last piece.
+/// last that can be distinguished is the last piece.
 pub fn opcodes(pickle: &[u8]) -> Vec<Vec<u8>> {
     let (mut pieces, mut at) = (Vec::new(), 0);
     while let Some(len) = length(&pickle[at..]) {

@@ -47,7 +47,7 @@ impl Machine<'_> {
                             return Ok(self.unknown());
                         };
                         let [key, value] = pair[..] else {
-                            return Err(Stop::Failed("an entry is no pair"));
+                            return Err(Stop::Failed("an entry is not a pair"));
                         };
                         let key = self.key(key)?;
                         set(&mut entries, key, value);
@@ -105,7 +105,7 @@ impl Machine<'_> {
         let storage = match &self.values[args[0]] {
             Value::Storage(storage) => *storage,
             Value::Opaque => return Ok(self.unknown()),
-            _ => return Err(Stop::Failed("what is looked at is no storage")),
+            _ => return Err(Stop::Failed("what is looked at is not a storage")),
         };
         match self.view(storage, &args[1..]) {
             Some(view) => Ok(Value::Tensor(view)),
@@ -113,7 +113,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The view of a storage at an offset, of a size and strides, if it lies within.
+    /// The view of a storage at an offset, of a size and strides, if it is within.
     pub(super) fn view(&self, storage: Storage, geometry: &[Id]) -> Option<View> {
         let [offset, shape, strides] = geometry else { return None };
         let offset = self.unsigned(*offset)?;
@@ -179,18 +179,18 @@ impl Machine<'_> {
     pub(super) fn storage(&mut self, id: Id) -> Result<Value, Stop> {
         let items = match &self.values[id] {
             Value::Tuple(items) => items.clone(),
-            Value::Int(_) => return Err(Stop::Failed("the persistent id is no tuple")),
+            Value::Int(_) => return Err(Stop::Failed("the persistent id is not a tuple")),
             Value::Opaque => return Ok(self.unknown()),
-            _ => return Err(Stop::Refused("the persistent id is no tuple")),
+            _ => return Err(Stop::Refused("the persistent id is not a tuple")),
         };
         let Some(first) = items.first() else { return Err(Stop::Failed("an empty id")) };
         match &self.values[*first] {
             Value::Text(text) if text == b"storage" => {}
             Value::Opaque => return Ok(self.unknown()),
             _ if self.is_source(&items) => {
-                return Err(Stop::Failed("the source of a module, which is no storage"));
+                return Err(Stop::Failed("the source of a module, which is not a storage"));
             }
-            _ => return Err(Stop::Refused("it is no storage")),
+            _ => return Err(Stop::Refused("it is not a storage")),
         }
         let [_, class, key, _, count] = items[..] else {
             return Err(Stop::Failed("a persistent id has five parts"));
@@ -251,7 +251,7 @@ impl Machine<'_> {
     fn attributes(&mut self, state: Id) -> Result<(), Stop> {
         match &self.values[state] {
             Value::Dict(..) => Ok(()),
-            Value::Int(_) | Value::Float(_) => Err(Stop::Failed("a state that is no dict")),
+            Value::Int(_) | Value::Float(_) => Err(Stop::Failed("a state that is not a dict")),
             _ => {
                 self.is_doubtful = true;
                 Ok(())

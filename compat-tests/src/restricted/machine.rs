@@ -110,7 +110,7 @@ impl<'b> Machine<'b> {
                     let len = u32::from_le_bytes(self.array()?);
                     let text = self.take(len as usize)?;
                     if !is_text(text) {
-                        return Err(Stop::Failed("a text is no UTF-8"));
+                        return Err(Stop::Failed("a text is not UTF-8"));
                     }
                     self.push(Value::Text(text.to_vec()));
                 }
@@ -156,7 +156,7 @@ impl<'b> Machine<'b> {
     }
 
     fn byte(&mut self) -> Result<u8, Stop> {
-        let byte = self.bytes.get(self.at).ok_or(Stop::Failed("the pickle ends too early"))?;
+        let byte = self.bytes.get(self.at).ok_or(Stop::Failed("unexpected end of the pickle"))?;
         self.at += 1;
         Ok(*byte)
     }
@@ -165,7 +165,7 @@ impl<'b> Machine<'b> {
         let end = self.at.checked_add(len);
         let taken = end.and_then(|end| self.bytes.get(self.at..end));
         self.at = end.unwrap_or(usize::MAX);
-        taken.ok_or(Stop::Failed("the pickle ends too early"))
+        taken.ok_or(Stop::Failed("unexpected end of the pickle"))
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
@@ -178,7 +178,7 @@ impl<'b> Machine<'b> {
         let len = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
         let line = &rest[..len.saturating_sub(1)];
         self.at += len;
-        String::from_utf8(line.to_vec()).map_err(|_| Stop::Failed("a name is no UTF-8"))
+        String::from_utf8(line.to_vec()).map_err(|_| Stop::Failed("a name is not UTF-8"))
     }
 
     fn push(&mut self, value: Value) {
@@ -230,12 +230,12 @@ impl<'b> Machine<'b> {
             Value::Global("collections.OrderedDict", _) => Some(DictKind::Ordered),
             Value::Global("collections.Counter", _) => Some(DictKind::Counter),
             Value::Global(_, Admitted::DType | Admitted::Value) => {
-                return Err(Stop::Failed("it is no class"));
+                return Err(Stop::Failed("it is not a class"));
             }
             Value::Global(..) | Value::Opaque => None,
             // These compare with admitted values in ways of their own.
             Value::Tensor(_) | Value::Parameter(_) | Value::Storage(_) => None,
-            _ => return Err(Stop::Refused("a new object of what is no admitted class")),
+            _ => return Err(Stop::Refused("a new object of what is not an admitted class")),
         };
         let value = match (made, &self.values[args]) {
             (Some(kind), Value::Tuple(_)) => Value::Dict(kind, Vec::new()),
@@ -265,7 +265,7 @@ impl<'b> Machine<'b> {
         match &mut self.values[list] {
             Value::List(known) => known.extend(items),
             Value::Opaque => {}
-            _ => return Err(Stop::Refused("what is extended is no list")),
+            _ => return Err(Stop::Refused("what is extended is not a list")),
         }
         Ok(())
     }
@@ -275,7 +275,7 @@ impl<'b> Machine<'b> {
         let mut entries = match &mut self.values[dict] {
             Value::Dict(_, entries) => std::mem::take(entries),
             Value::Opaque => return Ok(()),
-            _ => return Err(Stop::Refused("what an entry is set in is no dict")),
+            _ => return Err(Stop::Refused("what an entry is set in is not a dict")),
         };
         for pair in items.chunks(2) {
             let &[key, value] = pair else { return Err(Stop::Failed("a key has no value")) };
@@ -305,7 +305,7 @@ impl<'b> Machine<'b> {
     }
 }
 
-/// UTF-8 in which surrogates may stand by themselves.
+/// UTF-8 in which surrogates may be by themselves.
 fn is_text(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     loop {

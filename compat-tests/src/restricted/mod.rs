@@ -3,7 +3,7 @@
 //! Written from `torch/_weights_only_unpickler.py` and `_load` in `torch/serialization.py` of
 //! PyTorch 2.15, one branch after the other, to hold `check` and `ls` against it as often as a
 //! fuzzer can.
-//! It loads a pickle in an archive whose storages it is told, and says what comes of that, or that
+//! It loads a pickle in an archive whose storages it is given, and says what comes of that, or that
 //! it does not know: it claims nothing of functions that it does not model.
 //!
 //! | file | what |

@@ -6,7 +6,7 @@ use super::values::{Id, Key, Value, View, element_size};
 const MOST: usize = 512;
 const DEEPEST: usize = 24;
 
-/// The most elements whose places are told.
+/// The most elements whose places are listed.
 const MOST_ELEMENTS: u64 = 4096;
 
 /// A tensor in what was loaded.
