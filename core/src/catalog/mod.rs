@@ -150,14 +150,17 @@ impl fmt::Display for Listed<'_> {
 
 impl Catalog {
     /// A catalog of one state dict at the root that holds these tensors; a repeated key is an error.
-    pub fn flat(
-        tensors: impl IntoIterator<Item = (String, Tensor)>,
+    pub fn flat<K: Into<Arc<str>>>(
+        tensors: impl IntoIterator<Item = (K, Tensor)>,
     ) -> Result<Catalog, DuplicateKey> {
         let mut catalog = Catalog::default();
         let mut state_dict = StateDict::default();
-        let root = Arc::<str>::default();
+        let (root, tensors) = (Arc::<str>::default(), tensors.into_iter());
+        let (least, _) = tensors.size_hint();
+        state_dict.entries.reserve(least);
+        catalog.rows.reserve(least);
         for (key, tensor) in tensors {
-            let key = Arc::<str>::from(key);
+            let key = key.into();
             state_dict.insert(key.clone(), Some(catalog.rows.len()))?;
             catalog.rows.push(TensorEntry { path: root.clone(), key: Key::Text(key), tensor });
         }

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::DType;
@@ -125,7 +126,8 @@ pub enum Misplaced {
 pub struct View {
     storage: Arc<Storage>,
     offset: u64,
-    strides: Vec<u64>,
+    /// Most tensors have two dimensions at most.
+    strides: SmallVec<[u64; 2]>,
     contiguous: bool,
     /// The elements are to be conjugated when read (PyTorch's lazy `conj`).
     pub conjugate: bool,
@@ -260,6 +262,7 @@ impl Tensor {
         if needed > u128::from(storage.len()) {
             return Err(Misplaced::Beyond { needed, available: storage.len() });
         }
+        let strides = SmallVec::from_slice(&strides);
         let view = View { storage, offset, strides, contiguous, conjugate: false, negate: false };
         Ok(Tensor { dtype, shape, data: Data::View(view) })
     }

@@ -21,6 +21,7 @@ pub use tensor_set::{
     is_recorded_tie,
 };
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -40,9 +41,9 @@ pub enum Part {
     /// Bytes of the source file, as they are.
     Copy(Range<u64>),
     /// Bytes that are at hand.
-    New(Vec<u8>),
+    New(Box<[u8]>),
     /// The elements of a tensor, gathered, swapped, cast or drawn as they are written.
-    Elements(Elements),
+    Elements(Box<Elements>),
     /// The CRC-32 of a span of earlier parts, 4 bytes, little-endian.
     Crc32(Span),
 }
@@ -111,8 +112,8 @@ impl Layout {
     }
 
     /// Appends bytes.
-    pub fn bytes(&mut self, bytes: Vec<u8>) {
-        self.push(Part::New(bytes));
+    pub fn bytes(&mut self, bytes: impl Into<Box<[u8]>>) {
+        self.push(Part::New(bytes.into()));
     }
 
     /// Appends a tensor's elements: a plain copy where the source holds the very bytes.
@@ -121,7 +122,7 @@ impl Layout {
             Some(range) => self.copy(range),
             None => match elements.runs() {
                 Some(runs) => runs.into_iter().for_each(|run| self.elements(run.clone())),
-                None => self.push(Part::Elements(elements)),
+                None => self.push(Part::Elements(Box::new(elements))),
             },
         }
     }
@@ -176,7 +177,7 @@ impl Layout {
                         return None;
                     }
                 }
-                Part::New(bytes) => writes.push((at, bytes.as_slice())),
+                Part::New(bytes) => writes.push((at, &**bytes)),
                 Part::Elements(_) | Part::Crc32(_) => return None,
             }
             at += part.len();

@@ -12,7 +12,7 @@ use core::ops::Range;
 
 use thiserror::Error;
 
-use super::{Expression, Origination, Plan, Section};
+use super::{Expression, Fates, Origination, Plan, Section};
 use crate::{IndexMap, MetadataChange};
 
 /// Why a plan has no inverse, tensor by tensor.
@@ -43,7 +43,8 @@ impl Plan {
 
 impl Section {
     fn invert(&self, refused: &mut Vec<String>) -> Section {
-        let fates = self.kept().map(|(old, new)| (new.into(), Some(old.into()))).collect();
+        let back = self.kept().map(|(old, new)| (new.into(), Some(old.into())));
+        let fates = back.collect::<Fates>().into();
         let mut back = Section { path: self.path.clone(), fates, ..Section::default() };
         if let Some(tensors) = &self.tensors {
             let mut pieces = IndexMap::<String, Whole>::default();

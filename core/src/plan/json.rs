@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{BadPlan, PLAN_VERSION};
 use super::expression_json::ExpressionJson;
+use crate::plan::Fates;
 use crate::{DType, Expression, IndexMap, IndexSet, MetadataChange, Plan, Section, Ties};
 
 /// The version of a document of names alone.
@@ -119,7 +120,7 @@ impl From<ChangeJson> for MetadataChange {
 
 impl Section {
     fn from_json(json: SectionJson) -> Result<Section, BadPlan> {
-        let mut fates = IndexMap::default();
+        let mut fates = Fates::default();
         let mut taken = IndexSet::<String>::default();
         for (old, new) in json.keys {
             if let Some(new) = new.clone()
@@ -139,7 +140,7 @@ impl Section {
             }
         }
         let tensors = json.tensors.map(computed).transpose()?;
-        Ok(Section { path: json.at, fates, casts, tensors })
+        Ok(Section { path: json.at, fates: fates.into(), casts, tensors })
     }
 }
 

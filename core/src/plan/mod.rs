@@ -40,7 +40,8 @@ pub(crate) type Fates = IndexMap<Arc<str>, Option<Arc<str>>>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Section {
     pub(crate) path: String,
-    pub(crate) fates: Fates,
+    /// Shared by the plan's copies: files that are yet to be written have one.
+    pub(crate) fates: Arc<Fates>,
     /// Tensors that get another element type, by their old keys.
     pub(crate) casts: IndexMap<String, DType>,
     /// Every tensor of the new state dict in order, each under its new key, if any is computed.
@@ -149,7 +150,7 @@ impl Section {
         let fates: Fates = fates.collect();
         let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(key.as_str()));
         let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
-        Section { path: self.path.clone(), fates, casts, tensors: None }
+        Section { path: self.path.clone(), fates: fates.into(), casts, tensors: None }
     }
 
     /// The path to the state dict.

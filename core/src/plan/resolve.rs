@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::plan::Fates;
 use crate::rules::remap::Step;
 use crate::{
     Catalog, Expression, IndexMap, IndexSet, Issue, Origination, Plan, PlanError, Rule, Section,
@@ -223,8 +224,9 @@ impl<'a> Draft<'a> {
 
     fn finish(self) -> Section {
         let keys = self.state_dict.shared_keys().cloned();
-        let fates = keys.zip(self.names).collect();
-        Section { path: self.state_dict.path.clone(), fates, ..Section::default() }
+        let fates: Fates = keys.zip(self.names).collect();
+        let (path, fates) = (self.state_dict.path.clone(), fates.into());
+        Section { path, fates, ..Section::default() }
     }
 }
 
@@ -270,7 +272,7 @@ impl Plan {
                 absent.map(|key| Issue::Absent { path: path.clone(), key: Some(key.to_string()) }),
             );
             issues.extend(section.unlike(catalog, state_dict));
-            let rule = Rule::Fates(section.fates.clone());
+            let rule = Rule::Fates(section.fates.as_ref().clone());
             match plan(&[rule], catalog, &[state_dict], policy) {
                 Ok(mut planned) => {
                     for planned in &mut planned.plan.sections {

@@ -65,7 +65,9 @@ pub(crate) struct ZipFile {
     prefix: String,
     alignment: u64,
     byte_order: ByteOrder,
-    graph: Graph<'static>,
+    /// The pickle, which is followed again by who needs more than the catalog: its graph takes
+    /// several times as much memory.
+    pickle: Vec<u8>,
     catalog: Catalog,
     mappings: Vec<CompoundId>,
     /// A record that is read and not spelled as PyTorch spells it.
@@ -118,9 +120,9 @@ impl ZipFile {
             Some(_) => Some(code(&archive, &prefix, source)?),
             None => None,
         };
-        let graph = Graph::read_of(pickle, source.len()).map_err(in_pickle)?;
-        let pickle = records.locate(place(PICKLE).expect("it was read"))?;
-        let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref(), pickle)?;
+        let graph = Graph::to_list(&pickle, source.len()).map_err(in_pickle)?;
+        let place = records.locate(place(PICKLE).expect("it was read"))?;
+        let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref(), place)?;
         let len = source.len();
         let kind = if code.is_some() { SCRIPTED } else { "pth" };
         let misspelled = misspelled(&archive, &prefix).or(records.misspelled);
@@ -132,7 +134,7 @@ impl ZipFile {
             prefix,
             alignment,
             byte_order,
-            graph,
+            pickle,
             catalog,
             mappings,
             misspelled,
@@ -157,9 +159,10 @@ impl ZipFile {
             let what = format!("record '{name}' differs in case from the name that PyTorch writes");
             return Err(Fault::Unsupported(what));
         }
-        let Edited { pickle, records } = edited(&self.graph, &self.catalog, &self.mappings, plan)?;
+        let graph = Graph::read_of(&self.pickle, self.len)?;
+        let Edited { pickle, records } = edited(&graph, &self.catalog, &self.mappings, plan)?;
         let gone = if plan.drops() || plan.casts() {
-            self.gone(&pickle, &records)?
+            gone(&graph, &pickle, &records)?
         } else {
             HashSet::new()
         };
@@ -167,17 +170,9 @@ impl ZipFile {
         Ok(Changed { pickle, gone, records, metadata })
     }
 
-    /// The records that have no place beside another pickle.
-    fn gone(&self, pickle: &[u8], new: &NewRecords) -> Result<HashSet<String>, Fault> {
-        let (before, after) = (storage_keys(&self.graph)?, storage_keys(&Graph::read(pickle)?)?);
-        if new.is_empty() && before.iter().eq(after.iter()) {
-            return Ok(HashSet::new());
-        }
-        // Storages went or changed, so what PyTorch computes about the layout would be wrong: the
-        // record that makes it compute goes too, and it reads the offsets from the directory.
-        let gone = before.iter().filter(|key| !after.contains(*key));
-        let gone = gone.map(|key| format!("{STORAGES}{key}"));
-        Ok(gone.chain([".format_version".to_string()]).collect())
+    /// What the pickle would build.
+    fn listed(&self) -> Result<Graph<'_>, Fault> {
+        Graph::to_list(&self.pickle, self.len)
     }
 
     /// The archive again, with what changed.
@@ -277,17 +272,17 @@ impl Container for ZipFile {
     }
 
     fn payload(&self) -> Result<Option<Value>, Fault> {
-        payload(&self.graph).map(Some)
+        payload(&self.listed()?).map(Some)
     }
 
     fn objects(&self) -> Result<Option<Objects>, Fault> {
         let Self { archive, located, prefix, byte_order, .. } = self;
         let mut records = Records::new(archive, located, prefix, *byte_order);
-        objects(&self.graph, &mut records, &self.mappings).map(Some)
+        objects(&self.listed()?, &mut records, &self.mappings).map(Some)
     }
 
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
-        mentions(&self.graph, &self.catalog, &self.mappings, plan)
+        mentions(&self.listed()?, &self.catalog, &self.mappings, plan)
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
@@ -317,6 +312,19 @@ impl Container for ZipFile {
         }
         Ok(self.revised(self.edited(plan)?))
     }
+}
+
+/// The records that have no place beside another pickle.
+fn gone(graph: &Graph<'_>, pickle: &[u8], new: &NewRecords) -> Result<HashSet<String>, Fault> {
+    let (before, after) = (storage_keys(graph)?, storage_keys(&Graph::read(pickle)?)?);
+    if new.is_empty() && before.iter().eq(after.iter()) {
+        return Ok(HashSet::new());
+    }
+    // Storages went or changed, so what PyTorch computes about the layout would be wrong: the
+    // record that makes it compute goes too, and it reads the offsets from the directory.
+    let gone = before.iter().filter(|key| !after.contains(*key));
+    let gone = gone.map(|key| format!("{STORAGES}{key}"));
+    Ok(gone.chain([".format_version".to_string()]).collect())
 }
 
 /// Lists what the pickle holds, all storages being there that it names.

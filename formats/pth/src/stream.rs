@@ -262,7 +262,7 @@ impl StreamFile {
         for key in storage_order(keys, self.len)? {
             match (new.get(&key), self.storages.get(&key)) {
                 (Some(NewRecord { elements, .. }), _) => {
-                    layout.bytes(elements.count().to_le_bytes().into());
+                    layout.bytes(elements.count().to_le_bytes());
                     layout.elements(elements.clone());
                 }
                 (None, Some(range)) => layout.copy(range.clone()),

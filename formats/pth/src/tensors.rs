@@ -452,7 +452,12 @@ impl<'a> Tensors<'a> {
             return Err(Fault::broken("a tensor's size or stride is not a tuple"));
         };
         self.budget.spend(sizes.len().saturating_mul(size_of::<u64>()))?;
-        sizes.into_iter().map(|size| self.size(size)).collect()
+        // Most have one or two, for which a growing list takes room for four.
+        let mut known = Vec::with_capacity(sizes.len());
+        for size in sizes {
+            known.push(self.size(size)?);
+        }
+        Ok(known)
     }
 
     fn size(&self, node: NodeId) -> Result<u64, Fault> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ptr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use statedict_core::{
@@ -98,6 +99,8 @@ struct Level<'a> {
     node: NodeId,
     at: Arc<str>,
     children: Children<'a>,
+    /// The entries of a mapping, whose keys its state dict shares.
+    entries: Option<Rc<IndexMap<Key, Slot>>>,
     /// The state dict that this mapping is, once it has proved to be one.
     state_dict: Option<usize>,
     role: Role,
@@ -286,8 +289,8 @@ impl<'a> Walker<'a> {
         let keys: Vec<Arc<str>> = match module {
             Some(parts) => parts.into_keys().map(Arc::from).collect(),
             None => {
-                let entries = effective(self.graph, compound, self.budget)?;
-                entries.into_keys().filter_map(text).collect()
+                let entries = level.entries.iter().flat_map(|entries| entries.keys());
+                entries.filter_map(text).cloned().collect()
             }
         };
         let mut state_dict = StateDict::of_keys(keys);
@@ -310,40 +313,66 @@ impl<'a> Walker<'a> {
 
     /// A container with its children; `None` for what holds nothing.
     fn level(&self, node: NodeId, at: String, training: bool) -> Result<Option<Level<'a>>, Fault> {
-        let Some((role, values, children)) = self.children(node)? else { return Ok(None) };
+        let Some(Inside { role, values, children, entries }) = self.children(node)? else {
+            return Ok(None);
+        };
         let (role, values) =
             if training { (Role::Training, Values::Plain) } else { (role, values) };
         let at = at.into();
-        Ok(Some(Level { node, at, children, state_dict: None, role, values }))
+        Ok(Some(Level { node, at, children, entries, state_dict: None, role, values }))
     }
 
-    fn children(&self, node: NodeId) -> Result<Option<(Role, Values, Children<'a>)>, Fault> {
+    fn children(&self, node: NodeId) -> Result<Option<Inside<'a>>, Fault> {
         if let Some(items) = self.graph.sequence(node) {
             self.budget.spend(items.len().saturating_mul(size_of::<NodeId>()))?;
             let child =
                 |(i, node): (usize, NodeId)| Child { key: Key::Other(i.to_string().into()), node };
-            let children = items.into_iter().enumerate().map(child);
-            return Ok(Some((Role::Sequence, Values::Plain, Box::new(children))));
+            let children = Box::new(items.into_iter().enumerate().map(child));
+            let (role, values) = (Role::Sequence, Values::Plain);
+            return Ok(Some(Inside { role, values, children, entries: None }));
         }
         if let Some(parts) = self.modules.state_dict(node)? {
             let children = Box::new(
                 parts.into_iter().map(|(key, node)| Child { key: Key::Text(key.into()), node }),
             );
-            return Ok(Some((Role::Module, Values::Disguised, children)));
+            let (role, values) = (Role::Module, Values::Disguised);
+            return Ok(Some(Inside { role, values, children, entries: None }));
         }
         let Some((_, compound)) = mapping(self.graph, node, self.budget)? else { return Ok(None) };
         let entries = effective(self.graph, compound, self.budget)?;
         let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
         let values = self.disguises.values(&entries)?;
-        Ok(Some((
-            role,
-            values,
-            Box::new(entries.into_iter().map(|(key, slot)| Child { key, node: slot.node })),
-        )))
+        let entries = Rc::new(entries);
+        let children = Box::new(Entries { entries: entries.clone(), next: 0 });
+        Ok(Some(Inside { role, values, children, entries: Some(entries) }))
     }
 }
 
-fn text(key: Key) -> Option<Arc<str>> {
+/// What a container has in it.
+struct Inside<'a> {
+    role: Role,
+    values: Values,
+    children: Children<'a>,
+    entries: Option<Rc<IndexMap<Key, Slot>>>,
+}
+
+/// The children of a mapping, which keeps its entries.
+struct Entries {
+    entries: Rc<IndexMap<Key, Slot>>,
+    next: usize,
+}
+
+impl Iterator for Entries {
+    type Item = Child;
+
+    fn next(&mut self) -> Option<Child> {
+        let (key, slot) = self.entries.get_index(self.next)?;
+        self.next += 1;
+        Some(Child { key: key.clone(), node: slot.node })
+    }
+}
+
+fn text(key: &Key) -> Option<&Arc<str>> {
     match key {
         Key::Text(key) => Some(key),
         Key::Other(_) => None,

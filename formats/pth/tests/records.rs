@@ -42,7 +42,7 @@ fn archive(records: &[(&str, &[u8])]) -> Vec<u8> {
     }
     let layout = writer.finish();
     let parts = layout.parts().iter().map(|part| match part {
-        Part::New(bytes) => bytes.as_slice(),
+        Part::New(bytes) => &bytes[..],
         _ => panic!("all bytes are at hand"),
     });
     parts.collect::<Vec<_>>().concat()

@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, Facts, Fault, Finding, Format, Growth, Headroom, Layout, Mentions,
+    Catalog, Container, DuplicateKey, Facts, Fault, Finding, Format, Growth, Headroom, Layout, Mentions,
     PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet,
     UnsupportedTensors,
 };
 
 use crate::follow::Following;
-use crate::header::{Entry, Header, MAX_HEADER, PREAMBLE};
+use crate::header::{Body, Entry, Header, Kind, MAX_HEADER, PREAMBLE, Reading};
 use crate::{coverage, edit, encode};
 
 /// The safetensors format.
@@ -76,7 +76,9 @@ fn header_len(source: &dyn Source) -> Result<Option<u64>, Fault> {
 }
 
 struct File {
-    header: Header,
+    /// The header, which is read again by who changes it.
+    text: String,
+    metadata: Vec<(String, String)>,
     catalog: Catalog,
     /// Where the data is in the file.
     data: Range<u64>,
@@ -92,11 +94,22 @@ impl File {
 
     fn open(source: &dyn Source, len: u64) -> Result<File, Fault> {
         let text = header_text(source, len)?;
-        let header = Header::parse(text)?;
         let data = PREAMBLE + len..source.len();
-        coverage::check(header.entries(), data.start, data.end - data.start)?;
-        let catalog = catalog(&header, data.start)?;
-        Ok(File { header, catalog, data })
+        let reading = Reading::of(&text)?;
+        let (metadata, wrong) = (Vec::new(), None);
+        let mut tensors = Tensors { text: &text, reading, data: &data, metadata, wrong };
+        let catalog = Catalog::flat(&mut tensors);
+        let Tensors { metadata, wrong, .. } = tensors;
+        if let Some(fault) = wrong {
+            return Err(fault);
+        }
+        let catalog = catalog.map_err(|duplicate| repeated(&text, &data, duplicate))?;
+        coverage::check(tiles(&catalog, data.start), data.start, data.end - data.start)?;
+        Ok(File { text, metadata, catalog, data })
+    }
+
+    fn header(&self) -> Result<Header<'_>, Fault> {
+        Header::parse(&self.text)
     }
 }
 
@@ -117,23 +130,82 @@ fn header_text(source: &dyn Source, len: u64) -> Result<String, Fault> {
     })
 }
 
-fn catalog(header: &Header, base: u64) -> Result<Catalog, Fault> {
-    let tensors: Vec<_> =
-        header.entries().map(|entry| tensor(entry, base)).collect::<Result<_, _>>()?;
-    Catalog::flat(tensors).map_err(|duplicate| {
-        let named = |entry: &Entry| entry.key == duplicate.0;
-        let mut places = header.members.iter().filter(|m| m.entry().is_some_and(named));
-        let second = places.nth(1).map_or(0, |member| member.key.start as u64);
-        Fault::malformed(PREAMBLE + second, duplicate.to_string())
+/// A header whose tensors tile the data.
+fn whole<'t>(text: &'t str, data: &Range<u64>) -> Result<Header<'t>, Fault> {
+    let header = Header::parse(text)?;
+    let tiles = header.entries().map(|entry| (&*entry.key, entry.data.clone()));
+    coverage::check(tiles, data.start, data.end - data.start)?;
+    Ok(header)
+}
+
+/// What is wrong with a header that has a key twice: that, if nothing else is.
+fn repeated(text: &str, data: &Range<u64>, duplicate: DuplicateKey) -> Fault {
+    let header = match whole(text, data) {
+        Ok(header) => header,
+        Err(fault) => return fault,
+    };
+    let named = |entry: &Entry| *entry.key == *duplicate.0;
+    let mut places = header.members.iter().filter(|m| m.entry().is_some_and(named));
+    let second = places.nth(1).map_or(0, |member| member.key.token().start as u64);
+    Fault::malformed(PREAMBLE + second, duplicate.to_string())
+}
+
+/// The tensors with their places in the data, which starts at byte `base`.
+fn tiles(catalog: &Catalog, base: u64) -> impl Iterator<Item = (&str, Range<u64>)> + Clone {
+    catalog.rows.iter().filter_map(move |row| {
+        let range = row.tensor.as_view()?.storage().location.range();
+        Some((row.key.as_str(), range.start - base..range.end - base))
     })
 }
 
-fn tensor(entry: &Entry, base: u64) -> Result<(String, Tensor), Fault> {
+/// The tensors of a header as they are read: a list of all that it says of them would take as much
+/// memory as the catalog.
+struct Tensors<'t> {
+    text: &'t str,
+    reading: Reading<'t>,
+    /// Where the data is in the file.
+    data: &'t Range<u64>,
+    metadata: Vec<(String, String)>,
+    /// What ended the reading.
+    wrong: Option<Fault>,
+}
+
+impl Iterator for Tensors<'_> {
+    type Item = (Arc<str>, Tensor);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (member, kind) =
+                self.reading.next()?.map_err(|fault| self.wrong = Some(fault)).ok()?;
+            match (member.body, kind) {
+                (Body::Tensor(entry), _) if entry.data.end > self.data.end - self.data.start => {
+                    let (key, end) = (&entry.key, entry.data.end);
+                    let beyond =
+                        || Fault::broken(format!("tensor '{key}' ends at {end} of the data"));
+                    self.wrong = Some(whole(self.text, self.data).err().unwrap_or_else(beyond));
+                    return None;
+                }
+                (Body::Tensor(entry), Some(kind)) => {
+                    let tensor = tensor(entry, kind, self.data.start);
+                    return tensor.map_err(|fault| self.wrong = Some(fault)).ok();
+                }
+                (Body::Metadata(pairs), _) => {
+                    let pairs = pairs.into_iter();
+                    self.metadata = pairs.map(|it| (it.key.decoded, it.value.decoded)).collect();
+                }
+                (Body::Tensor(_), None) => {}
+            }
+        }
+    }
+}
+
+fn tensor(entry: Entry, (dtype, shape): Kind, base: u64) -> Result<(Arc<str>, Tensor), Fault> {
     let Range { start, end } = entry.data;
     let storage = Arc::new(Storage::stored(base + start..base + end));
-    let tensor = Tensor::dense(entry.dtype.clone(), entry.shape.clone(), 0, storage)
+    let shape = shape.as_slice().to_vec();
+    let tensor = Tensor::dense(dtype, shape, 0, storage)
         .map_err(|why| Fault::malformed(base + start, format!("tensor '{}' {why}", entry.key)))?;
-    Ok((entry.key.clone(), tensor))
+    Ok((entry.key, tensor))
 }
 
 impl Container for File {
@@ -146,18 +218,24 @@ impl Container for File {
     }
 
     fn metadata(&self) -> Vec<(String, String)> {
-        let pairs = self.header.metadata().iter();
-        pairs.map(|pair| (pair.key.decoded.clone(), pair.value.decoded.clone())).collect()
+        self.metadata.clone()
     }
 
     fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
-        Following::new(&self.header, section).pairs(&self.header)
+        match self.header() {
+            Ok(header) if !self.metadata.is_empty() => {
+                Following::new(&header, section).pairs(&header)
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
-        let section = plan.section("");
-        let mentions = |section| Following::new(&self.header, section).mentions(&self.header);
-        Ok(section.map(mentions).unwrap_or_default())
+        let Some(section) = plan.section("").filter(|_| !self.metadata.is_empty()) else {
+            return Ok(Mentions::default());
+        };
+        let header = self.header()?;
+        Ok(Following::new(&header, section).mentions(&header))
     }
 
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
@@ -165,7 +243,7 @@ impl Container for File {
             return Ok(self.whole());
         }
         let mut layout = Layout::new();
-        let edited = edit::edit(&self.header, plan)?;
+        let edited = edit::edit(&self.header()?, plan)?;
         let kept = edited.data.iter().map(|range| range.end - range.start).sum();
         let front = edit::front(&edited.text, reserve.beside(kept)).ok_or_else(|| {
             let what = format!("the new header would be over the format's {MAX_HEADER} bytes");
@@ -185,7 +263,7 @@ impl Container for File {
         if plan.is_identity() {
             return Ok(Some(self.whole()));
         }
-        let edited = edit::edit(&self.header, plan)?;
+        let edited = edit::edit(&self.header()?, plan)?;
         let kept: u64 = edited.data.iter().map(|range| range.end - range.start).sum();
         if kept < self.data.end - self.data.start {
             return Ok(None);

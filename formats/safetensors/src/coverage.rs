@@ -1,21 +1,24 @@
 //! The rule of the data: sorted by place, the tensors fill it from its first byte to its last.
 
+use std::ops::Range;
+
 use statedict_core::Fault;
 
-use crate::header::Entry;
-
-/// Checks that the tensors tile data of `len` bytes, which starts at byte `base` of the file.
+/// Checks that the tensors, each with its place, tile data of `len` bytes, which starts at byte `base`
+/// of the file.
 pub(crate) fn check<'a>(
-    entries: impl Iterator<Item = &'a Entry>,
+    tensors: impl Iterator<Item = (&'a str, Range<u64>)> + Clone,
     base: u64,
     len: u64,
 ) -> Result<(), Fault> {
-    let mut sorted: Vec<&Entry> = entries.collect();
-    sorted.sort_by_key(|entry| (entry.data.start, entry.data.end));
+    if are_in_order(tensors.clone(), len) {
+        return Ok(());
+    }
+    let mut sorted: Vec<(&str, Range<u64>)> = tensors.collect();
+    sorted.sort_by_key(|(_, data)| (data.start, data.end));
     let mut filled = 0;
-    let mut before: Option<&Entry> = None;
-    for entry in sorted {
-        let (key, start, end) = (&entry.key, entry.data.start, entry.data.end);
+    let mut before = None;
+    for (key, Range { start, end }) in sorted {
         let fault = |what: String| {
             Err(Fault::malformed(base.saturating_add(start), format!("tensor '{key}' {what}")))
         };
@@ -29,13 +32,12 @@ pub(crate) fn check<'a>(
             ));
         }
         if let Some(other) = before.filter(|_| start < filled) {
-            let other = &other.key;
             return fault(format!(
                 "starts at {start} of the data, expected {filled}: it overlaps tensor '{other}'"
             ));
         }
         filled = end;
-        before = Some(entry);
+        before = Some(key);
     }
     if filled < len {
         let what = format!("the last tensor ends at {filled} of the data, which has {len} bytes");
@@ -44,21 +46,26 @@ pub(crate) fn check<'a>(
     Ok(())
 }
 
+/// True if each tensor follows the one before it in the header, as most writers have them.
+fn are_in_order<'a>(tensors: impl Iterator<Item = (&'a str, Range<u64>)>, len: u64) -> bool {
+    let mut filled = 0;
+    for (_, data) in tensors {
+        if data.start != filled {
+            return false;
+        }
+        filled = data.end;
+    }
+    filled == len
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use statedict_core::DType;
 
     fn found(tiles: &[(u64, u64)], len: u64) -> String {
-        let entry = |(i, &(start, end)): (usize, &(u64, u64))| Entry {
-            key: format!("t{i}"),
-            dtype: DType::U8,
-            shape: [end - start].into(),
-            data: start..end,
-            offsets: 0..0,
-        };
-        let entries: Vec<Entry> = tiles.iter().enumerate().map(entry).collect();
-        match check(entries.iter(), 100, len) {
+        let keys: Vec<String> = (0..tiles.len()).map(|i| format!("t{i}")).collect();
+        let tiles = keys.iter().zip(tiles).map(|(key, (start, end))| (key.as_str(), *start..*end));
+        match check(tiles, 100, len) {
             Ok(()) => "tiled".to_string(),
             Err(fault) => fault.to_string(),
         }

@@ -20,7 +20,7 @@ pub(crate) struct Edited {
 }
 
 /// What the plan makes of the header.
-pub(crate) fn edit(header: &Header, plan: &Plan) -> Result<Edited, Fault> {
+pub(crate) fn edit(header: &Header<'_>, plan: &Plan) -> Result<Edited, Fault> {
     let nothing = Section::default();
     let section = plan.section("").unwrap_or(&nothing);
     let following = Following::new(header, section);
@@ -30,7 +30,7 @@ pub(crate) fn edit(header: &Header, plan: &Plan) -> Result<Edited, Fault> {
         match &member.body {
             Body::Metadata(pairs) if !plan.metadata().is_empty() => {
                 let text = object(pairs, &following, plan.metadata());
-                edits.push((member.value.clone(), text));
+                edits.push((member.value.token(), text));
             }
             Body::Metadata(pairs) => {
                 edits.extend(pairs.iter().flat_map(|pair| renamed(pair, &following)))
@@ -38,7 +38,7 @@ pub(crate) fn edit(header: &Header, plan: &Plan) -> Result<Edited, Fault> {
             Body::Tensor(entry) => match section.fate(&entry.key) {
                 Some(None) => edits.push((kept.removal(header, i), String::new())),
                 fate => {
-                    edits.extend(renaming(entry, fate.flatten(), member.key.clone())?);
+                    edits.extend(renaming(entry, fate.flatten(), member.key.token())?);
                     edits.extend(kept.shift(entry));
                 }
             },
@@ -49,7 +49,7 @@ pub(crate) fn edit(header: &Header, plan: &Plan) -> Result<Edited, Fault> {
         edits.push(insertion(header, &kept, plan.metadata(), &following));
     }
     edits.sort_by_key(|(range, _)| range.start);
-    Ok(Edited { text: apply(&header.text, &edits), data: kept.data })
+    Ok(Edited { text: apply(header.text, &edits), data: kept.data })
 }
 
 fn renaming(entry: &Entry, new: Option<&str>, token: Range<usize>) -> Result<Option<Edit>, Fault> {
@@ -59,7 +59,7 @@ fn renaming(entry: &Entry, new: Option<&str>, token: Range<usize>) -> Result<Opt
             "tensor '{}' cannot become '{METADATA}': safetensors keeps that name for itself",
             entry.key
         ))),
-        Some(new) if new == entry.key => Ok(None),
+        Some(new) if *new == *entry.key => Ok(None),
         Some(new) => Ok(Some((token, quoted(new)))),
     }
 }
@@ -74,7 +74,7 @@ fn object(pairs: &[Pair], following: &Following<'_>, changes: &[MetadataChange])
 
 /// `__metadata__` where there was none, in front of everything.
 fn insertion(
-    header: &Header,
+    header: &Header<'_>,
     kept: &Kept,
     changes: &[MetadataChange],
     following: &Following<'_>,
@@ -107,7 +107,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(header: &Header, section: &Section) -> Kept {
+    fn new(header: &Header<'_>, section: &Section) -> Kept {
         let stays = |entry: &Entry| section.fate(&entry.key) != Some(None);
         let mut entries: Vec<&Entry> = header.entries().filter(|entry| stays(entry)).collect();
         entries.sort_by_key(|entry| (entry.data.start, entry.data.end));
@@ -117,19 +117,20 @@ impl Kept {
     }
 
     /// The text to take out with a member: the comma before it, or after it if it is in front.
-    fn removal(&self, header: &Header, i: usize) -> Range<usize> {
+    fn removal(&self, header: &Header<'_>, i: usize) -> Range<usize> {
         let members = &header.members;
-        let end = members[i].value.end;
+        let end = members[i].value.token().end;
         if self.first < i {
-            return members[i - 1].value.end..end;
+            return members[i - 1].value.token().end..end;
         }
-        members[i].key.start..members.get(i + 1).map_or(end, |next| next.key.start)
+        let next = members.get(i + 1).map(|next| next.key.token().start);
+        members[i].key.token().start..next.unwrap_or(end)
     }
 
     fn shift(&self, entry: &Entry) -> Option<Edit> {
         let (start, end) = (entry.data.start, entry.data.end);
         let now = *self.moved.get(&(start, end))?;
-        Some((entry.offsets.clone(), format!("[{now},{}]", now + (end - start))))
+        Some((entry.offsets.token(), format!("[{now},{}]", now + (end - start))))
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Following<'a> {
 }
 
 impl<'a> Following<'a> {
-    pub(crate) fn new(header: &'a Header, section: &'a Section) -> Following<'a> {
+    pub(crate) fn new(header: &'a Header<'_>, section: &'a Section) -> Following<'a> {
         Following { section, ties: Ties::new(header, section) }
     }
 
@@ -36,7 +36,7 @@ impl<'a> Following<'a> {
     }
 
     /// The pairs as the renaming makes them.
-    pub(crate) fn pairs(&self, header: &Header) -> Vec<(String, String)> {
+    pub(crate) fn pairs(&self, header: &Header<'_>) -> Vec<(String, String)> {
         header.metadata().iter().map(|pair| self.pair(pair)).collect()
     }
 
@@ -46,7 +46,7 @@ impl<'a> Following<'a> {
     }
 
     /// The names of changed keys in `__metadata__`.
-    pub(crate) fn mentions(&self, header: &Header) -> Mentions {
+    pub(crate) fn mentions(&self, header: &Header<'_>) -> Mentions {
         let mut mentions = Mentions::default();
         for pair in header.metadata() {
             let (key, value) = (pair.key.decoded.as_str(), pair.value.decoded.as_str());

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
+use std::vec;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -21,18 +23,49 @@ pub(crate) const PREAMBLE: u64 = 8;
 /// A range of bytes of the header's text.
 pub(crate) type Token = Range<usize>;
 
+/// A token as it is kept for every tensor: headers are shorter than 4 GiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// The token.
+    pub(crate) fn token(self) -> Token {
+        self.start as usize..self.end as usize
+    }
+}
+
+impl From<Token> for Place {
+    fn from(token: Token) -> Place {
+        let place = |at: usize| u32::try_from(at).expect("a header is at most 100 MB long");
+        Place { start: place(token.start), end: place(token.end) }
+    }
+}
+
 /// A header's text and the place of everything in it.
 #[derive(Debug)]
-pub(crate) struct Header {
-    pub(crate) text: String,
+pub(crate) struct Header<'t> {
+    pub(crate) text: &'t str,
     pub(crate) members: Vec<Member>,
 }
+
+/// The members of a header as they are read, one after another.
+pub(crate) struct Reading<'t> {
+    text: &'t str,
+    rest: vec::IntoIter<(Place, Place)>,
+    has_metadata: bool,
+}
+
+/// What a tensor is: its type and its shape.
+pub(crate) type Kind = (DType, Vec<u64>);
 
 /// A key of the header with its value.
 #[derive(Debug)]
 pub(crate) struct Member {
-    pub(crate) key: Token,
-    pub(crate) value: Token,
+    pub(crate) key: Place,
+    pub(crate) value: Place,
     pub(crate) body: Body,
 }
 
@@ -60,38 +93,22 @@ pub(crate) struct Text {
 /// What the header says of one tensor.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) dtype: DType,
-    pub(crate) shape: Vec<u64>,
+    pub(crate) key: Arc<str>,
     /// Where its bytes are, counted from the start of the data.
     pub(crate) data: Range<u64>,
     /// The token of `data_offsets`' value.
-    pub(crate) offsets: Token,
+    pub(crate) offsets: Place,
 }
 
-impl Header {
+impl<'t> Header<'t> {
     /// Reads the header; the text may have whitespace on either side.
-    pub(crate) fn parse(text: String) -> Result<Header, Fault> {
-        let object = object(&text, 0..text.len(), "the header")?;
-        let mut members = Vec::with_capacity(object.len());
-        let mut has_metadata = false;
-        for (key, value) in object {
-            let name = string(&text, key.clone(), "a key of the header")?;
-            let body = if name == METADATA {
-                if std::mem::replace(&mut has_metadata, true) {
-                    return Err(fault(key.start, "duplicate key '__metadata__' in the header"));
-                }
-                Body::Metadata(metadata(&text, value.clone())?)
-            } else {
-                Body::Tensor(Entry::parse(&text, name, value.clone())?)
-            };
-            members.push(Member { key, value, body });
-        }
-        Ok(Header { text, members })
+    pub(crate) fn parse(text: &'t str) -> Result<Header<'t>, Fault> {
+        let members = Reading::of(text)?.map(|read| read.map(|(member, _)| member));
+        Ok(Header { text, members: members.collect::<Result<_, _>>()? })
     }
 
     /// The tensors in header order.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> + Clone {
         self.members.iter().filter_map(|member| match &member.body {
             Body::Tensor(entry) => Some(entry),
             Body::Metadata(_) => None,
@@ -105,6 +122,40 @@ impl Header {
             Body::Tensor(_) => None,
         });
         metadata.unwrap_or_default()
+    }
+}
+
+impl<'t> Reading<'t> {
+    /// The text may have whitespace on either side.
+    pub(crate) fn of(text: &'t str) -> Result<Reading<'t>, Fault> {
+        let members = object(text, 0..text.len(), "the header")?;
+        let places = members.into_iter().map(|(key, value)| (key.into(), value.into()));
+        let places: Vec<(Place, Place)> = places.collect();
+        Ok(Reading { text, rest: places.into_iter(), has_metadata: false })
+    }
+
+    fn read(&mut self, key: Place, value: Place) -> Result<(Member, Option<Kind>), Fault> {
+        let name = string(self.text, key.token(), "a key of the header")?;
+        let (body, kind) = if name == METADATA {
+            if std::mem::replace(&mut self.has_metadata, true) {
+                return Err(fault(key.token().start, "duplicate key '__metadata__' in the header"));
+            }
+            (Body::Metadata(metadata(self.text, value.token())?), None)
+        } else {
+            let (entry, kind) = Entry::parse(self.text, &name, value.token())?;
+            (Body::Tensor(entry), Some(kind))
+        };
+        Ok((Member { key, value, body }, kind))
+    }
+}
+
+impl Iterator for Reading<'_> {
+    /// A member, with what it is if it is a tensor.
+    type Item = Result<(Member, Option<Kind>), Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (key, value) = self.rest.next()?;
+        Some(self.read(key, value))
     }
 }
 
@@ -127,7 +178,7 @@ struct Fields<'a> {
 }
 
 impl Entry {
-    fn parse(text: &str, key: String, value: Token) -> Result<Entry, Fault> {
+    fn parse(text: &str, key: &str, value: Token) -> Result<(Entry, Kind), Fault> {
         let whose = format!("tensor '{key}'");
         let fields: Fields<'_> = json(text, value.clone(), &whose)?;
         let Some(dtype) = DType::named(&fields.dtype).filter(|dtype| *dtype != DType::C128) else {
@@ -136,26 +187,26 @@ impl Entry {
         };
         let offsets = place(text, fields.data_offsets);
         let [start, end] = json::<[u64; 2]>(text, offsets.clone(), &whose)?;
-        let entry = Entry { key, dtype, shape: fields.shape, data: start..end, offsets };
-        entry.check_length()?;
-        Ok(entry)
+        let entry = Entry { key: key.into(), data: start..end, offsets: offsets.into() };
+        entry.check_length(&dtype, &fields.shape)?;
+        Ok((entry, (dtype, fields.shape)))
     }
 
     /// The shape must need exactly the bytes it is given.
-    fn check_length(&self) -> Result<(), Fault> {
-        let Entry { key, dtype, shape, data, .. } = self;
-        let (start, end) = (data.start, data.end);
+    fn check_length(&self, dtype: &DType, shape: &[u64]) -> Result<(), Fault> {
+        let Entry { key, data, offsets } = self;
+        let (start, end, at) = (data.start, data.end, offsets.token().start);
         if start > end {
             let what = format!("tensor '{key}': data_offsets [{start}, {end}] run backwards");
-            return Err(fault(self.offsets.start, what));
+            return Err(fault(at, what));
         }
         let Some(bits) = bits_of(shape, dtype) else {
             let what = format!("tensor '{key}': {dtype} {shape:?} has more bits than 2^64");
-            return Err(fault(self.offsets.start, what));
+            return Err(fault(at, what));
         };
         if !bits.is_multiple_of(8) {
             let what = format!("tensor '{key}': {dtype} {shape:?} does not fill whole bytes");
-            return Err(fault(self.offsets.start, what));
+            return Err(fault(at, what));
         }
         if bits / 8 != end - start {
             let what = format!(
@@ -164,7 +215,7 @@ impl Entry {
                 end - start,
                 bits / 8
             );
-            return Err(fault(self.offsets.start, what));
+            return Err(fault(at, what));
         }
         Ok(())
     }
@@ -267,11 +318,16 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let found = match Header::parse(text.to_string()) {
+        let kinds = |text| {
+            Ok::<Vec<_>, Fault>(Reading::of(text)?.flatten().filter_map(|(_, kind)| kind).collect())
+        };
+        let found = match Header::parse(text) {
             Ok(header) => {
-                let entry = |e: &Entry| format!("{} {} {:?} {:?}", e.key, e.dtype, e.shape, e.data);
+                let entry = |(e, (dtype, shape)): (&Entry, Kind)| {
+                    format!("{} {dtype} {shape:?} {:?}", e.key, e.data)
+                };
                 let pair = |p: &Pair| format!("{}={}", p.key.decoded, p.value.decoded);
-                let tensors = header.entries().map(entry);
+                let tensors = header.entries().zip(kinds(text).expect("sound")).map(entry);
                 let all: Vec<_> = tensors.chain(header.metadata().iter().map(pair)).collect();
                 all.join("; ")
             }

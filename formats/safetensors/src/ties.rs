@@ -19,7 +19,7 @@ pub(crate) struct Ties<'a> {
 }
 
 impl<'a> Ties<'a> {
-    pub(crate) fn new(header: &'a Header, section: &'a Section) -> Ties<'a> {
+    pub(crate) fn new(header: &'a Header<'_>, section: &'a Section) -> Ties<'a> {
         let tensors = section.kept().map(|(_, new)| new);
         let pairs = header.metadata().iter().map(|pair| pair.key.decoded.as_str());
         let taken = tensors.chain(pairs).chain([FORMAT]).collect();

@@ -23,8 +23,6 @@ const LIKELY_EXTRA_LEN: u64 = 96;
 #[derive(Clone, Debug)]
 pub struct Entry {
     name: Box<str>,
-    /// The name's bytes in the file, where they are not those of `name`.
-    raw_name: Option<Box<[u8]>>,
     crc32: u32,
     size: u64,
     compressed_size: u64,
@@ -34,8 +32,16 @@ pub struct Entry {
     /// Where the next member or the directory starts.
     pub(crate) limit: u64,
     pub(crate) attributes: Attributes,
-    pub(crate) extra: Box<[u8]>,
-    pub(crate) comment: Box<[u8]>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few entries have, and archives of many members are long lists of.
+#[derive(Clone, Debug, Default)]
+struct Rare {
+    /// The name's bytes in the file, where they are not those of `name`.
+    raw_name: Option<Vec<u8>>,
+    extra: Vec<u8>,
+    comment: Vec<u8>,
 }
 
 /// How a member's bytes are kept.
@@ -54,22 +60,36 @@ pub enum Method {
 pub struct Located {
     /// Its bytes in the file, compressed or not.
     pub data: Range<u64>,
-    /// The name in its local header, where it is not the directory's.
-    other_name: Option<Box<[u8]>>,
-    /// The extra fields of its local header that say something: padding does not.
-    pub(crate) local_extra: Box<[u8]>,
+    /// What its local header says beyond the directory, if it does.
+    local: Option<Box<Local>>,
+}
+
+/// What a local header says that is not in the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Local {
+    /// The name, where it is another one.
+    name: Option<Vec<u8>>,
+    /// The extra fields that say something: padding does not.
+    extra: Vec<u8>,
 }
 
 impl Located {
     /// A member's bytes, and what its local header says.
     pub(crate) fn new(entry: &Entry, data: Range<u64>, name: &[u8], extra: &[u8]) -> Located {
-        let other_name = (name != entry.raw_name()).then(|| name.into());
-        Located { data, other_name, local_extra: extra::without_padding(extra).into() }
+        let name = (name != entry.raw_name()).then(|| name.to_vec());
+        let extra = extra::without_padding(extra);
+        let says_more = name.is_some() || !extra.is_empty();
+        Located { data, local: says_more.then(|| Box::new(Local { name, extra })) }
     }
 
     /// The name in its local header, where it is not the directory's.
     pub fn other_name(&self) -> Option<&[u8]> {
-        self.other_name.as_deref()
+        self.local.as_ref()?.name.as_deref()
+    }
+
+    /// The extra fields of its local header that say something.
+    pub(crate) fn local_extra(&self) -> &[u8] {
+        self.local.as_ref().map_or(&[], |local| &local.extra)
     }
 }
 
@@ -101,7 +121,18 @@ impl Entry {
 
     /// The name's bytes as they are in the directory.
     pub fn raw_name(&self) -> &[u8] {
-        self.raw_name.as_deref().unwrap_or(self.name.as_bytes())
+        let raw_name = self.rare.as_ref().and_then(|rare| rare.raw_name.as_deref());
+        raw_name.unwrap_or(self.name.as_bytes())
+    }
+
+    /// The extra fields of the directory.
+    pub(crate) fn extra(&self) -> &[u8] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.extra)
+    }
+
+    /// The comment on the member.
+    pub(crate) fn comment(&self) -> &[u8] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.comment)
     }
 
     /// How the bytes are kept.
@@ -244,8 +275,14 @@ impl Entry {
         let Some(numbers) = extra::resolve(raw.numbers, raw.extra) else {
             return Err(Misread::Wrong(format!("member '{name}' lacks its zip64 numbers")));
         };
+        let rare = Rare {
+            raw_name: (name.as_bytes() != raw.name).then(|| raw.name.to_vec()),
+            extra: raw.extra.to_vec(),
+            comment: raw.comment.to_vec(),
+        };
+        let has_rare =
+            rare.raw_name.is_some() || !rare.extra.is_empty() || !rare.comment.is_empty();
         let entry = Entry {
-            raw_name: (name.as_bytes() != raw.name).then(|| raw.name.into()),
             name: name.into(),
             crc32: raw.crc32,
             size: numbers.size,
@@ -254,8 +291,7 @@ impl Entry {
             volume: u32::try_from(numbers.disk).unwrap_or(u32::MAX),
             limit: file_len,
             attributes: raw.attributes,
-            extra: raw.extra.into(),
-            comment: raw.comment.into(),
+            rare: has_rare.then(|| Box::new(rare)),
         };
         entry.check(file_len)?;
         Ok(entry)

@@ -45,14 +45,14 @@ impl Member {
             compressed_size: entry.compressed_size(),
             crc32: Some(entry.crc32()),
             header_offset: entry.header_offset(),
-            is_wide: extra::has_zip64(&located.local_extra),
-            local_extra: extra::foreign(&located.local_extra, renamed),
-            directory_extra: extra::foreign(&entry.extra, renamed),
-            comment: entry.comment.to_vec(),
+            is_wide: extra::has_zip64(located.local_extra()),
+            local_extra: extra::foreign(located.local_extra(), renamed),
+            directory_extra: extra::foreign(entry.extra(), renamed),
+            comment: entry.comment().to_vec(),
         };
         if renamed == Renamed::Yes {
             member.name = name.as_bytes().to_vec();
-            let has_utf8_comment = entry.attributes.has(UTF8) && !entry.comment.is_ascii();
+            let has_utf8_comment = entry.attributes.has(UTF8) && !entry.comment().is_ascii();
             member.attributes.set(UTF8, !name.is_ascii() || has_utf8_comment);
         }
         member
@@ -69,8 +69,8 @@ impl Member {
             header_offset: 0,
             is_wide: false,
             local_extra: Vec::new(),
-            directory_extra: extra::foreign(&entry.extra, Renamed::No),
-            comment: entry.comment.to_vec(),
+            directory_extra: extra::foreign(entry.extra(), Renamed::No),
+            comment: entry.comment().to_vec(),
         }
     }
 

@@ -10,6 +10,9 @@ use crate::{Entry, Located};
 
 /// The largest alignment whose padding surely fits an extra field's two-byte length.
 const MAX_ALIGNMENT: u64 = 1 << 15;
+/// From how many bytes on some are not copied together with their neighbours.
+const LARGE: usize = 64 << 10;
+
 /// The longest comment of an archive, in bytes: its length has two bytes.
 const MAX_COMMENT_LEN: usize = 0xFFFF;
 
@@ -120,7 +123,7 @@ impl Writer {
 
     fn stored(&mut self, mut member: Member, bytes: Vec<u8>) {
         self.begin(&mut member);
-        self.pending.extend(bytes);
+        self.append(bytes);
         self.end(&member, Checksum::Known(member.crc32.unwrap_or(0)));
     }
 
@@ -153,8 +156,11 @@ impl Writer {
             self.checksum(&Checksum::Computed(span));
             start = place + 4;
         }
-        self.pending.extend(directory.get(start..).unwrap_or_default());
         let records = self.tail(offset, directory.len() as u64).records();
+        match start {
+            0 => self.append(directory),
+            _ => self.pending.extend(directory.get(start..).unwrap_or_default()),
+        }
         self.pending.extend(records);
         self.flush();
         self.layout
@@ -199,9 +205,19 @@ impl Writer {
         self.layout.len().saturating_add(self.pending.len() as u64)
     }
 
+    /// Appends bytes; many of them are a part of their own, as they are.
+    fn append(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < LARGE {
+            return self.pending.extend(bytes);
+        }
+        self.flush();
+        self.layout.bytes(bytes);
+    }
+
     fn flush(&mut self) {
         if !self.pending.is_empty() {
-            self.layout.bytes(std::mem::take(&mut self.pending));
+            self.layout.bytes(self.pending.as_slice());
+            self.pending.clear();
         }
     }
 

@@ -260,7 +260,7 @@ fn beyond_32_bits(mut writer: Writer) -> Vec<u8> {
     writer.bytes("m/version", b"3\n".to_vec());
     let layout = writer.finish();
     let new = layout.parts().iter().filter_map(|part| match part {
-        Part::New(bytes) => Some(bytes.as_slice()),
+        Part::New(bytes) => Some(&bytes[..]),
         _ => None,
     });
     new.collect::<Vec<_>>().concat()

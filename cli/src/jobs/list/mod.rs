@@ -2,12 +2,15 @@
 
 mod digests;
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{
-    Catalog, NotSelected, Policy, Rule, StateDict, TensorEntry, Value, plan, wrapping,
+    Catalog, Fate, NotSelected, Policy, Rule, SEPARATOR, StateDict, TensorEntry, Value, WRAPPERS,
+    plan, wrapping,
 };
 
 use crate::jobs::error::{Advice, Error};
@@ -110,16 +113,41 @@ impl Wrapped {
     /// The wrappers of a file's state dicts; `None` if there are none, or keys cannot be without.
     fn of(catalog: &Catalog) -> Option<Wrapped> {
         let renamable = catalog.state_dicts.iter().filter(|it| it.fixed.is_none());
-        let wrapped = renamable.filter(|it| !wrapping(it.keys()).is_empty());
-        let wrapped: Vec<&StateDict> = wrapped.collect();
-        let first = wrapped.first()?;
-        plan(&[Rule::unwrap_all()], catalog, &wrapped, Policy::default()).ok()?;
+        let wrapped =
+            renamable.map(|it| (it, wrapping(it.keys()))).filter(|(_, by)| !by.is_empty());
+        let (wrapped, segments): (Vec<&StateDict>, Vec<_>) = wrapped.unzip();
+        let (first, segments) = (*wrapped.first()?, segments.into_iter().next()?);
+        if !can_be_unwrapped(catalog, &wrapped) {
+            return None;
+        }
         Some(Wrapped {
-            segments: wrapping(first.keys()),
+            segments,
             state_dicts: wrapped.iter().map(|it| Summary::of(it)).collect(),
             is_plain: matches!(catalog.select(None).as_deref(), Ok([only]) if only.path == first.path),
         })
     }
+}
+
+/// True if the keys of these state dicts can be without wrappers.
+fn can_be_unwrapped(catalog: &Catalog, wrapped: &[&StateDict]) -> bool {
+    let unwrap = Rule::unwrap_all();
+    wrapped.iter().all(|it| clearly_differ(it, &unwrap))
+        || plan(&[unwrap], catalog, wrapped, Policy::default()).is_ok()
+}
+
+/// True if no two keys of a state dict get one name, nor one none at all, which can mostly be told
+/// without a plan: that takes as much memory as the listing.
+fn clearly_differ(state_dict: &StateDict, rule: &Rule) -> bool {
+    let (hasher, mut hashes) = (RandomState::new(), HashSet::with_capacity(state_dict.len()));
+    state_dict.keys().all(|key| match rule.apply(key) {
+        Fate::Becomes(name) => hashes.insert(hasher.hash_one(name.as_str())),
+        Fate::Undefined if !is_wrapper_alone(key) => hashes.insert(hasher.hash_one(key)),
+        Fate::Undefined | Fate::Dropped => false,
+    })
+}
+
+fn is_wrapper_alone(key: &str) -> bool {
+    key.split(SEPARATOR).all(|segment| WRAPPERS.contains(&segment))
 }
 
 /// The rows at a path, or if there are none, below it.

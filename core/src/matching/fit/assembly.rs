@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::matching::fit::options::TargetTensor;
 use crate::matching::fit::{Fit, FitPair, ShapeMismatch};
+use crate::plan::Fates;
 use crate::{
     DType, Elements, Expression, IndexMap, IndexSet, Omitted, Origination, SEPARATOR, Section,
     Template, Tensor, TensorSet,
@@ -167,7 +168,7 @@ impl Fit {
         let casts = casts.filter_map(|it| Some((it.from.clone(), it.cast.as_ref()?.1.clone())));
         Section {
             path: source.state_dict.path.clone(),
-            fates: fates.collect(),
+            fates: fates.collect::<Fates>().into(),
             casts: casts.collect(),
             tensors: None,
         }

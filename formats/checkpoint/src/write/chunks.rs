@@ -45,7 +45,11 @@ pub(super) fn stretches(layout: &Layout) -> Vec<Chunk<'_>> {
             let stretch = Chunk { at, work, summed };
             match found.last_mut().filter(|last| last.goes_on_in(&stretch)) {
                 Some(last) => last.extend(part.len()),
-                None => found.push(stretch),
+                None => {
+                    // Most parts of a file of many small tensors are too short.
+                    found.pop_if(|last| last.len() < LONG);
+                    found.push(stretch);
+                }
             }
         }
         at = u64::saturating_add(at, part.len());

@@ -13,11 +13,10 @@ const NONE: u32 = u32::MAX;
 /// One of the lists.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain {
-    first: u32,
     last: u32,
 }
 
-/// The lists' items, each with the place of the next of its list.
+/// The lists' items, each with the place of the next of its list; the last with that of the first.
 #[derive(Debug)]
 pub(crate) struct Chains<T> {
     links: Vec<(T, u32)>,
@@ -25,13 +24,13 @@ pub(crate) struct Chains<T> {
 
 impl Chain {
     pub(crate) fn is_empty(self) -> bool {
-        self.first == NONE
+        self.last == NONE
     }
 }
 
 impl Default for Chain {
     fn default() -> Chain {
-        Chain { first: NONE, last: NONE }
+        Chain { last: NONE }
     }
 }
 
@@ -50,12 +49,12 @@ impl<T> Chains<T> {
     /// Appends an item to a list.
     pub(crate) fn push(&mut self, chain: &mut Chain, item: T) {
         let place = self.links.len() as u32;
-        match self.links.get_mut(chain.last as usize) {
-            Some((_, next)) => *next = place,
-            None => chain.first = place,
-        }
+        let first = match self.links.get_mut(chain.last as usize) {
+            Some((_, next)) => std::mem::replace(next, place),
+            None => place,
+        };
         chain.last = place;
-        self.links.push((item, NONE));
+        self.links.push((item, first));
     }
 
     /// Bytes that the items take, the links between them included.
@@ -65,8 +64,11 @@ impl<T> Chains<T> {
 
     /// The items of a list, in order.
     pub(crate) fn items(&self, chain: Chain) -> impl Iterator<Item = &T> {
-        let link = |place: u32| self.links.get(place as usize);
-        iter::successors(link(chain.first), move |(_, next)| link(*next)).map(|(item, _)| item)
+        let next = |place: u32| self.links.get(place as usize).map(|(_, next)| *next);
+        let places = iter::successors(next(chain.last), move |place| {
+            next(*place).filter(|_| *place != chain.last)
+        });
+        places.filter_map(|place| self.links.get(place as usize)).map(|(item, _)| item)
     }
 
     /// The last item of a list.

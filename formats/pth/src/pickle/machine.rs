@@ -27,6 +27,13 @@ const AGAIN: u64 = 32;
 /// The longest module or class name, in bytes: names are looked at again for every use of them.
 const MAX_NAME: usize = 1024;
 
+/// Values that pickles are full of: numbers of one byte, and what follows them here.
+const COMMON: usize = 260;
+const NONE: usize = 256;
+const TRUE: usize = 257;
+const FALSE: usize = 258;
+const EMPTY_TUPLE: usize = 259;
+
 /// How many opcodes are followed between looks at the memory that they took.
 const LOOK_EVERY: usize = 1 << 12;
 
@@ -52,11 +59,26 @@ impl<'p> Graph<'p> {
         pickle: impl Into<Cow<'p, [u8]>>,
         file_len: u64,
     ) -> Result<Graph<'p>, Fault> {
-        let pickle = pickle.into();
+        Graph::follow(pickle.into(), file_len, Purpose::Editing)
+    }
+
+    /// The same to look at what it would build: a graph that [`super::patch::Patch`] cannot be
+    /// applied to, and that takes a third less memory.
+    ///
+    /// # Errors
+    /// See [`Graph::read_of`].
+    pub(crate) fn to_list(
+        pickle: impl Into<Cow<'p, [u8]>>,
+        file_len: u64,
+    ) -> Result<Graph<'p>, Fault> {
+        Graph::follow(pickle.into(), file_len, Purpose::Listing)
+    }
+
+    fn follow(pickle: Cow<'p, [u8]>, file_len: u64, purpose: Purpose) -> Result<Graph<'p>, Fault> {
         if pickle.len() > MAX_PICKLE {
             return Err(Fault::too_large(0, "the pickle is longer than 1 GiB, the reader's limit"));
         }
-        let mut machine = Machine::new(pickle, file_len);
+        let mut machine = Machine::new(pickle, file_len, purpose);
         let mut followed = 0;
         loop {
             let op = Op::at(&machine.graph.pickle, machine.next as usize)?;
@@ -79,6 +101,15 @@ impl<'p> Graph<'p> {
     }
 }
 
+/// What a graph is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To see what the pickle would build.
+    Listing,
+    /// To change the pickle as well, for which it is noted what is put into the memo and fetched.
+    Editing,
+}
+
 /// The stack and memo of a pickle machine.
 struct Machine<'p> {
     graph: Graph<'p>,
@@ -91,8 +122,12 @@ struct Machine<'p> {
     stack: Vec<Held>,
     /// Stack heights at which marks are, with the opcodes that set them.
     marks: Vec<(usize, OpPlace)>,
-    /// Memo ids, with the place of what they hold in the graph's `memoized`.
-    memo: Memo<u32>,
+    /// Memo ids, with one more than the place of what they hold in the graph's `memoized`; if
+    /// nothing is to be edited, than the number of the node.
+    memo: Memo<NonZeroU32>,
+    purpose: Purpose,
+    /// The nodes of values that pickles are full of, each kept once.
+    common: [Option<NodeId>; COMMON],
     /// The latest persistent id that was made to be named once, as picklers make each; those that
     /// are named over and over give no more room.
     last_spelled_out: Option<NodeId>,
@@ -116,8 +151,9 @@ impl Held {
 }
 
 impl<'p> Machine<'p> {
-    fn new(pickle: Cow<'p, [u8]>, file_len: u64) -> Machine<'p> {
+    fn new(pickle: Cow<'p, [u8]>, file_len: u64, purpose: Purpose) -> Machine<'p> {
         let len = pickle.len() as u64;
+        let traffic = if purpose == Purpose::Editing { len } else { 0 };
         let graph = Graph {
             pickle,
             room: 0,
@@ -131,16 +167,16 @@ impl<'p> Machine<'p> {
             entries: Chains::for_pickle(len),
             elements: Chains::for_pickle(len),
             states: Chains::default(),
-            puts: reserved(len),
-            gets: reserved(len),
+            puts: reserved(traffic),
+            gets: reserved(traffic),
             repeats: Vec::new(),
-            memoized: reserved(len),
+            memoized: reserved(traffic),
             stack_globals: Vec::new(),
             keyword_instances: Vec::new(),
             persistent: Vec::new(),
         };
         let memo = Memo::default();
-        let (stack, marks) = (reserved(len), Vec::new());
+        let (stack, marks, common) = (reserved(len), Vec::new(), [None; COMMON]);
         Machine {
             graph,
             now: 0,
@@ -149,6 +185,8 @@ impl<'p> Machine<'p> {
             stack,
             marks,
             memo,
+            purpose,
+            common,
             last_spelled_out: None,
             spelled_out: 0,
         }
@@ -288,14 +326,23 @@ impl<'p> Machine<'p> {
         let id = self.memo_id(op)?;
         match op.code {
             opcode::BINGET | opcode::LONG_BINGET | opcode::GET => {
-                let Some(place) = self.memo.get(id) else {
+                let Some(place) = self.memo.get(id).map(|place| place.get() - 1) else {
                     return Err(self.fault(op, &format!("gets memo {id}, which was never put")));
                 };
                 let now = self.now;
-                self.graph.gets.push((now, id, place));
-                let node = self.graph.memoized[place as usize].node;
+                let node = match self.purpose {
+                    Purpose::Listing => NodeId(place),
+                    Purpose::Editing => {
+                        self.graph.gets.push((now, id, place));
+                        self.graph.memoized[place as usize].node
+                    }
+                };
                 let slot = Slot { node, pushed_by: now, start: now };
                 self.stack.push(Held { slot, memoized: None });
+            }
+            _ if self.purpose == Purpose::Listing => {
+                let node = self.top(op)?.slot.node;
+                self.remember(id, node.0);
             }
             _ => {
                 let now = self.now;
@@ -309,11 +356,18 @@ impl<'p> Machine<'p> {
                     self.graph.memoized.push(Memoized { node, start, end: self.next });
                 }
                 self.extend(Some(place));
-                self.memo.put(id, place);
+                self.remember(id, place);
                 self.graph.puts.push((now, id, place));
             }
         }
         Ok(())
+    }
+
+    fn remember(&mut self, id: u32, place: u32) {
+        // There are fewer opcodes than 2^30.
+        if let Some(place) = NonZeroU32::new(place + 1) {
+            self.memo.put(id, place);
+        }
     }
 
     fn memo_id(&self, op: Op) -> Result<u32, Fault> {
@@ -542,7 +596,8 @@ impl<'p> Machine<'p> {
             opcode::EMPTY_LIST => self.push_compound(empty(Kind::List), now),
             opcode::EMPTY_SET => self.push_compound(empty(Kind::Set), now),
             opcode::EMPTY_TUPLE => {
-                let node = self.tuple_of(&[]);
+                let node = self.common[EMPTY_TUPLE].unwrap_or_else(|| self.tuple_of(&[]));
+                self.common[EMPTY_TUPLE] = Some(node);
                 self.push_slot(node, now);
             }
             // The buffer is outside the stream; what it holds is unknown either way.
@@ -554,8 +609,19 @@ impl<'p> Machine<'p> {
                 self.push(Node::Text(now));
             }
             _ => {
-                let node = self.plain(op)?;
-                self.push(node);
+                let place = common(op, &self.graph.pickle);
+                let known = place.and_then(|place| self.common[place]);
+                let node = match known {
+                    Some(node) => node,
+                    None => {
+                        let node = self.plain(op)?;
+                        self.node(node)
+                    }
+                };
+                if let Some(place) = place {
+                    self.common[place] = Some(node);
+                }
+                self.push_slot(node, now);
             }
         }
         Ok(())
@@ -582,6 +648,17 @@ impl<'p> Machine<'p> {
             Value::Unknown => Node::Unknown,
             _ => Node::Literal(self.now),
         })
+    }
+}
+
+/// The place among [`Machine::common`] values of what an opcode pushes.
+fn common(op: Op, pickle: &[u8]) -> Option<usize> {
+    match op.code {
+        opcode::BININT1 => op.argument.of(pickle).first().map(|number| usize::from(*number)),
+        opcode::NONE => Some(NONE),
+        opcode::NEWTRUE => Some(TRUE),
+        opcode::NEWFALSE => Some(FALSE),
+        _ => None,
     }
 }
 

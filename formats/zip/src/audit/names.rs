@@ -43,10 +43,10 @@ pub(super) fn check(archive: &Archive) -> Vec<Finding> {
             let what = format!("version {}.{} of zip is needed", needed / 10, needed % 10);
             findings.push(Finding::malformed(name, what, "6.3 is the last that there is"));
         }
-        if extra::is_cut(&entry.extra) {
+        if extra::is_cut(entry.extra()) {
             findings.push(Finding::malformed(name, "an extra field is truncated", EXTRA));
         }
-        if let Some(other) = extra::unicode_path(&entry.extra)
+        if let Some(other) = extra::unicode_path(entry.extra())
             && other != entry.raw_name()
         {
             let what = format!("the member is also named '{}'", String::from_utf8_lossy(other));
