@@ -98,3 +98,24 @@ fn a_recurrent_module_has_some_layers_of_its_own() {
     let cell = b"\x80\x02ctorch.nn.modules.rnn\nLSTMCell\n)\x81}b.";
     check(cell, Verdict::Safe);
 }
+
+#[test]
+fn one_list_is_no_argument_of_many_calls() {
+    let calls = |class: &str, fetch: &[u8], count: usize| {
+        let list = [b"\x80\x02](", &b"N".repeat(100)[..], b"eq\x010"].concat();
+        let class = format!("c{class}\nq\x020");
+        let args = b"h\x01\x85q\x030";
+        let call = [b"h\x02", fetch, b"R0"].concat().repeat(count);
+        [&list[..], class.as_bytes(), args, &call, b"N."].concat()
+    };
+    for class in ["builtins\nlist", "builtins\ntuple", "collections\ndeque", "builtins\nbytes"] {
+        for fetch in [&b"h\x01\x85"[..], b"(h\x01t", b"h\x03"] {
+            check(&calls(class, fetch, 4), Verdict::Safe);
+            check(&calls(class, fetch, 40), Verdict::Dangerous);
+        }
+    }
+    check(&calls("builtins\nset", b"h\x03", 40), Verdict::Malformed);
+    // Lists of their own, as picklers write them.
+    let own = b"cbuiltins\nlist\n](NNe\x85R0".repeat(100);
+    check(&[b"\x80\x02", &own[..], b"N."].concat(), Verdict::Safe);
+}

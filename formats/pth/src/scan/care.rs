@@ -73,6 +73,9 @@ const MAX_LENGTH: i64 = 1 << 24;
 /// The longest row of numbers; it takes 40 bytes for each if something goes through it.
 const MAX_SPAN: i64 = 1 << 24;
 
+/// How many calls may go through containers that were used before.
+const MAX_REPEATED: u32 = 16;
+
 /// The most digits that Python's `int` reads of a decimal text.
 const MAX_DIGITS: u32 = 4_300;
 
@@ -148,12 +151,18 @@ impl Machine<'_> {
         let harm = match care {
             Care::None | Care::Rebuild | Care::Layers => None,
             Care::NeverCalled => Some(Harm::Runs(POINTER)),
-            Care::Lengths => self.is_long(arguments)?.then_some(Harm::Runs(MEMORY)),
-            Care::AdmittedLengths => self.is_long(arguments)?.then_some(Harm::Fails(MEMORY)),
+            Care::Lengths => {
+                let is_long = self.is_long(arguments)? || self.is_repeated(arguments);
+                is_long.then_some(Harm::Runs(MEMORY))
+            }
+            Care::AdmittedLengths => {
+                let is_long = self.is_long(arguments)? || self.is_repeated(arguments);
+                is_long.then_some(Harm::Fails(MEMORY))
+            }
             Care::Span => (!self.is_short_span(arguments)?).then_some(Harm::Runs(MEMORY)),
             Care::Literals => (!self.are_literals(arguments)).then_some(Harm::Runs(MEMORY)),
-            Care::Items => self.has_endless(arguments).then_some(Harm::Runs(MEMORY)),
-            Care::AdmittedItems => self.has_endless(arguments).then_some(Harm::Fails(MEMORY)),
+            Care::Items => self.takes_long(arguments).then_some(Harm::Runs(MEMORY)),
+            Care::AdmittedItems => self.takes_long(arguments).then_some(Harm::Fails(MEMORY)),
             Care::Text => (!self.are_literals(arguments)).then_some(Harm::Runs(MEMORY)),
             Care::Digits => (!self.are_short(arguments, b"")?).then_some(Harm::Runs(MEMORY)),
             Care::Number => (!self.are_quick(arguments)?).then_some(Harm::Runs(MEMORY)),
@@ -209,6 +218,28 @@ impl Machine<'_> {
             }
         }
         Ok(elements > MAX_LENGTH)
+    }
+
+    /// True if going through the arguments takes memory or time out of proportion.
+    fn takes_long(&mut self, arguments: Value) -> bool {
+        self.has_endless(arguments) || self.is_repeated(arguments)
+    }
+
+    /// True if a container is gone through that others went through before, too often: picklers make
+    /// the arguments of each call anew, and one long list for many calls takes quadratic time.
+    fn is_repeated(&mut self, arguments: Value) -> bool {
+        let given = self.arguments(arguments);
+        let is_again = |value: &Value| value.is_used_again() || self.is_copy(*value);
+        let are_again = arguments.is_used_again() && !given.is_empty();
+        self.repeated += u32::from(are_again || given.iter().any(is_again));
+        self.repeated > MAX_REPEATED
+    }
+
+    /// True for what a call returned that went through its own arguments.
+    fn is_copy(&self, value: Value) -> bool {
+        let Value::Returned(place) = value else { return false };
+        let import = self.imports.get_index(place as usize);
+        import.is_some_and(|(_, import)| import.care == Care::Items)
     }
 
     fn has_endless(&self, arguments: Value) -> bool {
@@ -317,8 +348,8 @@ impl Machine<'_> {
         if let Some((_, import)) = self.imports.get_index_mut(base as usize) {
             import.reduced = true;
         }
-        (self.is_endless(state) || matches!(state, Value::Returned(_)))
-            .then_some(Harm::Runs(MEMORY))
+        let takes_long = self.is_endless(state) || matches!(state, Value::Returned(_));
+        (takes_long || self.is_repeated(state)).then_some(Harm::Runs(MEMORY))
     }
 
     /// The class or function in a class that a name stands for; `None` if it could be anything.

@@ -5,7 +5,7 @@ use statedict_core::Fault;
 use super::imports::{Harm, Named};
 use super::machine::{Followable, Machine};
 use super::reader::Op;
-use super::value::Value;
+use super::value::{Use, Value};
 use crate::pickle::opcode;
 
 /// What pickles call for by name and no dict has as a key.
@@ -35,7 +35,7 @@ impl Machine<'_> {
         let target = self.top()?;
         self.doubt_unless(!has_items || target.takes_items(), "what is appended to is no list");
         let is_admitted = match target {
-            Value::List | Value::Unknown => true,
+            Value::List(_) | Value::Unknown => true,
             Value::Returned(_) => self.kind(target).takes_items(),
             _ => false,
         };
@@ -55,7 +55,7 @@ impl Machine<'_> {
         let takes_entries = items.is_empty() || target.takes_entries();
         self.doubt_unless(takes_entries, "what an entry is set in is no dict");
         let is_admitted = match target {
-            Value::Dict | Value::Unknown => true,
+            Value::Dict(_) | Value::Unknown => true,
             Value::Returned(_) => self.kind(target).takes_entries(),
             _ => false,
         };
@@ -118,7 +118,7 @@ impl Machine<'_> {
         self.check_items(&items);
         self.check_planted(op, &items)?;
         self.note_layers(&items)?;
-        Ok(self.push(Value::Dict))
+        Ok(self.push(Value::Dict(Use::Once)))
     }
 
     /// `LIST` and `FROZENSET`.
@@ -126,12 +126,12 @@ impl Machine<'_> {
         match op.code {
             opcode::LIST => {
                 self.drop_to_mark()?;
-                self.push(Value::List)
+                self.push(Value::List(Use::Once))
             }
             _ => {
                 let items = self.pop_to_mark()?;
                 self.doubt_unless(items.iter().all(|item| self.is_hashable(*item)), UNHASHABLE);
-                self.push(Value::FrozenSet)
+                self.push(Value::FrozenSet(Use::Once))
             }
         }
     }

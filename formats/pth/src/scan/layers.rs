@@ -59,7 +59,7 @@ impl Machine<'_> {
         let import = self.imports.get_index(place as usize);
         if import.is_some_and(|(_, import)| import.care == Care::Layers) {
             self.layers.filled += 1;
-            self.layers.is_wrong |= state != Value::Dict;
+            self.layers.is_wrong |= !matches!(state, Value::Dict(_));
         }
     }
 

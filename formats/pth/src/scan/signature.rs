@@ -119,7 +119,7 @@ impl Machine<'_> {
             Parameter::Storage => value == Value::Storage || returned == Some(Kind::Storage),
             Parameter::Integer => value.is_integer() || value.is_bool(),
             Parameter::Sizes => {
-                let is_row = matches!(value, Value::Tuple { .. } | Value::List);
+                let is_row = matches!(value, Value::Tuple { .. } | Value::List(_));
                 is_row || returned == Some(Kind::Fixed)
             }
             Parameter::Tensor => {

@@ -8,7 +8,7 @@ pub(super) enum Value {
     /// What the opcode at this byte pushes.
     Literal { at: u32, code: u8 },
     /// A tuple, by its place in the machine's list.
-    Tuple { place: u32, is_hashable: bool },
+    Tuple { place: u32, is_hashable: bool, used: Use },
     /// Something brought in, by its place among the imports.
     Import(u32),
     /// What a call of an import returned.
@@ -18,29 +18,62 @@ pub(super) enum Value {
     /// A storage that the loader has at hand.
     Storage,
     /// A list.
-    List,
+    List(Use),
     /// A dict.
-    Dict,
+    Dict(Use),
     /// A set.
-    Set,
+    Set(Use),
     /// A frozen set.
-    FrozenSet,
+    FrozenSet(Use),
     /// Something that only the loader knows.
     Unknown,
 }
 
+/// Whether a container was fetched from the memo or repeated since it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Once,
+    Again,
+}
+
 impl Value {
+    /// The same, used again.
+    pub(super) fn again(self) -> Value {
+        match self {
+            Value::List(_) => Value::List(Use::Again),
+            Value::Dict(_) => Value::Dict(Use::Again),
+            Value::Set(_) => Value::Set(Use::Again),
+            Value::FrozenSet(_) => Value::FrozenSet(Use::Again),
+            Value::Tuple { place, is_hashable, .. } => {
+                Value::Tuple { place, is_hashable, used: Use::Again }
+            }
+            other => other,
+        }
+    }
+
+    /// True for a container that was used before.
+    pub(super) fn is_used_again(self) -> bool {
+        matches!(
+            self,
+            Value::List(Use::Again)
+                | Value::Dict(Use::Again)
+                | Value::Set(Use::Again)
+                | Value::FrozenSet(Use::Again)
+                | Value::Tuple { used: Use::Again, .. }
+        )
+    }
+
     /// False if it is known that no dict or set can have it as a key.
     pub(super) fn is_hashable(self) -> bool {
         match self {
-            Value::List | Value::Dict | Value::Set => false,
+            Value::List(_) | Value::Dict(_) | Value::Set(_) => false,
             Value::Literal { code, .. } => code != opcode::BYTEARRAY8,
             Value::Tuple { is_hashable, .. } => is_hashable,
             Value::Import(_)
             | Value::Returned(_)
             | Value::ObjectElements
             | Value::Storage
-            | Value::FrozenSet
+            | Value::FrozenSet(_)
             | Value::Unknown => true,
         }
     }
@@ -48,21 +81,24 @@ impl Value {
     /// False if it is known that nothing can be appended to it.
     pub(super) fn takes_items(self) -> bool {
         match self {
-            Value::Dict | Value::Set | Value::FrozenSet | Value::Tuple { .. } => false,
+            Value::Dict(_) | Value::Set(_) | Value::FrozenSet(_) | Value::Tuple { .. } => false,
             Value::ObjectElements | Value::Storage => false,
             Value::Literal { code, .. } => code == opcode::BYTEARRAY8,
-            Value::List | Value::Import(_) | Value::Returned(_) | Value::Unknown => true,
+            Value::List(_) | Value::Import(_) | Value::Returned(_) | Value::Unknown => true,
         }
     }
 
     /// False if it is known that it has no entries to set: lists have, by numbers.
     pub(super) fn takes_entries(self) -> bool {
-        !matches!(self, Value::Set | Value::FrozenSet | Value::Tuple { .. } | Value::Literal { .. })
+        !matches!(
+            self,
+            Value::Set(_) | Value::FrozenSet(_) | Value::Tuple { .. } | Value::Literal { .. }
+        )
     }
 
     /// False if it is known that it is not a set.
     pub(super) fn takes_members(self) -> bool {
-        matches!(self, Value::Set | Value::Import(_) | Value::Returned(_) | Value::Unknown)
+        matches!(self, Value::Set(_) | Value::Import(_) | Value::Returned(_) | Value::Unknown)
     }
 
     /// False if it is known that it has no attributes, so that `BUILD` cannot fill it.
@@ -80,7 +116,7 @@ impl Value {
     /// False if it is known that it holds no attributes to fill something with.
     pub(super) fn is_state(self) -> bool {
         match self {
-            Value::Dict | Value::Tuple { .. } | Value::Returned(_) | Value::Unknown => true,
+            Value::Dict(_) | Value::Tuple { .. } | Value::Returned(_) | Value::Unknown => true,
             value => value.is_none(),
         }
     }

@@ -195,7 +195,7 @@ impl Machine<'_> {
             Value::Import(_) | Value::Unknown => true,
             // A tensor takes its storage and geometry by position.
             target if kind == Kind::Tensor => {
-                target.takes_state() && matches!(state, Value::Tuple { .. } | Value::List)
+                target.takes_state() && matches!(state, Value::Tuple { .. } | Value::List(_))
             }
             target => target.takes_state() && kind.takes_state(),
         };

@@ -181,6 +181,8 @@ pub(super) struct Machine<'s> {
     storage_word: Option<u32>,
     pub(super) numpy: Numpy,
     pub(super) layers: Layers,
+    /// How many calls went through a container that was used before.
+    pub(super) repeated: u32,
 }
 
 /// What a pickle has of NumPy's descriptions of elements.
@@ -240,6 +242,7 @@ impl<'s> Machine<'s> {
             storage_word: None,
             numpy: Numpy::default(),
             layers: Layers::default(),
+            repeated: 0,
         }
     }
 

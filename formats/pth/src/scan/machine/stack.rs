@@ -2,7 +2,7 @@
 
 use crate::pickle::opcode;
 use crate::scan::reader::Op;
-use crate::scan::value::Value;
+use crate::scan::value::{Use, Value};
 
 use super::{
     BELOW_MARK, Followable, Id, MAX_ITEMS, MAX_MEMORY, MAX_SHARE, Machine, NO_MARK, NO_MEMO,
@@ -25,9 +25,9 @@ impl Machine<'_> {
             opcode::POP_MARK => self.drop_to_mark().map(drop),
             opcode::APPEND | opcode::APPENDS => self.append(op),
             opcode::ADDITEMS => self.add_items(),
-            opcode::EMPTY_DICT => self.push(Value::Dict),
-            opcode::EMPTY_LIST => self.push(Value::List),
-            opcode::EMPTY_SET => self.push(Value::Set),
+            opcode::EMPTY_DICT => self.push(Value::Dict(Use::Once)),
+            opcode::EMPTY_LIST => self.push(Value::List(Use::Once)),
+            opcode::EMPTY_SET => self.push(Value::Set(Use::Once)),
             opcode::LIST | opcode::FROZENSET => self.collect(op),
             opcode::EMPTY_TUPLE => {
                 let tuple = self.new_tuple(&[]);
@@ -35,7 +35,7 @@ impl Machine<'_> {
             }
             opcode::DUP => {
                 let top = self.top()?;
-                self.push(top)
+                self.push(top.again())
             }
             opcode::MEMOIZE => {
                 let top = self.top()?;
@@ -141,7 +141,7 @@ impl Machine<'_> {
             Some(value) => value,
             None => self.nonsense(NO_MEMO, Value::Unknown)?,
         };
-        self.push(value)
+        self.push(value.again())
     }
 
     /// A memo id that is not a number, which ends every loader.
@@ -182,7 +182,7 @@ impl Machine<'_> {
         self.items.extend(values.iter().take(MAX_ITEMS));
         self.tuples.push((start, self.items.len() as u32, values.len() as u32));
         let is_hashable = values.iter().all(|value| self.is_hashable(*value));
-        Value::Tuple { place: self.tuples.len() as u32 - 1, is_hashable }
+        Value::Tuple { place: self.tuples.len() as u32 - 1, is_hashable, used: Use::Once }
     }
 
     pub(in crate::scan) fn items(&self, tuple: u32) -> &[Value] {
