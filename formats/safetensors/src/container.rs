@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DuplicateKey, Facts, Fault, Finding, Format, Growth, Headroom, Layout, Mentions,
-    PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet,
+    Catalog, Container, DuplicateKey, Facts, Fault, Finding, Format, Growth, Headroom, Layout,
+    Mentions, PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet,
     UnsupportedTensors,
 };
 
