@@ -143,7 +143,7 @@ fn each_way_in_which_an_index_and_its_files_disagree_is_named_and_mended() {
     check(
         &[("a", gone), ("b", gone), ("c", gone)],
         &[
-            "it names 'model-00001-of-00004.safetensors': there is no such file",
+            "it names 'model-00001-of-00004.safetensors': no such file",
             "it does not name 'model-00001-of-00002.safetensors'",
         ],
         [&[], &[], &["a", "b", "c"]],

@@ -131,7 +131,7 @@ fn an_index_and_its_files_must_agree() {
     );
     check(
         &|_, folder| fs::remove_file(folder.join(NAMES[1])).expect("removed"),
-        "model-00002-of-00003.safetensors': there is no such file",
+        "model-00002-of-00003.safetensors': no such file",
     );
 }
 

@@ -189,9 +189,9 @@ mod unix {
             assert!(folder.at(name).is_symlink());
             kind
         };
-        assert_eq!(check("to a folder", "it is a link to a folder"), Kind::NotAFile);
-        assert_eq!(check("to a socket", "it is a link to a socket"), Kind::NotAFile);
-        assert_eq!(check("further", "it is a link to a socket"), Kind::NotAFile);
+        assert_eq!(check("to a folder", "is a link to a directory"), Kind::NotAFile);
+        assert_eq!(check("to a socket", "is a link to a socket"), Kind::NotAFile);
+        assert_eq!(check("further", "is a link to a socket"), Kind::NotAFile);
         assert_eq!(check("to a device", "an open file or device of the system"), Kind::NotAFile);
         assert_eq!(check("to an output", "an open file or device of the system"), Kind::NotAFile);
         assert_eq!(check("itself", "too many links"), Kind::Io);
