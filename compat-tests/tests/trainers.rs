@@ -35,8 +35,9 @@ fn misjudged(case: &Case) -> Option<String> {
     let report: Value = serde_json::from_str(&run.stdout).ok()?;
     let (verdict, has_notes) = (text(&report["verdict"]), report.get("notes").is_some());
     let is_right = match case.kind.as_str() {
-        "admitted" | "scripted" => verdict == "safe" && !has_notes,
-        "inert" => verdict == "safe" && has_notes,
+        "admitted" => verdict == "safe" && !has_notes,
+        // TorchScript has a loader of its own, which is noted.
+        "inert" | "scripted" => verdict == "safe" && has_notes,
         kind => verdict == kind,
     };
     (!is_right).then(|| format!("{} and found {verdict}: {report}", case.kind))
