@@ -58,9 +58,9 @@ pub use catalog::{
 pub use finding::{Finding, Findings, Verdict};
 pub use layout::{
     Block, Container, Edits, Elements, Facts, Fault, Folder, FolderFormat, Format, Growth,
-    Headroom, Layout, Manifest, Manner, NewFile, Omitted, Origin, Part, PendingFiles, Place,
-    Renamed, ShardNames, Source, Span, Store, StoreFile, TensorSet, Ties, UnsupportedTensors,
-    is_implied, is_recorded_tie,
+    Headroom, Layout, Manifest, Manner, NewFile, Omitted, Opened, Origin, Part, PendingFiles,
+    Place, Renamed, ShardNames, Source, Span, Store, StoreFile, TensorSet, Ties,
+    UnsupportedTensors, is_implied, is_recorded_tie,
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{

@@ -1,9 +1,6 @@
 //! An opened file.
 
-use alloc::string::String;
-use alloc::vec::Vec;
-
-use crate::{Catalog, Fault, Headroom, Layout, Mentions, Plan, Section, Value, objects::Objects};
+use crate::{Fault, Headroom, Layout, Opened, Plan};
 
 /// What a revision may do to the tensors' places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,53 +29,7 @@ impl Growth {
 }
 
 /// An opened file.
-pub trait Container: Send + Sync {
-    /// The name of its kind, as `ls --json` gives it; more precise than the name of its format.
-    fn kind(&self) -> &'static str;
-
-    /// The kind that [`Container::rewrite`] writes; another one where this kind is only read.
-    fn rewritten_as(&self) -> &'static str {
-        self.kind()
-    }
-
-    /// What it holds.
-    fn catalog(&self) -> &Catalog;
-
-    /// Text beside the tensors, in order, each under a name of its own.
-    fn metadata(&self) -> Vec<(String, String)> {
-        Vec::new()
-    }
-
-    /// The same under a renaming: names of keys in it that are known to follow have followed.
-    fn metadata_after(&self, _section: &Section) -> Vec<(String, String)> {
-        self.metadata()
-    }
-
-    /// Everything the file builds, to be held against another file's; `None` where that is tensors
-    /// alone.
-    ///
-    /// # Errors
-    /// What is beyond the reader's limits.
-    fn objects(&self) -> Result<Option<Objects>, Fault> {
-        Ok(None)
-    }
-
-    /// What the file holds beside its tensors; `None` where the format holds nothing else.
-    ///
-    /// # Errors
-    /// Payload beyond the reader's limits.
-    fn payload(&self) -> Result<Option<Value>, Fault> {
-        Ok(None)
-    }
-
-    /// The names of keys that a plan changes which the file holds outside its state dicts.
-    ///
-    /// # Errors
-    /// As [`Container::rewrite`].
-    fn mentions(&self, _plan: &Plan) -> Result<Mentions, Fault> {
-        Ok(Mentions::default())
-    }
-
+pub trait Container: Opened {
     /// The same file with other keys, everything else as it was, save for names of keys elsewhere
     /// that are known to follow.
     ///

@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::{
-    Catalog, Container, Fault, Format, Manner, Mentions, PendingFiles, Plan, Section, Source,
-    TensorSet, UnsupportedTensors, Value, objects::Objects,
+    Container, Fault, Format, Manner, Opened, PendingFiles, Plan, Section, Source, TensorSet,
+    UnsupportedTensors,
 };
 
 /// The files of one folder, by their names: a directory, one day what begins alike in a bucket.
@@ -68,13 +68,8 @@ pub trait FolderFormat: Sync {
 
 /// An opened checkpoint of several files.
 pub trait Folder: Send + Sync {
-    /// The name of its kind, as `ls --json` gives it.
-    fn kind(&self) -> &'static str;
-
-    /// The kind that [`Folder::rewrite`] writes.
-    fn rewritten_as(&self) -> &'static str {
-        self.kind()
-    }
+    /// What the files hold together; its tensors have places in the address space.
+    fn opened(&self) -> &dyn Opened;
 
     /// The format of what it is rewritten as, which says what it can hold.
     fn format(&self) -> &'static dyn Format;
@@ -82,45 +77,6 @@ pub trait Folder: Send + Sync {
     /// Its files by name, in the order in which they lie in the address space, and after them those
     /// that hold no tensors.
     fn files(&self) -> Vec<&str>;
-
-    /// What all of them hold; tensors have places in the address space.
-    fn catalog(&self) -> &Catalog;
-
-    /// Text beside the tensors, in order, each under a name of its own.
-    fn metadata(&self) -> Vec<(String, String)> {
-        Vec::new()
-    }
-
-    /// The same under a renaming: names of keys in it that are known to follow have followed.
-    fn metadata_after(&self, _section: &Section) -> Vec<(String, String)> {
-        self.metadata()
-    }
-
-    /// Everything the files build, to be held against others'; `None` where that is tensors alone,
-    /// or spread over several files.
-    ///
-    /// # Errors
-    /// What is beyond the reader's limits.
-    fn objects(&self) -> Result<Option<Objects>, Fault> {
-        Ok(None)
-    }
-
-    /// What the files hold beside their tensors; `None` where that is nothing, or spread over
-    /// several files.
-    ///
-    /// # Errors
-    /// Payload beyond the reader's limits.
-    fn payload(&self) -> Result<Option<Value>, Fault> {
-        Ok(None)
-    }
-
-    /// The names of keys that a plan changes which the files hold outside their state dicts.
-    ///
-    /// # Errors
-    /// As [`Folder::rewrite`].
-    fn mentions(&self, _plan: &Plan) -> Result<Mentions, Fault> {
-        Ok(Mentions::default())
-    }
 
     /// The file that starts here in the address space, where it is one that can be
     /// [rewritten in place](Container::rewrite_in_place).

@@ -5,6 +5,7 @@ mod container;
 mod folder;
 mod format;
 mod headroom;
+mod opened;
 mod pending_files;
 mod source;
 mod tensor_set;
@@ -14,6 +15,7 @@ pub use container::{Container, Growth};
 pub use folder::{Folder, FolderFormat, Store, StoreFile};
 pub use format::{Facts, Format, ShardNames};
 pub use headroom::Headroom;
+pub use opened::Opened;
 pub use pending_files::{Manifest, Manner, NewFile, PendingFiles, Renamed};
 pub use source::{Fault, Source};
 pub use tensor_set::{

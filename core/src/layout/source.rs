@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
@@ -74,20 +73,6 @@ impl Source for [u8] {
 }
 
 impl<S: Source + ?Sized> Source for &S {
-    fn len(&self) -> u64 {
-        S::len(self)
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
-        S::read_at(self, offset, buffer)
-    }
-
-    fn read_ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>, Fault> {
-        S::read_ranges(self, ranges)
-    }
-}
-
-impl<S: Source + ?Sized> Source for Arc<S> {
     fn len(&self) -> u64 {
         S::len(self)
     }

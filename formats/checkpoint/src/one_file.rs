@@ -1,8 +1,8 @@
 //! A checkpoint that is one file, seen as a folder's files are.
 
 use statedict_core::{
-    Catalog, Container, Fault, Folder, Format, Manner, Mentions, PendingFiles, Plan, Section,
-    TensorSet, UnsupportedTensors, Value, objects::Objects,
+    Container, Fault, Folder, Format, Manner, Opened, PendingFiles, Plan, Section, TensorSet,
+    UnsupportedTensors,
 };
 
 use crate::error::{Action, Cause, Error};
@@ -36,12 +36,8 @@ impl OneFile {
 }
 
 impl Folder for OneFile {
-    fn kind(&self) -> &'static str {
-        self.container.kind()
-    }
-
-    fn rewritten_as(&self) -> &'static str {
-        self.container.rewritten_as()
+    fn opened(&self) -> &dyn Opened {
+        self.container.as_ref()
     }
 
     fn format(&self) -> &'static dyn Format {
@@ -51,30 +47,6 @@ impl Folder for OneFile {
     /// None that has a name of its own in a folder.
     fn files(&self) -> Vec<&str> {
         Vec::new()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        self.container.catalog()
-    }
-
-    fn metadata(&self) -> Vec<(String, String)> {
-        self.container.metadata()
-    }
-
-    fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
-        self.container.metadata_after(section)
-    }
-
-    fn objects(&self) -> Result<Option<Objects>, Fault> {
-        self.container.objects()
-    }
-
-    fn payload(&self) -> Result<Option<Value>, Fault> {
-        self.container.payload()
-    }
-
-    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
-        self.container.mentions(plan)
     }
 
     fn container_at(&self, _start: u64) -> Option<&dyn Container> {

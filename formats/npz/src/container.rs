@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Container, Facts, Fault, Finding, Format, Growth, Headroom, Key, Layout, Misplaced,
-    Payload, PendingFiles, Plan, Section, Source, StateDict, TensorEntry, TensorSet,
+    Opened, Payload, PendingFiles, Plan, Section, Source, StateDict, TensorEntry, TensorSet,
     UnsupportedTensors,
     objects::{Object, Objects, Record},
 };
@@ -103,7 +103,7 @@ fn catalog(members: &[Member]) -> Result<Catalog, Fault> {
     Ok(catalog)
 }
 
-impl Container for File {
+impl Opened for File {
     fn kind(&self) -> &'static str {
         "npz"
     }
@@ -129,7 +129,9 @@ impl Container for File {
         let root = all.len() - 1;
         Ok(Some(Objects { all, root, state_dicts: [root].into() }))
     }
+}
 
+impl Container for File {
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         let Some(changes) = self.changes(plan)? else { return Ok(self.whole()) };
         let mut writer = Writer::numpy_with_room(self.room(&changes, reserve));

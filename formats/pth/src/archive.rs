@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use statedict_core::{
     ByteOrder, Catalog, Container, Fault, Growth, Headroom, IndexMap, IndexSet, Layout, Location,
-    Mentions, Plan, Source, Storage, Value, objects::Objects,
+    Mentions, Opened, Plan, Source, Storage, Value, objects::Objects,
 };
 use statedict_zip::{Added, Archive, Change, Entry, Located, Method, Writer};
 
@@ -258,7 +258,7 @@ impl ZipFile {
     }
 }
 
-impl Container for ZipFile {
+impl Opened for ZipFile {
     fn kind(&self) -> &'static str {
         self.kind
     }
@@ -284,7 +284,9 @@ impl Container for ZipFile {
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
         mentions(&self.listed()?, &self.catalog, &self.mappings, plan)
     }
+}
 
+impl Container for ZipFile {
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         if plan.is_identity() {
             return Ok(self.whole());

@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DType, Fault, Growth, Headroom, IndexMap, Layout, Location, Mentions, Plan,
-    Source, Storage, Value, objects::Objects,
+    Catalog, Container, DType, Fault, Growth, Headroom, IndexMap, Layout, Location, Mentions,
+    Opened, Plan, Source, Storage, Value, objects::Objects,
 };
 
 use crate::archive::check_types;
@@ -133,7 +133,7 @@ impl StreamFile {
     }
 }
 
-impl Container for StreamFile {
+impl Opened for StreamFile {
     fn kind(&self) -> &'static str {
         "pth-legacy"
     }
@@ -160,7 +160,9 @@ impl Container for StreamFile {
             plan,
         )
     }
+}
 
+impl Container for StreamFile {
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         if plan.is_identity() {
             return Ok(self.whole());

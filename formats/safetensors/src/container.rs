@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Container, DuplicateKey, Facts, Fault, Finding, Format, Growth, Headroom, Layout,
-    Mentions, PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet,
+    Mentions, Opened, PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet,
     UnsupportedTensors,
 };
 
@@ -208,7 +208,7 @@ fn tensor(entry: Entry, (dtype, shape): Kind, base: u64) -> Result<(Arc<str>, Te
     Ok((entry.key, tensor))
 }
 
-impl Container for File {
+impl Opened for File {
     fn kind(&self) -> &'static str {
         "safetensors"
     }
@@ -237,7 +237,9 @@ impl Container for File {
         let header = self.header()?;
         Ok(Following::new(&header, section).mentions(&header))
     }
+}
 
+impl Container for File {
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         if plan.is_identity() {
             return Ok(self.whole());

@@ -45,7 +45,7 @@ pub struct Checkpoint {
 }
 
 /// What was found at a path.
-struct Opened {
+struct Found {
     path: PathBuf,
     folder: Option<PathBuf>,
     source: FileSource,
@@ -83,12 +83,12 @@ impl Checkpoint {
         let opened = match locate(path).map_err(failed)? {
             Located::Folder(found) => {
                 let store = LocalFolder::new(&found.folder, disk.as_ref());
-                Opened::folder(path, &found, store.observed_by(observer.clone()))?
+                Found::folder(path, &found, store.observed_by(observer.clone()))?
             }
             Located::File(file) => {
                 let source = FileSource::open(&file, disk.as_ref())
                     .map_err(|cause| Error::new(Action::Read, &file, cause))?;
-                Opened::file(file, source.observed_by(observer.clone()))?
+                Found::file(file, source.observed_by(observer.clone()))?
             }
         };
         Ok(Checkpoint::new(path, opened, disk, None).observed_by(observer))
@@ -107,26 +107,21 @@ impl Checkpoint {
                 let locked = Locked::new(&found.path(), disk.as_ref()).map_err(failed)?;
                 let store = LocalFolder::new(&found.folder, disk.as_ref());
                 let store = store.locked(&found.manifest, &locked.file);
-                (Opened::folder(path, &found, store)?, locked)
+                (Found::folder(path, &found, store)?, locked)
             }
             Located::File(file) => {
                 let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
                 let locked = Locked::new(&file, disk.as_ref()).map_err(failed)?;
                 let restored = restore(&locked, disk.as_ref(), Journals::Own).map_err(failed)?;
                 let source = FileSource::restored(&locked.file, restored).map_err(failed)?;
-                (Opened::file(file, source)?, locked)
+                (Found::file(file, source)?, locked)
             }
         };
         Ok(Checkpoint::new(path, opened, disk, Some(locked)))
     }
 
-    fn new(
-        named: &Path,
-        opened: Opened,
-        disk: Arc<dyn Disk>,
-        locked: Option<Locked>,
-    ) -> Checkpoint {
-        let Opened { path, folder, source, files } = opened;
+    fn new(named: &Path, opened: Found, disk: Arc<dyn Disk>, locked: Option<Locked>) -> Checkpoint {
+        let Found { path, folder, source, files } = opened;
         let observer = Arc::new(|_| ControlFlow::Continue(()));
         let model_folder = named.is_dir().then(|| named.to_path_buf());
         let (meant, joined) = (OnceLock::new(), None);
@@ -254,7 +249,7 @@ impl Checkpoint {
 
     /// The name of its kind, as `ls --json` gives it.
     pub fn kind(&self) -> &'static str {
-        self.files.kind()
+        self.files.opened().kind()
     }
 
     /// True if it is several files, of which one leads to the others.
@@ -269,7 +264,7 @@ impl Checkpoint {
 
     /// What it holds.
     pub fn catalog(&self) -> &Catalog {
-        self.joined.as_ref().unwrap_or_else(|| self.files.catalog())
+        self.joined.as_ref().unwrap_or_else(|| self.files.opened().catalog())
     }
 
     /// Adds to what it holds the state dict that the mappings below a path make together, if they
@@ -292,12 +287,12 @@ impl Checkpoint {
 
     /// Text beside the tensors that other formats have a place for.
     pub fn metadata(&self) -> Vec<(String, String)> {
-        self.files.metadata()
+        self.files.opened().metadata()
     }
 
     /// The same under a renaming: names of keys in it that are known to follow have followed.
     pub fn metadata_after(&self, section: &Section) -> Vec<(String, String)> {
-        self.files.metadata_after(section)
+        self.files.opened().metadata_after(section)
     }
 
     /// The names of keys that a plan changes which the checkpoint holds outside its state dicts.
@@ -305,12 +300,15 @@ impl Checkpoint {
     /// # Errors
     /// What prevents the plan.
     pub fn mentions(&self, plan: &Plan) -> Result<Mentions, Error> {
-        self.files.mentions(plan).map_err(|fault| Error::new(Action::Read, &self.path, fault))
+        self.files
+            .opened()
+            .mentions(plan)
+            .map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }
 
     /// The kind that [`Checkpoint::rewrite`] writes.
     pub fn rewritten_as(&self) -> &'static str {
-        self.files.rewritten_as()
+        self.files.opened().rewritten_as()
     }
 
     /// What the file holds beside its tensors; `None` where the format holds nothing else.
@@ -318,7 +316,7 @@ impl Checkpoint {
     /// # Errors
     /// Payload beyond the reader's limits.
     pub fn payload(&self) -> Result<Option<Value>, Error> {
-        self.files.payload().map_err(|fault| Error::new(Action::Read, &self.path, fault))
+        self.files.opened().payload().map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }
 
     /// Everything the file builds, to be held against another file's; `None` where that is tensors
@@ -327,7 +325,7 @@ impl Checkpoint {
     /// # Errors
     /// What is beyond the reader's limits.
     pub fn objects(&self) -> Result<Option<Objects>, Error> {
-        self.files.objects().map_err(|fault| Error::new(Action::Read, &self.path, fault))
+        self.files.opened().objects().map_err(|fault| Error::new(Action::Read, &self.path, fault))
     }
 
     /// Lays the bytes of another checkpoint after this one's, so that a new file can be made of
@@ -359,19 +357,19 @@ impl Checkpoint {
     }
 }
 
-impl Opened {
+impl Found {
     /// A file of any format.
-    fn file(path: PathBuf, source: FileSource) -> Result<Opened, Error> {
+    fn file(path: PathBuf, source: FileSource) -> Result<Found, Error> {
         let files = Box::new(OneFile::open(&source, &path)?);
-        Ok(Opened { path, folder: None, source, files })
+        Ok(Found { path, folder: None, source, files })
     }
 
     /// Several files, which the store opens.
-    fn folder(named: &Path, found: &InFolder, store: LocalFolder<'_>) -> Result<Opened, Error> {
+    fn folder(named: &Path, found: &InFolder, store: LocalFolder<'_>) -> Result<Found, Error> {
         let files = found.format.open(&store, &found.manifest);
         let files = files.map_err(|fault| found.error(fault))?;
         let (path, folder) = (named.to_path_buf(), Some(found.folder.clone()));
-        Ok(Opened { path, folder, source: store.into_source(), files })
+        Ok(Found { path, folder, source: store.into_source(), files })
     }
 }
 

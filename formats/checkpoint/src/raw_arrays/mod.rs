@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use statedict_core::{
     Catalog, Container, DType, Facts, Fault, Folder, FolderFormat, Format, IndexMap, Key, Layout,
-    Manifest, Manner, NewFile, PendingFiles, Plan, Section, Source, StateDict, Storage, Store,
-    Tensor, TensorEntry, TensorSet, UnsupportedTensors,
+    Manifest, Manner, NewFile, Opened, PendingFiles, Plan, Section, Source, StateDict, Storage,
+    Store, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 /// The name of the index.
@@ -127,9 +127,19 @@ fn read(store: &dyn Store, manifest: &str) -> Result<Index, Fault> {
     serde_json::from_slice(&text).map_err(|error| Fault::broken(format!("no index: {error}")))
 }
 
-impl Folder for Arrays {
+impl Opened for Arrays {
     fn kind(&self) -> &'static str {
         "raw"
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+}
+
+impl Folder for Arrays {
+    fn opened(&self) -> &dyn Opened {
+        self
     }
 
     fn format(&self) -> &'static dyn Format {
@@ -138,10 +148,6 @@ impl Folder for Arrays {
 
     fn files(&self) -> Vec<&str> {
         self.index.0.values().map(|entry| entry.file.as_str()).chain([INDEX]).collect()
-    }
-
-    fn catalog(&self) -> &Catalog {
-        &self.catalog
     }
 
     /// The files as they are, and an index with other keys.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Container, Elements, Fault, Folder, FolderFormat, Format, IndexMap, Key, Manifest,
-    Manner, Mentions, MetadataChange, NewFile, PendingFiles, Plan, Section, StateDict, Store,
-    TensorEntry, TensorSet, UnsupportedTensors,
+    Manner, Mentions, MetadataChange, NewFile, Opened, PendingFiles, Plan, Section, StateDict,
+    Store, TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 use metadata::{Voice, change_index, joined, of_file, of_index};
@@ -158,27 +158,13 @@ impl Sharded {
     }
 }
 
-impl Folder for Sharded {
+impl Opened for Sharded {
     fn kind(&self) -> &'static str {
         self.format().facts().shard_names.map_or(self.format().name(), |names| names.kind)
     }
 
-    fn format(&self) -> &'static dyn Format {
-        self.shards[0].file.format
-    }
-
-    fn files(&self) -> Vec<&str> {
-        let shards = self.shards.iter().map(|shard| shard.name.as_str());
-        shards.chain([self.index_name.as_str()]).collect()
-    }
-
     fn catalog(&self) -> &Catalog {
         &self.catalog
-    }
-
-    fn container_at(&self, start: u64) -> Option<&dyn Container> {
-        let shard = self.shards.iter().find(|shard| shard.file.start == start)?;
-        Some(shard.file.container.as_ref())
     }
 
     fn metadata(&self) -> Vec<(String, String)> {
@@ -191,6 +177,37 @@ impl Folder for Sharded {
             voice.metadata = shard.file.container.metadata_after(&shard.section(section));
         }
         joined(&voices)
+    }
+
+    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        let mut mentions = Mentions::default();
+        for shard in &self.shards {
+            for section in plan.sections() {
+                let plan = Plan::from(shard.section(section));
+                mentions.extend(&shard.file.container.mentions(&plan)?);
+            }
+        }
+        Ok(mentions)
+    }
+}
+
+impl Folder for Sharded {
+    fn opened(&self) -> &dyn Opened {
+        self
+    }
+
+    fn format(&self) -> &'static dyn Format {
+        self.shards[0].file.format
+    }
+
+    fn files(&self) -> Vec<&str> {
+        let shards = self.shards.iter().map(|shard| shard.name.as_str());
+        shards.chain([self.index_name.as_str()]).collect()
+    }
+
+    fn container_at(&self, start: u64) -> Option<&dyn Container> {
+        let shard = self.shards.iter().find(|shard| shard.file.start == start)?;
+        Some(shard.file.container.as_ref())
     }
 
     /// Every file with its keys as a plan has them, and the index that fits; files that the plan
@@ -214,17 +231,6 @@ impl Folder for Sharded {
             files.push(NewFile { name: shard.name.clone(), layout, renamed, changed });
         }
         Ok(self.led_to(files, index))
-    }
-
-    fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
-        let mut mentions = Mentions::default();
-        for shard in &self.shards {
-            for section in plan.sections() {
-                let plan = Plan::from(shard.section(section));
-                mentions.extend(&shard.file.container.mentions(&plan)?);
-            }
-        }
-        Ok(mentions)
     }
 
     /// Each tensor in the file where it was.

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use statedict_core::{
     Catalog, Container, DType, Fault, Headroom, IndexSet, Layout, Location, Mentions,
-    MetadataChange, Plan, Source, Value as Payload, objects::Objects as Built,
+    MetadataChange, Opened, Plan, Source, Value as Payload, objects::Objects as Built,
 };
 
 use crate::edit::{edit, mentions};
@@ -64,7 +64,7 @@ impl TarFile {
     }
 }
 
-impl Container for TarFile {
+impl Opened for TarFile {
     fn kind(&self) -> &'static str {
         "pth-tar"
     }
@@ -89,7 +89,9 @@ impl Container for TarFile {
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
         mentions(&Graph::read(&self.pickle)?, &self.catalog, &self.mappings, plan)
     }
+}
 
+impl Container for TarFile {
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         let graph = Graph::read(&self.pickle)?;
         let casts = self.casts(&graph, plan)?;
