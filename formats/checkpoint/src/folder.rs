@@ -89,7 +89,7 @@ impl<'a> LocalFolder<'a> {
         if stays_inside(name) {
             Ok(self.path.join(name))
         } else {
-            Err(Fault::broken(format!("'{name}' is outside the folder")))
+            Err(Fault::broken("outside the folder").in_file(name))
         }
     }
 

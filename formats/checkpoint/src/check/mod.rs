@@ -224,11 +224,10 @@ fn broken(fault: &Fault) -> Finding {
 /// it.
 fn check_several(found: &InFolder, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    let manifest = found.path();
     let store = LocalFolder::new(&found.folder, &System).observed_by(observer.clone());
     if let Err(fault) = found.format.open(&store, &found.manifest) {
         let error = found.error(fault);
-        if error.kind() == Kind::Io && error.path() == manifest {
+        if error.kind() == Kind::Io && error.path() == found.path() {
             return Err(error);
         }
         let why = format!("{} and files do not go together", found.format.manifest());

@@ -13,6 +13,7 @@ use crate::folder::LocalFolder;
 use crate::model_folder::series::{Series, series_of};
 use crate::model_folder::survey::{Survey, first_few};
 use crate::shards::index::Index;
+use crate::shards::totals::Totals;
 use crate::shards::{OpenFile, open_file, read_index};
 use crate::write::stage::{Staged, stage_bytes};
 
@@ -78,19 +79,19 @@ pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> 
         opened.iter().map(|file| file.container.as_ref()).collect();
     let shards: Vec<_> = files.iter().map(String::as_str).zip(containers).collect();
     let map = weight_map(&shards).map_err(failed)?;
-    let (bytes, elements) = totals(&shards);
+    let totals = totals(&shards);
     let name = index_name(&files, format).map_err(failed)?;
     let path = folder.join(&name);
     let (old, mut replaces) = existing(folder, &name);
     let mut index = old.clone().unwrap_or_default();
     index.weight_map.0 = map;
-    index.set_totals(bytes, elements);
+    index.set_totals(totals);
     if let Some(old) = &old {
         replaces = compared(old, &index);
     }
     Ok(NewIndex {
         keys: index.weight_map.0.len(),
-        total_size: bytes,
+        total_size: totals.bytes,
         left: survey.weights.into_iter().filter(|name| !files.contains(name)).collect(),
         others: survey.manifests.into_iter().map(|it| it.0).filter(|it| *it != name).collect(),
         path,
@@ -181,26 +182,17 @@ fn weight_map(shards: &[(&str, &dyn Container)]) -> Result<IndexMap<String, Stri
     Err(Cause::Folder { what, files: Vec::new(), mends: None })
 }
 
-/// Bytes and elements of all tensors, those that several keys of a file share once.
-fn totals(shards: &[(&str, &dyn Container)]) -> (u64, u64) {
-    let (mut bytes, mut elements) = (0u64, 0u64);
+/// What the tensors of all files hold.
+fn totals(shards: &[(&str, &dyn Container)]) -> Totals {
+    let mut totals = Totals::default();
     for (_, container) in shards {
-        let mut places = HashSet::new();
         let state_dict = state_dict(*container);
-        for key in state_dict.keys() {
-            let tensor = container.catalog().tensor(state_dict, key);
-            let Some(tensor) = tensor.and_then(|tensor| Elements::new(tensor.clone(), None).ok())
-            else {
-                continue;
-            };
-            let place = tensor.place().map(|place| format!("{place:?}"));
-            if place.is_none_or(|place| places.insert(place)) {
-                bytes = bytes.saturating_add(tensor.byte_len());
-                elements = elements.saturating_add(tensor.count());
-            }
-        }
+        totals.add(state_dict.keys().filter_map(|key| {
+            let tensor = container.catalog().tensor(state_dict, key)?;
+            Elements::new(tensor.clone(), None).ok()
+        }));
     }
-    (bytes, elements)
+    totals
 }
 
 /// A shard's one state dict.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use statedict_core::{Fault, IndexMap, IndexSet, Manifest};
 
 use crate::disk::stays_inside;
+use crate::shards::totals::Totals;
 
 /// The longest index that is read, in bytes; a million keys take about a hundred.
 pub(crate) const MAX_INDEX: u64 = 256 << 20;
@@ -76,7 +77,7 @@ impl Index {
     }
 
     /// Says how many bytes the tensors have, and elements where the index counted those.
-    pub(crate) fn set_totals(&mut self, bytes: u64, elements: u64) {
+    pub(crate) fn set_totals(&mut self, Totals { bytes, elements }: Totals) {
         self.metadata.insert("total_size".into(), bytes.into());
         if let Some(parameters) = self.metadata.get_mut("total_parameters") {
             *parameters = elements.into();

@@ -6,6 +6,7 @@
 pub(crate) mod index;
 mod metadata;
 mod split;
+pub(crate) mod totals;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -25,6 +26,7 @@ use crate::error::Disagreement;
 use crate::model_folder::roles::strays;
 use crate::registry::FORMATS;
 use crate::shards::index::{Index, MAX_INDEX, NamedIndex, is_index};
+use crate::shards::totals::Totals;
 
 /// How many ways in which an index and its files disagree an error names.
 const FAULTS_NAMED: usize = 8;
@@ -131,30 +133,19 @@ impl Sharded {
         });
         index.weight_map.0 = renamed.collect();
         if section.dropped().next().is_some() || section.casts().next().is_some() {
-            let (bytes, elements) = self.totals(section);
-            index.set_totals(bytes, elements);
+            index.set_totals(self.totals(section));
         }
         index
     }
 
-    /// Bytes and elements of the tensors that a section keeps, shared ones once.
-    fn totals(&self, section: &Section) -> (u64, u64) {
-        let mut places = HashSet::new();
-        let (mut bytes, mut elements) = (0u64, 0u64);
-        for (old, _) in section.kept() {
-            let tensor = self.catalog.tensor(&self.catalog.state_dicts[0], old);
-            let Some(tensor) =
-                tensor.and_then(|tensor| Elements::new(tensor.clone(), section.cast(old)).ok())
-            else {
-                continue;
-            };
-            let place = tensor.place().map(|place| format!("{place:?}"));
-            if place.is_none_or(|place| places.insert(place)) {
-                bytes = bytes.saturating_add(tensor.byte_len());
-                elements = elements.saturating_add(tensor.count());
-            }
-        }
-        (bytes, elements)
+    /// What the tensors hold that a section keeps.
+    fn totals(&self, section: &Section) -> Totals {
+        let mut totals = Totals::default();
+        totals.add(section.kept().filter_map(|(old, _)| {
+            let tensor = self.catalog.tensor(&self.catalog.state_dicts[0], old)?;
+            Elements::new(tensor.clone(), section.cast(old)).ok()
+        }));
+        totals
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use statedict_core::{
-    Elements, Format, IndexSet, Layout, NewFile, PendingFiles, ShardNames, TensorSet,
-    UnsupportedTensors,
+    Elements, Format, Layout, NewFile, PendingFiles, ShardNames, TensorSet, UnsupportedTensors,
 };
 
 use crate::model_folder::series::Series;
 use crate::shards::index::{Index, NamedIndex};
+use crate::shards::totals::Totals;
 
 /// Spreads tensors over files of at most `limit` bytes of elements, greedily and in order, whose
 /// names begin with `stem`.
@@ -69,17 +69,16 @@ pub(crate) fn lay_out(
         let home = homes.get(&kept).copied().unwrap_or_default();
         groups[home].contents.ties.push((alias, kept));
     }
-    let (mut files, mut totals) = (Vec::new(), (0u64, 0u64));
+    let (mut files, mut totals) = (Vec::new(), Totals::default());
     index.weight_map.0.clear();
     for Group { name, contents } in groups {
-        let (bytes, elements) = sizes(&contents.tensors);
-        totals = (totals.0.saturating_add(bytes), totals.1.saturating_add(elements));
+        totals.add(contents.tensors.iter().map(|(_, elements)| elements));
         let keys = contents.tensors.iter().map(|(key, _)| (key.clone(), name.clone()));
         index.weight_map.0.extend(keys);
         let layout = encode_file(format, &contents)?;
         files.push(NewFile { name, layout, renamed: None, changed: true });
     }
-    index.set_totals(totals.0, totals.1);
+    index.set_totals(totals);
     Ok((files, index))
 }
 
@@ -114,18 +113,4 @@ fn groups(tensors: Vec<(String, Elements)>, limit: u64) -> Vec<Vec<(String, Elem
         groups[last].push((key, elements));
     }
     groups
-}
-
-/// Bytes and elements, those that several keys share once.
-fn sizes(tensors: &[(String, Elements)]) -> (u64, u64) {
-    let mut places: IndexSet<String> = IndexSet::default();
-    let mut sizes = (0u64, 0u64);
-    for (_, elements) in tensors {
-        let place = elements.place().map(|place| format!("{place:?}"));
-        if place.is_none_or(|place| places.insert(place)) {
-            sizes.0 = sizes.0.saturating_add(elements.byte_len());
-            sizes.1 = sizes.1.saturating_add(elements.count());
-        }
-    }
-    sizes
 }
