@@ -1,19 +1,21 @@
 //! Follows a pickle's opcodes without executing anything.
 
+mod calls;
+mod containers;
+mod literals;
+
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use statedict_core::Fault;
 
-use super::chains::Chains;
-use super::graph::{
-    Batch, Compound, CompoundId, Element, Entry, Global, GlobalId, Graph, Kind, Memoized, Node,
-    NodeId, OpPlace, Reference, Slot, TupleId, Value,
-};
-use super::literal::{is_utf8_with_surrogates, plain};
-use super::opcode::{self, Extent, Op};
 use crate::budget::room;
 use crate::memo::Memo;
+use crate::pickle::chains::Chains;
+use crate::pickle::graph::{
+    Compound, CompoundId, Element, Graph, Memoized, Node, NodeId, OpPlace, Slot,
+};
+use crate::pickle::opcode::{self, Op};
 use crate::reserve::reserved;
 
 /// The longest pickle that is read, in bytes: room for ten million tensors, and short enough that
@@ -23,9 +25,6 @@ const MAX_PICKLE: usize = 1 << 30;
 /// How long a file is at least that a pickle which has been read already was made from, as a multiple
 /// of the pickle's length: such a pickle is read again however much its file had beside it.
 const AGAIN: u64 = 32;
-
-/// The longest module or class name, in bytes: names are looked at again for every use of them.
-const MAX_NAME: usize = 1024;
 
 /// Values that pickles are full of: numbers of one byte, and what follows them here.
 const COMMON: usize = 260;
@@ -62,7 +61,7 @@ impl<'p> Graph<'p> {
         Graph::follow(pickle.into(), file_len, Purpose::Editing)
     }
 
-    /// The same to look at what it would build: a graph that [`super::patch::Patch`] cannot be
+    /// The same to look at what it would build: a graph that [`Patch`](crate::pickle::patch::Patch) cannot be
     /// applied to, and that takes a third less memory.
     ///
     /// # Errors
@@ -388,286 +387,6 @@ impl<'p> Machine<'p> {
             self.graph.memoized[place as usize].end = self.next;
         }
     }
-
-    fn fill(&mut self, op: Op) -> Result<(), Fault> {
-        let (added, mark) = match op.code {
-            opcode::APPENDS | opcode::ADDITEMS | opcode::SETITEMS => {
-                let (added, mark) = self.pop_to_mark(op)?;
-                (added, Some(mark))
-            }
-            opcode::SETITEM => {
-                let value = self.pop(op)?.slot;
-                ([self.pop(op)?.slot, value].into(), None)
-            }
-            _ => ([self.pop(op)?.slot].into(), None),
-        };
-        let batch = Batch { mark, close: self.now };
-        let held = *self.top(op)?;
-        self.extend(held.place());
-        let Value::Compound(id) = self.graph.value(held.slot.node) else {
-            // `BUILD` may give state to anything; only containers take items.
-            return match op.code {
-                opcode::BUILD => Ok(()),
-                _ => Err(self.fault(op, "adds to a value that is no container")),
-            };
-        };
-        let mut compound = self.graph.compounds[id.0 as usize];
-        match op.code {
-            opcode::BUILD => added.into_iter().for_each(|state| {
-                self.graph.states.push(&mut compound.states, state);
-            }),
-            opcode::SETITEM | opcode::SETITEMS => {
-                if added.len() % 2 == 1 {
-                    return Err(self.fault(op, "has a key without a value"));
-                }
-                self.put_entries(&mut compound, &added, batch);
-            }
-            _ => self.put_elements(&mut compound, &added, batch),
-        }
-        self.graph.compounds[id.0 as usize] = compound;
-        Ok(())
-    }
-
-    fn put_entries(&mut self, compound: &mut Compound, values: &[Slot], batch: Batch) {
-        for entry in pairs(values, batch) {
-            self.graph.entries.push(&mut compound.entries, entry);
-        }
-    }
-
-    fn put_elements(&mut self, compound: &mut Compound, values: &[Slot], batch: Batch) {
-        for value in values.iter().copied() {
-            self.graph.elements.push(&mut compound.elements, Element { value, batch });
-        }
-    }
-
-    fn call(&mut self, op: Op) -> Result<(), Fault> {
-        match op.code {
-            opcode::GLOBAL => {
-                let global = self.global_line(op)?;
-                let node = self.global(global);
-                self.push_slot(node, self.now);
-            }
-            opcode::STACK_GLOBAL => {
-                let (name, module) = (self.pop(op)?.slot, self.pop(op)?.slot);
-                let text = |slot: Slot| match self.graph.value(slot.node) {
-                    Value::Text(text) => {
-                        self.check_name(op, self.graph.op(text).argument)?;
-                        Ok(text)
-                    }
-                    _ => Err(self.fault(op, "needs two texts")),
-                };
-                let global = Global::Texts { module: text(module)?, name: text(name)? };
-                let now = self.now;
-                self.graph.stack_globals.push((now, module, name));
-                let node = self.global(global);
-                self.push_slot(node, module.start);
-            }
-            opcode::INST => {
-                let global = self.global_line(op)?;
-                let node = self.global(global);
-                let callable = Slot { node, pushed_by: self.now, start: self.now };
-                let (args, mark) = self.pop_to_mark(op)?;
-                let args = self.tuple_of(&args);
-                self.instance(callable, args, mark);
-            }
-            opcode::OBJ => {
-                let (values, mark) = self.pop_to_mark(op)?;
-                let Some((callable, args)) = values.split_first() else {
-                    return Err(self.fault(op, "needs a class above the mark"));
-                };
-                let args = self.tuple_of(args);
-                self.instance(*callable, args, mark);
-            }
-            _ => {
-                if op.code == opcode::NEWOBJ_EX {
-                    self.pop(op)?;
-                }
-                let (args, callable) = (self.pop(op)?.slot, self.pop(op)?.slot);
-                if op.code == opcode::NEWOBJ_EX {
-                    let now = self.now;
-                    self.graph.keyword_instances.push((now, callable));
-                }
-                self.instance(callable, args.node, callable.start);
-            }
-        }
-        Ok(())
-    }
-
-    fn global_line(&self, op: Op) -> Result<Global, Fault> {
-        if !op.argument.of(&self.graph.pickle).contains(&b'\n') {
-            return Err(self.fault(op, "names no module and name"));
-        }
-        self.check_name(op, op.argument)?;
-        Ok(Global::Lines(self.now))
-    }
-
-    fn check_name(&self, op: Op, name: Extent) -> Result<(), Fault> {
-        if name.of(&self.graph.pickle).len() <= MAX_NAME {
-            return Ok(());
-        }
-        let what =
-            format!("a module or class has a name of over {MAX_NAME} bytes, the reader's limit");
-        Err(Fault::too_large(u64::from(op.whole.start), what))
-    }
-
-    fn global(&mut self, global: Global) -> NodeId {
-        let id = GlobalId(self.graph.globals.len() as u32);
-        self.graph.globals.push(global);
-        self.node(Node::Global(id))
-    }
-
-    fn instance(&mut self, callable: Slot, args: NodeId, start: OpPlace) {
-        let kind = Kind::Call { callable, args };
-        self.push_compound(Compound { kind, ..Compound::default() }, start);
-    }
-
-    fn tuple_of(&mut self, values: &[Slot]) -> NodeId {
-        let id = TupleId(self.graph.tuples.len() as u32);
-        self.graph.items.extend(values.iter().map(|slot| slot.node));
-        self.graph.tuples.push(self.graph.items.len() as u32);
-        self.node(Node::Tuple(id))
-    }
-
-    fn tuple(&mut self, op: Op) -> Result<(), Fault> {
-        let count = match op.code {
-            opcode::TUPLE1 => 1,
-            opcode::TUPLE2 => 2,
-            opcode::TUPLE3 => 3,
-            _ => {
-                let (values, mark) = self.pop_to_mark(op)?;
-                let node = self.tuple_of(&values);
-                self.push_slot(node, mark);
-                return Ok(());
-            }
-        };
-        let mut values = Vec::with_capacity(count);
-        for _ in 0..count {
-            values.push(self.pop(op)?.slot);
-        }
-        values.reverse();
-        let node = self.tuple_of(&values);
-        self.push_slot(node, values[0].start);
-        Ok(())
-    }
-
-    /// `DICT`, `LIST` and `FROZENSET`, which make a container of what is above the mark.
-    fn collect(&mut self, op: Op) -> Result<(), Fault> {
-        let (values, mark) = self.pop_to_mark(op)?;
-        let batch = Batch { mark: Some(mark), close: self.now };
-        let mut compound = Compound { made: batch, ..Compound::default() };
-        match op.code {
-            opcode::DICT if values.len() % 2 == 1 => {
-                return Err(self.fault(op, "has a key without a value"));
-            }
-            opcode::DICT => self.put_entries(&mut compound, &values, batch),
-            code => {
-                compound.kind = if code == opcode::LIST { Kind::List } else { Kind::Set };
-                self.put_elements(&mut compound, &values, batch);
-            }
-        }
-        self.push_compound(compound, mark);
-        Ok(())
-    }
-
-    fn persistent(&mut self, op: Op) -> Result<(), Fault> {
-        let (id, start) = match op.code {
-            opcode::PERSID => (self.node(Node::Text(self.now)), self.now),
-            _ => {
-                let slot = self.pop(op)?.slot;
-                (slot.node, slot.start)
-            }
-        };
-        let op = self.now;
-        self.graph.persistent.push(Reference { id, start, op });
-        if self.last_spelled_out.is_none_or(|last| id.0 > last.0) {
-            self.last_spelled_out = Some(id);
-            self.spelled_out += 1;
-        }
-        let node = self.node(Node::Persistent(id));
-        self.push_slot(node, start);
-        Ok(())
-    }
-
-    fn literal(&mut self, op: Op) -> Result<(), Fault> {
-        let now = self.now;
-        let empty = |kind| Compound { kind, ..Compound::default() };
-        match op.code {
-            opcode::EMPTY_DICT => self.push_compound(empty(Kind::Dict), now),
-            opcode::EMPTY_LIST => self.push_compound(empty(Kind::List), now),
-            opcode::EMPTY_SET => self.push_compound(empty(Kind::Set), now),
-            opcode::EMPTY_TUPLE => {
-                let node = self.common[EMPTY_TUPLE].unwrap_or_else(|| self.tuple_of(&[]));
-                self.common[EMPTY_TUPLE] = Some(node);
-                self.push_slot(node, now);
-            }
-            // The buffer is outside the stream; what it holds is unknown either way.
-            opcode::READONLY_BUFFER => {
-                self.top(op)?;
-            }
-            code if opcode::is_text(code) => {
-                self.check_text(op)?;
-                self.push(Node::Text(now));
-            }
-            _ => {
-                let place = common(op, &self.graph.pickle);
-                let known = place.and_then(|place| self.common[place]);
-                let node = match known {
-                    Some(node) => node,
-                    None => {
-                        let node = self.plain(op)?;
-                        self.node(node)
-                    }
-                };
-                if let Some(place) = place {
-                    self.common[place] = Some(node);
-                }
-                self.push_slot(node, now);
-            }
-        }
-        Ok(())
-    }
-
-    /// A text is UTF-8, lone surrogates allowed as Python's `surrogatepass` allows them.
-    fn check_text(&self, op: Op) -> Result<(), Fault> {
-        let bytes = op.argument.of(&self.graph.pickle);
-        match op.code {
-            opcode::UNICODE | opcode::STRING | opcode::BINSTRING | opcode::SHORT_BINSTRING => {
-                Ok(())
-            }
-            _ if is_utf8_with_surrogates(bytes) => Ok(()),
-            _ => Err(self.fault(op, "holds a text that is not UTF-8")),
-        }
-    }
-
-    /// A value without parts.
-    fn plain(&self, op: Op) -> Result<Node, Fault> {
-        let value = plain(&self.graph.pickle, op);
-        Ok(match value.ok_or_else(|| self.fault(op, "holds no number"))? {
-            Value::None => Node::None,
-            Value::Bool(truth) => Node::Bool(truth),
-            Value::Unknown => Node::Unknown,
-            _ => Node::Literal(self.now),
-        })
-    }
-}
-
-/// The place among [`Machine::common`] values of what an opcode pushes.
-fn common(op: Op, pickle: &[u8]) -> Option<usize> {
-    match op.code {
-        opcode::BININT1 => op.argument.of(pickle).first().map(|number| usize::from(*number)),
-        opcode::NONE => Some(NONE),
-        opcode::NEWTRUE => Some(TRUE),
-        opcode::NEWFALSE => Some(FALSE),
-        _ => None,
-    }
-}
-
-/// Keys with their values, as they are between a mark and the opcode that adds them.
-fn pairs(values: &[Slot], batch: Batch) -> impl Iterator<Item = Entry> {
-    values.chunks_exact(2).map(move |pair| {
-        let (key, value) = (pair[0], pair[1]);
-        Entry { key, value, batch, start: key.start }
-    })
 }
 
 #[cfg(test)]
