@@ -131,9 +131,10 @@ impl<'s> Reader<'s> {
             let longer = (self.window.len() as u64 * 4).clamp(FIRST_WINDOW, LONGEST_WINDOW);
             let end = at.saturating_add(longer).min(self.len()).max(at);
             let place = |at: u64| self.stretch.start.saturating_add(at);
-            self.window = match at < self.len() {
-                true => self.source.bytes(place(at)..place(end))?,
-                false => Vec::new(),
+            self.window = if at < self.len() {
+                self.source.bytes(place(at)..place(end))?
+            } else {
+                Vec::new()
             };
             self.start = at;
         }

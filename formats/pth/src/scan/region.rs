@@ -101,9 +101,10 @@ pub fn scan(
             }
         }
         scan.is_legacy |= followed.is_magic && is_first;
-        rest_of_legacy = match followed.is_magic && is_first {
-            true => REST_OF_LEGACY,
-            false => rest_of_legacy.saturating_sub(1),
+        rest_of_legacy = if followed.is_magic && is_first {
+            REST_OF_LEGACY
+        } else {
+            rest_of_legacy.saturating_sub(1)
         };
         trust = if rest_of_legacy > 0 { Trust::Pickle } else { Trust::Guess };
     }

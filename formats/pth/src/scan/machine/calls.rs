@@ -118,9 +118,10 @@ impl Machine<'_> {
         if let Some(path) = path.filter(|_| self.refusal.is_none()) {
             self.check_admitted(&path, is_new, arguments)?;
         }
-        let shown = match is_first && self.imports_size < MAX_IMPORTS {
-            true => Some(self.shown(arguments)?),
-            false => is_first.then(|| "…".to_string()),
+        let shown = if is_first && self.imports_size < MAX_IMPORTS {
+            Some(self.shown(arguments)?)
+        } else {
+            is_first.then(|| "…".to_string())
         };
         self.imports_size += shown.as_ref().map_or(0, String::len);
         if let Some((_, import)) = self.imports.get_index_mut(place as usize) {

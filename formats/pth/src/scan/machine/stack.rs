@@ -118,9 +118,10 @@ impl Machine<'_> {
     /// bytes more.
     pub(super) fn check_memory(&self, more: u64) -> Followable {
         let len = self.reader.len();
-        match self.memory_of_values() + more > MAX_MEMORY + len + (len / 2).min(MAX_SHARE) {
-            true => Err(TOO_MANY_VALUES),
-            false => Ok(()),
+        if self.memory_of_values() + more > MAX_MEMORY + len + (len / 2).min(MAX_SHARE) {
+            Err(TOO_MANY_VALUES)
+        } else {
+            Ok(())
         }
     }
 
@@ -147,10 +148,7 @@ impl Machine<'_> {
     /// A memo id that is not a number, which ends every loader.
     pub(super) fn odd_memory(&mut self, op: &Op) -> Followable {
         self.nonsense("a memo id is no number", ())?;
-        match opcode::is_put(op.code) {
-            true => Ok(()),
-            false => self.push(Value::Unknown),
-        }
+        if opcode::is_put(op.code) { Ok(()) } else { self.push(Value::Unknown) }
     }
 
     /// Memory that values take, in bytes.
