@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, Container, DuplicateKey, Facts, Fault, Finding, Format, Growth, Headroom, Layout,
-    Mentions, Opened, PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor, TensorSet,
-    UnsupportedTensors,
+    Catalog, Container, DType, DuplicateKey, Facts, Fault, Finding, Format, Growth, Headroom,
+    Layout, Mentions, Opened, PendingFiles, Plan, Section, ShardNames, Source, Storage, Tensor,
+    TensorSet, UnsupportedTensors,
 };
 
 use crate::follow::Following;
-use crate::header::{Body, Entry, Header, Kind, MAX_HEADER, PREAMBLE, Reading};
+use crate::header::{Entry, Header, MAX_HEADER, PREAMBLE, Read, Reading};
 use crate::{coverage, edit, encode};
 
 /// The safetensors format.
@@ -175,34 +175,38 @@ impl Iterator for Tensors<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (member, kind) =
-                self.reading.next()?.map_err(|fault| self.wrong = Some(fault)).ok()?;
-            match (member.body, kind) {
-                (Body::Tensor(entry), _) if entry.data.end > self.data.end - self.data.start => {
+            let (.., read) = self.reading.next()?.map_err(|fault| self.wrong = Some(fault)).ok()?;
+            match read {
+                Read::Tensor(entry, ..) if entry.data.end > self.data.end - self.data.start => {
                     let (key, end) = (&entry.key, entry.data.end);
                     let beyond =
                         || Fault::broken(format!("tensor '{key}' ends at {end} of the data"));
                     self.wrong = Some(whole(self.text, self.data).err().unwrap_or_else(beyond));
                     return None;
                 }
-                (Body::Tensor(entry), Some(kind)) => {
-                    let tensor = tensor(entry, kind, self.data.start);
+                Read::Tensor(entry, dtype, shape) => {
+                    let tensor = tensor(entry, dtype, shape, self.data.start);
                     return tensor.map_err(|fault| self.wrong = Some(fault)).ok();
                 }
-                (Body::Metadata(pairs), _) => {
+                Read::Metadata(pairs) => {
                     let pairs = pairs.into_iter();
                     self.metadata = pairs.map(|it| (it.key.decoded, it.value.decoded)).collect();
                 }
-                (Body::Tensor(_), None) => {}
             }
         }
     }
 }
 
-fn tensor(entry: Entry, (dtype, shape): Kind, base: u64) -> Result<(Arc<str>, Tensor), Fault> {
+fn tensor(
+    entry: Entry,
+    dtype: DType,
+    mut shape: Vec<u64>,
+    base: u64,
+) -> Result<(Arc<str>, Tensor), Fault> {
     let Range { start, end } = entry.data;
     let storage = Arc::new(Storage::stored(base + start..base + end));
-    let shape = shape.as_slice().to_vec();
+    // The reader of JSON takes room for four sizes, and most tensors have two.
+    shape.shrink_to_fit();
     let tensor = Tensor::dense(dtype, shape, 0, storage)
         .map_err(|why| Fault::malformed(base + start, format!("tensor '{}' {why}", entry.key)))?;
     Ok((entry.key, tensor))

@@ -58,8 +58,13 @@ pub(crate) struct Reading<'t> {
     has_metadata: bool,
 }
 
-/// What a tensor is: its type and its shape.
-pub(crate) type Kind = (DType, Vec<u64>);
+/// What a member says, as it is read.
+pub(crate) enum Read {
+    /// Pairs of text.
+    Metadata(Vec<Pair>),
+    /// A tensor, its type and its shape.
+    Tensor(Entry, DType, Vec<u64>),
+}
 
 /// A key of the header with its value.
 #[derive(Debug)]
@@ -103,8 +108,15 @@ pub(crate) struct Entry {
 impl<'t> Header<'t> {
     /// Reads the header; the text may have whitespace on either side.
     pub(crate) fn parse(text: &'t str) -> Result<Header<'t>, Fault> {
-        let members = Reading::of(text)?.map(|read| read.map(|(member, _)| member));
-        Ok(Header { text, members: members.collect::<Result<_, _>>()? })
+        let members = Reading::of(text)?.map(|read| {
+            let (key, value, read) = read?;
+            let body = match read {
+                Read::Metadata(pairs) => Body::Metadata(pairs),
+                Read::Tensor(entry, ..) => Body::Tensor(entry),
+            };
+            Ok(Member { key, value, body })
+        });
+        Ok(Header { text, members: members.collect::<Result<_, Fault>>()? })
     }
 
     /// The tensors in header order.
@@ -134,28 +146,25 @@ impl<'t> Reading<'t> {
         Ok(Reading { text, rest: places.into_iter(), has_metadata: false })
     }
 
-    fn read(&mut self, key: Place, value: Place) -> Result<(Member, Option<Kind>), Fault> {
+    fn read(&mut self, key: Place, value: Place) -> Result<Read, Fault> {
         let name = string(self.text, key.token(), "a key of the header")?;
-        let (body, kind) = if name == METADATA {
-            if std::mem::replace(&mut self.has_metadata, true) {
-                return Err(fault(key.token().start, "duplicate key '__metadata__' in the header"));
-            }
-            (Body::Metadata(metadata(self.text, value.token())?), None)
-        } else {
-            let (entry, kind) = Entry::parse(self.text, &name, value.token())?;
-            (Body::Tensor(entry), Some(kind))
-        };
-        Ok((Member { key, value, body }, kind))
+        if name != METADATA {
+            return read_tensor(self.text, &name, value.token());
+        }
+        if std::mem::replace(&mut self.has_metadata, true) {
+            return Err(fault(key.token().start, "duplicate key '__metadata__' in the header"));
+        }
+        Ok(Read::Metadata(metadata(self.text, value.token())?))
     }
 }
 
 impl Iterator for Reading<'_> {
-    /// A member, with what it is if it is a tensor.
-    type Item = Result<(Member, Option<Kind>), Fault>;
+    /// The places of a key and of its value, and what that says.
+    type Item = Result<(Place, Place, Read), Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (key, value) = self.rest.next()?;
-        Some(self.read(key, value))
+        Some(self.read(key, value).map(|read| (key, value, read)))
     }
 }
 
@@ -177,21 +186,21 @@ struct Fields<'a> {
     data_offsets: &'a RawValue,
 }
 
-impl Entry {
-    fn parse(text: &str, key: &str, value: Token) -> Result<(Entry, Kind), Fault> {
-        let whose = format!("tensor '{key}'");
-        let fields: Fields<'_> = json(text, value.clone(), &whose)?;
-        let Some(dtype) = DType::named(&fields.dtype).filter(|dtype| *dtype != DType::C128) else {
-            let what = "is not among the dtypes of safetensors that this version knows";
-            return Err(Fault::Unsupported(format!("{whose}: dtype '{}' {what}", fields.dtype)));
-        };
-        let offsets = place(text, fields.data_offsets);
-        let [start, end] = json::<[u64; 2]>(text, offsets.clone(), &whose)?;
-        let entry = Entry { key: key.into(), data: start..end, offsets: offsets.into() };
-        entry.check_length(&dtype, &fields.shape)?;
-        Ok((entry, (dtype, fields.shape)))
-    }
+fn read_tensor(text: &str, key: &str, value: Token) -> Result<Read, Fault> {
+    let whose = format!("tensor '{key}'");
+    let fields: Fields<'_> = json(text, value.clone(), &whose)?;
+    let Some(dtype) = DType::named(&fields.dtype).filter(|dtype| *dtype != DType::C128) else {
+        let what = "is not among the dtypes of safetensors that this version knows";
+        return Err(Fault::Unsupported(format!("{whose}: dtype '{}' {what}", fields.dtype)));
+    };
+    let offsets = place(text, fields.data_offsets);
+    let [start, end] = json::<[u64; 2]>(text, offsets.clone(), &whose)?;
+    let entry = Entry { key: key.into(), data: start..end, offsets: offsets.into() };
+    entry.check_length(&dtype, &fields.shape)?;
+    Ok(Read::Tensor(entry, dtype, fields.shape))
+}
 
+impl Entry {
     /// The shape must need exactly the bytes it is given.
     fn check_length(&self, dtype: &DType, shape: &[u64]) -> Result<(), Fault> {
         let Entry { key, data, offsets } = self;
@@ -318,16 +327,16 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let kinds = |text| {
-            Ok::<Vec<_>, Fault>(Reading::of(text)?.flatten().filter_map(|(_, kind)| kind).collect())
-        };
         let found = match Header::parse(text) {
             Ok(header) => {
-                let entry = |(e, (dtype, shape)): (&Entry, Kind)| {
-                    format!("{} {dtype} {shape:?} {:?}", e.key, e.data)
-                };
+                let read = Reading::of(text).expect("sound").flatten();
+                let tensors = read.filter_map(|(.., read)| match read {
+                    Read::Tensor(e, dtype, shape) => {
+                        Some(format!("{} {dtype} {shape:?} {:?}", e.key, e.data))
+                    }
+                    Read::Metadata(_) => None,
+                });
                 let pair = |p: &Pair| format!("{}={}", p.key.decoded, p.value.decoded);
-                let tensors = header.entries().zip(kinds(text).expect("sound")).map(entry);
                 let all: Vec<_> = tensors.chain(header.metadata().iter().map(pair)).collect();
                 all.join("; ")
             }
