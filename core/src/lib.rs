@@ -68,9 +68,9 @@ pub use plan::{
     PlanError, Planned, Policy, Section, Undefined, Unmatched, plan, plan_stages,
 };
 pub use rules::{
-    BadRemap, BadTemplate, Fate, Prefix, Remap, Rename, Replacement, Rule, RuleKind, SEPARATOR,
-    Table, Template, TemplatePair, WRAPPERS, Words, Wrappers, wrapper_name, wrapper_names,
-    wrapping,
+    BadRemap, BadSeparators, BadTemplate, CannotFill, Captured, Fate, Held, Name, Prefix, Remap,
+    Rename, Replacement, Rule, RuleKind, SEPARATOR, Separators, Table, Template, TemplatePair,
+    WRAPPERS, Words, Wrappers, sizes, tensor, wrapper_name, wrapper_names, wrapping,
 };
 
 /// An ordered map with a hasher that needs no standard library.

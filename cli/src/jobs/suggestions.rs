@@ -2,7 +2,7 @@
 
 use statedict_core::{
     IndexMap, Issue, NotSelected, PlanError, Remap, Rule, SEPARATOR, StateDict, Template,
-    TemplatePair,
+    TemplatePair, tensor::Term,
 };
 
 use crate::jobs::error::Advice;
@@ -73,6 +73,10 @@ fn respelled(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
             nearest(table.pairs().next()?.0, keys()).map(String::from)
         }
         Rule::Remap(Remap::Identity | Remap::Add(_) | Remap::Then(..)) => None,
+        Rule::Tensor(rule) => {
+            let mut all = rule.left().iter().map(Term::template);
+            all.find_map(|template| near(&template.to_string(), template.separator()))
+        }
         Rule::Unwrap(_) | Rule::Replace(_) | Rule::Fates(_) | Rule::FirstOf(_) => None,
     }
 }

@@ -6,7 +6,8 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::{RuleKind, WRAPPERS};
+use crate::rules::sizes::SizeReason;
+use crate::{Name, RuleKind, WRAPPERS};
 
 /// The version of a document with more than names: casts, metadata, ties, computed tensors.
 pub(super) const PLAN_VERSION: u32 = 2;
@@ -47,6 +48,18 @@ pub enum Issue {
         path: String,
         /// The key.
         key: String,
+    },
+    /// The rule speaks of a size that has no number.
+    UnknownSize {
+        /// The rule.
+        rule: String,
+        /// The size.
+        name: Name,
+    },
+    /// The rule makes tensors of others, which cannot be planned yet.
+    Tensors {
+        /// The rule.
+        rule: String,
     },
     /// No rule recognises any key.
     NothingMatched {
@@ -113,6 +126,15 @@ impl fmt::Display for Issue {
             }
             Issue::Undefined { path, key } => {
                 write!(f, "no rule recognises key '{key}'{}", InStateDict(path))
+            }
+            Issue::UnknownSize { rule, name } => {
+                write!(f, "rule '{rule}' {}", SizeReason::Unknown(name.clone()))
+            }
+            Issue::Tensors { rule } => {
+                write!(
+                    f,
+                    "rule '{rule}' changes tensors, not only their keys, which is not supported yet"
+                )
             }
             Issue::NothingMatched { rules } => match rules.as_slice() {
                 [rule] if *rule == RuleKind::Unwrap.name() => {

@@ -91,6 +91,7 @@ pub fn plan_stages(
     if !stages.is_empty() {
         refuse_if_any(state_dicts.iter().filter_map(|state_dict| fixed(state_dict)).collect())?;
     }
+    refuse_if_any(stages.iter().flat_map(Rule::alternatives).filter_map(unplannable).collect())?;
     let mut drafts: Vec<Draft> = state_dicts.iter().map(|s| Draft::new(catalog, s)).collect();
     let mut log = Log::default();
     for stage in stages {
@@ -114,6 +115,17 @@ pub fn plan_stages(
         unmatched_keys,
         unused_rules: log.unused_rules,
     })
+}
+
+/// Why a rule cannot be planned, whatever the keys.
+fn unplannable(rule: &Rule) -> Option<Issue> {
+    if let Some(name) = rule.unbound_sizes().into_iter().next() {
+        return Some(Issue::UnknownSize { rule: rule.to_string(), name });
+    }
+    match rule {
+        Rule::Tensor(_) => Some(Issue::Tensors { rule: rule.to_string() }),
+        _ => None,
+    }
 }
 
 /// Why the keys of a state dict cannot be renamed, if they cannot.

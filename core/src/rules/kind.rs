@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use crate::rules::remap::{Prefix, Table};
 use crate::rules::rule::Wrappers;
+use crate::rules::separators::Separators;
 use crate::{BadRemap, IndexSet, Remap, Rule, SEPARATOR, Template, TemplatePair};
 
 /// A kind of rule.
@@ -86,17 +87,25 @@ impl RuleKind {
         }
     }
 
-    /// The rule that these words ask for, with keys split into segments at `separator`.
+    /// The rule that these words ask for, with keys split into segments at separators.
+    ///
+    /// Of two separators the left one is that of the keys there are; only renames use the other.
     ///
     /// # Errors
     /// Too few or too many words, or one that cannot be read.
-    pub fn rule(self, words: &[String], separator: char) -> Result<Rule, BadRemap> {
+    pub fn rule(
+        self,
+        words: &[String],
+        separators: impl Into<Separators>,
+    ) -> Result<Rule, BadRemap> {
+        let separators = separators.into();
+        let separator = separators.left;
         Ok(match self {
             RuleKind::Strip => Remap::Strip(self.prefix(words, separator)?).into(),
             RuleKind::Add => Remap::Add(self.prefix(words, separator)?).into(),
             RuleKind::Unwrap if words.is_empty() => Rule::Unwrap(Wrappers::usual_at(separator)),
             RuleKind::Unwrap => Rule::Unwrap(Wrappers::new(words.to_vec(), separator)?),
-            RuleKind::Rename => self.renames(words, separator)?,
+            RuleKind::Rename => self.renames(words, separators)?,
             RuleKind::Keep => Remap::Keep(self.templates(words, separator)?).into(),
             RuleKind::Drop => Remap::Drop(self.templates(words, separator)?).into(),
             RuleKind::Table => Remap::Table(self.table(words)?).into(),
@@ -110,15 +119,12 @@ impl RuleKind {
         }
     }
 
-    fn renames(self, words: &[String], separator: char) -> Result<Rule, BadRemap> {
-        match words {
-            [] => Err(self.takes("at least one 'FROM -> TO'")),
-            [word] => Rule::rename(word, separator),
-            words => {
-                let rules = words.iter().map(|word| Rule::rename(word, separator));
-                Ok(Rule::FirstOf(rules.collect::<Result<_, _>>()?))
-            }
+    fn renames(self, words: &[String], separators: Separators) -> Result<Rule, BadRemap> {
+        if words.is_empty() {
+            return Err(self.takes("at least one 'FROM -> TO'"));
         }
+        let rules = words.iter().map(|word| Rule::rename(word, separators));
+        Ok(Rule::at_once(rules.collect::<Result<_, _>>()?))
     }
 
     fn templates(self, words: &[String], separator: char) -> Result<Vec<Template>, BadRemap> {
@@ -158,6 +164,17 @@ impl Remap {
         })
     }
 
+    /// The same on both sides.
+    pub fn separators(&self) -> Option<Separators> {
+        match self {
+            Remap::Rename(rename) => {
+                let pair = rename.pair();
+                Some(Separators { left: pair.from().separator(), right: pair.to().separator() })
+            }
+            remap => remap.separator().map(Separators::from),
+        }
+    }
+
     /// What keys are split into segments at; `None` where nothing is split.
     pub fn separator(&self) -> Option<char> {
         match self {
@@ -180,7 +197,7 @@ impl Rule {
             Rule::Remap(remap) => return remap.words(),
             Rule::Unwrap(wrappers) if wrappers.are_usual() => (RuleKind::Unwrap, Vec::new()),
             Rule::Unwrap(wrappers) => (RuleKind::Unwrap, wrappers.names().to_vec()),
-            Rule::Rewrite(_) | Rule::Replace(_) | Rule::FirstOf(_) => {
+            Rule::Rewrite(_) | Rule::Replace(_) | Rule::Tensor(_) | Rule::FirstOf(_) => {
                 (RuleKind::Rename, self.renames()?)
             }
             Rule::Fates(_) => return None,
@@ -193,6 +210,7 @@ impl Rule {
             Rule::Remap(Remap::Rename(rename)) => [rename.to_string()].into(),
             Rule::Remap(Remap::Table(table)) => literal_renames(table, SEPARATOR),
             Rule::Rewrite(pair) => [pair.to_string()].into(),
+            Rule::Tensor(rule) => [rule.to_string()].into(),
             Rule::Replace(replacement) => [format!("re:{replacement}")].into(),
             Rule::FirstOf(rules) if separators(rules).len() <= 1 => {
                 let words = rules.iter().map(Rule::renames).collect::<Option<Vec<_>>>()?;
@@ -204,18 +222,29 @@ impl Rule {
 
     /// What keys are split into segments at; `None` where nothing is split.
     pub fn separator(&self) -> Option<char> {
+        self.separators().map(|separators| separators.left)
+    }
+
+    /// The same on both sides.
+    pub fn separators(&self) -> Option<Separators> {
+        let of = |from: &Template, to: &Template| {
+            Some(Separators { left: from.separator(), right: to.separator() })
+        };
         match self {
-            Rule::Remap(remap) => remap.separator(),
-            Rule::Unwrap(wrappers) => Some(wrappers.separator()),
-            Rule::Rewrite(pair) => Some(pair.from().separator()),
+            Rule::Remap(remap) => remap.separators(),
+            Rule::Unwrap(wrappers) => Some(wrappers.separator().into()),
+            Rule::Rewrite(pair) => of(pair.from(), pair.to()),
+            Rule::Tensor(rule) => {
+                of(rule.left().first()?.template(), rule.right().first()?.template())
+            }
             Rule::Replace(_) | Rule::Fates(_) => None,
-            Rule::FirstOf(rules) => rules.iter().find_map(Rule::separator),
+            Rule::FirstOf(rules) => rules.iter().find_map(Rule::separators),
         }
     }
 }
 
-fn separators(rules: &[Rule]) -> IndexSet<char> {
-    rules.iter().filter_map(Rule::separator).collect()
+fn separators(rules: &[Rule]) -> IndexSet<Separators> {
+    rules.iter().filter_map(Rule::separators).collect()
 }
 
 /// The prefix as a word, of which one separator at the end is left out when it is read.

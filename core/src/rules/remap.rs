@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use crate::rules::template::{BadTemplate, Template};
+use crate::rules::tensor::BadTensorRule;
 use crate::{IndexMap, IndexSet, RuleKind, SEPARATOR};
 
 /// A partial injection on keys: defined on some keys, never sending two to one.
@@ -63,7 +64,6 @@ pub struct Rename {
 pub struct TemplatePair {
     from: Template,
     to: Template,
-    numbers: Vec<String>,
 }
 
 /// Old names with new ones; no name occurs twice on a side, and none is empty.
@@ -90,6 +90,24 @@ pub enum BadRemap {
     /// The name captures one segment on one side and any number on the other.
     #[error("'{{{0}}}' is one segment on one side of '->' and any number on the other")]
     Kind(String),
+    /// A list on one side, and any text on the other.
+    #[error(
+        "'{0}' is a list of words on one side of '->' and {{{0}}} on the other; say its words there, too"
+    )]
+    ListAgainstText(String),
+    /// Lists of one name that differ in length.
+    #[error("the lists of '{name}' have {a} and {b} words")]
+    ListLengths {
+        /// The capture.
+        name: String,
+        /// How many words it has on the left.
+        a: usize,
+        /// How many it has on the right.
+        b: usize,
+    },
+    /// A rule of tensors that cannot be.
+    #[error(transparent)]
+    Tensor(#[from] BadTensorRule),
     /// Two sides that are split into segments at different characters.
     #[error("'{from}' is split at '{}' and '{to}' at '{}'", .from.separator(), .to.separator())]
     Separators {
@@ -276,6 +294,11 @@ impl TemplatePair {
         if from.separator() != to.separator() {
             return Err(BadRemap::Separators { from, to });
         }
+        TemplatePair::across(from, to)
+    }
+
+    /// The same of templates that may be split at different characters.
+    pub fn across(from: Template, to: Template) -> Result<TemplatePair, BadRemap> {
         if to.has_wildcards() {
             return Err(BadRemap::WildcardOnRight(to.to_string()));
         }
@@ -283,19 +306,30 @@ impl TemplatePair {
             return Err(BadRemap::Uncaptured(name.to_string()));
         }
         if let Some(name) = to.names().find(|name| {
-            from.rest_names().any(|rest| rest == *name) != to.rest_names().any(|rest| rest == *name)
+            from.rest_names().any(|rest| **rest == **name)
+                != to.rest_names().any(|rest| **rest == **name)
         }) {
             return Err(BadRemap::Kind(name.to_string()));
         }
-        let shifted = from.shifted_names().chain(to.shifted_names());
-        let numbers = shifted.map(ToString::to_string).collect();
-        Ok(TemplatePair { from, to, numbers })
+        check_lists(&from, &to)?;
+        let affine = from.affine_names().chain(to.affine_names());
+        let numbers = affine.cloned().collect();
+        let [from, to] = [from, to].map(|template| template.with_numbers(&numbers));
+        Ok(TemplatePair { from, to })
     }
 
     /// Reads `FROM -> TO`.
     pub fn parse(text: &str, separator: char) -> Result<TemplatePair, BadRemap> {
         let (from, to) = split_arrow(text)?;
         TemplatePair::new(Template::parse(from, separator)?, Template::parse(to, separator)?)
+    }
+
+    /// The same pair with each template changed.
+    pub(crate) fn map<E>(
+        &self,
+        change: impl Fn(&Template) -> Result<Template, E>,
+    ) -> Result<TemplatePair, E> {
+        Ok(TemplatePair { from: change(&self.from)?, to: change(&self.to)? })
     }
 
     /// The left side.
@@ -311,17 +345,15 @@ impl TemplatePair {
     /// True if no two keys can become one: every capture is used, and a key can be read in one way.
     pub fn is_injective(&self) -> bool {
         let all_used = self.from.names().all(|name| self.to.names().any(|used| used == name));
-        let one_rest = self.from.rest_names().count() <= 1;
-        all_used && one_rest && !self.from.has_wildcards()
+        let is_clear = self.from.reads_in_one_way() && self.to.reads_in_one_way();
+        all_used && is_clear && !self.from.has_wildcards()
     }
 
     pub(crate) fn step(&self, key: &str) -> Step {
-        let Some(captures) = self.from.captures(key, &self.numbers) else {
-            return Step::Undefined;
-        };
-        match self.to.fill(&captures) {
-            Some(name) => Step::named(name),
-            None => Step::Undefined,
+        let Some(held) = self.from.recognise(key) else { return Step::Undefined };
+        match self.to.fill(&held) {
+            Ok(name) => Step::named(name),
+            Err(_) => Step::Undefined,
         }
     }
 }
@@ -338,8 +370,8 @@ impl Rename {
     }
 
     fn invert(&self) -> Rename {
-        let TemplatePair { from, to, numbers } = self.pair.clone();
-        Rename { pair: TemplatePair { from: to, to: from, numbers } }
+        let TemplatePair { from, to } = self.pair.clone();
+        Rename { pair: TemplatePair { from: to, to: from } }
     }
 }
 
@@ -371,6 +403,26 @@ impl Table {
         let pairs = self.pairs.iter().map(|(old, new)| (new.clone(), old.clone())).collect();
         Table { pairs }
     }
+}
+
+/// Refuses lists that the other side does not have, or that are of another length there.
+fn check_lists(from: &Template, to: &Template) -> Result<(), BadRemap> {
+    for name in to.names() {
+        match (from.words(name), to.words(name)) {
+            (Some(a), Some(b)) if a.len() != b.len() => {
+                let (name, a, b) = (name.to_string(), a.len(), b.len());
+                return Err(BadRemap::ListLengths { name, a, b });
+            }
+            (Some(_), None) if !to.affine_names().any(|affine| **affine == *name) => {
+                return Err(BadRemap::ListAgainstText(name.to_string()));
+            }
+            (None, Some(_)) if !from.affine_names().any(|affine| **affine == *name) => {
+                return Err(BadRemap::ListAgainstText(name.to_string()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The two sides of a rule: `FROM -> TO`.

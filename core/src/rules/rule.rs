@@ -1,5 +1,6 @@
 //! Rules: renamings that become injective only once the keys are known.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -7,10 +8,11 @@ use alloc::vec::Vec;
 
 use regex::Regex;
 
+use crate::rules::remap::split_arrow;
 use crate::rules::remap::{Matched, Step};
-use crate::{
-    BadRemap, Fate, IndexMap, Remap, Rename, SEPARATOR, TemplatePair, rules::remap::split_arrow,
-};
+use crate::rules::separators::Separators;
+use crate::rules::tensor::{self, Parsed, TensorRule};
+use crate::{BadRemap, Fate, IndexMap, Remap, SEPARATOR, TemplatePair};
 
 /// Segments that wrappers put into keys.
 ///
@@ -37,6 +39,8 @@ pub enum Rule {
     Rewrite(TemplatePair),
     /// Replaces what a regular expression matches.
     Replace(Replacement),
+    /// Makes tensors of other tensors.
+    Tensor(Box<TensorRule>),
     /// What a saved plan says: key by key, a new name or `None` for dropped.
     Fates(IndexMap<Arc<str>, Option<Arc<str>>>),
     /// All at once: the first rule that recognises a key decides.
@@ -61,15 +65,36 @@ pub struct Replacement {
 
 impl Rule {
     /// Reads what `rename` takes: `FROM -> TO` with templates, or `re:FROM -> TO`.
-    pub fn rename(text: &str, separator: char) -> Result<Rule, BadRemap> {
+    ///
+    /// Templates may have places behind them, several on a side, and further keys: a rule of
+    /// tensors. A list without a name on both sides makes several rules at once.
+    pub fn rename(text: &str, separators: impl Into<Separators>) -> Result<Rule, BadRemap> {
+        let separators = separators.into();
         if let Some(text) = text.strip_prefix("re:") {
             return Ok(Rule::Replace(Replacement::parse(text)?));
         }
-        let pair = TemplatePair::parse(text, separator)?;
-        Ok(match Rename::new(pair.clone()) {
-            Some(rename) => Rule::Remap(Remap::Rename(rename)),
-            None => Rule::Rewrite(pair),
-        })
+        let (from, to) = split_arrow(text)?;
+        let mut rules = Vec::new();
+        for parsed in tensor::parse((text, from, to), separators)? {
+            rules.push(match parsed {
+                Parsed::Plain(from, to) => TemplatePair::across(from, to)?.into(),
+                Parsed::Tensor(rule) => Rule::Tensor(rule),
+            });
+        }
+        Ok(Rule::at_once(rules))
+    }
+
+    /// Rules at once, those of a `FirstOf` among them as they are.
+    pub(crate) fn at_once(rules: Vec<Rule>) -> Rule {
+        let flat = rules.into_iter().flat_map(|rule| match rule {
+            Rule::FirstOf(rules) => rules,
+            rule => Vec::from([rule]),
+        });
+        let mut flat: Vec<Rule> = flat.collect();
+        match flat.len() {
+            1 => flat.remove(0),
+            _ => Rule::FirstOf(flat),
+        }
     }
 
     /// Takes out the segments that the usual wrappers add.
@@ -86,6 +111,7 @@ impl Rule {
     pub fn invert(&self) -> Option<Rule> {
         match self {
             Rule::Remap(remap) => Some(Rule::Remap(remap.invert())),
+            Rule::Tensor(rule) => rule.invert().map(|rule| Rule::Tensor(Box::new(rule))),
             Rule::Fates(fates) => {
                 let kept = fates.iter().filter_map(|(old, new)| Some((new.clone()?, old)));
                 Some(Rule::Fates(kept.map(|(new, old)| (new, Some(old.clone()))).collect()))
@@ -115,6 +141,8 @@ impl Rule {
                 Some(None) => (Step::Dropped, true),
                 None => (Step::Undefined, false),
             },
+            // Its tensors are not told by their keys alone.
+            Rule::Tensor(_) => (Step::Undefined, false),
             _ if key.is_empty() => (Step::Undefined, false),
             Rule::Unwrap(wrappers) => hit(wrappers.step(key)),
             Rule::Rewrite(pair) => hit(pair.step(key)),
@@ -143,6 +171,7 @@ impl PartialEq for Rule {
             (Rule::Replace(a), Rule::Replace(b)) => {
                 a.regex.as_str() == b.regex.as_str() && a.to == b.to
             }
+            (Rule::Tensor(a), Rule::Tensor(b)) => a == b,
             (Rule::Fates(a), Rule::Fates(b)) => a == b,
             (Rule::FirstOf(a), Rule::FirstOf(b)) => a == b,
             _ => false,

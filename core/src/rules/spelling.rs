@@ -13,7 +13,8 @@
 //!
 //! Renames at once have ` ; ` between them; a semicolon between spaces that is a part of one is
 //! doubled.
-//! A separator other than `.` is given in brackets before the colon: `strip[/]:module`.
+//! A separator other than `.` is given in brackets before the colon: `strip[/]:module`; where the
+//! new keys of a rename have another, so is that: `rename[/,.]:a/{n} -> a.{n}`.
 //! A text that holds ` | `, a quote or a line break is written in double quotes, with `\` before
 //! a quote or backslash and `\n` for a line break: `strip:"a | b"`.
 
@@ -26,7 +27,8 @@ use core::str::FromStr;
 use crate::rules::kind::{RuleKind, Words};
 use crate::rules::remap::{Rename, TemplatePair};
 use crate::rules::rule::Replacement;
-use crate::{BadRemap, Remap, Rule, SEPARATOR};
+use crate::rules::separators::Separators;
+use crate::{BadRemap, Remap, Rule};
 
 impl FromStr for Remap {
     type Err = BadRemap;
@@ -56,7 +58,7 @@ impl FromStr for Rule {
 struct Stage<'a> {
     whole: &'a str,
     kind: &'a str,
-    separator: char,
+    separators: Separators,
     text: String,
 }
 
@@ -102,24 +104,23 @@ fn stages(text: &str) -> Vec<Stage<'_>> {
 impl<'a> Stage<'a> {
     fn read(whole: &'a str) -> Stage<'a> {
         let (kind, rest) = whole.split_at(whole.find([':', '[']).unwrap_or(whole.len()));
-        let (separator, text) = match rest.strip_prefix('[') {
-            Some(rest) => {
-                let mut characters = rest.chars();
-                let separator = characters.next().unwrap_or(SEPARATOR);
-                (separator, characters.as_str().strip_prefix("]:"))
-            }
-            None => (SEPARATOR, Some(rest.strip_prefix(':').unwrap_or(rest))),
+        let (separators, text) = match rest.strip_prefix('[') {
+            Some(rest) => match rest.split_once("]:").map(|(it, text)| (it.parse(), text)) {
+                Some((Ok(separators), text)) => (separators, Some(text)),
+                _ => (Separators::default(), None),
+            },
+            None => (Separators::default(), Some(rest.strip_prefix(':').unwrap_or(rest))),
         };
         // Without `]:` after a separator no kind is known, which `rule` says.
         let (kind, text) = text.map_or(("", ""), |text| (kind, text));
-        Stage { whole, kind, separator, text: unquoted(text) }
+        Stage { whole, kind, separators, text: unquoted(text) }
     }
 
     fn rule(&self) -> Result<Rule, BadRemap> {
         match (self.kind, RuleKind::named(self.kind)) {
             ("identity", _) if self.text.is_empty() => Ok(Remap::Identity.into()),
             ("re", _) => Ok(Rule::Replace(Replacement::parse(&self.text)?)),
-            (_, Some(kind)) => kind.rule(&self.words(kind)?, self.separator),
+            (_, Some(kind)) => kind.rule(&self.words(kind)?, self.separators),
             _ => Err(unknown(self.whole)),
         }
     }
@@ -244,18 +245,19 @@ fn quoted(text: &str) -> String {
 fn write_stage(
     f: &mut fmt::Formatter<'_>,
     (kind, words): &(RuleKind, Vec<String>),
-    separator: Option<char>,
+    separators: Separators,
 ) -> fmt::Result {
-    let separator = separator.unwrap_or(SEPARATOR);
     let (name, text) = match (kind.words(), words.as_slice()) {
         (Words::Renames, [word]) if word.starts_with("re:") => ("re", word[3..].to_string()),
-        (form, words) => (kind.name(), text_of(form, words, separator)),
+        (form, words) => (kind.name(), text_of(form, words, separators.left)),
     };
-    match separator {
-        SEPARATOR if text.is_empty() => f.write_str(name),
-        SEPARATOR => write!(f, "{name}:{}", quoted(&text)),
-        other => write!(f, "{name}[{other}]:{}", quoted(&text)),
+    if separators != Separators::default() {
+        return write!(f, "{name}[{separators}]:{}", quoted(&text));
     }
+    if text.is_empty() {
+        return f.write_str(name);
+    }
+    write!(f, "{name}:{}", quoted(&text))
 }
 
 /// The words in one text, as [`Stage::words`] reads them.
@@ -280,7 +282,7 @@ fn text_of(form: Words, words: &[String], separator: char) -> String {
 impl fmt::Display for Remap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.words()) {
-            (_, Some(words)) => write_stage(f, &words, self.separator()),
+            (_, Some(words)) => write_stage(f, &words, self.separators().unwrap_or_default()),
             (Remap::Then(first, second), None) => write!(f, "{first} | {second}"),
             (_, None) => f.write_str("identity"),
         }
@@ -291,7 +293,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.words()) {
             (Rule::Remap(remap), _) => remap.fmt(f),
-            (_, Some(words)) => write_stage(f, &words, self.separator()),
+            (_, Some(words)) => write_stage(f, &words, self.separators().unwrap_or_default()),
             (Rule::Fates(fates), None) => write!(f, "a plan of {} keys", fates.len()),
             (rule, None) => {
                 let texts: Vec<String> =

@@ -94,6 +94,7 @@ fn inverse_of(rule: &Rule) -> Result<Rule, String> {
             Rule::Unwrap(_) => "what it takes out is not remembered",
             Rule::Replace(_) => "a regular expression cannot be run backwards",
             Rule::FirstOf(_) => "several rules at once may send different keys to one name",
+            Rule::Tensor(_) => "a tensor gets several keys",
             Rule::Rewrite(_) | Rule::Remap(_) | Rule::Fates(_) => "it forgets a part of the key",
         };
         format!("stage '{rule}' has no inverse: {reason}")

@@ -47,8 +47,7 @@ enum Place {
 }
 
 fn template(part: &str, others: Option<Place>) -> Template {
-    let mut segments: Vec<Segment> =
-        part.split(SEPARATOR).map(|segment| Segment::Literal(segment.into())).collect();
+    let mut segments: Vec<Segment> = part.split(SEPARATOR).map(Segment::literal).collect();
     match others {
         Some(Place::Before) => segments.insert(0, Segment::Rest(None)),
         Some(Place::After) => segments.push(Segment::Rest(None)),

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use crate::matching::numbered::Numbered;
-use crate::rules::template::{Capture, Segment, Template};
+use crate::rules::template::{Segment, Template};
 use crate::{IndexMap, SEPARATOR, TemplatePair};
 
 /// Segments after the rest that may differ between the two keys.
@@ -236,7 +236,7 @@ impl Sketch {
 
 fn literal(segment: &Numbered, number: Option<u64>) -> Segment {
     let number = number.map(|number| number.to_string()).unwrap_or_default();
-    Segment::Literal(alloc::format!("{}{number}{}", segment.before, segment.after))
+    Segment::literal(alloc::format!("{}{number}{}", segment.before, segment.after))
 }
 
 /// The capture from which most pairs' number at this place differs by the same amount.
@@ -262,9 +262,5 @@ fn varies(rows: &[Vec<u64>], at: usize) -> bool {
 
 /// A segment with a capture in place of its number.
 fn hole(segment: &Numbered, name: usize, shift: i64) -> Segment {
-    Segment::Hole {
-        before: segment.before.to_string(),
-        capture: Some(Capture { name: NAMES[name].to_string(), shift }),
-        after: segment.after.to_string(),
-    }
+    Segment::hole(segment.before, NAMES[name], shift, segment.after)
 }

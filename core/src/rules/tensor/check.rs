@@ -1,0 +1,315 @@
+//! What must be so in every rule: the same parts on both sides, each once.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::rules::limits::{MAX_PARTS, MAX_TERMS};
+use crate::rules::sizes::SizeExpression;
+use crate::rules::template::{Affine, Form, Name};
+use crate::rules::tensor::{
+    BadTensorRule, Dimensions, Inline, Place, Problem, Roles, TensorRule, Term,
+};
+use crate::{IndexMap, IndexSet};
+
+/// What is wrong, and with which term.
+type Refusal = (Option<String>, Problem);
+
+impl TensorRule {
+    /// The rule, if it can be, with what its names are.
+    pub(super) fn checked(mut self) -> Result<TensorRule, BadTensorRule> {
+        let rule = self.to_string().into();
+        let refuse = |(term, problem): Refusal| BadTensorRule {
+            rule,
+            term: term.map(String::into),
+            problem,
+        };
+        self.settle().map_err(refuse)?;
+        Ok(self)
+    }
+
+    fn settle(&mut self) -> Result<(), Refusal> {
+        if self.left.len().max(self.right.len()) > MAX_TERMS {
+            return Err((None, Problem::limit("the number of terms", MAX_TERMS)));
+        }
+        if let Some(term) = self.left.iter().find(|term| !term.ties.is_empty()) {
+            return Err((Some(term.to_string()), Problem::TieOnLeft));
+        }
+        for term in self.terms() {
+            term.check().map_err(|problem| (Some(term.to_string()), problem))?;
+        }
+        check_sizes(&self.inline).map_err(|problem| (None, problem))?;
+        check_captures(self)?;
+        self.roles = roles(&self.left, &self.right)?;
+        check_parts(self)?;
+        self.take_numbers();
+        Ok(())
+    }
+
+    /// Takes captures that are places, or have the form of numbers somewhere, for numbers.
+    fn take_numbers(&mut self) {
+        let affine = self.terms().flat_map(|term| term.template.affine_names());
+        let numbers: IndexSet<Name> =
+            affine.chain(&self.roles.gathered).chain(&self.roles.spread).cloned().collect();
+        for term in self.left.iter_mut().chain(&mut self.right) {
+            term.template = term.template.clone().with_numbers(&numbers);
+            for tie in &mut term.ties {
+                *tie = tie.clone().with_numbers(&numbers);
+            }
+        }
+    }
+}
+
+impl Term {
+    /// Refuses what cannot be in one term.
+    fn check(&self) -> Result<(), Problem> {
+        let templates = || core::iter::once(&self.template).chain(&self.ties);
+        if templates().any(|template| template.has_wildcards()) {
+            return Err(Problem::Wildcard);
+        }
+        let places = place_names(self);
+        if places.iter().any(|name| &**name == "_") {
+            return Err(Problem::Reserved);
+        }
+        let key: IndexSet<&str> = templates().flat_map(|template| template.names()).collect();
+        if let Some(name) = places.iter().find(|name| key.contains(&***name)) {
+            return Err(Problem::KeyAndPlace((*name).clone()));
+        }
+        Ok(())
+    }
+}
+
+impl TensorRule {
+    /// The names of its places.
+    pub(crate) fn place_names(&self) -> IndexSet<Name> {
+        self.terms().flat_map(place_names).collect()
+    }
+}
+
+/// The names among a term's places.
+fn place_names(term: &Term) -> IndexSet<Name> {
+    let leaves = term.places.iter().flat_map(Dimensions::leaves);
+    let names = leaves.filter_map(|place| match place {
+        Place::Name(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
+/// Refuses sizes that are said by themselves, or by what is no name of a rule.
+fn check_sizes(inline: &Inline) -> Result<(), Problem> {
+    for (name, size) in inline {
+        if let Some(path) = size.names().into_iter().find(|name| name.contains('.')) {
+            return Err(Problem::SizeName(path.clone()));
+        }
+        let mut open: Vec<&SizeExpression> = [size].into();
+        let mut seen = IndexSet::<&Name>::default();
+        while let Some(size) = open.pop() {
+            for used in size.names() {
+                if used == name {
+                    return Err(Problem::Circle(name.clone()));
+                }
+                if seen.insert(used) {
+                    open.extend(inline.get(used));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses captures that differ in kind between keys.
+fn check_captures(rule: &TensorRule) -> Result<(), Refusal> {
+    let templates = rule.terms().flat_map(|term| {
+        core::iter::once(&term.template).chain(&term.ties).map(move |template| (term, template))
+    });
+    let mut lists = IndexMap::<&Name, usize>::default();
+    let mut texts = IndexSet::<&Name>::default();
+    let mut singles = IndexSet::<&Name>::default();
+    let mut rests = IndexSet::<&Name>::default();
+    for (term, template) in templates {
+        rests.extend(template.rest_names());
+        for capture in template.captures() {
+            singles.insert(&capture.name);
+            match &capture.form {
+                Form::Words(words) => {
+                    let known = *lists.entry(&capture.name).or_insert(words.len());
+                    if known != words.len() {
+                        let (name, a, b) = (capture.name.clone(), known, words.len());
+                        return Err((Some(term.to_string()), Problem::ListLengths { name, a, b }));
+                    }
+                }
+                Form::Text | Form::Digits => {
+                    texts.insert(&capture.name);
+                }
+                Form::Affine(Affine { .. }) => {}
+            }
+        }
+    }
+    if let Some(name) = texts.into_iter().find(|name| lists.contains_key(*name)) {
+        return Err((None, Problem::ListAgainstText(name.clone())));
+    }
+    if let Some(name) = singles.into_iter().find(|name| rests.contains(*name)) {
+        return Err((None, Problem::Kind(name.clone())));
+    }
+    let places: IndexSet<Name> = rule.terms().flat_map(place_names).collect();
+    if let Some(name) = rests.into_iter().find(|name| places.contains(*name)) {
+        return Err((None, Problem::RestAsPlace(name.clone())));
+    }
+    for (name, words) in lists {
+        match rule.inline.get(name) {
+            Some(SizeExpression::Number(size)) if u64::try_from(words) != Ok(*size) => {
+                let (name, size) = (name.clone(), *size);
+                return Err((None, Problem::ListSize { name, size, words }));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What each name is, if that is clear.
+fn roles(left: &[Term], right: &[Term]) -> Result<Roles, Refusal> {
+    let captured = |terms: &[Term]| -> IndexSet<Name> {
+        let names = terms.iter().flat_map(|term| term.template.names().map(Name::from));
+        names.collect()
+    };
+    let placed =
+        |terms: &[Term]| -> IndexSet<Name> { terms.iter().flat_map(place_names).collect() };
+    let (left_keys, right_keys) = (captured(left), captured(right));
+    let (left_places, right_places) = (placed(left), placed(right));
+    let mut roles = Roles::default();
+    for name in left_keys.iter().chain(&right_keys) {
+        let (on_left, on_right) = (left_keys.contains(name), right_keys.contains(name));
+        let is_place = left_places.contains(name) || right_places.contains(name);
+        if on_left && on_right {
+            if is_place {
+                return Err((None, Problem::CarriedAndPlace(name.clone())));
+            }
+            roles.carried.insert(name.clone());
+        } else if on_left && right_places.contains(name) {
+            roles.gathered.insert(name.clone());
+        } else if on_right && left_places.contains(name) {
+            roles.spread.insert(name.clone());
+        } else {
+            return Err((None, Problem::Forgotten(name.clone())));
+        }
+    }
+    for term in left.iter().chain(right) {
+        for template in core::iter::once(&term.template).chain(&term.ties) {
+            let own: IndexSet<&str> = template.names().collect();
+            // A second key must tell apart what the first does.
+            let first = term.template.names().filter(|name| !roles.carried.contains(*name));
+            let mut needed = roles.carried.iter().map(|name| &**name).chain(first);
+            if let Some(name) = needed.find(|name| !own.contains(name)) {
+                return Err((Some(term.to_string()), Problem::NotEverywhere(name.into())));
+            }
+            if let Some(name) = own.into_iter().find(|name| !is_captured(&term.template, name)) {
+                return Err((Some(term.to_string()), Problem::Forgotten(name.into())));
+            }
+        }
+    }
+    Ok(roles)
+}
+
+fn is_captured(template: &crate::Template, name: &str) -> bool {
+    template.names().any(|own| own == name)
+}
+
+/// The names of a part, sorted.
+type Part = Vec<Name>;
+
+/// Refuses rules in which a part of the tensors on one side is not once on the other.
+fn check_parts(rule: &TensorRule) -> Result<(), Refusal> {
+    let left = parts(&rule.left, &rule.roles)?;
+    let right = parts(&rule.right, &rule.roles)?;
+    for (own, other) in [(&left, &right), (&right, &left)] {
+        let known: IndexSet<&Name> = other.keys().flatten().collect();
+        for (part, term) in own {
+            if let Some(name) = part.iter().find(|name| !known.contains(name)) {
+                return Err((Some(term.to_string()), Problem::OneSided(name.clone())));
+            }
+        }
+    }
+    for (own, other) in [(&left, &right), (&right, &left)] {
+        if let Some((part, term)) = own.iter().find(|(part, _)| !other.contains_key(*part)) {
+            let (part, term) = (shown(part), term.to_string());
+            return Err((None, Problem::Nowhere { part, term }));
+        }
+    }
+    Ok(())
+}
+
+/// The parts of all tensors of a side, each with the term it is in.
+fn parts<'t>(terms: &'t [Term], roles: &Roles) -> Result<IndexMap<Part, &'t Term>, Refusal> {
+    let count = terms.iter().map(|term| term.places.as_ref().map_or(1, |it| product_count(&it.0)));
+    if count.fold(0, u64::saturating_add) > MAX_PARTS {
+        let limit = usize::try_from(MAX_PARTS).unwrap_or(usize::MAX);
+        return Err((None, Problem::limit("the number of parts of a side", limit)));
+    }
+    let mut all = IndexMap::<Part, &Term>::default();
+    for term in terms {
+        let key = term.template.names().map(Name::from);
+        let key: Vec<Name> = key.filter(|name| !roles.carried.contains(name)).collect();
+        let products = match &term.places {
+            Some(places) => products(&places.0),
+            None => products(&[Place::Rest]),
+        };
+        for mut part in products {
+            part.extend(key.iter().cloned());
+            part.sort();
+            if let Some(pair) = part.windows(2).find(|pair| pair[0] == pair[1]) {
+                let name = pair[0].clone();
+                let is_number = name.starts_with(|c: char| c.is_ascii_digit());
+                let problem =
+                    if is_number { Problem::NumberTwice(name) } else { Problem::NameTwice(name) };
+                return Err((Some(term.to_string()), problem));
+            }
+            match all.insert(part.clone(), term) {
+                None => {}
+                Some(other) if core::ptr::eq(other, term) => {
+                    return Err((Some(term.to_string()), Problem::PartTwice(shown(&part))));
+                }
+                Some(other) => {
+                    let (a, b) = (other.template.to_string(), term.template.to_string());
+                    return Err((None, Problem::Same { a, b, part: shown(&part) }));
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn shown(part: &Part) -> String {
+    part.iter().map(|name| &**name).collect::<Vec<_>>().join(" ")
+}
+
+/// How many parts places make.
+fn product_count(places: &[Place]) -> u64 {
+    let counts = places.iter().map(|place| match place {
+        Place::Product(places) => product_count(places),
+        Place::Sum(parts) => {
+            parts.iter().map(|part| product_count(part)).fold(0, u64::saturating_add)
+        }
+        _ => 1,
+    });
+    counts.fold(1, u64::saturating_mul)
+}
+
+/// The names of each part that places make.
+fn products(places: &[Place]) -> Vec<Part> {
+    let mut all: Vec<Part> = Vec::from([Vec::new()]);
+    for place in places {
+        let own: Vec<Part> = match place {
+            Place::Product(places) => products(places),
+            Place::Sum(parts) => parts.iter().flat_map(|part| products(part)).collect(),
+            leaf => Vec::from([leaf.name().into_iter().collect()]),
+        };
+        let with_each = |part: Part| {
+            own.iter()
+                .map(move |more| part.iter().chain(more).cloned().collect())
+                .collect::<Vec<_>>()
+        };
+        all = all.into_iter().flat_map(with_each).collect();
+    }
+    all
+}
