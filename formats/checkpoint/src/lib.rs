@@ -73,7 +73,7 @@ pub use check::{
 pub use checkpoint::Checkpoint;
 pub use compare::{Scope, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};
-pub use disk::{Access, Disk, Existing, Identity, PrependSupport, Secret, System};
+pub use disk::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System};
 pub use elements::{Element, Overflow};
 pub use error::{Error, Kind};
 pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recover_on};

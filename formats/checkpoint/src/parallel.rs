@@ -9,10 +9,29 @@ use std::thread::{self, Builder};
 /// Threads beyond these would only wait for the same memory and disk.
 const MAX_THREADS: usize = 8;
 
+/// How many threads keep every processor at work.
+pub(crate) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
+}
+
+/// How many threads keep every processor at work where each of them waits for the disk at times.
+pub(crate) fn waiting() -> usize {
+    (2 * processors()).min(MAX_THREADS)
+}
+
 /// Does every job and gives the results in no particular order; stops at the first failure.
 ///
 /// Each thread works with what `worker` makes, which may keep memory from job to job.
 pub(crate) fn each<J, R: Send, E: Send, W: FnMut(J) -> Result<R, E>>(
+    jobs: impl Iterator<Item = J> + Send,
+    worker: impl Fn() -> W + Sync,
+) -> Result<Vec<R>, E> {
+    each_on(processors(), jobs, worker)
+}
+
+/// The same on so many threads.
+pub(crate) fn each_on<J, R: Send, E: Send, W: FnMut(J) -> Result<R, E>>(
+    threads: usize,
     jobs: impl Iterator<Item = J> + Send,
     worker: impl Fn() -> W + Sync,
 ) -> Result<Vec<R>, E> {
@@ -32,9 +51,8 @@ pub(crate) fn each<J, R: Send, E: Send, W: FnMut(J) -> Result<R, E>>(
         results
     };
     thread::scope(|scope| {
-        let others = 1..thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
         // A thread that cannot be had is done without; this one goes on until nothing is left.
-        let others = others.filter_map(|_| Builder::new().spawn_scoped(scope, work).ok());
+        let others = (1..threads).filter_map(|_| Builder::new().spawn_scoped(scope, work).ok());
         let others: Vec<_> = others.collect();
         let mut all = work();
         for other in others {

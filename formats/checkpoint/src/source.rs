@@ -14,8 +14,11 @@ use crate::error::Cause;
 use crate::in_place::{Interrupted, OriginalView, look};
 use crate::observer::{Observer, Stopped};
 
-/// How much is read where less is asked for: headers of small members are adjacent.
+/// How much is read where little is asked for: headers of small members are adjacent.
 const NEAR: usize = 4096;
+
+/// What is as long as this is no header, and is read by itself.
+const LITTLE: usize = 512;
 
 /// A source some of whose bytes may be in a local file, which can be cloned.
 pub(crate) trait Backed: Source {
@@ -247,7 +250,7 @@ impl Backed for FileSource {
 impl Opened {
     /// Fills a buffer with the file's bytes as they are.
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        if buffer.len() >= NEAR {
+        if buffer.len() >= LITTLE {
             return read_exact_at(&self.file, at, buffer);
         }
         let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);

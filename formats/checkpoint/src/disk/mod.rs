@@ -3,6 +3,7 @@
 //! Reading goes past it. What a crash leaves between any two of these calls is tested by a disk
 //! that stops after the n-th, and what an error at any of them leaves by one that fails at it.
 
+mod direct;
 mod file_system;
 pub(crate) mod plain_file;
 mod secret;
@@ -17,6 +18,7 @@ use std::path::{Component, Path};
 use std::thread;
 use std::time::Duration;
 
+pub use direct::DirectFile;
 pub use file_system::PrependSupport;
 pub use secret::{Identity, Secret};
 pub use system::System;
@@ -73,6 +75,13 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Writes all the bytes at a place of the file.
     fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Opens a new file, which is at this path and is to have this length, once more, to write whole
+    /// blocks of it past the system's cache; unsupported where that gains nothing.
+    fn open_direct(&self, path: &Path, file: &File, len: u64) -> io::Result<DirectFile>;
+
+    /// Writes whole blocks past the system's cache and gives how many bytes, which may be fewer.
+    fn write_direct(&self, file: &DirectFile, offset: u64, bytes: &[u8]) -> io::Result<u64>;
 
     /// Cuts the file, or makes it longer by a hole.
     fn set_len(&self, file: &File, len: u64) -> io::Result<()>;

@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::{PathPersistError, TempPath};
 
 use super::file_system::sync_folder;
-use super::{Access, Disk, Existing, Identity, PrependSupport, Secret};
+use super::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, direct};
 
 /// The real disk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +50,14 @@ impl Disk for System {
 
     fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         write_all_at(file, offset, bytes)
+    }
+
+    fn open_direct(&self, path: &Path, file: &File, len: u64) -> io::Result<DirectFile> {
+        direct::open(path, file, len)
+    }
+
+    fn write_direct(&self, file: &DirectFile, offset: u64, bytes: &[u8]) -> io::Result<u64> {
+        direct::write(file, offset, bytes)
     }
 
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {

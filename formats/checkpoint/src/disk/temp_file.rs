@@ -44,6 +44,11 @@ impl TempFile {
 }
 
 impl TempName {
+    /// Where the file is until it is put in its place.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Puts the file in its place in one step that survives a crash.
     pub(crate) fn place(self, out: &Path, existing: Existing) -> Result<(), Cause> {
         let disk = self.disk.clone();

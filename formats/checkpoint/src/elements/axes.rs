@@ -39,8 +39,27 @@ impl<'a> Cut<'a> {
     }
 }
 
+/// The axes without those of one entry; neighbours of which the outer one goes on where the inner one
+/// ends, on both sides, are one.
+pub(crate) fn joined(axes: impl IntoIterator<Item = Axis>) -> Vec<Axis> {
+    let mut joined = Vec::<Axis>::new();
+    for axis in axes.into_iter().filter(|axis| axis.size != 1) {
+        let ends = |stride: u64| stride.checked_mul(axis.size);
+        match joined.last_mut() {
+            Some(outer)
+                if ends(axis.source) == Some(outer.source)
+                    && ends(axis.target) == Some(outer.target) =>
+            {
+                *outer = Axis { size: outer.size * axis.size, ..axis };
+            }
+            _ => joined.push(axis),
+        }
+    }
+    joined
+}
+
 /// The place of every combination of indices, the last axis changing fastest.
-fn steps(axes: &[Axis]) -> impl Iterator<Item = (u64, u64)> {
+pub(crate) fn steps(axes: &[Axis]) -> impl Iterator<Item = (u64, u64)> {
     let mut index = vec![0; axes.len()];
     let mut place = axes.iter().all(|axis| axis.size > 0).then_some((0, 0));
     std::iter::from_fn(move || {

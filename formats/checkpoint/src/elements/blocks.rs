@@ -7,12 +7,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use statedict_core::{Block, Elements, Location, Origin, Source, Storage, Tensor};
+use statedict_core::{Block, Elements, Origin, Source, Storage, Tensor};
 
 use super::draw::Drawn;
 use super::gather::{BUDGET, unit_of};
-use super::window::{assign_units, size};
-use super::{PIECE, Sink, StreamError, item, stream_counting};
+use super::scatter::scatter;
+use super::window::size;
+use super::{PIECE, Sink, StreamError, is_stored, item, place, stream_counting};
 use crate::elements::axes::Axis;
 
 /// Delivers the elements to `sink`, some at a time; gives how many finite numbers a cast made
@@ -23,11 +24,35 @@ pub(crate) fn stream(
     blocks: &[Block],
     sink: &mut Sink<'_>,
 ) -> Result<u64, StreamError> {
+    if let Some(fault) = super::obstacle(elements) {
+        return Err(fault.into());
+    }
     if let Some(runs) = elements.runs() {
         return runs.into_iter().map(|run| stream_counting(source, run, sink)).sum();
     }
     let window = (BUDGET.block / item(elements.dtype())).max(1);
     in_windows(source, elements, blocks, window, sink)
+}
+
+/// Fills a buffer with the elements at these places, all of whose blocks are stored tensors; gives how
+/// many finite numbers a cast made infinite.
+pub(crate) fn fill(
+    source: &dyn Source,
+    elements: &Elements,
+    range: Range<u64>,
+    into: &mut [u8],
+) -> Result<u64, StreamError> {
+    let Origin::Blocks(blocks) = elements.origin() else {
+        unreachable!("the elements are made of blocks")
+    };
+    let before_end = blocks.partition_point(|block| block.offset() < range.end);
+    let mut overflows = 0;
+    for block in blocks[..before_end].iter().filter(|block| block.span().end > range.start) {
+        let item = item(elements.dtype());
+        let mut target = Window { range: range.clone(), item, bytes: &mut *into };
+        overflows += Part::new(source, block, true)?.fill(&mut target)?;
+    }
+    Ok(overflows)
 }
 
 fn in_windows(
@@ -178,31 +203,24 @@ impl<'a> Part<'a> {
         let counts: Vec<u64> = ranges.iter().map(|range| range.end - range.start).collect();
         let len = size(counts.iter().product::<u64>() * window.item);
         let at = size((first - window.range.start) * window.item);
+        if let Supply::Stored(source, elements) = &self.supply {
+            let targets: Vec<u64> = self.axes.iter().map(|(_, stride)| *stride).collect();
+            return place(*source, &part(elements, ranges), &targets, &mut window.bytes[at..]);
+        }
         let axes = self.scattered(&counts);
         if axes.iter().all(|axis| axis.source == axis.target) {
             return self.supply.read(ranges, &mut window.bytes[at..at + len]);
         }
         let mut gathered = vec![0; len];
         let overflows = self.supply.read(ranges, &mut gathered)?;
-        let unit = unit_of(window.item);
-        let units = window.item / unit;
-        let mut axes: Vec<Axis> = axes
-            .into_iter()
-            .map(|axis| Axis { source: axis.source * units, target: axis.target * units, ..axis })
-            .collect();
-        axes.push(Axis { size: units, source: 1, target: 1 });
-        axes.retain(|axis| axis.size != 1);
-        assign_units(unit, &gathered, &mut window.bytes[at..], &axes);
+        scatter_elements(window.item, &gathered, &mut window.bytes[at..], axes);
         Ok(overflows)
     }
 
     /// The axes of a box: its own elements one after another, and their places in the tensor.
     fn scattered(&self, counts: &[u64]) -> Vec<Axis> {
-        let own = statedict_core::row_major_strides(counts);
-        let axes = counts.iter().zip(own).zip(&self.axes);
-        let axes =
-            axes.map(|((size, source), (_, target))| Axis { size: *size, source, target: *target });
-        axes.filter(|axis| axis.size != 1).collect()
+        let targets: Vec<u64> = self.axes.iter().map(|(_, stride)| *stride).collect();
+        scattered(counts, &targets)
     }
 }
 
@@ -215,19 +233,12 @@ impl Supply<'_> {
             filled += bytes.len();
             Ok(())
         };
-        let part = |elements: &Elements| {
-            let part = ranges
-                .iter()
-                .enumerate()
-                .try_fold(elements.clone(), |part, (axis, range)| part.slice(axis, range.clone()));
-            part.expect("a part of a tensor whose elements are whole bytes")
-        };
         match self {
             Supply::Stored(source, elements) => {
-                stream_counting(*source, &part(elements), &mut fill)
+                stream_counting(*source, &part(elements, ranges), &mut fill)
             }
             Supply::Held(bytes, elements) => {
-                stream_counting(&bytes.as_slice(), &part(elements), &mut fill)
+                stream_counting(&bytes.as_slice(), &part(elements, ranges), &mut fill)
             }
             Supply::Drawn(numbers) => {
                 let count = ranges.iter().map(|range| range.end - range.start).product();
@@ -237,9 +248,33 @@ impl Supply<'_> {
     }
 }
 
-fn is_stored(tensor: &Tensor) -> bool {
-    let location = tensor.as_view().map(|view| &view.storage().location);
-    matches!(location, Some(Location::Stored(_)))
+/// The axes of elements that are one after another, and neighbours of which go so far apart.
+pub(super) fn scattered(shape: &[u64], targets: &[u64]) -> Vec<Axis> {
+    let own = statedict_core::row_major_strides(shape);
+    let axes = shape.iter().zip(own).zip(targets);
+    let axes = axes.map(|((size, source), target)| Axis { size: *size, source, target: *target });
+    axes.filter(|axis| axis.size != 1).collect()
+}
+
+/// What these ranges of the axes have of a tensor.
+fn part(elements: &Elements, ranges: &[Range<u64>]) -> Elements {
+    let mut ranges = ranges.iter().enumerate();
+    let part =
+        ranges.try_fold(elements.clone(), |part, (axis, range)| part.slice(axis, range.clone()));
+    part.expect("a part of a tensor whose elements are whole bytes")
+}
+
+/// Puts elements of `item` bytes, which are one after another, in their places; the axes are counted
+/// in elements.
+pub(super) fn scatter_elements(item: u64, gathered: &[u8], into: &mut [u8], axes: Vec<Axis>) {
+    let unit = unit_of(item);
+    let units = item / unit;
+    let mut axes: Vec<Axis> = axes
+        .into_iter()
+        .map(|axis| Axis { source: axis.source * units, target: axis.target * units, ..axis })
+        .collect();
+    axes.push(Axis { size: units, source: 1, target: 1 });
+    scatter(unit, gathered, into, &axes);
 }
 
 fn turned(elements: Elements, order: &[usize]) -> Elements {
@@ -258,6 +293,7 @@ fn in_memory(elements: &Elements, len: u64) -> Elements {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elements::portions::tests::in_portions;
     use ndarray::{ArrayD, Axis as Dimension, IxDyn, Slice, concatenate, stack};
     use proptest::prelude::{Strategy, any, prop_oneof, proptest};
     use statedict_core::DType;
@@ -389,6 +425,9 @@ mod tests {
             assert_eq!(twin.made.shape(), sizes);
             assert_eq!(streamed(&twin.made, window), expected);
             assert_eq!(streamed(&twin.made, 1 << 20), expected);
+            let file: Vec<u8> = (0..10_000u16).flat_map(u16::to_le_bytes).collect();
+            let portions = in_portions(&file, &twin.made, window);
+            assert_eq!(portions, Some(expected));
         }
     }
 

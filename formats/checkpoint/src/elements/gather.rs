@@ -1,14 +1,14 @@
 //! Gathering elements that are not side by side in their storage.
 //!
-//! The output is made block by block in row-major order. For each block the storage is read window
-//! by window in its own order, and each window is scattered into the block; so a transposed matrix
-//! costs neither its size in memory nor a read for each element.
+//! The output is made block by block. For each block the storage is read window by window in its own
+//! order, and each window is scattered into the block; so a transposed matrix costs neither its size
+//! in memory nor a read for each element.
 
-use statedict_core::{Fault, Source};
+use statedict_core::{Fault, Source, row_major_strides};
 
-use crate::elements::axes::{Axis, Cut};
+use crate::elements::axes::{Axis, Cut, joined};
 pub(crate) use crate::elements::window::{BUDGET, Budget};
-use crate::elements::window::{Place, Scratch, size};
+use crate::elements::window::{Place, size};
 
 /// The widths of numbers that are scattered whole.
 const UNITS: [u64; 5] = [16, 8, 4, 2, 1];
@@ -29,27 +29,41 @@ pub(crate) struct Strided {
 
 impl Strided {
     /// Elements of `item` bytes; shape, strides and offset are those of a view that was checked to
-    /// are within its storage.
-    pub(crate) fn new(shape: &[u64], strides: &[u64], offset: u64, item: u64) -> Strided {
+    /// be within its storage. The elements go to a block, in which neighbours in each dimension are
+    /// `targets` elements apart.
+    pub(crate) fn new(
+        shape: &[u64],
+        strides: &[u64],
+        targets: &[u64],
+        offset: u64,
+        item: u64,
+    ) -> Strided {
         let unit = unit_of(item);
         let units = item / unit;
-        let mut axes = Vec::<Axis>::new();
-        for (&size, &stride) in shape.iter().zip(strides).filter(|(size, _)| **size != 1) {
-            match axes.last_mut() {
-                // Neighbours of the outer axis follow the last of the inner: one axis in truth.
-                Some(outer) if stride.checked_mul(size) == Some(outer.source) => {
-                    *outer = Axis { size: outer.size * size, source: stride, target: 0 };
-                }
-                _ => axes.push(Axis { size, source: stride, target: 0 }),
-            }
-        }
-        for axis in &mut axes {
-            axis.source *= units;
-        }
-        if units > 1 {
-            axes.push(Axis { size: units, source: 1, target: 0 });
-        }
+        let axes = shape.iter().zip(strides).zip(targets).map(|((size, source), target)| Axis {
+            size: *size,
+            source: source * units,
+            target: target * units,
+        });
+        let axes = joined(axes.chain([Axis { size: units, source: 1, target: 1 }]));
         Strided { axes, offset: offset * units, unit }
+    }
+
+    /// The same for a block in which the elements follow each other.
+    pub(crate) fn in_order(shape: &[u64], strides: &[u64], offset: u64, item: u64) -> Strided {
+        Strided::new(shape, strides, &row_major_strides(shape), offset, item)
+    }
+
+    /// Puts all of the elements into a block, from a storage that starts at byte `start`.
+    pub(crate) fn fill(
+        &self,
+        source: &dyn Source,
+        start: u64,
+        budget: Budget,
+        block: &mut [u8],
+    ) -> Result<(), Fault> {
+        let place = Place { source, start, unit: self.unit };
+        place.fill(self.offset, self.axes.clone(), budget, &mut Vec::new(), block)
     }
 
     /// Delivers the elements in order, some at a time, from a storage that starts at byte `start`.
@@ -60,15 +74,15 @@ impl Strided {
         budget: Budget,
         deliver: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut scratch = Scratch::default();
+        let (mut block, mut window) = (Vec::new(), Vec::new());
         let cut = self.blocks(budget);
         for (from, _, count) in cut.pieces() {
             let axes = row_major(&cut, count);
             let units: u64 = axes.iter().map(|axis| axis.size).product();
-            scratch.block.resize(size(units * self.unit), 0);
+            block.resize(size(units * self.unit), 0);
             let place = Place { source, start, unit: self.unit };
-            place.fill(self.offset + from, axes, budget, &mut scratch)?;
-            deliver(&mut scratch.block)?;
+            place.fill(self.offset + from, axes, budget, &mut window, &mut block)?;
+            deliver(&mut block)?;
         }
         Ok(())
     }
@@ -122,12 +136,16 @@ mod tests {
         budget: Budget,
     ) -> Vec<u8> {
         let mut out = Vec::new();
-        let done =
-            Strided::new(shape, strides, offset, item).gather(&storage, 0, budget, &mut |block| {
+        let done = Strided::in_order(shape, strides, offset, item).gather(
+            &storage,
+            0,
+            budget,
+            &mut |block| {
                 assert!(block.len() as u64 <= budget.block.max(item));
                 out.extend_from_slice(block);
                 Ok::<(), Never>(())
-            });
+            },
+        );
         let Ok(()) = done.map_err(|never| -> Infallible { match never {} });
         out
     }
@@ -169,6 +187,10 @@ mod tests {
             for budget in [SMALL, BUDGET, Budget { block: 1, window: 1, gap: 0 }] {
                 let found = gathered(&storage, &shape, &strides, offset, item, budget);
                 assert_eq!(found, expected, "{budget:?}");
+                let mut block = vec![0; expected.len()];
+                let strided = Strided::in_order(&shape, &strides, offset, item);
+                strided.fill(&storage.as_slice(), 0, budget, &mut block).expect("within");
+                assert_eq!(block, expected, "{budget:?}, at once");
             }
         }
     }
@@ -187,7 +209,7 @@ mod tests {
         }
         let source = Counting(storage(&[1000, 1000], &[1, 1000], 0, 4), 0.into());
         let mut len = 0;
-        let done = Strided::new(&[1000, 1000], &[1, 1000], 0, 4).gather(
+        let done = Strided::in_order(&[1000, 1000], &[1, 1000], 0, 4).gather(
             &source,
             0,
             Budget { block: 1 << 20, window: 1 << 18, ..BUDGET },
@@ -203,9 +225,11 @@ mod tests {
 
     #[test]
     fn axes_that_continue_each_other_become_one() {
-        let axis = |size, source| Axis { size, source, target: 0 };
-        let check = |shape: &[u64], strides: &[u64], item, expected: &[Axis]| {
-            assert_eq!(Strided::new(shape, strides, 0, item).axes, expected);
+        let axis = |size, source| (size, source);
+        let check = |shape: &[u64], strides: &[u64], item, expected: &[(u64, u64)]| {
+            let axes = Strided::in_order(shape, strides, 0, item).axes;
+            let axes: Vec<_> = axes.iter().map(|axis| (axis.size, axis.source)).collect();
+            assert_eq!(axes, expected);
         };
         check(&[2, 3, 1, 4], &[24, 4, 99, 1], 4, &[axis(2, 24), axis(12, 1)]);
         check(&[3, 2], &[1, 3], 4, &[axis(3, 1), axis(2, 3)]);

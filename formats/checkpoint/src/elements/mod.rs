@@ -13,6 +13,8 @@ pub(crate) mod float8;
 pub(crate) mod gather;
 pub(crate) mod inflate;
 pub(crate) mod overflow;
+pub(crate) mod portions;
+mod scatter;
 mod window;
 
 pub use element::Element;
@@ -26,8 +28,10 @@ use statedict_core::{
     Tensor, View,
 };
 
+use crate::elements::blocks::{scatter_elements, scattered};
 use crate::elements::cast::Cast;
 use crate::elements::gather::{BUDGET, Strided};
+use crate::elements::window::size;
 
 /// Bytes that are read, finished and delivered at once.
 pub(crate) const PIECE: u64 = 1 << 20;
@@ -79,6 +83,18 @@ pub(crate) fn stream_counting(
         }
         Origin::Blocks(parts) => blocks::stream(source, elements, parts, sink),
     }
+}
+
+/// Puts the elements of a stored tensor into a buffer, in which neighbours in each dimension are
+/// `targets` elements apart; gives how many finite numbers a cast made infinite.
+pub(crate) fn place(
+    source: &dyn Source,
+    elements: &Elements,
+    targets: &[u64],
+    into: &mut [u8],
+) -> Result<u64, StreamError> {
+    let tensor = elements.tensor().expect("elements of a tensor");
+    Stored::new(tensor, elements.dtype()).place(source, targets, into)
 }
 
 /// How many finite numbers of the elements a cast makes infinite.
@@ -154,6 +170,17 @@ pub(crate) fn repetition(len: u64, rewritten: &PendingFiles) -> Option<Fault> {
     })
 }
 
+fn is_stored(tensor: &Tensor) -> bool {
+    let location = tensor.as_view().map(|view| &view.storage().location);
+    matches!(location, Some(Location::Stored(_)))
+}
+
+/// True if the elements are the bytes of the storage of one tensor.
+fn is_plain(elements: &Elements) -> bool {
+    let tensor = elements.tensor();
+    tensor.is_some_and(|tensor| Stored::new(tensor, elements.dtype()).is_plain())
+}
+
 /// The bytes of an element; 1 for packed ones, which are always side by side.
 fn item(dtype: &DType) -> u64 {
     dtype.bytes().unwrap_or(1).max(1)
@@ -192,7 +219,7 @@ impl<'a> Stored<'a> {
             contiguous(&mut reader, self.tensor.byte_len(), item, &mut deliver)?;
             return Ok(finish.overflows());
         }
-        let strided = Strided::new(&self.tensor.shape, view.strides(), view.offset(), item);
+        let strided = Strided::in_order(&self.tensor.shape, view.strides(), view.offset(), item);
         match location {
             Location::Stored(range) => strided.gather(source, range.start, BUDGET, &mut deliver)?,
             packed @ (Location::Deflated { .. } | Location::Latin1 { .. }) => {
@@ -201,6 +228,43 @@ impl<'a> Stored<'a> {
             }
         }
         Ok(finish.overflows())
+    }
+
+    fn place(
+        &self,
+        source: &dyn Source,
+        targets: &[u64],
+        into: &mut [u8],
+    ) -> Result<u64, StreamError> {
+        if let (Location::Stored(range), true) = (&self.view.storage().location, self.is_plain()) {
+            let (shape, strides, item) = (&self.tensor.shape, self.view.strides(), self.item());
+            let strided = Strided::new(shape, strides, targets, self.view.offset(), item);
+            strided.fill(source, range.start, BUDGET, into)?;
+            return Ok(0);
+        }
+        let axes = scattered(&self.tensor.shape, targets);
+        if axes.iter().all(|axis| axis.source == axis.target) {
+            return self.collect(source, into);
+        }
+        let mut gathered = vec![0; size(self.byte_len())];
+        let overflows = self.collect(source, &mut gathered)?;
+        scatter_elements(item(self.cast.unwrap_or(&self.tensor.dtype)), &gathered, into, axes);
+        Ok(overflows)
+    }
+
+    /// Fills the start of a buffer with the elements in their order.
+    fn collect(&self, source: &dyn Source, into: &mut [u8]) -> Result<u64, StreamError> {
+        let mut filled = 0;
+        self.stream(source, &mut |bytes| {
+            into[filled..filled + bytes.len()].copy_from_slice(bytes);
+            filled += bytes.len();
+            Ok(())
+        })
+    }
+
+    /// True if the elements are the bytes of their storage.
+    fn is_plain(&self) -> bool {
+        self.cast.is_none() && !self.must_swap() && !self.view.conjugate && !self.view.negate
     }
 
     fn obstacle(&self) -> Option<Fault> {

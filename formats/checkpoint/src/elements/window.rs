@@ -1,9 +1,9 @@
 //! Windows: a storage read in its own order, and scattered into a block.
 
-use ndarray::{ArrayViewD, ArrayViewMutD, Axis as Dimension, IxDyn, ShapeBuilder};
 use statedict_core::{Fault, Source};
 
-use crate::elements::axes::{Axis, Cut};
+use crate::elements::axes::{Axis, Cut, steps};
+use crate::elements::scatter::scatter;
 
 /// How much memory a gather takes, and what it reads in vain; all in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -19,15 +19,8 @@ pub(crate) struct Budget {
 /// The budget in use: within it a read costs less than the system call it spares.
 pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 1 << 20, gap: 8 << 10 };
 
-/// The side of the tiles in which a window is scattered, so that a tile's lines stay in the cache.
-const TILE: usize = 16;
-
-/// Memory that is used again for each block.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    pub(crate) block: Vec<u8>,
-    window: Vec<u8>,
-}
+/// Bytes side by side in the storage and in the block from which on they are read in their place.
+const LONG_RUN: u64 = 16 << 10;
 
 /// A storage of which a block is made.
 pub(crate) struct Place<'a> {
@@ -43,12 +36,19 @@ impl Place<'_> {
         from: u64,
         mut axes: Vec<Axis>,
         budget: Budget,
-        scratch: &mut Scratch,
+        window: &mut Vec<u8>,
+        block: &mut [u8],
     ) -> Result<(), Fault> {
         axes.sort_by_key(|axis| std::cmp::Reverse(axis.source));
+        if let Some((Axis { size: run, source: 1, target: 1 }, outer)) = axes.split_last()
+            && run * self.unit >= LONG_RUN
+        {
+            return self.read_runs(from, *run, outer, block);
+        }
         let windows = self.windows(&axes, budget);
         for (source, target, count) in windows.cut.pieces() {
-            self.scatter(from + source, target, count, &windows, scratch)?;
+            let block = &mut block[size(target * self.unit)..];
+            self.scatter(from + source, count, &windows, window, block)?;
         }
         Ok(())
     }
@@ -71,27 +71,43 @@ impl Place<'_> {
         Windows { cut: Cut::nowhere(axes), run, leaps: false }
     }
 
+    /// Reads runs of units to where they belong in the block.
+    fn read_runs(
+        &self,
+        from: u64,
+        run: u64,
+        outer: &[Axis],
+        block: &mut [u8],
+    ) -> Result<(), Fault> {
+        let len = size(run * self.unit);
+        for (source, target) in steps(outer) {
+            let at = size(target * self.unit);
+            let start = self.start + (from + source) * self.unit;
+            self.source.read_at(start, &mut block[at..at + len])?;
+        }
+        Ok(())
+    }
+
     /// Reads one window and puts its units where they belong in the block.
     fn scatter(
         &self,
         from: u64,
-        to: u64,
         count: u64,
         windows: &Windows<'_>,
-        scratch: &mut Scratch,
+        window: &mut Vec<u8>,
+        block: &mut [u8],
     ) -> Result<(), Fault> {
         let (axes, at) = (windows.axes(count), |units: u64| self.start + units * self.unit);
-        let block = &mut scratch.block[size(to * self.unit)..];
         let (reads, run) = windows.reads(count);
         if reads == 1 && matches!(axes.as_slice(), [] | [Axis { source: 1, target: 1, .. }]) {
             return self.source.read_at(at(from), &mut block[..size(run * self.unit)]);
         }
-        scratch.window.resize(size(reads * run * self.unit), 0);
-        let runs = scratch.window.chunks_exact_mut(size(run * self.unit));
+        window.resize(size(reads * run * self.unit), 0);
+        let runs = window.chunks_exact_mut(size(run * self.unit));
         for (i, bytes) in (0..reads).zip(runs) {
             self.source.read_at(at(from + i * windows.cut.axis.source), bytes)?;
         }
-        assign_units(self.unit, &scratch.window, block, &axes);
+        scatter(self.unit, window, block, &axes);
         Ok(())
     }
 }
@@ -123,55 +139,6 @@ impl Windows<'_> {
             (1, (count - 1) * self.cut.axis.source + self.run)
         }
     }
-}
-
-/// Copies every unit, a number of so many bytes, of the window to its place in the block.
-pub(crate) fn assign_units(unit: u64, window: &[u8], block: &mut [u8], axes: &[Axis]) {
-    match unit {
-        16 => assign::<16>(window, block, axes),
-        8 => assign::<8>(window, block, axes),
-        4 => assign::<4>(window, block, axes),
-        2 => assign::<2>(window, block, axes),
-        _ => assign::<1>(window, block, axes),
-    }
-}
-
-/// Copies every unit of the window to its place in the block.
-fn assign<const N: usize>(window: &[u8], block: &mut [u8], axes: &[Axis]) {
-    let along = |of: fn(&Axis) -> u64| IxDyn(&axes.iter().map(|a| size(of(a))).collect::<Vec<_>>());
-    let sizes = along(|axis| axis.size);
-    let from = sizes.clone().strides(along(|axis| axis.source));
-    let to = sizes.strides(along(|axis| axis.target));
-    let window = ArrayViewD::from_shape(from, window.as_chunks::<N>().0);
-    let block = ArrayViewMutD::from_shape(to, block.as_chunks_mut::<N>().0);
-    let window = window.expect("the window reaches from the first unit to the last");
-    let block = block.expect("the block has room for its axes, which do not overlap");
-    let nearest = |of: fn(&Axis) -> u64| (0..axes.len()).min_by_key(|i| of(&axes[*i]));
-    match (nearest(|axis| axis.source), nearest(|axis| axis.target)) {
-        (Some(source), Some(target)) if source != target => {
-            assign_in_tiles(window, block, Dimension(source), Dimension(target));
-        }
-        _ => assign_all(window, block),
-    }
-}
-
-fn assign_in_tiles<T: Copy>(
-    window: ArrayViewD<'_, T>,
-    mut block: ArrayViewMutD<'_, T>,
-    first: Dimension,
-    second: Dimension,
-) {
-    let strips = window.axis_chunks_iter(first, TILE);
-    for (strip, mut into) in strips.zip(block.axis_chunks_iter_mut(first, TILE)) {
-        let tiles = strip.axis_chunks_iter(second, TILE);
-        for (tile, into) in tiles.zip(into.axis_chunks_iter_mut(second, TILE)) {
-            assign_all(tile, into);
-        }
-    }
-}
-
-fn assign_all<T: Copy>(window: ArrayViewD<'_, T>, mut block: ArrayViewMutD<'_, T>) {
-    block.zip_mut_with(&window, |to, from| *to = *from);
 }
 
 /// A number of bytes or units of a block or window as a `usize`.

@@ -118,10 +118,10 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// The same in shares for several threads, cut where blocks of the new file are; what comes
-    /// before the first block is one of its own, so that all the others can be shared.
+    /// A copy in shares for several threads, cut where blocks of the new file are; what comes before
+    /// the first block is one of its own, so that all the others can be shared.
     pub(super) fn shares(&self) -> impl Iterator<Item = Chunk<'a>> + use<'a> {
-        let mut left = Some(self.clone());
+        let mut left = matches!(self.work, Work::Copy(_)).then(|| self.clone());
         std::iter::from_fn(move || {
             let mut share = left.take()?;
             let len = match share.at % BLOCK {

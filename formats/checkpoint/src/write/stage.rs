@@ -237,7 +237,9 @@ impl Stager<'_> {
         let beside = TempFile::new(self.disk, out, access).map_err(failed)?;
         let (disk, file) = (self.disk.as_ref(), &beside.file);
         let (source, observer, overflowed) = (self.source, self.observer, Mutex::default());
-        let writing = Writing { source, layout, file, disk, observer, overflowed: &overflowed };
+        let path = beside.name.path();
+        let writing =
+            Writing { source, layout, file, path, disk, observer, overflowed: &overflowed };
         let layouts = || renamed.map(self.revised).unwrap_or_default();
         let instead = renamed.map(|it| CloneLayouts { start: it.start, layouts: &layouts });
         fill(&writing, instead).map_err(failed)?;

@@ -1,7 +1,7 @@
 //! What is written is what was laid out.
 
 use std::io::{Read, Seek, Write};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
@@ -27,7 +27,9 @@ fn write_into(
     observer: &dyn Observer,
 ) -> Result<(), StreamError> {
     let overflowed = &Mutex::default();
-    Writing { source, layout, file, disk: &System, observer, overflowed }.run(None)
+    // No name leads to the file, so that nothing can be written to it directly.
+    let path = Path::new("");
+    Writing { source, layout, file, path, disk: &System, observer, overflowed }.run(None)
 }
 
 fn write(source: &[u8], layout: &Layout) -> Result<Vec<u8>, StreamError> {

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use statedict_checkpoint::{Access, Disk, Existing, Identity, PrependSupport, Secret, System};
+use statedict_checkpoint::{
+    Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System,
+};
 
 /// A disk that can do what `front` says on whatever file system the test runs, and never syncs.
 #[derive(Debug)]
@@ -18,6 +20,20 @@ pub(crate) struct Plain {
     front: PrependSupport,
     patience: Patience,
     journals: Known,
+    direct: DirectWrites,
+}
+
+/// What becomes of writes past the cache on a disk that opens files for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirectWrites {
+    /// Half of the blocks are written, as the system may.
+    Short,
+    /// The same, but the last of them in part.
+    Torn,
+    /// None is.
+    Refused,
+    /// Some are, those further back are not.
+    RefusedLater,
 }
 
 /// What the journals of a disk are known by.
@@ -41,7 +57,12 @@ pub(crate) enum Patience {
 
 impl Plain {
     pub(crate) fn new(front: PrependSupport) -> Plain {
-        Plain { front, patience: Patience::None, journals: Known::Everywhere }
+        let (patience, journals) = (Patience::None, Known::Everywhere);
+        Plain { front, patience, journals, direct: DirectWrites::Short }
+    }
+
+    pub(crate) fn writing(self, direct: DirectWrites) -> Plain {
+        Plain { direct, ..self }
     }
 
     pub(crate) fn known(self, journals: Known) -> Plain {
@@ -49,7 +70,7 @@ impl Plain {
     }
 
     pub(crate) fn waiting(patience: Patience) -> Plain {
-        Plain { front: PrependSupport::Copy, patience, journals: Known::ByMachine }
+        Plain { patience, journals: Known::ByMachine, ..Plain::new(PrependSupport::Copy) }
     }
 }
 
@@ -110,6 +131,29 @@ impl Disk for Plain {
 
     fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         System.write_at(file, offset, bytes)
+    }
+
+    fn open_direct(&self, _: &Path, file: &File, _: u64) -> io::Result<DirectFile> {
+        match self.front {
+            PrependSupport::Insert { block } => Ok(DirectFile { file: file.try_clone()?, block }),
+            PrependSupport::Share { .. } | PrependSupport::Copy => unsupported(),
+        }
+    }
+
+    fn write_direct(&self, file: &DirectFile, offset: u64, bytes: &[u8]) -> io::Result<u64> {
+        let len = bytes.len() as u64;
+        for number in [offset, len, bytes.as_ptr().addr() as u64] {
+            assert!(number.is_multiple_of(file.block), "whole blocks only");
+        }
+        let blocks = len.div_ceil(2).next_multiple_of(file.block);
+        let written = match self.direct {
+            DirectWrites::Short => blocks,
+            DirectWrites::Torn => blocks - 1,
+            DirectWrites::RefusedLater if offset < 100 * file.block => blocks,
+            DirectWrites::Refused | DirectWrites::RefusedLater => return unsupported(),
+        };
+        self.write_at(&file.file, offset, &bytes[..written as usize])?;
+        Ok(written)
     }
 
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
@@ -222,6 +266,11 @@ impl Faulty {
         self.calls() > self.at
     }
 
+    /// True if there was a call of this name.
+    pub(crate) fn has_done(&self, name: &str) -> bool {
+        self.done.lock().expect("no panic").contains(&name)
+    }
+
     /// The name of that call.
     pub(crate) fn where_it_struck(&self) -> &'static str {
         self.done.lock().expect("no panic")[self.at]
@@ -291,6 +340,19 @@ impl Disk for Faulty {
         let whole = || self.disk.write_at(file, offset, bytes);
         let half = || self.disk.write_at(file, offset, &bytes[..bytes.len() / 2]);
         self.call("write_at", whole, half)
+    }
+
+    fn open_direct(&self, path: &Path, file: &File, len: u64) -> io::Result<DirectFile> {
+        self.disk.open_direct(path, file, len)
+    }
+
+    fn write_direct(&self, file: &DirectFile, offset: u64, bytes: &[u8]) -> io::Result<u64> {
+        let whole = || self.disk.write_direct(file, offset, bytes);
+        let half = || {
+            let blocks = bytes.len() as u64 / 2 / file.block * file.block;
+            self.disk.write_direct(file, offset, &bytes[..blocks as usize]).map(drop)
+        };
+        self.call("write_direct", whole, half)
     }
 
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {

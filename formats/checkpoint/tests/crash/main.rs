@@ -19,12 +19,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{Disk, Error, Journals, recover_on};
+use statedict_checkpoint::{Disk, Error, Journals, PrependSupport, recover_on};
 use tempfile::TempDir;
 
-use disk::{Fault, Faulty, Plain};
+use disk::{DirectWrites, Fault, Faulty, Plain};
 use power::Volatile;
-use scene::{Scene, To, all};
+use scene::{INSERT, Scene, To, all, long};
 use state::{Files, Seen, files, named, put, seen, strange};
 
 /// ENOSPC, EIO, EPERM and EDQUOT, as Linux numbers them.
@@ -256,6 +256,21 @@ fn a_loss_of_power_at_any_call_leaves_the_old_or_the_new() {
         }
     }
     tally.close("losses of power");
+}
+
+#[test]
+fn what_cannot_be_written_past_the_cache_goes_through_it() {
+    use DirectWrites::{Refused, RefusedLater, Short, Torn};
+    let played = Played::new(long(INSERT));
+    assert_eq!(played.after, Played::new(long(PrependSupport::Copy)).after);
+    for direct in [Short, Torn, Refused, RefusedLater] {
+        let disk =
+            Faulty::new(Arc::new(Plain::new(INSERT).writing(direct)), Fault::Stop, usize::MAX);
+        let folder = played.scene.set();
+        played.scene.play(folder.path(), disk.clone()).expect("written");
+        assert!(files(folder.path()) == played.after, "{direct:?}");
+        assert!(disk.has_done("write_direct"), "{direct:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use statedict_checkpoint::{Access, Disk, Existing, Identity, PrependSupport, Secret};
+use statedict_checkpoint::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret};
 
 use crate::disk::{Plain, read};
 use crate::scene::BLOCK;
@@ -265,6 +265,14 @@ impl Disk for Volatile {
 
     fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.rewrite(file, || self.plain.write_at(file, offset, bytes))
+    }
+
+    fn open_direct(&self, path: &Path, file: &File, len: u64) -> io::Result<DirectFile> {
+        self.plain.open_direct(path, file, len)
+    }
+
+    fn write_direct(&self, file: &DirectFile, offset: u64, bytes: &[u8]) -> io::Result<u64> {
+        self.rewrite(&file.file, || self.plain.write_direct(file, offset, bytes))
     }
 
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {

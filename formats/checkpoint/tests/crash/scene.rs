@@ -113,6 +113,17 @@ fn safetensors(count: usize, slack: usize) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
 }
 
+/// A safetensors file of a tensor so long that it is not written with its neighbours.
+fn long_safetensors() -> Vec<u8> {
+    let shape = 150 * BLOCK + 7;
+    let header = format!(
+        r#"{{"{}":{{"dtype":"U8","shape":[{shape}],"data_offsets":[0,{shape}]}}}}"#,
+        key(0)
+    );
+    let data: Vec<u8> = (0..shape).map(|i| (i * 7 + i / 251) as u8).collect();
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
 fn format(name: &str) -> &'static dyn Format {
     FORMATS.iter().copied().find(|format| format.name() == name).expect("a format")
 }
@@ -168,6 +179,13 @@ const ADD: &str = "add:wrapped.by.something.longer";
 /// As long as before, so that the file looks right at a glance when only half of it is changed.
 const SWAP: &str = "rename:module.encoder.{r..} -> module.decoder.{r..}";
 
+/// A file of long bytes; on a disk that can insert blocks, they are written past the cache.
+pub(crate) fn long(front: PrependSupport) -> Scene {
+    let (target, to) = ("m.safetensors", To::New("out.safetensors"));
+    let files = one(target, long_safetensors());
+    Scene { name: "long beside", files, target, rule: ADD, to, front }
+}
+
 /// All of them.
 pub(crate) fn all() -> Vec<Scene> {
     let scene =
@@ -195,6 +213,8 @@ pub(crate) fn all() -> Vec<Scene> {
             PrependSupport::Copy,
         ),
         scene("safetensors cloned", many(), st, STRIP, To::New("out.safetensors"), SHARE),
+        long(PrependSupport::Copy),
+        long(INSERT),
         scene("safetensors over itself", many(), st, ADD, To::Over, PrependSupport::Copy),
         scene("pth within", archive(), pth, STRIP, in_place, PrependSupport::Copy),
         scene("pth swapped", archive(), pth, SWAP, in_place, PrependSupport::Copy),

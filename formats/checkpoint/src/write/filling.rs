@@ -1,0 +1,132 @@
+//! Filling a new file with what its layout says.
+
+use std::io;
+use std::sync::PoisonError;
+
+use statedict_core::{Elements, Fault, Part};
+
+use crate::elements::{self, PIECE, Sink, StreamError};
+use crate::observer::report;
+
+use super::aligned::Aligned;
+use super::checksums::Checksums;
+use super::chunks::Chunk;
+use super::output::Output;
+use super::{WriteBase, Writing};
+
+/// A new file that has its length, and perhaps some of its bytes.
+pub(super) struct Filling<'a> {
+    pub(super) writing: &'a Writing<'a>,
+    pub(super) output: Output<'a>,
+    pub(super) ground: WriteBase,
+}
+
+impl Filling<'_> {
+    /// Writes what is not there yet.
+    pub(super) fn complete(&self, stretches: &[Chunk<'_>]) -> Result<(), StreamError> {
+        let (standing, apart): (Vec<_>, Vec<_>) =
+            stretches.iter().partition(|chunk| self.ground.is_standing(chunk));
+        let standing = standing.into_iter().map(Chunk::len).sum();
+        report(self.writing.observer, standing).map_err(StreamError::Sink)?;
+        let mut sums = self.copy_all(&apart)?;
+        sums.extend(self.compute_all(&apart)?);
+        self.fill(stretches, Checksums::of(self.writing.layout, sums))
+    }
+
+    /// Delivers elements, and notes them if a cast made some infinite.
+    fn stream(&self, elements: &Elements, sink: &mut Sink<'_>) -> Result<(), StreamError> {
+        if elements::stream_counting(self.writing.source, elements, sink)? > 0 {
+            self.note_overflow(elements);
+        }
+        Ok(())
+    }
+
+    /// Remembers elements of which a cast made some infinite.
+    pub(super) fn note_overflow(&self, elements: &Elements) {
+        let overflowed = self.writing.overflowed.lock();
+        overflowed.unwrap_or_else(PoisonError::into_inner).push(elements.clone());
+    }
+
+    pub(super) fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.output.put(at, bytes)?;
+        report(self.writing.observer, bytes.len() as u64)
+    }
+
+    /// Writes what is between the stretches.
+    fn fill(&self, stretches: &[Chunk<'_>], checksums: Checksums) -> Result<(), StreamError> {
+        let mut between = Between { filling: self, checksums, start: 0, bytes: Vec::new() };
+        let mut stretches = stretches.iter().peekable();
+        let mut at = 0;
+        for (i, part) in self.writing.layout.parts().iter().enumerate() {
+            between.checksums.reach(i);
+            while stretches.next_if(|stretch| stretch.end() <= at).is_some() {}
+            let is_apart = stretches.peek().is_some_and(|stretch| stretch.at <= at);
+            let start = at;
+            at = u64::saturating_add(at, part.len());
+            match part {
+                _ if is_apart => between.leap(i, at).map_err(StreamError::Sink)?,
+                Part::New(bytes) => between.put(bytes).map_err(StreamError::Sink)?,
+                Part::Copy(range) => {
+                    let mut put = |bytes: &[u8]| between.put(bytes);
+                    self.read(range.clone(), start, &mut Aligned::default(), &mut put)?;
+                }
+                Part::Elements(elements) => {
+                    self.stream(elements, &mut |bytes| between.put(bytes))?;
+                }
+                Part::Crc32(span) => {
+                    let sum = between.checksums.sum(&span.parts);
+                    between.put(&sum.to_le_bytes()).map_err(StreamError::Sink)?;
+                }
+            }
+        }
+        if between.end() == at {
+            between.flush().map_err(StreamError::Sink)
+        } else {
+            Err(self.unexpected(between.end()))
+        }
+    }
+
+    pub(super) fn unexpected(&self, at: u64) -> StreamError {
+        let len = self.writing.layout.len();
+        Fault::broken(format!("writing came to byte {at} of {len}, which is not as laid out"))
+            .into()
+    }
+}
+
+/// Short parts that are side by side, written together.
+struct Between<'a> {
+    filling: &'a Filling<'a>,
+    checksums: Checksums,
+    /// Where the bytes start in the new file.
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Between<'_> {
+    fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.checksums.update(bytes);
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() as u64 >= PIECE { self.flush() } else { Ok(()) }
+    }
+
+    /// Goes on at `at`: part `i` is written already.
+    fn leap(&mut self, i: usize, at: u64) -> io::Result<()> {
+        self.checksums.join(i);
+        self.flush()?;
+        self.start = at;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.bytes.is_empty() {
+            self.filling.put(self.start, &self.bytes)?;
+            self.start = self.end();
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+}
