@@ -2,6 +2,7 @@
 
 usage: by_hand.py pth|safetensors|npz IN OUT        strip "module.", same format
        by_hand.py pth-to-safetensors IN OUT          strip and convert
+       by_hand.py rotary IN OUT                      Llama's query and key from Meta's order to Hugging Face's
        by_hand.py ls IN                              count the keys
 """
 
@@ -33,6 +34,19 @@ elif mode == "npz":
 
     arrays = np.load(source)
     np.savez(rest[0], **stripped({key: arrays[key] for key in arrays.files}))
+elif mode == "rotary":
+    from safetensors.torch import load_file, save_file
+
+    HEADS = 32
+
+    def permuted(weight):
+        """As `permute` in transformers' convert_llama_weights_to_hf.py."""
+        rows, columns = weight.shape
+        return weight.view(HEADS, rows // HEADS // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
+
+    turned = ("attention.wq.weight", "attention.wk.weight")
+    state = load_file(source)
+    save_file({f"model.{key}": permuted(of) if key.endswith(turned) else of for key, of in state.items()}, rest[0])
 elif mode == "ls":
     print(len(torch.load(source, map_location="cpu", weights_only=True, mmap=True)))
 else:

@@ -9,6 +9,8 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
+from tensors import Work, count
+
 HERE = Path(__file__).resolve().parent
 
 #: The tensors of a block of a language model; its layers have 16-bit numbers.
@@ -71,6 +73,12 @@ class Files:
         tensors = {f"module.model.layers.{i}.{name}.weight": shape for i in range(blocks) for name, shape in BLOCK.items()}
         return self.file(f"large-{self.gib:g}", tensors, extension)
 
+    def worked(self, work: Work, name: str) -> tuple[Path, Path]:
+        """A model of the size asked for, and a plan of what is made of it."""
+        plan = self.folder / f"{name}-{self.gib:g}.json"
+        work.write_plan(plan, self.gib)
+        return self.file(f"{name}-{self.gib:g}", work.shapes(self.gib), "safetensors"), plan
+
     def many(self, tensors: int, extension: str) -> Path:
         """A file of so many small tensors."""
         names = list(BLOCK)
@@ -119,13 +127,6 @@ def image(folder: Path, system: str) -> Path:
 def quietly(command) -> bool:
     """Runs a command and says whether it went well."""
     return subprocess.run(command, capture_output=True).returncode == 0
-
-
-def count(shape) -> int:
-    product = 1
-    for length in shape:
-        product *= length
-    return product
 
 
 def whole(path: Path, write) -> None:

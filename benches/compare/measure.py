@@ -14,6 +14,8 @@ class Took:
     """What one process took, as the system accounts for it."""
 
     seconds: float
+    #: Seconds of the processors, in the program and in the system for it.
+    processor: float
     memory: int
     written: int
 
@@ -28,22 +30,34 @@ class Measured:
         cells = [
             work,
             seconds(self.ours.seconds),
+            seconds(self.ours.processor),
             size(self.ours.memory),
             size(self.ours.written) if case.writes else "–",
             case.beside or "–",
             seconds(self.other.seconds) if self.other else "–",
+            seconds(self.other.processor) if self.other else "–",
             ratio(self.ratio) if self.ratio else "–",
             case.reach,
         ]
         return f"| {' | '.join(cells)} |"
 
 
-def measured(case, runs: int) -> Measured:
-    """The medians of so many runs of both commands by turns, and of their ratios pair by pair."""
+HEADINGS = ["work", "statedict", "processor", "memory", "written", "beside", "takes", "processor", "ratio", "to reach"]
+
+
+def measured(case, runs: int, before: Callable = lambda case: None) -> Measured:
+    """The medians of so many runs of both commands by turns, and of their ratios pair by pair; `before`
+    is called between making ready and the clock."""
+
+    def run(command, ready) -> Took:
+        ready()
+        before(case)
+        return timed(command)
+
     pairs = []
     for _ in range(runs + 1):
-        ours = timed(case.ours, case.before_ours)
-        pairs.append((ours, timed(case.other, case.before_other) if case.other else None))
+        ours = run(case.ours, case.before_ours)
+        pairs.append((ours, run(case.other, case.before_other) if case.other else None))
     counted = pairs[1:]
     others = [other for _, other in counted if other]
     ratio = statistics.median(ours.seconds / other.seconds for ours, other in counted) if others else None
@@ -53,13 +67,13 @@ def measured(case, runs: int) -> Measured:
 def median(took: list[Took]) -> Took:
     return Took(
         statistics.median(it.seconds for it in took),
+        statistics.median(it.processor for it in took),
         max(it.memory for it in took),
         int(statistics.median(it.written for it in took)),
     )
 
 
-def timed(command: list, before: Callable[[], None]) -> Took:
-    before()
+def timed(command: list) -> Took:
     os.sync()
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -72,7 +86,7 @@ def timed(command: list, before: Callable[[], None]) -> Took:
     if child.returncode != 0:
         raise SystemExit(f"{command}: exit {child.returncode}\n{said.decode(errors='replace')}")
     # The peak includes that of this process before it became the other one: some 17 MB.
-    return Took(took, usage.ru_maxrss * 1024, written)
+    return Took(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, written)
 
 
 def bytes_written(process: int) -> int:
