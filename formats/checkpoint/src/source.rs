@@ -4,10 +4,11 @@ use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use statedict_core::{Fault, Source};
 
+use crate::disk::page_cache::{read_no_further, read_once_at};
 use crate::disk::plain_file::{fault, is_same, read_exact_at, read_some_at, regular};
 use crate::disk::{Disk, System};
 use crate::error::Cause;
@@ -24,6 +25,27 @@ const LITTLE: usize = 512;
 pub(crate) trait Backed: Source {
     /// The file that has this byte, and where it starts, if it is read as it is.
     fn file_at(&self, offset: u64) -> Option<(&File, u64)>;
+
+    /// Fills a buffer with bytes that are not needed again, and need not stay in the system's cache.
+    ///
+    /// # Errors
+    /// As [`Source::read_at`].
+    fn read_once_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.read_at(offset, buffer)
+    }
+}
+
+/// A source all of which is read once.
+pub(crate) struct ReadOnce<'a>(pub(crate) &'a dyn Backed);
+
+impl Source for ReadOnce<'_> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.0.read_once_at(offset, buffer)
+    }
 }
 
 /// Open regular files laid end to end, mostly one, with the lengths they had when they were opened;
@@ -60,6 +82,8 @@ struct Opened {
     /// What it was before an edit that was interrupted; that is what is read.
     past: Option<Box<OriginalView>>,
     near: Mutex<ReadAhead>,
+    /// Done when the first bytes are read that are not needed again.
+    once: Once,
 }
 
 /// Bytes of a file that were read last because of others before them.
@@ -143,7 +167,7 @@ impl FileSource {
         Ok(FileSource {
             files: [Placed {
                 start: 0,
-                opened: Arc::new(Opened { file, past, near: Mutex::default() }),
+                opened: Arc::new(Opened { file, past, near: Mutex::default(), once: Once::new() }),
             }]
             .into(),
             len,
@@ -190,6 +214,29 @@ impl FileSource {
         self.files.get(place.checked_sub(1)?)
     }
 
+    /// Reads in one of the files, in one of the ways that it can be read.
+    fn read_by(
+        &self,
+        read: fn(&Opened, u64, &mut [u8]) -> io::Result<()>,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<(), Fault> {
+        // No range that is read crosses from one file into another.
+        let Some(Placed { start, opened }) = self.file_with(offset) else {
+            return Err(Fault::malformed(offset, "there is no file to read"));
+        };
+        if let Reader(Some(observer)) = &self.reader
+            && observer.read(buffer.len() as u64).is_break()
+        {
+            return Err(Fault::Unreadable(Stopped.into()));
+        }
+        let at = offset - start;
+        match &opened.past {
+            Some(past) => past.read(&opened.file, at, buffer),
+            None => read(opened, at, buffer).map_err(|error| fault(offset, error)),
+        }
+    }
+
     /// The most bytes that one of the files has.
     pub(crate) fn largest_file(&self) -> u64 {
         let ends = self.files.iter().skip(1).map(|placed| placed.start).chain([self.len]);
@@ -223,20 +270,7 @@ impl Source for FileSource {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
-        // No range that is read crosses from one file into another.
-        let Some(Placed { start, opened }) = self.file_with(offset) else {
-            return Err(Fault::malformed(offset, "there is no file to read"));
-        };
-        if let Reader(Some(observer)) = &self.reader
-            && observer.read(buffer.len() as u64).is_break()
-        {
-            return Err(Fault::Unreadable(Stopped.into()));
-        }
-        let at = offset - start;
-        match &opened.past {
-            Some(past) => past.read(&opened.file, at, buffer),
-            None => opened.read(at, buffer).map_err(|error| fault(offset, error)),
-        }
+        self.read_by(Opened::read, offset, buffer)
     }
 }
 
@@ -245,9 +279,19 @@ impl Backed for FileSource {
         let Placed { start, opened } = self.file_with(offset)?;
         opened.past.is_none().then_some((&opened.file, *start))
     }
+
+    fn read_once_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        self.read_by(Opened::read_once, offset, buffer)
+    }
 }
 
 impl Opened {
+    /// Fills a buffer with bytes that need not stay in the system's cache.
+    fn read_once(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.once.call_once(|| read_no_further(&self.file));
+        read_once_at(&self.file, at, buffer)
+    }
+
     /// Fills a buffer with the file's bytes as they are.
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         if buffer.len() >= LITTLE {

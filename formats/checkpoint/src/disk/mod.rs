@@ -5,6 +5,7 @@
 
 mod direct;
 mod file_system;
+pub(crate) mod page_cache;
 pub(crate) mod plain_file;
 mod secret;
 mod system;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use statedict_core::{Block, Elements, Origin, Source};
+use statedict_core::{Block, Elements, Origin, Source, Tensor, View};
 
 use super::{StreamError, blocks, is_plain, is_stored, item, place};
 
@@ -97,6 +97,13 @@ fn in_places(elements: &Elements, most: u64) -> Vec<Portion<'_>> {
 }
 
 impl Portion<'_> {
+    /// True if it is read from front to back, and nothing of it for another portion.
+    pub(crate) fn is_in_order(&self) -> bool {
+        let Content::Stored(elements) = &self.content else { return false };
+        let view = elements.tensor().and_then(Tensor::as_view);
+        view.is_some_and(View::is_contiguous)
+    }
+
     /// Fills a buffer of its length; gives how many finite numbers a cast made infinite.
     pub(crate) fn fill(&self, source: &dyn Source, into: &mut [u8]) -> Result<u64, StreamError> {
         match &self.content {

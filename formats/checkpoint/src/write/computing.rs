@@ -8,6 +8,7 @@ use statedict_core::Elements;
 use crate::elements::portions::{Portion, portions};
 use crate::elements::{self, StreamError};
 use crate::parallel::{each_on, processors};
+use crate::source::ReadOnce;
 
 use super::aligned::Aligned;
 use super::checksums::Sum;
@@ -82,7 +83,11 @@ impl Filling<'_> {
             Some(portion) => {
                 let len = usize::try_from(portion.len).expect("a portion fits in memory");
                 let bytes = buffer.for_place(at, len);
-                let overflows = portion.fill(source, bytes)?;
+                let overflows = if portion.is_in_order() && self.output.is_direct() {
+                    portion.fill(&ReadOnce(source), bytes)?
+                } else {
+                    portion.fill(source, bytes)?
+                };
                 for piece in pieces(at, bytes) {
                     put(piece).map_err(StreamError::Sink)?;
                 }

@@ -5,10 +5,12 @@ use std::io;
 use std::ops::Range;
 
 use crc32fast::Hasher;
+use statedict_core::Source;
 
 use crate::elements::{PIECE, StreamError};
 use crate::observer::report;
 use crate::parallel::{each_on, processors, waiting};
+use crate::source::ReadOnce;
 
 use super::WriteBase;
 use super::aligned::Aligned;
@@ -83,14 +85,20 @@ impl Filling<'_> {
         buffer: &mut Aligned,
         deliver: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), StreamError> {
-        let most = if self.output.is_direct() { DIRECT_PIECE } else { PIECE };
+        // A file that is too long for the cache should not come into it where it is read either.
+        let once = ReadOnce(self.writing.source);
+        let (source, most): (&dyn Source, u64) = if self.output.is_direct() {
+            (&once, DIRECT_PIECE)
+        } else {
+            (self.writing.source, PIECE)
+        };
         let mut done = 0;
         while range.start + done < range.end {
             let (from, to) = (range.start + done, to + done);
             // All but the first begin where a block does.
             let len = (range.end - from).min(most - to % most);
             let piece = buffer.for_place(to, usize::try_from(len).expect("a piece fits in memory"));
-            self.writing.source.read_at(from, piece)?;
+            source.read_at(from, piece)?;
             deliver(piece).map_err(StreamError::Sink)?;
             done += len;
         }
