@@ -150,8 +150,45 @@ fn what_is_lost_has_no_way_back() {
     assert_eq!(refused(key("a", &[4]).slice(0, 0..2)), cut);
     let cast = "the plan has no inverse: 'n' was cast to BF16";
     assert_eq!(refused(key("a", &[4]).cast(DType::Bf16)), cast);
-    let twice = "the plan has no inverse: 'a' went to several places";
-    assert_eq!(refused(cat(0, &[key("a", &[4]), key("a", &[4])])), twice);
+    let apart = cat(0, &[key("a", &[4]).slice(0, 0..3), key("a", &[4]).slice(0, 1..4)]);
+    let overlap = "the plan has no inverse: 'a' went to several places";
+    assert_eq!(refused(apart), overlap);
+}
+
+#[test]
+fn what_is_there_several_times_is_compared_on_the_way_back() {
+    let twice = plan_of(vec![("n", cat(0, &[key("a", &[4]), key("a", &[4])]))]);
+    let back = twice.invert().expect("the copies are compared");
+    let section = &back.sections()[0];
+    assert_eq!(section.tensors().map(|it| it["a"].to_string()).as_deref(), Some("n[0:4]"));
+    let [(first, second)] = section.checks() else { panic!("one check") };
+    assert_eq!([first.to_string(), second.to_string()], ["n[0:4]", "n[4:8]"]);
+    assert_eq!(Plan::from_json(&back.to_json()).expect("a plan"), back);
+
+    let tie = plan_of(vec![("a", key("a", &[4])), ("b", key("a", &[4]))]);
+    let back = tie.invert().expect("the copies are compared");
+    let section = &back.sections()[0];
+    assert_eq!(section.fate("b"), Some(None));
+    let [(first, second)] = section.checks() else { panic!("one check") };
+    assert_eq!([first.to_string(), second.to_string()], ["a", "b"]);
+}
+
+#[test]
+fn parts_that_were_cut_through_other_shapes_lead_back() {
+    // Rows by query groups: two of q, one of k, one of v in each of three.
+    let rows = || reshape(key("qkv", &[24, 5]), &[3, 4, 2, 5]);
+    let part = |from, to: u64, rows_of: u64| reshape(rows().slice(1, from..to), &[rows_of, 5]);
+    let split = plan_of(vec![("q", part(0, 2, 12)), ("k", part(2, 3, 6)), ("v", part(3, 4, 6))]);
+    let back = split.invert().expect("nothing is lost");
+    let there = catalog(&[("q", &[12, 5]), ("k", &[6, 5]), ("v", &[6, 5])]);
+    let of_q: Vec<u64> = (0..20).collect();
+    let found = places(&there, &back);
+    assert_eq!(found[0].0, "qkv");
+    assert_eq!(found[0].2[..20], of_q);
+    assert_eq!(found[0].2[20..30], (60..70).collect::<Vec<u64>>());
+    let again = back.invert().expect("the way there");
+    let there = catalog(&[("qkv", &[24, 5])]);
+    assert_eq!(places(&there, &again), places(&there, &split));
 }
 
 #[test]

@@ -91,15 +91,6 @@ impl Expression {
         Expression::Key { of, key, shape: tensor.shape.clone() }
     }
 
-    /// What a range of one dimension counts; the expression itself, where that is all.
-    #[must_use]
-    pub fn slice(self, axis: usize, range: Range<u64>) -> Expression {
-        if self.shape().get(axis) == Some(&range.end) && range.start == 0 {
-            return self;
-        }
-        Expression::Slice { of: Box::new(self), axis, range }
-    }
-
     /// The elements in another type.
     #[must_use]
     pub fn cast(self, dtype: DType) -> Expression {
@@ -150,6 +141,31 @@ impl Expression {
             | Expression::Cast { of, .. } => of.leaves(),
             Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
                 parts.iter().flat_map(Expression::leaves).collect()
+            }
+        }
+    }
+
+    /// The keys of the checkpoint's tensors that it is made of, each as often as it is named.
+    pub fn source_keys(&self) -> Vec<&str> {
+        let leaves = self.leaves().into_iter();
+        let keys = leaves.filter_map(|leaf| match leaf {
+            Expression::Key { of: Origination::Source, key, .. } => Some(key.as_str()),
+            _ => None,
+        });
+        keys.collect()
+    }
+
+    /// The first tensor of the checkpoint that it is made of, by its key.
+    pub(crate) fn first_source(&self) -> Option<&str> {
+        match self {
+            Expression::Key { of: Origination::Source, key, .. } => Some(key),
+            Expression::Key { .. } | Expression::Init(_) => None,
+            Expression::Slice { of, .. }
+            | Expression::Permute { of, .. }
+            | Expression::Reshape { of, .. }
+            | Expression::Cast { of, .. } => of.first_source(),
+            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
+                parts.iter().find_map(Expression::first_source)
             }
         }
     }

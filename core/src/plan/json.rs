@@ -51,6 +51,9 @@ struct SectionJson {
     /// The new state dict, each tensor with what it is made of, if any is computed; version 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<(String, ExpressionJson)>>,
+    /// Pairs of expressions that must have the same elements; version 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<(ExpressionJson, ExpressionJson)>,
 }
 
 impl Plan {
@@ -63,6 +66,7 @@ impl Plan {
             tensors: section.tensors().map(|tensors| {
                 tensors.iter().map(|(key, made)| (key.clone(), made.into())).collect()
             }),
+            checks: section.checks().iter().map(|(a, b)| (a.into(), b.into())).collect(),
         });
         let metadata: Vec<_> = self.metadata.iter().cloned().map(ChangeJson::from).collect();
         let ties = (self.ties == Ties::One).then_some(TiesJson::One);
@@ -140,7 +144,9 @@ impl Section {
             }
         }
         let tensors = json.tensors.map(computed).transpose()?;
-        Ok(Section { path: json.at, fates: fates.into(), casts, tensors })
+        let checks = json.checks.into_iter().map(|(a, b)| Ok((a.try_into()?, b.try_into()?)));
+        let checks = checks.collect::<Result<_, BadPlan>>()?;
+        Ok(Section { path: json.at, fates: fates.into(), casts, tensors, checks })
     }
 }
 

@@ -7,7 +7,9 @@ mod inverse;
 mod json;
 mod mentions;
 mod modules;
+mod pieces;
 mod resolve;
+mod steps;
 
 pub use error::{BadPlan, Issue, PlanError};
 pub use expression::{Expression, Origination};
@@ -46,6 +48,9 @@ pub struct Section {
     pub(crate) casts: IndexMap<String, DType>,
     /// Every tensor of the new state dict in order, each under its new key, if any is computed.
     pub(crate) tensors: Option<IndexMap<String, Expression>>,
+    /// Pairs of expressions over old tensors that must have the same elements, or something would be
+    /// lost.
+    pub(crate) checks: Vec<(Expression, Expression)>,
 }
 
 impl Plan {
@@ -150,7 +155,7 @@ impl Section {
         let fates: Fates = fates.collect();
         let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(key.as_str()));
         let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
-        Section { path: self.path.clone(), fates: fates.into(), casts, tensors: None }
+        Section { path: self.path.clone(), fates: fates.into(), casts, ..Section::default() }
     }
 
     /// The path to the state dict.
@@ -184,6 +189,12 @@ impl Section {
         self.tensors.as_ref()
     }
 
+    /// Pairs of expressions over tensors of the file that must have the same elements, since only
+    /// the first of each pair is taken along.
+    pub fn checks(&self) -> &[(Expression, Expression)] {
+        &self.checks
+    }
+
     /// Every key with what becomes of it.
     pub fn fates(&self) -> impl ExactSizeIterator<Item = (&str, Option<&str>)> {
         self.fates.iter().map(|(old, new)| (&**old, new.as_deref()))
@@ -192,6 +203,14 @@ impl Section {
     /// The keys that stay, with their new names.
     pub fn kept(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fates().filter_map(|(old, new)| Some((old, new?)))
+    }
+
+    /// Every new key that there is an old one for, with that, or with the first of those whose
+    /// tensors it is made of.
+    pub fn first_sources(&self) -> impl Iterator<Item = (&str, &str)> {
+        let made = self.tensors.iter().flatten();
+        let made = made.filter_map(|(new, made)| Some((new.as_str(), made.first_source()?)));
+        self.kept().map(|(old, new)| (new, old)).chain(made)
     }
 
     /// The keys that get another name, with it.

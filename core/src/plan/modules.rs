@@ -22,6 +22,8 @@ pub struct Modules {
     pub fates: Vec<(String, Option<String>)>,
     /// Paths that come into being above others, each with the old path it must come before.
     pub added: Vec<(String, String)>,
+    /// Paths of which the tensors became parts of several modules, with the paths of these.
+    pub split: IndexMap<String, Vec<String>>,
 }
 
 /// What the keys below a module say about its path.
@@ -30,8 +32,8 @@ enum Verdict {
     Becomes(String),
     /// No key below it stays, or the keys now start further down.
     Goes,
-    /// Its keys went to different places.
-    Split,
+    /// Its keys went to different places: those to which its own tensors went.
+    Split(Vec<String>),
 }
 
 impl Section {
@@ -41,27 +43,33 @@ impl Section {
     /// it takes off or puts in front of the path. A path without keys below it follows its parent.
     /// Where two paths come together, the deeper one is the real module and the other one goes.
     pub fn modules(&self, paths: &[String]) -> Modules {
-        if self.keeps_names() {
+        if self.keeps_names() && self.tensors.is_none() {
             let fates = paths.iter().map(|path| (path.clone(), Some(path.clone())));
-            return Modules { fates: fates.collect(), added: Vec::new() };
+            return Modules { fates: fates.collect(), ..Modules::default() };
         }
         let evidence = self.evidence();
         let mut targets: Vec<Option<String>> =
             paths.iter().map(|path| follow(path, &evidence)).collect();
         keep_the_deepest(paths, &mut targets);
         let added = ancestors_to_add(paths, &targets);
-        Modules { fates: paths.iter().cloned().zip(targets).collect(), added }
+        let split = paths.iter().filter_map(|path| match evidence.get(path.as_str())? {
+            Verdict::Split(parts) if parts.len() > 1 => Some((path.clone(), parts.clone())),
+            _ => None,
+        });
+        let split = split.collect();
+        Modules { fates: paths.iter().cloned().zip(targets).collect(), added, split }
     }
 
     /// The modules of a new file with their versions, and those whose version is not a number.
     ///
-    /// Paths that come into being have version 1, which is that of a plain module.
+    /// Paths that come into being have version 1, which is that of a plain module; where tensors are
+    /// computed, a module that is split leaves its version to each part.
     pub fn versions(
         &self,
         modules: &IndexMap<String, Option<u64>>,
     ) -> (Vec<(String, u64)>, Vec<String>) {
         let paths: Vec<String> = modules.keys().cloned().collect();
-        let Modules { fates, added } = self.modules(&paths);
+        let Modules { fates, added, mut split } = self.modules(&paths);
         let mut above = IndexMap::<String, Vec<(String, u64)>>::default();
         for (path, before) in added {
             above.entry(before).or_default().push((path, 1));
@@ -69,19 +77,38 @@ impl Section {
         let (mut versions, mut unknown) = (Vec::new(), Vec::new());
         for (old, new) in fates {
             versions.extend(above.swap_remove(&old).unwrap_or_default());
+            let parts = split.swap_remove(&old).filter(|_| self.tensors.is_some());
             match (new, modules.get(&old).copied().flatten()) {
-                (Some(new), Some(version)) => versions.push((new, version)),
+                (Some(new), Some(version)) => {
+                    let parts = parts.unwrap_or_else(|| [new].into());
+                    versions.extend(parts.into_iter().map(|part| (part, version)));
+                }
                 (Some(_), None) => unknown.push(old),
                 (None, _) => {}
             }
         }
+        let mut known = IndexSet::<String>::default();
+        versions.retain(|(path, _)| known.insert(path.clone()));
         (versions, unknown)
+    }
+
+    /// Every key with a name that it, or a tensor that is made of it, gets; `None` if none does.
+    fn moves(&self) -> Vec<(&str, Option<&str>)> {
+        let Some(tensors) = &self.tensors else { return self.fates().collect() };
+        let mut moves = Vec::new();
+        for (new, made) in tensors {
+            let sources: IndexSet<&str> = made.source_keys().into_iter().collect();
+            moves.extend(sources.into_iter().map(|old| (old, Some(new.as_str()))));
+        }
+        let used: IndexSet<&str> = moves.iter().map(|(old, _)| *old).collect();
+        moves.extend(self.fates().filter(|(old, _)| !used.contains(old)));
+        moves
     }
 
     /// For every path that some key lies under, what the keys say.
     fn evidence(&self) -> BTreeMap<&str, Verdict> {
         let mut verdicts = BTreeMap::<&str, Verdict>::new();
-        for (old, new) in self.fates() {
+        for (old, new) in self.moves() {
             if old.matches(SEPARATOR).count() >= MAX_DEPTH {
                 continue;
             }
@@ -98,18 +125,25 @@ impl Section {
                 let target =
                     new.and_then(|new| if stays { Some(path) } else { without_last(new, depth) });
                 let says = target.map_or(Verdict::Goes, |path| Verdict::Becomes(path.to_string()));
-                merge(verdicts.entry(path), says);
+                merge(verdicts.entry(path), says, depth);
             }
         }
         verdicts
     }
 }
 
-fn merge(entry: Entry<'_, &str, Verdict>, says: Verdict) {
+/// Adds what a key that lies `depth` segments below a path says.
+fn merge(entry: Entry<'_, &str, Verdict>, says: Verdict, depth: usize) {
     let so_far = entry.or_insert(Verdict::Goes);
-    match (&*so_far, &says) {
-        (Verdict::Goes, _) => *so_far = says,
-        (Verdict::Becomes(a), Verdict::Becomes(b)) if a != b => *so_far = Verdict::Split,
+    match (&mut *so_far, says) {
+        (Verdict::Goes, says) => *so_far = says,
+        (Verdict::Becomes(a), Verdict::Becomes(b)) if *a != b => {
+            let parts = if depth == 1 { [core::mem::take(a), b].into() } else { Vec::new() };
+            *so_far = Verdict::Split(parts);
+        }
+        (Verdict::Split(parts), Verdict::Becomes(b)) if depth == 1 && !parts.contains(&b) => {
+            parts.push(b);
+        }
         _ => {}
     }
 }
@@ -144,7 +178,7 @@ fn follow(path: &str, evidence: &BTreeMap<&str, Verdict>) -> Option<String> {
                 let below = path[above.len()..].trim_start_matches(SEPARATOR);
                 return Some(join(target, below));
             }
-            Some(Verdict::Split) => return Some(path.to_string()),
+            Some(Verdict::Split(_)) => return Some(path.to_string()),
             None if above.is_empty() => return Some(path.to_string()),
             None => above = above.rsplit_once(SEPARATOR).map_or("", |(path, _)| path),
         }

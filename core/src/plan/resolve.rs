@@ -283,13 +283,19 @@ impl Plan {
             issues.extend(
                 absent.map(|key| Issue::Absent { path: path.clone(), key: Some(key.to_string()) }),
             );
-            issues.extend(section.unlike(catalog, state_dict));
+            if section.tensors.is_some() {
+                issues.extend(section.unlike(catalog, state_dict));
+                let (section, unmatched) =
+                    section.completed(catalog, state_dict, policy.undefined, &mut issues);
+                all.plan.sections.push(section);
+                all.unmatched_keys += unmatched;
+                continue;
+            }
             let rule = Rule::Fates(section.fates.as_ref().clone());
             match plan(&[rule], catalog, &[state_dict], policy) {
                 Ok(mut planned) => {
                     for planned in &mut planned.plan.sections {
                         planned.casts.clone_from(&section.casts);
-                        planned.tensors.clone_from(&section.tensors);
                     }
                     all.plan.sections.extend(planned.plan.sections);
                     all.unmatched_keys += planned.unmatched_keys;
@@ -307,8 +313,7 @@ impl Section {
     fn unlike(&self, catalog: &Catalog, state_dict: &StateDict) -> Vec<Issue> {
         let mut issues = Vec::new();
         let mut known = IndexSet::<&str>::default();
-        let leaves = self.tensors.iter().flat_map(IndexMap::values).flat_map(Expression::leaves);
-        for leaf in leaves {
+        for leaf in self.expressions().flat_map(Expression::leaves) {
             let Expression::Key { of: Origination::Source, key, shape } = leaf else { continue };
             let found = catalog.tensor(state_dict, key);
             if !known.insert(key) || found.is_some_and(|tensor| tensor.shape == *shape) {
@@ -324,5 +329,54 @@ impl Section {
             });
         }
         issues
+    }
+
+    /// Every expression: of new tensors, and of those that are only compared.
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let checked = self.checks.iter().flat_map(|(a, b)| [a, b]);
+        self.tensors.iter().flat_map(IndexMap::values).chain(checked)
+    }
+
+    /// A section of computed tensors with what becomes of the keys that it does not name, and how
+    /// many those are.
+    fn completed(
+        &self,
+        catalog: &Catalog,
+        state_dict: &StateDict,
+        undefined: Undefined,
+        issues: &mut Vec<Issue>,
+    ) -> (Section, usize) {
+        let path = state_dict.path.clone();
+        issues.extend(fixed(state_dict));
+        let used: IndexSet<&str> = self.expressions().flat_map(Expression::source_keys).collect();
+        let mut fates = self.fates.as_ref().clone();
+        let mut tensors = self.tensors.clone().unwrap_or_default();
+        let mut unmatched = 0;
+        for key in state_dict.shared_keys() {
+            if self.fates.contains_key(key) || used.contains(&**key) {
+                continue;
+            }
+            unmatched += 1;
+            let (path, name) = (path.clone(), key.to_string());
+            match undefined {
+                Undefined::Refuse => issues.push(Issue::Undefined { path, key: name }),
+                Undefined::Drop => drop(fates.insert(key.clone(), None)),
+                Undefined::Keep => {
+                    if let Some(made) = tensors.get(key.as_ref()) {
+                        let first = made.first_source().unwrap_or_default();
+                        let by = Some("the plan".to_string());
+                        let from = [(first.to_string(), by), (name.clone(), None)].into();
+                        issues.push(Issue::Collision { path, to: name, from, same_place: false });
+                        continue;
+                    }
+                    fates.insert(key.clone(), Some(key.clone()));
+                    if let Some(tensor) = catalog.tensor(state_dict, key) {
+                        tensors.insert(name, Expression::key(key, tensor));
+                    }
+                }
+            }
+        }
+        let (fates, tensors) = (fates.into(), Some(tensors));
+        (Section { path, fates, tensors, ..self.clone() }, unmatched)
     }
 }

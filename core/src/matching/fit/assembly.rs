@@ -170,7 +170,7 @@ impl Fit {
             path: source.state_dict.path.clone(),
             fates: fates.collect::<Fates>().into(),
             casts: casts.collect(),
-            tensors: None,
+            ..Section::default()
         }
     }
 

@@ -230,7 +230,7 @@ impl Folder for Sharded {
         contents: TensorSet,
         section: &Section,
     ) -> Result<PendingFiles, UnsupportedTensors> {
-        let old: HashMap<&str, &str> = section.kept().map(|(old, new)| (new, old)).collect();
+        let old: HashMap<&str, &str> = section.first_sources().collect();
         let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
         let voices = self.voices();
         let changes = MetadataChange::between(&joined(&voices), &metadata);
