@@ -64,8 +64,9 @@ pub use layout::{
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{
-    BadPlan, Expression, Issue, Mentions, Modules, NotInvertible, Origination, Places, Plan,
-    PlanError, Planned, Policy, Section, Undefined, Unmatched, plan, plan_stages,
+    BadPlan, Example, Expression, Issue, Mentions, Modules, NotInvertible, Origination, Places,
+    Plan, PlanError, Planned, Policy, Regrouping, Section, Undefined, Unmatched, plan,
+    plan_inverse, plan_stages,
 };
 pub use rules::{
     BadRemap, BadSeparators, BadTemplate, CannotFill, Captured, Fate, Held, Name, Prefix, Remap,

@@ -16,6 +16,8 @@ use crate::{Catalog, DType, Data, IndexMap, Key, Plan, StateDict, Template, Tens
 
 pub use spelling::BadCast;
 
+pub(crate) use scales::companions;
+
 use scales::scaled;
 
 /// A type to cast to.

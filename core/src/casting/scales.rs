@@ -47,6 +47,14 @@ const BESIDE_NONE: [&str; 8] = [
 /// Names of a module's scales beside packed integers: GPTQ and AWQ, HQQ.
 const BESIDE_PACKED: [(&str, &str); 3] = [("scales", "qweight"), ("scale", "W_q"), ("zero", "W_q")];
 
+/// Names of what packed integers have beside them that is no scale: zero points, orders of columns.
+const OF_PACKED: [(&str, &str); 4] = [
+    ("qzeros", "qweight"),
+    ("g_idx", "qweight"),
+    ("weight_zero_point", "weight_packed"),
+    ("weight_g_idx", "weight_packed"),
+];
+
 /// What bitsandbytes appends to a weight's key for the state it needs.
 const STATE_OF_WEIGHT: [&str; 5] =
     ["absmax", "nested_absmax", "quant_map", "nested_quant_map", "quant_state"];
@@ -80,6 +88,22 @@ pub(super) fn scaled(
     if !found.is_empty() {
         let keys = state_dict.keys().filter(|key| BESIDE_NONE.contains(&split(key).1));
         found.extend(keys.map(String::from));
+    }
+    found
+}
+
+/// Keys of quantized weights, each with a key of what belongs to it.
+pub(crate) fn companions(catalog: &Catalog, state_dict: &StateDict) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for key in state_dict.keys() {
+        let (above, last) = split(key);
+        let weights = Weights { catalog, state_dict, above };
+        let of = match weights.of(key, last) {
+            Some(Scaled::Weight(weight)) => Some(weight),
+            Some(Scaled::Packed) => weights.packed(last),
+            None => weights.beside_packed(last),
+        };
+        found.extend(of.map(|weight| (weight, key.to_string())));
     }
     found
 }
@@ -137,6 +161,22 @@ impl Weights<'_> {
         let weight =
             if STATE_OF_WEIGHT.contains(&last) { path } else { path.strip_suffix(".quant_state")? };
         self.state_dict.contains(weight).then(|| Scaled::Weight(weight.to_string()))
+    }
+
+    /// The packed elements that a scale is for.
+    fn packed(&self, last: &str) -> Option<String> {
+        let bases = SCALE_SUFFIXES.iter().filter_map(|suffix| last.strip_suffix(suffix));
+        let packed = bases.flat_map(|base| {
+            PACKED_SUFFIXES.iter().filter_map(move |packed| self.beside(&[base, packed].concat()))
+        });
+        let named = BESIDE_PACKED.iter().filter(|(scale, _)| *scale == last);
+        packed.chain(named.filter_map(|(_, packed)| self.beside(packed))).next()
+    }
+
+    /// The packed elements that something else than a scale is for.
+    fn beside_packed(&self, last: &str) -> Option<String> {
+        let all = OF_PACKED.iter().filter(|(name, _)| *name == last);
+        all.filter_map(|(_, packed)| self.beside(packed)).next()
     }
 
     fn beside(&self, name: &str) -> Option<String> {

@@ -242,6 +242,11 @@ impl StateDict {
         self.entries.keys()
     }
 
+    /// The key of that number in file order.
+    pub(crate) fn key(&self, number: usize) -> Option<&str> {
+        self.entries.get_index(number).map(|(key, _)| &**key)
+    }
+
     /// True if it has this key.
     pub fn contains(&self, key: &str) -> bool {
         self.entries.contains_key(key)

@@ -56,11 +56,6 @@ pub enum Issue {
         /// The size.
         name: Name,
     },
-    /// The rule makes tensors of others, which cannot be planned yet.
-    Tensors {
-        /// The rule.
-        rule: String,
-    },
     /// No rule recognises any key.
     NothingMatched {
         /// The rules, as text.
@@ -79,6 +74,31 @@ pub enum Issue {
         path: String,
         /// The key; none if the whole state dict is missing.
         key: Option<String>,
+    },
+    /// A rule of tensors that cannot make what it says of those that there are.
+    Regrouping {
+        /// The state dict.
+        path: String,
+        /// The rule.
+        rule: String,
+        /// Which tensor, and why.
+        problem: String,
+    },
+    /// A rule that cannot be undone.
+    NoInverse {
+        /// The rule.
+        rule: String,
+        /// Why.
+        reason: String,
+    },
+    /// A key that rules would not make again of what they were undone to.
+    NotUndone {
+        /// The state dict.
+        path: String,
+        /// The key.
+        key: String,
+        /// What would become of it.
+        reason: String,
     },
     /// A tensor that others are to be made of has another shape than the plan expects.
     Shape {
@@ -130,12 +150,6 @@ impl fmt::Display for Issue {
             Issue::UnknownSize { rule, name } => {
                 write!(f, "rule '{rule}' {}", SizeReason::Unknown(name.clone()))
             }
-            Issue::Tensors { rule } => {
-                write!(
-                    f,
-                    "rule '{rule}' changes tensors, not only their keys, which is not supported yet"
-                )
-            }
             Issue::NothingMatched { rules } => match rules.as_slice() {
                 [rule] if *rule == RuleKind::Unwrap.name() => {
                     write!(f, "no key has a wrapper segment ({})", WRAPPERS.join(", "))
@@ -151,6 +165,16 @@ impl fmt::Display for Issue {
                     "the plan names key '{key}'{}, which the file does not have",
                     InStateDict(path)
                 )
+            }
+            Issue::NoInverse { rule, reason } => {
+                write!(f, "rule '{rule}' has no inverse: {reason}")
+            }
+            Issue::NotUndone { path, key, reason } => {
+                let within = InStateDict(path);
+                write!(f, "the rules cannot be undone here: '{key}'{within} {reason}")
+            }
+            Issue::Regrouping { path, rule, problem } => {
+                write!(f, "{problem}{}, by rule '{rule}'", InStateDict(path))
             }
             Issue::Shape { path, key, found, expected } => {
                 let within = InStateDict(path);

@@ -1,5 +1,7 @@
 //! Plans: what becomes of every key of one file.
 
+mod companions;
+mod draft;
 mod error;
 mod expression;
 mod expression_json;
@@ -8,15 +10,19 @@ mod json;
 mod mentions;
 mod modules;
 mod pieces;
+mod regroup;
 mod resolve;
 mod steps;
+mod undo;
 
 pub use error::{BadPlan, Issue, PlanError};
 pub use expression::{Expression, Origination};
 pub use inverse::NotInvertible;
 pub use mentions::{Mentions, Places};
 pub use modules::Modules;
-pub use resolve::{Planned, Policy, Undefined, Unmatched, plan, plan_stages};
+pub use regroup::Example;
+pub use resolve::{Planned, Policy, Regrouping, Undefined, Unmatched, plan, plan_stages};
+pub use undo::plan_inverse;
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;

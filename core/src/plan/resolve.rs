@@ -1,11 +1,10 @@
 //! Planning: rules resolved against the keys of a file.
 
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::plan::Fates;
-use crate::rules::remap::Step;
+use crate::plan::Example;
+use crate::plan::draft::Draft;
 use crate::{
     Catalog, Expression, IndexMap, IndexSet, Issue, Origination, Plan, PlanError, Rule, Section,
     StateDict,
@@ -51,6 +50,25 @@ pub struct Planned {
     pub unmatched_keys: usize,
     /// Rules that recognised no key, as text.
     pub unused_rules: Vec<String>,
+    /// What rules of tensors make of the tensors that they recognised, stage by stage.
+    pub regroupings: Vec<Regrouping>,
+}
+
+/// What one rule of tensors makes of the tensors that it recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Regrouping {
+    /// The state dict.
+    pub path: String,
+    /// The rule, as text.
+    pub rule: String,
+    /// How many groups of tensors belong together.
+    pub groups: usize,
+    /// How many tensors it recognised.
+    pub from: usize,
+    /// How many it makes of them.
+    pub to: usize,
+    /// The first group.
+    pub example: Example,
 }
 
 /// Resolves rules that are given together against state dicts of a catalog.
@@ -108,24 +126,21 @@ pub fn plan_stages(
             issues: [Issue::NothingMatched { rules: log.unused_rules }].into(),
         });
     }
-    let unmatched_keys = drafts.iter().map(|draft| draft.unmatched_keys.len()).sum();
+    let unmatched_keys = drafts.iter().map(|draft| draft.unmatched_keys()).sum();
+    let regroupings = drafts.iter_mut().flat_map(Draft::take_regroupings).collect();
     let sections: Vec<Section> = drafts.into_iter().map(Draft::finish).collect();
     Ok(Planned {
         plan: Plan { sections, ..Plan::default() },
         unmatched_keys,
         unused_rules: log.unused_rules,
+        regroupings,
     })
 }
 
 /// Why a rule cannot be planned, whatever the keys.
 fn unplannable(rule: &Rule) -> Option<Issue> {
-    if let Some(name) = rule.unbound_sizes().into_iter().next() {
-        return Some(Issue::UnknownSize { rule: rule.to_string(), name });
-    }
-    match rule {
-        Rule::Tensor(_) => Some(Issue::Tensors { rule: rule.to_string() }),
-        _ => None,
-    }
+    let name = rule.unbound_sizes().into_iter().next()?;
+    Some(Issue::UnknownSize { rule: rule.to_string(), name })
 }
 
 /// Why the keys of a state dict cannot be renamed, if they cannot.
@@ -134,7 +149,7 @@ fn fixed(state_dict: &StateDict) -> Option<Issue> {
     Some(Issue::Fixed { path, reason })
 }
 
-fn refuse_if_any(issues: Vec<Issue>) -> Result<(), PlanError> {
+pub(super) fn refuse_if_any(issues: Vec<Issue>) -> Result<(), PlanError> {
     if issues.is_empty() { Ok(()) } else { Err(PlanError { issues }) }
 }
 
@@ -153,112 +168,6 @@ impl Log {
     }
 }
 
-/// A section in the making: each key with the name it has so far.
-struct Draft<'a> {
-    catalog: &'a Catalog,
-    state_dict: &'a StateDict,
-    names: Vec<Option<Arc<str>>>,
-    /// The rule that last gave each key another name.
-    renamed_by: Vec<Option<&'a Rule>>,
-    unmatched_keys: IndexSet<usize>,
-}
-
-impl<'a> Draft<'a> {
-    fn new(catalog: &'a Catalog, state_dict: &'a StateDict) -> Draft<'a> {
-        let names: Vec<_> = state_dict.shared_keys().cloned().map(Some).collect();
-        let renamed_by = alloc::vec![None; names.len()];
-        Draft { catalog, state_dict, names, renamed_by, unmatched_keys: IndexSet::default() }
-    }
-
-    fn advance(
-        &mut self,
-        stage: &'a Rule,
-        undefined: Undefined,
-        hits: &mut [usize],
-        issues: &mut Vec<Issue>,
-    ) {
-        let path = &self.state_dict.path;
-        for (i, name) in self.names.iter_mut().enumerate() {
-            let Some(old) = name.as_deref() else { continue };
-            let (step, by) = decide(stage, old);
-            if let Some(by) = by {
-                hits[by] += 1;
-            }
-            match (step, undefined) {
-                (Step::Becomes(new), _) => {
-                    if new != old {
-                        self.renamed_by[i] = by.map(|by| &stage.alternatives()[by]);
-                        *name = Some(new.into());
-                    }
-                }
-                (Step::Dropped, _) | (Step::Undefined, Undefined::Drop) => *name = None,
-                (Step::Undefined, Undefined::Keep) => {
-                    self.unmatched_keys.insert(i);
-                }
-                (Step::Undefined, Undefined::Refuse) => {
-                    issues.push(Issue::Undefined { path: path.clone(), key: old.to_string() });
-                }
-                (Step::Emptied, _) => {
-                    let rule = by.map(|by| stage.alternatives()[by].to_string());
-                    let rule = rule.unwrap_or_default();
-                    issues.push(Issue::Emptied { path: path.clone(), key: old.to_string(), rule });
-                }
-            }
-        }
-        issues.extend(self.collisions());
-    }
-
-    fn collisions(&self) -> Vec<Issue> {
-        let mut takers = IndexMap::<&str, usize>::default();
-        let mut shared = IndexMap::<&str, Vec<usize>>::default();
-        for (i, name) in self.names.iter().enumerate() {
-            let Some(name) = name.as_deref() else { continue };
-            if let Some(first) = takers.get(name) {
-                shared.entry(name).or_insert_with(|| [*first].into()).push(i);
-            } else {
-                takers.insert(name, i);
-            }
-        }
-        let keys: Vec<&str> = self.state_dict.keys().collect();
-        let collisions = shared.into_iter().map(|(to, takers)| {
-            let tensors = takers.iter().map(|i| self.catalog.tensor(self.state_dict, keys[*i]));
-            let tensors: Option<Vec<_>> = tensors.collect();
-            let same_place =
-                tensors.is_some_and(|t| t.windows(2).all(|pair| pair[0].is_same_place(pair[1])));
-            let from = takers.iter();
-            let from =
-                from.map(|i| (keys[*i].to_string(), self.renamed_by[*i].map(Rule::to_string)));
-            let (path, to, from) = (self.state_dict.path.clone(), to.to_string(), from.collect());
-            Issue::Collision { path, to, from, same_place }
-        });
-        collisions.collect()
-    }
-
-    fn finish(self) -> Section {
-        let keys = self.state_dict.shared_keys().cloned();
-        let fates: Fates = keys.zip(self.names).collect();
-        let (path, fates) = (self.state_dict.path.clone(), fates.into());
-        Section { path, fates, ..Section::default() }
-    }
-}
-
-/// What a stage makes of a name, and which of its rules recognised it.
-fn decide(stage: &Rule, name: &str) -> (Step, Option<usize>) {
-    let mut unrecognised = Step::Undefined;
-    for (i, rule) in stage.alternatives().iter().enumerate() {
-        let (step, recognised) = rule.step(name);
-        if recognised {
-            return (step, Some(i));
-        }
-        unrecognised = step;
-    }
-    // `keep` and `drop` alone in their stage have a say on the keys they do not recognise.
-    match stage.alternatives() {
-        [_] => (unrecognised, None),
-        _ => (Step::Undefined, None),
-    }
-}
-
 impl Plan {
     /// Holds a saved plan against a catalog: every key it names must be there.
     ///
@@ -269,7 +178,12 @@ impl Plan {
     pub fn resolve(&self, catalog: &Catalog, policy: Policy) -> Result<Planned, PlanError> {
         let mut issues = Vec::new();
         let plan_of_none = Plan { sections: Vec::new(), ..self.clone() };
-        let mut all = Planned { plan: plan_of_none, unmatched_keys: 0, unused_rules: Vec::new() };
+        let mut all = Planned {
+            plan: plan_of_none,
+            unmatched_keys: 0,
+            unused_rules: Vec::new(),
+            regroupings: Vec::new(),
+        };
         // Keys that match nothing are absent, and a section without keys is not a mistake.
         let policy = Policy { unmatched: Unmatched::Allow, ..policy };
         for section in &self.sections {

@@ -144,6 +144,59 @@ impl Expression {
         Expression::Stack { axis, parts }
     }
 
+    /// The expression with other expressions for the tensors of the checkpoint that it is made of.
+    ///
+    /// Only what is needed of them is copied; those that `of` does not know stay.
+    pub(crate) fn over<'a>(&self, of: &impl Fn(&str) -> Option<&'a Expression>) -> Expression {
+        let all = |parts: &[Expression]| parts.iter().map(|part| part.over(of)).collect();
+        match self {
+            Expression::Key { key, of: super::Origination::Source, .. } => {
+                of(key).unwrap_or(self).clone()
+            }
+            Expression::Key { .. } | Expression::Init(_) => self.clone(),
+            Expression::Slice { of: inner, axis, range } => match inner.as_ref() {
+                Expression::Key { key, of: super::Origination::Source, .. } => {
+                    of(key).unwrap_or(inner).part(*axis, range.clone())
+                }
+                inner => inner.over(of).slice(*axis, range.clone()),
+            },
+            Expression::Permute { of: inner, axes } => inner.over(of).permute(axes),
+            Expression::Reshape { of: inner, shape } => inner.over(of).reshape(shape.clone()),
+            Expression::Concat { axis, parts } => Expression::concat(*axis, all(parts)),
+            Expression::Stack { axis, parts } => Expression::stack(*axis, all(parts)),
+            Expression::Cast { of: inner, dtype } => inner.over(of).cast(dtype.clone()),
+        }
+    }
+
+    /// As [`Expression::slice`], copying no part of a joined tensor that is cut off.
+    fn part(&self, axis: usize, range: Range<u64>) -> Expression {
+        match self {
+            Expression::Stack { axis: own, parts }
+                if *own == axis && range.end <= parts.len() as u64 && range.start < range.end =>
+            {
+                let range = range.start as usize..range.end as usize;
+                Expression::stack(axis, parts[range].to_vec())
+            }
+            Expression::Concat { axis: own, parts }
+                if *own == axis
+                    && range.start < range.end
+                    && self.size(axis).is_some_and(|size| range.end <= size) =>
+            {
+                let (mut start, mut kept) = (0, Vec::new());
+                for part in parts {
+                    let end = start + part.size(axis).unwrap_or(0);
+                    if end > range.start && start < range.end {
+                        let from = range.start.max(start) - start;
+                        kept.push(part.part(axis, from..range.end.min(end) - start));
+                    }
+                    start = end;
+                }
+                Expression::concat(axis, kept)
+            }
+            whole => whole.clone().slice(axis, range),
+        }
+    }
+
     /// The size of one dimension, as [`Expression::shape`] has it.
     fn size(&self, axis: usize) -> Option<u64> {
         match self {

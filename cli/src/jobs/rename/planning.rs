@@ -15,14 +15,17 @@ use crate::jobs::suggestions;
 
 impl Rename {
     pub(super) fn plan(&self, checkpoint: &Checkpoint) -> Result<Planned, Error> {
-        let Planned { plan, unmatched_keys, mut unused_rules } = self.plan_keys(checkpoint)?;
+        let mut planned = self.plan_keys(checkpoint)?;
+        let plan = std::mem::take(&mut planned.plan);
         let there = checkpoint.metadata();
         let saved = MetadataChange::apply(plan.metadata(), there.clone());
         let unused = self.metadata.unused(&saved);
-        unused_rules.extend(unused.iter().map(|pattern| format!("--drop-metadata {pattern}")));
+        planned
+            .unused_rules
+            .extend(unused.iter().map(|pattern| format!("--drop-metadata {pattern}")));
         let wanted = MetadataChange::apply(&self.metadata.resolve(&saved), saved);
-        let plan = plan.with_metadata(MetadataChange::between(&there, &wanted));
-        Ok(Planned { plan, unmatched_keys, unused_rules })
+        planned.plan = plan.with_metadata(MetadataChange::between(&there, &wanted));
+        Ok(planned)
     }
 
     fn plan_keys(&self, checkpoint: &Checkpoint) -> Result<Planned, Error> {

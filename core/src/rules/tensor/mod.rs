@@ -128,6 +128,21 @@ impl TensorRule {
         })
     }
 
+    /// The same for the further keys that a term's tensor has.
+    pub(crate) fn recognise_tie(&self, key: &str) -> Option<(usize, Held)> {
+        self.left.iter().enumerate().find_map(|(i, term)| {
+            let held = term.ties.iter().find_map(|tie| tie.recognise(key))?;
+            let all_count = held.iter().all(|(_, value)| counts(value));
+            all_count.then_some((i, held))
+        })
+    }
+
+    /// The rule with its sides exchanged: what has several keys on the left must be one tensor.
+    pub(crate) fn exchanged(&self) -> TensorRule {
+        let TensorRule { left, right, inline, sizes, roles } = self.clone();
+        TensorRule { left: right, right: left, inline, sizes, roles: roles.swapped() }
+    }
+
     /// The rule that leads back; `None` if a tensor gets two keys.
     pub fn invert(&self) -> Option<TensorRule> {
         let has_ties = self.right.iter().any(|term| !term.ties.is_empty());

@@ -1,0 +1,277 @@
+//! What each tensor on the right is made of.
+//!
+//! A tensor's dimensions are flattened into atoms, one for each name and each sum. A sum is as many
+//! parts, joined along it; a name that tells keys on the left apart is as many tensors, stacked along
+//! it; what then is left are names that one part of one tensor on the left has, too.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::groups::{Group, Member, advance, combinations, gathered};
+use super::layout::{Atom, Dimension, Sizes, atoms_of, dimensions, shape};
+use super::{Example, New, Regrouped, Shapes};
+use crate::plan::Expression;
+use crate::rules::template::Name;
+use crate::rules::tensor::{TensorRule, Term};
+use crate::{DType, IndexMap, IndexSet};
+
+/// A part of a tensor on the left: some names, each a dimension of it.
+struct Part {
+    /// The names in their order.
+    axes: Vec<Name>,
+    expression: Expression,
+}
+
+/// The parts of the tensors on the left: by all their names, sorted, those of the key included.
+struct Parts<'g> {
+    /// Which term has a part of these names.
+    terms: IndexMap<Vec<Name>, usize>,
+    /// The names of each term's key that are gathered.
+    gathered: Vec<Vec<&'g Name>>,
+    /// For each term the parts of its tensors, by the values of those names.
+    of: Vec<IndexMap<&'g [u64], Vec<Part>>>,
+}
+
+/// The tensor on the right that is being made.
+struct Maker<'g> {
+    parts: &'g Parts<'g>,
+    rule: &'g TensorRule,
+    sizes: &'g Sizes,
+    /// The values of names that are not places of what is made just now.
+    fixed: Vec<(Name, u64)>,
+}
+
+/// Adds the tensors that a group becomes.
+pub(super) fn make(rule: &TensorRule, group: &Group, sizes: &Sizes, regrouped: &mut Regrouped) {
+    let rest = rest_of(sizes);
+    let parts = Parts::of(rule, group, sizes);
+    let first = regrouped.made.len();
+    for term in rule.right() {
+        if let Err(problem) = make_term(rule, term, group, &parts, (sizes, rest), regrouped) {
+            regrouped.problems.push(problem);
+        }
+    }
+    if regrouped.example.is_none() {
+        let members = group.members.iter().flat_map(IndexMap::values);
+        let from = members.map(|it| (it.source.name.to_string(), it.source.shape().to_vec()));
+        let made = regrouped.made[first..].iter();
+        let to: Shapes = made.map(|new| (new.name.clone(), new.made.shape())).collect();
+        regrouped.example = Some(Example { from: from.collect(), to });
+    }
+}
+
+/// How many dimensions `..` stands for.
+fn rest_of(sizes: &Sizes) -> usize {
+    (0..).take_while(|number| sizes.contains_key(&super::layout::rest_name(*number))).count()
+}
+
+/// Adds the tensors of one term on the right.
+fn make_term(
+    rule: &TensorRule,
+    term: &Term,
+    group: &Group,
+    parts: &Parts,
+    (sizes, rest): (&Sizes, usize),
+    regrouped: &mut Regrouped,
+) -> Result<(), String> {
+    let own: Vec<&Name> =
+        term.template().names().filter_map(|name| rule.roles().spread.get(name)).collect();
+    let counts: Vec<u64> = own.iter().map(|name| sizes.get(*name).copied().unwrap_or(0)).collect();
+    let dimensions = dimensions(term.places(), rest);
+    let whole: Option<Vec<u64>> = dimensions.iter().map(|it| it.size(sizes)).collect();
+    let whole = whole.ok_or_else(|| format!("the shape of '{term}' is not known"))?;
+    let atoms = flattened(&dimensions);
+    let mut values = alloc::vec![0u64; own.len()];
+    for _ in 0..combinations(&counts, term.template())? {
+        let held = group.held(&own, &values);
+        let fixed = own.iter().zip(&values).map(|(name, value)| ((*name).clone(), *value));
+        let mut maker = Maker { parts, rule, sizes, fixed: fixed.collect() };
+        let made = maker.build(&atoms)?.reshape(whole.clone());
+        for template in core::iter::once(term.template()).chain(term.ties()) {
+            let name = template.fill(&held).map_err(|why| format!("'{template}': {why}"))?;
+            let (position, one_type) = group.sources_of(&made);
+            if let Err(types) = one_type {
+                regrouped
+                    .problems
+                    .push(format!("'{name}' would hold elements of several types: {types}"));
+            }
+            regrouped.made.push(New { position, name, made: made.clone() });
+        }
+        advance(&mut values, &counts);
+    }
+    Ok(())
+}
+
+fn flattened<'r>(dimensions: &[Dimension<'r>]) -> Vec<Atom<'r>> {
+    let mut atoms = Vec::new();
+    dimensions.iter().for_each(|dimension| dimension.add_atoms(&mut atoms));
+    atoms
+}
+
+impl<'g> Parts<'g> {
+    fn of(rule: &'g TensorRule, group: &'g Group, sizes: &Sizes) -> Parts<'g> {
+        let rest = rest_of(sizes);
+        let mut parts = Parts {
+            terms: IndexMap::default(),
+            gathered: rule.left().iter().map(|term| gathered(rule, term)).collect(),
+            of: Vec::new(),
+        };
+        for (number, (term, members)) in rule.left().iter().zip(&group.members).enumerate() {
+            let atoms = flattened(&dimensions(term.places(), rest));
+            let mut of_term = IndexMap::default();
+            for (values, member) in members {
+                let mut own = Vec::new();
+                let whole = member.source.expression().reshape(shape(&atoms, sizes));
+                add_parts(whole, &atoms, sizes, &mut own);
+                of_term.insert(values.as_slice(), own);
+            }
+            if let Some((_, own)) = of_term.first() {
+                for part in own {
+                    let key = parts.gathered[number].iter().map(|name| (*name).clone());
+                    let mut names: Vec<Name> = part.axes.iter().cloned().chain(key).collect();
+                    names.sort();
+                    parts.terms.insert(names, number);
+                }
+            }
+            parts.of.push(of_term);
+        }
+        parts
+    }
+}
+
+/// Adds the parts of a tensor that has a dimension for each atom.
+fn add_parts(whole: Expression, atoms: &[Atom], sizes: &Sizes, parts: &mut Vec<Part>) {
+    let sum = atoms.iter().enumerate().find_map(|(at, atom)| match atom {
+        Atom::Sum(branches) => Some((at, *branches)),
+        Atom::Axis(_) => None,
+    });
+    let Some((at, branches)) = sum else {
+        let axes = atoms.iter().filter_map(|atom| match atom {
+            Atom::Axis(name) => Some(name.clone()),
+            Atom::Sum(_) => None,
+        });
+        return parts.push(Part { axes: axes.collect(), expression: whole });
+    };
+    let mut start = 0;
+    for branch in branches {
+        let inner = atoms_of(branch);
+        let end = start + shape(&inner, sizes).iter().product::<u64>();
+        let atoms = replaced(atoms, at, &inner);
+        let part = whole.clone().slice(at, start..end).reshape(shape(&atoms, sizes));
+        add_parts(part, &atoms, sizes, parts);
+        start = end;
+    }
+}
+
+/// The atoms with others in the place of one.
+fn replaced<'r>(atoms: &[Atom<'r>], at: usize, by: &[Atom<'r>]) -> Vec<Atom<'r>> {
+    [&atoms[..at], by, &atoms[at + 1..]].concat()
+}
+
+impl Maker<'_> {
+    /// A tensor with a dimension for each atom.
+    fn build(&mut self, atoms: &[Atom]) -> Result<Expression, String> {
+        for (at, atom) in atoms.iter().enumerate() {
+            let Atom::Sum(branches) = atom else { continue };
+            let mut parts = Vec::new();
+            for branch in *branches {
+                let inner = atoms_of(branch);
+                let part = self.build(&replaced(atoms, at, &inner))?;
+                let mut merged = shape(atoms, self.sizes);
+                merged[at] = shape(&inner, self.sizes).iter().product();
+                parts.push(part.reshape(merged));
+            }
+            return Ok(Expression::concat(at, parts));
+        }
+        for (at, atom) in atoms.iter().enumerate() {
+            let Atom::Axis(name) = atom else { continue };
+            if !self.rule.roles().gathered.contains(name) {
+                continue;
+            }
+            let rest = replaced(atoms, at, &[]);
+            let mut parts = Vec::new();
+            for value in 0..atom.size(self.sizes) {
+                self.fixed.push((name.clone(), value));
+                parts.push(self.build(&rest));
+                self.fixed.pop();
+            }
+            let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+            return Ok(Expression::stack(at, parts));
+        }
+        self.part(atoms)
+    }
+
+    /// The part of one tensor on the left that has these names.
+    fn part(&self, atoms: &[Atom]) -> Result<Expression, String> {
+        let axes: Vec<&Name> = atoms.iter().filter_map(Atom::name).collect();
+        let fixed = self.fixed.iter().map(|(name, _)| name);
+        let mut names: Vec<Name> = axes.iter().copied().chain(fixed).cloned().collect();
+        names.sort();
+        let nothing = || format!("nothing on the left has the places {}", names.join(" "));
+        let term = *self.parts.terms.get(&names).ok_or_else(nothing)?;
+        let own = &self.parts.gathered[term];
+        let values: Vec<u64> = own.iter().filter_map(|name| self.value(name)).collect();
+        let parts = self.parts.of[term].get(values.as_slice()).ok_or_else(nothing)?;
+        let part = parts.iter().find(|part| {
+            part.axes.len() + own.len() == names.len()
+                && part.axes.iter().all(|name| names.binary_search(name).is_ok())
+        });
+        let part = part.ok_or_else(nothing)?;
+        Ok(self.turned(part, &axes))
+    }
+
+    /// A part with the places that are fixed taken out, and the others in this order.
+    fn turned(&self, part: &Part, order: &[&Name]) -> Expression {
+        let (mut expression, mut axes) = (part.expression.clone(), part.axes.clone());
+        while let Some(at) = axes.iter().position(|name| !order.contains(&name)) {
+            let value = self.value(&axes[at]).unwrap_or(0);
+            let mut shape = expression.shape();
+            shape.remove(at);
+            expression = expression.slice(at, value..value + 1).reshape(shape);
+            axes.remove(at);
+        }
+        let axes: Vec<usize> =
+            order.iter().filter_map(|name| axes.iter().position(|own| own == *name)).collect();
+        expression.permute(&axes)
+    }
+
+    fn value(&self, name: &Name) -> Option<u64> {
+        self.fixed.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+impl Atom<'_> {
+    fn name(&self) -> Option<&Name> {
+        match self {
+            Atom::Axis(name) => Some(name),
+            Atom::Sum(_) => None,
+        }
+    }
+}
+
+impl Group {
+    /// The place of the first key that a tensor is made of, and their type, or the several types with
+    /// a key of each.
+    fn sources_of(&self, made: &Expression) -> (usize, Result<(), String>) {
+        let mut types = IndexMap::<&DType, &str>::default();
+        let mut position = usize::MAX;
+        let keys: IndexSet<&str> = made.source_keys().into_iter().collect();
+        for member in self.members.iter().flat_map(IndexMap::values) {
+            let Member { position: own, source } = member;
+            if !keys.contains(&*source.name) {
+                continue;
+            }
+            position = position.min(*own);
+            if let Ok((_, dtype)) = &source.tensor {
+                types.entry(dtype).or_insert(&source.name);
+            }
+        }
+        if types.len() <= 1 {
+            return (position, Ok(()));
+        }
+        let types = types.into_iter().map(|(dtype, key)| format!("{dtype} in '{key}'"));
+        let types: Vec<String> = types.collect();
+        (position, Err(types.join(", ")))
+    }
+}

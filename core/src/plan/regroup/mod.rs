@@ -1,0 +1,185 @@
+//! Rules of tensors resolved: keys that belong together, and what is made of them.
+//!
+//! The keys that a rule recognised are put into groups by what both sides have in common
+//! (`groups`), the sizes of each group's places are found out (`solving`), and then every tensor on
+//! the right is an expression over those on the left (`making`).
+
+mod groups;
+mod layout;
+mod making;
+mod solving;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::plan::Expression;
+use crate::rules::template::Held;
+use crate::rules::tensor::TensorRule;
+use crate::{DType, IndexMap};
+
+/// The most tensors that one rule makes of one group, and the most that are listed as missing.
+pub(super) const MAX_MADE: u64 = 1 << 20;
+
+/// A key that a rule recognised.
+pub(super) struct Claim {
+    /// Its place among all keys.
+    pub(super) position: usize,
+    /// Which of the rule's terms it belongs to.
+    pub(super) term: usize,
+    pub(super) form: Form,
+    /// What the captures hold.
+    pub(super) held: Held,
+    pub(super) source: Source,
+}
+
+/// By which key of a term a tensor was recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Its own.
+    Own,
+    /// Another one that the same tensor has.
+    Tie,
+}
+
+/// A tensor as a stage finds it.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) name: Arc<str>,
+    /// What is known of it; why nothing is, where it has no elements to speak of.
+    pub(super) tensor: Result<(Vec<u64>, DType), String>,
+}
+
+/// A tensor that a rule makes.
+pub(super) struct New {
+    /// The place of the first key that it is made of.
+    pub(super) position: usize,
+    pub(super) name: String,
+    /// Over the names that the stage found.
+    pub(super) made: Expression,
+}
+
+/// What a rule makes of the keys that it recognised.
+#[derive(Default)]
+pub(super) struct Regrouped {
+    pub(super) made: Vec<New>,
+    pub(super) groups: usize,
+    /// The first group, to be shown: its tensors, and those that are made of them.
+    pub(super) example: Option<Example>,
+    /// Names under which the same elements must be, the first of which is taken.
+    pub(super) same: Vec<(Arc<str>, Arc<str>)>,
+    /// Every reason why it cannot be.
+    pub(super) problems: Vec<String>,
+}
+
+/// Keys with their shapes.
+pub(super) type Shapes = Vec<(String, Vec<u64>)>;
+
+/// A group of tensors and those that are made of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// Keys on the left with their shapes.
+    pub from: Shapes,
+    /// Keys on the right with their shapes.
+    pub to: Shapes,
+}
+
+/// What a rule makes of the keys that it recognised.
+pub(super) fn regroup(rule: &TensorRule, claims: Vec<Claim>) -> Regrouped {
+    let mut regrouped = Regrouped::default();
+    let claims = apart_from_ties(claims, &mut regrouped);
+    if is_rename(rule) {
+        for claim in claims {
+            renamed(rule, claim, &mut regrouped);
+        }
+        return regrouped;
+    }
+    let counts = match groups::counts(rule, &claims) {
+        Ok(counts) => counts,
+        Err(problem) => {
+            regrouped.problems.push(problem);
+            return regrouped;
+        }
+    };
+    for group in groups::groups(rule, claims) {
+        let before = regrouped.problems.len();
+        group.check_members(rule, &counts, &mut regrouped.problems);
+        if regrouped.problems.len() > before {
+            continue;
+        }
+        let Some(sizes) = solving::solve(rule, &group, &counts, &mut regrouped.problems) else {
+            continue;
+        };
+        regrouped.groups += 1;
+        making::make(rule, &group, &sizes, &mut regrouped);
+    }
+    regrouped
+}
+
+/// The keys that are a term's own; what a tensor has besides must be the same and is not taken.
+fn apart_from_ties(claims: Vec<Claim>, regrouped: &mut Regrouped) -> Vec<Claim> {
+    let (own, ties): (Vec<Claim>, Vec<Claim>) =
+        claims.into_iter().partition(|claim| claim.form == Form::Own);
+    if ties.is_empty() {
+        return own;
+    }
+    let names: IndexMap<(usize, Held), Arc<str>> =
+        own.iter().map(|claim| ((claim.term, claim.sorted()), claim.source.name.clone())).collect();
+    for tie in ties {
+        match names.get(&(tie.term, tie.sorted())) {
+            Some(name) => regrouped.same.push((name.clone(), tie.source.name)),
+            None => {
+                let problem = "is the same tensor as another, which is missing";
+                regrouped.problems.push(alloc::format!("'{}' {problem}", tie.source.name));
+            }
+        }
+    }
+    own
+}
+
+impl Claim {
+    /// The captures in an order that does not depend on the key's form.
+    fn sorted(&self) -> Held {
+        let mut held: Vec<_> =
+            self.held.iter().map(|(name, it)| (name.clone(), it.clone())).collect();
+        held.sort_by(|a, b| a.0.cmp(&b.0));
+        held.into_iter().collect()
+    }
+}
+
+/// True if tensors get other names and nothing else.
+pub(super) fn is_rename(rule: &TensorRule) -> bool {
+    let roles = rule.roles();
+    matches!((rule.left(), rule.right()), ([left], [right])
+        if left.places() == right.places() && left.places().is_none_or(layout::is_rest))
+        && roles.gathered.is_empty()
+        && roles.spread.is_empty()
+}
+
+/// The names that a tensor gets from a rule that makes none.
+fn renamed(rule: &TensorRule, claim: Claim, regrouped: &mut Regrouped) {
+    let Claim { position, held, source, .. } = claim;
+    regrouped.groups += 1;
+    for term in rule.right() {
+        for template in core::iter::once(term.template()).chain(term.ties()) {
+            match template.fill(&held) {
+                Ok(name) => {
+                    let made = source.expression();
+                    regrouped.made.push(New { position, name, made });
+                }
+                Err(why) => regrouped.problems.push(alloc::format!("'{}': {why}", source.name)),
+            }
+        }
+    }
+}
+
+impl Source {
+    fn shape(&self) -> &[u64] {
+        self.tensor.as_ref().map_or(&[], |(shape, _)| shape)
+    }
+
+    pub(super) fn expression(&self) -> Expression {
+        let key = String::from(&*self.name);
+        Expression::Key { of: crate::Origination::Source, key, shape: self.shape().to_vec() }
+    }
+}
