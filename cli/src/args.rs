@@ -24,7 +24,7 @@ use crate::commands::ls::args::LsArgs;
 use crate::commands::recover::RecoverRequest;
 use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
-use crate::commands::rename::args::{ConvertArgs, RenameArgs};
+use crate::commands::rename::args::{ConvertArgs, RenameArgs, RuleArgs};
 use crate::failure::Failure;
 
 /// Rename, match, convert and check the keys of model checkpoints
@@ -89,6 +89,8 @@ enum Command {
         #[arg(value_name = "FROM -> TO", required_unless_present_any = ["metadata", "drop_metadata"])]
         rules: Vec<String>,
         #[command(flatten)]
+        given: RuleArgs,
+        #[command(flatten)]
         rest: RenameArgs,
     },
     /// Keep the keys that match a pattern and drop the others
@@ -110,13 +112,16 @@ enum Command {
     /// Apply a recipe of stages (TOML), or a plan saved earlier (JSON)
     ///
     /// A recipe has one `[[stage]]` after another, each with one of strip, add, unwrap, rename,
-    /// keep, drop or table.
+    /// keep, drop or table, or with drop and rename. `[size]` says what the sizes are that its
+    /// rules speak of, and `expect` which keys are not there before it is applied.
     Apply {
         /// The recipe or plan
         recipe: PathBuf,
         /// Go back: apply what undoes the recipe or plan
         #[arg(long)]
         inverse: bool,
+        #[command(flatten)]
+        given: RuleArgs,
         #[command(flatten)]
         rest: RenameArgs,
     },
@@ -220,22 +225,26 @@ impl Args {
             Command::Index(index) => return Ok(Task::Index(index.request())),
             Command::Recover(recover) => return Ok(Task::Recover(recover.request())),
             Command::Convert(convert) => return Ok(Task::Rename(convert.request()?)),
-            Command::Apply { recipe, inverse, rest } => {
+            Command::Apply { recipe, inverse, given, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
-                let rules = recipe::read(&recipe, direction, rest.own_separator())?;
-                return Ok(Task::Rename(rest.request(rules)?));
+                let rules = recipe::read(&recipe, direction, rest.own_separators())?;
+                return Ok(Task::Rename(given.complete(rest.request(rules)?)));
             }
-            Command::Rename { rules, rest } if rules.is_empty() => {
-                return Ok(Task::Rename(rest.request(Rules::default())?));
+            Command::Rename { rules, given, rest } => {
+                let stages = match rules.as_slice() {
+                    [] => Vec::new(),
+                    words => vec![RuleKind::Rename.rule(words, rest.separators())?],
+                };
+                let request = rest.request(Rules::Stages(stages))?;
+                return Ok(Task::Rename(given.complete(request)));
             }
             Command::Strip { prefix, rest } => (RuleKind::Strip, vec![prefix], rest),
             Command::Add { prefix, rest } => (RuleKind::Add, vec![prefix], rest),
             Command::Unwrap { wrappers, rest } => (RuleKind::Unwrap, wrappers, rest),
-            Command::Rename { rules, rest } => (RuleKind::Rename, rules, rest),
             Command::Keep { patterns, rest } => (RuleKind::Keep, patterns, rest),
             Command::Drop { patterns, rest } => (RuleKind::Drop, patterns, rest),
         };
-        let stage = kind.rule(&words, rest.separator())?;
+        let stage = kind.rule(&words, rest.separators())?;
         Ok(Task::Rename(rest.request(Rules::Stages(vec![stage]))?))
     }
 }

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import re
 import zipfile
 
 HERE = pathlib.Path(__file__).parent
@@ -13,10 +14,19 @@ def main():
     folders = [HERE.parent / "fixtures"]
     folders += [pathlib.Path(os.environ["STATEDICT_CORPUS"])] if "STATEDICT_CORPUS" in os.environ else []
     paths = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    rules()
     for path in paths:
         if path.stat().st_size <= LARGEST:
             seed(path.read_bytes())
             members(path)
+
+
+def rules():
+    """The rules that the tests read, right ones and wrong ones."""
+    for tests in ["tensor_rules.rs", "spelling.rs"]:
+        text = (HERE.parents[1] / "core" / "tests" / tests).read_text()
+        for literal in re.findall(r'"((?:[^"\\]|\\.)* -> (?:[^"\\]|\\.)*)"', text):
+            write("rules", literal.replace("\\\\", "\\").encode())
 
 
 def seed(data):

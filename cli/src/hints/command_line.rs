@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use statedict::core::{Rule, RuleKind, SEPARATOR, Undefined, Words};
+use statedict::core::{Rule, RuleKind, Separators, Undefined, Words};
 use statedict::jobs::diff;
 use statedict::jobs::explain::Fix;
 use statedict::jobs::rename::{Destination, Extent, Pickles};
@@ -162,8 +162,9 @@ pub(crate) fn words_of_rule(rule: &Rule) -> Option<(&'static str, Vec<String>, V
         Words::Pairs if words.is_empty() => return None,
         Words::Pairs => (RuleKind::Rename.name(), guarded(rule.renames()?)),
     };
-    if let Some(separator) = rule.separator().filter(|separator| *separator != SEPARATOR) {
-        options.extend(option("--separator", &separator.to_string()));
+    let separators = rule.separators().unwrap_or_default();
+    if separators != Separators::default() {
+        options.extend(option("--separator", &separators.to_string()));
     }
     Some((name, words, options))
 }

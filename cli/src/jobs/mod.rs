@@ -33,6 +33,7 @@ pub mod recover;
 pub mod rename;
 pub mod rules;
 pub mod selection;
+pub mod sizes;
 pub mod suggestions;
 pub mod target;
 pub mod words;

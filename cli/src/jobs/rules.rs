@@ -2,11 +2,15 @@
 
 use statedict_core::{BadRemap, Plan, Rule};
 
+use crate::jobs::recipe::Recipe;
+
 /// Where new names come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rules {
     /// Stages, one after another: each sees the keys as the one before named them.
     Stages(Vec<Rule>),
+    /// The same of a recipe that says more: sizes, what it expects, what it is for.
+    Recipe(Box<Recipe>),
     /// A plan that was made earlier, to be applied to a file of the same keys.
     Saved(Plan),
 }
@@ -23,6 +27,29 @@ impl Rules {
     /// recognises it decides.
     pub fn together(rules: impl IntoIterator<Item = Rule>) -> Rules {
         Rules::Stages(one_stage(rules.into_iter().collect()).into_iter().collect())
+    }
+
+    /// What each rule does, in words, stage by stage.
+    pub fn in_words(&self) -> Vec<String> {
+        let stages: Vec<&Rule> = match self {
+            Rules::Stages(stages) => stages.iter().collect(),
+            Rules::Recipe(recipe) => recipe.rules().collect(),
+            Rules::Saved(_) => {
+                return vec!["a saved plan: says of each key what becomes of it".into()];
+            }
+        };
+        let mut lines = Vec::new();
+        for (i, stage) in stages.iter().enumerate() {
+            if stages.len() > 1 {
+                lines.push(format!("stage {}", i + 1));
+            }
+            let indent = if stages.len() > 1 { "  " } else { "" };
+            for rule in stage.alternatives() {
+                lines.push(format!("{indent}{rule}"));
+                lines.push(format!("{indent}  {}", rule.in_words()));
+            }
+        }
+        lines
     }
 
     /// The same of rules as text: `strip:module`, `rename:a.{r..} -> b.{r..}`.

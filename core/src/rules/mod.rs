@@ -10,6 +10,7 @@ pub mod sizes;
 mod spelling;
 pub(crate) mod template;
 pub mod tensor;
+mod words;
 pub(crate) mod wrapping;
 
 pub use kind::{RuleKind, Words};

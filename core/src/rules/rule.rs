@@ -84,8 +84,8 @@ impl Rule {
         Ok(Rule::at_once(rules))
     }
 
-    /// Rules at once, those of a `FirstOf` among them as they are.
-    pub(crate) fn at_once(rules: Vec<Rule>) -> Rule {
+    /// Rules at once: the first that recognises a key decides.
+    pub fn at_once(rules: Vec<Rule>) -> Rule {
         let flat = rules.into_iter().flat_map(|rule| match rule {
             Rule::FirstOf(rules) => rules,
             rule => Vec::from([rule]),

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use statedict::checkpoint::Existing;
 use statedict::core::casting::{CastRule, Casting};
-use statedict::core::{Headroom, Policy, SEPARATOR, Ties, Undefined, Unmatched};
+use statedict::core::sizes::{SizeExpression, Sizes};
+use statedict::core::{Headroom, Name, Policy, SEPARATOR, Separators, Ties, Undefined, Unmatched};
 use statedict::jobs::rename::{Destination, Encoding, Extent, Pickles, Strictness};
+use statedict::jobs::sizes::SizeSources;
 use statedict::{Rename, Rules};
 
 use crate::commands::output_args::{NamedFormat, OutputArgs, formats};
@@ -39,10 +41,53 @@ pub(crate) struct RenameArgs {
     #[arg(long)]
     allow_unchanged: bool,
     /// Split keys into segments at this character instead of a dot
+    ///
+    /// Where the new keys of a rename have another, both: `/,.` for `a/{n} -> a.{n}`.
     #[arg(long, value_name = "CHAR")]
-    separator: Option<char>,
+    separator: Option<Separators>,
     #[command(flatten)]
     writing: WritingArgs,
+}
+
+/// What commands take whose rules may change tensors.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RuleArgs {
+    /// Print what each rule does, in words
+    #[arg(long, conflicts_with = "json")]
+    explain: bool,
+    /// Give a size of the rules its number: `heads=32`; can be repeated
+    ///
+    /// A size is a place in a tensor, [(heads 2 x) ..], or a part of a key, {last-i}. What is not
+    /// given is taken from the recipe, from config.json or params.json beside the file, and for
+    /// places from the shapes.
+    #[arg(long, value_name = "NAME=N", value_parser = given_size)]
+    set: Vec<(Name, u64)>,
+    /// Take sizes from this file instead of the config.json or params.json beside the file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// A size as it is typed: `heads=32`.
+fn given_size(text: &str) -> Result<(Name, u64), String> {
+    let Some((name, number)) = text.split_once('=') else {
+        return Err("expected NAME=N, such as heads=32".into());
+    };
+    let number = SizeExpression::parse(number).map_err(|error| error.to_string())?;
+    let number = number.evaluate(&mut |_| Ok(None)).map_err(|error| error.to_string())?;
+    match SizeExpression::parse(name) {
+        Ok(SizeExpression::Name(name)) => Ok((name, number.ok_or("expected a number behind '='")?)),
+        _ => Err("expected a name before '=', such as heads=32".into()),
+    }
+}
+
+impl RuleArgs {
+    /// The request with what was typed of its rules.
+    pub(crate) fn complete(self, request: RenameRequest) -> RenameRequest {
+        let set = self.set.into_iter().collect::<Sizes>();
+        let sizes = SizeSources { set, config: self.config };
+        let explanation = if self.explain { request.job.rules.in_words() } else { Vec::new() };
+        RenameRequest { job: Rename { sizes, ..request.job }, explanation, ..request }
+    }
 }
 
 /// What every command that writes takes.
@@ -133,12 +178,12 @@ pub(crate) struct ConvertArgs {
 
 impl RenameArgs {
     /// What segments are joined by.
-    pub(crate) fn separator(&self) -> char {
-        self.separator.unwrap_or(SEPARATOR)
+    pub(crate) fn separators(&self) -> Separators {
+        self.separator.unwrap_or_default()
     }
 
     /// The same if it was typed.
-    pub(crate) fn own_separator(&self) -> Option<char> {
+    pub(crate) fn own_separators(&self) -> Option<Separators> {
         self.separator
     }
 
@@ -151,7 +196,7 @@ impl RenameArgs {
         };
         let unmatched = if self.allow_unchanged { Unmatched::Allow } else { Unmatched::Refuse };
         let policy = Policy { undefined, unmatched };
-        let separator = self.separator();
+        let separator = self.separators().left;
         let mut request = self.writing.request(self.file, self.output, separator)?;
         if self.in_place {
             request.job.destination = Destination::InPlace;
@@ -205,6 +250,7 @@ impl WritingArgs {
         Ok(RenameRequest {
             job,
             typed: typed(),
+            explanation: Vec::new(),
             output_format: OutputFormat::of(self.json),
             verbosity: Verbosity::of(self.quiet),
         })

@@ -13,6 +13,7 @@ use statedict::jobs::rename::Destination;
 use crate::commands::output_args::refuse_standard_output;
 use crate::failure::Failure;
 use crate::terminal::progress::followed;
+use crate::terminal::text::printable;
 use crate::terminal::{OutputFormat, Verbosity};
 
 /// What to do, and how to show what was done.
@@ -20,12 +21,17 @@ pub(crate) struct RenameRequest {
     pub(crate) job: Rename,
     /// What was typed, to suggest it with an output where nothing was written.
     pub(crate) typed: Vec<String>,
+    /// What the rules do, in words, where that is wanted.
+    pub(crate) explanation: Vec<String>,
     pub(crate) output_format: OutputFormat,
     pub(crate) verbosity: Verbosity,
 }
 
 pub(crate) fn run(request: &RenameRequest, out: &mut dyn Write) -> Result<(), Failure> {
     request.refuse_standard_output()?;
+    for line in &request.explanation {
+        writeln!(out, "{}", printable(line))?;
+    }
     let outcome = followed(request.verbosity, |observer| request.job.run(observer))?;
     match (request.output_format, &outcome.output) {
         (OutputFormat::Json, _) => json::outcome(&outcome, out)?,

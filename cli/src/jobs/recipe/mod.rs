@@ -6,18 +6,25 @@
 //! [[stage]]
 //! rename = ["fc.{rest..} -> head.{rest..}", "re:\\.gamma$ -> .weight"]
 //! ```
+//!
+//! | field | what it says |
+//! |---|---|
+//! | `separator` | what segments are joined by: one character, or `["/", "."]` for the two sides |
+//! | `[size]` | sizes by name: a number, an expression over `config.json`, or a list of them |
+//! | `expect` | templates that no key may match before, at the top or in a stage |
+//! | `title`, `families`, `from`, `to` | what the recipe is for, and what its keys are before and after |
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde::Deserialize;
-use statedict_core::{Plan, Rule, SEPARATOR};
+use statedict_core::sizes::SizeTable;
+use statedict_core::{Plan, Rule, Separators, Template};
 
 use crate::jobs::error::{Advice, Error};
-use crate::jobs::recipe::stage::Stage;
 use crate::jobs::rules::Rules;
 
+mod document;
 mod stage;
 mod text;
 
@@ -36,15 +43,79 @@ pub enum Direction {
     Inverse,
 }
 
+/// A recipe: stages of rules, with what they need to be known and what they are for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recipe {
+    /// What it does, in one line.
+    pub title: Option<String>,
+    /// The families of models that it is for.
+    pub families: Vec<String>,
+    /// What names the keys follow before.
+    pub from: Option<String>,
+    /// What names they follow afterwards.
+    pub to: Option<String>,
+    /// The sizes that its rules speak of.
+    pub sizes: SizeTable,
+    /// What no key may match before; one that does has been through the recipe already.
+    pub expect: Vec<Template>,
+    /// The stages, one after another.
+    pub stages: Vec<RecipeStage>,
+}
+
+/// One stage of a recipe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecipeStage {
+    /// What it does.
+    pub rule: Rule,
+    /// What no key may match before it.
+    pub expect: Vec<Template>,
+}
+
+impl Recipe {
+    /// Reads a recipe; its own separators go before the ones given.
+    ///
+    /// # Errors
+    /// What is wrong with the text, and where.
+    pub fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe, String> {
+        document::parse(text, separators)
+    }
+
+    /// What each stage does.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.stages.iter().map(|stage| &stage.rule)
+    }
+
+    /// True if it has nothing but stages of rules.
+    fn is_plain(&self) -> bool {
+        let has_expectations = self.stages.iter().any(|stage| !stage.expect.is_empty());
+        let Recipe { title, families, from, to, sizes, expect, stages: _ } = self;
+        let has_head = title.is_some() || !families.is_empty() || from.is_some() || to.is_some();
+        !has_head && !has_expectations && sizes.is_empty() && expect.is_empty()
+    }
+
+    fn inverse(&self) -> Result<Recipe, String> {
+        let inverse = |stage: &RecipeStage| {
+            Ok(RecipeStage { rule: inverse_of(&stage.rule)?, expect: Vec::new() })
+        };
+        let stages = self.stages.iter().rev().map(inverse).collect::<Result<_, String>>()?;
+        let (from, to) = (self.to.clone(), self.from.clone());
+        Ok(Recipe { from, to, expect: Vec::new(), stages, ..self.clone() })
+    }
+}
+
 /// Reads a recipe or a plan, whichever the file holds.
 ///
 /// The separator is that between the segments of keys, where a recipe does not name its own.
 ///
 /// # Errors
 /// A file that is neither, or has no inverse if that is wanted.
-pub fn read(path: &Path, direction: Direction, separator: Option<char>) -> Result<Rules, Error> {
+pub fn read(
+    path: &Path,
+    direction: Direction,
+    separators: Option<Separators>,
+) -> Result<Rules, Error> {
     let text = text_of(path)?;
-    let rules = parse(&text, separator).map_err(|error| Error::in_file(path, error))?;
+    let rules = parse(&text, separators).map_err(|error| Error::in_file(path, error))?;
     match direction {
         Direction::Forward => Ok(rules),
         Direction::Inverse => inverse(&rules).map_err(|reason| {
@@ -58,12 +129,16 @@ pub fn read(path: &Path, direction: Direction, separator: Option<char>) -> Resul
 ///
 /// # Errors
 /// What is wrong with the text, and where.
-pub fn parse(text: &str, separator: Option<char>) -> Result<Rules, String> {
+pub fn parse(text: &str, separators: Option<Separators>) -> Result<Rules, String> {
     if text.trim_start().starts_with('{') {
         let plan = Plan::from_json(text).map_err(|error| error.to_string())?;
         return Ok(Rules::Saved(plan));
     }
-    Ok(Rules::Stages(stages(text, separator)?))
+    let recipe = Recipe::parse(text, separators)?;
+    if recipe.is_plain() {
+        return Ok(Rules::Stages(recipe.stages.into_iter().map(|stage| stage.rule).collect()));
+    }
+    Ok(Rules::Recipe(Box::new(recipe)))
 }
 
 /// The text of a recipe or plan, which may come through a pipe.
@@ -82,6 +157,7 @@ fn text_of(path: &Path) -> Result<String, Error> {
 fn inverse(rules: &Rules) -> Result<Rules, String> {
     Ok(match rules {
         Rules::Saved(plan) => Rules::Saved(plan.invert().map_err(|error| error.to_string())?),
+        Rules::Recipe(recipe) => Rules::Recipe(Box::new(recipe.inverse()?)),
         Rules::Stages(stages) => {
             Rules::Stages(stages.iter().rev().map(inverse_of).collect::<Result<_, _>>()?)
         }
@@ -101,31 +177,10 @@ fn inverse_of(rule: &Rule) -> Result<Rule, String> {
     })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    separator: Option<char>,
-    #[serde(default)]
-    stage: Vec<Stage>,
-}
-
-/// The rules of a recipe; the recipe's own separator goes before the one given.
-pub(crate) fn stages(text: &str, separator: Option<char>) -> Result<Vec<Rule>, String> {
-    let document: Document = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
-        let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-        format!("{place}{}", error.message().replace('\n', "; "))
-    })?;
-    if document.stage.is_empty() {
-        return Err("the recipe has no stage; expected at least one [[stage]]".into());
-    }
-    let separator = document.separator.or(separator).unwrap_or(SEPARATOR);
-    let mut rules = Vec::new();
-    for (i, Stage { kind, words }) in document.stage.iter().enumerate() {
-        let rule = kind.rule(words, separator);
-        rules.push(rule.map_err(|error| format!("stage {}: {error}", i + 1))?);
-    }
-    Ok(rules)
+/// The rules of a recipe; the recipe's own separators go before the ones given.
+#[cfg(test)]
+pub(crate) fn stages(text: &str, separators: Option<Separators>) -> Result<Vec<Rule>, String> {
+    Ok(Recipe::parse(text, separators)?.stages.into_iter().map(|stage| stage.rule).collect())
 }
 
 #[cfg(test)]

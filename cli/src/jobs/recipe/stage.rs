@@ -1,16 +1,27 @@
-//! One `[[stage]]` of a recipe: the name of a kind of rule, and its words.
+//! One `[[stage]]` of a recipe: the name of a kind of rule and its words.
+//!
+//! `drop` and `rename` may be in one stage: what is dropped is dropped first, and of the renames
+//! the first that recognises a key decides.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use statedict_core::{RuleKind, Words};
+use statedict_core::{BadRemap, Rule, RuleKind, Separators, Words};
 
-/// A kind of rule with its words.
+/// A kind of rule with its words, and templates that are to match nothing before.
 pub(super) struct Stage {
-    pub(super) kind: RuleKind,
-    pub(super) words: Vec<String>,
+    rules: Vec<(RuleKind, Vec<String>)>,
+    pub(super) expect: Option<Texts>,
+}
+
+impl Stage {
+    /// What the stage does.
+    pub(super) fn rule(&self, separators: Separators) -> Result<Rule, BadRemap> {
+        let rules = self.rules.iter().map(|(kind, words)| kind.rule(words, separators));
+        Ok(Rule::at_once(rules.collect::<Result<_, _>>()?))
+    }
 }
 
 impl<'de> Deserialize<'de> for Stage {
@@ -29,29 +40,50 @@ impl<'de> Visitor<'de> for StageVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stage, A::Error> {
-        let Some(Kind(kind)) = map.next_key()? else {
-            return Err(A::Error::custom(format!("a stage needs one of {}", NAMES.join(", "))));
-        };
-        let words = match kind.words() {
-            Words::Prefix => vec![map.next_value::<String>()?],
-            Words::Segments => map.next_value::<Segments>()?.list(),
-            Words::Renames | Words::Patterns => map.next_value::<Texts>()?.list(),
-            Words::Pairs => {
-                let pairs = map.next_value::<BTreeMap<String, String>>()?;
-                pairs.into_iter().flat_map(|(old, new)| [old, new]).collect()
+        let mut stage = Stage { rules: Vec::new(), expect: None };
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::Expect => stage.expect = Some(map.next_value()?),
+                Field::Rule(kind) => {
+                    let words = words(kind, &mut map)?;
+                    stage.rules.push((kind, words));
+                }
             }
-        };
-        if let Some(Kind(other)) = map.next_key()? {
-            let (first, second) = (kind.name(), other.name());
-            let problem = format!("a stage has one rule, and this has {first} and {second}");
-            return Err(A::Error::custom(problem));
         }
-        Ok(Stage { kind, words })
+        let is_first = |(kind, _): &(RuleKind, _)| *kind != RuleKind::Drop;
+        stage.rules.sort_by_key(is_first);
+        match stage.rules.as_slice() {
+            [] => Err(A::Error::custom(format!("a stage needs one of {}", NAMES.join(", ")))),
+            [_] | [(RuleKind::Drop, _), (RuleKind::Rename, _)] => Ok(stage),
+            [(first, _), (second, _), ..] => {
+                let (first, second) = (first.name(), second.name());
+                let problem = format!(
+                    "a stage has one rule, or drop with rename, and this has {first} and {second}"
+                );
+                Err(A::Error::custom(problem))
+            }
+        }
     }
 }
 
-/// A kind by its name.
-struct Kind(RuleKind);
+/// The words of a kind of rule.
+fn words<'de, A: MapAccess<'de>>(kind: RuleKind, map: &mut A) -> Result<Vec<String>, A::Error> {
+    Ok(match kind.words() {
+        Words::Prefix => vec![map.next_value::<String>()?],
+        Words::Segments => map.next_value::<Segments>()?.list(),
+        Words::Renames | Words::Patterns => map.next_value::<Texts>()?.list(),
+        Words::Pairs => {
+            let pairs = map.next_value::<BTreeMap<String, String>>()?;
+            pairs.into_iter().flat_map(|(old, new)| [old, new]).collect()
+        }
+    })
+}
+
+/// A kind by its name, or what is expected.
+enum Field {
+    Rule(RuleKind),
+    Expect,
+}
 
 const NAMES: [&str; RuleKind::ALL.len()] = {
     let mut names = [""; RuleKind::ALL.len()];
@@ -63,16 +95,21 @@ const NAMES: [&str; RuleKind::ALL.len()] = {
     names
 };
 
-impl<'de> Deserialize<'de> for Kind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Field, D::Error> {
         let name = String::deserialize(deserializer)?;
-        RuleKind::named(&name).map(Kind).ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
+        if name == "expect" {
+            return Ok(Field::Expect);
+        }
+        RuleKind::named(&name)
+            .map(Field::Rule)
+            .ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged, expecting = "expected a string or a list of strings")]
-enum Texts {
+pub(super) enum Texts {
     One(String),
     Several(Vec<String>),
 }
@@ -98,7 +135,7 @@ impl TryFrom<bool> for True {
 }
 
 impl Texts {
-    fn list(self) -> Vec<String> {
+    pub(super) fn list(self) -> Vec<String> {
         match self {
             Texts::One(text) => vec![text],
             Texts::Several(texts) => texts,

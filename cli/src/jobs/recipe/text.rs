@@ -1,20 +1,20 @@
 //! A recipe as text, which [`parse`](super::parse) reads back.
 
-use statedict_core::{Remap, Rule, RuleKind, SEPARATOR, Words};
+use statedict_core::{Remap, Rule, RuleKind, Separators, Words};
 
-use crate::jobs::suggestions::separator_of;
 use crate::jobs::words::is_hidden;
 
 /// The stages as TOML; `None` if a recipe cannot say one of them, as it cannot for plans, or if
 /// they split keys at different characters.
 pub fn to_text(stages: &[Rule]) -> Option<String> {
-    let separator = separator_of(stages);
-    if stages.iter().filter_map(Rule::separator).any(|other| other != separator) {
-        return None;
-    }
+    let separators = separators_of(stages)?;
     let mut text = String::new();
-    if separator != SEPARATOR {
-        text = format!("separator = {}\n\n", quoted(&separator.to_string()));
+    let character = |c: char| quoted(&c.to_string());
+    if separators.are_two() {
+        let (left, right) = (character(separators.left), character(separators.right));
+        text = format!("separator = [{left}, {right}]\n\n");
+    } else if separators != Separators::default() {
+        text = format!("separator = {}\n\n", character(separators.left));
     }
     let lines = stages.iter().map(lines).collect::<Option<Vec<_>>>()?.concat();
     for (i, line) in lines.iter().enumerate() {
@@ -22,6 +22,17 @@ pub fn to_text(stages: &[Rule]) -> Option<String> {
         text += &format!("{gap}[[stage]]\n{line}\n");
     }
     Some(text)
+}
+
+/// What a recipe's keys are split at: before its first stage, and from then on; `None` if it cannot
+/// be said for all stages.
+fn separators_of(stages: &[Rule]) -> Option<Separators> {
+    let mut own = stages.iter().map(Rule::separators);
+    let first = own.next().flatten();
+    let later: Vec<Separators> = own.flatten().collect();
+    let separators = first.or(later.first().copied()).unwrap_or_default();
+    let goes_on = |other: &Separators| *other == Separators::from(separators.right);
+    later.iter().all(goes_on).then_some(separators)
 }
 
 /// The stages of a recipe that a rule becomes: none for the identity, several for a chain.
@@ -32,11 +43,21 @@ fn lines(rule: &Rule) -> Option<Vec<String>> {
             let (first, second) = ((**first).clone().into(), (**second).clone().into());
             Some([lines(&first)?, lines(&second)?].concat())
         }
-        rule => {
-            let (kind, words) = rule.words()?;
-            Some(vec![line(kind, &words)])
-        }
+        Rule::FirstOf(rules) => match rules.as_slice() {
+            [Rule::Remap(drop @ Remap::Drop(_)), renames @ ..] if !renames.is_empty() => {
+                let (drop, drops) = drop.words()?;
+                let (rename, renames) = Rule::at_once(renames.to_vec()).words()?;
+                Some(vec![format!("{}\n{}", line(drop, &drops), line(rename, &renames))])
+            }
+            _ => words_of(rule),
+        },
+        rule => words_of(rule),
     }
+}
+
+fn words_of(rule: &Rule) -> Option<Vec<String>> {
+    let (kind, words) = rule.words()?;
+    Some(vec![line(kind, &words)])
 }
 
 fn line(kind: RuleKind, words: &[String]) -> String {
@@ -105,6 +126,15 @@ mod tests {
             &["strip[/]:module", "drop[/]:a/**"],
             "separator = \"/\"\n\n[[stage]]\nstrip = \"module\"\n\n[[stage]]\ndrop = \"a/**\"\n",
         );
+        check(
+            &["rename[/,.]:a/{r..} -> {r..}", "drop:b.**"],
+            "separator = [\"/\", \".\"]\n\n[[stage]]\nrename = \"a/{r..} -> {r..}\"\n\n\
+             [[stage]]\ndrop = \"b.**\"\n",
+        );
+        check(
+            &["rename:a[x y] -> b[y x] ; c -> d"],
+            "[[stage]]\nrename = [\n  \"a[x y] -> b[y x]\",\n  \"c -> d\",\n]\n",
+        );
         assert_eq!(to_text(&[Rule::unwrap_all()]).as_deref(), Some("[[stage]]\nunwrap = true\n"));
     }
 
@@ -116,6 +146,16 @@ mod tests {
         let read = stages(&text, None).expect("read back");
         assert_eq!(read[0].apply("a{"), Fate::Becomes("re:b".into()));
         assert_eq!(read[0].apply("c.1"), Fate::Becomes("d.1".into()));
+    }
+
+    #[test]
+    fn drops_and_renames_of_one_stage_stay_together() {
+        let text = "[[stage]]\ndrop = \"a.**\"\nrename = \"{r..}.b -> {r..}.c\"\n";
+        let rules = stages(text, None).expect("a recipe");
+        assert_eq!(rules[0].apply("a.b"), Fate::Dropped);
+        assert_eq!(rules[0].apply("x.b"), Fate::Becomes("x.c".into()));
+        assert_eq!(rules[0].apply("x"), Fate::Undefined);
+        assert_eq!(to_text(&rules).as_deref(), Some(text));
     }
 
     #[test]

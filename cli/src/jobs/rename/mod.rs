@@ -17,6 +17,7 @@ use crate::jobs::observer::Observer;
 use crate::jobs::opening::{joined, open, open_to_replace};
 use crate::jobs::rules::Rules;
 use crate::jobs::selection::Choice;
+use crate::jobs::sizes::SizeSources;
 use crate::jobs::target::{self, Companions, Sharding};
 
 pub(crate) use files::broken_ties;
@@ -54,6 +55,8 @@ pub struct Rename {
     pub at: Option<String>,
     /// Where the new names come from.
     pub rules: Rules,
+    /// Where the numbers come from that rules know by name.
+    pub sizes: SizeSources,
     /// What becomes of keys that no rule recognises.
     pub policy: Policy,
     /// What is to change of the text beside the tensors.
@@ -142,6 +145,7 @@ impl Default for Rename {
             file: PathBuf::new(),
             at: None,
             rules: Rules::default(),
+            sizes: SizeSources::default(),
             policy: Policy::default(),
             metadata: MetadataEdits::default(),
             destination: Destination::default(),
@@ -240,7 +244,9 @@ impl Rename {
         checkpoint: &statedict_checkpoint::Checkpoint,
         plan: &statedict_core::Plan,
     ) -> Option<Choice> {
-        let (None, Rules::Stages(_), [section]) = (&self.at, &self.rules, plan.sections()) else {
+        let (None, Rules::Stages(_) | Rules::Recipe(_), [section]) =
+            (&self.at, &self.rules, plan.sections())
+        else {
             return None;
         };
         let catalog = checkpoint.catalog();

@@ -2,12 +2,15 @@
 
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{
-    Catalog, Issue, MetadataChange, NotSelected, Plan, PlanError, Planned, Rule, StateDict,
+    Catalog, Issue, MetadataChange, NotSelected, Plan, PlanError, Planned, Policy, Rule, StateDict,
+    Template, Unmatched,
     casting::{Uncast, UncastReason, UncastTensor},
     plan_stages,
+    sizes::SizeTable,
 };
 
 use crate::jobs::error::{Advice, Error};
+use crate::jobs::recipe::Recipe;
 use crate::jobs::rename::{Rename, Strictness};
 use crate::jobs::rules::Rules;
 use crate::jobs::selection::Role;
@@ -32,9 +35,17 @@ impl Rename {
         let catalog = checkpoint.catalog();
         match &self.rules {
             Rules::Stages(stages) => {
-                let selected = self.selected(checkpoint, stages)?;
-                plan_stages(stages, catalog, &selected, self.policy)
-                    .map_err(|refused| self.refused(refused, stages, &selected))
+                let stages: Vec<&Rule> = stages.iter().collect();
+                let stages = self.sizes.bind(&SizeTable::default(), &stages, &self.file)?;
+                let selected = self.selected(checkpoint, &stages)?;
+                self.plan_stages(&stages, catalog, &selected)
+            }
+            Rules::Recipe(recipe) => {
+                let stages: Vec<&Rule> = recipe.rules().collect();
+                let stages = self.sizes.bind(&recipe.sizes, &stages, &self.file)?;
+                let selected = self.selected(checkpoint, &stages)?;
+                self.refuse_applied(recipe, &stages, catalog, &selected)?;
+                self.plan_stages(&stages, catalog, &selected)
             }
             Rules::Saved(_) if self.at.is_some() => {
                 Err(Error::failed("a saved plan names its state dicts; leave --at out"))
@@ -43,6 +54,43 @@ impl Rename {
                 .resolve(catalog, self.policy)
                 .map_err(|refused| self.refused(refused, &[], &all(catalog))),
         }
+    }
+
+    fn plan_stages(
+        &self,
+        stages: &[Rule],
+        catalog: &Catalog,
+        selected: &[&StateDict],
+    ) -> Result<Planned, Error> {
+        plan_stages(stages, catalog, selected, self.policy)
+            .map_err(|refused| self.refused(refused, stages, selected))
+    }
+
+    /// Refuses a recipe of which a key says that it has been applied already.
+    fn refuse_applied(
+        &self,
+        recipe: &Recipe,
+        stages: &[Rule],
+        catalog: &Catalog,
+        selected: &[&StateDict],
+    ) -> Result<(), Error> {
+        let mut problems = Vec::new();
+        let keys = || selected.iter().flat_map(|state_dict| state_dict.keys());
+        problems.extend(recipe.expect.iter().filter_map(|template| is_there(template, keys())));
+        for (i, stage) in recipe.stages.iter().enumerate().filter(|(_, it)| !it.expect.is_empty()) {
+            // What a stage sees are the keys that those before it gave.
+            let policy = Policy { unmatched: Unmatched::Allow, ..self.policy };
+            let before = plan_stages(&stages[..i], catalog, selected, policy)
+                .map_err(|refused| self.refused(refused, &stages[..i], selected))?;
+            let names = new_names(&before.plan);
+            let names = || names.iter().map(String::as_str);
+            problems.extend(stage.expect.iter().filter_map(|template| is_there(template, names())));
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let lines = problems.iter().map(|problem| format!("{}: {problem}", self.file.display()));
+        Err(Error::refused(lines.collect()))
     }
 
     /// The state dicts that the rules are for.
@@ -104,6 +152,21 @@ impl Rename {
         let meant = suggestions::for_refusal(&refused, stages, selected);
         Error::impossible(&self.file, refused).advise(meant).advise(extract)
     }
+}
+
+/// That a key is there which a recipe expects not to be.
+fn is_there<'a>(template: &Template, mut keys: impl Iterator<Item = &'a str>) -> Option<String> {
+    let key = keys.find(|key| template.matches(key))?;
+    Some(format!("'{key}' is there already: the recipe seems to have been applied (expect)"))
+}
+
+/// The keys that a plan leaves.
+fn new_names(plan: &Plan) -> Vec<String> {
+    let names = plan.sections().iter().flat_map(|section| match section.tensors() {
+        Some(tensors) => tensors.keys().cloned().collect::<Vec<_>>(),
+        None => section.kept().map(|(_, new)| new.to_string()).collect(),
+    });
+    names.collect()
 }
 
 fn all(catalog: &Catalog) -> Vec<&StateDict> {

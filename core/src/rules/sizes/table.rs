@@ -87,7 +87,7 @@ impl SizeTable {
     }
 
     /// The numbers that are known: what is given goes before what the table says, and a name in an
-    /// expression is a size said before, an entry of the configuration, or a size said later.
+    /// expression is another size, or an entry of the configuration.
     ///
     /// # Errors
     /// A size whose number cannot be, or an entry that is asked for and is not a number.
@@ -146,24 +146,23 @@ impl<'a> Resolving<'a> {
         Ok(found)
     }
 
-    /// The value of a name in an expression.
+    /// The value of a name in an expression: another size's, or an entry of the configuration.
+    ///
+    /// A size that is being found out means the entry of its own name.
     fn value(&mut self, used: &str) -> Result<Option<u64>, BadSize> {
-        let known = self.given.get(used).or_else(|| self.known.get(used).copied().flatten());
-        if known.is_some() {
-            return Ok(known);
+        if let Some(given) = self.given.get(used) {
+            return Ok(Some(given));
+        }
+        if let Some((name, _)) = self.table.0.get_key_value(used)
+            && !self.open.contains(&**name)
+            && let Some(size) = self.size(name).map_err(|bad| bad.problem)?
+        {
+            return Ok(Some(size));
         }
         match (self.config)(used) {
-            Some(Entry::Number(number)) => return Ok(Some(number)),
-            Some(Entry::Other(found)) => {
-                return Err(BadSize::NotANumber { name: used.to_string(), found });
-            }
-            None => {}
-        }
-        match self.table.0.get_key_value(used) {
-            Some((name, _)) if !self.open.contains(&**name) => {
-                self.size(name).map_err(|bad| bad.problem)
-            }
-            _ => Ok(None),
+            Some(Entry::Number(number)) => Ok(Some(number)),
+            Some(Entry::Other(found)) => Err(BadSize::NotANumber { name: used.to_string(), found }),
+            None => Ok(None),
         }
     }
 }

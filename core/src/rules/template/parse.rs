@@ -90,6 +90,9 @@ impl Template {
         if segments.iter().map(Segment::holes).sum::<usize>() > MAX_HOLES {
             return Err(BadTemplate::limit("the number of captures", text, MAX_HOLES));
         }
+        if matches!(segments.as_slice(), [Segment::Parts(parts)] if parts.is_empty()) {
+            return Err(BadTemplate::Empty);
+        }
         let template = Template::of_segments(segments, separator);
         let mut seen = IndexSet::default();
         for name in template.names() {

@@ -37,6 +37,15 @@ impl TensorRule {
         for term in self.terms() {
             term.check().map_err(|problem| (Some(term.to_string()), problem))?;
         }
+        for terms in [&self.left, &self.right] {
+            let keys = terms.iter().map(|term| term.template.to_string());
+            let mut seen = IndexSet::<String>::default();
+            for key in keys {
+                if let (_, false) = seen.insert_full(key.clone()) {
+                    return Err((None, Problem::SameKey(key)));
+                }
+            }
+        }
         check_sizes(&self.inline).map_err(|problem| (None, problem))?;
         check_captures(self)?;
         self.roles = roles(&self.left, &self.right)?;

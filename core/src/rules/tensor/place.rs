@@ -97,6 +97,20 @@ impl Place {
         }
     }
 
+    /// The names in it, `1` excepted.
+    pub(crate) fn names(&self) -> Vec<Name> {
+        self.leaves().into_iter().filter_map(Place::name).collect()
+    }
+
+    /// The parts of the first sum in it.
+    pub(crate) fn sum(&self) -> Option<&[Vec<Place>]> {
+        match self {
+            Place::Sum(parts) => Some(parts),
+            Place::Product(places) => places.iter().find_map(Place::sum),
+            _ => None,
+        }
+    }
+
     /// The name that elements are told apart by along it; none for one element.
     pub(super) fn name(&self) -> Option<Name> {
         match self {

@@ -213,6 +213,9 @@ pub enum Problem {
     #[error("'{0}' is not the name of a place or a size")]
     SizeName(Name),
 
+    /// Two terms of a side with the same keys.
+    #[error("the key '{0}' is there twice on one side of '->'")]
+    SameKey(String),
     /// A place that is on one side only.
     #[error("the place '{0}' is on one side of '->' only")]
     OneSided(Name),

@@ -1,0 +1,128 @@
+//! A recipe as TOML.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use statedict_core::sizes::{SizeExpression, SizeTable};
+use statedict_core::{SEPARATOR, Separators, Template};
+
+use crate::jobs::recipe::stage::{Stage, Texts};
+use crate::jobs::recipe::{Recipe, RecipeStage};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    title: Option<String>,
+    #[serde(default)]
+    families: Vec<String>,
+    from: Option<String>,
+    to: Option<String>,
+    separator: Option<SeparatorText>,
+    #[serde(default)]
+    size: BTreeMap<String, SizeText>,
+    expect: Option<Texts>,
+    #[serde(default)]
+    stage: Vec<Stage>,
+}
+
+/// One character, or one for each side.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected one character, or a list of two for the two sides")]
+enum SeparatorText {
+    Both(char),
+    Sides([char; 2]),
+}
+
+/// What a size is: a number, an expression, or several of which the first known counts.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number, an expression, or a list of them")]
+enum SizeText {
+    One(SizeValue),
+    FirstOf(Vec<SizeValue>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number or an expression")]
+enum SizeValue {
+    Number(u64),
+    Expression(String),
+}
+
+/// The recipe of a text; its own separators go before the ones given.
+pub(super) fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe, String> {
+    let document: Document = toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+        let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        format!("{place}{}", error.message().replace('\n', "; "))
+    })?;
+    if document.stage.is_empty() {
+        return Err("the recipe has no stage; expected at least one [[stage]]".into());
+    }
+    let own = document.separator.map(SeparatorText::separators);
+    let first = own.or(separators).unwrap_or(SEPARATOR.into());
+    let mut stages = Vec::new();
+    for (i, stage) in document.stage.into_iter().enumerate() {
+        // Only the keys that the file has are split at the first of two.
+        let separators = if i == 0 { first } else { first.right.into() };
+        let stage = read_stage(&stage, separators);
+        stages.push(stage.map_err(|error| format!("stage {}: {error}", i + 1))?);
+    }
+    Ok(Recipe {
+        title: document.title,
+        families: document.families,
+        from: document.from,
+        to: document.to,
+        sizes: table(document.size)?,
+        expect: templates(document.expect, first.left)
+            .map_err(|error| format!("expect: {error}"))?,
+        stages,
+    })
+}
+
+fn read_stage(stage: &Stage, separators: Separators) -> Result<RecipeStage, String> {
+    let rule = stage.rule(separators).map_err(|error| error.to_string())?;
+    let expect = templates(stage.expect.clone(), separators.left);
+    Ok(RecipeStage { rule, expect: expect.map_err(|error| format!("expect: {error}"))? })
+}
+
+fn templates(texts: Option<Texts>, separator: char) -> Result<Vec<Template>, String> {
+    let texts = texts.map(Texts::list).unwrap_or_default();
+    let templates = texts.iter().map(|text| Template::parse(text, separator));
+    templates.collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
+
+fn table(sizes: BTreeMap<String, SizeText>) -> Result<SizeTable, String> {
+    let mut table = SizeTable::default();
+    for (name, size) in sizes {
+        let bad = |error: &dyn std::fmt::Display| format!("size '{name}': {error}");
+        let is = match size {
+            SizeText::One(one) => vec![one],
+            SizeText::FirstOf(several) => several,
+        };
+        let is = is.into_iter().map(SizeValue::expression).collect::<Result<Vec<_>, _>>();
+        let is = is.map_err(|error| bad(&error))?;
+        if is.is_empty() {
+            return Err(bad(&"expected at least one expression in its list"));
+        }
+        table.insert(name.as_str().into(), is).map_err(|error| bad(&error))?;
+    }
+    Ok(table)
+}
+
+impl SizeValue {
+    fn expression(self) -> Result<SizeExpression, statedict_core::sizes::BadSize> {
+        match self {
+            SizeValue::Number(number) => SizeExpression::parse(&number.to_string()),
+            SizeValue::Expression(text) => SizeExpression::parse(&text),
+        }
+    }
+}
+
+impl SeparatorText {
+    fn separators(self) -> Separators {
+        match self {
+            SeparatorText::Both(both) => both.into(),
+            SeparatorText::Sides([left, right]) => Separators { left, right },
+        }
+    }
+}
