@@ -21,6 +21,8 @@ use crate::commands::index::IndexRequest;
 use crate::commands::index::args::IndexArgs;
 use crate::commands::ls::ListRequest;
 use crate::commands::ls::args::LsArgs;
+use crate::commands::recipes::RecipesRequest;
+use crate::commands::recipes::args::RecipesArgs;
 use crate::commands::recover::RecoverRequest;
 use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
@@ -191,6 +193,12 @@ enum Command {
     /// keys that several files hold are refused. An index that is there and says something else is
     /// replaced with --force; without, what differs is shown.
     Index(IndexArgs),
+    /// List the recipes that come with the program, or print one
+    ///
+    /// They are published conversions between the names and layouts of models, each tested against
+    /// what the official converter makes: `statedict apply hf-to-meta:llama model/ -o out/`. A name
+    /// says FROM-to-TO:FAMILY; most lead back, under the name with FROM and TO exchanged.
+    Recipes(RecipesArgs),
     /// Restore a file whose editing in place was interrupted, by a crash or a kill
     ///
     /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
@@ -209,6 +217,7 @@ pub(crate) enum Task {
     Fit(FitRequest),
     Explain(ExplainRequest),
     Index(IndexRequest),
+    Recipes(RecipesRequest),
     Recover(RecoverRequest),
 }
 
@@ -223,6 +232,7 @@ impl Args {
             Command::Fit(fit) => return Ok(Task::Fit(fit.request()?)),
             Command::Explain(explain) => return Ok(Task::Explain(explain.request())),
             Command::Index(index) => return Ok(Task::Index(index.request())),
+            Command::Recipes(recipes) => return Ok(Task::Recipes(recipes.request())),
             Command::Recover(recover) => return Ok(Task::Recover(recover.request())),
             Command::Convert(convert) => return Ok(Task::Rename(convert.request()?)),
             Command::Apply { recipe, inverse, given, rest } => {

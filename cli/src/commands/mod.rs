@@ -8,5 +8,6 @@ pub(crate) mod fit;
 pub(crate) mod index;
 pub(crate) mod ls;
 pub(crate) mod output_args;
+pub(crate) mod recipes;
 pub(crate) mod recover;
 pub(crate) mod rename;

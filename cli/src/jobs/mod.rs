@@ -25,6 +25,7 @@ pub mod explain;
 pub mod fit;
 pub mod grouping;
 pub mod index;
+pub mod library;
 pub mod list;
 pub mod model_dtype;
 pub mod observer;

@@ -39,6 +39,10 @@ pub(crate) fn listing(job: &List, outcome: &Outcome, out: &mut dyn Write) -> Res
     write!(out, r#","metadata":"#)?;
     let metadata: IndexMap<String, String> = checkpoint.metadata().into_iter().collect();
     put(&Pairs(&metadata), out)?;
+    write!(out, r#","conventions":"#)?;
+    put(&outcome.recognised.conventions, out)?;
+    write!(out, r#","recipes":"#)?;
+    put(&outcome.recognised.recipes, out)?;
     write!(out, r#","tensors":["#)?;
     for (i, listed) in outcome.tensors().enumerate() {
         out.write_all(if i == 0 { b"\n" } else { b",\n" })?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use statedict::core::{Catalog, Data, IndexMap, Tensor, TensorEntry};
+use statedict::jobs::library::Recognised;
 use statedict::jobs::list::{Listed, Outcome};
 
 use crate::commands::ls::wrapped;
@@ -101,9 +102,21 @@ pub(crate) fn foot(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure
     if !things.is_empty() {
         writeln!(out, "beside them: {}", printable(&first_few(&things, NAMED)))?;
     }
+    if !outcome.recognised.conventions.is_empty() {
+        writeln!(out, "{}", recognised(&outcome.recognised))?;
+    }
     if let Some(wrapped) = &outcome.wrapped {
         let line = wrapped::line(wrapped, checkpoint.path());
         writeln!(out, "{}", printable(&line))?;
     }
     Ok(())
+}
+
+/// The convention that the keys follow, and the recipes that start from it.
+fn recognised(recognised: &Recognised) -> String {
+    let conventions = recognised.conventions.join(" or ");
+    match recognised.recipes.as_slice() {
+        [] => conventions,
+        recipes => format!("{conventions}; recipes: {}", recipes.join(", ")),
+    }
 }

@@ -14,6 +14,7 @@ use statedict_core::{
 };
 
 use crate::jobs::error::{Advice, Error};
+use crate::jobs::library::{Recognised, recognise};
 use crate::jobs::observer::Observer;
 use crate::jobs::opening::open;
 use crate::jobs::selection::{Role, Summary};
@@ -53,6 +54,8 @@ pub struct Outcome {
     pub payload: Option<Value>,
     /// The wrappers that it was saved under, if they can be taken off.
     pub wrapped: Option<Wrapped>,
+    /// The naming convention that the keys follow, if they clearly follow one.
+    pub recognised: Recognised,
     /// Positions in the catalog of the tensors that were asked for.
     rows: Vec<usize>,
     /// Their digests; none if they were not asked for.
@@ -95,7 +98,8 @@ impl List {
         let digests = if self.hash { Some(Digests::all(&checkpoint, &rows)?) } else { None };
         let payload = if self.payload { checkpoint.payload()? } else { None };
         let wrapped = Wrapped::of(catalog);
-        Ok(Outcome { payload, wrapped, rows, digests, checkpoint })
+        let recognised = recognise(rows.iter().map(|row| catalog.rows[*row].key.as_str()));
+        Ok(Outcome { payload, wrapped, recognised, rows, digests, checkpoint })
     }
 }
 
