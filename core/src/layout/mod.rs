@@ -107,6 +107,11 @@ impl Layout {
         self.len == 0
     }
 
+    /// Makes room for this many parts more.
+    pub fn reserve(&mut self, parts: usize) {
+        self.parts.reserve_exact(parts);
+    }
+
     /// Appends a range of the source file.
     pub fn copy(&mut self, range: Range<u64>) {
         debug_assert!(range.start <= range.end, "ranges are checked when they are read");

@@ -135,6 +135,7 @@ impl Container for File {
     fn rewrite(&self, plan: &Plan, reserve: Headroom) -> Result<Layout, Fault> {
         let Some(changes) = self.changes(plan)? else { return Ok(self.whole()) };
         let mut writer = Writer::numpy_with_room(self.room(&changes, reserve));
+        writer.reserve(self.archive.entries());
         for ((entry, member), change) in
             self.archive.entries().iter().zip(&self.members).zip(&changes)
         {

@@ -4,18 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use statedict_core::{
-    ByteOrder, Catalog, Container, Fault, Growth, Headroom, IndexMap, IndexSet, Layout, Location,
-    Mentions, Opened, Plan, Source, Storage, Value, objects::Objects,
+    ByteOrder, Catalog, Container, DType, Fault, Growth, Headroom, IndexMap, IndexSet, Layout,
+    Location, Mentions, Opened, Plan, Source, Storage, Value, objects::Objects,
 };
 use statedict_zip::{Added, Archive, Change, Entry, Located, Method, Writer};
 
 use crate::edit::{Edited, edited, mentions};
+use crate::mentions::is_without;
 use crate::metadata::{self, Metadata, NewText};
 use crate::objects::objects;
 use crate::payload::payload;
 use crate::pickle::Graph;
 use crate::pickle::graph::CompoundId;
 use crate::recast::{NewRecord, NewRecords};
+use crate::target::targets;
 use crate::tensors::{StorageId, Storages, check_length, persistent_storages};
 use crate::torchscript::Code;
 use crate::walk::{Surroundings, Walked, walk};
@@ -70,6 +72,8 @@ pub(crate) struct ZipFile {
     pickle: Vec<u8>,
     catalog: Catalog,
     mappings: Vec<CompoundId>,
+    /// No names of keys are anywhere but in the state dict.
+    is_without_mentions: bool,
     /// A record that is read and not spelled as PyTorch spells it.
     misspelled: Option<String>,
     metadata: Metadata,
@@ -123,6 +127,7 @@ impl ZipFile {
         let graph = Graph::to_list(&pickle, source.len()).map_err(in_pickle)?;
         let place = records.locate(place(PICKLE).expect("it was read"))?;
         let Walked { catalog, mappings } = walked(&graph, &mut records, code.as_ref(), place)?;
+        let is_without_mentions = is_without(&graph, &mappings);
         let len = source.len();
         let kind = if code.is_some() { SCRIPTED } else { "pth" };
         let misspelled = misspelled(&archive, &prefix).or(records.misspelled);
@@ -137,6 +142,7 @@ impl ZipFile {
             pickle,
             catalog,
             mappings,
+            is_without_mentions,
             misspelled,
             metadata,
         }))
@@ -159,12 +165,13 @@ impl ZipFile {
             let what = format!("record '{name}' differs in case from the name that PyTorch writes");
             return Err(Fault::Unsupported(what));
         }
-        let graph = Graph::read_of(&self.pickle, self.len)?;
-        let Edited { pickle, records } = edited(&graph, &self.catalog, &self.mappings, plan)?;
-        let gone = if plan.drops() || plan.casts() {
-            gone(&graph, &pickle, &records)?
-        } else {
-            HashSet::new()
+        let graph = Graph::to_edit(&self.pickle, self.len)?;
+        let may_go = plan.drops() || plan.casts();
+        let before = if may_go { Some(storage_keys(&graph)?) } else { None };
+        let Edited { pickle, records } = edited(graph, &self.catalog, &self.mappings, plan)?;
+        let gone = match before {
+            Some(before) => gone(&before, &pickle, &records)?,
+            None => HashSet::new(),
         };
         let metadata = self.metadata.changed(plan.metadata())?;
         Ok(Changed { pickle, gone, records, metadata })
@@ -181,6 +188,7 @@ impl ZipFile {
         let room = self.room(&gone, reserve);
         let mut writer = Writer::torch(self.alignment);
         writer.comment(self.archive.comment());
+        writer.reserve(self.archive.entries());
         // In the order in which they are in the file: PyTorch may compute offsets from it.
         let mut records: Vec<_> = self.archive.entries().iter().zip(&self.located).collect();
         records.sort_by_key(|(entry, _)| entry.header_offset());
@@ -282,6 +290,9 @@ impl Opened for ZipFile {
     }
 
     fn mentions(&self, plan: &Plan) -> Result<Mentions, Fault> {
+        if self.is_without_mentions {
+            return targets(&self.catalog, &self.mappings, plan).map(|_| Mentions::default());
+        }
         mentions(&self.listed()?, &self.catalog, &self.mappings, plan)
     }
 }
@@ -317,8 +328,12 @@ impl Container for ZipFile {
 }
 
 /// The records that have no place beside another pickle.
-fn gone(graph: &Graph<'_>, pickle: &[u8], new: &NewRecords) -> Result<HashSet<String>, Fault> {
-    let (before, after) = (storage_keys(graph)?, storage_keys(&Graph::read(pickle)?)?);
+fn gone(
+    before: &IndexSet<String>,
+    pickle: &[u8],
+    new: &NewRecords,
+) -> Result<HashSet<String>, Fault> {
+    let after = storage_keys(&Graph::read(pickle)?)?;
     if new.is_empty() && before.iter().eq(after.iter()) {
         return Ok(HashSet::new());
     }
@@ -341,12 +356,15 @@ fn walked(
         let what = format!("a persistent id has {parts} parts, and {ID_PARTS} are known");
         return Err(Fault::broken(what));
     }
-    check_types(graph)?;
     // The walk comes first, since it can say which tensor lacks its storage.
     let walked = walk(graph, Surroundings { storages: records, code, pickle })?;
+    let mut types = vec![None; records.found.len()];
     // PyTorch loads a storage where the pickle names it, whether a tensor uses it or not.
     for id in persistent_storages(graph) {
-        records.find(&id?)?;
+        let id = id?;
+        let (place, _) = records.seek(&id)?;
+        let StorageId { key, dtype, .. } = id;
+        check_type(types[place].get_or_insert_with(|| dtype.clone()), &dtype, &key)?;
     }
     Ok(walked)
 }
@@ -356,13 +374,18 @@ pub(crate) fn check_types(graph: &Graph<'_>) -> Result<(), Fault> {
     let mut types = IndexMap::default();
     for id in persistent_storages(graph) {
         let StorageId { key, dtype, .. } = id?;
-        let first = types.entry(key.clone()).or_insert_with(|| dtype.clone());
-        if *first != dtype {
-            let what = format!("storage '{key}' is named as one of {first} and as one of {dtype}");
-            return Err(Fault::broken(what));
-        }
+        check_type(types.entry(key.clone()).or_insert_with(|| dtype.clone()), &dtype, &key)?;
     }
     Ok(())
+}
+
+/// A storage is named with the type that it was `first` named with.
+fn check_type(first: &DType, dtype: &DType, key: &str) -> Result<(), Fault> {
+    if first == dtype {
+        return Ok(());
+    }
+    let what = format!("storage '{key}' is named as one of {first} and as one of {dtype}");
+    Err(Fault::broken(what))
 }
 
 /// A record beside the storages whose name differs in case from the one that is looked for.
@@ -552,8 +575,9 @@ impl<'a> Records<'a> {
     }
 }
 
-impl Storages for Records<'_> {
-    fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
+impl Records<'_> {
+    /// A storage, and where its record is among all.
+    fn seek(&mut self, id: &StorageId) -> Result<(usize, Arc<Storage>), Fault> {
         let place = self.place(&id.key)?;
         let storage = match &self.found[place] {
             Some(storage) => storage.clone(),
@@ -565,6 +589,12 @@ impl Storages for Records<'_> {
         self.found[place] = Some(storage.clone());
         self.next = place + 1;
         check_length(id, storage.len())?;
-        Ok(storage)
+        Ok((place, storage))
+    }
+}
+
+impl Storages for Records<'_> {
+    fn find(&mut self, id: &StorageId) -> Result<Arc<Storage>, Fault> {
+        self.seek(id).map(|(_, storage)| storage)
     }
 }

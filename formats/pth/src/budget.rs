@@ -61,14 +61,23 @@ impl Budget {
         Ok(())
     }
 
+    /// The entries of a mapping one after another, paid for.
+    pub(crate) fn each_entry<'g>(
+        &self,
+        graph: &'g Graph<'_>,
+        compound: &'g Compound,
+    ) -> Result<impl Iterator<Item = Entry> + use<'g>, Fault> {
+        let entries = graph.pairs_in_arguments(compound) + graph.each_entry(compound).count();
+        self.spend(ENTRY.saturating_mul(entries + 1))?;
+        Ok(graph.each_entry(compound))
+    }
+
     /// The entries of a mapping, paid for.
     pub(crate) fn entries(
         &self,
         graph: &Graph<'_>,
         compound: &Compound,
     ) -> Result<Vec<Entry>, Fault> {
-        let entries = graph.entries(compound);
-        self.spend(ENTRY.saturating_mul(graph.pairs_in_arguments(compound) + entries.len() + 1))?;
-        Ok(entries)
+        Ok(self.each_entry(graph, compound)?.collect())
     }
 }

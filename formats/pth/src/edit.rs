@@ -24,15 +24,15 @@ pub(crate) struct Edited {
 
 /// The pickle with the keys and types that a plan gives its state dicts.
 pub(crate) fn edited(
-    graph: &Graph<'_>,
+    graph: Graph<'_>,
     catalog: &Catalog,
     mappings: &[CompoundId],
     plan: &Plan,
 ) -> Result<Edited, Fault> {
     let mut patch = Patch::default();
-    edit(&mut patch, graph, catalog, mappings, plan)?;
-    let records = recast(&mut patch, graph, catalog, mappings, plan)?;
-    let pickle = patch.apply(graph)?;
+    edit(&mut patch, &graph, catalog, mappings, plan)?;
+    let records = recast(&mut patch, &graph, catalog, mappings, plan)?;
+    let pickle = patch.finish(graph)?;
     if plan.casts() {
         verify(&Graph::read(&pickle)?, catalog, plan)?;
     }
@@ -48,7 +48,7 @@ pub(crate) fn edit<'p>(
     plan: &'p Plan,
 ) -> Result<(), Fault> {
     let targets = targets(catalog, mappings, plan)?;
-    follow(patch, &find(graph, catalog, mappings, &targets)?);
+    follow(patch, graph, &find(graph, catalog, mappings, &targets)?);
     for Target { section, state_dict, mapping } in targets {
         let compound = graph.compound(mapping);
         rename_keys(patch, graph, compound, section);
@@ -77,9 +77,13 @@ fn rename_keys<'p>(
     compound: &Compound,
     section: &'p Section,
 ) {
-    change(patch, graph, &graph.entries(compound), |entry| {
+    let fate = |entry: &Entry| {
         section.fate(&graph.text(entry.key.node)?).map(|new| new.map(Cow::Borrowed))
-    });
+    };
+    rename(patch, graph, graph.each_entry(compound), fate);
+    if section.dropped().next().is_some() {
+        patch.delete(graph, &graph.entries(compound), |entry| fate(entry) == Some(None));
+    }
 }
 
 fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, modules: &Modules) {
@@ -88,7 +92,9 @@ fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, mod
     let fates: HashMap<_, _> =
         fates.map(|(old, new)| (old.as_str(), new.clone().map(Cow::Owned))).collect();
     let path = |entry: &Entry| graph.text(entry.key.node);
-    change(patch, graph, &entries, |entry| fates.get(path(entry)?.as_ref()).cloned());
+    let fate = |entry: &Entry| fates.get(path(entry)?.as_ref()).cloned();
+    rename(patch, graph, entries.iter().copied(), fate);
+    patch.delete(graph, &entries, |entry| fate(entry) == Some(None));
     let mut by_path: HashMap<_, &Entry> = HashMap::new();
     for entry in &entries {
         if let Some(path) = path(entry) {
@@ -101,21 +107,20 @@ fn rename_modules(patch: &mut Patch, graph: &Graph<'_>, metadata: &Compound, mod
     }
 }
 
-/// Renames and deletes entries; `fate` gives a new key, `Some(None)` to delete, `None` to leave.
-fn change<'p>(
+/// Renames entries; `fate` gives a new key, `Some(None)` for what is deleted, `None` to leave it.
+fn rename<'p>(
     patch: &mut Patch<'p>,
     graph: &Graph<'_>,
-    entries: &[Entry],
+    entries: impl Iterator<Item = Entry>,
     fate: impl Fn(&Entry) -> Option<Option<Cow<'p, str>>>,
 ) {
     for entry in entries {
-        if let Some(Some(new)) = fate(entry)
+        if let Some(Some(new)) = fate(&entry)
             && graph.text(entry.key.node).as_deref() != Some(&*new)
         {
-            patch.rename(entry.key, new);
+            patch.rename(graph, entry.key, new);
         }
     }
-    patch.delete(graph, entries, |entry| fate(entry) == Some(None));
 }
 
 /// The opcodes of `path: {'version': 1}`, which is what PyTorch writes for a plain module, added in
@@ -127,7 +132,7 @@ fn module_entry(graph: &Graph<'_>, before: &Entry, path: &str) -> Vec<u8> {
         vec![opcode::BININT1, 1, opcode::SETITEM],
     ]
     .concat();
-    let (key, alone) = (binunicode(path), before.batch.mark.is_none());
+    let (key, alone) = (binunicode(path), before.batch.mark().is_none());
     match graph.op(before.batch.close).code {
         // A pair in the list of pairs that Python 2 hands to `OrderedDict`.
         opcode::APPEND | opcode::APPENDS | opcode::LIST => {

@@ -26,7 +26,8 @@ pub(crate) fn effective(
 ) -> Result<IndexMap<Key, Slot>, Fault> {
     let mut entries = IndexMap::default();
     let mut labels = HashMap::new();
-    for Entry { key, value, .. } in budget.entries(graph, compound)? {
+    entries.reserve_exact(graph.entries.items(compound.entries).count());
+    for Entry { key, value, .. } in budget.each_entry(graph, compound)? {
         let label = match graph.text(key.node) {
             Some(text) => Key::Text(text.into()),
             None => label(graph, key.node, &entries, &mut labels, budget)?,

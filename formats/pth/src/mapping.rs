@@ -69,7 +69,7 @@ pub(crate) fn is_mapping(graph: &Graph<'_>, compound: &Compound) -> bool {
 /// True for the classes of Python's own mappings.
 pub(crate) fn is_named_mapping(graph: &Graph<'_>, compound: &Compound) -> bool {
     let Kind::Call { callable, .. } = compound.kind else { return false };
-    graph.global(callable.node).is_some_and(|(module, name)| {
+    graph.global(callable).is_some_and(|(module, name)| {
         matches!(
             (module.as_ref(), name.as_ref()),
             ("collections", "OrderedDict" | "defaultdict" | "Counter")

@@ -92,7 +92,7 @@ impl Modules<'_> {
         let Some(attributes) = self.named(state.node)? else { return Ok(None) };
         match self.code {
             Some(code) => {
-                let members = self.graph.global(callable.node);
+                let members = self.graph.global(callable);
                 let members = members.and_then(|(module, name)| code.members(&module, &name));
                 let Some(members) = members else { return Ok(None) };
                 let own = members.parameters.iter().chain(&members.buffers);

@@ -181,7 +181,7 @@ impl Builder<'_> {
         match compound.kind {
             Kind::List if compound.states.is_empty() => self.sequence(Sequence::List, &elements),
             Kind::Set => self.set(&elements),
-            Kind::Call { callable, args } if is_set(graph, callable.node) => {
+            Kind::Call { callable, args } if is_set(graph, callable) => {
                 let inner = graph.tuple(args).and_then(|args| args.first().copied());
                 let items = inner.and_then(|inner| graph.sequence(inner)).unwrap_or_default();
                 self.set(&items)
@@ -204,9 +204,9 @@ impl Builder<'_> {
         let graph = self.graph;
         let mut record = Record::default();
         if let Kind::Call { callable, args } = compound.kind
-            && !is_ordered_dict(graph, callable.node)
+            && !is_ordered_dict(graph, callable)
         {
-            record.class = Some(self.id(callable.node));
+            record.class = Some(self.id(callable));
             record.arguments = Some(self.id(args));
         }
         for entry in self.budget.entries(graph, compound)? {

@@ -90,7 +90,7 @@ impl Reader<'_> {
                 Some(elements.map(|element| element.value.node).collect())
             }
             Kind::Call { callable, args } => {
-                let (module, name) = self.graph.global(callable.node)?;
+                let (module, name) = self.graph.global(callable)?;
                 let is_sequence = matches!(
                     (module.as_ref(), name.as_ref()),
                     ("torch", "Size") | ("builtins" | "__builtin__", "set" | "frozenset" | "tuple")

@@ -123,7 +123,7 @@ pub(crate) fn kind(graph: &Graph<'_>, node: NodeId) -> String {
             Kind::Dict => "dict",
             Kind::List => "list",
             Kind::Set => "set",
-            Kind::Call { callable, .. } => return dotted(graph, callable.node),
+            Kind::Call { callable, .. } => return dotted(graph, callable),
         },
     };
     plain.into()

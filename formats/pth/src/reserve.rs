@@ -14,6 +14,10 @@ pub(crate) fn reserved<T>(pickle_len: u64) -> Vec<T> {
     if pickle_len < SHORT {
         return Vec::new();
     }
-    let most = MOST / size_of::<T>().max(1);
-    Vec::with_capacity(usize::try_from(pickle_len).unwrap_or(most).min(most))
+    reserved_for(usize::try_from(pickle_len).unwrap_or(usize::MAX))
+}
+
+/// A list with room for so many items, or for as many as lists get beforehand.
+pub(crate) fn reserved_for<T>(items: usize) -> Vec<T> {
+    Vec::with_capacity(items.min(MOST / size_of::<T>().max(1)))
 }

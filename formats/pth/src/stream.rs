@@ -238,7 +238,7 @@ impl StreamFile {
             return Err(Fault::Unsupported(what.into()));
         }
         let old = Graph::read(&self.preamble[self.object.clone()])?;
-        let Edited { pickle, records } = edited(&old, &self.catalog, &self.mappings, plan)?;
+        let Edited { pickle, records } = edited(old, &self.catalog, &self.mappings, plan)?;
         let types = storage_types(&Graph::read(&pickle)?)?;
         let kept: Vec<&String> = self.storages.keys().filter(|k| types.contains_key(*k)).collect();
         let made = records.keys().filter(|key| !self.storages.contains_key(*key));

@@ -19,6 +19,7 @@ use crate::modules::Modules;
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, NodeId, Slot};
 use crate::python_repr::kind;
+use crate::reserve::reserved_for;
 use crate::tensors::{Storages, Tensors};
 use crate::torchscript::Code;
 
@@ -69,12 +70,15 @@ pub(crate) struct Surroundings<'a> {
 /// A tensor that cannot be, with its key; nesting beyond any real file's.
 pub(crate) fn walk(graph: &Graph<'_>, around: Surroundings<'_>) -> Result<Walked, Fault> {
     let budget = &Budget::of(graph);
+    // Most tensors have a storage of their own.
+    let rows = reserved_for(graph.persistent.len());
+    let catalog = Catalog { rows, ..Catalog::default() };
     let (modules, holding) = (Modules { graph, code: around.code, budget }, Holding::default());
     let mut walker = Walker {
         graph,
         tensors: Tensors { graph, storages: around.storages, budget },
         modules,
-        found: Walked { catalog: Catalog::default(), mappings: Vec::new() },
+        found: Walked { catalog, mappings: Vec::new() },
         known: HashMap::new(),
         disguises: Disguises { graph, modules, pickle: around.pickle, holding, budget },
         budget,
@@ -100,7 +104,7 @@ struct Level<'a> {
     at: Arc<str>,
     children: Children<'a>,
     /// The entries of a mapping, whose keys its state dict shares.
-    entries: Option<Rc<IndexMap<Key, Slot>>>,
+    entries: Option<Rc<Vec<Child>>>,
     /// The state dict that this mapping is, once it has proved to be one.
     state_dict: Option<usize>,
     role: Role,
@@ -123,6 +127,7 @@ enum Role {
 /// What is still to be visited of a container.
 type Children<'a> = Box<dyn Iterator<Item = Child> + 'a>;
 
+#[derive(Clone)]
 struct Child {
     key: Key,
     node: NodeId,
@@ -289,8 +294,8 @@ impl<'a> Walker<'a> {
         let keys: Vec<Arc<str>> = match module {
             Some(parts) => parts.into_keys().map(Arc::from).collect(),
             None => {
-                let entries = level.entries.iter().flat_map(|entries| entries.keys());
-                entries.filter_map(text).cloned().collect()
+                let entries = level.entries.iter().flat_map(|entries| entries.iter());
+                entries.filter_map(|entry| text(&entry.key)).cloned().collect()
             }
         };
         let mut state_dict = StateDict::of_keys(keys);
@@ -342,7 +347,8 @@ impl<'a> Walker<'a> {
         let entries = effective(self.graph, compound, self.budget)?;
         let role = if is_training_state(&entries) { Role::Training } else { Role::Mapping };
         let values = self.disguises.values(&entries)?;
-        let entries = Rc::new(entries);
+        let child = |(key, slot): (Key, Slot)| Child { key, node: slot.node };
+        let entries = Rc::new(entries.into_iter().map(child).collect::<Vec<_>>());
         let children = Box::new(Entries { entries: entries.clone(), next: 0 });
         Ok(Some(Inside { role, values, children, entries: Some(entries) }))
     }
@@ -353,12 +359,12 @@ struct Inside<'a> {
     role: Role,
     values: Values,
     children: Children<'a>,
-    entries: Option<Rc<IndexMap<Key, Slot>>>,
+    entries: Option<Rc<Vec<Child>>>,
 }
 
 /// The children of a mapping, which keeps its entries.
 struct Entries {
-    entries: Rc<IndexMap<Key, Slot>>,
+    entries: Rc<Vec<Child>>,
     next: usize,
 }
 
@@ -366,9 +372,9 @@ impl Iterator for Entries {
     type Item = Child;
 
     fn next(&mut self) -> Option<Child> {
-        let (key, slot) = self.entries.get_index(self.next)?;
+        let child = self.entries.get(self.next)?;
         self.next += 1;
-        Some(Child { key: key.clone(), node: slot.node })
+        Some(child.clone())
     }
 }
 

@@ -12,6 +12,9 @@ use crate::name;
 /// No deflate stream grows to more than this many times its length: 258 bytes cost 2 bits.
 pub(crate) const MAX_GROWTH: u64 = 1_032;
 
+/// The bytes of an entry of the directory before its name.
+const ENTRY_LEN: usize = 46;
+
 /// Room for a local header's extra fields in the first read: PyTorch's and NumPy's, with padding to
 /// 64 bytes, need less.
 const LIKELY_EXTRA_LEN: u64 = 96;
@@ -133,6 +136,11 @@ impl Entry {
     /// The comment on the member.
     pub(crate) fn comment(&self) -> &[u8] {
         self.rare.as_ref().map_or(&[], |rare| &rare.comment)
+    }
+
+    /// The bytes that it takes in the directory.
+    pub(crate) fn directory_len(&self) -> usize {
+        ENTRY_LEN + self.raw_name().len() + self.extra().len() + self.comment().len()
     }
 
     /// How the bytes are kept.

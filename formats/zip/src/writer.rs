@@ -84,6 +84,12 @@ impl Writer {
         self.comment = comment.get(..MAX_COMMENT_LEN).unwrap_or(comment).to_vec();
     }
 
+    /// Makes room for members like these: what grows as it is filled takes twice as much memory.
+    pub fn reserve(&mut self, entries: &[Entry]) {
+        self.layout.reserve(2 * entries.len() + 2);
+        self.directory.reserve_exact(entries.iter().map(Entry::directory_len).sum());
+    }
+
     /// Appends a member of the source archive, its bytes as they are, compressed or not.
     ///
     /// Checksum and sizes are those of its entry (a checksum that was left out stays out); versions,

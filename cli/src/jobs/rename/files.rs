@@ -18,6 +18,15 @@ use crate::jobs::words;
 /// The format whose files hold a pickle.
 const PICKLED: &str = "pth";
 
+/// How a plan becomes files.
+pub(super) struct Approach {
+    /// The format that was asked for; none where the file keeps its own.
+    named: Option<&'static dyn Format>,
+    to: &'static dyn Format,
+    /// Why tensors are encoded again, if they are.
+    encodes: Option<OmittedBecause>,
+}
+
 /// What is to be written.
 pub(super) enum Work {
     /// The file itself with other keys, by the cheapest way there is.
@@ -31,13 +40,6 @@ impl Work {
         match self {
             Work::Rename => None,
             Work::Write(pending, _) => Some(pending),
-        }
-    }
-
-    fn conversion(&self) -> Option<&Conversion> {
-        match self {
-            Work::Write(_, conversion) => conversion.as_deref(),
-            Work::Rename => None,
         }
     }
 
@@ -95,13 +97,13 @@ impl Rename {
             || (copied && self.new_folder(checkpoint).is_some())
     }
 
-    /// The new file: the old one with other keys and types, or the tensors encoded again.
-    pub(super) fn lay_out(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Work, Error> {
+    /// Whether the old file gets other keys and types, or its tensors are encoded again.
+    pub(super) fn approach(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<Approach, Error> {
         let named = self.format_wanted(checkpoint)?;
         let to = named.unwrap_or_else(|| checkpoint.format());
         self.refuse_impossible(plan, to)?;
-        let folder = self.new_folder(checkpoint);
-        let joins = checkpoint.is_sharded() && named.is_some() && folder.is_none();
+        let is_folder = self.new_folder(checkpoint).is_some();
+        let joins = checkpoint.is_sharded() && named.is_some() && !is_folder;
         let asked = self.omitted_because(named.is_some() && is_fixed(checkpoint, plan));
         let is_other = to.name() != checkpoint.format().name();
         let encodes = is_other
@@ -114,10 +116,21 @@ impl Rename {
             OmittedBecause::Format if !is_other => OmittedBecause::Encoded,
             asked => asked,
         };
-        let work = if encodes {
-            self.encode(checkpoint, plan, (named, to), because)?
-        } else {
-            self.rewrite(checkpoint, plan)?
+        Ok(Approach { named, to, encodes: encodes.then_some(because) })
+    }
+
+    /// The new file.
+    pub(super) fn lay_out(
+        &self,
+        checkpoint: &Checkpoint,
+        plan: &Plan,
+        approach: &Approach,
+    ) -> Result<Work, Error> {
+        let Approach { named, to, encodes } = *approach;
+        let folder = self.new_folder(checkpoint);
+        let work = match encodes {
+            Some(because) => self.encode(checkpoint, plan, (named, to), because)?,
+            None => self.rewrite(checkpoint, plan)?,
         };
         // One file of a model folder keeps its name in another, or gets the usual one.
         Ok(match (work, folder) {
@@ -217,13 +230,11 @@ impl Rename {
         &self,
         checkpoint: &Checkpoint,
         plan: &Plan,
-        work: &Work,
+        approach: &Approach,
     ) -> Result<Mentions, Error> {
-        let keeps = work.conversion().is_none_or(|conversion| {
-            conversion.to.name() == checkpoint.format().name()
-                && !conversion.to.facts().casts_in_files
-        });
-        if !keeps {
+        let Approach { to, encodes, .. } = approach;
+        let is_same = to.name() == checkpoint.format().name();
+        if encodes.is_some() && (!is_same || to.facts().casts_in_files) {
             return Ok(Mentions::default());
         }
         let mentions = checkpoint.mentions(plan)?;

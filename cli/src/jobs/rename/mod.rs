@@ -178,8 +178,10 @@ impl Rename {
         }
         let mut planned = self.plan(&checkpoint)?;
         let uncast = self.cast(&checkpoint, &mut planned.plan)?;
-        let work = self.lay_out(&checkpoint, &planned.plan)?;
-        let mentions = self.mentions(&checkpoint, &planned.plan, &work)?;
+        let approach = self.approach(&checkpoint, &planned.plan)?;
+        // Before anything is laid out, which takes as much memory as what looks for them.
+        let mentions = self.mentions(&checkpoint, &planned.plan, &approach)?;
+        let work = self.lay_out(&checkpoint, &planned.plan, &approach)?;
         let side_files = self.side_files(&checkpoint)?;
         let total = work.pending().map_or(checkpoint.len(), PendingFiles::len);
         let files = work.pending().map_or(1, PendingFiles::files);

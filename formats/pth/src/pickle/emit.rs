@@ -1,5 +1,6 @@
 //! Writes a patched pickle: opcodes as they are, in other words, or not at all.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
@@ -63,6 +64,22 @@ pub(super) struct Emitter<'a> {
     pub(super) out: Vec<u8>,
 }
 
+/// A text in place of another, in the manner of the opcode that defines the old one.
+#[derive(Debug)]
+pub(super) struct Rename<'p> {
+    /// The opcode that pushes the old one.
+    pub(super) op: OpPlace,
+    /// The one that defines it.
+    pub(super) definition: OpPlace,
+    pub(super) text: Cow<'p, str>,
+}
+
+impl Rename<'_> {
+    fn words(&self) -> Words<'_> {
+        Words::Literal { definition: self.definition, text: &self.text }
+    }
+}
+
 /// What is written in place of an opcode.
 #[derive(Clone, Copy)]
 pub(super) enum Words<'a> {
@@ -82,37 +99,54 @@ pub(super) enum Words<'a> {
 
 /// Opcodes that are written in other words, in stream order.
 pub(super) struct Replaced<'a> {
-    words: Vec<(OpPlace, Words<'a>)>,
-    /// The first that was not come to yet.
-    next: usize,
+    renames: &'a [Rename<'a>],
+    /// What is not renamed, or is to stay as it is although it is.
+    others: Vec<(OpPlace, Words<'a>)>,
+    /// The first of each that was not come to yet.
+    next_rename: usize,
+    next_other: usize,
 }
 
 impl<'a> Replaced<'a> {
-    /// Other words for some opcodes; of several for one the last.
-    pub(super) fn new(mut words: Vec<(OpPlace, Words<'a>)>) -> Replaced<'a> {
-        words.sort_by_key(|(op, _)| *op);
-        words.dedup_by(|later, kept| {
+    /// Renames in stream order, each opcode once, and other words for others; of several for one
+    /// opcode the last.
+    pub(super) fn new(
+        renames: &'a [Rename<'a>],
+        mut others: Vec<(OpPlace, Words<'a>)>,
+    ) -> Replaced<'a> {
+        others.sort_by_key(|(op, _)| *op);
+        others.dedup_by(|later, kept| {
             let is_same = later.0 == kept.0;
             if is_same {
                 *kept = *later;
             }
             is_same
         });
-        Replaced { words, next: 0 }
+        Replaced { renames, others, next_rename: 0, next_other: 0 }
     }
 
     /// The words for an opcode at its place, if there are some; no later one was asked for before.
     fn next(&mut self, place: OpPlace) -> Option<Words<'a>> {
-        while self.words.get(self.next).is_some_and(|(op, _)| *op < place) {
-            self.next += 1;
+        while self.others.get(self.next_other).is_some_and(|(op, _)| *op < place) {
+            self.next_other += 1;
         }
-        self.words.get(self.next).filter(|(op, _)| *op == place).map(|(_, words)| *words)
+        if let Some((_, words)) = self.others.get(self.next_other).filter(|it| it.0 == place) {
+            return Some(*words);
+        }
+        while self.renames.get(self.next_rename).is_some_and(|rename| rename.op < place) {
+            self.next_rename += 1;
+        }
+        let rename = self.renames.get(self.next_rename).filter(|rename| rename.op == place);
+        rename.map(Rename::words)
     }
 
     /// The same of any opcode.
     fn find(&self, place: OpPlace) -> Option<Words<'a>> {
-        let found = self.words.binary_search_by_key(&place, |(op, _)| *op).ok()?;
-        Some(self.words[found].1)
+        if let Ok(found) = self.others.binary_search_by_key(&place, |(op, _)| *op) {
+            return Some(self.others[found].1);
+        }
+        let found = self.renames.binary_search_by_key(&place, |rename| rename.op).ok()?;
+        Some(self.renames[found].words())
     }
 }
 

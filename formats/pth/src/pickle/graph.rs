@@ -57,7 +57,12 @@ pub(crate) struct GlobalId(pub(crate) u32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Global {
     /// The lines of an opcode.
-    Lines(OpPlace),
+    Lines {
+        /// The first line.
+        module: Extent,
+        /// The second one.
+        name: Extent,
+    },
     /// Texts that were on the stack.
     Texts {
         /// The opcode that holds the module.
@@ -102,6 +107,8 @@ pub(crate) struct CompoundId(pub(crate) u32);
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Compound {
     pub(crate) kind: Kind,
+    /// The first of the opcodes that made what was called, if it is a call.
+    pub(crate) start: OpPlace,
     /// The opcode that made it, with the mark in front if it took what was above one.
     pub(crate) made: Batch,
     /// What `SETITEM(S)` put into it.
@@ -121,7 +128,7 @@ pub(crate) enum Kind {
     Set,
     /// A call: `REDUCE`, or the making of an instance.
     Call {
-        callable: Slot,
+        callable: NodeId,
         args: NodeId,
     },
 }
@@ -144,12 +151,32 @@ pub(crate) struct Element {
 }
 
 /// The opcodes around things added together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Batch {
-    /// The `MARK` in front; none for a single `SETITEM` or `APPEND`.
-    pub(crate) mark: Option<OpPlace>,
+    /// Where the `MARK` is, or [`UNMARKED`].
+    mark: OpPlace,
     /// The opcode that adds.
     pub(crate) close: OpPlace,
+}
+
+/// The place of no `MARK`: pickles are shorter than that.
+const UNMARKED: OpPlace = OpPlace::MAX;
+
+impl Batch {
+    pub(crate) fn new(mark: Option<OpPlace>, close: OpPlace) -> Batch {
+        Batch { mark: mark.unwrap_or(UNMARKED), close }
+    }
+
+    /// The `MARK` in front; none for a single `SETITEM` or `APPEND`.
+    pub(crate) fn mark(self) -> Option<OpPlace> {
+        (self.mark != UNMARKED).then_some(self.mark)
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Batch {
+        Batch::new(None, 0)
+    }
 }
 
 /// A value put into the memo, with the opcodes that make it.
@@ -190,7 +217,7 @@ pub(crate) struct Graph<'p> {
     pub(crate) entries: Chains<Entry>,
     pub(crate) elements: Chains<Element>,
     pub(crate) states: Chains<Slot>,
-    /// Every `PUT`, with its memo id and its place in `memoized`, in stream order.
+    /// Every `PUT` that is noted, with its memo id and its place in `memoized`, in stream order.
     pub(crate) puts: Vec<(OpPlace, u32, u32)>,
     /// Every `GET`, with its memo id and its place in `memoized`, in stream order.
     pub(crate) gets: Vec<(OpPlace, u32, u32)>,
@@ -205,7 +232,7 @@ pub(crate) struct Graph<'p> {
     pub(crate) persistent: Vec<Reference>,
 }
 
-impl Graph<'_> {
+impl<'p> Graph<'p> {
     pub(crate) fn value(&self, node: NodeId) -> Value {
         match self.nodes.get(node.0 as usize).copied().unwrap_or(Node::Unknown) {
             Node::None => Value::None,
@@ -243,6 +270,22 @@ impl Graph<'_> {
             + self.entries.weight()
             + self.elements.weight()
             + self.states.weight()
+    }
+
+    /// What writing the pickle with some opcodes in other words needs of the graph.
+    pub(crate) fn without_values(self) -> Graph<'p> {
+        Graph {
+            nodes: Vec::new(),
+            items: Vec::new(),
+            tuples: Vec::new(),
+            globals: Vec::new(),
+            compounds: Vec::new(),
+            entries: Chains::default(),
+            elements: Chains::default(),
+            states: Chains::default(),
+            persistent: Vec::new(),
+            ..self
+        }
     }
 
     pub(crate) fn compound(&self, id: CompoundId) -> &Compound {
@@ -296,10 +339,9 @@ impl Graph<'_> {
                 Global::Texts { module, name } => {
                     Some((self.text_of(module)?, self.text_of(name)?))
                 }
-                Global::Lines(op) => {
-                    let lines = self.op(op).argument.of(&self.pickle);
-                    let (module, name) = std::str::from_utf8(lines).ok()?.split_once('\n')?;
-                    Some((Cow::Borrowed(module), Cow::Borrowed(name)))
+                Global::Lines { module, name } => {
+                    let line = |line: Extent| std::str::from_utf8(line.of(&self.pickle)).ok();
+                    Some((Cow::Borrowed(line(module)?), Cow::Borrowed(line(name)?)))
                 }
             },
             Value::Persistent(id) => self.global(self.class_named_by(id)?),
@@ -323,7 +365,7 @@ impl Graph<'_> {
     /// The callable and the arguments of a call.
     pub(crate) fn call(&self, node: NodeId) -> Option<(NodeId, NodeId)> {
         match self.as_compound(node)?.1.kind {
-            Kind::Call { callable, args } => Some((callable.node, args)),
+            Kind::Call { callable, args } => Some((callable, args)),
             _ => None,
         }
     }
@@ -349,12 +391,16 @@ impl Graph<'_> {
     }
 
     /// The key-value pairs of a mapping, whichever way its pickler wrote them.
+    pub(crate) fn entries(&self, compound: &Compound) -> Vec<Entry> {
+        self.each_entry(compound).collect()
+    }
+
+    /// The same one after another: a mapping of very many is longer than what is made of it.
     ///
     /// Python 2 hands an `OrderedDict` its items as a list of lists in the call's arguments.
-    pub(crate) fn entries(&self, compound: &Compound) -> Vec<Entry> {
-        let mut entries = self.entries_in_arguments(compound).unwrap_or_default();
-        entries.extend(self.entries.items(compound.entries));
-        entries
+    pub(crate) fn each_entry(&self, compound: &Compound) -> impl Iterator<Item = Entry> {
+        let listed = self.entries_in_arguments(compound).unwrap_or_default();
+        listed.into_iter().chain(self.entries.items(compound.entries).copied())
     }
 
     /// The list that a call of a mapping's class is given, if its elements are pairs.
@@ -362,7 +408,7 @@ impl Graph<'_> {
         let Kind::Call { callable, args } = compound.kind else { return None };
         let [list] = self.tuple(args)? else { return None };
         let (_, list) = self.as_compound(*list)?;
-        let (module, name) = self.global(callable.node)?;
+        let (module, name) = self.global(callable)?;
         let is_known = matches!(
             (module.as_ref(), name.as_ref()),
             ("collections", "OrderedDict") | ("builtins" | "__builtin__", "dict")

@@ -120,6 +120,19 @@ impl Op {
     }
 }
 
+impl Op {
+    /// The memo id that a `PUT` or `GET` names, in any of their forms.
+    pub(crate) fn memo_id(self, pickle: &[u8]) -> Option<u32> {
+        match self.code {
+            PUT | GET => {
+                let text = std::str::from_utf8(self.argument.of(pickle)).ok()?;
+                text.trim().parse().ok()
+            }
+            _ => u32::try_from(self.number(pickle)).ok(),
+        }
+    }
+}
+
 /// Where an argument's content starts and ends, and where the opcode ends.
 fn extents(pickle: &[u8], at: usize, argument: Argument) -> Option<(usize, usize, usize)> {
     match argument {

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap};
 
-use super::emit::{Dead, Emitter, Exchange, InStream, Manner, Replaced, Scope, Words};
+use super::emit::{Dead, Emitter, Exchange, InStream, Manner, Rename, Replaced, Scope, Words};
 use super::graph::{Entry, Graph, OpPlace, Slot, Value};
 use super::opcode;
 use crate::memo::Memo;
@@ -23,7 +23,7 @@ const MAX_LIFTED: usize = 4;
 /// Changes to a pickle.
 #[derive(Debug, Default)]
 pub(crate) struct Patch<'p> {
-    renames: IndexMap<OpPlace, (Slot, Cow<'p, str>)>,
+    renames: Vec<Rename<'p>>,
     dead: Vec<Range<OpPlace>>,
     insertions: BTreeMap<OpPlace, Vec<u8>>,
     /// Opcodes in place of others, by the first of those.
@@ -51,8 +51,12 @@ impl<'p> Patch<'p> {
     }
 
     /// Gives a key another text here, and nowhere else.
-    pub(crate) fn rename(&mut self, key: Slot, text: Cow<'p, str>) {
-        self.renames.insert(key.pushed_by, (key, text));
+    pub(crate) fn rename(&mut self, graph: &Graph<'_>, key: Slot, text: Cow<'p, str>) {
+        let definition = match graph.value(key.node) {
+            Value::Text(definition) => definition,
+            _ => key.pushed_by,
+        };
+        self.renames.push(Rename { op: key.pushed_by, definition, text });
     }
 
     /// Takes entries out of a mapping; `dead` says which of `entries`, which are all it has.
@@ -69,7 +73,7 @@ impl<'p> Patch<'p> {
             let adds = !matches!(graph.op(close).code, opcode::DICT | opcode::LIST);
             if spans.len() == batch.len() && adds {
                 self.dead.push(close..close + 1);
-                self.dead.extend(batch[0].batch.mark.map(|mark| mark..mark + 1));
+                self.dead.extend(batch[0].batch.mark().map(|mark| mark..mark + 1));
             }
             self.dead.extend(spans.into_iter().map(|(entry, end)| entry.start..end));
         }
@@ -101,7 +105,38 @@ impl<'p> Patch<'p> {
     ///
     /// # Errors
     /// A pickle whose definitions depend on each other more deeply than any pickler writes.
-    pub(crate) fn apply(&self, graph: &Graph<'_>) -> Result<Vec<u8>, Fault> {
+    pub(crate) fn apply(mut self, graph: &Graph<'_>) -> Result<Vec<u8>, Fault> {
+        self.order();
+        self.write(graph, self.others(graph))
+    }
+
+    /// The same without what the pickle would build in memory while it is written.
+    ///
+    /// # Errors
+    /// As [`Patch::apply`].
+    pub(crate) fn finish(mut self, graph: Graph<'_>) -> Result<Vec<u8>, Fault> {
+        self.order();
+        let others = self.others(&graph);
+        self.write(&graph.without_values(), others)
+    }
+
+    /// Puts the renames in stream order, of several for one opcode the last.
+    fn order(&mut self) {
+        self.renames.sort_by_key(|rename| rename.op);
+        self.renames.dedup_by(|later, kept| {
+            let is_same = later.op == kept.op;
+            if is_same {
+                std::mem::swap(later, kept);
+            }
+            is_same
+        });
+    }
+
+    fn write(
+        &self,
+        graph: &Graph<'_>,
+        others: Vec<(OpPlace, Words<'_>)>,
+    ) -> Result<Vec<u8>, Fault> {
         let moved = |(op, id, place): &(OpPlace, u32, u32)| {
             self.moved_puts.get(op).map(|after| (*after, (*id, *place)))
         };
@@ -111,7 +146,7 @@ impl<'p> Patch<'p> {
             explicit: self.manner == Manner::ProtocolTwo
                 || !(self.dead.is_empty() && self.exchanged.is_empty()),
             manner: self.manner,
-            replaced: Replaced::new(self.replacements(graph)),
+            replaced: Replaced::new(&self.renames, others),
             exchanged: &self.exchanged,
             liftable: graph.pickle.len().saturating_mul(MAX_LIFTED),
             dead: Dead::new(self.dead.clone()),
@@ -126,41 +161,44 @@ impl<'p> Patch<'p> {
         Ok(emitter.out)
     }
 
-    /// What to write in place of opcodes, un-sharing texts where they part; of several for one
-    /// opcode the last counts.
-    fn replacements<'a>(&'a self, graph: &Graph<'_>) -> Vec<(OpPlace, Words<'a>)> {
-        let definition = |slot: &Slot| match graph.value(slot.node) {
-            Value::Text(op) => op,
-            _ => slot.pushed_by,
+    /// What to write in place of opcodes that are not renamed, un-sharing texts where they part; of
+    /// several for one opcode the last counts.
+    fn others(&self, graph: &Graph<'_>) -> Vec<(OpPlace, Words<'_>)> {
+        let mut others: Vec<_> =
+            self.respelled.iter().map(|(op, bytes)| (*op, Words::Opcodes(bytes))).collect();
+        others.retain(|(op, _)| self.text(*op).is_none());
+        let definition = |node| match graph.value(node) {
+            Value::Text(definition) => Some(definition),
+            _ => None,
         };
-        let mut replaced = Vec::with_capacity(self.respelled.len() + self.renames.len());
-        replaced.extend(self.respelled.iter().map(|(op, bytes)| (*op, Words::Opcodes(bytes))));
-        let mut edited = HashSet::new();
-        for (op, (slot, text)) in &self.renames {
-            let definition = definition(slot);
-            if !graph.repeats.is_empty() {
-                edited.insert(definition);
-            }
-            replaced.push((*op, Words::Literal { definition, text }));
-        }
-        let text = |op: OpPlace| self.renames.get(&op).map(|(_, text)| text);
         for (get, _, place) in &graph.gets {
-            let Value::Text(definition) = graph.value(graph.memoized[*place as usize].node) else {
+            let Some(definition) = definition(graph.memoized[*place as usize].node) else {
                 continue;
             };
-            match (text(definition), text(*get)) {
-                (Some(new), Some(same)) if new == same => replaced.push((*get, Words::AsItIs)),
-                (Some(_), None) => replaced.push((*get, Words::Old { definition })),
+            match (self.text(definition), self.text(*get)) {
+                (Some(new), Some(same)) if new == same => others.push((*get, Words::AsItIs)),
+                (Some(_), None) => others.push((*get, Words::Old { definition })),
                 _ => {}
             }
         }
+        if graph.repeats.is_empty() {
+            return others;
+        }
+        let edited: HashSet<OpPlace> =
+            self.renames.iter().map(|rename| rename.definition).collect();
         for (repeat, node) in &graph.repeats {
-            let Value::Text(definition) = graph.value(*node) else { continue };
-            if edited.contains(&definition) && text(*repeat).is_none() {
-                replaced.push((*repeat, Words::Old { definition }));
+            let Some(definition) = definition(*node) else { continue };
+            if edited.contains(&definition) && self.text(*repeat).is_none() {
+                others.push((*repeat, Words::Old { definition }));
             }
         }
-        replaced
+        others
+    }
+
+    /// The text that an opcode gets.
+    fn text(&self, op: OpPlace) -> Option<&str> {
+        let found = self.renames.binary_search_by_key(&op, |rename| rename.op).ok()?;
+        Some(&self.renames[found].text)
     }
 }
 
@@ -177,7 +215,7 @@ mod tests {
         let text = |entry: &Entry| graph.text(entry.key.node).expect("text").into_owned();
         for entry in &entries {
             if let Some((_, new)) = rename.iter().find(|(old, _)| *old == text(entry)) {
-                patch.rename(entry.key, (*new).into());
+                patch.rename(&graph, entry.key, (*new).into());
             }
         }
         patch.delete(&graph, &entries, |entry| drop.contains(&text(entry).as_str()));

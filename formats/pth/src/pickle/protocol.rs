@@ -59,7 +59,7 @@ impl Graph<'_> {
         let puts = self.first_puts();
         for (id, compound) in self.compounds.iter().enumerate() {
             self.respell_collection(compound, &mut patch);
-            if matches!(compound.kind, Kind::Set) && compound.made.mark.is_none() {
+            if matches!(compound.kind, Kind::Set) && compound.made.mark().is_none() {
                 let put = puts.get(&CompoundId(id as u32)).copied();
                 self.respell_set(compound, put, &mut patch);
             }
@@ -142,7 +142,7 @@ impl Graph<'_> {
     /// Lists, dicts and frozen sets made of what is above a mark.
     fn respell_collection(&self, compound: &Compound, patch: &mut Patch) {
         let made = compound.made;
-        let Some(mark) = made.mark else { return };
+        let Some(mark) = made.mark() else { return };
         let made_by = self.op(made.close).code;
         match (compound.kind, made_by) {
             (Kind::List, opcode::LIST) => {

@@ -176,7 +176,7 @@ fn is_empty(graph: &Graph<'_>, node: NodeId) -> bool {
 pub(super) fn ops(graph: &Graph<'_>, call: NodeId) -> (OpPlace, OpPlace) {
     match graph.as_compound(call) {
         Some((_, compound)) => match compound.kind {
-            Kind::Call { callable, .. } => (callable.start, graph.after(compound.made.close)),
+            Kind::Call { .. } => (compound.start, graph.after(compound.made.close)),
             _ => (compound.made.close, graph.after(compound.made.close)),
         },
         None => (0, 0),

@@ -66,11 +66,15 @@ impl Machine<'_> {
     }
 
     fn global_line(&self, op: Op) -> Result<Global, Fault> {
-        if !op.argument.of(&self.graph.pickle).contains(&b'\n') {
+        let mut lines = op.argument.of(&self.graph.pickle).iter();
+        let Some(len) = lines.position(|byte| *byte == b'\n') else {
             return Err(self.fault(op, "names no module and name"));
-        }
+        };
         self.check_name(op, op.argument)?;
-        Ok(Global::Lines(self.now))
+        let Extent { start, end } = op.argument;
+        let feed = start + len as u32;
+        let module = Extent { start, end: feed };
+        Ok(Global::Lines { module, name: Extent { start: feed + 1, end } })
     }
 
     fn check_name(&self, op: Op, name: Extent) -> Result<(), Fault> {
@@ -88,9 +92,10 @@ impl Machine<'_> {
         self.node(Node::Global(id))
     }
 
-    fn instance(&mut self, callable: Slot, args: NodeId, start: OpPlace) {
-        let kind = Kind::Call { callable, args };
-        self.push_compound(Compound { kind, ..Compound::default() }, start);
+    fn instance(&mut self, called: Slot, args: NodeId, start: OpPlace) {
+        let kind = Kind::Call { callable: called.node, args };
+        let compound = Compound { kind, start: called.start, ..Compound::default() };
+        self.push_compound(compound, start);
     }
 
     pub(super) fn persistent(&mut self, op: Op) -> Result<(), Fault> {

@@ -21,7 +21,7 @@ impl Machine<'_> {
             }
             _ => ([self.pop(op)?.slot].into(), None),
         };
-        let batch = Batch { mark, close: self.now };
+        let batch = Batch::new(mark, self.now);
         let held = *self.top(op)?;
         self.extend(held.place());
         let Value::Compound(id) = self.graph.value(held.slot.node) else {
@@ -92,7 +92,7 @@ impl Machine<'_> {
     /// `DICT`, `LIST` and `FROZENSET`, which make a container of what is above the mark.
     pub(super) fn collect(&mut self, op: Op) -> Result<(), Fault> {
         let (values, mark) = self.pop_to_mark(op)?;
-        let batch = Batch { mark: Some(mark), close: self.now };
+        let batch = Batch::new(Some(mark), self.now);
         let mut compound = Compound { made: batch, ..Compound::default() };
         match op.code {
             opcode::DICT if values.len() % 2 == 1 => {

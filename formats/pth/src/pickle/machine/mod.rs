@@ -2,6 +2,7 @@
 
 mod calls;
 mod containers;
+mod fetched;
 mod literals;
 
 use std::borrow::Cow;
@@ -17,6 +18,8 @@ use crate::pickle::graph::{
 };
 use crate::pickle::opcode::{self, Op};
 use crate::reserve::reserved;
+
+use fetched::Fetched;
 
 /// The longest pickle that is read, in bytes: room for ten million tensors, and short enough that
 /// opcodes and nodes can be counted in 32 bits.
@@ -55,6 +58,18 @@ impl<'p> Graph<'p> {
     /// An unknown opcode, an argument beyond the end, a stack or memo access that cannot be, with
     /// the offset within the pickle; more memory than there is room for.
     pub(crate) fn read_of(
+        pickle: impl Into<Cow<'p, [u8]>>,
+        file_len: u64,
+    ) -> Result<Graph<'p>, Fault> {
+        Graph::follow(pickle.into(), file_len, Purpose::Respelling)
+    }
+
+    /// The same to change keys and entries: of what is put into the memo only that is noted which is
+    /// fetched, and what has no number of its own (`MEMOIZE`). Picklers put far more than they fetch.
+    ///
+    /// # Errors
+    /// See [`Graph::read_of`].
+    pub(crate) fn to_edit(
         pickle: impl Into<Cow<'p, [u8]>>,
         file_len: u64,
     ) -> Result<Graph<'p>, Fault> {
@@ -105,8 +120,11 @@ impl<'p> Graph<'p> {
 enum Purpose {
     /// To see what the pickle would build.
     Listing,
-    /// To change the pickle as well, for which it is noted what is put into the memo and fetched.
+    /// To change the pickle as well, for which it is noted what is fetched from the memo.
     Editing,
+    /// To write any of its opcodes in other words, for which everything is noted that is put into the
+    /// memo.
+    Respelling,
 }
 
 /// The stack and memo of a pickle machine.
@@ -125,6 +143,8 @@ struct Machine<'p> {
     /// nothing is to be edited, than the number of the node.
     memo: Memo<NonZeroU32>,
     purpose: Purpose,
+    /// The memo ids that are fetched, if nothing else is to be noted.
+    fetched: Fetched,
     /// The nodes of values that pickles are full of, each kept once.
     common: [Option<NodeId>; COMMON],
     /// The latest persistent id that was made to be named once, as picklers make each; those that
@@ -152,7 +172,11 @@ impl Held {
 impl<'p> Machine<'p> {
     fn new(pickle: Cow<'p, [u8]>, file_len: u64, purpose: Purpose) -> Machine<'p> {
         let len = pickle.len() as u64;
-        let traffic = if purpose == Purpose::Editing { len } else { 0 };
+        let (fetched, gets, puts) = match purpose {
+            Purpose::Listing => (Fetched::default(), 0, 0),
+            Purpose::Editing => (Fetched::of(&pickle), len, 0),
+            Purpose::Respelling => (Fetched::default(), len, len),
+        };
         let graph = Graph {
             pickle,
             room: 0,
@@ -166,10 +190,10 @@ impl<'p> Machine<'p> {
             entries: Chains::for_pickle(len),
             elements: Chains::for_pickle(len),
             states: Chains::default(),
-            puts: reserved(traffic),
-            gets: reserved(traffic),
+            puts: reserved(puts),
+            gets: reserved(gets),
             repeats: Vec::new(),
-            memoized: reserved(traffic),
+            memoized: reserved(puts),
             stack_globals: Vec::new(),
             keyword_instances: Vec::new(),
             persistent: Vec::new(),
@@ -185,6 +209,7 @@ impl<'p> Machine<'p> {
             marks,
             memo,
             purpose,
+            fetched,
             common,
             last_spelled_out: None,
             spelled_out: 0,
@@ -193,7 +218,8 @@ impl<'p> Machine<'p> {
 
     /// Refuses to let the graph grow beyond proportion, by so many bytes more.
     fn check_weight(&self, op: Op, more: usize) -> Result<(), Fault> {
-        let own = self.stack.len() * size_of::<Held>()
+        let own = self.fetched.weight()
+            + self.stack.len() * size_of::<Held>()
             + self.marks.len() * size_of::<(usize, OpPlace)>()
             + self.memo.weight();
         if own.saturating_add(self.graph.weight()).saturating_add(more) <= self.room() {
@@ -331,7 +357,7 @@ impl<'p> Machine<'p> {
                 let now = self.now;
                 let node = match self.purpose {
                     Purpose::Listing => NodeId(place),
-                    Purpose::Editing => {
+                    Purpose::Editing | Purpose::Respelling => {
                         self.graph.gets.push((now, id, place));
                         self.graph.memoized[place as usize].node
                     }
@@ -342,6 +368,13 @@ impl<'p> Machine<'p> {
             _ if self.purpose == Purpose::Listing => {
                 let node = self.top(op)?.slot.node;
                 self.remember(id, node.0);
+            }
+            // Nothing fetches it, so what it holds does not matter; it counts for `MEMOIZE`.
+            opcode::BINPUT | opcode::LONG_BINPUT
+                if self.purpose == Purpose::Editing && !self.fetched.has(id) =>
+            {
+                self.top(op)?;
+                self.remember(id, 0);
             }
             _ => {
                 let now = self.now;
@@ -372,11 +405,7 @@ impl<'p> Machine<'p> {
     fn memo_id(&self, op: Op) -> Result<u32, Fault> {
         let id = match op.code {
             opcode::MEMOIZE => u32::try_from(self.memo.len()).ok(),
-            opcode::PUT | opcode::GET => {
-                let text = std::str::from_utf8(op.argument.of(&self.graph.pickle)).ok();
-                text.and_then(|text| text.trim().parse().ok())
-            }
-            _ => u32::try_from(op.number(&self.graph.pickle)).ok(),
+            _ => op.memo_id(&self.graph.pickle),
         };
         id.ok_or_else(|| self.fault(op, "names no memo id below 2^32"))
     }
