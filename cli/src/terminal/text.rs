@@ -34,6 +34,9 @@ pub(crate) struct Visible<W>(pub(crate) W);
 
 impl<W: Write> Write for Visible<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_ascii() {
+            return self.0.write(bytes);
+        }
         let is_meant = |c: char| c.is_ascii() || !is_hidden(c);
         match std::str::from_utf8(bytes) {
             Ok(text) if !text.chars().all(is_meant) => {

@@ -1,7 +1,9 @@
 //! The tensors of a file as text, a line for each.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::iter;
 
 use statedict::core::{Catalog, Data, IndexMap, Tensor, TensorEntry};
 use statedict::jobs::library::Recognised;
@@ -14,15 +16,23 @@ use crate::terminal::text::{count, first_few, name, printable, size};
 /// Things beside the tensors that the last line names; the rest is counted.
 const NAMED: usize = 8;
 
+/// Bytes of lines that are written at once.
+const AT_ONCE: usize = 16 << 10;
+
 /// A line for every tensor, in columns, below the path of the mapping that holds it.
 pub(crate) fn table(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     for (at, tensors) in by_path(outcome) {
         head(at, tensors.len(), out)?;
-        let [k, d, s, z, _] = widths(&tensors);
-        for [key, dtype, shape, size, last] in tensors.iter().map(cells) {
-            let line = format!("{key:k$}  {dtype:d$}  {shape:s$}  {size:>z$}  {last}");
-            writeln!(out, "{}", line.trim_end())?;
+        let (widths, mut cells, mut lines) = (widths(&tensors), Cells::default(), String::new());
+        for tensor in &tensors {
+            cells.fill(tensor);
+            cells.write(&widths, &mut lines);
+            if lines.len() >= AT_ONCE {
+                out.write_all(lines.as_bytes())?;
+                lines.clear();
+            }
         }
+        out.write_all(lines.as_bytes())?;
     }
     foot(outcome, out)
 }
@@ -44,39 +54,83 @@ fn width(cell: &str) -> usize {
 /// How wide each column is; lines are made again when they are printed, since all of them together
 /// take more memory than what they are about.
 fn widths(tensors: &[Listed]) -> [usize; 5] {
-    let mut widths = [0; 5];
-    for line in tensors.iter().map(cells) {
-        for (widest, cell) in widths.iter_mut().zip(&line) {
+    let (mut widths, mut cells) = ([0; 5], Cells::default());
+    for tensor in tensors {
+        cells.fill(tensor);
+        for (widest, cell) in widths.iter_mut().zip(&cells.0) {
             *widest = width(cell).max(*widest);
         }
     }
     widths
 }
 
-/// Key, type, shape, size, and the digest or what the tensor is instead of plain elements.
-type Cells<'a> = [Cow<'a, str>; 5];
+/// Key, type, shape, size, and the digest or what the tensor is instead of plain elements; one line
+/// after another in the same texts.
+#[derive(Default)]
+struct Cells([String; 5]);
 
-fn cells<'a>(listed: &Listed<'a>) -> Cells<'a> {
-    let TensorEntry { key, tensor, .. } = listed.entry;
-    let last = match (&listed.sha256, &tensor.data) {
-        (Some(digest), _) => Cow::Borrowed(*digest),
-        (None, Data::Opaque { layout, .. }) => name(layout),
-        (None, Data::View(_) | Data::Blocks(_)) => Cow::Borrowed(""),
-    };
-    [
-        name(key.as_str()),
-        name(tensor.dtype.name()),
-        Cow::Owned(name(&format!("{:?}", tensor.shape)).into_owned()),
-        Cow::Owned(size(tensor.byte_len())),
-        last,
-    ]
+/// The column that is aligned to the right: sizes.
+const RIGHT: usize = 3;
+
+impl Cells {
+    fn fill(&mut self, listed: &Listed<'_>) {
+        let TensorEntry { key, tensor, .. } = listed.entry;
+        let [named, dtype, shape, bytes, last] = &mut self.0;
+        named.clear();
+        named.push_str(&name(key.as_str()));
+        dtype.clear();
+        dtype.push_str(&name(tensor.dtype.name()));
+        bracketed(&tensor.shape, shape);
+        if let Cow::Owned(cut) = name(shape) {
+            *shape = cut;
+        }
+        bytes.clear();
+        bytes.push_str(&size(tensor.byte_len()));
+        last.clear();
+        match (&listed.sha256, &tensor.data) {
+            (Some(digest), _) => last.push_str(digest),
+            (None, Data::Opaque { layout, .. }) => last.push_str(&name(layout)),
+            (None, Data::View(_) | Data::Blocks(_)) => {}
+        }
+    }
+
+    /// Appends the line.
+    fn write(&self, widths: &[usize; 5], lines: &mut String) {
+        let start = lines.len();
+        for (i, (cell, width)) in self.0.iter().zip(widths).enumerate() {
+            let gap = if i == 0 { "" } else { "  " };
+            let padding = width.saturating_sub(cell.chars().count());
+            let (before, after) = if i == RIGHT { (padding, 0) } else { (0, padding) };
+            lines.push_str(gap);
+            lines.extend(iter::repeat_n(' ', before));
+            lines.push_str(cell);
+            lines.extend(iter::repeat_n(' ', after));
+        }
+        lines.truncate(start + lines[start..].trim_end().len());
+        lines.push('\n');
+    }
+}
+
+/// Makes the text that of a shape: `[2, 3]`.
+fn bracketed(shape: &[u64], text: &mut String) {
+    text.clear();
+    text.push('[');
+    for (i, size) in shape.iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}{size}");
+    }
+    text.push(']');
 }
 
 /// The tensors by the path of the mapping that holds them, in the order in which the paths occur.
 pub(crate) fn by_path(outcome: &Outcome) -> IndexMap<&str, Vec<Listed<'_>>> {
     let mut groups = IndexMap::<&str, Vec<Listed>>::default();
     for listed in outcome.tensors() {
-        groups.entry(&*listed.entry.path).or_default().push(listed);
+        let path = &*listed.entry.path;
+        match groups.last_mut().filter(|(last, _)| **last == path) {
+            Some((_, group)) => group.push(listed),
+            None => groups.entry(path).or_default().push(listed),
+        }
     }
     groups
 }
