@@ -154,12 +154,13 @@ impl From<Section> for Plan {
 }
 
 impl Section {
-    /// The part of the section that speaks of these keys, in its order.
-    pub fn restricted_to(&self, mut holds: impl FnMut(&str) -> bool) -> Section {
-        let fates = self.fates.iter().filter(|(key, _)| holds(key));
-        let fates = fates.map(|(old, new)| (old.clone(), new.clone()));
-        let fates: Fates = fates.collect();
-        let casts = self.casts.iter().filter(|(key, _)| fates.contains_key(key.as_str()));
+    /// The part of the section that speaks of these keys, in their order.
+    ///
+    /// It looks at no other keys: what is about a thousand files is taken apart in one go.
+    pub fn restricted_to<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Section {
+        let fates = keys.into_iter().filter_map(|key| self.fates.get_key_value(key));
+        let fates: Fates = fates.map(|(old, new)| (old.clone(), new.clone())).collect();
+        let casts = fates.keys().filter_map(|key| self.casts.get_key_value(&**key));
         let casts = casts.map(|(key, to)| (key.clone(), to.clone())).collect();
         Section { path: self.path.clone(), fates: fates.into(), casts, ..Section::default() }
     }

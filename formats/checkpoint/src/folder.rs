@@ -11,6 +11,7 @@ use crate::disk::{Disk, stays_inside};
 use crate::error::{Action, Cause, Error};
 use crate::in_place::{Interrupted, restore_if_needed};
 use crate::observer::Observer;
+use crate::open_files::OpenFiles;
 use crate::source::FileSource;
 
 /// A checkpoint in a folder, by the file that leads to the others.
@@ -50,6 +51,7 @@ pub(crate) struct LocalFolder<'a> {
     /// journal would outlast it.
     locked: Option<(&'a str, &'a File)>,
     opened: Mutex<Opened>,
+    open: Arc<OpenFiles>,
 }
 
 /// What was opened so far, in the order of the address space.
@@ -63,7 +65,8 @@ struct Opened {
 impl<'a> LocalFolder<'a> {
     /// A folder to read from.
     pub(crate) fn new(path: &'a Path, disk: &'a dyn Disk) -> LocalFolder<'a> {
-        LocalFolder { path, disk, observer: None, locked: None, opened: Mutex::default() }
+        let (opened, open) = (Mutex::default(), Arc::default());
+        LocalFolder { path, disk, observer: None, locked: None, opened, open }
     }
 
     /// The same with an observer of everything that is read of opened files.
@@ -143,7 +146,11 @@ impl Store for LocalFolder<'_> {
             let restored = restore_if_needed(&path, self.disk);
             opened.restored.extend(restored.map_err(|error| Fault::Unreadable(error.into()))?);
         }
-        let mut source = self.source(name, &path).map_err(|cause| wrapped(&path, cause))?;
+        let source = match self.locked {
+            Some((manifest, _)) if name == manifest => self.source(name, &path),
+            _ => FileSource::open_among(&self.open, &path, self.disk),
+        };
+        let mut source = source.map_err(|cause| wrapped(&path, cause))?;
         if let Some(observer) = &self.observer {
             source = source.observed_by(observer.clone());
         }

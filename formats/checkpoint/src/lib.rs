@@ -57,6 +57,7 @@ mod in_place;
 mod model_folder;
 mod observer;
 mod one_file;
+mod open_files;
 mod parallel;
 mod payload;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::disk::{Disk, System};
 use crate::error::Cause;
 use crate::in_place::{Interrupted, OriginalView, look};
 use crate::observer::{Observer, Stopped};
+use crate::open_files::{OpenFiles, ReadFile};
 
 /// How much is read where little is asked for: headers of small members are adjacent.
 const NEAR: usize = 4096;
@@ -24,7 +25,7 @@ const LITTLE: usize = 512;
 /// A source some of whose bytes may be in a local file, which can be cloned.
 pub(crate) trait Backed: Source {
     /// The file that has this byte, and where it starts, if it is read as it is.
-    fn file_at(&self, offset: u64) -> Option<(&File, u64)>;
+    fn file_at(&self, offset: u64) -> Option<(Arc<File>, u64)>;
 
     /// Fills a buffer with bytes that are not needed again, and need not stay in the system's cache.
     ///
@@ -78,7 +79,7 @@ struct Placed {
 
 #[derive(Debug)]
 struct Opened {
-    file: File,
+    file: ReadFile,
     /// What it was before an edit that was interrupted; that is what is read.
     past: Option<Box<OriginalView>>,
     near: Mutex<ReadAhead>,
@@ -113,11 +114,34 @@ impl FileSource {
     /// Opens a file that has bytes; anything but a regular file is refused, and so is one beside
     /// which a stranger's journal says that it was another.
     pub(crate) fn open(path: &Path, disk: &dyn Disk) -> Result<FileSource, Cause> {
+        FileSource::looked_at(path, disk, None)
+    }
+
+    /// The same for one of many files, which is closed where others are read.
+    pub(crate) fn open_among(
+        files: &Arc<OpenFiles>,
+        path: &Path,
+        disk: &dyn Disk,
+    ) -> Result<FileSource, Cause> {
+        FileSource::looked_at(path, disk, Some(files))
+    }
+
+    fn looked_at(
+        path: &Path,
+        disk: &dyn Disk,
+        among: Option<&Arc<OpenFiles>>,
+    ) -> Result<FileSource, Cause> {
         let file = regular(path)?;
         let (past, interrupted) = look(path, &file, disk)?;
         if let Some(Interrupted::Untrusted { journal, why }) = interrupted {
             return Err(Cause::Untrusted { journal, why });
         }
+        let file = Arc::new(file);
+        let file = match among {
+            // What is read through a journal is not what is at the path.
+            Some(files) if past.is_none() => files.take(path, file)?,
+            _ => ReadFile::Open(file),
+        };
         FileSource::new(file, past, interrupted.into_iter().collect())?.with_bytes()
     }
 
@@ -126,6 +150,7 @@ impl FileSource {
     pub(crate) fn as_it_is(path: &Path) -> Result<FileSource, Cause> {
         let file = regular(path)?;
         let (_past, interrupted) = look(path, &file, &System)?;
+        let file = ReadFile::Open(Arc::new(file));
         FileSource::new(file, None, interrupted.into_iter().collect())?.with_bytes()
     }
 
@@ -135,7 +160,8 @@ impl FileSource {
         interrupted: Option<Interrupted>,
     ) -> Result<FileSource, Cause> {
         let interrupted = interrupted.into_iter().collect();
-        FileSource::new(file.try_clone()?, None, interrupted)?.with_bytes()
+        let file = ReadFile::Open(Arc::new(file.try_clone()?));
+        FileSource::new(file, None, interrupted)?.with_bytes()
     }
 
     fn with_bytes(self) -> Result<FileSource, Cause> {
@@ -152,17 +178,17 @@ impl FileSource {
 
     /// A file as it is.
     pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
-        FileSource::new(file, None, Vec::new())
+        FileSource::new(ReadFile::Open(Arc::new(file)), None, Vec::new())
     }
 
     fn new(
-        file: File,
+        file: ReadFile,
         past: Option<Box<OriginalView>>,
         interrupted: Vec<Interrupted>,
     ) -> io::Result<FileSource> {
         let len = match &past {
             Some(past) => past.len(),
-            None => file.metadata()?.len(),
+            None => file.get()?.metadata()?.len(),
         };
         Ok(FileSource {
             files: [Placed {
@@ -232,7 +258,10 @@ impl FileSource {
         }
         let at = offset - start;
         match &opened.past {
-            Some(past) => past.read(&opened.file, at, buffer),
+            Some(past) => {
+                let file = opened.file.get().map_err(|error| fault(offset, error))?;
+                past.read(&file, at, buffer)
+            }
             None => read(opened, at, buffer).map_err(|error| fault(offset, error)),
         }
     }
@@ -251,7 +280,7 @@ impl FileSource {
     /// What the system says of the first file.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         match self.files.first() {
-            Some(placed) => placed.opened.file.metadata(),
+            Some(placed) => placed.opened.file.get()?.metadata(),
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -275,9 +304,13 @@ impl Source for FileSource {
 }
 
 impl Backed for FileSource {
-    fn file_at(&self, offset: u64) -> Option<(&File, u64)> {
+    fn file_at(&self, offset: u64) -> Option<(Arc<File>, u64)> {
         let Placed { start, opened } = self.file_with(offset)?;
-        opened.past.is_none().then_some((&opened.file, *start))
+        if opened.past.is_some() {
+            return None;
+        }
+        // Who reads finds out why a file cannot be opened again.
+        Some((opened.file.get().ok()?, *start))
     }
 
     fn read_once_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
@@ -288,23 +321,24 @@ impl Backed for FileSource {
 impl Opened {
     /// Fills a buffer with bytes that need not stay in the system's cache.
     fn read_once(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.once.call_once(|| read_no_further(&self.file));
-        read_once_at(&self.file, at, buffer)
+        let file = self.file.get()?;
+        self.once.call_once(|| read_no_further(&file));
+        read_once_at(&file, at, buffer)
     }
 
     /// Fills a buffer with the file's bytes as they are.
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
         if buffer.len() >= LITTLE {
-            return read_exact_at(&self.file, at, buffer);
+            return read_exact_at(&*self.file.get()?, at, buffer);
         }
         let mut near = self.near.lock().unwrap_or_else(PoisonError::into_inner);
         if near.get(at, buffer.len()).is_none() {
-            near.read(&self.file, at)?;
+            near.read(&*self.file.get()?, at)?;
         }
         match near.get(at, buffer.len()) {
             Some(bytes) => buffer.copy_from_slice(bytes),
             // What one call did not give, several may.
-            None => read_exact_at(&self.file, at, buffer)?,
+            None => read_exact_at(&*self.file.get()?, at, buffer)?,
         }
         Ok(())
     }

@@ -144,7 +144,7 @@ fn stored_elements_are_found_in_their_file() {
     assert!(checkpoint.stored(&column).expect("there").is_none());
     let row = checkpoint.slice("w", 0, 1..2).expect("a row");
     let (whole, part) = (checkpoint.stored("w"), checkpoint.stored(&row));
-    let start = |found: Result<Option<statedict_checkpoint::Stored<'_>>, Error>| {
+    let start = |found: Result<Option<statedict_checkpoint::Stored>, Error>| {
         found.expect("there").expect("as they are").range.start
     };
     assert_eq!(start(part), start(whole) + 12);

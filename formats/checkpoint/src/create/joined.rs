@@ -127,7 +127,7 @@ impl Piece<'_> {
 }
 
 impl Backed for Joined<'_> {
-    fn file_at(&self, offset: u64) -> Option<(&File, u64)> {
+    fn file_at(&self, offset: u64) -> Option<(Arc<File>, u64)> {
         let piece = self.piece_at(offset)?;
         let Origin::Checkpoint(checkpoint) = piece.origin else { return None };
         let (file, start) = checkpoint.source().file_at(offset - piece.range.start)?;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use statedict_core::{Edits, Layout, Source};
 
-pub(crate) use lock::Locked;
+pub(crate) use lock::{Locked, keep_from_editors};
 pub(crate) use original_view::OriginalView;
 pub use recover::{Interrupted, Journals, recover, recover_on};
 pub(crate) use recover::{restore, restore_if_needed};
@@ -30,7 +30,6 @@ use crate::elements::StreamError;
 use crate::error::Cause;
 use edit::Patch;
 use journal::Maker;
-use lock::keep_from_editors;
 use recover::Pending;
 pub(crate) use sentinel::GUARD;
 

@@ -124,10 +124,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// There is no such tensor, or it has no plain elements.
-    pub fn stored<'a>(
-        &self,
-        tensor: impl Into<TensorRef<'a>>,
-    ) -> Result<Option<Stored<'_>>, Error> {
+    pub fn stored<'a>(&self, tensor: impl Into<TensorRef<'a>>) -> Result<Option<Stored>, Error> {
         let elements = self.elements(tensor.into(), None)?;
         Ok(elements.verbatim().and_then(|range| Stored::of(self.source(), range)))
     }

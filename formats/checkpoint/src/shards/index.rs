@@ -5,6 +5,7 @@
 //! ```
 //! Source: `split_torch_state_dict_into_shards` and its callers in huggingface_hub.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 
@@ -63,10 +64,13 @@ impl Index {
         files.into_iter().collect()
     }
 
-    /// Says that a file is called otherwise.
-    pub(crate) fn move_keys(&mut self, from: &str, to: &str) {
-        let places = self.weight_map.0.values_mut();
-        places.filter(|place| *place == from).for_each(|place| *place = to.to_string());
+    /// Says that files are called otherwise: all of them at once, since there may be as many as keys.
+    fn move_keys(&mut self, names: &HashMap<String, String>) {
+        for place in self.weight_map.0.values_mut() {
+            if let Some(name) = names.get(place) {
+                place.clone_from(name);
+            }
+        }
     }
 
     /// The index as it is written: two spaces a level, as Hugging Face writes it.
@@ -90,12 +94,14 @@ impl Index {
 pub(crate) struct NamedIndex {
     name: String,
     index: Index,
+    /// What files are called that have another name than the one in the index.
+    moved: HashMap<String, String>,
 }
 
 impl NamedIndex {
     /// What leads to new files.
     pub(crate) fn boxed(name: String, index: Index) -> Box<dyn Manifest> {
-        Box::new(NamedIndex { name, index })
+        Box::new(NamedIndex { name, index, moved: HashMap::new() })
     }
 }
 
@@ -105,11 +111,13 @@ impl Manifest for NamedIndex {
     }
 
     fn rename_file(&mut self, from: &str, to: &str) {
-        self.index.move_keys(from, to);
+        self.moved.insert(from.to_string(), to.to_string());
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        self.index.to_json()
+        let mut index = self.index.clone();
+        index.move_keys(&self.moved);
+        index.to_json()
     }
 
     fn boxed(&self) -> Box<dyn Manifest> {

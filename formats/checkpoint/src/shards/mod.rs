@@ -261,8 +261,7 @@ impl Folder for Sharded {
 impl Shard {
     /// The part of a plan for the merged state dict that is about this file.
     fn section(&self, whole: &Section) -> Section {
-        let own = &self.file.container.catalog().state_dicts[0];
-        whole.restricted_to(|key| own.contains(key))
+        whole.restricted_to(self.file.container.catalog().state_dicts[0].keys())
     }
 }
 

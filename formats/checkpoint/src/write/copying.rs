@@ -51,7 +51,7 @@ impl Filling<'_> {
         let mut done = 0;
         while done < len {
             let from = range.start - start + done..range.start - start + len;
-            match self.writing.disk.copy(file, from, self.writing.file, at + done) {
+            match self.writing.disk.copy(&file, from, self.writing.file, at + done) {
                 Ok(copied @ 1..) => done += copied,
                 // The reading that follows finds out why.
                 Ok(0) | Err(_) => break,

@@ -106,7 +106,7 @@ impl Writing<'_> {
         )?;
         let is_of_use = instead.is_some() || self.ground(stretches, start).is_some();
         // What cannot be cloned is copied, and fails then if it cannot be.
-        (is_of_use && self.disk.clone_file(file, self.file).is_ok()).then_some(start)
+        (is_of_use && self.disk.clone_file(&file, self.file).is_ok()).then_some(start)
     }
 
     /// What a clone can be kept for: most of the new file.

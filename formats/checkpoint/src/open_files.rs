@@ -1,0 +1,148 @@
+//! Files of one checkpoint, of which there may be more than the system lets be open at once.
+
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::disk::plain_file::{is_same, regular};
+use crate::error::Cause;
+use crate::in_place::keep_from_editors;
+
+/// How many files of a checkpoint are open at once; systems allow 256 in all, or more.
+const MOST_OPEN: usize = 32;
+
+/// A file to read from.
+#[derive(Debug)]
+pub(crate) enum ReadFile {
+    /// One that stays open.
+    Open(Arc<File>),
+    /// One that is closed where others of its checkpoint are read, and opened again by its path.
+    Reopened { path: PathBuf, first: Metadata, open: Arc<OpenFiles> },
+}
+
+impl ReadFile {
+    /// The file, open.
+    ///
+    /// # Errors
+    /// What the system says, and another file at the path than the one that was opened first.
+    pub(crate) fn get(&self) -> io::Result<Arc<File>> {
+        match self {
+            ReadFile::Open(file) => Ok(file.clone()),
+            ReadFile::Reopened { path, first, open } => open.get(path, first),
+        }
+    }
+}
+
+/// Files that are open, the one that was read last at the end.
+#[derive(Debug, Default)]
+pub(crate) struct OpenFiles {
+    files: Mutex<VecDeque<(PathBuf, Arc<File>)>>,
+}
+
+impl OpenFiles {
+    /// Takes a file that was opened at a path, to be closed when there are too many.
+    pub(crate) fn take(
+        self: &Arc<OpenFiles>,
+        path: &Path,
+        file: Arc<File>,
+    ) -> io::Result<ReadFile> {
+        let (path, first) = (std::path::absolute(path)?, file.metadata()?);
+        self.keep(&path, file);
+        Ok(ReadFile::Reopened { path, first, open: self.clone() })
+    }
+
+    fn get(&self, path: &Path, first: &Metadata) -> io::Result<Arc<File>> {
+        if let Some(file) = self.find(path) {
+            return Ok(file);
+        }
+        let file = Arc::new(reopened(path, first)?);
+        self.keep(path, file.clone());
+        Ok(file)
+    }
+
+    /// The file if it is open; it is the last to be closed then.
+    fn find(&self, path: &Path) -> Option<Arc<File>> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = files.iter().rposition(|(open, _)| open == path)?;
+        let found = files.remove(place)?;
+        let file = found.1.clone();
+        files.push_back(found);
+        Some(file)
+    }
+
+    /// Keeps a file open, and lets go of the one that was read longest ago if there are too many.
+    fn keep(&self, path: &Path, file: Arc<File>) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.push_back((path.to_path_buf(), file));
+        if files.len() > MOST_OPEN {
+            files.pop_front();
+        }
+    }
+}
+
+/// The file at a path, if it is the one that was opened first, and nobody has written to it since.
+fn reopened(path: &Path, first: &Metadata) -> io::Result<File> {
+    let unreadable = |cause: Cause| io::Error::other(format!("'{}': {cause}", path.display()));
+    let file = regular(path).map_err(unreadable)?;
+    keep_from_editors(&file).map_err(unreadable)?;
+    let now = file.metadata()?;
+    let is_unchanged = is_same(first, &now)
+        && first.len() == now.len()
+        && first.modified().ok() == now.modified().ok();
+    if is_unchanged {
+        return Ok(file);
+    }
+    let what = "was changed or replaced while the checkpoint was being read";
+    Err(io::Error::other(format!("'{}' {what}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A folder of files, each of which holds its own number.
+    fn files(count: u8) -> (tempfile::TempDir, Vec<ReadFile>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = Arc::new(OpenFiles::default());
+        let files = (0..count).map(|number| {
+            let path = folder.path().join(number.to_string());
+            fs::write(&path, [number]).expect("writable");
+            let file = Arc::new(File::open(&path).expect("it is there"));
+            open.take(&path, file).expect("readable")
+        });
+        let files = files.collect();
+        (folder, files)
+    }
+
+    #[test]
+    fn of_many_files_few_are_open_and_all_can_be_read() {
+        let (_folder, files) = files(100);
+        for (number, file) in files.iter().enumerate() {
+            let file = file.get().expect("the same file");
+            assert_eq!(io::read_to_string(&*file).expect("text").as_bytes(), [number as u8]);
+        }
+        let ReadFile::Reopened { open, .. } = &files[0] else { panic!("it may be closed") };
+        assert_eq!(open.files.lock().expect("no panic").len(), MOST_OPEN);
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_another_is_refused() {
+        let (folder, files) = files(40);
+        let replaced = folder.path().join("0");
+        fs::write(folder.path().join("new"), [0]).expect("writable");
+        fs::rename(folder.path().join("new"), &replaced).expect("the same folder");
+        let message = files[0].get().expect_err("another file").to_string();
+        assert!(message.ends_with("was changed or replaced while the checkpoint was being read"));
+        assert!(files[1].get().is_ok());
+    }
+
+    #[test]
+    fn a_file_that_grew_is_refused() {
+        let (folder, files) = files(40);
+        fs::write(folder.path().join("0"), [0, 0]).expect("writable");
+        assert!(files[0].get().is_err());
+    }
+}
