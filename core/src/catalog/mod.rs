@@ -156,9 +156,10 @@ impl Catalog {
         let mut catalog = Catalog::default();
         let mut state_dict = StateDict::default();
         let (root, tensors) = (Arc::<str>::default(), tensors.into_iter());
-        let (least, _) = tensors.size_hint();
-        state_dict.entries.reserve(least);
-        catalog.rows.reserve(least);
+        // Lists that grow as they are filled take more than half as much again.
+        let (least, most) = tensors.size_hint();
+        state_dict.entries.reserve_exact(most.unwrap_or(least));
+        catalog.rows.reserve_exact(most.unwrap_or(least));
         for (key, tensor) in tensors {
             let key = key.into();
             state_dict.insert(key.clone(), Some(catalog.rows.len()))?;

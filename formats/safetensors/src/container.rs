@@ -195,6 +195,11 @@ impl Iterator for Tensors<'_> {
             }
         }
     }
+
+    /// All of what is left at most, unless one of it is wrong.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, self.reading.size_hint().1)
+    }
 }
 
 fn tensor(

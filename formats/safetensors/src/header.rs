@@ -166,6 +166,10 @@ impl Iterator for Reading<'_> {
         let (key, value) = self.rest.next()?;
         Some(self.read(key, value).map(|read| (key, value, read)))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rest.size_hint()
+    }
 }
 
 impl Member {
