@@ -126,3 +126,33 @@ fn recipes_give_what_the_official_converters_give_and_lead_back() {
     }
     tally.close("conversions");
 }
+
+/// The pairs of keys of which `fit` says that they belong together, and whose elements differ.
+fn wrongly_fitted(pair: &Path) -> Result<(), String> {
+    let facts = fs::read_to_string(pair.join("pair.json")).map_err(|error| error.to_string())?;
+    let facts: serde_json::Value =
+        serde_json::from_str(&facts).map_err(|error| error.to_string())?;
+    let file = |field: &str| pair.join(facts[field].as_str().unwrap_or_default());
+    let (a, b) = (file("a"), file("b"));
+    let (own, theirs) = (rows(&a), rows(&b));
+    let [a, b] = [a, b].map(|path| path.display().to_string());
+    let found = statedict(["fit", &a, "--to", &b, "--json"]).json();
+    let found = found["pairs"].as_array().ok_or("no pairs")?.iter();
+    let found = found.map(|it| (it["from"].as_str(), it["to"].as_str()));
+    let wrong = found.filter(|(from, to)| {
+        from.and_then(|key| own.get(key)) != to.and_then(|key| theirs.get(key))
+    });
+    let wrong: Vec<String> = wrong.map(|pair| format!("{pair:?}")).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join(", ")) }
+}
+
+#[test]
+fn no_tensor_is_fitted_to_one_of_other_elements() {
+    let Some(pairs) = folder("pairs") else { return };
+    let mut tally = Tally::new();
+    let entries = fs::read_dir(pairs).expect("pairs").map(|entry| entry.expect("an entry").path());
+    for pair in entries.filter(|path| path.is_dir()) {
+        tally.note(pair.display().to_string(), wrongly_fitted(&pair).err());
+    }
+    tally.close("pairs");
+}

@@ -13,8 +13,8 @@ use statedict_core::{
     Catalog, DType, Fate, SEPARATOR, Storage, Template, Tensor,
     diff::Side,
     fit::{
-        Casts, Composed, FillOptions, Fit, FitOptions, MatchBy, NotFitted, Ordered, Reason, Whose,
-        fit,
+        Casts, Composed, FillOptions, Fit, FitOptions, MatchBy, NotFitted, Ordered, Reason,
+        Uncertainty, Whose, fit,
     },
     init::{InitRule, Initialiser},
 };
@@ -845,7 +845,6 @@ fn what_adapters_and_copies_put_into_names_is_seen_through() {
         tensors(&[("a.q.weight", &[4, 4]), ("a.k.weight", &[4, 4]), ("head.weight", &[4, 4])]);
     let peft = tensors(&[
         ("base_model.model.a.k.base_layer.weight", &[4, 4]),
-        ("base_model.model.a.k.lora_A.default.weight", &[2, 4]),
         ("base_model.model.a.q.base_layer.weight", &[4, 4]),
         ("base_model.model.head.original_module.weight", &[4, 4]),
         ("base_model.model.head.modules_to_save.default.weight", &[4, 4]),
@@ -999,4 +998,68 @@ fn tensors_that_are_joined_stacked_or_transposed_are_named() {
     ];
     check(&experts, &[("e.gate_up", &[2, 16, 4])], Composed::Stacked { transposed: false }, 4);
     check(&experts[..1], &[("e.0.w1.weight", &[4, 8])], Composed::Transposed, 1);
+}
+
+/// The pairs that are left open though names and shapes fit, each with the reason.
+fn uncertain(source: &Tensors, target: &Tensors) -> Vec<(String, String, Uncertainty)> {
+    let fit = fitted(source, target);
+    let open = fit.open.iter().filter_map(|open| Some((open, open.why?)));
+    open.map(|(open, why)| (open.from[0].clone(), open.to[0].clone(), why)).collect()
+}
+
+#[test]
+fn rows_of_rotated_heads_are_not_taken_for_the_same() {
+    let meta = tensors(&[
+        ("layers.0.attention.wq.weight", &[8, 4]),
+        ("layers.0.attention.wk.weight", &[2, 4]),
+        ("layers.0.attention.wo.weight", &[4, 8]),
+        ("layers.0.attention_norm.weight", &[4]),
+    ]);
+    let hf = tensors(&[
+        ("model.layers.0.self_attn.q_proj.weight", &[8, 4]),
+        ("model.layers.0.self_attn.k_proj.weight", &[2, 4]),
+        ("model.layers.0.self_attn.o_proj.weight", &[4, 8]),
+        ("model.layers.0.input_layernorm.weight", &[4]),
+    ]);
+    let pair = |own: &str, theirs: &str| {
+        let own = format!("layers.0.attention.{own}.weight");
+        (own, format!("model.layers.0.self_attn.{theirs}.weight"), Uncertainty::Rotary)
+    };
+    assert_eq!(uncertain(&meta, &hf), [pair("wq", "q_proj"), pair("wk", "k_proj")]);
+    // Learned positions say that nothing is rotated.
+    let with =
+        |tensors: &Tensors| [tensors.clone(), self::tensors(&[("wpe.weight", &[9, 4])])].concat();
+    assert_eq!(uncertain(&with(&meta), &with(&hf)), []);
+}
+
+#[test]
+fn square_matrices_among_turned_ones_are_not_taken_for_the_same() {
+    let conv1d = tensors(&[("h.0.c_attn.weight", &[4, 12]), ("h.0.c_proj.weight", &[4, 4])]);
+    let linear = tensors(&[("h.0.c_attn.weight", &[12, 4]), ("h.0.c_proj.weight", &[4, 4])]);
+    let pair = "h.0.c_proj.weight".to_string();
+    assert_eq!(uncertain(&conv1d, &linear), [(pair.clone(), pair, Uncertainty::Transposed)]);
+    assert_eq!(uncertain(&conv1d, &conv1d), []);
+}
+
+#[test]
+fn parts_in_one_tensor_under_another_name_are_not_taken_for_the_same() {
+    let own = tensors(&[("final.adaLN_modulation.1.weight", &[8, 4]), ("x.weight", &[4, 4])]);
+    let theirs = tensors(&[("norm_out.linear.weight", &[8, 4]), ("x.weight", &[4, 4])]);
+    let found = uncertain(&own, &theirs);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].2, Uncertainty::Fused);
+}
+
+#[test]
+fn a_weight_with_an_adapter_beside_it_is_not_what_a_model_wants() {
+    let adapted = tensors(&[
+        ("base_model.model.a.k.base_layer.weight", &[4, 4]),
+        ("base_model.model.a.k.lora_A.default.weight", &[2, 4]),
+        ("base_model.model.a.k.lora_B.default.weight", &[4, 2]),
+        ("base_model.model.a.q.weight", &[4, 4]),
+    ]);
+    let model = tensors(&[("a.k.weight", &[4, 4]), ("a.q.weight", &[4, 4])]);
+    let (own, theirs) = ("base_model.model.a.k.base_layer.weight", "a.k.weight");
+    let found = uncertain(&adapted, &model);
+    assert_eq!(found, [(own.into(), theirs.into(), Uncertainty::Unmerged)]);
 }

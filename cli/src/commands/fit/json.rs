@@ -6,7 +6,7 @@ use serde::Serialize;
 use statedict::core::fit::{Ambiguous, FitPair, InitSource, Made, ShapeMismatch, TargetTensor};
 use statedict::jobs::fit::Outcome;
 
-use crate::commands::fit::{FitRequest, report};
+use crate::commands::fit::{FitRequest, ambiguous, report};
 use crate::commands::rename::json::Retexted;
 use crate::failure::Failure;
 use crate::json::{SCHEMA_VERSION, path_bytes, put};
@@ -71,6 +71,8 @@ struct Needed<'a> {
 struct Choice<'a> {
     from: &'a [String],
     to: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'static str>,
 }
 
 /// One object with all that was found.
@@ -101,12 +103,19 @@ pub(crate) fn fit(
         missing: fit.missing.iter().map(Needed::of).collect(),
         unused: &fit.unused,
         skipped: &fit.skipped,
-        open: fit.open.iter().map(|Ambiguous { from, to }| Choice { from, to }).collect(),
+        open: fit.open.iter().map(Choice::of).collect(),
         left_behind: keys.chain(metadata).chain(payload).collect(),
         metadata: made_of.iter().flat_map(|it| it.metadata.iter().map(Retexted::of)).collect(),
     };
     put(&object, out)?;
     Ok(writeln!(out)?)
+}
+
+impl<'a> Choice<'a> {
+    fn of(open: &'a Ambiguous) -> Choice<'a> {
+        let why = open.why.map(ambiguous::uncertainty);
+        Choice { from: &open.from, to: &open.to, why }
+    }
 }
 
 impl<'a> Pair<'a> {

@@ -1,5 +1,6 @@
 //! `fit`: make a checkpoint load into a model.
 
+mod ambiguous;
 pub(crate) mod args;
 mod json;
 mod report;

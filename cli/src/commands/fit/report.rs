@@ -16,6 +16,7 @@ use statedict::jobs::target::{sibling, stem};
 use statedict::jobs::words::omitted;
 
 use crate::commands::fit::FitRequest;
+use crate::commands::fit::ambiguous::ambiguous;
 use crate::commands::rename::report::{metadata_change, print_side_files};
 use crate::failure::Failure;
 use crate::hints::command_line::suggestion;
@@ -264,7 +265,7 @@ fn marked(sign: &str, said: IndexMap<String, Vec<&str>>) -> Vec<String> {
     lines
 }
 
-fn keys_of(line: &Line) -> String {
+pub(super) fn keys_of(line: &Line) -> String {
     if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
 }
 
@@ -292,21 +293,25 @@ pub(crate) fn refusal(outcome: &Outcome, unmet: &[FitError]) -> Failure {
         let lines = grouped(keys.into_iter().map(|key| (key, None)));
         errors.extend(lines.iter().map(|line| format!("{}: {what}{}", line.old, keys_of(line))));
     }
-    for open in &fit.open {
-        let [from, to] = [&open.from, &open.to]
-            .map(|keys| first_grouped(keys.iter().map(String::as_str), NAMED));
-        errors.push(match (open.from.len(), open.to.len()) {
-            (1, 1) => format!("ambiguous: {from} could match {to}, by its shape only"),
-            _ => format!("ambiguous: {from} could match any of {to}"),
-        });
-    }
+    errors.extend(ambiguous(&fit.open));
     let source = outcome.source.path.display().to_string();
     let mut failure =
         Failure::no(errors.into_iter().map(|error| format!("{source}: {error}")).collect());
-    failure.hints = composites(&outcome.composites);
+    failure.hints = recipes(outcome);
+    failure.hints.extend(composites(&outcome.composites));
     let is_rearranged = !failure.hints.is_empty();
     failure.hints.extend(hints(fit, unmet, is_rearranged));
     failure
+}
+
+/// The commands that convert the checkpoint to the model's names and layout.
+fn recipes(outcome: &Outcome) -> Vec<String> {
+    let path = outcome.source.path.to_string_lossy();
+    let apply = outcome.recipes.iter().map(|name| {
+        let command = format!("statedict apply {name} {} -o OUT", shell_word(&path));
+        format!("its names are known, and so are the model's; to convert: {command}")
+    });
+    apply.collect()
 }
 
 /// What is there on the other side, joined, stacked or transposed; a line for those that are alike.

@@ -17,6 +17,7 @@ use statedict_core::{
 };
 
 use crate::jobs::error::{Advice, Error};
+use crate::jobs::library;
 use crate::jobs::observer::{Notice, Observer};
 use crate::jobs::opening::{joined, open};
 use crate::jobs::recipe;
@@ -123,6 +124,7 @@ impl Fit {
         let work = Work::new(self, &source, &target)?;
         work.notice_choices(observer);
         work.notice_unused_patterns(observer);
+        let recipes = work.recipes();
         let Prepared { fit, recipe, result } = work.prepare()?;
         let (mut overflows, mut output) = (Vec::new(), None);
         let result = match result {
@@ -136,12 +138,12 @@ impl Fit {
                 Ok(new.summary)
             }
         };
-        let composites = match &result {
-            Ok(_) => Vec::new(),
-            Err(_) => composites(&source, &fit),
+        let (composites, recipes) = match &result {
+            Ok(_) => (Vec::new(), Vec::new()),
+            Err(_) => (composites(&source, &fit), recipes),
         };
         let source = FileSummary::of(&source);
-        Ok(Outcome { source, fit, composites, result, output, overflows })
+        Ok(Outcome { source, fit, composites, recipes, result, output, overflows })
     }
 
     /// Sees to it before any work that nothing is in the way.
@@ -303,6 +305,13 @@ impl<'a> Work<'a> {
             let problem = format!("{}: {error}", self.source.path().display());
             Error::refused(vec![problem]).advise(advice)
         })
+    }
+
+    /// The recipes of the library that lead from the one side's names to the other's.
+    fn recipes(&self) -> Vec<String> {
+        let [own, theirs] =
+            [self.ours, self.theirs].map(|state_dict| library::recognise(state_dict.keys()));
+        library::leading(&own, &theirs)
     }
 
     /// The renames as a recipe; keys that go nowhere are dropped.

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub fit: Fit,
     /// If it does not fit: tensors that one side has joined, stacked or transposed.
     pub composites: Vec<Composite>,
+    /// If it does not fit: recipes of the library that lead from the names it has to the model's.
+    pub recipes: Vec<String>,
     /// What the new file is made of, or why there can be none.
     pub result: Result<OutputSummary, Vec<FitError>>,
     /// The file that was written; none if nothing was.

@@ -33,6 +33,19 @@ pub fn recognise<'a>(keys: impl IntoIterator<Item = &'a str>) -> Recognised {
     Recognised { recipes: starting.collect(), conventions }
 }
 
+/// The recipes that lead from the one to the other.
+pub fn leading(from: &Recognised, to: &Recognised) -> Vec<String> {
+    let is_one_of = |all: &Recognised, name: &str| all.conventions.contains(&name);
+    let found = super::recipes().iter().filter_map(|recipe| {
+        let (start, end) = (recipe.header.from.as_str(), recipe.header.to.as_str());
+        if is_one_of(from, start) && is_one_of(to, end) {
+            return Some(recipe.name.clone());
+        }
+        recipe.inverse.clone().filter(|_| is_one_of(from, end) && is_one_of(to, start))
+    });
+    found.collect()
+}
+
 /// The names of a recipe that starts from one of these conventions, forwards or backwards.
 fn from(recipe: &LibraryRecipe, conventions: &[&str]) -> impl Iterator<Item = String> {
     let starts = |end: &String| conventions.contains(&end.as_str());

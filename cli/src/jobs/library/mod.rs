@@ -25,7 +25,7 @@ macro_rules! embedded {
 mod conventions;
 mod embedded;
 
-pub use conventions::{Recognised, recognise};
+pub use conventions::{Recognised, leading, recognise};
 
 /// One recipe of the library.
 #[derive(Clone, Debug)]

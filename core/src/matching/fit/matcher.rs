@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::matching::fit::options::{FitOptions, Reason, TargetTensor};
 use crate::matching::fit::plain::plain;
+use crate::matching::fit::uncertain::Uncertain;
 use crate::{DType, IndexSet, SEPARATOR, Tensor, diff::Side};
 
 /// What `nn.BatchNorm` counts its batches in, which old checkpoints lack.
@@ -41,6 +42,8 @@ pub(super) struct Matcher<'a> {
     pub(super) misfits: Vec<(usize, usize)>,
     /// Source keys that are to be skipped.
     pub(super) skipped: Vec<String>,
+    /// Keys that would belong together, if their elements were certain to be the same.
+    pub(super) uncertain: Vec<Uncertain>,
 }
 
 impl<'a> Matcher<'a> {
@@ -66,7 +69,8 @@ impl<'a> Matcher<'a> {
                 items.sort_by_key(|item| item.key);
             }
         }
-        Matcher { sources, targets, pairs: Vec::new(), misfits: Vec::new(), skipped }
+        let (pairs, misfits, uncertain) = (Vec::new(), Vec::new(), Vec::new());
+        Matcher { sources, targets, pairs, misfits, skipped, uncertain }
     }
 
     /// Settles two that belong together by their names, as a pair or as a misfit, if neither has

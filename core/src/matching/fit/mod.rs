@@ -20,11 +20,13 @@ mod prefixes;
 mod roles;
 mod siblings;
 mod squashed;
+mod uncertain;
 mod words;
 
 pub use assembly::{Assembled, Casts, FillOptions, FitError, InitSource, Made};
 pub use composites::{Composed, Composite};
 pub use options::{FitOptions, MatchBy, Ordered, Reason, TargetTensor};
+pub use uncertain::Uncertainty;
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -35,7 +37,8 @@ use thiserror::Error;
 use crate::catalog::selection::is_extra_state;
 use crate::matching::fit::matcher::{Item, Matcher, is_counter};
 use crate::matching::fit::modules::{Depth, Module};
-use crate::{DType, Fate, IndexMap, diff::Side, generalise::generalise};
+use crate::matching::fit::uncertain::Uncertain;
+use crate::{DType, Fate, IndexMap, IndexSet, diff::Side, generalise::generalise};
 
 /// What of a source fits into a target, and what prevents the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,13 +91,15 @@ pub struct ShapeMismatch {
     pub wanted: TargetTensor,
 }
 
-/// Keys that could belong together in several ways, or in one that only their shapes speak for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Keys that could belong together in several ways, or in one that is not certain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ambiguous {
     /// The source keys.
     pub from: Vec<String>,
     /// The target keys, of which each could be any of them.
     pub to: Vec<String>,
+    /// Why elements may be others though names and shapes fit, if that is what leaves them open.
+    pub why: Option<Uncertainty>,
 }
 
 /// Why positions cannot be compared.
@@ -149,7 +154,10 @@ pub fn fit(source: Side, target: Side, options: &FitOptions) -> Result<Fit, NotF
     let mut board = Matcher::new(source, target, options);
     match options.by {
         MatchBy::Position => board.settle_by_position(&options.made)?,
-        by => board.settle_by_evidence(by, options.ordered),
+        by => {
+            board.settle_by_evidence(by, options.ordered);
+            board.take_back_uncertain();
+        }
     }
     let mut fit = board.outcome();
     for key in target.state_dict.keys() {
@@ -294,17 +302,25 @@ impl Matcher<'_> {
 
     /// What is left of both sides with the same parameters.
     fn undecided(&self) -> Vec<Ambiguous> {
+        let mut uncertain = Vec::<Ambiguous>::new();
+        for (from, to, why) in &self.uncertain {
+            let (from, to, why) = ([from.clone()].into(), [to.clone()].into(), Some(*why));
+            uncertain.push(Ambiguous { from, to, why });
+        }
+        let [own, theirs] = [|it: &Uncertain| it.0.clone(), |it: &Uncertain| it.1.clone()]
+            .map(|key| self.uncertain.iter().map(key).collect::<IndexSet<String>>());
         let mut classes = IndexMap::<String, Ambiguous>::default();
-        for module in Module::of(self.open_sources()) {
+        for module in Module::of(self.open_sources().filter(|(_, it)| !own.contains(it.key))) {
             let class = classes.entry(module.signature(&self.sources));
-            let open = class.or_insert_with(|| Ambiguous { from: Vec::new(), to: Vec::new() });
+            let open = class.or_insert_with(Ambiguous::default);
             open.from.extend(module.keys(&self.sources));
         }
-        for module in Module::of(self.open_targets()) {
+        for module in Module::of(self.open_targets().filter(|(_, it)| !theirs.contains(it.key))) {
             if let Some(open) = classes.get_mut(&module.signature(&self.targets)) {
                 open.to.extend(module.keys(&self.targets));
             }
         }
-        classes.into_values().filter(|open| !open.to.is_empty()).collect()
+        uncertain.extend(classes.into_values().filter(|open| !open.to.is_empty()));
+        uncertain
     }
 }
