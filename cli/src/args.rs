@@ -80,7 +80,13 @@ enum Command {
     ///
     /// Templates work on segments: `*` is one segment, `**` any number, `{i}` one that is
     /// captured, `{r..}` the rest, `{i+1}` a number shifted:
-    /// 'layers.{i}.attn.{r..} -> blocks.{i+1}.attention.{r..}'.
+    /// 'layers.{i}.attn.{r..} -> blocks.{i+1}.attention.{r..}'. `{p=q,k,v}` is one of a list, which
+    /// the other side may spell otherwise, `{3-i}` and `{last-i}` count from the other end.
+    ///
+    /// With places in brackets a rule changes tensors, too: what has the same name on both sides is
+    /// the same. 'a.kernel[i o] -> a.weight[o i]' transposes, and
+    /// 'qkv.{t}[(p o) ..] -> {p=q,k,v}.{t}[o ..]' splits; docs/tensor-rules.md has the rest.
+    ///
     /// After `re:` comes a regular expression: 're:\.gamma$ -> .weight'.
     /// All rules see the original key, and the first that matches wins.
     /// With --metadata or --drop-metadata no rule is needed:

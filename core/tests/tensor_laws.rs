@@ -130,6 +130,8 @@ proptest! {
         let rule = parsed(&text);
         let printed = rule.to_string();
         prop_assert_eq!(&parsed(&printed), &rule, "{}", printed);
+        let rule = Rule::Tensor(rule);
+        prop_assert_eq!(rule.to_string().parse(), Ok(rule), "{}", printed);
     }
 
     #[test]

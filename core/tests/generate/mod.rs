@@ -239,13 +239,20 @@ impl Dice {
         let literal = escaped(segment);
         let mut letters = segment.chars();
         let first = letters.next().map(|c| escaped(&c.to_string())).unwrap_or_default();
-        match self.throw(7) {
+        match self.throw(11) {
             0 => (literal.clone(), literal),
             1 => (literal, escaped(self.segment())),
             2 => (format!("{{c{at}}}"), format!("{{c{at}}}")),
             3 => (format!("{{c{at}+1}}"), format!("y{{c{at}}}")),
             4 => (format!("{{c{at}}}"), format!("{{c{at}+1}}")),
             5 => (format!("{first}{{c{at}}}"), format!("{{c{at}}}{first}")),
+            6 => {
+                let (own, other) = (escaped_word(segment), escaped_word(self.segment()));
+                (format!("{{c{at}={own},q.r}}"), format!("x{{c{at}={other},}}"))
+            }
+            7 => (format!("{{12-c{at}}}"), format!("{{c{at}:02}}{first}")),
+            8 => (format!("{{2c{at}+1}}"), format!("{{c{at}+1}}")),
+            9 => (format!("{{c{at}}}{{d{at}=a,1}}"), format!("{{d{at}=x,y}}{{c{at}}}")),
             _ => (format!("{{c{at}}}{first}"), format!("x{{c{at}}}")),
         }
     }
@@ -270,6 +277,18 @@ pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         if ['\\', '{', '}', '*'].contains(&c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// The text as it is written in a list to mean itself.
+fn escaped_word(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if ['\\', '{', '}', ',', ' ', '='].contains(&c) {
             out.push('\\');
         }
         out.push(c);
