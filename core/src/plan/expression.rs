@@ -170,6 +170,17 @@ impl Expression {
         }
     }
 
+    /// True if it is made of nothing but tensors of the checkpoint, and is not one as it is there.
+    pub(crate) fn is_regrouped(&self) -> bool {
+        let is_own =
+            |leaf: &&Expression| matches!(leaf, Expression::Key { of: Origination::Source, .. });
+        match self {
+            Expression::Key { .. } | Expression::Init(_) => false,
+            Expression::Cast { of, .. } => of.is_regrouped(),
+            made => made.leaves().iter().all(is_own),
+        }
+    }
+
     /// True if something that it is made of is cast.
     fn casts(&self) -> bool {
         match self {

@@ -220,6 +220,18 @@ impl Section {
         self.kept().map(|(old, new)| (new, old)).chain(made)
     }
 
+    /// The keys of which tensors are taken apart, joined or turned, and how many are made of them.
+    pub fn regrouped(&self) -> (IndexSet<&str>, usize) {
+        let (mut old, mut new) = (IndexSet::default(), 0);
+        for made in self.tensors.iter().flatten().map(|(_, made)| made) {
+            if made.is_regrouped() {
+                old.extend(made.source_keys());
+                new += 1;
+            }
+        }
+        (old, new)
+    }
+
     /// The keys that get another name, with it.
     pub fn renamed(&self) -> impl Iterator<Item = (&str, &str)> {
         self.kept().filter(|(old, new)| old != new)

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use statedict::checkpoint::{Overflow, WriteMethod};
 use statedict::core::casting::{UncastReason, UncastTensor};
-use statedict::core::{MetadataChange, Omitted, Places};
+use statedict::core::{MetadataChange, Omitted, Places, Regrouping};
 use statedict::jobs::rename::Outcome;
 
 use crate::failure::Failure;
@@ -43,6 +43,14 @@ struct Done<'a> {
     renamed: usize,
     unchanged: usize,
     dropped: usize,
+    /// Keys whose tensors are taken apart, joined or turned, and the tensors made of them, if any are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regrouped: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made: Option<usize>,
+    /// What each rule makes of tensors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regroupings: Vec<Regrouped<'a>>,
     passed_over: usize,
     idle: &'a [String],
     /// Names of changed keys elsewhere in the file that follow, if there are such.
@@ -59,6 +67,18 @@ struct Done<'a> {
     left_behind: Behind<'a>,
     metadata: Vec<Retexted<'a>>,
     plan: Value,
+}
+
+/// What a rule makes of the tensors that it recognises.
+#[derive(Serialize)]
+struct Regrouped<'a> {
+    at: &'a str,
+    rule: &'a str,
+    groups: usize,
+    from: usize,
+    to: usize,
+    /// The tensors of the first group with their shapes, and those that are made of them.
+    example: [&'a [(String, Vec<u64>)]; 2],
 }
 
 /// A place with names of keys, and how many there are.
@@ -142,6 +162,9 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         renamed: counts.renamed,
         unchanged: counts.unchanged,
         dropped: counts.dropped,
+        regrouped: (counts.regrouped > 0).then_some(counts.regrouped),
+        made: (counts.regrouped > 0).then_some(counts.made),
+        regroupings: outcome.planned.regroupings.iter().map(Regrouped::of).collect(),
         passed_over: outcome.planned.unmatched_keys,
         idle: &outcome.planned.unused_rules,
         followed: places(&outcome.mentions.followed),
@@ -178,6 +201,14 @@ fn way(way: WriteMethod) -> &'static str {
         WriteMethod::Inserted => "inserted",
         WriteMethod::Shared => "shared",
         WriteMethod::Replaced => "replaced",
+    }
+}
+
+impl<'a> Regrouped<'a> {
+    fn of(regrouping: &'a Regrouping) -> Regrouped<'a> {
+        let Regrouping { path: at, rule, groups, from, to, example } = regrouping;
+        let example = [example.from.as_slice(), example.to.as_slice()];
+        Regrouped { at, rule, groups: *groups, from: *from, to: *to, example }
     }
 }
 

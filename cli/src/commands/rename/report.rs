@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use statedict::checkpoint::{FORMATS, Overflow, SideFiles, WriteMethod};
 use statedict::core::casting::{Uncast, UncastReason};
-use statedict::core::{DType, IndexMap, IndexSet, Mentions, MetadataChange, Section, Ties};
+use statedict::core::{
+    DType, IndexMap, IndexSet, Mentions, MetadataChange, Regrouping, Section, Ties,
+};
 use statedict::jobs::model_dtype::StaleDtype;
 use statedict::jobs::rename::{
     Conversion, Destination, Encoding, OmittedBecause, Outcome, not_cast, not_followed,
@@ -277,10 +279,17 @@ fn key_counts(outcome: &Outcome) -> String {
     let all =
         [(counts.renamed, "renamed"), (counts.unchanged, "unchanged"), (counts.dropped, "dropped")];
     let mut some = all.into_iter().filter(|(number, _)| *number > 0);
-    let Some((number, what)) = some.next() else { return "no keys".into() };
-    some.fold(format!("{} {what}", count(number, "key")), |text, (number, what)| {
+    let regrouped = match counts.regrouped {
+        0 => String::new(),
+        old => format!("{} regrouped into {}", count(old, "tensor"), counts.made),
+    };
+    let Some((number, what)) = some.next() else {
+        return if regrouped.is_empty() { "no keys".into() } else { regrouped };
+    };
+    let keys = some.fold(format!("{} {what}", count(number, "key")), |text, (number, what)| {
         format!("{text}, {number} {what}")
-    })
+    });
+    if regrouped.is_empty() { keys } else { format!("{keys}; {regrouped}") }
 }
 
 /// The changes of every section, under its path where there is one.
@@ -294,9 +303,33 @@ fn changes(outcome: &Outcome) -> Vec<String> {
             lines.push(format!("in '{}':", section.path()));
         }
         lines.extend(changes.iter().map(change));
+        let regroupings = outcome.planned.regroupings.iter();
+        lines.extend(regroupings.filter(|it| it.path == section.path()).map(regrouping));
     }
     lines.extend(outcome.planned.plan.metadata().iter().map(metadata_change));
     lines
+}
+
+/// `  a.qkv[(p o) ..] -> a.{p=q,k,v}[o ..]  (12 tensors -> 36, each [48, 16] -> 3 x [16, 16])`.
+fn regrouping(regrouping: &Regrouping) -> String {
+    let Regrouping { rule, from, to, groups, example, .. } = regrouping;
+    let rule = rule.strip_prefix("rename:").unwrap_or(rule);
+    let (from, each) = (count(*from, "tensor"), if *groups == 1 { "" } else { "each " });
+    let shapes = format!("{} -> {}", shapes(&example.from), shapes(&example.to));
+    format!("  {rule}  ({from} -> {to}, {each}{shapes})")
+}
+
+/// `2 x [4, 3] and [4]`.
+fn shapes(tensors: &[(String, Vec<u64>)]) -> String {
+    let mut counts = IndexMap::<&[u64], usize>::default();
+    for (_, shape) in tensors {
+        *counts.entry(shape).or_default() += 1;
+    }
+    let shapes = counts.into_iter().map(|(shape, count)| match count {
+        1 => format!("{shape:?}"),
+        count => format!("{count} x {shape:?}"),
+    });
+    first_few(&shapes.collect::<Vec<String>>(), NAMED)
 }
 
 /// `  metadata author: 'me' -> 'you'`.

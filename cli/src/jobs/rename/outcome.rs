@@ -100,6 +100,10 @@ pub struct Counts {
     pub unchanged: usize,
     /// They are gone.
     pub dropped: usize,
+    /// Their tensors are taken apart, joined or turned.
+    pub regrouped: usize,
+    /// How many tensors are made of those.
+    pub made: usize,
 }
 
 impl FileSummary {
@@ -134,8 +138,12 @@ impl Outcome {
             omitted.unwrap_or_default().iter().map(|(key, _)| key.as_str()).collect();
         let mut counts = Counts::default();
         for section in self.planned.plan.sections() {
+            let (regrouped, made) = section.regrouped();
+            counts.regrouped += regrouped.len();
+            counts.made += made;
             for (old, new) in section.fates() {
                 match new {
+                    Some(_) if regrouped.contains(old) => {}
                     Some(_) if omitted.contains(old) => {}
                     None => counts.dropped += 1,
                     Some(new) if new == old => counts.unchanged += 1,
