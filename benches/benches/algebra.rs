@@ -1,8 +1,8 @@
-//! Planning: what becomes of a hundred thousand keys, and of a million.
+//! Planning: what becomes of a hundred thousand keys, and of a million; of tensors as well as names.
 
 use std::hint::black_box;
 
-use benches::{keys, templates};
+use benches::{keys, templates, tensor_rules};
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
@@ -30,6 +30,13 @@ fn planning(criterion: &mut Criterion) {
             });
         }
     }
+    let (rules, catalog) = tensor_rules(SIZES[0]);
+    let selected = catalog.select(None).expect("one state dict");
+    let stages = [rules];
+    group.throughput(Throughput::Elements(SIZES[0] as u64));
+    group.bench_function(BenchmarkId::new("twenty_tensor_rules", SIZES[0]), |bencher| {
+        bencher.iter(|| plan(black_box(&stages), &catalog, &selected, Policy::default()));
+    });
     group.finish();
 }
 

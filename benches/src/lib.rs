@@ -8,9 +8,12 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use statedict_checkpoint::{Checkpoint, Existing, format_named_by};
-use statedict_core::{Policy, Rule, TensorSet, Ties, Unmatched, plan};
+use statedict_core::{
+    Catalog, DType, Policy, Rule, Storage, Tensor, TensorSet, Ties, Unmatched, plan,
+};
 
 /// The tensors of one transformer block.
 const BLOCK: [&str; 10] = [
@@ -42,6 +45,35 @@ pub fn templates() -> Rule {
         Rule::rename(&text, '.').expect("a rule")
     };
     Rule::FirstOf(BLOCK.map(rename).into())
+}
+
+/// Twenty rules of tensors, and a catalog of so many tensors that they apply to.
+///
+/// # Panics
+/// Never: the rules and keys are constants.
+pub fn tensor_rules(count: usize) -> (Rule, Catalog) {
+    let rule = |n: usize| match n % 4 {
+        0 => format!("r{n}.{{i}}.qkv[(p o) ..] -> s{n}.{{i}}.{{p=q,k,v}}[o ..]"),
+        1 => format!("r{n}.{{i}}.{{p=gate,up}}[o d] -> s{n}.{{i}}.gate_up[(p o) d]"),
+        2 => format!("r{n}.{{i}}.w[(h=4 x 2) d] -> s{n}.{{i}}.w[(h 2 x) d]"),
+        _ => format!("r{n}.{{i}}.{{e}}.w[o d] -> s{n}.{{i}}.w[e d o]"),
+    };
+    let rules = (0..20).map(|n| Rule::rename(&rule(n), '.').expect("a rule"));
+    let storage = Arc::new(Storage::stored(0..1 << 40));
+    let key = |i: usize| {
+        let (n, i) = (i % 20, i / 20);
+        match n % 4 {
+            0 => format!("r{n}.{i}.qkv"),
+            1 => format!("r{n}.{}.{}", i / 2, ["gate", "up"][i % 2]),
+            2 => format!("r{n}.{i}.w"),
+            _ => format!("r{n}.{}.{}.w", i / 8, i % 8),
+        }
+    };
+    let tensors = (0..count / 320 * 320).map(|i| {
+        let tensor = Tensor::dense(DType::F32, [48, 16].into(), 0, storage.clone());
+        (key(i), tensor.expect("within the storage"))
+    });
+    (Rule::FirstOf(rules.collect()), Catalog::flat(tensors).expect("keys are unique"))
 }
 
 /// A file in `folder` with that many tensors of that many bytes each; written if it is not there.

@@ -11,6 +11,8 @@ pub enum Rules {
     Stages(Vec<Rule>),
     /// The same of a recipe that says more: sizes, what it expects, what it is for.
     Recipe(Box<Recipe>),
+    /// A recipe to be undone, on what it makes: planned backwards and held against what it does.
+    Undone(Box<Recipe>),
     /// A plan that was made earlier, to be applied to a file of the same keys.
     Saved(Plan),
 }
@@ -33,7 +35,7 @@ impl Rules {
     pub fn in_words(&self) -> Vec<String> {
         let stages: Vec<&Rule> = match self {
             Rules::Stages(stages) => stages.iter().collect(),
-            Rules::Recipe(recipe) => recipe.rules().collect(),
+            Rules::Recipe(recipe) | Rules::Undone(recipe) => recipe.rules().collect(),
             Rules::Saved(_) => {
                 return vec!["a saved plan: says of each key what becomes of it".into()];
             }

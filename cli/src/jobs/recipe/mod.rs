@@ -92,15 +92,6 @@ impl Recipe {
         let has_head = title.is_some() || !families.is_empty() || from.is_some() || to.is_some();
         !has_head && !has_expectations && sizes.is_empty() && expect.is_empty()
     }
-
-    fn inverse(&self) -> Result<Recipe, String> {
-        let inverse = |stage: &RecipeStage| {
-            Ok(RecipeStage { rule: inverse_of(&stage.rule)?, expect: Vec::new() })
-        };
-        let stages = self.stages.iter().rev().map(inverse).collect::<Result<_, String>>()?;
-        let (from, to) = (self.to.clone(), self.from.clone());
-        Ok(Recipe { from, to, expect: Vec::new(), stages, ..self.clone() })
-    }
 }
 
 /// Reads a recipe or a plan, whichever the file holds.
@@ -118,7 +109,7 @@ pub fn read(
     let rules = parse(&text, separators).map_err(|error| Error::in_file(path, error))?;
     match direction {
         Direction::Forward => Ok(rules),
-        Direction::Inverse => inverse(&rules).map_err(|reason| {
+        Direction::Inverse => inverse(rules).map_err(|reason| {
             let problem = format!("{}: {reason}", path.display());
             Error::refused(vec![problem]).advise(Advice::SavePlan)
         }),
@@ -154,27 +145,38 @@ fn text_of(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-fn inverse(rules: &Rules) -> Result<Rules, String> {
-    Ok(match rules {
-        Rules::Saved(plan) => Rules::Saved(plan.invert().map_err(|error| error.to_string())?),
-        Rules::Recipe(recipe) => Rules::Recipe(Box::new(recipe.inverse()?)),
-        Rules::Stages(stages) => {
-            Rules::Stages(stages.iter().rev().map(inverse_of).collect::<Result<_, _>>()?)
+/// What undoes rules: stages of which each has an inverse, or else a recipe that is planned backwards.
+fn inverse(rules: Rules) -> Result<Rules, String> {
+    let recipe = match rules {
+        Rules::Saved(plan) => {
+            return Ok(Rules::Saved(plan.invert().map_err(|error| error.to_string())?));
         }
-    })
+        Rules::Recipe(recipe) | Rules::Undone(recipe) => recipe,
+        Rules::Stages(stages) => {
+            let remaps = stages.iter().rev().map(|stage| match stage {
+                Rule::Remap(remap) => Some(remap.invert().into()),
+                _ => None,
+            });
+            if let Some(remaps) = remaps.collect::<Option<Vec<Rule>>>() {
+                return Ok(Rules::Stages(remaps));
+            }
+            let stages = stages.into_iter().map(|rule| RecipeStage { rule, expect: Vec::new() });
+            Box::new(Recipe { stages: stages.collect(), ..Recipe::default() })
+        }
+    };
+    let problem = recipe.rules().flat_map(Rule::alternatives).find_map(forgets);
+    problem.map_or(Ok(Rules::Undone(recipe)), Err)
 }
 
-fn inverse_of(rule: &Rule) -> Result<Rule, String> {
-    rule.invert().ok_or_else(|| {
-        let reason = match rule {
-            Rule::Unwrap(_) => "what it takes out is not remembered",
-            Rule::Replace(_) => "a regular expression cannot be run backwards",
-            Rule::FirstOf(_) => "several rules at once may send different keys to one name",
-            Rule::Tensor(_) => "a tensor gets several keys",
-            Rule::Rewrite(_) | Rule::Remap(_) | Rule::Fates(_) => "it forgets a part of the key",
-        };
-        format!("stage '{rule}' has no inverse: {reason}")
-    })
+/// Why a rule cannot be undone, whatever the keys.
+fn forgets(rule: &Rule) -> Option<String> {
+    let reason = match rule {
+        Rule::Unwrap(_) => "what it takes out is not remembered",
+        Rule::Replace(_) => "a regular expression cannot be run backwards",
+        Rule::Rewrite(_) => "it forgets a part of the key",
+        Rule::Remap(_) | Rule::Fates(_) | Rule::Tensor(_) | Rule::FirstOf(_) => return None,
+    };
+    Some(format!("stage '{rule}' has no inverse: {reason}"))
 }
 
 /// The rules of a recipe; the recipe's own separators go before the ones given.

@@ -246,7 +246,7 @@ impl Rename {
         checkpoint: &statedict_checkpoint::Checkpoint,
         plan: &statedict_core::Plan,
     ) -> Option<Choice> {
-        let (None, Rules::Stages(_) | Rules::Recipe(_), [section]) =
+        let (None, Rules::Stages(_) | Rules::Recipe(_) | Rules::Undone(_), [section]) =
             (&self.at, &self.rules, plan.sections())
         else {
             return None;

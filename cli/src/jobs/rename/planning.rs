@@ -5,7 +5,7 @@ use statedict_core::{
     Catalog, Issue, MetadataChange, NotSelected, Plan, PlanError, Planned, Policy, Rule, StateDict,
     Template, Unmatched,
     casting::{Uncast, UncastReason, UncastTensor},
-    plan_stages,
+    plan_inverse, plan_stages,
     sizes::SizeTable,
 };
 
@@ -46,6 +46,14 @@ impl Rename {
                 let selected = self.selected(checkpoint, &stages)?;
                 self.refuse_applied(recipe, &stages, catalog, &selected)?;
                 self.plan_stages(&stages, catalog, &selected)
+            }
+            Rules::Undone(recipe) => {
+                let stages: Vec<&Rule> = recipe.rules().collect();
+                let stages = self.sizes.bind(&recipe.sizes, &stages, &self.file)?;
+                let selected = self.selected(checkpoint, &stages)?;
+                plan_inverse(&stages, catalog, &selected, self.policy).map_err(|refused| {
+                    self.refused(refused, &stages, &selected).advise(Advice::SavePlan)
+                })
             }
             Rules::Saved(_) if self.at.is_some() => {
                 Err(Error::failed("a saved plan names its state dicts; leave --at out"))
