@@ -57,7 +57,7 @@ fn widths(tensors: &[Listed]) -> [usize; 5] {
     let (mut widths, mut cells) = ([0; 5], Cells::default());
     for tensor in tensors {
         cells.fill(tensor);
-        for (widest, cell) in widths.iter_mut().zip(&cells.0) {
+        for (widest, cell) in widths.iter_mut().zip(&cells.texts) {
             *widest = width(cell).max(*widest);
         }
     }
@@ -67,7 +67,12 @@ fn widths(tensors: &[Listed]) -> [usize; 5] {
 /// Key, type, shape, size, and the digest or what the tensor is instead of plain elements; one line
 /// after another in the same texts.
 #[derive(Default)]
-struct Cells([String; 5]);
+struct Cells {
+    texts: [String; 5],
+    /// What the texts of shape and size are of: neighbours are often alike.
+    shape: Vec<u64>,
+    bytes: Option<u64>,
+}
 
 /// The column that is aligned to the right: sizes.
 const RIGHT: usize = 3;
@@ -75,17 +80,22 @@ const RIGHT: usize = 3;
 impl Cells {
     fn fill(&mut self, listed: &Listed<'_>) {
         let TensorEntry { key, tensor, .. } = listed.entry;
-        let [named, dtype, shape, bytes, last] = &mut self.0;
+        let [named, dtype, shape, bytes, last] = &mut self.texts;
         named.clear();
         named.push_str(&name(key.as_str()));
         dtype.clear();
         dtype.push_str(&name(tensor.dtype.name()));
-        bracketed(&tensor.shape, shape);
-        if let Cow::Owned(cut) = name(shape) {
-            *shape = cut;
+        if shape.is_empty() || self.shape != tensor.shape {
+            self.shape.clone_from(&tensor.shape);
+            bracketed(&tensor.shape, shape);
+            if let Cow::Owned(cut) = name(shape) {
+                *shape = cut;
+            }
         }
-        bytes.clear();
-        bytes.push_str(&size(tensor.byte_len()));
+        let byte_len = tensor.byte_len();
+        if self.bytes.replace(byte_len) != Some(byte_len) {
+            *bytes = size(byte_len);
+        }
         last.clear();
         match (&listed.sha256, &tensor.data) {
             (Some(digest), _) => last.push_str(digest),
@@ -97,7 +107,7 @@ impl Cells {
     /// Appends the line.
     fn write(&self, widths: &[usize; 5], lines: &mut String) {
         let start = lines.len();
-        for (i, (cell, width)) in self.0.iter().zip(widths).enumerate() {
+        for (i, (cell, width)) in self.texts.iter().zip(widths).enumerate() {
             let gap = if i == 0 { "" } else { "  " };
             let padding = width.saturating_sub(cell.chars().count());
             let (before, after) = if i == RIGHT { (padding, 0) } else { (0, padding) };
