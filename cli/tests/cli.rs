@@ -110,7 +110,8 @@ fn ls_gives_json_with_digests_of_the_elements() {
     let folder = Folder::with(&["w"]);
     let tensor = json!({ "at": "", "key": "w", "dtype": "F32", "shape": [1], "bytes": 4 });
     let expected = json!({
-        "schema_version": 1, "file": "net.safetensors", "format": "safetensors", "metadata": {}, "tensors": [tensor],
+        "schema_version": 1, "file": "net.safetensors", "format": "safetensors", "metadata": {},
+        "conventions": [], "recipes": [], "tensors": [tensor],
     });
     assert_eq!(folder.json(&["ls", "--json", "net.safetensors"]), expected);
 
