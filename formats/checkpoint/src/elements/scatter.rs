@@ -5,13 +5,13 @@ use crate::elements::window::size;
 
 /// Copies every unit, a number of so many bytes, of the window to its place in the block.
 pub(crate) fn scatter(unit: u64, window: &[u8], block: &mut [u8], axes: &[Axis]) {
-    // Tiles whose sides are a line of the processor's cache.
+    // Tiles whose sides are at most a line of the processor's cache.
     match unit {
         16 => scatter_units::<16, 4>(window, block, axes),
         8 => scatter_units::<8, 8>(window, block, axes),
         4 => scatter_units::<4, 16>(window, block, axes),
-        2 => scatter_units::<2, 32>(window, block, axes),
-        _ => scatter_units::<1, 64>(window, block, axes),
+        2 => scatter_units::<2, 16>(window, block, axes),
+        _ => scatter_units::<1, 16>(window, block, axes),
     }
 }
 

@@ -10,17 +10,18 @@ use crate::elements::scatter::scatter;
 pub(crate) struct Budget {
     /// The most that is delivered at once.
     pub(crate) block: u64,
-    /// The most that is read before it is scattered; small enough for a processor's cache.
+    /// The most that is read before it is scattered: the more of a matrix's rows, the longer what is
+    /// written of each column before the next, and the fewer pages are gone back to.
     pub(crate) window: u64,
     /// Unneeded bytes between needed ones that are read rather than leapt over.
     pub(crate) gap: u64,
 }
 
 /// The budget in use: within it a read costs less than the system call it spares.
-pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 1 << 20, gap: 8 << 10 };
+pub(crate) const BUDGET: Budget = Budget { block: 24 << 20, window: 4 << 20, gap: 8 << 10 };
 
 /// Bytes side by side in the storage and in the block from which on they are read in their place.
-const LONG_RUN: u64 = 16 << 10;
+const LONG_RUN: u64 = 8 << 10;
 
 /// A storage of which a block is made.
 pub(crate) struct Place<'a> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crc32fast::Hasher;
 use statedict_core::Elements;
 
+use crate::elements::gather::BUDGET;
 use crate::elements::portions::{Portion, portions};
 use crate::elements::{self, StreamError};
 use crate::parallel::{each_on, processors};
@@ -15,9 +16,9 @@ use super::checksums::Sum;
 use super::chunks::{Chunk, Work};
 use super::filling::Filling;
 
-/// Bytes that all threads together compute before they are written: enough to read the columns of
-/// large matrices in long runs.
-const COMPUTED_AT_ONCE: u64 = 40 << 20;
+/// Memory that all threads together take for what they compute before it is written, and for windows
+/// of what they read: enough to read the columns of large matrices in long runs.
+const MEMORY: u64 = 48 << 20;
 
 /// Bytes that are written between two looks at whether the work is to stop.
 const WRITTEN_AT_ONCE: u64 = 8 << 20;
@@ -43,7 +44,7 @@ impl Filling<'_> {
     /// Writes those of the stretches that are computed; gives the sums that were asked for.
     pub(super) fn compute_all(&self, stretches: &[&Chunk<'_>]) -> Result<Vec<Sum>, StreamError> {
         let threads = processors();
-        let most = COMPUTED_AT_ONCE / threads as u64;
+        let most = MEMORY / threads as u64 - BUDGET.window;
         let jobs = stretches.iter().flat_map(|chunk| jobs(chunk, most));
         let made = each_on(threads, jobs, || {
             let mut buffer = Aligned::default();
