@@ -1,10 +1,11 @@
 //! The list of commands, and the task that each of them means.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use statedict::Rules;
-use statedict::core::RuleKind;
+use statedict::core::{RuleKind, Separators};
+use statedict::jobs::library;
 use statedict::jobs::recipe::{self, Direction};
 
 use crate::commands::check::CheckRequest;
@@ -21,8 +22,8 @@ use crate::commands::index::IndexRequest;
 use crate::commands::index::args::IndexArgs;
 use crate::commands::ls::ListRequest;
 use crate::commands::ls::args::LsArgs;
-use crate::commands::recipes::RecipesRequest;
 use crate::commands::recipes::args::RecipesArgs;
+use crate::commands::recipes::{self, RecipesRequest};
 use crate::commands::recover::RecoverRequest;
 use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
@@ -117,13 +118,14 @@ enum Command {
         #[command(flatten)]
         rest: RenameArgs,
     },
-    /// Apply a recipe of stages (TOML), or a plan saved earlier (JSON)
+    /// Apply a recipe of stages (TOML), one of the library, or a plan saved earlier (JSON)
     ///
+    /// `statedict recipes` lists the library.
     /// A recipe has one `[[stage]]` after another, each with one of strip, add, unwrap, rename,
     /// keep, drop or table, or with drop and rename. `[size]` says what the sizes are that its
     /// rules speak of, and `expect` which keys are not there before it is applied.
     Apply {
-        /// The recipe or plan
+        /// The file of a recipe or plan, or the name of a recipe of the library: hf-to-meta:llama
         recipe: PathBuf,
         /// Go back: apply what undoes the recipe or plan
         #[arg(long)]
@@ -243,7 +245,7 @@ impl Args {
             Command::Convert(convert) => return Ok(Task::Rename(convert.request()?)),
             Command::Apply { recipe, inverse, given, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
-                let rules = recipe::read(&recipe, direction, rest.own_separators())?;
+                let rules = recipe_rules(&recipe, direction, rest.own_separators())?;
                 return Ok(Task::Rename(given.complete(rest.request(rules)?)));
             }
             Command::Rename { rules, given, rest } => {
@@ -262,6 +264,22 @@ impl Args {
         };
         let stage = kind.rule(&words, rest.separators())?;
         Ok(Task::Rename(rest.request(Rules::Stages(vec![stage]))?))
+    }
+}
+
+/// The rules of a recipe or plan in a file, or else of a recipe of the library.
+fn recipe_rules(
+    recipe: &Path,
+    direction: Direction,
+    separators: Option<Separators>,
+) -> Result<Rules, Failure> {
+    let is_name = recipe.components().count() == 1 && recipe.extension().is_none();
+    match recipe.to_str() {
+        Some(name) if is_name && !recipe.exists() => {
+            let found = library::find(name).map_err(recipes::unknown)?;
+            Ok(found.rules(direction)?)
+        }
+        _ => Ok(recipe::read(recipe, direction, separators)?),
     }
 }
 

@@ -76,6 +76,15 @@ fn sizes_are_given_or_come_from_a_configuration() {
 }
 
 #[test]
+fn a_list_of_the_configuration_gives_its_length() {
+    let folder = folder();
+    folder.add("l.toml", RECIPE.replace("num_layers - 1", "widths.length - 1").as_bytes());
+    folder.add("config.json", br#"{"widths": [64, 128]}"#);
+    check(&folder.typed("apply l.toml m.safetensors -o a.safetensors"), 0, "");
+    assert_eq!(keys(&folder, "a.safetensors"), ["blocks.1.w", "blocks.0.w", "norm.head"]);
+}
+
+#[test]
 fn a_configuration_that_has_no_number_is_named() {
     for (config, said) in [
         (

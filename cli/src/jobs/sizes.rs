@@ -88,15 +88,26 @@ fn read(path: &Path) -> Result<Value, Error> {
     serde_json::from_slice(&text).map_err(|error| in_file(&format_args!("not JSON: {error}")))
 }
 
+/// How a path ends that asks for the number of entries of a list: `block_out_channels.length`.
+const LENGTH: &str = ".length";
+
+/// What is at a path in a configuration.
+fn at<'a>(config: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(config, |within, name| match within {
+        Value::Object(entries) => entries.get(name),
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 /// What the first configuration that has it says of an entry, `text_config.hidden_size`.
 fn entry(configs: &[(PathBuf, Value)], path: &str) -> Option<Entry> {
     configs.iter().find_map(|(file, config)| {
-        let found = path.split('.').try_fold(config, |within, name| match within {
-            Value::Object(entries) => entries.get(name),
-            Value::Array(items) => items.get(name.parse::<usize>().ok()?),
-            _ => None,
-        })?;
-        match found {
+        let list = path.strip_suffix(LENGTH).and_then(|list| at(config, list));
+        if let Some(Value::Array(items)) = list {
+            return u64::try_from(items.len()).ok().map(Entry::Number);
+        }
+        match at(config, path)? {
             // `null` is how configurations leave an entry out.
             Value::Null => None,
             found => Some(number(found).map_or_else(|| other(found, file), Entry::Number)),

@@ -2,6 +2,7 @@
 
 Prints a JSON document: the cases that were made, and why others were not.
 """
+import contextlib
 import importlib
 import json
 import sys
@@ -24,13 +25,15 @@ def load_modules():
 
 
 def main(folder, seed=1, size=1, *names):
-    missing = load_modules()
     made, failed = [], {}
-    for name in names or FAMILIES:
-        try:
-            made.append(write(folder, name, int(seed), int(size)))
-        except Exception:
-            failed[name] = traceback.format_exc()
+    # Converters print what they do.
+    with contextlib.redirect_stdout(sys.stderr):
+        missing = load_modules()
+        for name in names or FAMILIES:
+            try:
+                made.append(write(folder, name, int(seed), int(size)))
+            except Exception:
+                failed[name] = traceback.format_exc()
     json.dump(dict(made=made, missing=missing, failed=failed), sys.stdout, indent=1)
 
 

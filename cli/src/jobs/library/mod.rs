@@ -4,12 +4,15 @@
 //! A recipe is called `FROM-to-TO:FAMILY`. Where it leads back, `TO-to-FROM:FAMILY` is its inverse.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::jobs::error::Error;
 use crate::jobs::nearest::nearest;
-use crate::jobs::recipe::Direction;
+use crate::jobs::recipe::{self, Direction, Way};
+use crate::jobs::rules::Rules;
 
 /// A list of `"family" / "name"` with the text of each file.
 macro_rules! embedded {
@@ -54,17 +57,6 @@ pub struct Header {
     /// Whether it leads back.
     #[serde(default)]
     pub way: Way,
-}
-
-/// Whether a recipe leads back.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Way {
-    /// It has an inverse.
-    #[default]
-    Both,
-    /// It loses something that its inverse would need.
-    Forward,
 }
 
 /// A recipe found by its name, and which way the name means.
@@ -128,9 +120,24 @@ impl LibraryRecipe {
     }
 }
 
+impl Found {
+    /// The rules, in the direction that the name means or, turned round, in the other.
+    ///
+    /// # Errors
+    /// The inverse of a recipe that has none.
+    pub fn rules(&self, turned: Direction) -> Result<Rules, Error> {
+        let name = Path::new(&self.recipe.name);
+        let direction =
+            if self.direction == turned { Direction::Forward } else { Direction::Inverse };
+        recipe::from_text(self.recipe.text, name, direction, None)
+    }
+}
+
 /// The recipe of an embedded text.
 fn read(family: &str, name: &str, text: &'static str) -> LibraryRecipe {
-    let header: Header = toml::from_str(text).expect("a test reads every text of the library");
+    // What it says of itself stands before its first table.
+    let head = text.split("\n[").next().unwrap_or_default();
+    let header: Header = toml::from_str(head).expect("a test reads every text of the library");
     let inverse = match (header.way, name.split_once("-to-")) {
         (Way::Both, Some((from, to))) => Some(format!("{to}-to-{from}:{family}")),
         _ => None,

@@ -63,3 +63,14 @@ fn row(recipe: &LibraryRecipe) -> String {
     let back = inverse.as_ref().map_or("–".into(), |inverse| format!("`{inverse}`"));
     format!("| `{name}` | {back} | {} | {} |", header.families.join(", "), header.title)
 }
+
+#[test]
+fn every_recipe_is_read() {
+    for recipe in recipes() {
+        let read = crate::jobs::recipe::Recipe::parse(recipe.text, None);
+        let read = read.unwrap_or_else(|error| panic!("{}: {error}", recipe.name));
+        assert_eq!(read.title.as_deref(), Some(recipe.header.title.as_str()));
+        assert_eq!(read.to.as_deref(), Some(recipe.header.to.as_str()));
+        assert!(!read.expect.is_empty(), "{} says what is not there before", recipe.name);
+    }
+}

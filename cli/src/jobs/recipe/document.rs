@@ -7,7 +7,7 @@ use statedict_core::sizes::{SizeExpression, SizeTable};
 use statedict_core::{SEPARATOR, Separators, Template};
 
 use crate::jobs::recipe::stage::{Stage, Texts};
-use crate::jobs::recipe::{Recipe, RecipeStage};
+use crate::jobs::recipe::{Recipe, RecipeStage, Way};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +17,8 @@ struct Document {
     families: Vec<String>,
     from: Option<String>,
     to: Option<String>,
+    #[serde(default)]
+    way: Way,
     separator: Option<SeparatorText>,
     #[serde(default)]
     size: BTreeMap<String, SizeText>,
@@ -72,6 +74,7 @@ pub(super) fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe
         families: document.families,
         from: document.from,
         to: document.to,
+        way: document.way,
         sizes: table(document.size)?,
         expect: templates(document.expect, first.left)
             .map_err(|error| format!("expect: {error}"))?,

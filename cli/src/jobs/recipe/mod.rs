@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use serde::Deserialize;
 use statedict_core::sizes::SizeTable;
 use statedict_core::{Plan, Rule, Separators, Template};
 
@@ -43,6 +44,17 @@ pub enum Direction {
     Inverse,
 }
 
+/// Whether a recipe leads back.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// It has an inverse.
+    #[default]
+    Both,
+    /// It loses something that its inverse would need.
+    Forward,
+}
+
 /// A recipe: stages of rules, with what they need to be known and what they are for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipe {
@@ -54,6 +66,8 @@ pub struct Recipe {
     pub from: Option<String>,
     /// What names they follow afterwards.
     pub to: Option<String>,
+    /// Whether it leads back.
+    pub way: Way,
     /// The sizes that its rules speak of.
     pub sizes: SizeTable,
     /// What no key may match before; one that does has been through the recipe already.
@@ -88,8 +102,9 @@ impl Recipe {
     /// True if it has nothing but stages of rules.
     fn is_plain(&self) -> bool {
         let has_expectations = self.stages.iter().any(|stage| !stage.expect.is_empty());
-        let Recipe { title, families, from, to, sizes, expect, stages: _ } = self;
-        let has_head = title.is_some() || !families.is_empty() || from.is_some() || to.is_some();
+        let Recipe { title, families, from, to, way, sizes, expect, stages: _ } = self;
+        let has_names = from.is_some() || to.is_some() || *way != Way::default();
+        let has_head = title.is_some() || !families.is_empty() || has_names;
         !has_head && !has_expectations && sizes.is_empty() && expect.is_empty()
     }
 }
@@ -105,8 +120,17 @@ pub fn read(
     direction: Direction,
     separators: Option<Separators>,
 ) -> Result<Rules, Error> {
-    let text = text_of(path)?;
-    let rules = parse(&text, separators).map_err(|error| Error::in_file(path, error))?;
+    from_text(&text_of(path)?, path, direction, separators)
+}
+
+/// The same of a text; the path is what its errors name.
+pub(crate) fn from_text(
+    text: &str,
+    path: &Path,
+    direction: Direction,
+    separators: Option<Separators>,
+) -> Result<Rules, Error> {
+    let rules = parse(text, separators).map_err(|error| Error::in_file(path, error))?;
     match direction {
         Direction::Forward => Ok(rules),
         Direction::Inverse => inverse(rules).map_err(|reason| {
@@ -164,6 +188,9 @@ fn inverse(rules: Rules) -> Result<Rules, String> {
             Box::new(Recipe { stages: stages.collect(), ..Recipe::default() })
         }
     };
+    if recipe.way == Way::Forward {
+        return Err("it loses something that an inverse would need".into());
+    }
     let problem = recipe.rules().flat_map(Rule::alternatives).find_map(forgets);
     problem.map_or(Ok(Rules::Undone(recipe)), Err)
 }
