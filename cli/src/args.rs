@@ -276,7 +276,10 @@ fn recipe_rules(
     let is_name = recipe.components().count() == 1 && recipe.extension().is_none();
     match recipe.to_str() {
         Some(name) if is_name && !recipe.exists() => {
-            let found = library::find(name).map_err(recipes::unknown)?;
+            let found = library::find(name).map_err(|unknown| {
+                let error = format!("'{name}' is neither a file nor a recipe of the library");
+                Failure { errors: vec![error], ..recipes::unknown(unknown) }
+            })?;
             Ok(found.rules(direction)?)
         }
         _ => Ok(recipe::read(recipe, direction, separators)?),

@@ -62,8 +62,10 @@ fn a_recipe_is_not_applied_to_its_own_result() {
 fn a_name_that_is_neither_file_nor_recipe_gets_the_one_that_was_meant() {
     let folder = folder();
     let ran = folder.typed("apply ssm-to-hf:mambo m.safetensors");
-    check(&ran, 2, "no recipe of the library is called 'ssm-to-hf:mambo', and no file");
+    check(&ran, 2, "'ssm-to-hf:mambo' is neither a file nor a recipe of the library");
     check(&ran, 2, "did you mean ssm-to-hf:mamba?");
+    let error = "no recipe of the library is called 'mamba'";
+    check(&folder.typed("recipes mamba"), 2, error);
     check(&folder.typed("apply missing.toml m.safetensors"), 2, "missing.toml: No such file");
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn run(request: &RecipesRequest, out: &mut dyn Write) -> Result<(), F
 
 /// The error of a name that no recipe has.
 pub(crate) fn unknown(unknown: library::Unknown) -> Failure {
-    let failure = Failure::could_not(format_args!("{unknown}, and no file"));
+    let failure = Failure::could_not(&unknown);
     match unknown.meant {
         Some(meant) => failure.hint(format!("did you mean {meant}?")),
         None => failure.hint("`statedict recipes` lists them".to_string()),
