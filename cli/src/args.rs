@@ -28,6 +28,7 @@ use crate::commands::recover::RecoverRequest;
 use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::{ConvertArgs, RenameArgs, RuleArgs};
+use crate::commands::rename::merge_args::MergeArgs;
 use crate::failure::Failure;
 
 /// Rename, match, convert and check the keys of model checkpoints
@@ -130,6 +131,9 @@ enum Command {
         /// Go back: apply what undoes the recipe or plan
         #[arg(long)]
         inverse: bool,
+        /// The adapter, for a plan that `merge` saved
+        #[arg(long, value_name = "ADAPTER")]
+        adapter: Option<PathBuf>,
         #[command(flatten)]
         given: RuleArgs,
         #[command(flatten)]
@@ -140,6 +144,20 @@ enum Command {
     /// OUT is given with -o or as the second operand; without it nothing is written, and the plan
     /// is shown.
     Convert(ConvertArgs),
+    /// Merge an adapter of low rank (LoRA) into the model it was trained for
+    ///
+    /// Each adapted weight W becomes W + scale * (up @ down), calculated in double precision and
+    /// rounded once, to the type of W; the scale is lora_alpha / r, or lora_alpha / sqrt(r) with
+    /// use_rslora. Adapters are those of PEFT (a folder with adapter_config.json, or a model in
+    /// training), of diffusers, and of kohya, whose names are held against the model's with
+    /// underscores for dots. What an adapter has beside its factors, such as modules_to_save,
+    /// replaces the model's own. A tensor of the adapter that belongs to no weight, or could
+    /// belong to several, is refused, and so are DoRA, LoHa, LoKr and others.
+    ///
+    /// 'statedict merge llama/ lora/ -o merged/' merges a PEFT folder into a sharded model;
+    /// 'statedict merge sd.safetensors style.safetensors --drop 'lora_te_*.**' -o new.safetensors'
+    /// a kohya file without its text encoder.
+    Merge(MergeArgs),
     /// Compare the keys, dtypes, shapes and values of two files of any formats
     ///
     /// Keys whose elements the other file has under another key are shown as renames. Numbers are
@@ -243,10 +261,13 @@ impl Args {
             Command::Recipes(recipes) => return Ok(Task::Recipes(recipes.request())),
             Command::Recover(recover) => return Ok(Task::Recover(recover.request())),
             Command::Convert(convert) => return Ok(Task::Rename(convert.request()?)),
-            Command::Apply { recipe, inverse, given, rest } => {
+            Command::Merge(merge) => return Ok(Task::Rename(merge.request()?)),
+            Command::Apply { recipe, inverse, adapter, given, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
                 let rules = recipe_rules(&recipe, direction, rest.own_separators())?;
-                return Ok(Task::Rename(given.complete(rest.request(rules)?)));
+                let mut request = given.complete(rest.request(rules)?);
+                request.job.adapter = adapter;
+                return Ok(Task::Rename(request));
             }
             Command::Rename { rules, given, rest } => {
                 let stages = match rules.as_slice() {

@@ -47,26 +47,28 @@ mod finding;
 pub mod init;
 mod layout;
 mod matching;
+pub mod merge;
 mod plan;
 mod rules;
 
 pub use catalog::{
-    BadMetadata, Blocks, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key, Location,
-    MetadataChange, MetadataEdits, Misplaced, NotSelected, Payload, StateDict, Storage, Tensor,
-    TensorBlock, TensorEntry, Unassembled, Value, View, objects, row_major_strides,
+    Arithmetic, BadMetadata, Blocks, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key,
+    Location, MetadataChange, MetadataEdits, Misplaced, NotSelected, Operation, Payload, StateDict,
+    Storage, Tensor, TensorBlock, TensorEntry, Unassembled, Value, View, objects,
+    row_major_strides,
 };
 pub use finding::{Finding, Findings, Verdict};
 pub use layout::{
-    Block, Container, Edits, Elements, Facts, Fault, Folder, FolderFormat, Format, Growth,
-    Headroom, Layout, Manifest, Manner, NewFile, Omitted, Opened, Origin, Part, PendingFiles,
-    Place, Renamed, ShardNames, Source, Span, Store, StoreFile, TensorSet, Ties,
+    Block, Computed, Container, Edits, Elements, Facts, Fault, Folder, FolderFormat, Format,
+    Growth, Headroom, Layout, Manifest, Manner, NewFile, Omitted, Opened, Origin, Part,
+    PendingFiles, Place, Renamed, ShardNames, Source, Span, Store, StoreFile, TensorSet, Ties,
     UnsupportedTensors, is_implied, is_recorded_tie,
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{
-    BadPlan, Example, Expression, Issue, Mentions, Modules, NotInvertible, Origination, Places,
-    Plan, PlanError, Planned, Policy, Regrouping, Section, Undefined, Unmatched, plan,
-    plan_inverse, plan_stages,
+    BadPlan, Example, Expression, Formula, Issue, Mentions, Modules, NotInvertible, Origination,
+    Places, Plan, PlanError, Planned, Policy, Regrouping, Returns, Section, Undefined, Unmatched,
+    block_sizes, plan, plan_inverse, plan_stages,
 };
 pub use rules::{
     BadRemap, BadSeparators, BadTemplate, CannotFill, Captured, Fate, Held, Name, Prefix, Remap,

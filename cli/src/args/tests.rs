@@ -62,7 +62,7 @@ fn typed(rule: &Rule) -> Rules {
 fn fate(rules: &Rules, key: &str) -> Fate {
     match rules {
         Rules::Stages(stages) => stages[0].apply(key),
-        Rules::Recipe(_) | Rules::Undone(_) | Rules::Saved(_) => panic!("stages"),
+        Rules::Recipe(_) | Rules::Undone(_) | Rules::Saved(_) | Rules::Merge(_) => panic!("stages"),
     }
 }
 

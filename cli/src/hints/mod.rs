@@ -59,6 +59,9 @@ fn line(advice: &Advice) -> String {
         Advice::CastWithinRange => "bf16 has the range of f32; --cast 'PATTERN=f32' keeps some \
                                     tensors as they are"
             .into(),
+        Advice::AdapterConfig => "--config FILE names adapter_config.json, --alpha N gives its \
+                                  lora_alpha, and --drop PATTERN leaves keys of the adapter out"
+            .into(),
         Advice::DropUnsupported => {
             "statedict drop KEY... FILE -o OUT leaves tensors out and converts the others".into()
         }

@@ -84,6 +84,8 @@ pub enum Advice {
     CastLess,
     /// Cast fewer tensors, or to a type of the same range.
     CastWithinRange,
+    /// Name the configuration of an adapter, or give its alpha.
+    AdapterConfig,
     /// Drop the tensors that the format cannot hold.
     DropUnsupported,
     /// Without strictness, names elsewhere in the file stay as they are.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`Rename`] | renames, drops and keeps keys by rules, a recipe or a saved plan |
 //! | [`Convert`] | writes a file in another format, with casts |
+//! | [`Merge`] | merges an adapter (LoRA) into the model it was trained for |
 //! | [`Fit`] | makes a checkpoint load into a model |
 //! | [`Derive`] | finds the recipe that leads from one file's keys to another's |
 //! | [`Diff`] | compares two files |
@@ -27,6 +28,7 @@ pub mod grouping;
 pub mod index;
 pub mod library;
 pub mod list;
+pub mod merge;
 pub mod model_dtype;
 pub mod observer;
 pub mod recipe;
@@ -52,6 +54,7 @@ pub use explain::Explain;
 pub use fit::Fit;
 pub use index::Index;
 pub use list::List;
+pub use merge::Merge;
 pub use observer::{Notice, Observer, silent};
 pub use recover::Recover;
 pub use rename::Rename;

@@ -2,6 +2,7 @@
 
 use statedict_core::{BadRemap, Plan, Rule};
 
+use crate::jobs::merge::MergeRules;
 use crate::jobs::recipe::Recipe;
 
 /// Where new names come from.
@@ -15,6 +16,8 @@ pub enum Rules {
     Undone(Box<Recipe>),
     /// A plan that was made earlier, to be applied to a file of the same keys.
     Saved(Plan),
+    /// An adapter that is merged; every key keeps its name.
+    Merge(MergeRules),
 }
 
 impl Default for Rules {
@@ -39,6 +42,7 @@ impl Rules {
             Rules::Saved(_) => {
                 return vec!["a saved plan: says of each key what becomes of it".into()];
             }
+            Rules::Merge(_) => return vec!["an adapter: is merged into its weights".into()],
         };
         let mut lines = Vec::new();
         for (i, stage) in stages.iter().enumerate() {

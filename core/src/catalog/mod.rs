@@ -1,5 +1,6 @@
 //! What a file says it holds.
 
+mod arithmetic;
 mod blocks;
 mod dtype;
 mod joining;
@@ -8,8 +9,9 @@ pub mod objects;
 pub(crate) mod selection;
 pub(crate) mod tensor;
 mod value;
-mod views;
+pub(crate) mod views;
 
+pub use arithmetic::{Arithmetic, Operation};
 pub use blocks::{Blocks, TensorBlock, Unassembled};
 pub use dtype::DType;
 pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};

@@ -9,8 +9,8 @@ use core::ops::Range;
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use crate::DType;
 use crate::catalog::Blocks;
+use crate::{Arithmetic, DType};
 
 /// A tensor as a file describes it; the elements stay in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +133,8 @@ pub struct View {
     pub conjugate: bool,
     /// The elements are to be negated when read (PyTorch's lazy `neg`).
     pub negate: bool,
+    /// Constants they are combined with when read, none in any file; last, one after another.
+    pub(super) arithmetic: Option<Arc<Vec<Arithmetic>>>,
 }
 
 impl Storage {
@@ -237,6 +239,11 @@ impl View {
     pub fn is_contiguous(&self) -> bool {
         self.contiguous
     }
+
+    /// Constants that the elements are combined with when read, one after another.
+    pub fn arithmetic(&self) -> &[Arithmetic] {
+        self.arithmetic.as_deref().map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 impl Tensor {
@@ -263,7 +270,15 @@ impl Tensor {
             return Err(Misplaced::Beyond { needed, available: storage.len() });
         }
         let strides = SmallVec::from_slice(&strides);
-        let view = View { storage, offset, strides, contiguous, conjugate: false, negate: false };
+        let view = View {
+            storage,
+            offset,
+            strides,
+            contiguous,
+            conjugate: false,
+            negate: false,
+            arithmetic: None,
+        };
         Ok(Tensor { dtype, shape, data: Data::View(view) })
     }
 

@@ -1,10 +1,12 @@
 //! Other views of a tensor's elements: some of its rows, its transpose; elsewhere, the same.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::{Data, Tensor, View, row_major_strides};
+use crate::{Arithmetic, DType, Data, Tensor, row_major_strides};
 
 impl Tensor {
     /// Some of the rows, which are what the first dimension counts.
@@ -84,14 +86,39 @@ impl Tensor {
 
     /// Other elements of the same storage, read as these are.
     fn viewed(&self, shape: Vec<u64>, strides: Vec<u64>, offset: u64) -> Option<Tensor> {
-        let View { conjugate, negate, .. } = *self.as_view()?;
-        let storage = self.as_view()?.storage().clone();
+        let own = self.as_view()?;
+        let storage = own.storage().clone();
         let mut tensor = Tensor::view(self.dtype.clone(), shape, strides, offset, storage).ok()?;
         if let Data::View(view) = &mut tensor.data {
-            (view.conjugate, view.negate) = (conjugate, negate);
+            (view.conjugate, view.negate) = (own.conjugate, own.negate);
+            view.arithmetic.clone_from(&own.arithmetic);
         }
         Some(tensor)
     }
+
+    /// The same tensor whose elements are combined with a constant, after those they are combined
+    /// with already.
+    ///
+    /// # Errors
+    /// Elements that PyTorch does not calculate with, or that are not floating-point numbers.
+    pub(crate) fn combined(&self, step: Arithmetic) -> Result<Tensor, String> {
+        let mut tensor = self.clone();
+        match &mut tensor.data {
+            Data::View(view) if has_arithmetic(&self.dtype) => {
+                Arc::make_mut(view.arithmetic.get_or_insert_default()).push(step);
+                Ok(tensor)
+            }
+            _ => Err(format!(
+                "{}{step} is not known; only F16, BF16, F32 and F64 are calculated with",
+                self.dtype
+            )),
+        }
+    }
+}
+
+/// True for the types whose elements are calculated with.
+pub(crate) fn has_arithmetic(dtype: &DType) -> bool {
+    matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
 }
 
 #[cfg(test)]

@@ -10,16 +10,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::computed::cannot_be;
 use super::{Elements, Origin};
 use crate::catalog::tensor::count_of;
-use crate::{Blocks, DType, row_major_strides};
+use crate::{Arithmetic, Blocks, DType, row_major_strides};
 
 /// Blocks beyond which no tensor is cut: more would take more memory than elements of that size.
 const MAX_BLOCKS: usize = 1 << 20;
 
 /// Some elements of a tensor, and where in the tensor they are.
 ///
-/// Its elements are those of one stored tensor, or drawn. The blocks of one tensor do not overlap and
+/// Its elements are those of one stored tensor, drawn, or what a formula gives. The blocks of one tensor do not overlap and
 /// leave nothing out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
@@ -60,6 +61,11 @@ impl Block {
         self.elements = self.elements.clone().cast(to);
     }
 
+    pub(super) fn combine(&mut self, step: Arithmetic) -> Result<(), String> {
+        self.elements = self.elements.clone().combined(step)?;
+        Ok(())
+    }
+
     pub(super) fn shift(&mut self, by: u64) {
         self.elements.shift(by);
     }
@@ -89,7 +95,9 @@ impl Elements {
         match &self.origin {
             _ if self.count() == 0 => Vec::new(),
             Origin::Blocks(blocks) => blocks.clone(),
-            Origin::Tensor(_) | Origin::Drawn(_) => [Block::whole(self.clone())].into(),
+            Origin::Tensor(_) | Origin::Drawn(_) | Origin::Computed(_) => {
+                [Block::whole(self.clone())].into()
+            }
         }
     }
 
@@ -115,6 +123,7 @@ impl Elements {
             Origin::Drawn(drawing) => {
                 Some(Origin::Drawn(drawing.clone().with_shape(shape.clone())))
             }
+            Origin::Computed(computed) => Some(Origin::Computed(computed.clone())),
             Origin::Blocks(_) => None,
         };
         let origin = reshaped.unwrap_or_else(|| Origin::Blocks(self.blocks()));
@@ -145,7 +154,7 @@ impl Elements {
         }
         let mut blocks = Vec::new();
         for mut aligned in self.aligned()? {
-            aligned.elements.refuse_random("turned")?;
+            aligned.elements.refuse_ordered("turned")?;
             aligned.at = axes.iter().map(|axis| aligned.at[*axis]).collect();
             aligned.axes.iter_mut().for_each(|axis| axis.dimension = becomes[axis.dimension]);
             blocks.push(aligned.within(&shape));
@@ -171,6 +180,10 @@ impl Elements {
         if let Origin::Tensor(tensor) = &self.origin {
             let cut = tensor.narrowed(axis, range).ok_or_else(|| packed(&self.dtype))?;
             return Ok(Elements { origin: Origin::Tensor(cut), dtype: self.dtype, shape });
+        }
+        if let Origin::Computed(computed) = &self.origin {
+            let cut = computed.cut(&self.shape, axis, &range)?;
+            return Ok(Elements { origin: Origin::Computed(cut), dtype: self.dtype, shape });
         }
         let mut kept = Vec::new();
         for aligned in self.aligned()? {
@@ -214,6 +227,9 @@ impl Elements {
                 blocks.extend(own.map(|block| Block { offset: block.offset + by, ..block }));
             } else {
                 for mut aligned in part.aligned()? {
+                    aligned
+                        .elements
+                        .refuse_computed("joined along another dimension than the first")?;
                     aligned.at[axis] += start;
                     blocks.push(aligned.within(&shape));
                 }
@@ -279,11 +295,19 @@ impl Elements {
         Ok(Elements { origin: Origin::Blocks(blocks), dtype, shape })
     }
 
-    fn refuse_random(&self, done: &str) -> Result<(), String> {
+    /// Refuses elements that come in one order alone.
+    fn refuse_ordered(&self, done: &str) -> Result<(), String> {
         match &self.origin {
             Origin::Drawn(drawing) if !drawing.init().is_constant() => {
                 Err(format!("random numbers are drawn in order, and cannot be {done}"))
             }
+            _ => self.refuse_computed(done),
+        }
+    }
+
+    fn refuse_computed(&self, done: &str) -> Result<(), String> {
+        match &self.origin {
+            Origin::Computed(_) => Err(cannot_be(done)),
             _ => Ok(()),
         }
     }
@@ -303,6 +327,7 @@ impl Elements {
                 Origin::Tensor(tensor.refined(shape.clone(), strides).expect("the same elements"))
             }
             Origin::Drawn(drawing) => Origin::Drawn(drawing.clone().with_shape(shape.clone())),
+            Origin::Computed(computed) => Origin::Computed(computed.clone()),
             Origin::Blocks(_) => unreachable!("a block has one origin"),
         };
         Elements { origin, dtype: self.dtype.clone(), shape }
@@ -340,8 +365,11 @@ impl Elements {
                 Origin::Tensor(tensor.narrowed(axis, range).ok_or_else(|| packed(&self.dtype))?)
             }
             Origin::Drawn(drawing) => {
-                self.refuse_random("cut")?;
+                self.refuse_ordered("cut")?;
                 Origin::Drawn(drawing.clone().with_shape(shape.clone()))
+            }
+            Origin::Computed(computed) => {
+                Origin::Computed(computed.cut(&self.shape, axis, &range)?)
             }
             Origin::Blocks(_) => unreachable!("a block has one origin"),
         };

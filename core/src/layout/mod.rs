@@ -1,6 +1,7 @@
 //! Layouts: a file described, not yet written.
 
 mod blocks;
+mod computed;
 mod container;
 mod folder;
 mod format;
@@ -11,6 +12,7 @@ mod source;
 mod tensor_set;
 
 pub use blocks::Block;
+pub use computed::Computed;
 pub use container::{Container, Growth};
 pub use folder::{Folder, FolderFormat, Store, StoreFile};
 pub use format::{Facts, Format, ShardNames};

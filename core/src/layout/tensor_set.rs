@@ -7,12 +7,13 @@ use core::iter;
 
 use thiserror::Error;
 
-use super::Block;
+use super::computed::cannot_be;
+use super::{Block, Computed};
 use crate::catalog::selection::{ancestors, is_within};
 use crate::catalog::tensor::{bytes_of, count_of};
 use crate::{
-    ByteOrder, Catalog, DType, Format, Headroom, IndexMap, IndexSet, Key, Location, Origination,
-    SEPARATOR, Section, StateDict, Tensor,
+    Arithmetic, ByteOrder, Catalog, DType, Format, Headroom, IndexMap, IndexSet, Key, Location,
+    Origination, SEPARATOR, Section, StateDict, Tensor,
     init::{RandomInit, Stream},
 };
 
@@ -31,6 +32,8 @@ pub enum Origin {
     Tensor(Tensor),
     /// No file: they are made as they are written.
     Drawn(RandomInit),
+    /// Several tensors: they are calculated as they are written.
+    Computed(Computed),
     /// Parts of tensors, each at its place.
     Blocks(Vec<Block>),
 }
@@ -162,11 +165,35 @@ impl Elements {
         }
         self.dtype = to.clone();
         match &mut self.origin {
-            Origin::Tensor(_) => {}
+            Origin::Tensor(_) | Origin::Computed(_) => {}
             Origin::Drawn(drawing) => *drawing = drawing.clone().with_dtype(to.clone()),
             Origin::Blocks(blocks) => blocks.iter_mut().for_each(|block| block.cast(to)),
         }
         self
+    }
+
+    /// The elements, each combined with a constant.
+    ///
+    /// # Errors
+    /// Elements that are cast or made already, what a formula gives, and types that are not
+    /// calculated with.
+    pub fn combined(mut self, step: Arithmetic) -> Result<Elements, String> {
+        match &mut self.origin {
+            Origin::Tensor(tensor) if tensor.dtype != self.dtype => {
+                return Err(alloc::format!(
+                    "{} was cast to {} before{step}; cast the result instead",
+                    tensor.dtype,
+                    self.dtype
+                ));
+            }
+            Origin::Tensor(tensor) => *tensor = tensor.combined(step)?,
+            Origin::Drawn(_) => {
+                return Err(alloc::format!("no{step} for elements that no file has"));
+            }
+            Origin::Computed(_) => return Err(cannot_be("combined with a constant")),
+            Origin::Blocks(blocks) => blocks.iter_mut().try_for_each(|it| it.combine(step))?,
+        }
+        Ok(self)
     }
 
     /// Reads them further on, where the source is part of a longer one.
@@ -174,6 +201,7 @@ impl Elements {
         match &mut self.origin {
             Origin::Tensor(tensor) => *tensor = tensor.moved(by),
             Origin::Drawn(_) => {}
+            Origin::Computed(computed) => computed.shift(by),
             Origin::Blocks(blocks) => blocks.iter_mut().for_each(|block| block.shift(by)),
         }
     }
@@ -187,7 +215,7 @@ impl Elements {
     pub fn tensor(&self) -> Option<&Tensor> {
         match &self.origin {
             Origin::Tensor(tensor) => Some(tensor),
-            Origin::Drawn(_) | Origin::Blocks(_) => None,
+            Origin::Drawn(_) | Origin::Computed(_) | Origin::Blocks(_) => None,
         }
     }
 
@@ -217,7 +245,8 @@ impl Elements {
         let view = tensor.as_view()?;
         let storage = view.storage();
         let one_byte = self.dtype.swap_width() <= 1;
-        let plain = view.is_contiguous() && !view.conjugate && !view.negate;
+        let as_stored = !view.conjugate && !view.negate && view.arithmetic().is_empty();
+        let plain = view.is_contiguous() && as_stored;
         let ordered = storage.byte_order == ByteOrder::Little || one_byte;
         let Location::Stored(range) = &storage.location else { return None };
         if !plain || !ordered || tensor.dtype != self.dtype {
@@ -243,6 +272,21 @@ impl TensorSet {
         section: &Section,
         ties: Ties,
     ) -> Result<(TensorSet, Omitted), UnsupportedTensors> {
+        TensorSet::gather_with(catalog, state_dict, section, ties, &|_| None)
+    }
+
+    /// The same where a plan speaks of the tensors of an adapter, too, whose places are in the same
+    /// file; `adapter` finds them by their keys.
+    ///
+    /// # Errors
+    /// As [`TensorSet::gather`].
+    pub fn gather_with<'a>(
+        catalog: &'a Catalog,
+        state_dict: &StateDict,
+        section: &Section,
+        ties: Ties,
+        adapter: &dyn Fn(&str) -> Option<&'a Tensor>,
+    ) -> Result<(TensorSet, Omitted), UnsupportedTensors> {
         let mut contents = TensorSet::default();
         let mut left = Omitted { payload: catalog.beside(state_dict), ..Default::default() };
         let (modules, unknown) = section.versions(&state_dict.modules);
@@ -267,6 +311,7 @@ impl TensorSet {
         for (new, made) in section.tensors().into_iter().flatten() {
             match made.evaluate(&|of, key: &str| match of {
                 Origination::Source => catalog.tensor(state_dict, key),
+                Origination::Adapter => adapter(key),
                 Origination::Target => None,
             }) {
                 Ok(elements) => contents.tensors.push((new.clone(), elements)),
@@ -379,6 +424,7 @@ enum Spot<'a> {
         strides: &'a [u64],
         dtype: &'a DType,
         lazy: [bool; 2],
+        arithmetic: &'a [Arithmetic],
     },
     Drawn {
         key: &'a str,
@@ -430,6 +476,7 @@ impl Elements {
                     strides: view.strides(),
                     dtype: self.dtype(),
                     lazy: [view.conjugate, view.negate],
+                    arithmetic: view.arithmetic(),
                 });
                 true
             }
@@ -438,6 +485,8 @@ impl Elements {
                 spots.push(Spot::Drawn { key, seed: *seed, shape: drawing.shape() });
                 true
             }
+            // What is calculated for two keys is calculated twice.
+            Origin::Computed(_) => false,
             Origin::Blocks(blocks) => blocks.iter().all(|block| {
                 spots.push(Spot::Block { offset: block.offset(), strides: block.strides() });
                 block.elements().add_spots(spots)

@@ -11,8 +11,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use super::Formula;
 use crate::init::RandomInit;
-use crate::{DType, Elements, Tensor};
+use crate::{Arithmetic, DType, Elements, Tensor};
 
 /// What a new tensor is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +71,17 @@ pub enum Expression {
         /// The new type.
         dtype: DType,
     },
+    /// Every element combined with a constant.
+    Arithmetic {
+        /// What is combined.
+        of: Box<Expression>,
+        /// With what, and how.
+        step: Arithmetic,
+        /// Whether the opposite gives every bit back.
+        returns: Returns,
+    },
+    /// What is calculated from several tensors.
+    Formula(Box<Formula<Expression>>),
     /// Elements that no file has.
     Init(RandomInit),
 }
@@ -82,6 +94,38 @@ pub enum Origination {
     Source,
     /// The model that it is made to fit.
     Target,
+    /// The adapter that is merged into it.
+    Adapter,
+}
+
+/// Whether the opposite of a constant gives every bit of a tensor back: what was rounded may not come
+/// back, and only the numbers themselves tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returns {
+    /// Nothing was written yet, so that no number was seen.
+    #[default]
+    Unknown,
+    /// Every number that was written was led back, and was what it had been.
+    Exactly,
+    /// Some were not.
+    Inexactly,
+}
+
+impl Returns {
+    /// Why a constant is not taken back.
+    pub(crate) fn obstacle(self, step: &Arithmetic) -> Option<String> {
+        match self {
+            Returns::Exactly => None,
+            Returns::Inexactly => Some(format!(
+                "has numbers that{step} rounded and{} does not give back",
+                step.inverse()
+            )),
+            Returns::Unknown => Some(format!(
+                "has{step}, and whether{} gives every bit back is known once it is written",
+                step.inverse()
+            )),
+        }
+    }
 }
 
 impl Expression {
@@ -97,11 +141,67 @@ impl Expression {
         Expression::Cast { of: Box::new(self), dtype }
     }
 
+    /// Every element combined with a constant.
+    #[must_use]
+    pub fn combined(self, step: Arithmetic) -> Expression {
+        Expression::Arithmetic { of: Box::new(self), step, returns: Returns::Unknown }
+    }
+
+    /// The same, where it is known whether the opposites of constants give every bit back.
+    #[must_use]
+    pub fn returning(self, known: Returns) -> Expression {
+        match self {
+            Expression::Arithmetic { of, step, .. } => {
+                let of = Box::new(of.returning(known));
+                Expression::Arithmetic { of, step, returns: known }
+            }
+            Expression::Slice { of, axis, range } => {
+                Expression::Slice { of: Box::new(of.returning(known)), axis, range }
+            }
+            Expression::Permute { of, axes } => {
+                Expression::Permute { of: Box::new(of.returning(known)), axes }
+            }
+            Expression::Reshape { of, shape } => {
+                Expression::Reshape { of: Box::new(of.returning(known)), shape }
+            }
+            Expression::Cast { of, dtype } => {
+                Expression::Cast { of: Box::new(of.returning(known)), dtype }
+            }
+            Expression::Concat { axis, parts } => {
+                Expression::Concat { axis, parts: all_returning(parts, known) }
+            }
+            Expression::Stack { axis, parts } => {
+                Expression::Stack { axis, parts: all_returning(parts, known) }
+            }
+            other @ (Expression::Key { .. } | Expression::Formula(_) | Expression::Init(_)) => {
+                other
+            }
+        }
+    }
+
+    /// True if elements of it are combined with constants, formulas excepted.
+    pub fn is_combined(&self) -> bool {
+        match self {
+            Expression::Arithmetic { .. } => true,
+            Expression::Key { .. } | Expression::Formula(_) | Expression::Init(_) => false,
+            Expression::Slice { of, .. }
+            | Expression::Permute { of, .. }
+            | Expression::Reshape { of, .. }
+            | Expression::Cast { of, .. } => of.is_combined(),
+            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
+                parts.iter().any(Expression::is_combined)
+            }
+        }
+    }
+
     /// The shape, if what it is made of has the shapes that are expected; `[]` for one that cannot be.
     pub fn shape(&self) -> Vec<u64> {
         match self {
             Expression::Key { shape, .. } | Expression::Reshape { shape, .. } => shape.clone(),
-            Expression::Cast { of, .. } => of.shape(),
+            Expression::Cast { of, .. } | Expression::Arithmetic { of, .. } => of.shape(),
+            Expression::Formula(formula) => {
+                formula.operands().first().map(|first| first.shape()).unwrap_or_default()
+            }
             Expression::Init(drawing) => drawing.shape().to_vec(),
             Expression::Slice { of, axis, range } => {
                 let mut shape = of.shape();
@@ -138,7 +238,11 @@ impl Expression {
             Expression::Slice { of, .. }
             | Expression::Permute { of, .. }
             | Expression::Reshape { of, .. }
-            | Expression::Cast { of, .. } => of.leaves(),
+            | Expression::Cast { of, .. }
+            | Expression::Arithmetic { of, .. } => of.leaves(),
+            Expression::Formula(formula) => {
+                formula.operands().into_iter().flat_map(Expression::leaves).collect()
+            }
             Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
                 parts.iter().flat_map(Expression::leaves).collect()
             }
@@ -163,7 +267,11 @@ impl Expression {
             Expression::Slice { of, .. }
             | Expression::Permute { of, .. }
             | Expression::Reshape { of, .. }
-            | Expression::Cast { of, .. } => of.first_source(),
+            | Expression::Cast { of, .. }
+            | Expression::Arithmetic { of, .. } => of.first_source(),
+            Expression::Formula(formula) => {
+                formula.operands().into_iter().find_map(Expression::first_source)
+            }
             Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
                 parts.iter().find_map(Expression::first_source)
             }
@@ -181,6 +289,26 @@ impl Expression {
         }
     }
 
+    /// Why nothing leads back from it to what it is made of, if nothing does.
+    pub fn one_way(&self) -> Option<String> {
+        match self {
+            Expression::Key { of: Origination::Source, .. } => None,
+            Expression::Key { .. } => Some("has elements that are not the file's".into()),
+            Expression::Init(_) => Some("has elements that are not the file's".into()),
+            Expression::Cast { dtype, .. } => Some(format!("was cast to {dtype}")),
+            Expression::Formula(formula) => Some(formula.result().into()),
+            Expression::Arithmetic { of, step, returns } => {
+                returns.obstacle(step).or_else(|| of.one_way())
+            }
+            Expression::Slice { of, .. }
+            | Expression::Permute { of, .. }
+            | Expression::Reshape { of, .. } => of.one_way(),
+            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
+                parts.iter().find_map(Expression::one_way)
+            }
+        }
+    }
+
     /// True if something that it is made of is cast.
     fn casts(&self) -> bool {
         match self {
@@ -188,7 +316,10 @@ impl Expression {
             Expression::Cast { .. } => true,
             Expression::Slice { of, .. }
             | Expression::Permute { of, .. }
-            | Expression::Reshape { of, .. } => of.casts(),
+            | Expression::Reshape { of, .. }
+            | Expression::Arithmetic { of, .. } => of.casts(),
+            // It is rounded once, to the type of the new tensor.
+            Expression::Formula(_) => false,
             Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
                 parts.iter().any(Expression::casts)
             }
@@ -228,6 +359,10 @@ impl Expression {
                 Err(format!("{of} is cast already, and would be rounded once instead of twice"))
             }
             Expression::Cast { of, dtype } => Ok(of.evaluate(tensor)?.cast(dtype)),
+            Expression::Arithmetic { of, step, .. } => of.evaluate(tensor)?.combined(*step),
+            Expression::Formula(formula) => {
+                Elements::computed(formula.try_map(|operand| operand.evaluate(tensor))?)
+            }
             Expression::Init(drawing) => Ok(Elements::drawn(drawing.clone())),
         }
     }
@@ -238,6 +373,7 @@ impl Origination {
         match self {
             Origination::Source => format!("no tensor '{key}'"),
             Origination::Target => format!("'{key}' is the model's own, and no model was given"),
+            Origination::Adapter => format!("'{key}' is the adapter's, and no adapter was given"),
         }
     }
 }
@@ -248,6 +384,7 @@ impl fmt::Display for Expression {
         match self {
             Expression::Key { of: Origination::Source, key, .. } => f.write_str(key),
             Expression::Key { of: Origination::Target, key, .. } => write!(f, "target {key}"),
+            Expression::Key { of: Origination::Adapter, key, .. } => write!(f, "adapter {key}"),
             Expression::Slice { of, axis, range } => {
                 write!(f, "{of}[")?;
                 (0..*axis).try_for_each(|_| f.write_str(":, "))?;
@@ -258,6 +395,8 @@ impl fmt::Display for Expression {
             Expression::Concat { axis, parts } => write_joined(f, "cat", parts, *axis),
             Expression::Stack { axis, parts } => write_joined(f, "stack", parts, *axis),
             Expression::Cast { of, dtype } => write!(f, "{of}.to({dtype})"),
+            Expression::Arithmetic { of, step, .. } => write!(f, "({of}{step})"),
+            Expression::Formula(formula) => write!(f, "({formula})"),
             Expression::Init(drawing) => write!(f, "{}{:?}", drawing.init(), drawing.shape()),
         }
     }
@@ -268,6 +407,10 @@ fn evaluate_all<'a>(
     tensor: &impl Fn(Origination, &str) -> Option<&'a Tensor>,
 ) -> Result<Vec<Elements>, String> {
     parts.iter().map(|part| part.evaluate(tensor)).collect()
+}
+
+fn all_returning(parts: Vec<Expression>, known: Returns) -> Vec<Expression> {
+    parts.into_iter().map(|part| part.returning(known)).collect()
 }
 
 /// `cat([a, b], 0)`.

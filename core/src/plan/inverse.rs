@@ -101,9 +101,14 @@ fn undo(
             whole.add(Piece::new(steps.iter().rev().cloned().collect(), is));
             Ok(())
         }
-        Expression::Key { of: Origination::Target, .. } | Expression::Init(_) => {
-            Err("has elements that are not the file's".to_string())
-        }
+        Expression::Key { of: Origination::Target | Origination::Adapter, .. }
+        | Expression::Init(_) => Err("has elements that are not the file's".to_string()),
+        Expression::Formula(formula) => Err(formula.result().to_string()),
+        Expression::Arithmetic { of, step, returns } => match returns.obstacle(step) {
+            // Steps that follow are of places, which constants do not change.
+            None => undo(of, is.combined(step.inverse()).returning(*returns), steps, pieces),
+            Some(why) => Err(why),
+        },
         Expression::Cast { dtype, .. } => Err(format!("was cast to {dtype}")),
         Expression::Slice { of, axis, range } => {
             below(Step::Cut(*axis, range.clone()), of, is, steps, pieces)

@@ -5,6 +5,7 @@ mod draft;
 mod error;
 mod expression;
 mod expression_json;
+mod formula;
 mod inverse;
 mod json;
 mod mentions;
@@ -16,7 +17,8 @@ mod steps;
 mod undo;
 
 pub use error::{BadPlan, Issue, PlanError};
-pub use expression::{Expression, Origination};
+pub use expression::{Expression, Origination, Returns};
+pub use formula::{Formula, block_sizes};
 pub use inverse::NotInvertible;
 pub use mentions::{Mentions, Places};
 pub use modules::Modules;
@@ -113,6 +115,22 @@ impl Plan {
         self.sections.iter().any(|section| section.casts().next().is_some())
     }
 
+    /// The plan with what is known of the tensors that are combined with constants: whether the
+    /// opposites give every bit back. `known` is asked for each by its path and new key.
+    #[must_use]
+    pub fn returning(mut self, known: impl Fn(&str, &str) -> Option<Returns>) -> Plan {
+        for section in &mut self.sections {
+            for (key, made) in section.tensors.iter_mut().flatten() {
+                if made.is_combined()
+                    && let Some(known) = known(&section.path, key)
+                {
+                    *made = made.clone().returning(known);
+                }
+            }
+        }
+        self
+    }
+
     /// True if a key is taken out.
     pub fn drops(&self) -> bool {
         self.sections.iter().any(|section| section.dropped().next().is_some())
@@ -200,6 +218,12 @@ impl Section {
     /// the first of each pair is taken along.
     pub fn checks(&self) -> &[(Expression, Expression)] {
         &self.checks
+    }
+
+    /// The computed tensors from which nothing leads back, each with the reason.
+    pub fn one_way(&self) -> impl Iterator<Item = (&str, String)> {
+        let tensors = self.tensors.iter().flatten();
+        tensors.filter_map(|(key, made)| Some((key.as_str(), made.one_way()?)))
     }
 
     /// Every key with what becomes of it.

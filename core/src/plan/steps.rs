@@ -40,6 +40,9 @@ impl Expression {
                 None => Expression::Permute { of, axes },
             },
             Expression::Cast { of, dtype } => of.slice(axis, range).cast(dtype),
+            Expression::Arithmetic { of, step, returns } => {
+                of.slice(axis, range).combined(step).returning(returns)
+            }
             Expression::Concat { axis: own, parts } if own == axis => {
                 joined_part(own, parts, range)
             }
@@ -79,6 +82,9 @@ impl Expression {
         match self {
             Expression::Reshape { of, .. } => of.reshape(shape),
             Expression::Cast { of, dtype } => of.reshape(shape).cast(dtype),
+            Expression::Arithmetic { of, step, returns } => {
+                of.reshape(shape).combined(step).returning(returns)
+            }
             Expression::Stack { axis, parts } => reshaped_stack(axis, parts, &own, shape),
             Expression::Concat { axis, parts } => reshaped_concat(axis, parts, &own, shape),
             other => Expression::Reshape { of: Box::new(other), shape },
@@ -165,6 +171,17 @@ impl Expression {
             Expression::Concat { axis, parts } => Expression::concat(*axis, all(parts)),
             Expression::Stack { axis, parts } => Expression::stack(*axis, all(parts)),
             Expression::Cast { of: inner, dtype } => inner.over(of).cast(dtype.clone()),
+            Expression::Arithmetic { of: inner, step, returns } => {
+                inner.over(of).combined(*step).returning(*returns)
+            }
+            Expression::Formula(formula) => {
+                let over =
+                    formula.try_map(|inner| Ok::<_, core::convert::Infallible>(inner.over(of)));
+                match over {
+                    Ok(formula) => Expression::Formula(Box::new(formula)),
+                    Err(never) => match never {},
+                }
+            }
         }
     }
 
@@ -203,7 +220,8 @@ impl Expression {
             Expression::Key { shape, .. } | Expression::Reshape { shape, .. } => {
                 shape.get(axis).copied()
             }
-            Expression::Cast { of, .. } => of.size(axis),
+            Expression::Cast { of, .. } | Expression::Arithmetic { of, .. } => of.size(axis),
+            Expression::Formula(formula) => formula.operands().first()?.size(axis),
             Expression::Slice { of, axis: own, range } if *own == axis => {
                 of.size(axis).map(|_| range.end.saturating_sub(range.start))
             }
@@ -236,21 +254,23 @@ impl Expression {
             Expression::Slice { of, .. }
             | Expression::Reshape { of, .. }
             | Expression::Permute { of, .. }
-            | Expression::Cast { of, .. } => of.is_joined(),
-            Expression::Key { .. } | Expression::Init(_) => false,
+            | Expression::Cast { of, .. }
+            | Expression::Arithmetic { of, .. } => of.is_joined(),
+            Expression::Key { .. } | Expression::Formula(_) | Expression::Init(_) => false,
         }
     }
 
     /// True if a slice of that dimension would be taken further down than here.
     fn passes_slice(&self, axis: usize) -> bool {
         match self {
-            Expression::Key { .. } | Expression::Init(_) => false,
+            Expression::Key { .. } | Expression::Formula(_) | Expression::Init(_) => false,
             Expression::Slice { of, axis: own, .. } => *own == axis || of.passes_slice(axis),
             Expression::Reshape { of, shape } => aligned(&of.shape(), shape, axis).is_some(),
             Expression::Permute { .. }
             | Expression::Concat { .. }
             | Expression::Stack { .. }
-            | Expression::Cast { .. } => true,
+            | Expression::Cast { .. }
+            | Expression::Arithmetic { .. } => true,
         }
     }
 }

@@ -92,7 +92,7 @@ impl RuleArgs {
 
 /// What every command that writes takes.
 #[derive(Debug, clap::Args)]
-struct WritingArgs {
+pub(super) struct WritingArgs {
     /// Work on the state dict at this path, whose last part may do; `*` for all of them
     ///
     /// A state dict is a mapping of which most values are tensors, and not all of these single
@@ -219,7 +219,7 @@ impl ConvertArgs {
 }
 
 impl WritingArgs {
-    fn request(
+    pub(super) fn request(
         self,
         file: PathBuf,
         output: OutputArgs,

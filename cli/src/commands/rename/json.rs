@@ -8,7 +8,7 @@ use serde_json::Value;
 use statedict::checkpoint::{Overflow, WriteMethod};
 use statedict::core::casting::{UncastReason, UncastTensor};
 use statedict::core::{MetadataChange, Omitted, Places, Regrouping};
-use statedict::jobs::rename::Outcome;
+use statedict::jobs::rename::{MergeSummary, Outcome};
 
 use crate::failure::Failure;
 use crate::json::{SCHEMA_VERSION, path_bytes, put};
@@ -66,6 +66,12 @@ struct Done<'a> {
     restored_ties: &'a [Vec<String>],
     left_behind: Behind<'a>,
     metadata: Vec<Retexted<'a>>,
+    /// What was merged, if an adapter was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged: Option<MergedJson<'a>>,
+    /// Tensors from which nothing leads back, if there are such.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    one_way: Vec<OneWay<'a>>,
     plan: Value,
 }
 
@@ -79,6 +85,32 @@ struct Regrouped<'a> {
     to: usize,
     /// The tensors of the first group with their shapes, and those that are made of them.
     example: [&'a [(String, Vec<u64>)]; 2],
+}
+
+/// An adapter that was merged.
+#[derive(Serialize)]
+struct MergedJson<'a> {
+    /// None where it is in the file itself.
+    adapter: Option<String>,
+    adapted: Vec<Adapted<'a>>,
+    replaced: &'a [String],
+    dropped: &'a [String],
+}
+
+/// A weight that has an adapter merged.
+#[derive(Serialize)]
+struct Adapted<'a> {
+    key: &'a str,
+    rank: u64,
+    scale: f64,
+}
+
+/// A tensor from which nothing leads back.
+#[derive(Serialize)]
+struct OneWay<'a> {
+    at: &'a str,
+    key: &'a str,
+    why: String,
 }
 
 /// A place with names of keys, and how many there are.
@@ -179,10 +211,35 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         restored_ties,
         left_behind,
         metadata: outcome.planned.plan.metadata().iter().map(Retexted::of).collect(),
+        merged: outcome.merged.as_ref().map(MergedJson::of),
+        one_way: one_way(outcome),
         plan: serde_json::from_str(&outcome.planned.plan.to_json()).map_err(io::Error::from)?,
     };
     put(&done, out)?;
     Ok(writeln!(out)?)
+}
+
+/// The computed tensors from which nothing leads back.
+fn one_way(outcome: &Outcome) -> Vec<OneWay<'_>> {
+    let mut all = Vec::new();
+    for section in outcome.planned.plan.sections() {
+        let at = section.path();
+        all.extend(section.one_way().map(|(key, why)| OneWay { at, key, why }));
+    }
+    all
+}
+
+impl<'a> MergedJson<'a> {
+    fn of(summary: &'a MergeSummary) -> MergedJson<'a> {
+        let adapted = summary.adapted.iter();
+        let adapted = adapted.map(|it| Adapted { key: &it.key, rank: it.rank, scale: it.scale });
+        MergedJson {
+            adapter: summary.adapter.as_ref().map(|path| path.display().to_string()),
+            adapted: adapted.collect(),
+            replaced: &summary.replaced,
+            dropped: &summary.dropped,
+        }
+    }
 }
 
 fn places(places: &Places) -> Vec<Place<'_>> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod json;
+pub(crate) mod merge_args;
 pub(crate) mod metadata_args;
 pub(crate) mod report;
 

@@ -11,7 +11,8 @@ use statedict::core::{
 };
 use statedict::jobs::model_dtype::StaleDtype;
 use statedict::jobs::rename::{
-    Conversion, Destination, Encoding, OmittedBecause, Outcome, not_cast, not_followed,
+    Conversion, Destination, Encoding, MergeSummary, OmittedBecause, Outcome, not_cast,
+    not_followed,
 };
 use statedict::jobs::selection::Role;
 use statedict::jobs::target::{sibling, stem};
@@ -83,8 +84,11 @@ pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
         print_conversion(conversion);
     }
     if request.job.destination == Destination::Nowhere {
-        let or_in_place =
-            if request.converts() { "" } else { " (-i instead of -o replaces the file)" };
+        let or_in_place = if request.converts() || outcome.planned.plan.computes() {
+            ""
+        } else {
+            " (-i instead of -o replaces the file)"
+        };
         say(&format!("dry run, nothing written; to apply{or_in_place}:"));
         say(&format!("  {}", suggestion(&request.typed, &suggested(request, outcome))));
     }
@@ -306,6 +310,7 @@ fn changes(outcome: &Outcome) -> Vec<String> {
         let regroupings = outcome.planned.regroupings.iter();
         lines.extend(regroupings.filter(|it| it.path == section.path()).map(regrouping));
     }
+    lines.extend(outcome.merged.iter().flat_map(merged));
     lines.extend(outcome.planned.plan.metadata().iter().map(metadata_change));
     lines
 }
@@ -330,6 +335,26 @@ fn shapes(tensors: &[(String, Vec<u64>)]) -> String {
         count => format!("{count} x {shape:?}"),
     });
     first_few(&shapes.collect::<Vec<String>>(), NAMED)
+}
+
+/// What an adapter changes, the weights of one rank and scale in a line.
+fn merged(summary: &MergeSummary) -> Vec<String> {
+    let mut alike = IndexMap::<String, Vec<String>>::default();
+    for tensor in &summary.adapted {
+        let how = format!("rank {}, scale {}", tensor.rank, tensor.scale);
+        alike.entry(how).or_default().push(tensor.key.clone());
+    }
+    let adapted = alike.into_iter().map(|(how, keys)| {
+        let weights = count(keys.len(), "weight");
+        format!("  adapter merged into {weights} ({how}): {}", first_few(&keys, NAMED))
+    });
+    let others = [
+        ("replaced by the adapter's own", &summary.replaced),
+        ("left out of the adapter", &summary.dropped),
+    ];
+    let others = others.into_iter().filter(|(_, keys)| !keys.is_empty());
+    let others = others.map(|(what, keys)| format!("  {what}: {}", first_few(keys, NAMED)));
+    adapted.chain(others).collect()
 }
 
 /// `  metadata author: 'me' -> 'you'`.

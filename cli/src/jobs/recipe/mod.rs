@@ -175,6 +175,7 @@ fn inverse(rules: Rules) -> Result<Rules, String> {
         Rules::Saved(plan) => {
             return Ok(Rules::Saved(plan.invert().map_err(|error| error.to_string())?));
         }
+        Rules::Merge(_) => return Err("what is merged does not lead back".into()),
         Rules::Recipe(recipe) | Rules::Undone(recipe) => recipe,
         Rules::Stages(stages) => {
             let remaps = stages.iter().rev().map(|stage| match stage {

@@ -8,6 +8,7 @@ use statedict_core::{
 };
 
 use crate::jobs::error::{Advice, Error};
+use crate::jobs::rename::adapter::OpenAdapter;
 use crate::jobs::rename::{
     Conversion, Destination, Encoding, Extent, OmittedBecause, Pickles, Rename, Strictness,
 };
@@ -123,13 +124,13 @@ impl Rename {
     pub(super) fn lay_out(
         &self,
         checkpoint: &Checkpoint,
-        plan: &Plan,
+        (plan, adapter): (&Plan, Option<&OpenAdapter>),
         approach: &Approach,
     ) -> Result<Work, Error> {
         let Approach { named, to, encodes } = *approach;
         let folder = self.new_folder(checkpoint);
         let work = match encodes {
-            Some(because) => self.encode(checkpoint, plan, (named, to), because)?,
+            Some(because) => self.encode(checkpoint, (plan, adapter), (named, to), because)?,
             None => self.rewrite(checkpoint, plan)?,
         };
         // One file of a model folder keeps its name in another, or gets the usual one.
@@ -191,7 +192,7 @@ impl Rename {
     fn encode(
         &self,
         checkpoint: &Checkpoint,
-        plan: &Plan,
+        (plan, adapter): (&Plan, Option<&OpenAdapter>),
         (named, to): (Option<&'static dyn Format>, &'static dyn Format),
         because: OmittedBecause,
     ) -> Result<Work, Error> {
@@ -199,7 +200,9 @@ impl Rename {
         let ties = self.ties(plan);
         let (section, state_dict) = self.only_section(checkpoint, plan)?;
         let unsupported = |error| Error::unsupported(&self.file, &error);
-        let gathered = TensorSet::gather(checkpoint.catalog(), state_dict, section, ties);
+        let of_adapter = |key: &str| adapter?.tensor(key);
+        let catalog = checkpoint.catalog();
+        let gathered = TensorSet::gather_with(catalog, state_dict, section, ties, &of_adapter);
         let (mut contents, mut omitted) = gathered.map_err(unsupported)?;
         let followed = checkpoint.metadata_after(section);
         contents.metadata = MetadataChange::apply(plan.metadata(), followed);

@@ -1,5 +1,6 @@
 //! Renaming, dropping and keeping keys: what strip, add, unwrap, rename, keep, drop and apply do.
 
+mod adapter;
 mod files;
 mod outcome;
 mod planning;
@@ -20,6 +21,9 @@ use crate::jobs::selection::Choice;
 use crate::jobs::sizes::SizeSources;
 use crate::jobs::target::{self, Companions, Sharding};
 
+use adapter::OpenAdapter;
+
+pub use adapter::MergeSummary;
 pub(crate) use files::broken_ties;
 pub use files::not_followed;
 pub use outcome::{Conversion, Counts, FileSummary, OmittedBecause, Outcome};
@@ -57,6 +61,8 @@ pub struct Rename {
     pub rules: Rules,
     /// Where the numbers come from that rules know by name.
     pub sizes: SizeSources,
+    /// An adapter that the rules speak of.
+    pub adapter: Option<PathBuf>,
     /// What becomes of keys that no rule recognises.
     pub policy: Policy,
     /// What is to change of the text beside the tensors.
@@ -146,6 +152,7 @@ impl Default for Rename {
             at: None,
             rules: Rules::default(),
             sizes: SizeSources::default(),
+            adapter: None,
             policy: Policy::default(),
             metadata: MetadataEdits::default(),
             destination: Destination::default(),
@@ -172,16 +179,21 @@ impl Rename {
         } else {
             open(&self.file, observer)?
         };
-        let checkpoint = joined(checkpoint, self.at.as_deref())?;
+        let mut checkpoint = joined(checkpoint, self.at.as_deref())?;
         if in_place {
             target::refuse_protected(&checkpoint, self.existing)?;
         }
-        let mut planned = self.plan(&checkpoint)?;
+        let adapter = match &self.adapter {
+            Some(path) => Some(OpenAdapter::beside(&mut checkpoint, path, observer)?),
+            None => None,
+        };
+        let (mut planned, merged) = self.plan(&checkpoint, adapter.as_ref())?;
         let uncast = self.cast(&checkpoint, &mut planned.plan)?;
         let approach = self.approach(&checkpoint, &planned.plan)?;
         // Before anything is laid out, which takes as much memory as what looks for them.
         let mentions = self.mentions(&checkpoint, &planned.plan, &approach)?;
-        let work = self.lay_out(&checkpoint, &planned.plan, &approach)?;
+        self.refuse_unequal(&checkpoint, &planned.plan)?;
+        let work = self.lay_out(&checkpoint, (&planned.plan, adapter.as_ref()), &approach)?;
         let side_files = self.side_files(&checkpoint)?;
         let total = work.pending().map_or(checkpoint.len(), PendingFiles::len);
         let files = work.pending().map_or(1, PendingFiles::files);
@@ -193,6 +205,7 @@ impl Rename {
             writing::Written::default()
         };
         let replaced = written.replaced;
+        planned.plan = written.plan.unwrap_or(planned.plan);
         Ok(Outcome {
             choice: self.choice(&checkpoint, &planned.plan),
             aliases: outcome::aliases(&checkpoint, &planned.plan),
@@ -210,6 +223,7 @@ impl Rename {
                 .flatten(),
             side_files,
             conversion: work.into_conversion(),
+            merged,
             source: FileSummary::of(&checkpoint),
             planned,
         })

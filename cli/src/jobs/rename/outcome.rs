@@ -7,6 +7,7 @@ use statedict_checkpoint::{Checkpoint, Overflow, Replaced, SideFiles};
 use statedict_core::{DType, Format, Mentions, Omitted, Plan, Planned, Ties, casting::Uncast};
 
 use crate::jobs::model_dtype::StaleDtype;
+use crate::jobs::rename::MergeSummary;
 use crate::jobs::selection::Choice;
 
 /// What was done, or would be.
@@ -41,6 +42,8 @@ pub struct Outcome {
     pub replaced_link: Option<PathBuf>,
     /// What encoding the tensors again meant; none where the file is the old one with other keys.
     pub conversion: Option<Conversion>,
+    /// What was merged; none where no adapter was.
+    pub merged: Option<MergeSummary>,
 }
 
 /// A file that was read.

@@ -11,14 +11,25 @@ use statedict_core::{
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::recipe::Recipe;
-use crate::jobs::rename::{Rename, Strictness};
+use crate::jobs::rename::adapter::OpenAdapter;
+use crate::jobs::rename::{MergeSummary, Rename, Strictness};
 use crate::jobs::rules::Rules;
 use crate::jobs::selection::Role;
 use crate::jobs::suggestions;
 
 impl Rename {
-    pub(super) fn plan(&self, checkpoint: &Checkpoint) -> Result<Planned, Error> {
-        let mut planned = self.plan_keys(checkpoint)?;
+    /// What becomes of every key, and of the adapter, if one is merged.
+    pub(super) fn plan(
+        &self,
+        checkpoint: &Checkpoint,
+        adapter: Option<&OpenAdapter>,
+    ) -> Result<(Planned, Option<MergeSummary>), Error> {
+        let (planned, merged) = self.plan_keys(checkpoint, adapter)?;
+        Ok((self.with_metadata(checkpoint, planned), merged))
+    }
+
+    /// The plan with what is to change of the text beside the tensors.
+    fn with_metadata(&self, checkpoint: &Checkpoint, mut planned: Planned) -> Planned {
         let plan = std::mem::take(&mut planned.plan);
         let there = checkpoint.metadata();
         let saved = MetadataChange::apply(plan.metadata(), there.clone());
@@ -28,12 +39,20 @@ impl Rename {
             .extend(unused.iter().map(|pattern| format!("--drop-metadata {pattern}")));
         let wanted = MetadataChange::apply(&self.metadata.resolve(&saved), saved);
         planned.plan = plan.with_metadata(MetadataChange::between(&there, &wanted));
-        Ok(planned)
+        planned
     }
 
-    fn plan_keys(&self, checkpoint: &Checkpoint) -> Result<Planned, Error> {
+    fn plan_keys(
+        &self,
+        checkpoint: &Checkpoint,
+        adapter: Option<&OpenAdapter>,
+    ) -> Result<(Planned, Option<MergeSummary>), Error> {
         let catalog = checkpoint.catalog();
-        match &self.rules {
+        let planned = match &self.rules {
+            Rules::Merge(rules) => {
+                let (planned, merged) = self.merge(rules, checkpoint, adapter)?;
+                return Ok((planned, Some(merged)));
+            }
             Rules::Stages(stages) => {
                 let stages: Vec<&Rule> = stages.iter().collect();
                 let stages = self.sizes.bind(&SizeTable::default(), &stages, &self.file)?;
@@ -61,7 +80,8 @@ impl Rename {
             Rules::Saved(saved) => saved
                 .resolve(catalog, self.policy)
                 .map_err(|refused| self.refused(refused, &[], &all(catalog))),
-        }
+        };
+        Ok((planned?, None))
     }
 
     fn plan_stages(
@@ -132,6 +152,22 @@ impl Rename {
             return Err(Error::refused(lines.collect()));
         }
         Ok(uncast)
+    }
+
+    /// Refuses a plan that leaves tensors out as the same as others, which they are not.
+    pub(super) fn refuse_unequal(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<(), Error> {
+        let unequal = checkpoint.unequal(plan)?;
+        if unequal.is_empty() {
+            return Ok(());
+        }
+        let file = self.file.display();
+        let lines = unequal.iter().map(|it| {
+            format!(
+                "{file}: {} and {} are not the same, and one of them would be lost",
+                it.one, it.other
+            )
+        });
+        Err(Error::refused(lines.collect()))
     }
 
     fn not_selected(&self, checkpoint: &Checkpoint, error: &NotSelected) -> Error {

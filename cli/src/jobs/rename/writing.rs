@@ -16,6 +16,8 @@ pub(super) struct Written {
     /// How the file itself was replaced, if that was asked for.
     pub(super) replaced: Option<Replaced>,
     pub(super) overflows: Vec<Overflow>,
+    /// The plan with what writing has shown of it.
+    pub(super) plan: Option<Plan>,
 }
 
 impl Rename {
@@ -34,10 +36,14 @@ impl Rename {
             }
             None => None,
         };
+        let plan = match &output {
+            Some(staged) => checkpoint.returning(staged, plan.clone()),
+            None => plan.clone(),
+        };
         let saved = match &self.save_plan {
             Some(path) => {
                 // What another checkpoint is made of the same way.
-                let plan = plan.clone().with_ties(self.ties(plan));
+                let plan = plan.clone().with_ties(self.ties(&plan));
                 Some(target::stage_text(plan.to_json(), path, self.existing)?)
             }
             None => None,
@@ -48,7 +54,7 @@ impl Rename {
             _ => None,
         };
         let overflows = match output.as_ref().or(replacement.as_ref()) {
-            Some(staged) => checkpoint.overflows(staged, plan)?,
+            Some(staged) => checkpoint.overflows(staged, &plan)?,
             None => Vec::new(),
         };
         self.refuse_to_overflow(&overflows)?;
@@ -63,14 +69,14 @@ impl Rename {
                 Some(Replaced { way: WriteMethod::Replaced, written, files })
             }
             (None, Work::Rename) if in_place => {
-                Some(checkpoint.rename(plan, self.encoding.headroom)?)
+                Some(checkpoint.rename(&plan, self.encoding.headroom)?)
             }
             _ => None,
         };
         for staged in output.into_iter().chain(saved) {
             staged.commit()?;
         }
-        Ok(Written { replaced, overflows })
+        Ok(Written { replaced, overflows, plan: Some(plan) })
     }
 
     /// Refuses casts that make finite numbers infinite, where that was asked for.

@@ -283,6 +283,7 @@ impl<'a> Assembly<'a> {
             Origination::Target => {
                 self.target.and_then(|side| side.catalog.tensor(side.state_dict, key))
             }
+            Origination::Adapter => None,
         };
         let elements = expression.evaluate(&tensor);
         elements.map_err(|why| FitError::UnsupportedTensors { key: key.to_string(), why })

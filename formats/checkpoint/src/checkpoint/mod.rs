@@ -3,6 +3,8 @@
 mod rewriting;
 mod writing;
 
+pub use writing::Unequal;
+
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

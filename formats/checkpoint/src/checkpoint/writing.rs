@@ -2,17 +2,31 @@
 
 use std::path::Path;
 
-use statedict_core::{Container, Growth, Headroom, Layout, Part, PendingFiles, Plan, Renamed};
+use statedict_core::{
+    Container, Fault, Growth, Headroom, Layout, Origination, Part, PendingFiles, Plan, Renamed,
+};
 
 use super::Checkpoint;
 use crate::disk::{Existing, PrependSupport};
 use crate::elements;
 use crate::elements::overflow::{self, Overflow};
+use crate::elements::returning;
 use crate::error::{Action, Cause, Error};
 use crate::in_place::{Editor, Locked, Replaced, WriteMethod};
 use crate::model_folder::SideFiles;
 use crate::write::stage::{Staged, Stager};
 use crate::write::target::{Protected, protection, protection_of_shard};
+
+/// Two tensors, or parts of some, that were to be the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unequal {
+    /// The path to their state dict.
+    pub path: String,
+    /// The one that would be taken along.
+    pub one: String,
+    /// The other.
+    pub other: String,
+}
 
 impl Checkpoint {
     /// Writes what this checkpoint becomes beside `out`, complete and synced, with this file's mode.
@@ -134,8 +148,46 @@ impl Checkpoint {
     /// # Errors
     /// What keeps elements from being read.
     pub fn overflows(&self, staged: &Staged, plan: &Plan) -> Result<Vec<Overflow>, Error> {
-        let found = overflow::overflows(&self.source, self.catalog(), staged.overflowed(), plan);
-        found.map_err(|fault| Error::new(Action::Read, &self.path, fault))
+        let found = overflow::overflows(&self.source, self.catalog(), staged.lossy(), plan);
+        let mut found = found.map_err(|fault| Error::new(Action::Read, &self.path, fault))?;
+        found.extend(returning::overflows(self.catalog(), staged.lossy(), plan));
+        Ok(found)
+    }
+
+    /// The plan that has been staged, with what that has shown: whether the constants that tensors
+    /// are combined with lead back to every bit.
+    pub fn returning(&self, staged: &Staged, plan: Plan) -> Plan {
+        returning::returning(self.catalog(), staged.lossy(), plan)
+    }
+
+    /// The pairs of a plan's [checks](statedict_core::Section::checks) that are not the same, each
+    /// with the path of its state dict.
+    ///
+    /// # Errors
+    /// What keeps elements from being read, or from being found.
+    pub fn unequal(&self, plan: &Plan) -> Result<Vec<Unequal>, Error> {
+        let failed = |fault: Fault| Error::new(Action::Read, &self.path, fault);
+        let mut unequal = Vec::new();
+        for section in plan.sections() {
+            let state_dict = self.catalog().state_dicts.iter().find(|s| s.is_at(section.path()));
+            let Some(state_dict) = state_dict else { continue };
+            let of_file = |of, key: &str| match of {
+                Origination::Source => self.catalog().tensor(state_dict, key),
+                Origination::Target | Origination::Adapter => None,
+            };
+            for (one, other) in section.checks() {
+                let [a, b] = [one, other].map(|it| it.evaluate(&of_file).map_err(Fault::broken));
+                let (a, b) = (a.map_err(failed)?, b.map_err(failed)?);
+                let is_alike = a.dtype() == b.dtype() && a.shape() == b.shape();
+                let hash = |elements| elements::sha256(&self.source, elements).map_err(failed);
+                if !is_alike || hash(&a)? != hash(&b)? {
+                    let (path, one, other) =
+                        (section.path().to_string(), one.to_string(), other.to_string());
+                    unequal.push(Unequal { path, one, other });
+                }
+            }
+        }
+        Ok(unequal)
     }
 
     /// Edits the one file in place, if that can be.

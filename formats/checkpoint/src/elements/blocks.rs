@@ -11,19 +11,19 @@ use statedict_core::{Block, Elements, Origin, Source, Storage, Tensor};
 
 use super::draw::Drawn;
 use super::gather::{BUDGET, unit_of};
+use super::losses::Losses;
 use super::scatter::scatter;
 use super::window::size;
 use super::{PIECE, Sink, StreamError, is_stored, item, place, stream_counting};
 use crate::elements::axes::Axis;
 
-/// Delivers the elements to `sink`, some at a time; gives how many finite numbers a cast made
-/// infinite.
+/// Delivers the elements to `sink`, some at a time; gives what they lost.
 pub(crate) fn stream(
     source: &dyn Source,
     elements: &Elements,
     blocks: &[Block],
     sink: &mut Sink<'_>,
-) -> Result<u64, StreamError> {
+) -> Result<Losses, StreamError> {
     if let Some(fault) = super::obstacle(elements) {
         return Err(fault.into());
     }
@@ -34,25 +34,25 @@ pub(crate) fn stream(
     in_windows(source, elements, blocks, window, sink)
 }
 
-/// Fills a buffer with the elements at these places, all of whose blocks are stored tensors; gives how
-/// many finite numbers a cast made infinite.
+/// Fills a buffer with the elements at these places, all of whose blocks are stored tensors; gives what
+/// they lost.
 pub(crate) fn fill(
     source: &dyn Source,
     elements: &Elements,
     range: Range<u64>,
     into: &mut [u8],
-) -> Result<u64, StreamError> {
+) -> Result<Losses, StreamError> {
     let Origin::Blocks(blocks) = elements.origin() else {
         unreachable!("the elements are made of blocks")
     };
     let before_end = blocks.partition_point(|block| block.offset() < range.end);
-    let mut overflows = 0;
+    let mut losses = Losses::default();
     for block in blocks[..before_end].iter().filter(|block| block.span().end > range.start) {
         let item = item(elements.dtype());
         let mut target = Window { range: range.clone(), item, bytes: &mut *into };
-        overflows += Part::new(source, block, true)?.fill(&mut target)?;
+        losses += Part::new(source, block, true)?.fill(&mut target)?;
     }
-    Ok(overflows)
+    Ok(losses)
 }
 
 fn in_windows(
@@ -61,13 +61,13 @@ fn in_windows(
     blocks: &[Block],
     window: u64,
     sink: &mut Sink<'_>,
-) -> Result<u64, StreamError> {
+) -> Result<Losses, StreamError> {
     let item = item(elements.dtype());
     let (count, is_one) = (elements.count(), elements.count() <= window);
     let mut coming = blocks.iter().peekable();
     let mut open = Vec::<Part>::new();
     let mut window_bytes = Vec::new();
-    let mut overflows = 0;
+    let mut losses = Losses::default();
     for start in (0..count).step_by(size(window)) {
         let range = start..count.min(start + window);
         open.retain(|part| part.span.end > range.start);
@@ -78,13 +78,13 @@ fn in_windows(
         window_bytes.resize(size((range.end - range.start) * item), 0);
         let mut target = Window { range, item, bytes: &mut window_bytes };
         for part in &mut open {
-            overflows += part.fill(&mut target)?;
+            losses += part.fill(&mut target)?;
         }
         for piece in window_bytes.chunks(size(PIECE)) {
             sink(piece).map_err(StreamError::Sink)?;
         }
     }
-    Ok(overflows)
+    Ok(losses)
 }
 
 /// Some elements of the tensor, in memory.
@@ -108,6 +108,8 @@ struct Part<'a> {
 /// What a block's elements come from.
 enum Supply<'a> {
     Stored(&'a dyn Source, Elements),
+    /// What a formula gives, row by row.
+    Computed(&'a dyn Source, Elements),
     /// Unpacked and cast, for a packed storage is read from its start each time.
     Held(Vec<u8>, Elements),
     Drawn(Box<Drawn>),
@@ -125,6 +127,7 @@ impl<'a> Part<'a> {
             Origin::Tensor(tensor) if is_only || is_stored(tensor) => {
                 Supply::Stored(source, turned(elements.clone(), &order))
             }
+            Origin::Computed(_) => Supply::Computed(source, turned(elements.clone(), &order)),
             _ => {
                 let mut bytes = Vec::new();
                 super::stream(source, elements, &mut |piece| {
@@ -139,7 +142,7 @@ impl<'a> Part<'a> {
     }
 
     /// Puts what the window has of it in its places.
-    fn fill(&mut self, window: &mut Window<'_>) -> Result<u64, StreamError> {
+    fn fill(&mut self, window: &mut Window<'_>) -> Result<Losses, StreamError> {
         let mut boxes = Vec::new();
         let mut whole: Vec<Range<u64>> = self.axes.iter().map(|(size, _)| 0..*size).collect();
         self.meet(0, self.span.start, &window.range, &mut whole, &mut boxes);
@@ -199,7 +202,7 @@ impl<'a> Part<'a> {
         first: u64,
         ranges: &[Range<u64>],
         window: &mut Window<'_>,
-    ) -> Result<u64, StreamError> {
+    ) -> Result<Losses, StreamError> {
         let counts: Vec<u64> = ranges.iter().map(|range| range.end - range.start).collect();
         let len = size(counts.iter().product::<u64>() * window.item);
         let at = size((first - window.range.start) * window.item);
@@ -212,9 +215,9 @@ impl<'a> Part<'a> {
             return self.supply.read(ranges, &mut window.bytes[at..at + len]);
         }
         let mut gathered = vec![0; len];
-        let overflows = self.supply.read(ranges, &mut gathered)?;
+        let losses = self.supply.read(ranges, &mut gathered)?;
         scatter_elements(window.item, &gathered, &mut window.bytes[at..], axes);
-        Ok(overflows)
+        Ok(losses)
     }
 
     /// The axes of a box: its own elements one after another, and their places in the tensor.
@@ -226,7 +229,7 @@ impl<'a> Part<'a> {
 
 impl Supply<'_> {
     /// Fills the buffer with the elements of these ranges of the axes, cast as they are to be.
-    fn read(&mut self, ranges: &[Range<u64>], into: &mut [u8]) -> Result<u64, StreamError> {
+    fn read(&mut self, ranges: &[Range<u64>], into: &mut [u8]) -> Result<Losses, StreamError> {
         let mut filled = 0;
         let mut fill = |bytes: &[u8]| {
             into[filled..filled + bytes.len()].copy_from_slice(bytes);
@@ -234,7 +237,7 @@ impl Supply<'_> {
             Ok(())
         };
         match self {
-            Supply::Stored(source, elements) => {
+            Supply::Stored(source, elements) | Supply::Computed(source, elements) => {
                 stream_counting(*source, &part(elements, ranges), &mut fill)
             }
             Supply::Held(bytes, elements) => {
@@ -242,7 +245,8 @@ impl Supply<'_> {
             }
             Supply::Drawn(numbers) => {
                 let count = ranges.iter().map(|range| range.end - range.start).product();
-                numbers.deliver(count, &mut fill).map_err(StreamError::Sink).map(|()| 0)
+                numbers.deliver(count, &mut fill).map_err(StreamError::Sink)?;
+                Ok(Losses::default())
             }
         }
     }

@@ -6,14 +6,18 @@
 mod axes;
 mod blocks;
 pub(crate) mod cast;
+mod combine;
 pub(crate) mod components;
 pub(crate) mod draw;
 pub(crate) mod element;
 pub(crate) mod float8;
+mod formula;
 pub(crate) mod gather;
 pub(crate) mod inflate;
+pub(crate) mod losses;
 pub(crate) mod overflow;
 pub(crate) mod portions;
+pub(crate) mod returning;
 mod scatter;
 mod window;
 
@@ -30,7 +34,9 @@ use statedict_core::{
 
 use crate::elements::blocks::{scatter_elements, scattered};
 use crate::elements::cast::Cast;
+use crate::elements::combine::Combine;
 use crate::elements::gather::{BUDGET, Strided};
+use crate::elements::losses::Losses;
 use crate::elements::window::size;
 
 /// Bytes that are read, finished and delivered at once.
@@ -69,30 +75,31 @@ pub(crate) fn stream(
     stream_counting(source, elements, sink).map(drop)
 }
 
-/// The same; gives how many finite numbers a cast made infinite.
+/// The same; gives what the elements lost.
 pub(crate) fn stream_counting(
     source: &dyn Source,
     elements: &Elements,
     sink: &mut Sink<'_>,
-) -> Result<u64, StreamError> {
+) -> Result<Losses, StreamError> {
     match elements.origin() {
-        _ if elements.byte_len() == 0 => Ok(0),
+        _ if elements.byte_len() == 0 => Ok(Losses::default()),
         Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).stream(source, sink),
         Origin::Drawn(drawing) => {
-            draw::stream(drawing, sink).map_err(StreamError::Sink).map(|()| 0)
+            draw::stream(drawing, sink).map_err(StreamError::Sink).map(|()| Losses::default())
         }
+        Origin::Computed(computed) => formula::stream(source, elements, computed, sink),
         Origin::Blocks(parts) => blocks::stream(source, elements, parts, sink),
     }
 }
 
 /// Puts the elements of a stored tensor into a buffer, in which neighbours in each dimension are
-/// `targets` elements apart; gives how many finite numbers a cast made infinite.
+/// `targets` elements apart; gives what they lost.
 pub(crate) fn place(
     source: &dyn Source,
     elements: &Elements,
     targets: &[u64],
     into: &mut [u8],
-) -> Result<u64, StreamError> {
+) -> Result<Losses, StreamError> {
     let tensor = elements.tensor().expect("elements of a tensor");
     Stored::new(tensor, elements.dtype()).place(source, targets, into)
 }
@@ -100,7 +107,7 @@ pub(crate) fn place(
 /// How many finite numbers of the elements a cast makes infinite.
 pub(crate) fn overflows(source: &dyn Source, elements: &Elements) -> Result<u64, Fault> {
     match stream_counting(source, elements, &mut |_| Ok(())) {
-        Ok(values) => Ok(values),
+        Ok(losses) => Ok(losses.overflows),
         Err(StreamError::Read(fault)) => Err(fault),
         Err(StreamError::Sink(error)) => Err(Fault::Unreadable(error.into())),
     }
@@ -125,6 +132,10 @@ pub(crate) fn obstacle(elements: &Elements) -> Option<Fault> {
     match elements.origin() {
         Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).obstacle(),
         Origin::Drawn(_) => None,
+        Origin::Computed(computed) => {
+            let mut operands = computed.formula().operands().into_iter();
+            formula::obstacle(computed).or_else(|| operands.find_map(obstacle))
+        }
         Origin::Blocks(blocks) => blocks.iter().find_map(|block| obstacle(block.elements())),
     }
 }
@@ -134,6 +145,7 @@ pub(crate) fn is_bomb(elements: &Elements) -> bool {
     match elements.origin() {
         Origin::Tensor(tensor) => Stored::new(tensor, elements.dtype()).is_bomb(),
         Origin::Drawn(_) => false,
+        Origin::Computed(computed) => computed.formula().operands().into_iter().any(is_bomb),
         Origin::Blocks(blocks) => blocks.iter().any(|block| is_bomb(block.elements())),
     }
 }
@@ -141,7 +153,7 @@ pub(crate) fn is_bomb(elements: &Elements) -> bool {
 /// The bytes of the elements that come from a file.
 fn stored_len(elements: &Elements) -> u64 {
     match elements.origin() {
-        Origin::Tensor(_) => elements.byte_len(),
+        Origin::Tensor(_) | Origin::Computed(_) => elements.byte_len(),
         Origin::Drawn(_) => 0,
         Origin::Blocks(blocks) => {
             let lens = blocks.iter().map(|block| stored_len(block.elements()));
@@ -200,7 +212,7 @@ impl<'a> Stored<'a> {
         Stored { tensor, view, cast: (tensor.dtype != *dtype).then_some(dtype) }
     }
 
-    fn stream(&self, source: &dyn Source, sink: &mut Sink<'_>) -> Result<u64, StreamError> {
+    fn stream(&self, source: &dyn Source, sink: &mut Sink<'_>) -> Result<Losses, StreamError> {
         if let Some(fault) = self.obstacle() {
             return Err(fault.into());
         }
@@ -217,7 +229,7 @@ impl<'a> Stored<'a> {
             let start = view.offset() * self.tensor.dtype.bits() / 8;
             let mut reader = inflate::reader(source, location, start)?;
             contiguous(&mut reader, self.tensor.byte_len(), item, &mut deliver)?;
-            return Ok(finish.overflows());
+            return Ok(finish.losses());
         }
         let strided = Strided::in_order(&self.tensor.shape, view.strides(), view.offset(), item);
         match location {
@@ -227,7 +239,7 @@ impl<'a> Stored<'a> {
                 strided.gather(&inflated, 0, BUDGET, &mut deliver)?;
             }
         }
-        Ok(finish.overflows())
+        Ok(finish.losses())
     }
 
     fn place(
@@ -235,25 +247,25 @@ impl<'a> Stored<'a> {
         source: &dyn Source,
         targets: &[u64],
         into: &mut [u8],
-    ) -> Result<u64, StreamError> {
+    ) -> Result<Losses, StreamError> {
         if let (Location::Stored(range), true) = (&self.view.storage().location, self.is_plain()) {
             let (shape, strides, item) = (&self.tensor.shape, self.view.strides(), self.item());
             let strided = Strided::new(shape, strides, targets, self.view.offset(), item);
             strided.fill(source, range.start, BUDGET, into)?;
-            return Ok(0);
+            return Ok(Losses::default());
         }
         let axes = scattered(&self.tensor.shape, targets);
         if axes.iter().all(|axis| axis.source == axis.target) {
             return self.collect(source, into);
         }
         let mut gathered = vec![0; size(self.byte_len())];
-        let overflows = self.collect(source, &mut gathered)?;
+        let losses = self.collect(source, &mut gathered)?;
         scatter_elements(item(self.cast.unwrap_or(&self.tensor.dtype)), &gathered, into, axes);
-        Ok(overflows)
+        Ok(losses)
     }
 
     /// Fills the start of a buffer with the elements in their order.
-    fn collect(&self, source: &dyn Source, into: &mut [u8]) -> Result<u64, StreamError> {
+    fn collect(&self, source: &dyn Source, into: &mut [u8]) -> Result<Losses, StreamError> {
         let mut filled = 0;
         self.stream(source, &mut |bytes| {
             into[filled..filled + bytes.len()].copy_from_slice(bytes);
@@ -264,7 +276,9 @@ impl<'a> Stored<'a> {
 
     /// True if the elements are the bytes of their storage.
     fn is_plain(&self) -> bool {
-        self.cast.is_none() && !self.must_swap() && !self.view.conjugate && !self.view.negate
+        let View { conjugate, negate, .. } = self.view;
+        let is_read_as_it_is = !conjugate && !negate && self.view.arithmetic().is_empty();
+        self.cast.is_none() && !self.must_swap() && is_read_as_it_is
     }
 
     fn obstacle(&self) -> Option<Fault> {
@@ -342,6 +356,7 @@ struct Finish {
     width: usize,
     conjugate: bool,
     negate: bool,
+    combine: Option<Combine>,
     cast: Option<Cast>,
     out: Vec<u8>,
 }
@@ -356,14 +371,18 @@ impl Finish {
             width,
             conjugate: view.conjugate && dtype.is_complex(),
             negate: view.negate,
+            combine: Combine::new(dtype, view.arithmetic()),
             cast: cast.and_then(|to| Cast::new(dtype, to)),
             out: Vec::new(),
         }
     }
 
-    /// How many finite numbers the cast made infinite.
-    fn overflows(&self) -> u64 {
-        self.cast.as_ref().map_or(0, Cast::overflows)
+    /// What was lost so far.
+    fn losses(&self) -> Losses {
+        Losses {
+            overflows: self.cast.as_ref().map_or(0, Cast::overflows),
+            changed: self.combine.as_ref().map_or(0, Combine::changed),
+        }
     }
 
     fn apply<'a>(&'a mut self, piece: &'a mut [u8]) -> &'a [u8] {
@@ -373,6 +392,9 @@ impl Finish {
         }
         if self.negate {
             components::negate(piece, self.width);
+        }
+        if let Some(combine) = &mut self.combine {
+            combine.apply(piece);
         }
         match &mut self.cast {
             None => piece,

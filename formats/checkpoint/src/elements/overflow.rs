@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use statedict_core::{Catalog, DType, Elements, Fault, Origin, Plan, Source};
 
 use crate::elements;
+use crate::elements::losses::Lossy;
 
 /// A tensor of which a cast has no room for some numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +28,14 @@ pub struct Overflow {
 pub(crate) fn overflows(
     source: &dyn Source,
     catalog: &Catalog,
-    noticed: &[Elements],
+    noticed: &[Lossy],
     plan: &Plan,
 ) -> Result<Vec<Overflow>, Fault> {
-    let noticed: HashSet<u64> = noticed.iter().filter_map(start).collect();
+    let noticed: HashSet<u64> = noticed
+        .iter()
+        .filter(|it| it.losses.overflows > 0)
+        .filter_map(|it| start(&it.elements))
+        .collect();
     let mut counted = HashMap::<String, u64>::new();
     let mut found = Vec::new();
     for section in plan.sections() {
@@ -62,7 +67,7 @@ pub(crate) fn overflows(
 fn start(elements: &Elements) -> Option<u64> {
     let first = match elements.origin() {
         Origin::Blocks(blocks) => blocks.first()?.elements(),
-        Origin::Tensor(_) | Origin::Drawn(_) => elements,
+        Origin::Tensor(_) | Origin::Drawn(_) | Origin::Computed(_) => elements,
     };
     Some(first.tensor()?.as_view()?.storage().location.range().start)
 }

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use statedict_core::{Block, Elements, Origin, Source, Tensor, View};
+use statedict_core::{Block, Elements, Formula, Origin, Source, Tensor, View};
 
-use super::{StreamError, blocks, is_plain, is_stored, item, place};
+use super::losses::Losses;
+use super::{StreamError, blocks, is_plain, is_stored, item, place, stream_counting};
 
 /// Some of a tensor's bytes.
 #[derive(Clone, Debug)]
@@ -17,8 +18,8 @@ pub(crate) struct Portion<'a> {
 
 #[derive(Clone, Debug)]
 enum Content<'a> {
-    /// A part of a stored tensor.
-    Stored(Elements),
+    /// A part of a stored tensor, or of what a formula gives.
+    Part(Elements),
     /// The elements at these places of a tensor of blocks.
     Places(&'a Elements, Range<u64>),
 }
@@ -36,6 +37,11 @@ pub(crate) fn portions(elements: &Elements, most: u64) -> Option<Vec<Portion<'_>
             let is_plain = blocks.iter().all(|block| is_plain(block.elements()));
             let most = if is_plain { most } else { most / 4 };
             Some(in_places(elements, most / item(elements.dtype())))
+        }
+        // Norms are taken of all of a tensor.
+        Origin::Computed(computed) if !matches!(computed.formula(), Formula::WeightNorm { .. }) => {
+            // The numbers take memory, too.
+            in_rows(elements, most / 3 / item(elements.dtype()))
         }
         _ => None,
     }
@@ -76,7 +82,7 @@ fn cut(
         } else {
             let start = portions.last().map_or(0, |before| before.start + before.len);
             let len = part.byte_len();
-            portions.push(Portion { start, len, content: Content::Stored(part) });
+            portions.push(Portion { start, len, content: Content::Part(part) });
         }
         from = to;
     }
@@ -99,15 +105,23 @@ fn in_places(elements: &Elements, most: u64) -> Vec<Portion<'_>> {
 impl Portion<'_> {
     /// True if it is read from front to back, and nothing of it for another portion.
     pub(crate) fn is_in_order(&self) -> bool {
-        let Content::Stored(elements) = &self.content else { return false };
+        let Content::Part(elements) = &self.content else { return false };
         let view = elements.tensor().and_then(Tensor::as_view);
         view.is_some_and(View::is_contiguous)
     }
 
-    /// Fills a buffer of its length; gives how many finite numbers a cast made infinite.
-    pub(crate) fn fill(&self, source: &dyn Source, into: &mut [u8]) -> Result<u64, StreamError> {
+    /// Fills a buffer of its length; gives what was lost.
+    pub(crate) fn fill(&self, source: &dyn Source, into: &mut [u8]) -> Result<Losses, StreamError> {
         match &self.content {
-            Content::Stored(elements) => {
+            Content::Part(elements) if elements.tensor().is_none() => {
+                let mut filled = 0;
+                stream_counting(source, elements, &mut |bytes| {
+                    into[filled..filled + bytes.len()].copy_from_slice(bytes);
+                    filled += bytes.len();
+                    Ok(())
+                })
+            }
+            Content::Part(elements) => {
                 let targets = statedict_core::row_major_strides(elements.shape());
                 place(source, elements, &targets, into)
             }

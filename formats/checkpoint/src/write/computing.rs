@@ -6,6 +6,7 @@ use crc32fast::Hasher;
 use statedict_core::Elements;
 
 use crate::elements::gather::BUDGET;
+use crate::elements::losses::Losses;
 use crate::elements::portions::{Portion, portions};
 use crate::elements::{self, StreamError};
 use crate::parallel::{each_on, processors};
@@ -36,8 +37,7 @@ struct Made<'a> {
     /// The tensor, and where it is in the new file.
     of: (u64, &'a Elements),
     sum: Option<Sum>,
-    /// How many finite numbers a cast made infinite.
-    overflows: u64,
+    losses: Losses,
 }
 
 impl Filling<'_> {
@@ -50,15 +50,13 @@ impl Filling<'_> {
             let mut buffer = Aligned::default();
             move |job: Job| self.make(&job, &mut buffer)
         })?;
-        let mut overflowed = BTreeMap::new();
+        let mut lossy = BTreeMap::<u64, (&Elements, Losses)>::new();
         let mut sums = Vec::new();
-        for Made { of: (at, elements), sum, overflows } in made {
+        for Made { of: (at, elements), sum, losses } in made {
             sums.extend(sum);
-            if overflows > 0 {
-                overflowed.insert(at, elements);
-            }
+            lossy.entry(at).or_insert((elements, Losses::default())).1 += losses;
         }
-        overflowed.into_values().for_each(|elements| self.note_overflow(elements));
+        lossy.into_values().for_each(|(elements, losses)| self.note(elements, losses));
         Ok(sums)
     }
 
@@ -79,12 +77,12 @@ impl Filling<'_> {
             Ok(())
         };
         let source = self.writing.source;
-        let overflows = match portion {
+        let losses = match portion {
             None => elements::stream_counting(source, elements, &mut put)?,
             Some(portion) => {
                 let len = usize::try_from(portion.len).expect("a portion fits in memory");
                 let bytes = buffer.for_place(at, len);
-                let overflows = if portion.is_in_order() && self.output.is_direct() {
+                let losses = if portion.is_in_order() && self.output.is_direct() {
                     portion.fill(&ReadOnce(source), bytes)?
                 } else {
                     portion.fill(source, bytes)?
@@ -92,12 +90,12 @@ impl Filling<'_> {
                 for piece in pieces(at, bytes) {
                     put(piece).map_err(StreamError::Sink)?;
                 }
-                overflows
+                losses
             }
         };
         let len = portion.as_ref().map_or(chunk.len(), |portion| portion.len);
         if to == at + len {
-            Ok(Made { of: (chunk.at, elements), sum, overflows })
+            Ok(Made { of: (chunk.at, elements), sum, losses })
         } else {
             Err(self.unexpected(to))
         }

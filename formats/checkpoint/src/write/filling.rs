@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use statedict_core::{Elements, Fault, Part};
 
+use crate::elements::losses::{Losses, Lossy};
 use crate::elements::{self, PIECE, Sink, StreamError};
 use crate::observer::report;
 
@@ -33,18 +34,20 @@ impl Filling<'_> {
         self.fill(stretches, Checksums::of(self.writing.layout, sums))
     }
 
-    /// Delivers elements, and notes them if a cast made some infinite.
+    /// Delivers elements, and notes what they lost.
     fn stream(&self, elements: &Elements, sink: &mut Sink<'_>) -> Result<(), StreamError> {
-        if elements::stream_counting(self.writing.source, elements, sink)? > 0 {
-            self.note_overflow(elements);
-        }
+        let losses = elements::stream_counting(self.writing.source, elements, sink)?;
+        self.note(elements, losses);
         Ok(())
     }
 
-    /// Remembers elements of which a cast made some infinite.
-    pub(super) fn note_overflow(&self, elements: &Elements) {
-        let overflowed = self.writing.overflowed.lock();
-        overflowed.unwrap_or_else(PoisonError::into_inner).push(elements.clone());
+    /// Remembers elements that lost something.
+    pub(super) fn note(&self, elements: &Elements, losses: Losses) {
+        if !losses.is_none() {
+            let lossy = self.writing.lossy.lock();
+            let lost = Lossy { elements: elements.clone(), losses };
+            lossy.unwrap_or_else(PoisonError::into_inner).push(lost);
+        }
     }
 
     pub(super) fn put(&self, at: u64, bytes: &[u8]) -> io::Result<()> {

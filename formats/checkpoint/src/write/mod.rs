@@ -23,10 +23,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Mutex;
 
-use statedict_core::{Elements, Layout};
+use statedict_core::Layout;
 
 use crate::disk::Disk;
 use crate::elements::StreamError;
+use crate::elements::losses::Lossy;
 use crate::observer::Observer;
 use crate::source::Backed;
 
@@ -45,8 +46,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) path: &'a Path,
     pub(crate) disk: &'a dyn Disk,
     pub(crate) observer: &'a dyn Observer,
-    /// Takes the elements of which a cast made some infinite.
-    pub(crate) overflowed: &'a Mutex<Vec<Elements>>,
+    /// Takes the elements that lost something.
+    pub(crate) lossy: &'a Mutex<Vec<Lossy>>,
 }
 
 /// What may be written instead where the file system can clone.

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use statedict_core::{Elements, Fault, Layout, Manifest, NewFile, PendingFiles, Renamed, Source};
+use statedict_core::{Fault, Layout, Manifest, NewFile, PendingFiles, Renamed, Source};
 
 use crate::disk::temp_file::{TempFile, TempName, settle};
 use crate::disk::{Access, Disk, Existing, folder};
 use crate::elements::StreamError;
+use crate::elements::losses::Lossy;
 use crate::error::{Action, Cause, Error};
 use crate::model_folder::{SideFiles, led_by};
 use crate::observer::{Observer, is_stopped, report};
@@ -28,8 +29,8 @@ pub struct Staged {
     obsolete: Vec<PathBuf>,
     /// Folders that were made for the files, and go again if they do not come.
     made: MadeFolders,
-    /// Elements of which a cast made some infinite.
-    overflowed: Vec<Elements>,
+    /// Elements that lost something.
+    lossy: Vec<Lossy>,
     disk: Arc<dyn Disk>,
 }
 
@@ -38,7 +39,7 @@ struct StagedFile {
     beside: TempName,
     out: PathBuf,
     existing: Existing,
-    overflowed: Vec<Elements>,
+    lossy: Vec<Lossy>,
 }
 
 /// New folders, the outer before the inner, taken away again when dropped, if nothing is in them.
@@ -156,9 +157,9 @@ impl Stager<'_> {
 
     fn nothing(&self) -> Staged {
         let disk = self.disk.clone();
-        let overflowed = Vec::new();
+        let lossy = Vec::new();
         let made = MadeFolders { disk: disk.clone(), paths: Vec::new() };
-        Staged { files: Vec::new(), obsolete: Vec::new(), made, overflowed, disk }
+        Staged { files: Vec::new(), obsolete: Vec::new(), made, lossy, disk }
     }
 
     /// Nothing yet, for a folder, which is made if it is not there.
@@ -236,10 +237,9 @@ impl Stager<'_> {
         let access = if self.like.is_some() { Access::Private } else { Access::Usual };
         let beside = TempFile::new(self.disk, out, access).map_err(failed)?;
         let (disk, file) = (self.disk.as_ref(), &beside.file);
-        let (source, observer, overflowed) = (self.source, self.observer, Mutex::default());
+        let (source, observer, lossy) = (self.source, self.observer, Mutex::default());
         let path = beside.name.path();
-        let writing =
-            Writing { source, layout, file, path, disk, observer, overflowed: &overflowed };
+        let writing = Writing { source, layout, file, path, disk, observer, lossy: &lossy };
         let layouts = || renamed.map(self.revised).unwrap_or_default();
         let instead = renamed.map(|it| CloneLayouts { start: it.start, layouts: &layouts });
         fill(&writing, instead).map_err(failed)?;
@@ -247,10 +247,10 @@ impl Stager<'_> {
         let finished = adopted.and_then(|()| disk.sync(file));
         finished.map_err(|error| failed(error.into()))?;
         report(self.observer, 0).map_err(|_| failed(Cause::Stopped))?;
-        let overflowed = overflowed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let lossy = lossy.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Of many files, not all can be open at once.
         let TempFile { name: beside, .. } = beside;
-        Ok(StagedFile { beside, out: out.to_path_buf(), existing, overflowed })
+        Ok(StagedFile { beside, out: out.to_path_buf(), existing, lossy })
     }
 
     /// Copies files that belong to the checkpoint into the folder of what is staged, where they
@@ -286,13 +286,13 @@ impl Stager<'_> {
 
 impl Staged {
     fn add(&mut self, mut file: StagedFile) {
-        self.overflowed.append(&mut file.overflowed);
+        self.lossy.append(&mut file.lossy);
         self.files.push(file);
     }
 
-    /// The elements of which a cast made some infinite.
-    pub(crate) fn overflowed(&self) -> &[Elements] {
-        &self.overflowed
+    /// The elements that lost something.
+    pub(crate) fn lossy(&self) -> &[Lossy] {
+        &self.lossy
     }
 
     /// Puts the files in their places, each in one step that survives a crash.

@@ -26,10 +26,10 @@ fn write_into(
     layout: &Layout,
     observer: &dyn Observer,
 ) -> Result<(), StreamError> {
-    let overflowed = &Mutex::default();
+    let lossy = &Mutex::default();
     // No name leads to the file, so that nothing can be written to it directly.
     let path = Path::new("");
-    Writing { source, layout, file, path, disk: &System, observer, overflowed }.run(None)
+    Writing { source, layout, file, path, disk: &System, observer, lossy }.run(None)
 }
 
 fn write(source: &[u8], layout: &Layout) -> Result<Vec<u8>, StreamError> {
