@@ -153,11 +153,6 @@ impl Rename {
             let problem = "the plan computes tensors, and in place only names change";
             return Err(Error::in_file(&self.file, problem).advise(Advice::WriteElsewhere));
         }
-        if plan.sections().iter().any(|section| !section.checks().is_empty()) {
-            let problem =
-                "the plan joins tensors that must be equal, and they are not compared yet";
-            return Err(Error::in_file(&self.file, problem));
-        }
         if self.encoding.pickles == Pickles::Protocol2 && to.name() != PICKLED {
             let error = format!("--protocol is for pickles, and {} has none", to.name());
             return Err(Error::failed(error));
