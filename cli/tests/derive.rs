@@ -107,18 +107,19 @@ rename = "layers.{i}.{rest..} -> blocks.{i+1}.{rest..}"
 }
 
 #[test]
-fn what_renaming_cannot_do_is_named() {
+fn what_moves_elements_is_a_rule_and_what_is_from_nowhere_is_named() {
     let ran = fused().derive(&[]);
     let expected = "\
-a.safetensors -> b.safetensors: 0 of 4 keys matched by contents, 1 rearranged, \
-2 fused or taken apart, 1 open
-b's w is a's w transposed
-b's q is rows 0..4 of a's qk
-b's k is rows 4..8 of a's qk
+a.safetensors -> b.safetensors: 0 of 4 keys matched by contents, \
+3 by rules that move elements, 1 open
+  qk[(p a) b] -> {p=q,k}[a b]  (2 keys)
+  w[a b] -> w[b a]  (1 key)
 open, a has no such elements: new  (1 key)
 ";
     assert_eq!((ran.status, ran.err.as_str()), (1, expected));
-    assert!(ran.out.ends_with("# no key has another name\n\n"), "{}", ran.out);
+    let rules =
+        "[[stage]]\nrename = [\n  \"qk[(p a) b] -> {p=q,k}[a b]\",\n  \"w[a b] -> w[b a]\",\n]\n";
+    assert!(ran.out.ends_with(rules), "{}", ran.out);
 }
 
 #[test]
@@ -135,6 +136,10 @@ fn json_says_the_same() {
     };
     assert_eq!(found["portions"], json!([portion("q", 0, 4), portion("k", 4, 8)]));
     assert_eq!(found["open"], json!([{ "key": "new", "candidates": [] }]));
+    let rule = |rule, from: [&str; 1], to: &[&str]| json!({ "rule": rule, "from": from, "to": to });
+    let split = rule("qk[(p a) b] -> {p=q,k}[a b]", ["qk"], &["q", "k"]);
+    assert_eq!(found["tensor_rules"], json!([split, rule("w[a b] -> w[b a]", ["w"], &["w"])]));
+    assert_eq!(found["no_rule"], json!([]));
     let found: Value = serde_json::from_str(&renamed().derive(&["--json"]).out).expect("JSON");
     assert_eq!(found["complete"], json!(true));
     assert_eq!(found["pairs"][0], json!({ "from": "layers.0.w", "to": "blocks.1.w" }));

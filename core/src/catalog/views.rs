@@ -52,6 +52,24 @@ impl Tensor {
         self.viewed(of(&self.shape), of(view.strides()), view.offset())
     }
 
+    /// Some of the elements of a tensor that has them side by side: the one at `offset`, and others at
+    /// these distances from it.
+    ///
+    /// None where they are not side by side, or packed, or where there are no such elements.
+    pub fn strided(&self, shape: Vec<u64>, strides: Vec<u64>, offset: u64) -> Option<Tensor> {
+        let view = self.as_view().filter(|view| view.is_contiguous())?;
+        let mut steps = shape
+            .iter()
+            .zip(&strides)
+            .map(|(size, stride)| size.checked_sub(1)?.checked_mul(*stride));
+        let last = steps.try_fold(offset, |last, step| last.checked_add(step?))?;
+        if last >= self.count() || !self.dtype.bits().is_multiple_of(8) {
+            return None;
+        }
+        let offset = view.offset().checked_add(offset)?;
+        self.viewed(shape, strides, offset)
+    }
+
     /// The same elements in the same order under another shape; none if they are not side by side.
     pub(crate) fn reshaped(&self, shape: Vec<u64>) -> Option<Tensor> {
         let view = self.as_view().filter(|view| view.is_contiguous())?;

@@ -72,7 +72,7 @@ pub use check::{
     AllowList, Checkable, Checked, check, check_observed, check_source_named, checkable,
 };
 pub use checkpoint::{Checkpoint, Unequal};
-pub use compare::{Scope, compare, compare_beside, match_contents};
+pub use compare::{Scope, are_made, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};
 pub use disk::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System};
 pub use elements::{Element, Overflow};

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use serde::Serialize;
+use statedict::core::IndexMap;
 use statedict::core::derive::{Arrangement, Axis, Side};
 
 use statedict::jobs::derive::Outcome;
@@ -23,6 +24,9 @@ struct Found<'a> {
     portions: Vec<Slice<'a>>,
     open: Vec<Open<'a>>,
     dropped: &'a [String],
+    tensor_rules: Vec<TensorRule<'a>>,
+    sizes: IndexMap<&'a str, &'a str>,
+    no_rule: Vec<Unruled<'a>>,
     rules: Vec<String>,
     recipe: String,
 }
@@ -53,6 +57,21 @@ struct Slice<'a> {
     transposed: bool,
 }
 
+/// A rule that moves elements, or gives a tensor several keys.
+#[derive(Serialize)]
+struct TensorRule<'a> {
+    rule: &'a str,
+    from: &'a [String],
+    to: &'a [String],
+}
+
+/// A key of `b` with elements of `a` that no rule makes.
+#[derive(Serialize)]
+struct Unruled<'a> {
+    key: &'a str,
+    reason: String,
+}
+
 #[derive(Serialize)]
 struct Open<'a> {
     key: &'a str,
@@ -65,6 +84,7 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
     let rearranged = derivation.rearranged.iter();
     let portions = derivation.portions.iter();
     let open = derivation.open.iter();
+    let (sizes, unruled) = (derivation.sizes.iter(), derivation.unruled.iter());
     let found = Found {
         schema_version: SCHEMA_VERSION,
         sides: Sides::of(a, b),
@@ -85,6 +105,13 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
             .collect(),
         open: open.map(|it| Open { key: &it.key, candidates: &it.candidates }).collect(),
         dropped: &derivation.dropped,
+        tensor_rules: derivation
+            .tensor_rules
+            .iter()
+            .map(|it| TensorRule { rule: &it.text, from: &it.sources, to: &it.targets })
+            .collect(),
+        sizes: sizes.map(|it| (it.name.as_str(), it.expression.as_str())).collect(),
+        no_rule: unruled.map(|it| Unruled { key: &it.key, reason: it.why.reason() }).collect(),
         rules: derivation.rules.stages.iter().map(ToString::to_string).collect(),
         recipe: outcome.recipe(),
     };

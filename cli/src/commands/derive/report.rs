@@ -1,10 +1,11 @@
 //! What `derive` found, as text.
 
 use statedict::core::DType;
+use statedict::core::derive::DerivedRule;
 use statedict::jobs::derive::Outcome;
 use statedict::jobs::grouping::{Line, grouped};
 
-use crate::terminal::text::count;
+use crate::terminal::text::{count, printable};
 
 /// A line that counts, the renames, and what a recipe cannot say.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
@@ -12,9 +13,15 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let renamed = grouped(renamed.map(|(old, new)| (old.as_str(), Some(new.as_str()))));
     let mut lines = vec![outcome.headline()];
     lines.extend(renamed.iter().map(rename));
+    lines.extend(outcome.derivation.tensor_rules.iter().map(tensor_rule));
     lines.extend(outcome.beyond());
     lines.extend(outcome.casts.iter().map(cast));
     lines
+}
+
+fn tensor_rule(rule: &DerivedRule) -> String {
+    let keys = count(rule.targets.len(), "key");
+    format!("  {}  ({keys})", printable(&rule.text))
 }
 
 fn rename(line: &Line) -> String {

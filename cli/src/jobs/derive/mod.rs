@@ -1,5 +1,7 @@
 //! The recipe that turns the keys of one file into those of another of the same weights.
 
+mod proof;
+mod sizes;
 mod summary;
 
 use std::path::PathBuf;
@@ -74,13 +76,15 @@ impl Derive {
         self.b.notice_choice(b.catalog(), theirs, Role::Second, observer);
         let (in_a, in_b) = (entries(&a, ours), entries(&b, theirs));
         let evidence = match_contents((&a, &in_a), (&b, &in_b))?;
-        let derivation = Derivation::new(&in_a, &in_b, &evidence);
-        let outcome = Outcome {
+        let derivation =
+            Derivation::with_sizes(&in_a, &in_b, &evidence, &sizes::beside(&self.a.file));
+        let mut outcome = Outcome {
             a: Compared::of(&a, ours),
             b: Compared::of(&b, theirs),
             casts: casts(&derivation, (&a, ours), (&b, theirs)),
             derivation,
         };
+        outcome.keep_proven((&self.a.file, &a, ours), (&b, theirs))?;
         if let Some(path) = saved {
             stage_text(outcome.recipe(), path, self.existing)?.commit()?;
         }

@@ -1,7 +1,7 @@
 //! What was derived, in lines: what the recipe does, and what renaming cannot do.
 
 use statedict_core::{
-    IndexMap,
+    IndexMap, IndexSet,
     derive::{Arrangement, Axis, Derivation, Side},
 };
 
@@ -19,16 +19,27 @@ impl Outcome {
     /// # Panics
     /// Never: rules that were derived are not a plan.
     pub fn recipe(&self) -> String {
-        let stages = &self.derivation.rules.stages;
-        let recipe = recipe::to_text(stages).expect("rules that were derived are not a plan");
         let mut text = format!("# {}\n", printable(&self.headline()));
         for line in self.beyond() {
             text += &format!("# {}\n", printable(&line));
         }
-        if stages.is_empty() {
+        let derivation = &self.derivation;
+        if derivation.rules.stages.is_empty() && derivation.tensor_rules.is_empty() {
             text += "# no key has another name\n";
         }
-        text + "\n" + &recipe
+        text + "\n" + &self.stages()
+    }
+
+    fn stages(&self) -> String {
+        let derivation = &self.derivation;
+        let sizes = derivation.sizes.iter();
+        let beside = recipe::Beside {
+            separators: derivation.separators,
+            sizes: sizes.map(|it| (it.name.as_str(), it.expression.as_str())).collect(),
+            rules: derivation.tensor_rules.iter().map(|rule| rule.text.as_str()).collect(),
+        };
+        let text = recipe::to_text_beside(&derivation.rules.stages, &beside);
+        text.expect("rules that were derived are not a plan")
     }
 
     /// `a.pth -> b.pth: 100 of 120 keys matched by contents, 20 open`.
@@ -37,8 +48,8 @@ impl Outcome {
         let (a, b, all) = (self.a.name(), self.b.name(), count(self.b.keys, "key"));
         let counts = [
             (derivation.by_name.len(), "by name alone"),
-            (derivation.rearranged.len(), "rearranged"),
-            (derivation.portions.len(), "fused or taken apart"),
+            (self.by_rules(), "by rules that move elements"),
+            (derivation.unruled.len(), "that no rule makes"),
             (derivation.open.len(), "open"),
         ];
         let pairs = derivation.pairs.len();
@@ -47,7 +58,12 @@ impl Outcome {
         some.fold(first, |text, (number, what)| format!("{text}, {number} {what}"))
     }
 
-    /// A line for everything that is not done by renaming keys.
+    /// How many keys the rules for elements make.
+    fn by_rules(&self) -> usize {
+        self.derivation.tensor_rules.iter().map(|rule| rule.targets.len()).sum()
+    }
+
+    /// A line for everything that the recipe does not do.
     pub fn beyond(&self) -> Vec<String> {
         let derivation = &self.derivation;
         let by_name = derivation.by_name.iter().map(|(a, b)| (a.as_str(), b.as_str()));
@@ -56,6 +72,7 @@ impl Outcome {
         });
         lines.extend(rearranged(derivation));
         lines.extend(portions(derivation));
+        lines.extend(unruled(derivation));
         lines.extend(open(derivation));
         let dropped = grouped(derivation.dropped.iter().map(|key| (key.as_str(), None)));
         lines.extend(
@@ -67,9 +84,28 @@ impl Outcome {
     }
 }
 
+/// Keys that no rule makes although `a` has their elements.
+fn unruled(derivation: &Derivation) -> Vec<String> {
+    let mut alike = IndexMap::<String, Vec<&str>>::default();
+    for it in &derivation.unruled {
+        alike.entry(it.why.reason()).or_default().push(&it.key);
+    }
+    let lines = alike.into_iter().map(|(reason, keys)| {
+        let all = count(keys.len(), "key");
+        format!("no rule, {reason}: {}  ({all})", first_grouped(keys, NAMED))
+    });
+    lines.collect()
+}
+
+/// The keys of `b` that rules make.
+fn made(derivation: &Derivation) -> IndexSet<&str> {
+    derivation.tensor_rules.iter().flat_map(|rule| &rule.targets).map(String::as_str).collect()
+}
+
 fn rearranged(derivation: &Derivation) -> Vec<String> {
+    let made = made(derivation);
     let mut alike = IndexMap::<String, Vec<(&str, &str)>>::default();
-    for it in &derivation.rearranged {
+    for it in derivation.rearranged.iter().filter(|it| !made.contains(it.b.as_str())) {
         let words = match it.how {
             Arrangement::Transposed => "transposed".into(),
             Arrangement::Permuted(axes) => format!("with its dimensions in the order {axes:?}"),
@@ -85,8 +121,9 @@ fn rearranged(derivation: &Derivation) -> Vec<String> {
 }
 
 fn portions(derivation: &Derivation) -> Vec<String> {
+    let made = made(derivation);
     let mut alike = IndexMap::<_, Vec<(&str, &str)>>::default();
-    for it in &derivation.portions {
+    for it in derivation.portions.iter().filter(|it| !made.contains(it.key_of_b().as_str())) {
         let lines = if it.lines == Axis::Rows { "rows" } else { "columns" };
         let turned = if it.is_transposed { ", transposed" } else { "" };
         let words = (it.owner == Side::A, format!("{lines} {}..{}", it.start, it.end), turned);

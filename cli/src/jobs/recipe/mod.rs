@@ -29,7 +29,7 @@ mod document;
 mod stage;
 mod text;
 
-pub use text::to_text;
+pub use text::{Beside, to_text, to_text_beside};
 
 /// The longest recipe or plan that is read, in bytes: room for a million keys.
 const MAX_TEXT: u64 = 256 << 20;

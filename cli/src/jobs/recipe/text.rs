@@ -35,6 +35,45 @@ fn separators_of(stages: &[Rule]) -> Option<Separators> {
     later.iter().all(goes_on).then_some(separators)
 }
 
+/// What a recipe says beside rules of keys alone.
+#[derive(Clone, Debug, Default)]
+pub struct Beside<'a> {
+    /// The separators of both sides, where one is not `.`.
+    pub separators: Option<[char; 2]>,
+    /// Names of sizes, and what says them.
+    pub sizes: Vec<(&'a str, &'a str)>,
+    /// Rules that come before those of the last stage, in the notation of recipes.
+    pub rules: Vec<&'a str>,
+}
+
+/// The stages as TOML, beside other rules; `None` where [`to_text`] gives none.
+pub fn to_text_beside(stages: &[Rule], beside: &Beside<'_>) -> Option<String> {
+    if beside.rules.is_empty() {
+        return to_text(stages);
+    }
+    let (drops, renames): (Vec<_>, Vec<_>) =
+        stages.iter().cloned().partition(|rule| matches!(rule, Rule::Remap(Remap::Drop(_))));
+    let mut text = String::new();
+    if let Some(separators) = beside.separators {
+        let [from, to] = separators.map(|separator| quoted(&separator.to_string()));
+        text += &format!("separator = [{from}, {to}]\n\n");
+    }
+    if !beside.sizes.is_empty() {
+        let lines = beside.sizes.iter().map(|(name, says)| format!("{name} = {}\n", quoted(says)));
+        text += &format!("[size]\n{}\n", lines.collect::<String>());
+    }
+    let mut words: Vec<String> = beside.rules.iter().map(ToString::to_string).collect();
+    for rule in renames {
+        let list = if matches!(rule, Rule::FirstOf(_)) { rule } else { Rule::FirstOf(vec![rule]) };
+        words.extend(list.words()?.1);
+    }
+    text += "[[stage]]\n";
+    for rule in &drops {
+        text += &format!("{}\n", words_of(rule)?.concat());
+    }
+    Some(text + &line(RuleKind::Rename, &words) + "\n")
+}
+
 /// The stages of a recipe that a rule becomes: none for the identity, several for a chain.
 fn lines(rule: &Rule) -> Option<Vec<String>> {
     match rule {

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::matching::derive::overlap::Overlap;
+
 /// What comparing the elements of two state dicts, `a` and `b`, shows.
 ///
 /// Tensors are named by the positions of their [entries](crate::diff::Side::entries).
@@ -13,6 +15,9 @@ pub struct Evidence {
     pub rearranged: Vec<Rearranged>,
     /// Tensors that are a part of another.
     pub portions: Vec<Slice>,
+    /// The places of elements that tensors of both sides have in common, for those that are not
+    /// alike.
+    pub overlaps: Vec<Overlap>,
 }
 
 /// Tensors of both sides whose elements do not distinguish them; at least one of each.

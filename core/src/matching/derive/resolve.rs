@@ -47,6 +47,70 @@ impl<'a> Resolution<'a> {
         }
     }
 
+    /// Pairs what has the same elements and was left over, and gives the keys of `b` that are left
+    /// after that: each with the key of `a` that has its elements under another key already.
+    pub(super) fn settle_copies(&mut self, evidence: &Evidence) -> IndexMap<usize, Vec<usize>> {
+        let mut ties = IndexMap::<usize, Vec<usize>>::default();
+        for alike in &evidence.alike {
+            let open_b: Vec<usize> =
+                alike.b.iter().copied().filter(|b| self.from[*b].is_none()).collect();
+            let open_a: Vec<usize> =
+                alike.a.iter().copied().filter(|a| self.to[*a].is_none()).collect();
+            match (open_a.as_slice(), open_b.as_slice()) {
+                ([a], [b]) if !alike.is_constant || self.is_only_place(*a, *b) => self.pair(*a, *b),
+                _ if alike.is_constant => {}
+                _ => self.pair_copies(open_a, &open_b),
+            }
+            let left = alike.b.iter().copied().filter(|b| self.from[*b].is_none());
+            let left: Vec<usize> = left.filter(|b| is_text(&self.b[*b])).collect();
+            let source = alike.a.iter().copied().find(|a| self.to[*a].is_some());
+            if let Some(source) = source.filter(|_| !alike.is_constant && !left.is_empty()) {
+                ties.entry(source).or_default().extend(left);
+            }
+        }
+        ties
+    }
+
+    /// True if two tensors of one number, which no others have, are in modules of which nothing else
+    /// is known to have gone elsewhere, and the modules around these belong together.
+    fn is_only_place(&self, a: usize, b: usize) -> bool {
+        let (old, new) = (self.a[a].key.as_str(), self.b[b].key.as_str());
+        let Some(((inner_a, own_a), (inner_b, own_b))) =
+            old.rsplit_once(SEPARATOR).zip(new.rsplit_once(SEPARATOR))
+        else {
+            return false;
+        };
+        let outer = inner_a.rsplit_once(SEPARATOR).zip(inner_b.rsplit_once(SEPARATOR));
+        let Some(((outer_a, _), (outer_b, _))) = outer else { return false };
+        let is_below = |key: &str, module: &str| {
+            key.strip_prefix(module).is_some_and(|rest| rest.starts_with(SEPARATOR))
+        };
+        let pairs = self.pairs();
+        let leads = pairs.iter().any(|(x, y)| is_below(x, outer_a) && is_below(y, outer_b));
+        let mut inner = pairs.iter().map(|(x, y)| (is_below(x, inner_a), is_below(y, inner_b)));
+        own_a == own_b && leads && inner.all(|(x, y)| x == y)
+    }
+
+    /// Pairs copies of one tensor by what their keys have in common.
+    fn pair_copies(&mut self, mut open: Vec<usize>, others: &[usize]) {
+        for b in others {
+            let key = self.b[*b].key.as_str();
+            let nearest = open.iter().enumerate().max_by_key(|(at, a)| {
+                let other = self.a[**a].key.as_str();
+                let end = key.bytes().rev().zip(other.bytes().rev()).take_while(|(x, y)| x == y);
+                (key == other, end.count(), usize::MAX - at)
+            });
+            let Some((at, _)) = nearest else { return };
+            let a = open.remove(at);
+            self.pair(a, *b);
+        }
+    }
+
+    /// The tensors that `b` has under the key that a tensor of `a` became.
+    pub(super) fn target_of(&self, a: usize) -> Option<usize> {
+        self.to[a]
+    }
+
     fn pair(&mut self, a: usize, b: usize) {
         if is_text(&self.a[a]) && is_text(&self.b[b]) {
             (self.to[a], self.from[b]) = (Some(b), Some(a));
@@ -133,10 +197,27 @@ impl<'a> Resolution<'a> {
         places.iter().map(|a| self.a[*a].key.to_string()).collect()
     }
 
-    /// The keys of `a` that the evidence mentions and that have no pair, and so keep their names.
-    pub(super) fn stays(&self, evidence: &Evidence) -> IndexSet<&'a str> {
-        let (known, _) = with_evidence(evidence);
-        known.into_iter().map(|a| self.a[a].key.as_str()).collect()
+    /// The keys of `a` without a pair that have elements of a tensor of `b` that nothing accounts
+    /// for, and so keep their names.
+    pub(super) fn stays(
+        &self,
+        evidence: &Evidence,
+        is_made: impl Fn(usize) -> bool,
+    ) -> IndexSet<&'a str> {
+        let is_open = |b: &usize| self.from[*b].is_none() && !is_made(*b);
+        let mut stays = IndexSet::default();
+        for alike in evidence.alike.iter().filter(|alike| alike.b.iter().any(is_open)) {
+            stays.extend(alike.a.iter().copied());
+        }
+        let rearranged = evidence.rearranged.iter().map(|it| (it.a, it.b));
+        let overlaps = evidence.overlaps.iter().map(|it| (it.a, it.b));
+        let portions = evidence.portions.iter().map(|it| match it.owner {
+            Side::A => (it.whole, it.part),
+            Side::B => (it.part, it.whole),
+        });
+        let all = rearranged.chain(overlaps).chain(portions);
+        stays.extend(all.filter(|(_, b)| is_open(b)).map(|(a, _)| a));
+        stays.into_iter().map(|a: usize| self.a[a].key.as_str()).collect()
     }
 }
 
@@ -172,6 +253,10 @@ fn with_evidence(evidence: &Evidence) -> (IndexSet<usize>, IndexSet<usize>) {
     for rearranged in &evidence.rearranged {
         a.insert(rearranged.a);
         b.insert(rearranged.b);
+    }
+    for overlap in &evidence.overlaps {
+        a.insert(overlap.a);
+        b.insert(overlap.b);
     }
     for portion in &evidence.portions {
         let (in_a, in_b) = match portion.owner {

@@ -54,13 +54,24 @@ pub struct Generalised {
 /// assert_eq!(stages, ["drop:head.**", "rename:layers.{i}.{rest..} -> blocks.{i+1}.{rest..}"]);
 /// ```
 pub fn generalise(pairs: &[(String, String)], dropped: &[String]) -> Generalised {
+    generalise_beside(pairs, dropped, &[])
+}
+
+/// The same beside rules that come first in the last stage, and take these other keys.
+pub(crate) fn generalise_beside(
+    pairs: &[(String, String)],
+    dropped: &[String],
+    others: &[&str],
+) -> Generalised {
     let (pairs, inexpressible) = expressible(pairs);
     let mut found = Generalised { inexpressible, ..Generalised::default() };
-    let kept: Vec<&str> = pairs.iter().map(|(old, _)| *old).collect();
+    let own = pairs.iter().map(|(old, _)| *old);
+    let kept: Vec<&str> = own.chain(others.iter().copied()).collect();
     if !dropped.is_empty() {
         found.stages.push(Remap::Drop(patterns(dropped, &kept)).into());
     }
-    let unwrapped = unwrapped(&pairs);
+    // The other rules know the keys as they are.
+    let unwrapped = if others.is_empty() { unwrapped(&pairs) } else { None };
     let pairs = match &unwrapped {
         Some(names) => {
             found.stages.push(Rule::unwrap_all());

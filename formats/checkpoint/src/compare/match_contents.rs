@@ -6,13 +6,14 @@
 
 use statedict_core::{
     DType, IndexSet, Tensor,
-    derive::{Alike, Arrangement, Evidence, Rearranged, Side},
+    derive::{Alike, Arrangement, Evidence, Overlap, Rearranged, Side},
     diff::Entry,
 };
 
 use crate::checkpoint::Checkpoint;
 use crate::compare::duplicate_groups::{Sort, halves, twins};
 use crate::compare::operand::Operand;
+use crate::compare::overlaps::overlaps;
 use crate::compare::rows::reordered;
 use crate::compare::slices::portions;
 use crate::error::Error;
@@ -41,6 +42,9 @@ pub fn match_contents(
     Ok(question.evidence)
 }
 
+/// The tensors of a side that nothing was found for.
+type Operands<'a> = Vec<Option<Operand<'a>>>;
+
 /// Tensors that nothing was found for yet, and what was found for the others.
 struct Question<'a> {
     a: Vec<Option<Operand<'a>>>,
@@ -51,6 +55,7 @@ struct Question<'a> {
 impl<'a> Question<'a> {
     fn ask(&mut self) -> Result<(), Error> {
         self.ask_alike()?;
+        let open = (self.a.clone(), self.b.clone());
         self.ask_arrangement(Tensor::transposed, Sort::TypeAndShape, Arrangement::Transposed)?;
         for axes in PERMUTATIONS {
             let how = Arrangement::Permuted(axes);
@@ -75,7 +80,40 @@ impl<'a> Question<'a> {
         for (a, b) in reordered(&self.a, &self.b)? {
             self.note(a, b, Arrangement::RowsReordered);
         }
+        let mut found = overlaps(&open.0, &open.1)?;
+        self.complete(&mut found, &open);
+        for overlap in &found {
+            (self.a[overlap.a], self.b[overlap.b]) = (None, None);
+        }
+        self.evidence.overlaps.extend(found);
         Ok(())
+    }
+
+    /// Adds what the other questions found of tensors that no single elements gave away.
+    fn complete(&self, found: &mut Vec<Overlap>, (a, b): &(Operands<'a>, Operands<'a>)) {
+        let known: IndexSet<usize> = found.iter().map(|it| it.b).collect();
+        let shape = |halves: &Operands<'a>, at: usize| {
+            halves[at].as_ref().map(|half| half.shape().to_vec())
+        };
+        for it in &self.evidence.rearranged {
+            if !known.contains(&it.b)
+                && let Some((x, y)) = shape(a, it.a).zip(shape(b, it.b))
+            {
+                found.extend(Overlap::rearranged(it, &x, &y));
+            }
+        }
+        for it in &self.evidence.portions {
+            let (at_a, at_b) = match it.owner {
+                Side::A => (it.whole, it.part),
+                Side::B => (it.part, it.whole),
+            };
+            if !known.contains(&at_b)
+                && let Some((x, y)) = shape(a, at_a).zip(shape(b, at_b))
+            {
+                found.extend(Overlap::portion(it, if it.owner == Side::A { &x } else { &y }));
+            }
+        }
+        found.sort_by_key(|it| (it.b, it.start_in_b, it.a, it.start_in_a));
     }
 
     /// The types that open tensors of `b` have, and open tensors of `a` could be cast to.
@@ -100,6 +138,7 @@ impl<'a> Question<'a> {
         self.evidence.alike.extend(question.evidence.alike);
         self.evidence.rearranged.extend(question.evidence.rearranged);
         self.evidence.portions.extend(question.evidence.portions);
+        self.evidence.overlaps.extend(question.evidence.overlaps);
         let was_open = question.a.iter().zip(&mut self.a);
         was_open.for_each(|(left, half)| {
             if left.is_none() && half.as_ref().and_then(|half| half.cast_to(dtype)).is_some() {

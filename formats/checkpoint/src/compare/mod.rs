@@ -9,12 +9,13 @@ mod duplicate_groups;
 mod match_contents;
 mod numbers;
 mod operand;
+mod overlaps;
 mod rows;
 mod slices;
 mod tensor_pair;
 
 use statedict_core::{
-    Data, Tensor,
+    Data, Elements, Tensor,
     diff::{Diff, Matching, Pair},
     objects::Uncompared,
 };
@@ -56,6 +57,28 @@ pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Resul
     let (removed, added) = (halves(a, &matching.removed), halves(b, &matching.added));
     diff.rename(&twins(removed, added, Sort::TypeAndShape)?);
     Ok(diff)
+}
+
+/// Which of some tensors, put together from those of `a`, are these of `b`, element by element.
+///
+/// # Errors
+/// What keeps the elements from being read.
+pub fn are_made(
+    a: &Checkpoint,
+    b: &Checkpoint,
+    pairs: &[(Elements, &Tensor)],
+) -> Result<Vec<bool>, Error> {
+    let (mut couples, mut is_made) = (Vec::new(), vec![false; pairs.len()]);
+    for (at, (elements, tensor)) in pairs.iter().enumerate() {
+        let both = Operand::made(a, elements).zip(Operand::of(b, tensor));
+        let both = both.filter(|(x, y)| x.dtype() == y.dtype() && x.shape() == y.shape());
+        couples.extend(both.map(|(x, y)| (at, TensorPair::compared(x, y))));
+    }
+    let (places, couples): (Vec<usize>, Vec<_>) = couples.into_iter().unzip();
+    for (at, deviation) in places.into_iter().zip(deviations(&couples)?) {
+        is_made[at] = deviation.count == 0;
+    }
+    Ok(is_made)
 }
 
 /// A pair whose values are not elements that can be read.

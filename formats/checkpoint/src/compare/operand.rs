@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::mpsc::Receiver;
 
 use sha2::{Digest, Sha256};
-use statedict_core::{ByteOrder, DType, Elements, Fault, Source, Tensor};
+use statedict_core::{ByteOrder, DType, Data, Elements, Fault, Origin, Source, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::compare::comparator::Run;
@@ -38,6 +38,25 @@ impl<'a> Operand<'a> {
     /// The tensor, if it has elements that can be read.
     pub(super) fn of(file: &'a Checkpoint, tensor: &Tensor) -> Option<Operand<'a>> {
         Operand::cast(file, tensor, &tensor.dtype)
+    }
+
+    /// Elements that a plan puts together from those of a file, if they can be read.
+    pub(super) fn made(file: &'a Checkpoint, elements: &Elements) -> Option<Operand<'a>> {
+        if let Origin::Tensor(tensor) = elements.origin() {
+            return Operand::cast(file, tensor, elements.dtype());
+        }
+        let unit = usize::try_from(elements.dtype().bytes().filter(|it| (1..=PIECE).contains(it))?);
+        let (dtype, shape) = (elements.dtype().clone(), elements.shape().to_vec());
+        // It is in no one place of the file.
+        let data = Data::Opaque { layout: "blocks".into(), bytes: elements.byte_len() };
+        let operand = Operand {
+            file,
+            tensor: Tensor { dtype, shape, data },
+            elements: elements.clone(),
+            unit: unit.ok()?,
+            verbatim: None,
+        };
+        elements::obstacle(elements).is_none().then_some(operand)
     }
 
     /// The tensor cast to a type, if that can be read.
