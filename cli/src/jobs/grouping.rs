@@ -21,6 +21,13 @@ pub struct Line {
     pub members: Vec<usize>,
 }
 
+impl Line {
+    /// How many keys it is for, to be put behind it; nothing for one.
+    pub fn number_of_keys(&self) -> String {
+        if self.keys == 1 { String::new() } else { format!("  ({} keys)", self.keys) }
+    }
+}
+
 /// The lines for these keys and their new names, in the order in which their forms first occur; long
 /// names are cut.
 pub fn grouped<'a>(keys: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Vec<Line> {

@@ -3,43 +3,13 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::plan::Example;
 use crate::plan::draft::Draft;
+use crate::plan::policy::{Policy, Undefined, Unmatched};
+use crate::plan::regroup::Regrouping;
 use crate::{
     Catalog, Expression, IndexMap, IndexSet, Issue, Origination, Plan, PlanError, Rule, Section,
     StateDict,
 };
-
-/// What to do with keys that the rules say nothing about, and with rules that do nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// For keys that no rule recognises.
-    pub undefined: Undefined,
-    /// For rules that recognise no key at all.
-    pub unmatched: Unmatched,
-}
-
-/// What to do with a key that no rule recognises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Undefined {
-    /// Keep it under its own name, as PyTorch's prefix function does.
-    #[default]
-    Keep,
-    /// Refuse the plan.
-    Refuse,
-    /// Take it out.
-    Drop,
-}
-
-/// What to do when no rule recognises any key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unmatched {
-    /// Refuse the plan.
-    #[default]
-    Refuse,
-    /// Let everything stay as it is.
-    Allow,
-}
 
 /// A plan and what is worth telling about how it came about.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,23 +22,6 @@ pub struct Planned {
     pub unused_rules: Vec<String>,
     /// What rules of tensors make of the tensors that they recognised, stage by stage.
     pub regroupings: Vec<Regrouping>,
-}
-
-/// What one rule of tensors makes of the tensors that it recognised.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Regrouping {
-    /// The state dict.
-    pub path: String,
-    /// The rule, as text.
-    pub rule: String,
-    /// How many groups of tensors belong together.
-    pub groups: usize,
-    /// How many tensors it recognised.
-    pub from: usize,
-    /// How many it makes of them.
-    pub to: usize,
-    /// The first group.
-    pub example: Example,
 }
 
 /// Resolves rules that are given together against state dicts of a catalog.

@@ -25,7 +25,7 @@ fn tensor_rule(rule: &DerivedRule) -> String {
 }
 
 fn rename(line: &Line) -> String {
-    let keys = if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) };
+    let keys = line.number_of_keys();
     format!("  {} -> {}{keys}", line.old, line.new.as_deref().unwrap_or_default())
 }
 

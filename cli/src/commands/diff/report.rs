@@ -164,7 +164,12 @@ fn unplaced(outcome: &Outcome) -> Vec<String> {
 }
 
 fn rename(line: &Line) -> String {
-    format!("  {} -> {}{}", line.old, line.new.as_deref().unwrap_or_default(), keys_of(line))
+    format!(
+        "  {} -> {}{}",
+        line.old,
+        line.new.as_deref().unwrap_or_default(),
+        line.number_of_keys()
+    )
 }
 
 /// The changes, those that are the same in one line.
@@ -177,7 +182,9 @@ fn changes<T>(changes: &[Change<T>], shown: impl Fn(&T) -> String) -> Vec<String
     let mut lines = Vec::new();
     for (change, keys) in alike {
         let all = grouped(keys.into_iter().map(|key| (key, None)));
-        lines.extend(all.iter().map(|line| format!("~ {}: {change}{}", line.old, keys_of(line))));
+        lines.extend(
+            all.iter().map(|line| format!("~ {}: {change}{}", line.old, line.number_of_keys())),
+        );
     }
     lines
 }
@@ -185,7 +192,7 @@ fn changes<T>(changes: &[Change<T>], shown: impl Fn(&T) -> String) -> Vec<String
 /// A line for each group of keys that only one file has.
 fn signed(sign: char, keys: &[Key]) -> Vec<String> {
     let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
-    lines.iter().map(|line| format!("{sign} {}{}", line.old, keys_of(line))).collect()
+    lines.iter().map(|line| format!("{sign} {}{}", line.old, line.number_of_keys())).collect()
 }
 
 /// How far apart values are; of several keys in one line, the farthest.
@@ -195,7 +202,7 @@ fn values(values: &[(Key, Deviation)]) -> Vec<String> {
         let mut whole = Deviation::default();
         let members = line.members.iter().filter_map(|place| values.get(*place));
         members.for_each(|(_, deviation)| whole.merge(deviation));
-        format!("~ {}: {}{}", line.old, deviation(&whole), keys_of(line))
+        format!("~ {}: {}{}", line.old, deviation(&whole), line.number_of_keys())
     });
     lines.collect()
 }
@@ -225,10 +232,6 @@ fn figures(number: f64) -> String {
         other if other.is_finite() => format!("{other:.3e}"),
         other => format!("{other}"),
     }
-}
-
-fn keys_of(line: &Line) -> String {
-    if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
 }
 
 #[cfg(test)]

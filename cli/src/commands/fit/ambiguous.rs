@@ -4,7 +4,6 @@ use statedict::core::IndexMap;
 use statedict::core::fit::{Ambiguous, Uncertainty};
 use statedict::jobs::grouping::{first_grouped, grouped};
 
-use crate::commands::fit::report::keys_of;
 use crate::terminal::text::NAMED;
 
 /// What is left open, and why.
@@ -32,7 +31,7 @@ fn uncertain(open: &[Ambiguous]) -> Vec<String> {
     let mut lines = Vec::new();
     for (why, pairs) in alike {
         for line in grouped(pairs) {
-            let (from, keys) = (&line.old, keys_of(&line));
+            let (from, keys) = (&line.old, line.number_of_keys());
             let to = line.new.as_deref().unwrap_or_default();
             lines.push(format!("ambiguous: {from} could be {to}{keys}, but {}", doubt(why)));
         }

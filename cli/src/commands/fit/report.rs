@@ -121,7 +121,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 /// Keys of the checkpoint that go nowhere.
 fn gone(keys: &[String], why: &str) -> Vec<String> {
     let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
-    lines.iter().map(|line| format!("- {} ({why}){}", line.old, keys_of(line))).collect()
+    lines.iter().map(|line| format!("- {} ({why}){}", line.old, line.number_of_keys())).collect()
 }
 
 /// The keys that were found, those of one form and reason in one line.
@@ -259,14 +259,11 @@ fn marked(sign: &str, said: IndexMap<String, Vec<&str>>) -> Vec<String> {
     let mut lines = Vec::new();
     for (what, keys) in said {
         let all = grouped(keys.into_iter().map(|key| (key, None)));
-        lines
-            .extend(all.iter().map(|line| format!("{sign} {}: {what}{}", line.old, keys_of(line))));
+        lines.extend(
+            all.iter().map(|line| format!("{sign} {}: {what}{}", line.old, line.number_of_keys())),
+        );
     }
     lines
-}
-
-pub(super) fn keys_of(line: &Line) -> String {
-    if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
 }
 
 /// Why nothing could be put together, all of it, and ways out.
@@ -291,7 +288,9 @@ pub(crate) fn refusal(outcome: &Outcome, unmet: &[FitError]) -> Failure {
     }
     for (what, keys) in alike {
         let lines = grouped(keys.into_iter().map(|key| (key, None)));
-        errors.extend(lines.iter().map(|line| format!("{}: {what}{}", line.old, keys_of(line))));
+        errors.extend(
+            lines.iter().map(|line| format!("{}: {what}{}", line.old, line.number_of_keys())),
+        );
     }
     errors.extend(ambiguous(&fit.open));
     let source = outcome.source.path.display().to_string();

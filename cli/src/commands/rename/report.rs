@@ -372,7 +372,7 @@ fn changed(section: &Section) -> impl Iterator<Item = (&str, Option<&str>)> {
 }
 
 fn change(line: &Line) -> String {
-    let keys = if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) };
+    let keys = line.number_of_keys();
     let new = line.new.as_deref().unwrap_or("(dropped)");
     format!("  {} -> {new}{keys}", line.old)
 }

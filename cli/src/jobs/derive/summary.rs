@@ -6,7 +6,7 @@ use statedict_core::{
 };
 
 use crate::jobs::derive::Outcome;
-use crate::jobs::grouping::{Line, first_grouped, grouped};
+use crate::jobs::grouping::{first_grouped, grouped};
 use crate::jobs::recipe;
 use crate::jobs::words::{count, printable};
 
@@ -75,11 +75,9 @@ impl Outcome {
         lines.extend(unruled(derivation));
         lines.extend(open(derivation));
         let dropped = grouped(derivation.dropped.iter().map(|key| (key.as_str(), None)));
-        lines.extend(
-            dropped.iter().map(|line| {
-                format!("dropped, b has no place for it: {}{}", line.old, keys_of(line))
-            }),
-        );
+        lines.extend(dropped.iter().map(|line| {
+            format!("dropped, b has no place for it: {}{}", line.old, line.number_of_keys())
+        }));
         lines
     }
 }
@@ -166,11 +164,7 @@ fn described<'a>(
     let lines = grouped(pairs.into_iter().map(|(one, other)| (one, Some(other))));
     let texts = lines.iter().map(|line| {
         let other = line.new.as_deref().unwrap_or_default();
-        format!("{}{}", sentence(&line.old, other), keys_of(line))
+        format!("{}{}", sentence(&line.old, other), line.number_of_keys())
     });
     texts.collect()
-}
-
-fn keys_of(line: &Line) -> String {
-    if line.keys == 1 { String::new() } else { format!("  ({} keys)", line.keys) }
 }

@@ -21,6 +21,23 @@ use crate::{DType, IndexMap};
 /// The most tensors that one rule makes of one group, and the most that are listed as missing.
 pub(super) const MAX_MADE: u64 = 1 << 20;
 
+/// What one rule of tensors makes of the tensors that it recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Regrouping {
+    /// The state dict.
+    pub path: String,
+    /// The rule, as text.
+    pub rule: String,
+    /// How many groups of tensors belong together.
+    pub groups: usize,
+    /// How many tensors it recognised.
+    pub from: usize,
+    /// How many it makes of them.
+    pub to: usize,
+    /// The first group.
+    pub example: Example,
+}
+
 /// A key that a rule recognised.
 pub(super) struct Claim {
     /// Its place among all keys.
