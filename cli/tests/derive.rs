@@ -122,6 +122,36 @@ open, a has no such elements: new  (1 key)
     assert!(ran.out.ends_with(rules), "{}", ran.out);
 }
 
+/// A layer of which nothing is left has keys as the others have, and keeps them.
+#[test]
+fn a_rule_takes_no_key_that_it_is_not_about() {
+    let square = |number| noise(number, 16);
+    let turned = |number| -> Vec<u8> {
+        let square = square(number);
+        (0..16).map(|i| square[i % 4 * 4 + i / 4]).collect()
+    };
+    let folder = Folder::with(
+        &[
+            ("l.0.w", &[4, 4], square(1)),
+            ("l.1.w", &[4, 4], square(2)),
+            ("l.2.w", &[4, 4], square(3)),
+        ],
+        &[
+            ("m.0.w", &[4, 4], turned(1)),
+            ("m.1.w", &[4, 4], turned(2)),
+            ("m.2.w", &[4, 4], square(3)),
+        ],
+    );
+    let ran = folder.derive(&["--save-recipe", "r.toml"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let recipe = fs::read_to_string(folder.path("r.toml")).expect("a recipe");
+    let rules = "  \"l.2.w -> m.2.w\",\n  \"l.{i}.w[a b] -> m.{i}.w[b a]\",\n";
+    assert!(recipe.contains(rules), "{recipe}");
+    let applied = folder.run(&["apply", "r.toml", "a.safetensors", "-o", "c.safetensors"]);
+    assert_eq!(applied.status, 0, "{}", applied.err);
+    assert_eq!(folder.run(&["diff", "--weights-only", "c.safetensors", "b.safetensors"]).status, 0);
+}
+
 #[test]
 fn json_says_the_same() {
     let ran = fused().derive(&["--json", "-q"]);

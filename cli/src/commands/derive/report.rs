@@ -1,7 +1,7 @@
 //! What `derive` found, as text.
 
-use statedict::core::DType;
 use statedict::core::derive::DerivedRule;
+use statedict::core::{DType, IndexSet};
 use statedict::jobs::derive::Outcome;
 use statedict::jobs::grouping::{Line, grouped};
 
@@ -13,7 +13,10 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let renamed = grouped(renamed.map(|(old, new)| (old.as_str(), Some(new.as_str()))));
     let mut lines = vec![outcome.headline()];
     lines.extend(renamed.iter().map(rename));
-    lines.extend(outcome.derivation.tensor_rules.iter().map(tensor_rule));
+    let rules = outcome.derivation.tensor_rules.iter();
+    let renamed: IndexSet<&String> = outcome.derivation.pairs.iter().map(|(_, new)| new).collect();
+    let moving = rules.filter(|rule| !rule.targets.iter().all(|key| renamed.contains(key)));
+    lines.extend(moving.map(tensor_rule));
     lines.extend(outcome.beyond());
     lines.extend(outcome.casts.iter().map(cast));
     lines

@@ -58,9 +58,12 @@ impl Outcome {
         some.fold(first, |text, (number, what)| format!("{text}, {number} {what}"))
     }
 
-    /// How many keys the rules for elements make.
+    /// How many keys the rules for elements make, those apart that a rename would make as well.
     fn by_rules(&self) -> usize {
-        self.derivation.tensor_rules.iter().map(|rule| rule.targets.len()).sum()
+        let renamed: IndexSet<&str> =
+            self.derivation.pairs.iter().map(|(_, new)| new.as_str()).collect();
+        let made = self.derivation.tensor_rules.iter().flat_map(|rule| &rule.targets);
+        made.filter(|key| !renamed.contains(key.as_str())).count()
     }
 
     /// A line for everything that the recipe does not do.

@@ -40,7 +40,10 @@ pub struct Run {
 const MIN_RIGHT: usize = 4;
 
 /// Anchors that are looked at where some are not right.
-const MAX_DOUBTED: usize = 32;
+const MAX_DOUBTED: usize = 64;
+
+/// Anchors that are enough if they are sure.
+const MIN_SURE: usize = 8;
 
 /// A part and a whole, whose elements are compared by `same(place in the part, place in the whole)`.
 pub struct Search<'a, F> {
@@ -48,8 +51,11 @@ pub struct Search<'a, F> {
     pub part: &'a [u64],
     /// The shape of the whole.
     pub whole: &'a [u64],
-    /// Elements that are known to be in both: places in the part and in the whole.
+    /// Elements of both that are equal: places in the part and in the whole.
     pub anchors: Vec<(u64, u64)>,
+    /// How many of the anchors, from the first, are sure to be the same element; others may be equal by
+    /// chance.
+    pub sure: usize,
     /// True if an element of the part equals one of the whole.
     pub same: F,
 }
@@ -68,16 +74,25 @@ impl<E, F: FnMut(u64, u64) -> Result<bool, E>> Search<'_, F> {
             return Ok(Vec::new());
         }
         let candidates = self.candidates();
-        let runs = self.all_digits(&candidates, count)?;
-        if runs.is_empty() && self.keep_likely(&candidates, count)? {
-            return self.all_digits(&candidates, count);
+        let all = self.anchors.clone();
+        if self.sure >= MIN_SURE || self.sure == all.len() {
+            self.anchors.truncate(self.sure);
+            let runs = self.all_digits(&candidates, count)?;
+            if !runs.is_empty() {
+                return Ok(runs);
+            }
         }
-        Ok(runs)
+        self.anchors = all;
+        self.keep_likely(&candidates, count)?;
+        if self.anchors.len() < MIN_RIGHT {
+            return Ok(Vec::new());
+        }
+        self.all_digits(&candidates, count)
     }
 
     /// Leaves out anchors that do not share the fastest digit of most others: elements that are equal
-    /// by chance. False if none are left out.
-    fn keep_likely(&mut self, candidates: &[u64], count: u64) -> Result<bool, E> {
+    /// by chance.
+    fn keep_likely(&mut self, candidates: &[u64], count: u64) -> Result<(), E> {
         let mut all = core::mem::take(&mut self.anchors);
         all.truncate(MAX_DOUBTED);
         let mut best: Vec<(u64, u64)> = Vec::new();
@@ -95,9 +110,8 @@ impl<E, F: FnMut(u64, u64) -> Result<bool, E>> Search<'_, F> {
                 }
             }
         }
-        let is_less = best.len() >= MIN_RIGHT && best.len() < all.len();
         self.anchors = best;
-        Ok(is_less)
+        Ok(())
     }
 
     fn all_digits(&mut self, candidates: &[u64], count: u64) -> Result<Vec<Run>, E> {
@@ -414,7 +428,8 @@ mod tests {
         let same = |at: u64, place: u64| {
             Ok::<_, Infallible>(places[usize::try_from(at).expect("small")] == place)
         };
-        let Ok(runs) = Search { part, whole, anchors: known, same }.runs();
+        let sure = known.len();
+        let Ok(runs) = Search { part, whole, anchors: known, sure, same }.runs();
         runs
     }
 
@@ -464,6 +479,24 @@ mod tests {
             let runs = found(&merge(&sizes), &merge(&whole), &expected, 40);
             prop_assert_eq!(places(&runs, expected.len()), expected);
         }
+    }
+
+    #[test]
+    fn elements_that_are_equal_by_chance_do_not_mislead() {
+        // Rows of pairs become two halves; every other anchor is another element of the same value.
+        let expected: Vec<u64> = (0..96).map(|at| at % 2 * 48 + at / 2).collect();
+        let known = (0..24).map(|n| {
+            let at = n * 37 % 96;
+            let place = expected[usize::try_from(at).expect("small")];
+            (at, if n % 2 == 0 { place } else { (place + 5 * n) % 96 })
+        });
+        let same = |at: u64, place: u64| {
+            Ok::<_, Infallible>(expected[usize::try_from(at).expect("small")] == place)
+        };
+        let anchors = known.collect();
+        let search = Search { part: &[96], whole: &[2, 48], anchors, sure: 0, same };
+        let Ok(runs) = search.runs();
+        assert_eq!(places(&runs, 96), expected);
     }
 
     #[test]

@@ -220,7 +220,6 @@ impl Derivation {
         let mut pairs: Vec<(String, String)> =
             self.pairs.iter().chain(&self.by_name).cloned().collect();
         pairs.retain(|(old, _)| !is_ruled.contains(old.as_str()));
-        self.guard(&mut pairs, ruled, resolution);
         let stays = resolution.stays(evidence, |b| ruled.targets.contains(&b));
         let (mut olds, mut news): (IndexSet<String>, IndexSet<String>) =
             pairs.iter().cloned().unzip();
@@ -236,7 +235,9 @@ impl Derivation {
                 self.dropped.push(key.into());
             }
         }
-        let others: Vec<&str> = is_ruled.into_iter().collect();
+        self.guard(&mut pairs, ruled, resolution);
+        let others = self.tensor_rules.iter().flat_map(|rule| &rule.sources).map(String::as_str);
+        let others: Vec<&str> = others.collect();
         self.rules = generalise_beside(&pairs, &self.dropped, &others);
     }
 }

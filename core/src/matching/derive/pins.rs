@@ -152,7 +152,10 @@ fn next(layout: &Layout, free: &[usize], sizes: &[&[u64]]) -> Option<(usize, Pin
         }
     }
     // The largest that does not come first stays to be found out: of heads it is what a head has.
-    let rest = free.iter().enumerate().skip(1);
+    let mut classes = Vec::new();
+    layout.classes(&mut classes);
+    let comes_first = |class: usize| classes.first() == Some(&class);
+    let rest = free.iter().enumerate().filter(|(_, class)| !comes_first(**class));
     let last = rest.max_by_key(|(at, class)| (sizes[0][**class], usize::MAX - at));
     let last = last.map_or(0, |(at, _)| at);
     let choices = (0..free.len()).filter(|at| *at != last).chain([last]);

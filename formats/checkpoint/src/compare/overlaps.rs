@@ -39,7 +39,13 @@ const MIN_ANCHORS: usize = 4;
 
 /// Pairs of tensors of types with few values that are looked at closely without more reason than some
 /// elements in common.
-const MAX_TRIES: usize = 4096;
+const MAX_TRIES: usize = 256;
+
+/// Elements of a type with few values among which each value is in many places.
+const MANY: u64 = 1 << 16;
+
+/// Places of a sample that are looked at; what is in more says little.
+const MAX_PLACES: u8 = 8;
 
 /// Bits of the table that says which elements need not be looked up.
 const SIEVE: u64 = 1 << 20;
@@ -183,23 +189,31 @@ impl<'h, 'a: 'h> Needle<'h, 'a> {
 /// zero, which are the rarest; none if they are all the same.
 fn sampled(half: &Operand<'_>, samples: usize) -> Result<Vec<Sample>, Error> {
     let (units, few) = (half.units(), half.unit() <= 2);
-    let random = if few { samples / 2 } else { samples };
+    let random = if !few {
+        samples
+    } else if units <= MANY {
+        samples / 2
+    } else {
+        // All values but the rarest are in very many places.
+        0
+    };
     let mut wanted: BTreeSet<u64> = BTreeSet::new();
     if units <= random as u64 {
         wanted.extend(0..units);
     } else {
         wanted.extend(scattered(units).take(random));
     }
-    let (mut found, mut largest) = (Vec::new(), BTreeSet::new());
+    let (mut found, mut largest, mut least) = (Vec::new(), BTreeSet::new(), 0);
     let (mut next, mut wanted) = (wanted.pop_first(), wanted);
     elements(half, |place, element| {
         if next == Some(place) {
             found.push(Sample { place, element });
             next = wanted.pop_first();
-        } else if few {
+        } else if few && magnitude(element, half.unit()) >= least {
             largest.insert((magnitude(element, half.unit()), place, element));
             if largest.len() > samples - random {
                 largest.pop_first();
+                least = largest.first().map_or(0, |(magnitude, _, _)| magnitude + 1);
             }
         }
     })?;
@@ -267,8 +281,32 @@ struct Needles<'h, 'a> {
     tries: AtomicUsize,
 }
 
-/// For each sample of a tensor how often it is in another, up to two, and where first.
-type Seen = Vec<(u8, u64)>;
+/// Where the samples of a tensor are in another.
+struct Seen {
+    /// How often each is there, as far as it is counted.
+    times: Vec<u8>,
+    /// The first places of each.
+    places: Vec<(usize, u64)>,
+}
+
+impl Seen {
+    fn of(samples: usize) -> Seen {
+        Seen { times: vec![0; samples], places: Vec::new() }
+    }
+
+    fn note(&mut self, sample: usize, place: u64) {
+        let times = &mut self.times[sample];
+        if *times < MAX_PLACES {
+            self.places.push((sample, place));
+        }
+        *times = (*times + 1).min(MAX_PLACES + 1);
+    }
+
+    /// How many of the samples are there.
+    fn there(&self) -> usize {
+        self.times.iter().filter(|times| **times > 0).count()
+    }
+}
 
 impl<'h, 'a> Needles<'h, 'a> {
     fn new(all: Vec<Needle<'h, 'a>>, side: Side, extent: Extent) -> Needles<'h, 'a> {
@@ -293,7 +331,7 @@ impl<'h, 'a> Needles<'h, 'a> {
         let mut found = Vec::new();
         for (needle, seen) in self.seen(whole)? {
             let needle = &self.all[needle];
-            let anchors = anchors(&needle.samples, &seen);
+            let (anchors, sure) = anchors(&needle.samples, &seen);
             if anchors.is_empty() || !self.is_candidate(needle, &seen, whole) {
                 continue;
             }
@@ -303,7 +341,8 @@ impl<'h, 'a> Needles<'h, 'a> {
             let (own, content) = (Content::of(needle.half)?, content.as_ref().expect("read"));
             let same = |x: u64, y: u64| Ok::<_, Error>(own.at(x)? == content.at(y)?);
             let shapes = (needle.half.shape(), whole.shape());
-            let runs = Search { part: shapes.0, whole: shapes.1, anchors, same }.runs()?;
+            let search = Search { part: shapes.0, whole: shapes.1, anchors, sure, same };
+            let runs = search.runs()?;
             if all_hold(&runs, &own, content)? {
                 let pair = match self.side {
                     Side::A => (needle.place, place),
@@ -329,12 +368,7 @@ impl<'h, 'a> Needles<'h, 'a> {
                     continue;
                 }
                 let samples = self.all[needle].samples.len();
-                let seen = all.entry(needle).or_insert_with(|| vec![(0, 0); samples]);
-                let (times, first) = &mut seen[sample];
-                if *times == 0 {
-                    *first = place;
-                }
-                *times = (*times + 1).min(2);
+                all.entry(needle).or_insert_with(|| Seen::of(samples)).note(sample, place);
             }
         })?;
         Ok(all)
@@ -342,12 +376,12 @@ impl<'h, 'a> Needles<'h, 'a> {
 
     /// True if so many samples are there that it is worth a closer look.
     fn is_candidate(&self, needle: &Needle<'_, '_>, seen: &Seen, whole: &Operand<'_>) -> bool {
-        let there = seen.iter().filter(|(times, _)| *times > 0).count();
+        let (there, samples) = (seen.there(), needle.samples.len());
         if self.extent == Extent::Whole {
-            return there == seen.len();
+            return there == samples;
         }
         let is_small = needle.half.byte_len().max(whole.byte_len()) <= IN_MEMORY;
-        let is_likely = there >= MIN_ANCHORS && there * MIN_SHARE >= seen.len();
+        let is_likely = there >= MIN_ANCHORS && there * MIN_SHARE >= samples;
         // Types with few values have many in common by chance.
         let is_chance = needle.half.unit() <= 2;
         is_likely
@@ -360,15 +394,19 @@ fn sieved(element: u64) -> (usize, u64) {
     (usize::try_from(bit / 64).expect("within the sieve"), bit % 64)
 }
 
-/// Samples that are in one place of the larger tensor, in an order without a pattern.
-fn anchors(samples: &[Sample], seen: &[(u8, u64)]) -> Vec<(u64, u64)> {
-    let mut times = HashMap::<u64, usize>::new();
-    samples.iter().for_each(|sample| *times.entry(sample.element).or_default() += 1);
-    let both = samples.iter().zip(seen);
-    let once = both.filter(|(sample, (seen, _))| *seen == 1 && times[&sample.element] == 1);
-    let mut anchors: Vec<(u64, u64)> = once.map(|(it, (_, place))| (it.place, *place)).collect();
-    anchors.sort_by_key(|(place, _)| place.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    anchors
+/// Samples that are in few places of the larger tensor, those in one place first and otherwise in an
+/// order without a pattern; and how many are in one place only.
+fn anchors(samples: &[Sample], seen: &Seen) -> (Vec<(u64, u64)>, usize) {
+    let mut alike = HashMap::<u64, usize>::new();
+    samples.iter().for_each(|sample| *alike.entry(sample.element).or_default() += 1);
+    let few = seen.places.iter().filter(|(sample, _)| {
+        seen.times[*sample] <= MAX_PLACES && alike[&samples[*sample].element] == 1
+    });
+    let mut few: Vec<(u8, u64, u64)> =
+        few.map(|(sample, place)| (seen.times[*sample], samples[*sample].place, *place)).collect();
+    few.sort_by_key(|(times, place, _)| (*times, place.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    let sure = few.iter().take_while(|(times, _, _)| *times == 1).count();
+    (few.into_iter().map(|(_, in_part, in_whole)| (in_part, in_whole)).collect(), sure)
 }
 
 /// True if a sample of the elements of all runs is the same.
