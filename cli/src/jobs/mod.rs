@@ -44,6 +44,7 @@ pub mod words;
 mod choice;
 mod nearest;
 mod opening;
+mod text_file;
 
 pub use check::Check;
 pub use convert::Convert;

@@ -1,7 +1,5 @@
 //! Where the numbers of sizes come from: what was given, a recipe, a configuration beside the file.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,9 +7,7 @@ use statedict_core::sizes::{Entry, SizeExpression, SizeTable, Sizes};
 use statedict_core::{IndexSet, Name, Rule};
 
 use crate::jobs::error::Error;
-
-/// The longest configuration that is read, in bytes; those of real models have a few thousand.
-const MAX_CONFIG: u64 = 16 << 20;
+use crate::jobs::text_file::{self, CONFIGURATION};
 
 /// The names that configurations have beside a file, the first that knows an entry first.
 const BESIDE: [&str; 2] = ["config.json", "params.json"];
@@ -70,22 +66,16 @@ impl SizeSources {
         if let Some(config) = &self.config {
             return Ok(vec![(config.clone(), read(config)?)]);
         }
-        let folder = if file.is_dir() { file } else { file.parent().unwrap_or(Path::new("")) };
+        let folder = text_file::folder_of(file);
         let beside = BESIDE.iter().map(|name| folder.join(name)).filter(|path| path.is_file());
         beside.map(|path| read(&path).map(|value| (path, value))).collect()
     }
 }
 
 fn read(path: &Path) -> Result<Value, Error> {
-    let in_file = |problem: &dyn std::fmt::Display| Error::in_file(path, problem);
-    let file = File::open(path).map_err(|error| in_file(&error))?;
-    let mut text = Vec::new();
-    file.take(MAX_CONFIG + 1).read_to_end(&mut text).map_err(|error| in_file(&error))?;
-    if text.len() as u64 > MAX_CONFIG {
-        let problem = format_args!("it has over {MAX_CONFIG} bytes, the limit of configurations");
-        return Err(in_file(&problem));
-    }
-    serde_json::from_slice(&text).map_err(|error| in_file(&format_args!("not JSON: {error}")))
+    let text = text_file::bytes(path, &CONFIGURATION)?;
+    serde_json::from_slice(&text)
+        .map_err(|error| Error::in_file(path, format_args!("not JSON: {error}")))
 }
 
 /// How a path ends that asks for the number of entries of a list: `block_out_channels.length`.

@@ -1,14 +1,11 @@
 //! Sizes that a configuration beside the first file says.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
 use statedict_core::derive::KnownSize;
 
-/// The longest configuration that is read, in bytes.
-const MAX_CONFIG: u64 = 16 << 20;
+use crate::jobs::text_file::{self, CONFIGURATION};
 
 /// Names that configurations have for the number of attention heads,
 const HEADS: [&str; 8] = [
@@ -37,15 +34,12 @@ const OF_ALL: &[&str] = &["q", "o", "wq", "wo", "query", "out", "dense", "proj"]
 
 /// The sizes of heads in the `config.json` beside a file, if there is one that can be read.
 pub(super) fn beside(file: &Path) -> Vec<KnownSize> {
-    let folder = if file.is_dir() { Some(file) } else { file.parent() };
-    let config = folder.and_then(|folder| read(&folder.join("config.json")));
+    let config = read(&text_file::folder_of(file).join("config.json"));
     config.map(|config| known(&config)).unwrap_or_default()
 }
 
 fn read(path: &Path) -> Option<Value> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(MAX_CONFIG).read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    serde_json::from_slice(&text_file::bytes(path, &CONFIGURATION).ok()?).ok()
 }
 
 fn known(config: &Value) -> Vec<KnownSize> {

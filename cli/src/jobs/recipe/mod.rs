@@ -14,8 +14,6 @@
 //! | `expect` | templates that no key may match before, at the top or in a stage |
 //! | `title`, `families`, `from`, `to` | what the recipe is for, and what its keys are before and after |
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -24,15 +22,13 @@ use statedict_core::{Plan, Rule, Separators, Template};
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::rules::Rules;
+use crate::jobs::text_file::{self, RECIPE};
 
 mod document;
 mod stage;
 mod text;
 
 pub use text::{Beside, to_text, to_text_beside};
-
-/// The longest recipe or plan that is read, in bytes: room for a million keys.
-const MAX_TEXT: u64 = 256 << 20;
 
 /// Which way to apply what was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +116,7 @@ pub fn read(
     direction: Direction,
     separators: Option<Separators>,
 ) -> Result<Rules, Error> {
-    from_text(&text_of(path)?, path, direction, separators)
+    from_text(&text_file::text(path, &RECIPE)?, path, direction, separators)
 }
 
 /// The same of a text; the path is what its errors name.
@@ -154,19 +150,6 @@ pub fn parse(text: &str, separators: Option<Separators>) -> Result<Rules, String
         return Ok(Rules::Stages(recipe.stages.into_iter().map(|stage| stage.rule).collect()));
     }
     Ok(Rules::Recipe(Box::new(recipe)))
-}
-
-/// The text of a recipe or plan, which may come through a pipe.
-fn text_of(path: &Path) -> Result<String, Error> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| Error::in_file(path, error))?;
-    let read = file.take(MAX_TEXT + 1).read_to_string(&mut text);
-    read.map_err(|error| Error::in_file(path, error))?;
-    if text.len() as u64 > MAX_TEXT {
-        let problem = format_args!("it has over {MAX_TEXT} bytes, the limit of recipes");
-        return Err(Error::in_file(path, problem));
-    }
-    Ok(text)
 }
 
 /// What undoes rules: stages of which each has an inverse, or else a recipe that is planned backwards.

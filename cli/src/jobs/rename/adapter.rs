@@ -1,7 +1,5 @@
 //! An adapter whose elements lie after those of the file it is merged into.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,12 +14,10 @@ use crate::jobs::observer::Observer;
 use crate::jobs::opening::open;
 use crate::jobs::rename::Rename;
 use crate::jobs::selection::{Input, Role};
+use crate::jobs::text_file::{self, CONFIGURATION};
 
 /// What PEFT calls the configuration beside an adapter.
 const CONFIG: &str = "adapter_config.json";
-
-/// The longest configuration that is read, in bytes.
-const MAX_CONFIG: u64 = 16 << 20;
 
 /// An adapter, opened.
 pub(super) struct OpenAdapter {
@@ -120,32 +116,16 @@ impl MergeRules {
         if let Some(alpha) = self.alpha {
             return Ok(Some(AdapterConfig::of_alpha(alpha)));
         }
-        let beside = match adapter.parent().filter(|_| !adapter.is_dir()) {
-            Some(folder) => folder.join(CONFIG),
-            None => adapter.join(CONFIG),
-        };
+        let beside = text_file::folder_of(adapter).join(CONFIG);
         let path = match &self.config {
             Some(path) => path.clone(),
             None if beside.is_file() => beside,
             None => return Ok(None),
         };
-        let read = config_text(&path).and_then(|text| {
-            AdapterConfig::from_json(&text).map_err(|why| Error::in_file(&path, why))
-        });
-        read.map(Some)
+        let text = text_file::text(&path, &CONFIGURATION)?;
+        let config = AdapterConfig::from_json(&text).map_err(|why| Error::in_file(&path, why))?;
+        Ok(Some(config))
     }
-}
-
-fn config_text(path: &Path) -> Result<String, Error> {
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| Error::in_file(path, error))?;
-    let read = file.take(MAX_CONFIG + 1).read_to_string(&mut text);
-    read.map_err(|error| Error::in_file(path, error))?;
-    if text.len() as u64 > MAX_CONFIG {
-        let problem = format_args!("it has over {MAX_CONFIG} bytes, the limit of configurations");
-        return Err(Error::in_file(path, problem));
-    }
-    Ok(text)
 }
 
 fn selected<'a>(path: &Path, catalog: &'a Catalog) -> Result<&'a StateDict, Error> {

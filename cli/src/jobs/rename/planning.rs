@@ -54,22 +54,17 @@ impl Rename {
                 return Ok((planned, Some(merged)));
             }
             Rules::Stages(stages) => {
-                let stages: Vec<&Rule> = stages.iter().collect();
-                let stages = self.sizes.bind(&SizeTable::default(), &stages, &self.file)?;
-                let selected = self.selected(checkpoint, &stages)?;
+                let (stages, selected) =
+                    self.bound(checkpoint, stages.iter(), &SizeTable::default())?;
                 self.plan_stages(&stages, catalog, &selected)
             }
             Rules::Recipe(recipe) => {
-                let stages: Vec<&Rule> = recipe.rules().collect();
-                let stages = self.sizes.bind(&recipe.sizes, &stages, &self.file)?;
-                let selected = self.selected(checkpoint, &stages)?;
+                let (stages, selected) = self.bound(checkpoint, recipe.rules(), &recipe.sizes)?;
                 self.refuse_applied(recipe, &stages, catalog, &selected)?;
                 self.plan_stages(&stages, catalog, &selected)
             }
             Rules::Undone(recipe) => {
-                let stages: Vec<&Rule> = recipe.rules().collect();
-                let stages = self.sizes.bind(&recipe.sizes, &stages, &self.file)?;
-                let selected = self.selected(checkpoint, &stages)?;
+                let (stages, selected) = self.bound(checkpoint, recipe.rules(), &recipe.sizes)?;
                 plan_inverse(&stages, catalog, &selected, self.policy).map_err(|refused| {
                     self.refused(refused, &stages, &selected).advise(Advice::SavePlan)
                 })
@@ -82,6 +77,18 @@ impl Rename {
                 .map_err(|refused| self.refused(refused, &[], &all(catalog))),
         };
         Ok((planned?, None))
+    }
+
+    /// The rules with their sizes put in, and the state dicts that they are for.
+    fn bound<'a, 'r>(
+        &self,
+        checkpoint: &'a Checkpoint,
+        stages: impl Iterator<Item = &'r Rule>,
+        sizes: &SizeTable,
+    ) -> Result<(Vec<Rule>, Vec<&'a StateDict>), Error> {
+        let stages = self.sizes.bind(sizes, &stages.collect::<Vec<_>>(), &self.file)?;
+        let selected = self.selected(checkpoint, &stages)?;
+        Ok((stages, selected))
     }
 
     fn plan_stages(
