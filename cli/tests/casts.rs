@@ -19,7 +19,7 @@ fn safetensors(metadata: &str, tensors: &[(&str, &str, &str, &[u8])]) -> Vec<u8>
         })
         .collect();
     let header = format!("{{{metadata}{}}}", entries.join(","));
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+    folder::safetensors(&header, &data)
 }
 
 const ONE: [u8; 4] = 1f32.to_le_bytes();

@@ -33,7 +33,7 @@ fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
         data.extend(bytes);
     }
     let header = format!("{{{}}}", entries.join(","));
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+    folder::safetensors(&header, &data)
 }
 
 /// Bytes that differ from those of other numbers.

@@ -52,7 +52,7 @@ fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
         ));
     }
     let header = format!("{{{}}}", entries.join(","));
-    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+    folder::safetensors(&header, &data)
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn safetensors(keys: &[&str]) -> Vec<u8> {
     let entries: Vec<String> = keys.iter().enumerate().map(entry).collect();
     let header = format!("{{{}}}", entries.join(","));
     let data: Vec<u8> = (0..keys.len()).map(|i| i as u8).collect();
-    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+    folder::safetensors(&header, &data)
 }
 
 const ONE: &str = "m/model-00001-of-00002.safetensors";

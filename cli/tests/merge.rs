@@ -20,7 +20,7 @@ fn file(tensors: &[(&str, &[usize], &[f32])]) -> Vec<u8> {
         ));
     }
     let header = format!("{{{}}}", entries.join(","));
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+    folder::safetensors(&header, &data)
 }
 
 const BASE: [(&str, &[usize], &[f32]); 3] = [

@@ -25,7 +25,7 @@ fn safetensors(keys: &[&str], metadata: &Value) -> Vec<u8> {
     let entries: Vec<String> = keys.iter().enumerate().map(entry).collect();
     let header = format!(r#"{{"__metadata__":{metadata},{}}}"#, entries.join(","));
     let data: Vec<u8> = (1..=keys.len()).flat_map(|i| (i as f32).to_le_bytes()).collect();
-    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat()
+    folder::safetensors(&header, &data)
 }
 
 fn folder() -> Folder {

@@ -1,11 +1,14 @@
 //! Plans that compute tensors: what is saved, shown, evaluated and inverted.
 
+mod stored;
+
 use std::sync::Arc;
 
 use statedict_core::{
-    Catalog, DType, Elements, Expression, IndexMap, Issue, Key, Origin, Origination, Plan, Policy,
-    Section, StateDict, Storage, Tensor, TensorEntry, TensorSet, Ties, row_major_strides,
+    Catalog, DType, Elements, Expression, IndexMap, Issue, Key, Origination, Plan, Policy, Section,
+    StateDict, Storage, Tensor, TensorEntry, TensorSet, Ties,
 };
+use stored::of_each;
 
 /// A catalog of one state dict of 16-bit integers that fill a storage one after another.
 fn catalog(tensors: &[(&str, &[u64])]) -> Catalog {
@@ -55,26 +58,6 @@ fn places(catalog: &Catalog, plan: &Plan) -> Vec<(String, Vec<u64>, Vec<u64>)> {
     let found =
         |(key, elements): (String, Elements)| (key, elements.shape().to_vec(), of_each(&elements));
     set.tensors.into_iter().map(found).collect()
-}
-
-/// Where each element is stored, in row-major order.
-fn of_each(elements: &Elements) -> Vec<u64> {
-    let mut all = vec![0; elements.count() as usize];
-    for block in elements.blocks() {
-        let Origin::Tensor(tensor) = block.elements().origin() else { panic!("stored") };
-        let view = tensor.as_view().expect("a view");
-        let own = row_major_strides(&tensor.shape);
-        for number in 0..tensor.count() {
-            let (mut to, mut from) = (block.offset(), view.offset());
-            for (axis, size) in tensor.shape.iter().enumerate() {
-                let index = number / own[axis] % size;
-                to += index * block.strides()[axis];
-                from += index * view.strides()[axis];
-            }
-            all[to as usize] = from;
-        }
-    }
-    all
 }
 
 #[test]

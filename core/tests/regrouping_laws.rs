@@ -5,6 +5,7 @@
 //! nothing else.
 
 mod regrouping;
+mod stored;
 
 use std::collections::BTreeMap;
 

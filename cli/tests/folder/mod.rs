@@ -86,6 +86,13 @@ impl Folder {
 }
 
 impl Ran {
+    /// That it ended so, and said or printed this.
+    pub(crate) fn check(&self, status: i32, said: &str) {
+        let Ran { out, err, .. } = self;
+        assert_eq!(self.status, status, "{out}{err}");
+        assert!(err.contains(said) || out.contains(said), "{said}: {out}{err}");
+    }
+
     fn of(output: Output) -> Ran {
         let Output { status, stdout, stderr } = output;
         Ran {
@@ -94,4 +101,20 @@ impl Ran {
             err: String::from_utf8(stderr).expect("UTF-8"),
         }
     }
+}
+
+/// A safetensors file of this header and these elements.
+pub(crate) fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
+}
+
+/// A safetensors file of these keys, each of one number: 1, 2, 3 in their order.
+pub(crate) fn numbered(keys: &[&str]) -> Vec<u8> {
+    let entry = |(i, key): (usize, &&str)| {
+        let (start, end) = (4 * i, 4 * i + 4);
+        format!(r#""{key}":{{"dtype":"F32","shape":[1],"data_offsets":[{start},{end}]}}"#)
+    };
+    let entries: Vec<String> = keys.iter().enumerate().map(entry).collect();
+    let data: Vec<u8> = (1..=keys.len()).flat_map(|i| (i as f32).to_le_bytes()).collect();
+    safetensors(&format!("{{{}}}", entries.join(",")), &data)
 }

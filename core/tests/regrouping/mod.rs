@@ -1,5 +1,6 @@
-#![allow(dead_code, reason = "each test file uses the part it needs")]
 //! Random rules of tensors, files for them, and where each element belongs by definition.
+
+#![allow(dead_code, reason = "each test file uses the part it needs")]
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display, Write};
@@ -7,9 +8,11 @@ use std::sync::Arc;
 
 use proptest::test_runner::TestCaseError;
 use statedict_core::{
-    Catalog, DType, Elements, Key, Origin, Origination, Plan, Policy, Rule, StateDict, Storage,
-    Tensor, TensorEntry, plan_inverse, plan_stages, row_major_strides,
+    Catalog, DType, Elements, Key, Origination, Plan, Policy, Rule, StateDict, Storage, Tensor,
+    TensorEntry, plan_inverse, plan_stages,
 };
+
+use crate::stored::of_each;
 
 /// Tensors by key: a shape, and elements that are told apart by numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,7 +100,7 @@ pub(crate) fn moved(file: &File, plan: &Plan) -> File {
     let section = &plan.sections()[0];
     let mut made = File::default();
     let mut add = |key: &str, elements: &Elements| {
-        let places = places(elements).into_iter().map(|at| all[at as usize]);
+        let places = of_each(elements).into_iter().map(|at| all[at as usize]);
         made.0.insert(key.to_string(), (elements.shape().to_vec(), places.collect()));
     };
     match section.tensors() {
@@ -114,26 +117,6 @@ pub(crate) fn moved(file: &File, plan: &Plan) -> File {
         }),
     }
     made
-}
-
-/// Where each element is stored, in row-major order.
-fn places(elements: &Elements) -> Vec<u64> {
-    let mut all = vec![u64::MAX; elements.count() as usize];
-    for block in elements.blocks() {
-        let Origin::Tensor(tensor) = block.elements().origin() else { panic!("stored") };
-        let view = tensor.as_view().expect("a view");
-        let own = row_major_strides(&tensor.shape);
-        for number in 0..tensor.count() {
-            let (mut to, mut from) = (block.offset(), view.offset());
-            for (axis, size) in tensor.shape.iter().enumerate() {
-                let index = number / own[axis] % size;
-                to += index * block.strides()[axis];
-                from += index * view.strides()[axis];
-            }
-            all[to as usize] = from;
-        }
-    }
-    all
 }
 
 /// Throws that decide a rule.
