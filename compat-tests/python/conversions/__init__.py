@@ -50,6 +50,19 @@ class Numbers:
         return made.reshape(shape).to(dtype)
 
 
+def linear(numbers, name, o, i, bias=True):
+    """A weight of `o` rows and `i` columns, and its bias."""
+    made = {f"{name}.weight": numbers(o, i)}
+    if bias:
+        made[f"{name}.bias"] = numbers(o)
+    return made
+
+
+def norm(numbers, name, n):
+    """A weight and a bias of one dimension."""
+    return {f"{name}.weight": numbers(n), f"{name}.bias": numbers(n)}
+
+
 def separate(tensors):
     """The tensors as safetensors can hold them: contiguous, each with a storage of its own."""
     return {key: tensor.detach().clone().contiguous() for key, tensor in tensors.items()}

@@ -4,7 +4,7 @@ import inspect
 import diffusers
 from diffusers.loaders import single_file_utils as official
 
-from . import Case, family
+from . import Case, family, linear
 
 
 def oracle(text):
@@ -18,10 +18,6 @@ def resized(function, old, new):
     made = dict(official.__dict__)
     exec(text.replace(old, new), made)
     return made[function.__name__]
-
-
-def linear(numbers, name, o, i):
-    return {f"{name}.weight": numbers(o, i), f"{name}.bias": numbers(o)}
 
 
 HUNYUAN = oracle("convert_hunyuan_video_transformer_to_diffusers (hidden_size set to the pair's)")

@@ -3,19 +3,11 @@ import timm
 import torch
 from timm.models import convnext, swin_transformer
 
-from . import Case, family
+from . import Case, family, linear, norm
 
 
 def oracle(text):
     return f"timm {timm.__version__} {text}"
-
-
-def linear(numbers, name, o, i):
-    return {f"{name}.weight": numbers(o, i), f"{name}.bias": numbers(o)}
-
-
-def norm(numbers, name, n):
-    return {f"{name}.weight": numbers(n), f"{name}.bias": numbers(n)}
 
 
 @family("fb-to-timm:convnext", oracle("convnext.checkpoint_filter_fn"))

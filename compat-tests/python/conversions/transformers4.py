@@ -15,7 +15,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from . import Case, family
+from . import Case, family, linear, norm
 
 if int(transformers.__version__.split(".")[0]) > 4:
     raise ImportError(f"transformers {transformers.__version__} is not 4")
@@ -47,17 +47,6 @@ def oracle(text):
 def quiet(function, *args, **kwargs):
     with contextlib.redirect_stdout(io.StringIO()):
         return function(*args, **kwargs)
-
-
-def linear(numbers, name, o, i, bias=True):
-    made = {f"{name}.weight": numbers(o, i)}
-    if bias:
-        made[f"{name}.bias"] = numbers(o)
-    return made
-
-
-def norm(numbers, name, n):
-    return {f"{name}.weight": numbers(n), f"{name}.bias": numbers(n)}
 
 
 def likely(numbers, key, d):
