@@ -335,21 +335,14 @@ impl Factors {
         is_turned: bool,
         scale: f64,
     ) -> Formula<Expression> {
-        let down = matrix(down, [self.rank, self.inputs]);
-        let up = matrix(up, [self.outputs, self.rank]);
+        let down = down.reshape([self.rank, self.inputs].into());
+        let up = up.reshape([self.outputs, self.rank].into());
         if is_turned {
             Formula::LowRank { base, up: turned(down), down: turned(up), scale }
         } else {
             Formula::LowRank { base, up, down, scale }
         }
     }
-}
-
-fn matrix(of: Expression, shape: [u64; 2]) -> Expression {
-    if of.shape() == shape {
-        return of;
-    }
-    Expression::Reshape { of: Box::new(of), shape: shape.into() }
 }
 
 fn turned(of: Expression) -> Expression {

@@ -63,12 +63,15 @@ impl Companions {
         let mut left = IndexSet::<&str>::default();
         for (name, expression) in &moves.made {
             let sources: IndexSet<&str> = expression.source_keys().into_iter().collect();
+            // Weights that are joined have one scale beside them.
+            let mut kept = IndexMap::<String, bool>::default();
             for weight in &sources {
                 for companion in self.of.get(*weight).into_iter().flatten() {
                     let companion = companion.as_str();
                     if moves.regrouped.contains(companion) {
                         let pair = (*weight, companion);
-                        let problem = self.misplaced(pair, (name, expression), &moves.made);
+                        let problem =
+                            self.misplaced(pair, (name, expression), &moves.made, &mut kept);
                         problems.extend(problem.map(|problem| (name.as_str(), problem)));
                         continue;
                     }
@@ -93,6 +96,7 @@ impl Companions {
         (weight, companion): (&str, &str),
         (name, made): (&str, &Expression),
         all: &IndexMap<String, Expression>,
+        kept: &mut IndexMap<String, bool>,
     ) -> Option<String> {
         let beside = beside(name, weight, companion)?;
         let Some(scale) = all.get(beside.as_str()) else {
@@ -100,16 +104,7 @@ impl Companions {
                 "'{companion}' belongs to '{weight}', and '{beside}' is not made"
             ));
         };
-        let (shape, of_scale) = (made.shape(), scale.shape());
-        let scales = of_scale.iter().try_fold(1u64, |all, size| all.checked_mul(*size))?;
-        if shape.len() != of_scale.len() || scales <= 1 {
-            return None;
-        }
-        let step = (scales / PROBES).max(1);
-        let is_kept = (0..PROBES.min(scales)).all(|probe| {
-            let index = unravelled((probe * step).min(scales - 1), &of_scale);
-            self.is_kept(made, scale, &index).unwrap_or(true)
-        });
+        let is_kept = *kept.entry(beside).or_insert_with(|| self.keeps_blocks(made, scale));
         (!is_kept).then(|| {
             format!(
                 "'{companion}' has a scale for each block of '{weight}', and blocks are taken apart"
@@ -117,22 +112,40 @@ impl Companions {
         })
     }
 
-    /// True if the block of a scale is the block that it had.
-    fn is_kept(&self, made: &Expression, scale: &Expression, index: &[u64]) -> Option<bool> {
+    /// True if each scale that is looked at is beside the block that it had.
+    fn keeps_blocks(&self, made: &Expression, scale: &Expression) -> bool {
         let (shape, of_scale) = (made.shape(), scale.shape());
+        let scales = of_scale.iter().try_fold(1u64, |all, size| all.checked_mul(*size));
+        let Some(scales) = scales.filter(|scales| shape.len() == of_scale.len() && *scales > 1)
+        else {
+            return true;
+        };
+        let step = (scales / PROBES).max(1);
+        (0..PROBES.min(scales)).all(|probe| {
+            let index = unravelled((probe * step).min(scales - 1), &of_scale);
+            self.is_kept((made, &shape), (scale, &of_scale), &index).unwrap_or(true)
+        })
+    }
+
+    /// True if the block of a scale is the block that it had.
+    fn is_kept(
+        &self,
+        (made, shape): (&Expression, &[u64]),
+        (scale, of_scale): (&Expression, &[u64]),
+        index: &[u64],
+    ) -> Option<bool> {
         let (old_scale, old_index) = scale.located(index)?;
         let Expression::Key { key: scale_key, shape: old_scale_shape, .. } = old_scale else {
             return None;
         };
-        let blocks =
-            shape.iter().zip(&of_scale).map(|(all, scales)| all.div_ceil((*scales).max(1)));
+        let blocks = shape.iter().zip(of_scale).map(|(all, scales)| all.div_ceil((*scales).max(1)));
         let blocks: Vec<u64> = blocks.collect();
         let first = index.iter().zip(&blocks).map(|(at, block)| at * block);
-        let last = index.iter().zip(&blocks).zip(&shape);
+        let last = index.iter().zip(&blocks).zip(shape);
         let last = last.map(|((at, block), all)| ((at + 1) * block).min(*all).saturating_sub(1));
         let corners: [Vec<u64>; 2] = [first.collect(), last.collect()];
         Some(corners.iter().all(|corner| {
-            if corner.iter().zip(&shape).any(|(at, size)| at >= size) {
+            if corner.iter().zip(shape).any(|(at, size)| at >= size) {
                 return true;
             }
             let Some((Expression::Key { key, shape: old_shape, .. }, old)) = made.located(corner)

@@ -56,8 +56,7 @@ impl Claims {
             Content::Made(made) => made,
             Content::Key(number) => {
                 self.numbers.insert(name.clone(), number);
-                let key = state_dict.key(number).unwrap_or_default().to_string();
-                Source { name: key.into(), ..claim.source.clone() }.expression()
+                claim.source.under(state_dict.key(number).unwrap_or_default())
             }
         };
         self.known.insert(name, made);
@@ -297,16 +296,15 @@ impl<'a> Draft<'a> {
                 takers.insert(&*item.name, i);
             }
         }
-        let keys: Vec<&str> = self.state_dict.keys().collect();
         let collisions = shared.into_iter().map(|(to, takers)| {
             let takers: Vec<&Item> = takers.into_iter().map(|i| &self.items[i]).collect();
-            let tensors = takers.iter().map(|item| self.plain(item, &keys));
+            let tensors = takers.iter().map(|item| self.plain(item));
             let tensors: Option<Vec<&Tensor>> = tensors.collect();
             let same_place =
                 tensors.is_some_and(|t| t.windows(2).all(|pair| pair[0].is_same_place(pair[1])));
             let from = takers
                 .iter()
-                .map(|item| (item.first_key(&keys).to_string(), item.by.map(Rule::to_string)));
+                .map(|item| (self.first_key(item).to_string(), item.by.map(Rule::to_string)));
             let (path, to, from) = (self.state_dict.path.clone(), to.to_string(), from.collect());
             Issue::Collision { path, to, from, same_place }
         });
@@ -314,11 +312,20 @@ impl<'a> Draft<'a> {
     }
 
     /// The tensor of the file that an item is, if it is one as it is there.
-    fn plain(&self, item: &Item, keys: &[&str]) -> Option<&'a Tensor> {
+    fn plain(&self, item: &Item) -> Option<&'a Tensor> {
         match item.is {
-            Content::Key(key) => self.catalog.tensor(self.state_dict, keys.get(key)?),
+            Content::Key(key) => self.catalog.tensor(self.state_dict, self.state_dict.key(key)?),
             Content::Made(_) => None,
         }
+    }
+
+    /// The key of the file that an item is, or the first of those that it is made of.
+    fn first_key<'i>(&'i self, item: &'i Item) -> &'i str {
+        let key = match &item.is {
+            Content::Key(key) => self.state_dict.key(*key),
+            Content::Made(made) => made.first_source(),
+        };
+        key.unwrap_or_default()
     }
 
     /// The section that the stages come to.
@@ -355,16 +362,6 @@ impl<'a> Draft<'a> {
         }
         let (fates, checks) = (fates_beside(fates, &tensors).into(), self.checks);
         Section { path, fates, tensors: Some(tensors), checks, ..Section::default() }
-    }
-}
-
-impl Item<'_> {
-    /// The key of the file that it is, or the first of those that it is made of.
-    fn first_key<'k>(&'k self, keys: &[&'k str]) -> &'k str {
-        match &self.is {
-            Content::Key(key) => keys.get(*key).copied().unwrap_or_default(),
-            Content::Made(made) => made.first_source().unwrap_or_default(),
-        }
     }
 }
 

@@ -181,16 +181,20 @@ impl Expression {
 
     /// True if elements of it are combined with constants, formulas excepted.
     pub fn is_combined(&self) -> bool {
+        let is_own = matches!(self, Expression::Arithmetic { .. });
+        is_own || self.inner().iter().any(Expression::is_combined)
+    }
+
+    /// What it cuts, turns, joins, casts or combines with constants; a formula's operands are not.
+    pub(super) fn inner(&self) -> &[Expression] {
         match self {
-            Expression::Arithmetic { .. } => true,
-            Expression::Key { .. } | Expression::Formula(_) | Expression::Init(_) => false,
+            Expression::Key { .. } | Expression::Formula(_) | Expression::Init(_) => &[],
             Expression::Slice { of, .. }
             | Expression::Permute { of, .. }
             | Expression::Reshape { of, .. }
-            | Expression::Cast { of, .. } => of.is_combined(),
-            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
-                parts.iter().any(Expression::is_combined)
-            }
+            | Expression::Cast { of, .. }
+            | Expression::Arithmetic { of, .. } => core::slice::from_ref(of),
+            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => parts,
         }
     }
 
@@ -235,17 +239,10 @@ impl Expression {
     pub fn leaves(&self) -> Vec<&Expression> {
         match self {
             Expression::Key { .. } | Expression::Init(_) => [self].into(),
-            Expression::Slice { of, .. }
-            | Expression::Permute { of, .. }
-            | Expression::Reshape { of, .. }
-            | Expression::Cast { of, .. }
-            | Expression::Arithmetic { of, .. } => of.leaves(),
             Expression::Formula(formula) => {
                 formula.operands().into_iter().flat_map(Expression::leaves).collect()
             }
-            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
-                parts.iter().flat_map(Expression::leaves).collect()
-            }
+            made => made.inner().iter().flat_map(Expression::leaves).collect(),
         }
     }
 
@@ -263,18 +260,10 @@ impl Expression {
     pub(crate) fn first_source(&self) -> Option<&str> {
         match self {
             Expression::Key { of: Origination::Source, key, .. } => Some(key),
-            Expression::Key { .. } | Expression::Init(_) => None,
-            Expression::Slice { of, .. }
-            | Expression::Permute { of, .. }
-            | Expression::Reshape { of, .. }
-            | Expression::Cast { of, .. }
-            | Expression::Arithmetic { of, .. } => of.first_source(),
             Expression::Formula(formula) => {
                 formula.operands().into_iter().find_map(Expression::first_source)
             }
-            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
-                parts.iter().find_map(Expression::first_source)
-            }
+            made => made.inner().iter().find_map(Expression::first_source),
         }
     }
 
@@ -293,37 +282,22 @@ impl Expression {
     pub fn one_way(&self) -> Option<String> {
         match self {
             Expression::Key { of: Origination::Source, .. } => None,
-            Expression::Key { .. } => Some("has elements that are not the file's".into()),
-            Expression::Init(_) => Some("has elements that are not the file's".into()),
+            Expression::Key { .. } | Expression::Init(_) => {
+                Some("has elements that are not the file's".into())
+            }
             Expression::Cast { dtype, .. } => Some(format!("was cast to {dtype}")),
             Expression::Formula(formula) => Some(formula.result().into()),
             Expression::Arithmetic { of, step, returns } => {
                 returns.obstacle(step).or_else(|| of.one_way())
             }
-            Expression::Slice { of, .. }
-            | Expression::Permute { of, .. }
-            | Expression::Reshape { of, .. } => of.one_way(),
-            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
-                parts.iter().find_map(Expression::one_way)
-            }
+            made => made.inner().iter().find_map(Expression::one_way),
         }
     }
 
-    /// True if something that it is made of is cast.
+    /// True if something that it is made of is cast; what a formula gives is rounded once, to the type
+    /// of the new tensor.
     fn casts(&self) -> bool {
-        match self {
-            Expression::Key { .. } | Expression::Init(_) => false,
-            Expression::Cast { .. } => true,
-            Expression::Slice { of, .. }
-            | Expression::Permute { of, .. }
-            | Expression::Reshape { of, .. }
-            | Expression::Arithmetic { of, .. } => of.casts(),
-            // It is rounded once, to the type of the new tensor.
-            Expression::Formula(_) => false,
-            Expression::Concat { parts, .. } | Expression::Stack { parts, .. } => {
-                parts.iter().any(Expression::casts)
-            }
-        }
+        matches!(self, Expression::Cast { .. }) || self.inner().iter().any(Expression::casts)
     }
 
     /// Where the elements are, in a file of which `tensor` finds the tensors by their keys.

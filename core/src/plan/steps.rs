@@ -249,15 +249,8 @@ impl Expression {
 
     /// True if it is put together from several.
     fn is_joined(&self) -> bool {
-        match self {
-            Expression::Concat { .. } | Expression::Stack { .. } => true,
-            Expression::Slice { of, .. }
-            | Expression::Reshape { of, .. }
-            | Expression::Permute { of, .. }
-            | Expression::Cast { of, .. }
-            | Expression::Arithmetic { of, .. } => of.is_joined(),
-            Expression::Key { .. } | Expression::Formula(_) | Expression::Init(_) => false,
-        }
+        let is_own = matches!(self, Expression::Concat { .. } | Expression::Stack { .. });
+        is_own || self.inner().iter().any(Expression::is_joined)
     }
 
     /// True if a slice of that dimension would be taken further down than here.

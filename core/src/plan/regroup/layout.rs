@@ -68,25 +68,13 @@ pub(super) fn rest_name(number: usize) -> Name {
     format!("..{number}").into()
 }
 
-/// The name of a place that is one axis; none for one element.
-pub(super) fn axis_name(place: &Place) -> Option<Name> {
-    match place {
-        Place::Name(name) => Some(name.clone()),
-        Place::Number(number) if *number != 1 => Some(format!("{number}").into()),
-        _ => None,
-    }
-}
-
 /// The size of a place, if every name in it has one.
 pub(super) fn size(place: &Place, sizes: &Sizes) -> Option<u64> {
     match place {
         Place::Name(name) => sizes.get(name).copied(),
         Place::Number(number) => Some(*number),
         Place::Product(places) => product(places, sizes),
-        Place::Sum(parts) => {
-            let mut parts = parts.iter().map(|part| product(part, sizes));
-            parts.try_fold(0u64, |all, part| all.checked_add(part?))
-        }
+        Place::Sum(parts) => sum(parts, sizes),
         Place::Rest | Place::Choice(_) => None,
     }
 }
@@ -96,11 +84,16 @@ fn product(places: &[Place], sizes: &Sizes) -> Option<u64> {
     places.try_fold(1u64, |all, place| all.checked_mul(place?))
 }
 
+fn sum(parts: &[Vec<Place>], sizes: &Sizes) -> Option<u64> {
+    let mut parts = parts.iter().map(|part| product(part, sizes));
+    parts.try_fold(0u64, |all, part| all.checked_add(part?))
+}
+
 fn add_atoms<'r>(place: &'r Place, atoms: &mut Vec<Atom<'r>>) {
     match place {
         Place::Product(places) => places.iter().for_each(|place| add_atoms(place, atoms)),
         Place::Sum(parts) => atoms.push(Atom::Sum(parts)),
-        leaf => atoms.extend(axis_name(leaf).map(Atom::Axis)),
+        leaf => atoms.extend(leaf.name().map(Atom::Axis)),
     }
 }
 
@@ -116,10 +109,7 @@ impl Atom<'_> {
     pub(super) fn size(&self, sizes: &Sizes) -> u64 {
         let size = match self {
             Atom::Axis(name) => sizes.get(name).copied(),
-            Atom::Sum(parts) => {
-                let mut parts = parts.iter().map(|part| product(part, sizes));
-                parts.try_fold(0u64, |all, part| all.checked_add(part?))
-            }
+            Atom::Sum(parts) => sum(parts, sizes),
         };
         size.unwrap_or(0)
     }
@@ -128,15 +118,4 @@ impl Atom<'_> {
 /// The sizes of atoms.
 pub(super) fn shape(atoms: &[Atom], sizes: &Sizes) -> Vec<u64> {
     atoms.iter().map(|atom| atom.size(sizes)).collect()
-}
-
-/// Visits the places that have nothing inside.
-pub(super) fn for_each_leaf(place: &Place, visit: &mut dyn FnMut(&Place)) {
-    match place {
-        Place::Product(places) => places.iter().for_each(|place| for_each_leaf(place, visit)),
-        Place::Sum(parts) => {
-            parts.iter().flatten().for_each(|place| for_each_leaf(place, visit));
-        }
-        leaf => visit(leaf),
-    }
 }

@@ -88,10 +88,10 @@ fn make_term(
         let fixed = own.iter().zip(&values).map(|(name, value)| ((*name).clone(), *value));
         let mut maker = Maker { parts, rule, sizes, fixed: fixed.collect() };
         let made = maker.build(&atoms)?.reshape(whole.clone());
-        for template in core::iter::once(term.template()).chain(term.ties()) {
+        let (position, one_type) = group.sources_of(&made);
+        for template in term.templates() {
             let name = template.fill(&held).map_err(|why| format!("'{template}': {why}"))?;
-            let (position, one_type) = group.sources_of(&made);
-            if let Err(types) = one_type {
+            if let Err(types) = &one_type {
                 regrouped
                     .problems
                     .push(format!("'{name}' would hold elements of several types: {types}"));

@@ -178,7 +178,7 @@ fn renamed(rule: &TensorRule, claim: Claim, regrouped: &mut Regrouped) {
     let Claim { position, held, source, .. } = claim;
     regrouped.groups += 1;
     for term in rule.right() {
-        for template in core::iter::once(term.template()).chain(term.ties()) {
+        for template in term.templates() {
             match template.fill(&held) {
                 Ok(name) => {
                     let made = source.expression();
@@ -196,7 +196,12 @@ impl Source {
     }
 
     pub(super) fn expression(&self) -> Expression {
-        let key = String::from(&*self.name);
-        Expression::Key { of: crate::Origination::Source, key, shape: self.shape().to_vec() }
+        self.under(&self.name)
+    }
+
+    /// The same tensor by another key.
+    pub(super) fn under(&self, key: &str) -> Expression {
+        let (of, key) = (crate::Origination::Source, String::from(key));
+        Expression::Key { of, key, shape: self.shape().to_vec() }
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Source;
 use super::groups::{Counts, Group};
-use super::layout::{Dimension, Sizes, axis_name, dimensions, for_each_leaf, rest_name, size};
+use super::layout::{Dimension, Sizes, dimensions, rest_name, size};
 use crate::IndexMap;
 use crate::rules::sizes::{Operation, SizeExpression};
 use crate::rules::template::Name;
@@ -98,14 +98,12 @@ impl<'r> Solver<'r> {
             let words = rule.right().iter().find_map(|term| term.template().words(name));
             sizes.extend(words.map(|words| (name.clone(), words.len() as u64)));
         }
-        let places = rule.left().iter().filter_map(Term::places).flat_map(Dimensions::places);
-        places.for_each(|place| {
-            for_each_leaf(place, &mut |leaf| {
-                if let Place::Number(number) = leaf {
-                    sizes.insert(format!("{number}").into(), *number);
-                }
-            });
-        });
+        let places = rule.left().iter().filter_map(Term::places).flat_map(Dimensions::leaves);
+        for place in places {
+            if let Place::Number(number) = place {
+                sizes.insert(format!("{number}").into(), *number);
+            }
+        }
         Solver { inline: rule.inline(), sizes }
     }
 
@@ -204,12 +202,11 @@ impl<'r> Solver<'r> {
 
     fn unknown(&self, place: &Place) -> Vec<String> {
         let mut names = Vec::new();
-        for_each_leaf(place, &mut |leaf| {
-            let Some(name) = axis_name(leaf) else { return };
+        for name in place.names() {
             if !self.sizes.contains_key(&name) && !names.iter().any(|known| *known == *name) {
                 names.push(String::from(&*name));
             }
-        });
+        }
         names
     }
 

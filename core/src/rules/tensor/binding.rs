@@ -7,7 +7,7 @@ use crate::IndexSet;
 use crate::rules::binding::bound;
 use crate::rules::sizes::{BadSize, BadSizes, SizeReason, Sizes};
 use crate::rules::template::{Form, Name, Template};
-use crate::rules::tensor::TensorRule;
+use crate::rules::tensor::{TensorRule, Term};
 
 impl TensorRule {
     /// The same with the sizes put in that it speaks of: in its keys, and as the sizes of its
@@ -68,7 +68,6 @@ impl TensorRule {
     }
 
     pub(crate) fn templates(&self) -> Vec<&Template> {
-        let terms = self.left.iter().chain(&self.right);
-        terms.flat_map(|term| core::iter::once(&term.template).chain(&term.ties)).collect()
+        self.terms().flat_map(Term::templates).collect()
     }
 }

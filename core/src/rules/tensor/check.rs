@@ -71,15 +71,14 @@ impl TensorRule {
 impl Term {
     /// Refuses what cannot be in one term.
     fn check(&self) -> Result<(), Problem> {
-        let templates = || core::iter::once(&self.template).chain(&self.ties);
-        if templates().any(|template| template.has_wildcards()) {
+        if self.templates().any(|template| template.has_wildcards()) {
             return Err(Problem::Wildcard);
         }
         let places = place_names(self);
         if places.iter().any(|name| &**name == "_") {
             return Err(Problem::Reserved);
         }
-        let key: IndexSet<&str> = templates().flat_map(|template| template.names()).collect();
+        let key: IndexSet<&str> = self.templates().flat_map(|template| template.names()).collect();
         if let Some(name) = places.iter().find(|name| key.contains(&***name)) {
             return Err(Problem::KeyAndPlace((*name).clone()));
         }
@@ -128,9 +127,8 @@ fn check_sizes(inline: &Inline) -> Result<(), Problem> {
 
 /// Refuses captures that differ in kind between keys.
 fn check_captures(rule: &TensorRule) -> Result<(), Refusal> {
-    let templates = rule.terms().flat_map(|term| {
-        core::iter::once(&term.template).chain(&term.ties).map(move |template| (term, template))
-    });
+    let templates =
+        rule.terms().flat_map(|term| term.templates().map(move |template| (term, template)));
     let mut lists = IndexMap::<&Name, usize>::default();
     let mut texts = IndexSet::<&Name>::default();
     let mut singles = IndexSet::<&Name>::default();
@@ -160,7 +158,7 @@ fn check_captures(rule: &TensorRule) -> Result<(), Refusal> {
     if let Some(name) = singles.into_iter().find(|name| rests.contains(*name)) {
         return Err((None, Problem::Kind(name.clone())));
     }
-    let places: IndexSet<Name> = rule.terms().flat_map(place_names).collect();
+    let places = rule.place_names();
     if let Some(name) = rests.into_iter().find(|name| places.contains(*name)) {
         return Err((None, Problem::RestAsPlace(name.clone())));
     }
@@ -204,7 +202,7 @@ fn roles(left: &[Term], right: &[Term]) -> Result<Roles, Refusal> {
         }
     }
     for term in left.iter().chain(right) {
-        for template in core::iter::once(&term.template).chain(&term.ties) {
+        for template in term.templates() {
             let own: IndexSet<&str> = template.names().collect();
             // A second key must tell apart what the first does.
             let first = term.template.names().filter(|name| !roles.carried.contains(*name));

@@ -146,9 +146,7 @@ impl TensorRule {
     /// The rule that leads back; `None` if a tensor gets two keys.
     pub fn invert(&self) -> Option<TensorRule> {
         let has_ties = self.right.iter().any(|term| !term.ties.is_empty());
-        let TensorRule { left, right, inline, sizes, roles } = self.clone();
-        let rule = TensorRule { left: right, right: left, inline, sizes, roles: roles.swapped() };
-        (!has_ties).then_some(rule)
+        (!has_ties).then(|| self.exchanged())
     }
 
     fn terms(&self) -> impl Iterator<Item = &Term> {
@@ -180,6 +178,11 @@ impl Term {
     /// The other keys that the same tensor gets.
     pub fn ties(&self) -> &[Template] {
         &self.ties
+    }
+
+    /// The forms of all keys that its tensor has, the first one first.
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &Template> + Clone {
+        core::iter::once(&self.template).chain(&self.ties)
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, sizes: &mut Shown) -> fmt::Result {

@@ -68,7 +68,7 @@ impl Dimensions {
     }
 
     /// The places that have nothing inside, in order.
-    pub(super) fn leaves(&self) -> Vec<&Place> {
+    pub(crate) fn leaves(&self) -> Vec<&Place> {
         self.0.iter().flat_map(Place::leaves).collect()
     }
 }
@@ -89,7 +89,7 @@ impl Place {
         }
     }
 
-    fn leaves(&self) -> Vec<&Place> {
+    pub(crate) fn leaves(&self) -> Vec<&Place> {
         match self {
             Place::Product(places) => places.iter().flat_map(Place::leaves).collect(),
             Place::Sum(parts) => parts.iter().flatten().flat_map(Place::leaves).collect(),
@@ -112,7 +112,7 @@ impl Place {
     }
 
     /// The name that elements are told apart by along it; none for one element.
-    pub(super) fn name(&self) -> Option<Name> {
+    pub(crate) fn name(&self) -> Option<Name> {
         match self {
             Place::Name(name) => Some(name.clone()),
             Place::Number(number) if *number != 1 => Some(number.to_string().into()),
