@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     unmatched_keys: IndexSet<usize>,
     regroupings: Vec<Regrouping>,
     checks: Vec<(Expression, Expression)>,
+    /// What belongs to the weights of the file, once a stage has asked for it.
+    companions: Option<Companions>,
 }
 
 /// A key with the name it has so far, or a tensor that was made of others.
@@ -75,6 +77,7 @@ impl<'a> Draft<'a> {
             unmatched_keys: IndexSet::default(),
             regroupings: Vec::new(),
             checks: Vec::new(),
+            companions: None,
         }
     }
 
@@ -158,7 +161,25 @@ impl<'a> Draft<'a> {
         if claims.is_empty() {
             return;
         }
-        let companions = Companions::of(self.catalog, self.state_dict);
+        let companions = self.companions.take();
+        let companions =
+            companions.unwrap_or_else(|| Companions::of(self.catalog, self.state_dict));
+        let moves = self.regroup_each(stage, claims, &companions, items, issues);
+        if !moves.made.is_empty() && issues.is_empty() {
+            self.hold_companions(&companions, moves, items, issues);
+        }
+        self.companions = Some(companions);
+    }
+
+    /// The same for one rule after another; gives what becomes of weights, if anything belongs to them.
+    fn regroup_each(
+        &mut self,
+        stage: &'a Rule,
+        claims: IndexMap<usize, Claims>,
+        companions: &Companions,
+        items: &mut Vec<(usize, Item<'a>)>,
+        issues: &mut Vec<Issue>,
+    ) -> Moves {
         let mut moves = Moves::default();
         for (by, claims) in claims {
             let rule = &stage.alternatives()[by];
@@ -180,9 +201,17 @@ impl<'a> Draft<'a> {
                 moves.made.extend(made.map(|made| (name.to_string(), made)));
             }
         }
-        if moves.made.is_empty() || !issues.is_empty() {
-            return;
-        }
+        moves
+    }
+
+    /// Refuses what leaves behind, or takes apart, what belongs to weights.
+    fn hold_companions(
+        &self,
+        companions: &Companions,
+        mut moves: Moves,
+        items: &[(usize, Item<'a>)],
+        issues: &mut Vec<Issue>,
+    ) {
         let all = items.iter().flat_map(|(_, item)| self.sources_of(item));
         moves.others = all.map(String::from).collect();
         let count = |key: &str| self.catalog.tensor(self.state_dict, key).map_or(0, Tensor::count);
