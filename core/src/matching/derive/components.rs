@@ -78,13 +78,11 @@ pub(super) fn components(
     });
     let mut used = IndexMap::<usize, u64>::default();
     targets.retain(|b, own| {
-        let mut more = used.clone();
-        for overlap in own.iter() {
-            *more.entry(overlap.a).or_default() += overlap.count();
-        }
-        let has_room = own.iter().all(|overlap| more[&overlap.a] <= count_a(overlap.a));
+        let more = counts_by_source(own);
+        let used_of = |a: &usize| used.get(a).copied().unwrap_or_default();
+        let has_room = more.iter().all(|(a, count)| used_of(a) + count <= count_a(*a));
         if has_room {
-            used = more;
+            more.into_iter().for_each(|(a, count)| *used.entry(a).or_default() += count);
         } else {
             unruled.push(Unruled { b: *b, why: Why::Taken });
         }
@@ -100,6 +98,15 @@ pub(super) fn components(
     });
     unruled.extend(left_over);
     (whole, unruled)
+}
+
+/// How many elements of each tensor of `a` these are.
+fn counts_by_source(overlaps: &[Overlap]) -> IndexMap<usize, u64> {
+    let mut counts = IndexMap::<usize, u64>::default();
+    for overlap in overlaps {
+        *counts.entry(overlap.a).or_default() += overlap.count();
+    }
+    counts
 }
 
 fn is_same_place_in_b(x: &Overlap, y: &Overlap) -> bool {
