@@ -33,16 +33,14 @@ pub(super) struct TermText {
 
 /// The rules with lists where that makes them fewer; each list is of one segment on either side.
 pub(super) fn listed(mut rules: Vec<Wording>) -> Vec<Wording> {
-    for _ in 0..NAMES.len() {
-        while let Some((all, merged)) = best(&rules) {
-            rules[all[0]] = merged;
-            let others: IndexSet<usize> = all[1..].iter().copied().collect();
-            let mut at = 0;
-            rules.retain(|_| {
-                at += 1;
-                !others.contains(&(at - 1))
-            });
-        }
+    while let Some((all, merged)) = best(&rules) {
+        rules[all[0]] = merged;
+        let others: IndexSet<usize> = all[1..].iter().copied().collect();
+        let mut at = 0;
+        rules.retain(|_| {
+            at += 1;
+            !others.contains(&(at - 1))
+        });
     }
     rules
 }
