@@ -8,7 +8,6 @@ use crate::matching::derive::components::{Unruled, Why, components};
 use crate::matching::derive::evidence::Evidence;
 use crate::matching::derive::forms::Form;
 use crate::matching::derive::lists::{Wording, listed};
-use crate::matching::derive::overlap::Overlap;
 use crate::matching::derive::pins::KnownSize;
 use crate::matching::derive::terms::Named;
 use crate::matching::derive::wording::wording;
@@ -49,8 +48,7 @@ pub(super) fn forms(
     let count = |shape: &[u64]| shape.iter().product();
     let counts: (&dyn Fn(usize) -> u64, &dyn Fn(usize) -> u64) =
         (&|at| count(shape(a, at)), &|at| count(shape(b, at)));
-    let overlaps: Vec<Overlap> = evidence.overlaps.clone();
-    let (all, mut unruled) = components(&overlaps, counts);
+    let (all, mut unruled) = components(&evidence.overlaps, counts);
     let named_a = Named { keys: &key_a, shapes: &shape_a };
     let named_b = Named { keys: &key_b, shapes: &shape_b };
     let mut forms = Vec::new();
