@@ -190,16 +190,7 @@ impl Family {
         if !is_counted {
             // A word stands for a number after a letter: `fc{p=1,2}`.
             let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-            let own: IndexSet<&String> = words.iter().collect();
-            if own.len() > MAX_WORDS {
-                return None;
-            }
-            for (word, values) in words.iter().zip(&mut self.values) {
-                values.push(own.get_index_of(word).expect("it is one of them") as u64);
-            }
-            self.pieces.push(Piece::Digit(self.digits.len()));
-            self.digits.push(Digit::Words(own.into_iter().cloned().collect()));
-            return Some(());
+            return self.push_words(&words);
         }
         for (number, values) in numbers.iter().zip(&mut self.values) {
             values.push((number - own[0]) / by);
