@@ -219,36 +219,8 @@ fn ties(term: &Term, component: &Component, b: &Named<'_>) -> Option<Vec<Vec<Pie
 }
 
 impl FormTerm {
-    /// True if a key is one of the term's, whatever the numbers are that vary.
-    ///
-    /// `is_captured` says of the term's numbers which are, in order.
-    pub(super) fn matches(&self, key: &str, is_captured: &[bool]) -> bool {
-        self.spellings().iter().any(|spelling| {
-            let own = pieces(key);
-            let mut number = 0;
-            let mut of_text = own.iter();
-            let mut left = spelling.iter();
-            loop {
-                match (of_text.next(), left.next()) {
-                    (None, None) => return true,
-                    (Some(Piece::Text(x)), Some(Spelled::Text(y))) if x == y => {}
-                    (Some(Piece::Number(x)), Some(Spelled::Number(y))) => {
-                        let is_free = is_captured.get(number).copied().unwrap_or(false);
-                        number += 1;
-                        if !is_free && x != y {
-                            return false;
-                        }
-                    }
-                    (Some(Piece::Number(x)), Some(Spelled::Word(y))) if x == y => {}
-                    (Some(Piece::Number(_)), Some(Spelled::Any)) => {}
-                    _ => return false,
-                }
-            }
-        })
-    }
-
     /// The key for each combination of words.
-    fn spellings(&self) -> Vec<Vec<Spelled>> {
+    pub(super) fn spellings(&self) -> Spellings {
         let mut all: Vec<Vec<Spelled>> = [Vec::new()].into();
         for piece in &self.pieces {
             let choices: Vec<Vec<Spelled>> = match piece {
@@ -270,7 +242,41 @@ impl FormTerm {
                 })
                 .collect();
         }
-        all
+        Spellings(all)
+    }
+}
+
+/// The keys of a term, one for each combination of words.
+pub(super) struct Spellings(Vec<Vec<Spelled>>);
+
+impl Spellings {
+    /// True if a key is one of these, whatever the numbers are that vary.
+    ///
+    /// `is_captured` says of the term's numbers which are, in order.
+    pub(super) fn matches(&self, key: &[Piece], is_captured: &[bool]) -> bool {
+        self.0.iter().any(|spelling| is_spelled(key, spelling, is_captured))
+    }
+}
+
+fn is_spelled(key: &[Piece], spelling: &[Spelled], is_captured: &[bool]) -> bool {
+    let mut number = 0;
+    let mut of_text = key.iter();
+    let mut left = spelling.iter();
+    loop {
+        match (of_text.next(), left.next()) {
+            (None, None) => return true,
+            (Some(Piece::Text(x)), Some(Spelled::Text(y))) if x == y => {}
+            (Some(Piece::Number(x)), Some(Spelled::Number(y))) => {
+                let is_free = is_captured.get(number).copied().unwrap_or(false);
+                number += 1;
+                if !is_free && x != y {
+                    return false;
+                }
+            }
+            (Some(Piece::Number(x)), Some(Spelled::Word(y))) if x == y => {}
+            (Some(Piece::Number(_)), Some(Spelled::Any)) => {}
+            _ => return false,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::matching::derive::clusters::{Cluster, Number, clusters};
 use crate::matching::derive::components::{Unruled, Why, components};
 use crate::matching::derive::evidence::Evidence;
+use crate::matching::derive::families::{Piece, pieces};
 use crate::matching::derive::forms::Form;
 use crate::matching::derive::lists::{Wording, listed};
 use crate::matching::derive::pins::KnownSize;
@@ -107,6 +108,8 @@ impl Found {
         let mut rules = listed(worded);
         let captures = |rule: &Wording| rule.clusters.iter().map(|at| all[*at].captures).max();
         rules.sort_by_key(|rule| (captures(rule), all[rule.clusters[0]].forms[0]));
+        // Every rule asks for the parts of every key.
+        let keys_of_a: Vec<Vec<Piece>> = a.iter().map(|it| pieces(it.key.as_str())).collect();
         for rule in rules {
             let own = |side: fn(&Form) -> &Vec<usize>| {
                 let clusters = rule.clusters.iter().map(|at| &all[*at]);
@@ -125,7 +128,7 @@ impl Found {
                 targets: keys(b, &targets),
             });
             for cluster in &rule.clusters {
-                found.foreign.extend(foreign(a, forms, &all[*cluster]));
+                found.foreign.extend(foreign(&keys_of_a, forms, &all[*cluster]));
             }
             found.sources.extend(sources);
             found.targets.extend(targets);
@@ -135,24 +138,23 @@ impl Found {
     }
 }
 
-/// Keys of `a` that a rule would take although it is not about them.
-pub(super) fn foreign(a: &[Entry<'_>], forms: &[Form], cluster: &Cluster) -> Vec<usize> {
+/// Keys of `a`, given in parts, that a rule would take although it is not about them.
+fn foreign(keys: &[Vec<Piece>], forms: &[Form], cluster: &Cluster) -> Vec<usize> {
     let own: IndexSet<usize> =
         cluster.forms.iter().flat_map(|at| forms[*at].sources.iter().copied()).collect();
     let form = &forms[cluster.forms[0]];
     let mut first = 0;
     let mut taken: IndexSet<usize> = IndexSet::default();
     for term in &form.left {
-        let count =
-            term.pieces.iter().filter(|it| matches!(it, super::families::Piece::Number(_))).count();
+        let count = term.pieces.iter().filter(|it| matches!(it, Piece::Number(_))).count();
         let numbers = &cluster.numbers[first..first + count];
         first += count;
         let is_captured: Vec<bool> =
             numbers.iter().map(|number| matches!(number, Number::Captured { .. })).collect();
-        let keys = a.iter().enumerate().filter(|(at, _)| !own.contains(at));
-        taken.extend(
-            keys.filter(|(_, it)| term.matches(it.key.as_str(), &is_captured)).map(|(at, _)| at),
-        );
+        let spellings = term.spellings();
+        let others = keys.iter().enumerate().filter(|(at, _)| !own.contains(at));
+        let matching = others.filter(|(_, key)| spellings.matches(key, &is_captured));
+        taken.extend(matching.map(|(at, _)| at));
     }
     taken.into_iter().collect()
 }
