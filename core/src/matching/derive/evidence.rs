@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::IndexMap;
 use crate::matching::derive::overlap::Overlap;
 
 /// What comparing the elements of two state dicts, `a` and `b`, shows.
@@ -18,6 +19,19 @@ pub struct Evidence {
     /// The places of elements that tensors of both sides have in common, for those that are not
     /// alike.
     pub overlaps: Vec<Overlap>,
+}
+
+impl Evidence {
+    /// For each tensor of `b` those of `a` with the same elements; the first entry about it counts.
+    pub(super) fn alike_by_b(&self) -> IndexMap<usize, &[usize]> {
+        let mut found = IndexMap::default();
+        for alike in &self.alike {
+            for b in &alike.b {
+                found.entry(*b).or_insert(alike.a.as_slice());
+            }
+        }
+        found
+    }
 }
 
 /// Tensors of both sides whose elements do not distinguish them; at least one of each.

@@ -205,11 +205,12 @@ impl Derivation {
         named_keys.extend(covered(resolution, evidence));
         named_keys.extend(self.tensor_rules.iter().flat_map(|it| &it.targets).map(String::as_str));
         named_keys.extend(self.unruled.iter().map(|it| it.key.as_str()));
+        let alike = evidence.alike_by_b();
         let keys = resolution.b.iter().enumerate();
         let open = keys.filter(|(_, entry)| !named_keys.contains(entry.key.as_str()));
         open.map(|(place, entry)| Unexplained {
             key: entry.key.to_string(),
-            candidates: resolution.candidates(place, evidence),
+            candidates: alike.get(&place).map_or_else(Vec::new, |a| resolution.keys_of_a(a)),
         })
         .collect()
     }

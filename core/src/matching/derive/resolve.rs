@@ -189,11 +189,8 @@ impl<'a> Resolution<'a> {
         single.map(|(b, all)| (all[0], b)).collect()
     }
 
-    /// The keys of `a` with the elements of one of `b`.
-    pub(super) fn candidates(&self, b: usize, evidence: &Evidence) -> Vec<String> {
-        let mut alike = evidence.alike.iter();
-        let alike = alike.find(|alike| alike.b.binary_search(&b).is_ok());
-        let places = alike.map_or(&[][..], |alike| &alike.a);
+    /// The keys of `a` at these places.
+    pub(super) fn keys_of_a(&self, places: &[usize]) -> Vec<String> {
         places.iter().map(|a| self.a[*a].key.to_string()).collect()
     }
 
