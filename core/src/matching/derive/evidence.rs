@@ -32,6 +32,14 @@ impl Evidence {
         }
         found
     }
+
+    /// A tensor of `a` and one of `b` for everything known of two that are not alike.
+    pub(super) fn related(&self) -> impl Iterator<Item = (usize, usize)> {
+        let rearranged = self.rearranged.iter().map(|it| (it.a, it.b));
+        let overlaps = self.overlaps.iter().map(|it| (it.a, it.b));
+        let portions = self.portions.iter().map(|it| (*it.key_of_a(), *it.key_of_b()));
+        rearranged.chain(overlaps).chain(portions)
+    }
 }
 
 /// Tensors of both sides whose elements do not distinguish them; at least one of each.

@@ -303,6 +303,14 @@ fn covered<'a>(resolution: &Resolution<'a>, evidence: &Evidence) -> Vec<&'a str>
 }
 
 impl<T> Slice<T> {
+    /// The one of the two that is of `a`.
+    fn key_of_a(&self) -> &T {
+        match self.owner {
+            Side::A => &self.whole,
+            Side::B => &self.part,
+        }
+    }
+
     /// The one of the two that is of `b`.
     pub fn key_of_b(&self) -> &T {
         match self.owner {

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::matching::derive::evidence::{Alike, Evidence, Side};
+use crate::matching::derive::evidence::{Alike, Evidence};
 use crate::matching::renames::Moves;
 use crate::{Fate, IndexMap, IndexSet, Key, Rule, SEPARATOR, diff::Entry, generalise::generalise};
 
@@ -206,14 +206,7 @@ impl<'a> Resolution<'a> {
         for alike in evidence.alike.iter().filter(|alike| alike.b.iter().any(is_open)) {
             stays.extend(alike.a.iter().copied());
         }
-        let rearranged = evidence.rearranged.iter().map(|it| (it.a, it.b));
-        let overlaps = evidence.overlaps.iter().map(|it| (it.a, it.b));
-        let portions = evidence.portions.iter().map(|it| match it.owner {
-            Side::A => (it.whole, it.part),
-            Side::B => (it.part, it.whole),
-        });
-        let all = rearranged.chain(overlaps).chain(portions);
-        stays.extend(all.filter(|(_, b)| is_open(b)).map(|(a, _)| a));
+        stays.extend(evidence.related().filter(|(_, b)| is_open(b)).map(|(a, _)| a));
         stays.into_iter().map(|a: usize| self.a[a].key.as_str()).collect()
     }
 }
@@ -247,19 +240,7 @@ fn with_evidence(evidence: &Evidence) -> (IndexSet<usize>, IndexSet<usize>) {
         a.extend(alike.a.iter().copied());
         b.extend(alike.b.iter().copied());
     }
-    for rearranged in &evidence.rearranged {
-        a.insert(rearranged.a);
-        b.insert(rearranged.b);
-    }
-    for overlap in &evidence.overlaps {
-        a.insert(overlap.a);
-        b.insert(overlap.b);
-    }
-    for portion in &evidence.portions {
-        let (in_a, in_b) = match portion.owner {
-            Side::A => (portion.whole, portion.part),
-            Side::B => (portion.part, portion.whole),
-        };
+    for (in_a, in_b) in evidence.related() {
         a.insert(in_a);
         b.insert(in_b);
     }
