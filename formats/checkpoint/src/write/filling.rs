@@ -59,6 +59,7 @@ impl Filling<'_> {
     fn fill(&self, stretches: &[Chunk<'_>], checksums: Checksums) -> Result<(), StreamError> {
         let mut between = Between { filling: self, checksums, start: 0, bytes: Vec::new() };
         let mut stretches = stretches.iter().peekable();
+        let mut buffer = Aligned::default();
         let mut at = 0;
         for (i, part) in self.writing.layout.parts().iter().enumerate() {
             between.checksums.reach(i);
@@ -71,7 +72,7 @@ impl Filling<'_> {
                 Part::New(bytes) => between.put(bytes).map_err(StreamError::Sink)?,
                 Part::Copy(range) => {
                     let mut put = |bytes: &[u8]| between.put(bytes);
-                    self.read(range.clone(), start, &mut Aligned::default(), &mut put)?;
+                    self.read(range.clone(), start, &mut buffer, &mut put)?;
                 }
                 Part::Elements(elements) => {
                     self.stream(elements, &mut |bytes| between.put(bytes))?;
