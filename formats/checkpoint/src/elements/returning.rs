@@ -42,7 +42,8 @@ fn evaluated(catalog: &Catalog, state_dict: &StateDict, made: &Expression) -> Op
 
 /// What elements, or the parts in which they were written, have lost.
 fn lost(elements: &Elements, lossy: &[Lossy]) -> Losses {
-    let is_part = |part: &Elements| match elements.runs() {
+    let runs = elements.runs();
+    let is_part = |part: &Elements| match &runs {
         Some(runs) => runs.contains(&part),
         None => elements == part,
     };
