@@ -203,25 +203,51 @@ fn sampled(half: &Operand<'_>, samples: usize) -> Result<Vec<Sample>, Error> {
     } else {
         wanted.extend(scattered(units).take(random));
     }
+    let mut found = if !few && half.is_verbatim() {
+        picked(half, &wanted)?
+    } else {
+        streamed(half, wanted, samples - random)?
+    };
+    let is_constant = found.iter().all(|sample| sample.element == found[0].element);
+    if is_constant {
+        found.clear();
+    }
+    Ok(found)
+}
+
+/// The elements at these places of a tensor that is verbatim; nothing else of it is read.
+fn picked(half: &Operand<'_>, wanted: &BTreeSet<u64>) -> Result<Vec<Sample>, Error> {
+    let (mut found, mut buffer) = (Vec::new(), Vec::new());
+    for &place in wanted {
+        half.read(place..place + 1, &mut buffer)?;
+        found.push(Sample { place, element: number(&buffer) });
+    }
+    Ok(found)
+}
+
+/// The elements at these places, found in one pass over all; of types with few values also as many of
+/// the others as `most`, those that are furthest from zero.
+fn streamed(
+    half: &Operand<'_>,
+    mut wanted: BTreeSet<u64>,
+    most: usize,
+) -> Result<Vec<Sample>, Error> {
+    let few = half.unit() <= 2;
     let (mut found, mut largest, mut least) = (Vec::new(), BTreeSet::new(), 0);
-    let (mut next, mut wanted) = (wanted.pop_first(), wanted);
+    let mut next = wanted.pop_first();
     elements(half, |place, element| {
         if next == Some(place) {
             found.push(Sample { place, element });
             next = wanted.pop_first();
         } else if few && magnitude(element, half.unit()) >= least {
             largest.insert((magnitude(element, half.unit()), place, element));
-            if largest.len() > samples - random {
+            if largest.len() > most {
                 largest.pop_first();
                 least = largest.first().map_or(0, |(magnitude, _, _)| magnitude + 1);
             }
         }
     })?;
     found.extend(largest.into_iter().map(|(_, place, element)| Sample { place, element }));
-    let is_constant = found.iter().all(|sample| sample.element == found[0].element);
-    if is_constant {
-        found.clear();
-    }
     Ok(found)
 }
 
