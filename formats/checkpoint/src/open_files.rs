@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
+use crate::disk::page_cache::{read_no_further, read_once_at};
 use crate::disk::plain_file::{is_same, regular};
 use crate::error::Cause;
 use crate::in_place::keep_from_editors;
@@ -17,17 +18,51 @@ const MOST_OPEN: usize = 32;
 #[derive(Debug)]
 pub(crate) enum ReadFile {
     /// One that stays open.
-    Open(Arc<File>),
+    Open(Arc<OpenFile>),
     /// One that is closed where others of its checkpoint are read, and opened again by its path.
     Reopened { path: PathBuf, first: Metadata, open: Arc<OpenFiles> },
 }
 
+/// A file as the system opened it.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) file: Arc<File>,
+    /// Done when the first bytes are read that are not needed again: what the system is told then, it
+    /// forgets when the file is closed.
+    once: Once,
+}
+
+impl OpenFile {
+    fn new(file: File) -> Arc<OpenFile> {
+        Arc::new(OpenFile { file: Arc::new(file), once: Once::new() })
+    }
+
+    /// Fills a buffer with bytes that need not stay in the system's cache.
+    pub(crate) fn read_once_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.once.call_once(|| read_no_further(&self.file));
+        read_once_at(&self.file, at, buffer)
+    }
+}
+
 impl ReadFile {
+    /// A file that stays open.
+    pub(crate) fn staying_open(file: File) -> ReadFile {
+        ReadFile::Open(OpenFile::new(file))
+    }
+
     /// The file, open.
     ///
     /// # Errors
     /// What the system says, and another file at the path than the one that was opened first.
     pub(crate) fn get(&self) -> io::Result<Arc<File>> {
+        Ok(self.open()?.file.clone())
+    }
+
+    /// The same with what the system was told of it.
+    ///
+    /// # Errors
+    /// As [`ReadFile::get`].
+    pub(crate) fn open(&self) -> io::Result<Arc<OpenFile>> {
         match self {
             ReadFile::Open(file) => Ok(file.clone()),
             ReadFile::Reopened { path, first, open } => open.get(path, first),
@@ -38,32 +73,28 @@ impl ReadFile {
 /// Files that are open, the one that was read last at the end.
 #[derive(Debug, Default)]
 pub(crate) struct OpenFiles {
-    files: Mutex<VecDeque<(PathBuf, Arc<File>)>>,
+    files: Mutex<VecDeque<(PathBuf, Arc<OpenFile>)>>,
 }
 
 impl OpenFiles {
     /// Takes a file that was opened at a path, to be closed when there are too many.
-    pub(crate) fn take(
-        self: &Arc<OpenFiles>,
-        path: &Path,
-        file: Arc<File>,
-    ) -> io::Result<ReadFile> {
+    pub(crate) fn take(self: &Arc<OpenFiles>, path: &Path, file: File) -> io::Result<ReadFile> {
         let (path, first) = (std::path::absolute(path)?, file.metadata()?);
-        self.keep(&path, file);
+        self.keep(&path, OpenFile::new(file));
         Ok(ReadFile::Reopened { path, first, open: self.clone() })
     }
 
-    fn get(&self, path: &Path, first: &Metadata) -> io::Result<Arc<File>> {
+    fn get(&self, path: &Path, first: &Metadata) -> io::Result<Arc<OpenFile>> {
         if let Some(file) = self.find(path) {
             return Ok(file);
         }
-        let file = Arc::new(reopened(path, first)?);
+        let file = OpenFile::new(reopened(path, first)?);
         self.keep(path, file.clone());
         Ok(file)
     }
 
     /// The file if it is open; it is the last to be closed then.
-    fn find(&self, path: &Path) -> Option<Arc<File>> {
+    fn find(&self, path: &Path) -> Option<Arc<OpenFile>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let place = files.iter().rposition(|(open, _)| open == path)?;
         let found = files.remove(place)?;
@@ -73,7 +104,7 @@ impl OpenFiles {
     }
 
     /// Keeps a file open, and lets go of the one that was read longest ago if there are too many.
-    fn keep(&self, path: &Path, file: Arc<File>) {
+    fn keep(&self, path: &Path, file: Arc<OpenFile>) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.push_back((path.to_path_buf(), file));
         if files.len() > MOST_OPEN {
@@ -110,7 +141,7 @@ mod tests {
         let files = (0..count).map(|number| {
             let path = folder.path().join(number.to_string());
             fs::write(&path, [number]).expect("writable");
-            let file = Arc::new(File::open(&path).expect("it is there"));
+            let file = File::open(&path).expect("it is there");
             open.take(&path, file).expect("readable")
         });
         let files = files.collect();

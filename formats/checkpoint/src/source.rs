@@ -4,11 +4,10 @@ use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use statedict_core::{Fault, Source};
 
-use crate::disk::page_cache::{read_no_further, read_once_at};
 use crate::disk::plain_file::{fault, is_same, read_exact_at, read_some_at, regular};
 use crate::disk::{Disk, System};
 use crate::error::Cause;
@@ -83,8 +82,6 @@ struct Opened {
     /// What it was before an edit that was interrupted; that is what is read.
     past: Option<Box<OriginalView>>,
     near: Mutex<ReadAhead>,
-    /// Done when the first bytes are read that are not needed again.
-    once: Once,
 }
 
 /// Bytes of a file that were read last because of others before them.
@@ -136,11 +133,10 @@ impl FileSource {
         if let Some(Interrupted::Untrusted { journal, why }) = interrupted {
             return Err(Cause::Untrusted { journal, why });
         }
-        let file = Arc::new(file);
         let file = match among {
             // What is read through a journal is not what is at the path.
             Some(files) if past.is_none() => files.take(path, file)?,
-            _ => ReadFile::Open(file),
+            _ => ReadFile::staying_open(file),
         };
         FileSource::new(file, past, interrupted.into_iter().collect())?.with_bytes()
     }
@@ -150,7 +146,7 @@ impl FileSource {
     pub(crate) fn as_it_is(path: &Path) -> Result<FileSource, Cause> {
         let file = regular(path)?;
         let (_past, interrupted) = look(path, &file, &System)?;
-        let file = ReadFile::Open(Arc::new(file));
+        let file = ReadFile::staying_open(file);
         FileSource::new(file, None, interrupted.into_iter().collect())?.with_bytes()
     }
 
@@ -160,7 +156,7 @@ impl FileSource {
         interrupted: Option<Interrupted>,
     ) -> Result<FileSource, Cause> {
         let interrupted = interrupted.into_iter().collect();
-        let file = ReadFile::Open(Arc::new(file.try_clone()?));
+        let file = ReadFile::staying_open(file.try_clone()?);
         FileSource::new(file, None, interrupted)?.with_bytes()
     }
 
@@ -178,7 +174,7 @@ impl FileSource {
 
     /// A file as it is.
     pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
-        FileSource::new(ReadFile::Open(Arc::new(file)), None, Vec::new())
+        FileSource::new(ReadFile::staying_open(file), None, Vec::new())
     }
 
     fn new(
@@ -193,7 +189,7 @@ impl FileSource {
         Ok(FileSource {
             files: [Placed {
                 start: 0,
-                opened: Arc::new(Opened { file, past, near: Mutex::default(), once: Once::new() }),
+                opened: Arc::new(Opened { file, past, near: Mutex::default() }),
             }]
             .into(),
             len,
@@ -321,9 +317,7 @@ impl Backed for FileSource {
 impl Opened {
     /// Fills a buffer with bytes that need not stay in the system's cache.
     fn read_once(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let file = self.file.get()?;
-        self.once.call_once(|| read_no_further(&file));
-        read_once_at(&file, at, buffer)
+        self.file.open()?.read_once_at(at, buffer)
     }
 
     /// Fills a buffer with the file's bytes as they are.
