@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use crate::disk::page_cache::{read_no_further, read_once_at};
 use crate::disk::plain_file::{is_same, regular};
@@ -70,46 +70,56 @@ impl ReadFile {
     }
 }
 
-/// Files that are open, the one that was read last at the end.
+/// Files that are open with their paths, the one that was read last at the end.
+type Kept = VecDeque<(PathBuf, Arc<OpenFile>)>;
+
+/// The files of a checkpoint that are open.
 #[derive(Debug, Default)]
 pub(crate) struct OpenFiles {
-    files: Mutex<VecDeque<(PathBuf, Arc<OpenFile>)>>,
+    files: Mutex<Kept>,
 }
 
 impl OpenFiles {
     /// Takes a file that was opened at a path, to be closed when there are too many.
     pub(crate) fn take(self: &Arc<OpenFiles>, path: &Path, file: File) -> io::Result<ReadFile> {
         let (path, first) = (std::path::absolute(path)?, file.metadata()?);
-        self.keep(&path, OpenFile::new(file));
+        keep(&mut self.lock(), &path, OpenFile::new(file));
         Ok(ReadFile::Reopened { path, first, open: self.clone() })
     }
 
     fn get(&self, path: &Path, first: &Metadata) -> io::Result<Arc<OpenFile>> {
-        if let Some(file) = self.find(path) {
+        if let Some(file) = find(&mut self.lock(), path) {
             return Ok(file);
         }
         let file = OpenFile::new(reopened(path, first)?);
-        self.keep(path, file.clone());
+        let mut files = self.lock();
+        // Another thread may have opened it meanwhile; one that is open is enough.
+        if let Some(kept) = find(&mut files, path) {
+            return Ok(kept);
+        }
+        keep(&mut files, path, file.clone());
         Ok(file)
     }
 
-    /// The file if it is open; it is the last to be closed then.
-    fn find(&self, path: &Path) -> Option<Arc<OpenFile>> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = files.iter().rposition(|(open, _)| open == path)?;
-        let found = files.remove(place)?;
-        let file = found.1.clone();
-        files.push_back(found);
-        Some(file)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Keeps a file open, and lets go of the one that was read longest ago if there are too many.
-    fn keep(&self, path: &Path, file: Arc<OpenFile>) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.push_back((path.to_path_buf(), file));
-        if files.len() > MOST_OPEN {
-            files.pop_front();
-        }
+/// The file if it is open; it is the last to be closed then.
+fn find(files: &mut Kept, path: &Path) -> Option<Arc<OpenFile>> {
+    let place = files.iter().rposition(|(open, _)| open == path)?;
+    let found = files.remove(place)?;
+    let file = found.1.clone();
+    files.push_back(found);
+    Some(file)
+}
+
+/// Keeps a file open, and lets go of the one that was read longest ago if there are too many.
+fn keep(files: &mut Kept, path: &Path, file: Arc<OpenFile>) {
+    files.push_back((path.to_path_buf(), file));
+    if files.len() > MOST_OPEN {
+        files.pop_front();
     }
 }
 
