@@ -14,7 +14,7 @@ use statedict_core::{
 
 use crate::checkpoint::Checkpoint;
 use crate::compare::operand::{HEAD, Operand};
-use crate::compare::tensor_pair::{TensorPair, deviations};
+use crate::compare::tensor_pair::{TensorPair, are_same};
 use crate::error::Error;
 use crate::parallel::each;
 
@@ -132,9 +132,8 @@ impl<'a> Crowd<'a> {
                 _ => None,
             })
             .collect();
-        let found = groups.iter().zip(deviations(&couples)?);
-        let same = found.filter(|(_, deviation)| deviation.count == 0);
-        Ok(same.map(|(group, _)| group.clone()).collect())
+        let found = groups.into_iter().zip(are_same(&couples)?);
+        Ok(found.filter(|(_, same)| *same).map(|(group, _)| group).collect())
     }
 
     fn twins(&self, group: &Group) -> DuplicateGroups {

@@ -26,7 +26,7 @@ pub use match_contents::match_contents;
 use crate::checkpoint::Checkpoint;
 use crate::compare::duplicate_groups::{Sort, halves, twins};
 use crate::compare::operand::Operand;
-use crate::compare::tensor_pair::{TensorPair, deviations};
+use crate::compare::tensor_pair::{TensorPair, are_same, deviations};
 use crate::error::Error;
 
 /// What differs between two state dicts, elements included.
@@ -75,8 +75,8 @@ pub fn are_made(
         couples.extend(both.map(|(x, y)| (at, TensorPair::compared(x, y))));
     }
     let (places, couples): (Vec<usize>, Vec<_>) = couples.into_iter().unzip();
-    for (at, deviation) in places.into_iter().zip(deviations(&couples)?) {
-        is_made[at] = deviation.count == 0;
+    for (at, same) in places.into_iter().zip(are_same(&couples)?) {
+        is_made[at] = same;
     }
     Ok(is_made)
 }

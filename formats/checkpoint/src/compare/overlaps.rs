@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use statedict_core::derive::{Overlap, Run, Search, Side, Step};
 
 use crate::compare::operand::Operand;
-use crate::compare::tensor_pair::{TensorPair, deviations};
+use crate::compare::tensor_pair::{TensorPair, are_same};
 use crate::elements::StreamError;
 use crate::error::Error;
 use crate::parallel::each;
@@ -105,8 +105,8 @@ fn verified(
         }
     }
     let (places, couples): (Vec<usize>, Vec<_>) = couples.into_iter().unzip();
-    for (place, deviation) in places.into_iter().zip(deviations(&couples)?) {
-        is_same[place] = deviation.count == 0;
+    for (place, same) in places.into_iter().zip(are_same(&couples)?) {
+        is_same[place] = same;
     }
     Ok(found.into_iter().zip(is_same).filter(|(_, same)| *same).map(|(it, _)| it).collect())
 }

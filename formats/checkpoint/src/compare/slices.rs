@@ -13,7 +13,7 @@ use statedict_core::{
 
 use crate::compare::operand::Operand;
 use crate::compare::rows::{Rows, row_len, rows};
-use crate::compare::tensor_pair::{TensorPair, deviations};
+use crate::compare::tensor_pair::{TensorPair, are_same};
 use crate::error::Error;
 use crate::parallel::each;
 
@@ -46,8 +46,7 @@ pub(super) fn portions(
         .iter()
         .map(|it| TensorPair::compared(it.cut.clone(), needles[it.needle].half.clone()))
         .collect::<Vec<_>>();
-    let same = deviations(&couples)?;
-    let same = places.iter().zip(same).filter(|(_, deviation)| deviation.count == 0);
+    let same = places.iter().zip(are_same(&couples)?).filter(|(_, same)| *same);
     let found = same.map(|(place, _)| place.portion(&needles[place.needle], owner));
     let mut found: Vec<Slice> = found.collect();
     let mut counts = HashMap::<usize, usize>::new();

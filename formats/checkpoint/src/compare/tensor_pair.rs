@@ -70,6 +70,11 @@ pub(super) fn deviations(couples: &[TensorPair<'_>]) -> Result<Vec<Deviation>, E
     Ok(deviations)
 }
 
+/// For each couple whether its tensors are the same.
+pub(super) fn are_same(couples: &[TensorPair<'_>]) -> Result<Vec<bool>, Error> {
+    Ok(deviations(couples)?.iter().map(|deviation| deviation.count == 0).collect())
+}
+
 /// What a thread has before it.
 #[derive(Default)]
 struct Scratch {
