@@ -27,7 +27,7 @@ fn most_common(checkpoint: &Checkpoint, plan: &Plan) -> Option<&'static str> {
     let catalog = checkpoint.catalog();
     let mut elements = IndexMap::<&'static str, u64>::default();
     for section in plan.sections() {
-        let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(section.path())) else {
+        let Some(state_dict) = catalog.state_dict_at(section.path()) else {
             continue;
         };
         for (key, _) in section.kept() {

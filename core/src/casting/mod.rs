@@ -89,8 +89,7 @@ impl Casting {
         let mut uncast = Uncast::default();
         let mut used = alloc::vec![false; self.rules.len()];
         for section in &mut plan.sections {
-            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.path))
-            else {
+            let Some(state_dict) = catalog.state_dict_at(&section.path) else {
                 continue;
             };
             let scaled = scaled(catalog, state_dict, metadata);

@@ -182,6 +182,11 @@ impl Catalog {
         Ok(Catalog { state_dicts: [state_dict].into(), ..Catalog::default() })
     }
 
+    /// The first state dict that the path leads to, by any of its paths.
+    pub fn state_dict_at(&self, path: &str) -> Option<&StateDict> {
+        self.state_dicts.iter().find(|state_dict| state_dict.is_at(path))
+    }
+
     /// The tensor under a key of a state dict of this catalog; `None` for a key of other payload.
     pub fn tensor(&self, state_dict: &StateDict, key: &str) -> Option<&Tensor> {
         let row = (*state_dict.entries.get(key)?)?;

@@ -121,7 +121,7 @@ impl Catalog {
     }
 
     fn select_at(&self, path: &str) -> Result<&StateDict, NotSelected> {
-        if let Some(found) = self.state_dicts.iter().find(|it| it.is_at(path)) {
+        if let Some(found) = self.state_dict_at(path) {
             return Ok(found);
         }
         let wanted = path.trim_matches('/');

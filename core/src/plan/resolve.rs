@@ -141,8 +141,7 @@ impl Plan {
         let policy = Policy { unmatched: Unmatched::Allow, ..policy };
         for section in &self.sections {
             let path = &section.path;
-            let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(&section.path))
-            else {
+            let Some(state_dict) = catalog.state_dict_at(&section.path) else {
                 issues.push(Issue::Absent { path: path.clone(), key: None });
                 continue;
             };

@@ -148,7 +148,7 @@ pub(crate) fn selected<'a>(
 ) -> Result<(&'a StateDict, &'a StateDict), Error> {
     let ours = a.only(first.catalog().select(a.at.as_deref()), Role::First)?;
     let path = a.at.as_deref().unwrap_or(&ours.path);
-    let same_path = second.catalog().state_dicts.iter().find(|it| it.is_at(path));
+    let same_path = second.catalog().state_dict_at(path);
     let theirs = match same_path {
         Some(same_path) if b.at.is_none() => same_path,
         _ => b.only(second.catalog().select(b.at.as_deref()), Role::Second)?,

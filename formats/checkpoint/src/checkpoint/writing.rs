@@ -169,8 +169,7 @@ impl Checkpoint {
         let failed = |fault: Fault| Error::new(Action::Read, &self.path, fault);
         let mut unequal = Vec::new();
         for section in plan.sections() {
-            let state_dict = self.catalog().state_dicts.iter().find(|s| s.is_at(section.path()));
-            let Some(state_dict) = state_dict else { continue };
+            let Some(state_dict) = self.catalog().state_dict_at(section.path()) else { continue };
             let of_file = |of, key: &str| match of {
                 Origination::Source => self.catalog().tensor(state_dict, key),
                 Origination::Target | Origination::Adapter => None,

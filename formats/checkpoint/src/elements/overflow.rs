@@ -39,7 +39,7 @@ pub(crate) fn overflows(
     let mut counted = HashMap::<String, u64>::new();
     let mut found = Vec::new();
     for section in plan.sections() {
-        let state_dict = catalog.state_dicts.iter().find(|s| s.is_at(section.path()));
+        let state_dict = catalog.state_dict_at(section.path());
         let Some(state_dict) = state_dict.filter(|_| !noticed.is_empty()) else { continue };
         for (old, to) in section.casts() {
             let Some(tensor) = catalog.tensor(state_dict, old) else { continue };

@@ -17,7 +17,7 @@ fn losses(
 ) -> IndexMap<(String, String), (Elements, Losses)> {
     let mut found = IndexMap::default();
     for section in plan.sections().iter().filter(|_| !lossy.is_empty()) {
-        let Some(state_dict) = catalog.state_dicts.iter().find(|s| s.is_at(section.path())) else {
+        let Some(state_dict) = catalog.state_dict_at(section.path()) else {
             continue;
         };
         let tensors = section.tensors().into_iter().flatten();

@@ -42,8 +42,7 @@ fn expected<'c>(old: &'c Catalog, plan: &'c Plan) -> Vec<(String, &'c DType, &'c
     let mut dropped = HashSet::new();
     let mut paths = Vec::new();
     for section in plan.sections() {
-        let state_dict = old.state_dicts.iter().find(|s| s.is_at(section.path()));
-        let Some(state_dict) = state_dict else { continue };
+        let Some(state_dict) = old.state_dict_at(section.path()) else { continue };
         for at in std::iter::once(&state_dict.path).chain(&state_dict.aliases) {
             paths.push((at.as_str(), section));
             dropped.extend(
