@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use statedict_core::{
-    Container, Fault, Growth, Headroom, Layout, Origination, Part, PendingFiles, Plan, Renamed,
+    Container, Fault, Growth, Headroom, Layout, Part, PendingFiles, Plan, Renamed,
 };
 
 use super::Checkpoint;
@@ -170,10 +170,7 @@ impl Checkpoint {
         let mut unequal = Vec::new();
         for section in plan.sections() {
             let Some(state_dict) = self.catalog().state_dict_at(section.path()) else { continue };
-            let of_file = |of, key: &str| match of {
-                Origination::Source => self.catalog().tensor(state_dict, key),
-                Origination::Target | Origination::Adapter => None,
-            };
+            let of_file = returning::of_file(self.catalog(), state_dict);
             for (one, other) in section.checks() {
                 let [a, b] = [one, other].map(|it| it.evaluate(&of_file).map_err(Fault::broken));
                 let (a, b) = (a.map_err(failed)?, b.map_err(failed)?);

@@ -1,7 +1,7 @@
 //! What writing has shown of computed tensors: whether constants lead back, and what overflowed.
 
 use statedict_core::{
-    Catalog, Elements, Expression, IndexMap, Origination, Plan, Returns, StateDict,
+    Catalog, Elements, Expression, IndexMap, Origination, Plan, Returns, StateDict, Tensor,
 };
 
 use crate::elements::losses::{Losses, Lossy};
@@ -33,11 +33,18 @@ fn losses(
 }
 
 fn evaluated(catalog: &Catalog, state_dict: &StateDict, made: &Expression) -> Option<Elements> {
-    let of_file = |of, key: &str| match of {
+    made.evaluate(&of_file(catalog, state_dict)).ok()
+}
+
+/// Which tensor an expression means by a key, where only the file itself has tensors.
+pub(crate) fn of_file<'a>(
+    catalog: &'a Catalog,
+    state_dict: &'a StateDict,
+) -> impl Fn(Origination, &str) -> Option<&'a Tensor> {
+    move |of, key| match of {
         Origination::Source => catalog.tensor(state_dict, key),
         Origination::Target | Origination::Adapter => None,
-    };
-    made.evaluate(&of_file).ok()
+    }
 }
 
 /// What elements, or the parts in which they were written, have lost.
