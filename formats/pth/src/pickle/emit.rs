@@ -114,14 +114,7 @@ impl<'a> Replaced<'a> {
         renames: &'a [Rename<'a>],
         mut others: Vec<(OpPlace, Words<'a>)>,
     ) -> Replaced<'a> {
-        others.sort_by_key(|(op, _)| *op);
-        others.dedup_by(|later, kept| {
-            let is_same = later.0 == kept.0;
-            if is_same {
-                *kept = *later;
-            }
-            is_same
-        });
+        keep_last(&mut others, |(op, _)| *op);
         Replaced { renames, others, next_rename: 0, next_other: 0 }
     }
 
@@ -148,6 +141,18 @@ impl<'a> Replaced<'a> {
         let found = self.renames.binary_search_by_key(&place, |rename| rename.op).ok()?;
         Some(self.renames[found].words())
     }
+}
+
+/// Puts what is said of opcodes in stream order, of several for one opcode the last.
+pub(super) fn keep_last<T>(all: &mut Vec<T>, op: impl Fn(&T) -> OpPlace) {
+    all.sort_by_key(&op);
+    all.dedup_by(|later, kept| {
+        let is_same = op(later) == op(kept);
+        if is_same {
+            std::mem::swap(later, kept);
+        }
+        is_same
+    });
 }
 
 /// Opcodes that go.

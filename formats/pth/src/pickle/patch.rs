@@ -11,7 +11,9 @@ use std::ops::Range;
 
 use statedict_core::{Fault, IndexMap};
 
-use super::emit::{Dead, Emitter, Exchange, InStream, Manner, Rename, Replaced, Scope, Words};
+use super::emit::{
+    Dead, Emitter, Exchange, InStream, Manner, Rename, Replaced, Scope, Words, keep_last,
+};
 use super::graph::{Entry, Graph, OpPlace, Slot, Value};
 use super::opcode;
 use crate::memo::Memo;
@@ -122,14 +124,7 @@ impl<'p> Patch<'p> {
 
     /// Puts the renames in stream order, of several for one opcode the last.
     fn order(&mut self) {
-        self.renames.sort_by_key(|rename| rename.op);
-        self.renames.dedup_by(|later, kept| {
-            let is_same = later.op == kept.op;
-            if is_same {
-                std::mem::swap(later, kept);
-            }
-            is_same
-        });
+        keep_last(&mut self.renames, |rename| rename.op);
     }
 
     fn write(
