@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use crate::matching::derive::overlap::{Step, merged};
+use crate::matching::derive::run::{Run, shifts};
 use crate::{IndexSet, row_major_strides};
 
 /// Values of a digit that are looked at for one anchor.
@@ -19,22 +20,14 @@ const MAX_BLOCKS: u64 = 4096;
 /// Elements by which two blocks are held to be the same.
 const BLOCK_SAMPLES: u64 = 12;
 
+/// Elements by which a part is held to be in a second place.
+const SHIFT_SAMPLES: u64 = 256;
+
 /// Parts of one tensor that are in several places of the other.
 const MAX_PARTS: usize = 64;
 
 /// Steps that are tried; beyond them the shapes have too many divisors.
 const MAX_STEPS: usize = 4096;
-
-/// Where some elements of a smaller tensor, the part, are in a larger one, the whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The first of them in the part.
-    pub in_part: u64,
-    /// The first of them in the whole.
-    pub in_whole: u64,
-    /// The others; `in_a` is the distance in the whole, `in_b` that in the part.
-    pub steps: Vec<Step>,
-}
 
 /// Anchors that are right, at the least, where some are not.
 const MIN_RIGHT: usize = 4;
@@ -82,12 +75,49 @@ impl<E, F: FnMut(u64, u64) -> Result<bool, E>> Search<'_, F> {
                 return Ok(runs);
             }
         }
-        self.anchors = all;
+        self.anchors.clone_from(&all);
         self.keep_likely(&candidates, count)?;
         if self.anchors.len() < MIN_RIGHT {
             return Ok(Vec::new());
         }
-        self.all_digits(&candidates, count)
+        let mut runs = self.all_digits(&candidates, count)?;
+        let shifts = shifts(&all);
+        for at in (0..runs.len()).rev() {
+            let run = &runs[at];
+            let is_sure = all[..self.sure].iter().any(|anchor| run.leads_to(*anchor));
+            if !is_sure && self.is_elsewhere(run, &shifts)? {
+                runs.swap_remove(at);
+            }
+        }
+        Ok(runs)
+    }
+
+    /// True if all that was looked at of a run is at some other place of the whole as well: nothing says
+    /// then which of them is meant.
+    fn is_elsewhere(&mut self, run: &Run, shifts: &IndexSet<i128>) -> Result<bool, E> {
+        for shift in shifts {
+            if self.is_shifted(run, *shift)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_shifted(&mut self, run: &Run, shift: i128) -> Result<bool, E> {
+        let (count, room) = (run.count(), count(self.whole));
+        let samples = count.min(SHIFT_SAMPLES);
+        for sample in 0..samples {
+            // The first, the last, and others that are not at equal distances of the digits.
+            let index = u128::from(sample) * u128::from(count - 1) / u128::from(samples.max(2) - 1);
+            let (in_part, in_whole) = run.place(u64::try_from(index).expect("below the count"));
+            let Some(there) = u64::try_from(i128::from(in_whole) + shift).ok() else {
+                return Ok(false);
+            };
+            if there >= room || !(self.same)(in_part, there)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Leaves out anchors that do not share the fastest digit of most others: elements that are equal

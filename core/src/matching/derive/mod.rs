@@ -14,15 +14,17 @@ mod lists;
 mod overlap;
 mod pins;
 mod resolve;
+mod run;
 mod tensor_rules;
 mod terms;
 mod wording;
 
 pub use components::Why;
 pub use evidence::{Alike, Arrangement, Axis, Evidence, Rearranged, Side, Slice};
-pub use factor::{Run, Search};
+pub use factor::Search;
 pub use overlap::{Overlap, Step};
 pub use pins::KnownSize;
+pub use run::Run;
 pub use tensor_rules::DerivedRule;
 
 use alloc::string::{String, ToString};
