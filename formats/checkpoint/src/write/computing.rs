@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crc32fast::Hasher;
 use statedict_core::Elements;
 
 use crate::elements::gather::BUDGET;
@@ -15,7 +14,7 @@ use crate::source::ReadOnce;
 use super::aligned::Aligned;
 use super::checksums::Sum;
 use super::chunks::{Chunk, Work};
-use super::filling::Filling;
+use super::filling::{Filling, Stretch};
 
 /// Memory that all threads together take for what they compute before it is written, and for windows
 /// of what they read: enough to read the columns of large matrices in long runs.
@@ -66,19 +65,10 @@ impl Filling<'_> {
             return Err(fault.into());
         }
         let at = chunk.at + portion.as_ref().map_or(0, |portion| portion.start);
-        let mut sum = chunk.summed.map(|part| Sum { part, at, hasher: Hasher::new() });
-        let mut to = at;
-        let mut put = |bytes: &[u8]| {
-            if let Some(sum) = &mut sum {
-                sum.hasher.update(bytes);
-            }
-            self.put(to, bytes)?;
-            to += bytes.len() as u64;
-            Ok(())
-        };
+        let mut written = Stretch::new(self, at, chunk.summed);
         let source = self.writing.source;
         let losses = match portion {
-            None => elements::stream_counting(source, elements, &mut put)?,
+            None => elements::stream_counting(source, elements, &mut |bytes| written.put(bytes))?,
             Some(portion) => {
                 let len = usize::try_from(portion.len).expect("a portion fits in memory");
                 let bytes = buffer.for_place(at, len);
@@ -88,16 +78,16 @@ impl Filling<'_> {
                     portion.fill(source, bytes)?
                 };
                 for piece in pieces(at, bytes) {
-                    put(piece).map_err(StreamError::Sink)?;
+                    written.put(piece).map_err(StreamError::Sink)?;
                 }
                 losses
             }
         };
         let len = portion.as_ref().map_or(chunk.len(), |portion| portion.len);
-        if to == at + len {
-            Ok(Made { of: (chunk.at, elements), sum, losses })
+        if written.at == at + len {
+            Ok(Made { of: (chunk.at, elements), sum: written.sum, losses })
         } else {
-            Err(self.unexpected(to))
+            Err(self.unexpected(written.at))
         }
     }
 }

@@ -4,7 +4,6 @@
 use std::io;
 use std::ops::Range;
 
-use crc32fast::Hasher;
 use statedict_core::Source;
 
 use crate::elements::{PIECE, StreamError};
@@ -16,7 +15,7 @@ use super::WriteBase;
 use super::aligned::Aligned;
 use super::checksums::Sum;
 use super::chunks::{BLOCK, Chunk, Work};
-use super::filling::Filling;
+use super::filling::{Filling, Stretch};
 
 /// Bytes that are read and written at once where each write waits for the disk.
 const DIRECT_PIECE: u64 = 2 << 20;
@@ -64,17 +63,9 @@ impl Filling<'_> {
     /// Copies a stretch through memory, and sums it if that is asked for.
     fn copy(&self, stretch: &Chunk<'_>, buffer: &mut Aligned) -> Result<Option<Sum>, StreamError> {
         let Chunk { at, work: Work::Copy(range), summed } = stretch else { return Ok(None) };
-        let mut sum = summed.map(|part| Sum { part, at: *at, hasher: Hasher::new() });
-        let mut to = *at;
-        self.read(range.clone(), *at, buffer, &mut |bytes| {
-            if let Some(sum) = &mut sum {
-                sum.hasher.update(bytes);
-            }
-            self.put(to, bytes)?;
-            to += bytes.len() as u64;
-            Ok(())
-        })?;
-        Ok(sum)
+        let mut written = Stretch::new(self, *at, *summed);
+        self.read(range.clone(), *at, buffer, &mut |bytes| written.put(bytes))?;
+        Ok(written.sum)
     }
 
     /// Delivers a range of the source, which goes to a place of the new file, in pieces.

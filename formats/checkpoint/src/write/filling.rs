@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::PoisonError;
 
+use crc32fast::Hasher;
 use statedict_core::{Elements, Fault, Part};
 
 use crate::elements::losses::{Losses, Lossy};
@@ -10,7 +11,7 @@ use crate::elements::{self, PIECE, Sink, StreamError};
 use crate::observer::report;
 
 use super::aligned::Aligned;
-use super::checksums::Checksums;
+use super::checksums::{Checksums, Sum};
 use super::chunks::Chunk;
 use super::output::Output;
 use super::{WriteBase, Writing};
@@ -25,12 +26,12 @@ pub(super) struct Filling<'a> {
 impl Filling<'_> {
     /// Writes what is not there yet.
     pub(super) fn complete(&self, stretches: &[Chunk<'_>]) -> Result<(), StreamError> {
-        let (standing, apart): (Vec<_>, Vec<_>) =
+        let (standing, written): (Vec<_>, Vec<_>) =
             stretches.iter().partition(|chunk| self.ground.is_standing(chunk));
         let standing = standing.into_iter().map(Chunk::len).sum();
         report(self.writing.observer, standing).map_err(StreamError::Sink)?;
-        let mut sums = self.copy_all(&apart)?;
-        sums.extend(self.compute_all(&apart)?);
+        let mut sums = self.copy_all(&written)?;
+        sums.extend(self.compute_all(&written)?);
         self.fill(stretches, Checksums::of(self.writing.layout, sums))
     }
 
@@ -64,11 +65,11 @@ impl Filling<'_> {
         for (i, part) in self.writing.layout.parts().iter().enumerate() {
             between.checksums.reach(i);
             while stretches.next_if(|stretch| stretch.end() <= at).is_some() {}
-            let is_apart = stretches.peek().is_some_and(|stretch| stretch.at <= at);
+            let is_written = stretches.peek().is_some_and(|stretch| stretch.at <= at);
             let start = at;
             at = u64::saturating_add(at, part.len());
             match part {
-                _ if is_apart => between.leap(i, at).map_err(StreamError::Sink)?,
+                _ if is_written => between.leap(i, at).map_err(StreamError::Sink)?,
                 Part::New(bytes) => between.put(bytes).map_err(StreamError::Sink)?,
                 Part::Copy(range) => {
                     let mut put = |bytes: &[u8]| between.put(bytes);
@@ -94,6 +95,31 @@ impl Filling<'_> {
         let len = self.writing.layout.len();
         Fault::broken(format!("writing came to byte {at} of {len}, which is not as laid out"))
             .into()
+    }
+}
+
+/// Bytes of one stretch, written as they come, and summed if that is asked for.
+pub(super) struct Stretch<'a> {
+    filling: &'a Filling<'a>,
+    pub(super) sum: Option<Sum>,
+    /// Where the next bytes go in the new file.
+    pub(super) at: u64,
+}
+
+impl Stretch<'_> {
+    /// Bytes from `at` on of a part that is summed if it is one.
+    pub(super) fn new<'a>(filling: &'a Filling<'a>, at: u64, summed: Option<usize>) -> Stretch<'a> {
+        let sum = summed.map(|part| Sum { part, at, hasher: Hasher::new() });
+        Stretch { filling, sum, at }
+    }
+
+    pub(super) fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(sum) = &mut self.sum {
+            sum.hasher.update(bytes);
+        }
+        self.filling.put(self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
     }
 }
 
