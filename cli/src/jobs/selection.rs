@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use statedict_checkpoint::Checkpoint;
 use statedict_core::{Catalog, NotSelected, StateDict};
 
 pub use crate::jobs::choice::{Choice, Role, Summary};
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::observer::{Notice, Observer};
+use crate::jobs::opening;
 use crate::jobs::suggestions;
 
 /// A file to read, and which of its state dicts.
@@ -23,6 +25,22 @@ impl Input {
     /// A file of which only one state dict can be meant.
     pub fn file(file: impl Into<PathBuf>) -> Input {
         Input { file: file.into(), at: None }
+    }
+
+    /// Opens the file; no tensor is read.
+    ///
+    /// # Errors
+    /// What keeps it from being opened.
+    pub fn open(&self, observer: &Arc<dyn Observer>) -> Result<Checkpoint, Error> {
+        opening::joined(opening::open(&self.file, observer)?, self.at.as_deref())
+    }
+
+    /// The state dict that is meant, of the opened file.
+    ///
+    /// # Errors
+    /// There is none at the path, or none was named and several could be meant.
+    pub fn select<'a>(&self, checkpoint: &'a Checkpoint) -> Result<&'a StateDict, Error> {
+        self.only(checkpoint.catalog().select(self.at.as_deref()), Role::First)
     }
 
     /// Informs the observer which state dict was taken, if none was named and others could have been.

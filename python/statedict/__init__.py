@@ -1,0 +1,66 @@
+"""Open, rename, match, convert and check model checkpoints: PyTorch, safetensors, NumPy.
+
+Nothing in a file is run, nothing is lost, and neither PyTorch nor NumPy is imported before a tensor
+of theirs is asked for.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._errors import CheckpointError, CollisionError, MalformedError, UnsafeError
+    from ._jobs import (
+        CheckResult,
+        FileCheck,
+        FileResult,
+        Finding,
+        StateDictWarning,
+        apply,
+        check,
+        convert,
+        rename_file,
+    )
+    from ._statedict import VERSION as __version__
+
+__all__ = [
+    "CheckResult",
+    "CheckpointError",
+    "CollisionError",
+    "FileCheck",
+    "FileResult",
+    "Finding",
+    "MalformedError",
+    "StateDictWarning",
+    "UnsafeError",
+    "__version__",
+    "apply",
+    "check",
+    "convert",
+    "rename_file",
+]
+
+# The files in which names are; each is loaded when one of its names is asked for.
+_PLACES = {
+    "_errors": {"CheckpointError", "CollisionError", "MalformedError", "UnsafeError"},
+    "_jobs": {
+        "CheckResult", "FileCheck", "FileResult", "Finding", "StateDictWarning",
+        "apply", "check", "convert", "rename_file",
+    },
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name == "__version__":
+        return import_module("._statedict", __name__).VERSION
+    place = next((place for place, names in _PLACES.items() if name in names), None)
+    if place is None:
+        raise AttributeError(f"module 'statedict' has no attribute {name!r}")
+    value = getattr(import_module("." + place, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
