@@ -225,11 +225,12 @@ enum Command {
     /// what the official converter makes: `statedict apply hf-to-meta:llama model/ -o out/`. A name
     /// says FROM-to-TO:FAMILY; most lead back, under the name with FROM and TO exchanged.
     Recipes(RecipesArgs),
-    /// Restore a file whose editing in place was interrupted, by a crash or a kill
+    /// Restore a file or shards whose editing in place was interrupted, by a crash or a kill
     ///
     /// Editing with -i leaves a journal beside the file until it is done. Every command reads such
     /// a file as it was before the edit, and the next one with -i restores it; this one does
-    /// nothing else. Nothing to restore is not an error.
+    /// nothing else. Shards that were edited together all become what they were, or, once their index
+    /// has been replaced, what they were to become. Nothing to restore is not an error.
     Recover(RecoverArgs),
 }
 

@@ -85,12 +85,14 @@ fn a_folder_is_renamed_into_another_and_joined_again() {
 }
 
 #[test]
-fn in_place_the_index_changes_last_and_old_files_go() {
+fn in_place_only_what_changes_is_written_and_old_files_go() {
     let folder = sharded();
     succeed(folder.path(), &["rename", "module.fc3.{r..} -> head.{r..}", "net", "-i"]);
-    let renewed = "model-00003-of-00003.r1.safetensors";
+    // It depends on the file system whether it is the same file still.
+    let index_after = index(folder.path());
+    let renewed = index_after["weight_map"]["head.bias"].as_str().expect("a name");
+    assert!(renewed.starts_with("model-00003-of-00003."), "{renewed}");
     assert_eq!(names(&folder.path().join("net")), [NAMES[0], NAMES[1], renewed, NAMES[3]]);
-    assert_eq!(index(folder.path())["weight_map"]["head.bias"], renewed);
     succeed(
         folder.path(),
         &["drop", "module.fc1.weight", "net/model.safetensors.index.json", "-i"],

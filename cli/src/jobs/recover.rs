@@ -1,4 +1,4 @@
-//! A file whose editing in place was interrupted becomes what it was.
+//! Files whose editing in place was interrupted become whole.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,17 +8,18 @@ use statedict_checkpoint::{Interrupted, Journals, recover};
 use crate::jobs::error::Error;
 use crate::jobs::observer::Observer;
 
-/// Restores a file whose editing in place was interrupted, by a crash or a kill.
+/// Restores a file whose editing in place was interrupted, by a crash or a kill, or the files of a
+/// checkpoint.
 #[derive(Clone, Debug)]
 pub struct Recover {
-    /// The file.
+    /// The file, or the folder or index of several.
     pub file: PathBuf,
     /// Which journals are used.
     pub journals: Journals,
 }
 
-/// What was found, and what was done about it; none if no edit was interrupted.
-pub type Outcome = Option<Interrupted>;
+/// What was found of each file, and what was done about it; nothing if no edit was interrupted.
+pub type Outcome = Vec<Interrupted>;
 
 impl Default for Recover {
     fn default() -> Recover {

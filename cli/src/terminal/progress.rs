@@ -146,7 +146,13 @@ impl Observer for Progress {
 /// Says that an edit of a file was interrupted, and what restores it.
 fn warn_interrupted(interrupted: &Interrupted) {
     say(&format!("note: {interrupted}"));
-    if let Interrupted::Pending { file } = interrupted {
-        say(&format!("hint: statedict recover {} restores it", shell_path(file)));
+    match interrupted {
+        Interrupted::Pending { file } => {
+            say(&format!("hint: statedict recover {} restores it", shell_path(file)));
+        }
+        Interrupted::Decided { file } => {
+            say(&format!("hint: statedict recover {} finishes it", shell_path(file)));
+        }
+        _ => {}
     }
 }

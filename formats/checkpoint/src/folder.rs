@@ -36,8 +36,20 @@ impl InFolder {
 
     /// The paths of the files that the manifest leads to.
     pub(crate) fn files(&self, disk: &dyn Disk) -> Result<Vec<String>, Error> {
-        let store = LocalFolder::new(&self.folder, disk);
-        self.format.files(&store, &self.manifest).map_err(|fault| self.error(fault))
+        self.files_in(&LocalFolder::new(&self.folder, disk))
+    }
+
+    /// The same if the manifest is locked.
+    pub(crate) fn files_of_locked(
+        &self,
+        manifest: &File,
+        disk: &dyn Disk,
+    ) -> Result<Vec<String>, Error> {
+        self.files_in(&LocalFolder::new(&self.folder, disk).locked(&self.manifest, manifest))
+    }
+
+    fn files_in(&self, store: &LocalFolder<'_>) -> Result<Vec<String>, Error> {
+        self.format.files(store, &self.manifest).map_err(|fault| self.error(fault))
     }
 }
 

@@ -87,6 +87,11 @@ impl OpenFiles {
         Ok(ReadFile::Reopened { path, first, open: self.clone() })
     }
 
+    /// Closes all of them, once nobody reads them any more; they are opened again when they are read.
+    pub(crate) fn let_go(&self) {
+        self.lock().clear();
+    }
+
     fn get(&self, path: &Path, first: &Metadata) -> io::Result<Arc<OpenFile>> {
         if let Some(file) = find(&mut self.lock(), path) {
             return Ok(file);
@@ -128,15 +133,16 @@ fn reopened(path: &Path, first: &Metadata) -> io::Result<File> {
     let unreadable = |cause: Cause| io::Error::other(format!("'{}': {cause}", path.display()));
     let file = regular(path).map_err(unreadable)?;
     keep_from_editors(&file).map_err(unreadable)?;
-    let now = file.metadata()?;
-    let is_unchanged = is_same(first, &now)
-        && first.len() == now.len()
-        && first.modified().ok() == now.modified().ok();
-    if is_unchanged {
+    if is_unchanged(first, &file.metadata()?) {
         return Ok(file);
     }
     let what = "was changed or replaced while the checkpoint was being read";
     Err(io::Error::other(format!("'{}' {what}", path.display())))
+}
+
+/// True if a file is the one that it was, and nobody has written to it since.
+pub(crate) fn is_unchanged(first: &Metadata, now: &Metadata) -> bool {
+    is_same(first, now) && first.len() == now.len() && first.modified().ok() == now.modified().ok()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use statedict_core::{Fault, Source};
 use crate::disk::plain_file::{fault, is_same, read_exact_at, read_some_at, regular};
 use crate::disk::{Disk, System};
 use crate::error::Cause;
-use crate::in_place::{Interrupted, OriginalView, look};
+use crate::in_place::{Interrupted, WholeView, look};
 use crate::observer::{Observer, Stopped};
 use crate::open_files::{OpenFiles, ReadFile};
 
@@ -79,8 +79,8 @@ struct Placed {
 #[derive(Debug)]
 struct Opened {
     file: ReadFile,
-    /// What it was before an edit that was interrupted; that is what is read.
-    past: Option<Box<OriginalView>>,
+    /// The whole file, if an edit of it was interrupted; that is what is read.
+    whole: Option<Box<WholeView>>,
     near: Mutex<ReadAhead>,
 }
 
@@ -129,23 +129,23 @@ impl FileSource {
         among: Option<&Arc<OpenFiles>>,
     ) -> Result<FileSource, Cause> {
         let file = regular(path)?;
-        let (past, interrupted) = look(path, &file, disk)?;
+        let (whole, interrupted) = look(path, &file, disk)?;
         if let Some(Interrupted::Untrusted { journal, why }) = interrupted {
             return Err(Cause::Untrusted { journal, why });
         }
         let file = match among {
             // What is read through a journal is not what is at the path.
-            Some(files) if past.is_none() => files.take(path, file)?,
+            Some(files) if whole.is_none() => files.take(path, file)?,
             _ => ReadFile::staying_open(file),
         };
-        FileSource::new(file, past, interrupted.into_iter().collect())?.with_bytes()
+        FileSource::new(file, whole, interrupted.into_iter().collect())?.with_bytes()
     }
 
     /// Opens a file as it is, which is how other programs read it, whatever a journal beside it
     /// says that it was before.
     pub(crate) fn as_it_is(path: &Path) -> Result<FileSource, Cause> {
         let file = regular(path)?;
-        let (_past, interrupted) = look(path, &file, &System)?;
+        let (_whole, interrupted) = look(path, &file, &System)?;
         let file = ReadFile::staying_open(file);
         FileSource::new(file, None, interrupted.into_iter().collect())?.with_bytes()
     }
@@ -179,17 +179,17 @@ impl FileSource {
 
     fn new(
         file: ReadFile,
-        past: Option<Box<OriginalView>>,
+        whole: Option<Box<WholeView>>,
         interrupted: Vec<Interrupted>,
     ) -> io::Result<FileSource> {
-        let len = match &past {
-            Some(past) => past.len(),
+        let len = match &whole {
+            Some(whole) => whole.len(),
             None => file.get()?.metadata()?.len(),
         };
         Ok(FileSource {
             files: [Placed {
                 start: 0,
-                opened: Arc::new(Opened { file, past, near: Mutex::default() }),
+                opened: Arc::new(Opened { file, whole, near: Mutex::default() }),
             }]
             .into(),
             len,
@@ -253,10 +253,10 @@ impl FileSource {
             return Err(Fault::Unreadable(Stopped.into()));
         }
         let at = offset - start;
-        match &opened.past {
-            Some(past) => {
+        match &opened.whole {
+            Some(whole) => {
                 let file = opened.file.get().map_err(|error| fault(offset, error))?;
-                past.read(&file, at, buffer)
+                whole.read(&file, at, buffer)
             }
             None => read(opened, at, buffer).map_err(|error| fault(offset, error)),
         }
@@ -281,6 +281,26 @@ impl FileSource {
         }
     }
 
+    /// The file that starts at a place, if it is one that is opened again when it is read: its path, and
+    /// what the system said of it when it was opened first.
+    pub(crate) fn reopened_at(&self, start: u64) -> Option<(&Path, &Metadata)> {
+        let placed = self.file_with(start).filter(|placed| placed.start == start)?;
+        match &placed.opened.file {
+            ReadFile::Reopened { path, first, .. } => Some((path, first)),
+            ReadFile::Open(_) => None,
+        }
+    }
+
+    /// Lets go of all files that are opened again when they are read, and of what keeps others from
+    /// editing them.
+    pub(crate) fn let_go(&self) {
+        for placed in &self.files {
+            if let ReadFile::Reopened { open, .. } = &placed.opened.file {
+                open.let_go();
+            }
+        }
+    }
+
     /// True if both are known to be one file, whatever the paths that led to it.
     pub(crate) fn is_same_file(&self, other: &FileSource) -> bool {
         let alone = self.files.len() == 1 && other.files.len() == 1;
@@ -302,7 +322,7 @@ impl Source for FileSource {
 impl Backed for FileSource {
     fn file_at(&self, offset: u64) -> Option<(Arc<File>, u64)> {
         let Placed { start, opened } = self.file_with(offset)?;
-        if opened.past.is_some() {
+        if opened.whole.is_some() {
             return None;
         }
         // Who reads finds out why a file cannot be opened again.

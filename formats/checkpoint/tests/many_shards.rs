@@ -2,12 +2,18 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "crash/disk.rs"]
+#[allow(dead_code, reason = "the tests of crashes use all of it")]
+mod disk;
 mod folder;
 
 use std::fs;
+use std::sync::Arc;
 
-use folder::{Folder, keys, stripped};
-use statedict_checkpoint::{Checkpoint, Existing};
+use disk::Plain;
+use folder::{Folder, keys, planned, stripped};
+use statedict_checkpoint::{Checkpoint, Existing, PrependSupport};
+use statedict_core::Headroom;
 
 /// How many files of a checkpoint may be open at once.
 const MOST_OPEN: usize = 64;
@@ -80,6 +86,21 @@ fn a_thousand_shards_are_renamed_with_few_of_them_open() {
     let expected: Vec<String> = (0..SHARDS).map(|number| number.to_string()).collect();
     assert_eq!(keys(&new), expected);
     assert_eq!(value(&Checkpoint::open(&new).expect("sharded"), "999"), 999);
+}
+
+#[test]
+fn a_thousand_shards_are_edited_in_place_with_few_of_them_open() {
+    let folder = sharded();
+    let disk = Arc::new(Plain::new(PrependSupport::Copy));
+    let checkpoint = Checkpoint::open_to_replace(folder.path(), disk).expect("sharded");
+    let plan = planned(&checkpoint);
+    let replaced = checkpoint.rename(&plan, Headroom::Usual).expect("renamed");
+    assert_eq!(replaced.files, SHARDS);
+    assert!(open_in(&folder) <= MOST_OPEN, "{} are open", open_in(&folder));
+    drop(checkpoint);
+    let expected: Vec<String> = (0..SHARDS).map(|number| number.to_string()).collect();
+    assert_eq!(keys(folder.path()), expected);
+    assert_eq!(value(&Checkpoint::open(folder.path()).expect("sharded"), "999"), 999);
 }
 
 #[test]

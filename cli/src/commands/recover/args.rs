@@ -10,7 +10,7 @@ use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecoverArgs {
-    /// The file to restore
+    /// The file to restore, or the folder or index of a sharded checkpoint
     file: PathBuf,
     /// Restore from a journal that another user or another machine may have written
     ///

@@ -1,4 +1,4 @@
-//! `recover`: a file whose editing in place was interrupted becomes what it was.
+//! `recover`: files whose editing in place was interrupted become whole.
 
 pub(crate) mod args;
 mod json;
@@ -12,7 +12,7 @@ use crate::terminal::progress::followed;
 use crate::terminal::text::say;
 use crate::terminal::{OutputFormat, Verbosity};
 
-/// The file to restore, and how to show what came of it.
+/// The files to restore, and how to show what came of it.
 pub(crate) struct RecoverRequest {
     pub(crate) job: Recover,
     pub(crate) output_format: OutputFormat,
@@ -23,13 +23,15 @@ pub(crate) fn run(request: &RecoverRequest, out: &mut dyn Write) -> Result<(), F
     let file = &request.job.file;
     let found = followed(request.verbosity, |observer| request.job.run(observer))?;
     if request.output_format == OutputFormat::Json {
-        json::recovery(file, found.as_ref(), out)?;
+        json::recovery(file, &found, out)?;
     }
     if request.verbosity == Verbosity::All {
-        say(&match &found {
-            Some(found) => found.to_string(),
-            None => format!("no interrupted edit of '{}' found", file.display()),
-        });
+        for found in &found {
+            say(&found.to_string());
+        }
+        if found.is_empty() {
+            say(&format!("no interrupted edit of '{}' found", file.display()));
+        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! An opened checkpoint: how it is opened, and what it holds.
 
+mod editing;
 mod rewriting;
 mod writing;
 

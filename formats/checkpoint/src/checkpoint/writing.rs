@@ -2,17 +2,15 @@
 
 use std::path::Path;
 
-use statedict_core::{
-    Container, Fault, Growth, Headroom, Layout, Part, PendingFiles, Plan, Renamed,
-};
+use statedict_core::{Fault, Headroom, Layout, Part, PendingFiles, Plan, Renamed};
 
 use super::Checkpoint;
-use crate::disk::{Existing, PrependSupport};
+use crate::disk::Existing;
 use crate::elements;
 use crate::elements::overflow::{self, Overflow};
 use crate::elements::returning;
 use crate::error::{Action, Cause, Error};
-use crate::in_place::{Editor, Locked, Replaced, WriteMethod};
+use crate::in_place::{Replaced, WriteMethod};
 use crate::model_folder::SideFiles;
 use crate::write::stage::{Staged, Stager};
 use crate::write::target::{Protected, protection, protection_of_shard};
@@ -109,7 +107,14 @@ impl Checkpoint {
         {
             return Ok(replaced);
         }
-        self.replace(&self.rewrite(plan, reserve)?)
+        let rewritten = self.rewrite(plan, reserve)?;
+        if let Some(locked) = &self.locked
+            && !plan.casts()
+            && let Some(replaced) = self.edit_together(&rewritten, locked)?
+        {
+            return Ok(replaced);
+        }
+        self.replace(&rewritten)
     }
 
     /// Puts what this checkpoint, which was opened to be replaced, becomes in its place.
@@ -184,33 +189,5 @@ impl Checkpoint {
             }
         }
         Ok(unequal)
-    }
-
-    /// Edits the one file in place, if that can be.
-    fn edit(
-        &self,
-        container: &dyn Container,
-        plan: &Plan,
-        locked: &Locked,
-    ) -> Result<Option<Replaced>, Error> {
-        let editor = Editor { locked, source: &self.source, disk: &self.disk };
-        let block = match self.disk.front(&locked.file) {
-            PrependSupport::Insert { block } | PrependSupport::Share { block } => {
-                Some(Growth::Insert { block })
-            }
-            PrependSupport::Copy => None,
-        };
-        for growth in [Some(Growth::Within), block].into_iter().flatten() {
-            let layout = container.rewrite_in_place(plan, growth);
-            let layout = layout.map_err(|fault| Error::new(Action::Rewrite, &self.path, fault))?;
-            let Some(layout) = layout else { continue };
-            if let Some(replaced) = editor
-                .edit(&layout)
-                .map_err(|cause| Error::new(Action::Write, &self.path, cause))?
-            {
-                return Ok(Some(replaced));
-            }
-        }
-        Ok(None)
     }
 }

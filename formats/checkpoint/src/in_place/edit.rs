@@ -102,14 +102,18 @@ impl<'a> Patch<'a> {
                 }
             }
         }
-        if patch.edit.inserted == 0 && patch.edit.is_guarded() {
+        if patch.edit.is_guarded() {
             patch.cover_front(source)?;
         }
         Ok(patch)
     }
 
-    /// Adds the first bytes of the file, which the guard covers and which are not changed.
-    fn cover_front(&mut self, source: &dyn Source) -> Result<(), Fault> {
+    /// Sees to it that a file that is changed has a guard in front of it, and that its first bytes, which
+    /// that covers, are written even if they are not changed.
+    pub(crate) fn cover_front(&mut self, source: &dyn Source) -> Result<(), Fault> {
+        if self.edit.inserted > 0 || self.edit.is_nothing() {
+            return Ok(());
+        }
         let first = self.edit.writes.first().map_or(u64::MAX, |write| write.start);
         let unchanged = 0..first.min(sentinel::PLACE.end).min(self.edit.old_len);
         if !unchanged.is_empty() {

@@ -8,12 +8,15 @@
 //!             old length, new length, bytes inserted in front      3 × 8
 //!             fingerprint           32     of the old file's ends
 //!             identity              3 × 8  the file's device, file system and number there
+//!             length of a name      4      version 3: then the name of the manifest that decides
+//!             its SHA-256           2 × 32 before the edit of several files, and after it
 //!             number of writes      8      then start and end of each, in the new file: 2 × 8
 //! for each file: the old bytes that are overwritten or cut off, then the new bytes of the writes
 //! SHA-256 of everything before      32
 //! seal                              32     a hash of that and of the user's secret
 //! ```
-//! Version 1 had neither identity nor seal.
+//! Version 1 had neither identity nor seal. Version 2 is that of a file that is edited alone; version 3
+//! that of one of several, which are all old as long as their manifest is, and all new once it is.
 //! Numbers are little-endian. The new bytes are there so that a file which was replaced since is
 //! not taken for one that was edited halfway: wherever the edit writes, the file has the old bytes
 //! or the new ones. The seal is there because a journal may come with a file: one that was not
@@ -30,11 +33,14 @@ use statedict_core::{Fault, Source};
 
 use super::edit::{Edit, PIECE, Patch, pieces};
 use crate::disk::plain_file::PlainFile;
-use crate::disk::{Disk, Identity, Secret};
+use crate::disk::{Disk, Identity, Secret, stays_inside};
 use crate::elements::StreamError;
 
 const MAGIC: [u8; 16] = *b"statedict edit\r\n";
 const VERSION: u32 = 2;
+
+/// The version of a file that is edited together with others.
+const TOGETHER: u32 = 3;
 
 /// The version without identity and seal.
 const UNSEALED: u32 = 1;
@@ -57,6 +63,18 @@ pub(crate) struct Maker {
     pub(crate) identity: Identity,
 }
 
+/// What says whether a file that is edited together with others is the old one or the new one: the
+/// manifest beside it, which is replaced between the two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// The name of the manifest.
+    pub(crate) manifest: String,
+    /// The SHA-256 that it has before the edit.
+    pub(crate) before: [u8; 32],
+    /// The SHA-256 that it has after it.
+    pub(crate) after: [u8; 32],
+}
+
 /// A fingerprint of the ends of the old file.
 pub(crate) type Fingerprint = [u8; 32];
 
@@ -75,6 +93,8 @@ pub(crate) struct Journal {
     pub(crate) new_at: u64,
     /// Why it need not be this user's, written for this very file; none if it is.
     pub(crate) doubt: Option<&'static str>,
+    /// What decides between the old file and the new one, if it is edited together with others.
+    pub(crate) decision: Option<Decision>,
 }
 
 const OLDER: &str = "it was written by statedict 0.1, whose journals do not say whose they are";
@@ -131,10 +151,11 @@ pub(crate) fn write(
     source: &dyn Source,
     patch: &Patch<'_>,
     maker: &Maker,
+    decision: Option<&Decision>,
 ) -> Result<u64, StreamError> {
     let mut out = Output { disk, file: journal, hasher: Sha256::new(), at: 0, buffer: Vec::new() };
     let fingerprint = fingerprint(source).map_err(StreamError::Read)?;
-    out.put(&head(name, &patch.edit, &fingerprint, &maker.identity))?;
+    out.put(&head(name, &patch.edit, &fingerprint, &maker.identity, decision))?;
     for range in patch.edit.overwritten() {
         for piece in pieces(range) {
             out.put(&source.bytes(piece).map_err(StreamError::Read)?)?;
@@ -181,7 +202,13 @@ impl Output<'_> {
 }
 
 /// Everything before the old bytes.
-fn head(file: &Path, edit: &Edit, fingerprint: &Fingerprint, identity: &Identity) -> Vec<u8> {
+fn head(
+    file: &Path,
+    edit: &Edit,
+    fingerprint: &Fingerprint,
+    identity: &Identity,
+    decision: Option<&Decision>,
+) -> Vec<u8> {
     let name = name(file);
     let mut head = 1u32.to_le_bytes().to_vec();
     head.extend((name.len() as u32).to_le_bytes());
@@ -193,13 +220,20 @@ fn head(file: &Path, edit: &Edit, fingerprint: &Fingerprint, identity: &Identity
     for number in [identity.device, identity.volume, identity.inode] {
         head.extend(number.to_le_bytes());
     }
+    if let Some(Decision { manifest, before, after }) = decision {
+        head.extend((manifest.len() as u32).to_le_bytes());
+        head.extend(manifest.as_bytes());
+        head.extend(before);
+        head.extend(after);
+    }
     head.extend((edit.writes.len() as u64).to_le_bytes());
     for write in &edit.writes {
         head.extend(write.start.to_le_bytes());
         head.extend(write.end.to_le_bytes());
     }
     let len = (head.len() as u64).to_le_bytes();
-    [&MAGIC[..], &VERSION.to_le_bytes(), &len, &head].concat()
+    let version = if decision.is_some() { TOGETHER } else { VERSION };
+    [&MAGIC[..], &version.to_le_bytes(), &len, &head].concat()
 }
 
 fn name(file: &Path) -> &[u8] {
@@ -283,8 +317,8 @@ fn parse(
     let (Some(version), Some(head_len)) = (fields.number32(), fields.number()) else {
         return Ok(Found::Torn);
     };
-    if ![UNSEALED, VERSION].contains(&version) {
-        let what = format!("it is of version {version}, and {VERSION} is known here");
+    if !(UNSEALED..=TOGETHER).contains(&version) {
+        let what = format!("it is of version {version}, and {TOGETHER} is the last known here");
         return Ok(Found::Foreign(what));
     }
     let Some(old_at) = START.checked_add(head_len).filter(|end| *end <= len) else {
@@ -297,7 +331,7 @@ fn parse(
     // A torn head may hold anything; so may a stranger's. Only the checksum distinguishes them.
     let listed = Fields(&head).file(file, version);
     let sealed = if version == UNSEALED { 0 } else { SUM };
-    let expected = listed.as_ref().and_then(|(edit, ..)| {
+    let expected = listed.as_ref().and_then(|Listed { edit, .. }| {
         let new_at = old_at.checked_add(total(&edit.overwritten())?)?;
         Some((new_at, new_at.checked_add(total(&edit.writes)?)?))
     });
@@ -312,11 +346,11 @@ fn parse(
     let after = bytes.bytes(end..len)?;
     let Some(seal) = after.strip_prefix(&sum) else { return Ok(Found::Torn) };
     match (listed, expected) {
-        (Some((edit, fingerprint, identity)), Some((new_at, _))) => {
+        (Some(Listed { edit, fingerprint, identity, decision }), Some((new_at, _))) => {
             let seal = seal.first_chunk().zip(identity);
             let seal = seal.map(|(seal, identity)| Seal { identity, sum, seal: *seal });
             let doubt = doubt(seal.as_ref());
-            let journal = Journal { edit, fingerprint, bytes, old_at, new_at, doubt };
+            let journal = Journal { edit, fingerprint, bytes, old_at, new_at, doubt, decision };
             Ok(Found::Whole(Box::new(journal)))
         }
         _ => Ok(Found::Foreign("it is the journal of another file".into())),
@@ -327,7 +361,7 @@ fn total(ranges: &[Range<u64>]) -> Option<u64> {
     ranges.iter().try_fold(0u64, |sum, range| sum.checked_add(range.end - range.start))
 }
 
-fn sum(bytes: &PlainFile, range: Range<u64>) -> Result<[u8; 32], Fault> {
+pub(crate) fn sum(bytes: &PlainFile, range: Range<u64>) -> Result<[u8; 32], Fault> {
     let mut hasher = Sha256::new();
     for piece in pieces(range) {
         hasher.update(bytes.bytes(piece)?);
@@ -335,12 +369,20 @@ fn sum(bytes: &PlainFile, range: Range<u64>) -> Result<[u8; 32], Fault> {
     Ok(hasher.finalize().into())
 }
 
+/// What a head says of the one file it is about.
+struct Listed {
+    edit: Edit,
+    fingerprint: Fingerprint,
+    identity: Option<Identity>,
+    decision: Option<Decision>,
+}
+
 /// The fields of a head that are not read yet.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The only file, if it is this one and the numbers agree.
-    fn file(mut self, file: &Path, version: u32) -> Option<(Edit, Fingerprint, Option<Identity>)> {
+    fn file(mut self, file: &Path, version: u32) -> Option<Listed> {
         let files = self.number32()?;
         let name_len = usize::try_from(self.number32()?).ok()?;
         let named = self.take(name_len)?;
@@ -354,6 +396,7 @@ impl<'a> Fields<'a> {
                 inode: self.number()?,
             }),
         };
+        let decision = if version == TOGETHER { Some(self.decision()?) } else { None };
         let count = self.number()?;
         let mut writes = Vec::new();
         for _ in 0..count {
@@ -361,7 +404,16 @@ impl<'a> Fields<'a> {
         }
         let edit = Edit { old_len, new_len, inserted, writes };
         let is_whole = files == 1 && named == name(file) && self.0.is_empty();
-        (is_whole && edit.is_sound()).then_some((edit, fingerprint, identity))
+        (is_whole && edit.is_sound()).then_some(Listed { edit, fingerprint, identity, decision })
+    }
+
+    /// What decides, if it is a file beside this one.
+    fn decision(&mut self) -> Option<Decision> {
+        let len = usize::try_from(self.number32()?).ok()?;
+        let manifest = std::str::from_utf8(self.take(len)?).ok()?.to_string();
+        let (before, after) = (*self.take(32)?.first_chunk()?, *self.take(32)?.first_chunk()?);
+        let is_beside = stays_inside(&manifest) && !manifest.contains('/');
+        is_beside.then_some(Decision { manifest, before, after })
     }
 
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {

@@ -4,13 +4,19 @@
 //! From there on until the journal is gone, the file is the old one: who reads it reads through the
 //! journal, and who writes to it restores it first. Who knows of no journal finds a [`guard`] in
 //! front of a file that is neither the old nor the new, and refuses it.
+//!
+//! Several files are edited [`together`]: all of each is written but its first bytes, then the
+//! manifest that leads to them is replaced, then they get those. The journals say which manifest it
+//! is: until it is the new one the files are the old ones, and from there on the new ones.
 
 mod edit;
+mod interrupted;
 mod journal;
 mod lock;
-mod original_view;
 mod recover;
 mod sentinel;
+mod together;
+mod whole_view;
 
 use std::fs::File;
 use std::io;
@@ -19,10 +25,12 @@ use std::sync::Arc;
 
 use statedict_core::{Edits, Layout, Source};
 
+pub use interrupted::Interrupted;
+pub(crate) use journal::Decision;
 pub(crate) use lock::{Locked, keep_from_editors};
-pub(crate) use original_view::OriginalView;
-pub use recover::{Interrupted, Journals, recover, recover_on};
-pub(crate) use recover::{restore, restore_if_needed};
+pub use recover::{Journals, recover, recover_on};
+pub(crate) use recover::{digest, restore, restore_if_needed};
+pub(crate) use whole_view::WholeView;
 
 use crate::disk::temp_file::TempFile;
 use crate::disk::{Access, Disk, Existing, PrependSupport, folder};
@@ -32,9 +40,14 @@ use edit::Patch;
 use journal::Maker;
 use recover::Pending;
 pub(crate) use sentinel::GUARD;
+pub(crate) use together::{Member, Together};
+use whole_view::Age;
 
 /// The most writes that one journal holds; a file that needs more is rewritten.
 const MAX_WRITES: usize = 1 << 20;
+
+/// What is said where neither the new file nor the old one could be had.
+const IN_PART: &str = "it is edited in part, which the next command that writes to it undoes";
 
 /// By which way a file became the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,36 +86,46 @@ impl Editor<'_> {
     /// Makes the file the one that is laid out, around its copied bytes where they are; `None`
     /// where that cannot be.
     pub(crate) fn edit(&self, layout: &Layout) -> Result<Option<Replaced>, Cause> {
-        let Some(Edits { inserted, writes }) = layout.edits() else { return Ok(None) };
         let front = self.disk.front(&self.locked.file);
-        if inserted > 0 && front == PrependSupport::Copy {
-            return Ok(None);
-        }
-        let patch = Patch::new(self.source, layout.len(), inserted, &writes)?;
+        let Some(patch) = self.patch(layout, front)? else { return Ok(None) };
         if patch.edit.is_nothing() {
             return Ok(Some(Replaced { way: WriteMethod::Unchanged, written: 0, files: 1 }));
         }
-        let is_free = self.locked.is_writable && self.locked.is_locked;
-        if !is_free || !patch.edit.is_sound() || patch.bytes.len() > MAX_WRITES {
+        if !self.can_apply(&patch) {
             return Ok(None);
         }
+        let inserts = patch.edit.inserted > 0;
         let (way, written) = match front {
-            PrependSupport::Share { .. } if inserted > 0 => {
-                (WriteMethod::Shared, self.share(&patch)?)
-            }
-            _ if inserted > 0 => (WriteMethod::Inserted, self.apply(&patch)?),
+            PrependSupport::Share { .. } if inserts => (WriteMethod::Shared, self.share(&patch)?),
+            _ if inserts => (WriteMethod::Inserted, self.apply(&patch)?),
             _ => (WriteMethod::InPlace, self.apply(&patch)?),
         };
         Ok(written.map(|written| Replaced { way, written, files: 1 }))
     }
 
+    /// What is to be written in place; `None` if the layout or the file system does not allow that.
+    fn patch<'l>(
+        &self,
+        layout: &'l Layout,
+        front: PrependSupport,
+    ) -> Result<Option<Patch<'l>>, Cause> {
+        let Some(Edits { inserted, writes }) = layout.edits() else { return Ok(None) };
+        if inserted > 0 && front == PrependSupport::Copy {
+            return Ok(None);
+        }
+        Ok(Some(Patch::new(self.source, layout.len(), inserted, &writes)?))
+    }
+
+    fn can_apply(&self, patch: &Patch<'_>) -> bool {
+        let is_free = self.locked.is_writable && self.locked.is_locked;
+        is_free && patch.edit.is_sound() && patch.bytes.len() <= MAX_WRITES
+    }
+
     /// Edits the file; `None` if its file system cannot insert blocks or the journal cannot be
     /// distinguished from a stranger's, and the file is as it was.
     fn apply(&self, patch: &Patch<'_>) -> Result<Option<u64>, Cause> {
-        let Some(secret) = self.disk.make_secret() else { return Ok(None) };
-        let maker = Maker { secret, identity: self.disk.identity(&self.locked.file)? };
+        let Some(saved) = self.save(patch, None)? else { return Ok(None) };
         let journal = journal::path_for(&self.locked.path);
-        let saved = self.save(&journal, patch, &maker)?;
         let edited = self.write(&self.locked.file, patch).and_then(|()| self.disk.remove(&journal));
         match edited {
             Ok(()) => {
@@ -114,17 +137,17 @@ impl Editor<'_> {
             Err(error) => match restore(self.locked, self.disk.as_ref(), Journals::Own) {
                 Ok(_) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
                 Ok(_) => Err(error.into()),
-                Err(_) => {
-                    let doing = "it is edited in part, which the next command that writes to it \
-                                 undoes";
-                    Err(Cause::Io { doing: Some(doing.into()), error })
-                }
+                Err(_) => Err(Cause::Io { doing: Some(IN_PART.into()), error }),
             },
         }
     }
 
-    /// Puts the journal beside the file, for good, and gives its length.
-    fn save(&self, path: &Path, patch: &Patch<'_>, maker: &Maker) -> Result<u64, Cause> {
+    /// Puts the journal beside the file, for good, and gives its length; `None` if it could not be
+    /// distinguished from a stranger's.
+    fn save(&self, patch: &Patch<'_>, decision: Option<&Decision>) -> Result<Option<u64>, Cause> {
+        let Some(secret) = self.disk.make_secret() else { return Ok(None) };
+        let maker = Maker { secret, identity: self.disk.identity(&self.locked.file)? };
+        let path = &journal::path_for(&self.locked.path);
         let doing = |error| {
             let doing = Some(format!("the journal '{}' cannot be written", path.display()));
             Cause::Io { doing, error }
@@ -135,12 +158,13 @@ impl Editor<'_> {
         let adopted = disk.adopt(&journal, &like).map_err(StreamError::Sink);
         let written = adopted
             .and_then(|()| {
-                journal::write(disk, &journal, &self.locked.path, self.source, patch, maker)
+                let name = &self.locked.path;
+                journal::write(disk, &journal, name, self.source, patch, &maker, decision)
             })
             .and_then(|len| {
                 disk.sync_folder(folder(path)).map_err(StreamError::Sink).map(|()| len)
             });
-        written.map_err(|stop| {
+        written.map(Some).map_err(|stop| {
             let _ = disk.remove(path);
             match stop {
                 StreamError::Read(fault) => fault.into(),
@@ -151,10 +175,21 @@ impl Editor<'_> {
 
     /// Makes the old bytes in a file the new ones, and waits until they are on the disk.
     fn write(&self, file: &File, patch: &Patch<'_>) -> io::Result<()> {
-        let (edit, disk) = (&patch.edit, self.disk.as_ref());
-        if !edit.is_guarded() {
+        if !patch.edit.is_guarded() {
             return self.fill(file, patch);
         }
+        let front = self.write_behind_guard(file, patch)?;
+        front.into_iter().try_for_each(|(at, bytes)| self.disk.write_at(file, at, bytes))?;
+        self.disk.sync(file)
+    }
+
+    /// The same for all but the first bytes, which it gives.
+    fn write_behind_guard<'p>(
+        &self,
+        file: &File,
+        patch: &'p Patch<'_>,
+    ) -> io::Result<Vec<(u64, &'p [u8])>> {
+        let (edit, disk) = (&patch.edit, self.disk.as_ref());
         if sentinel::is_covered(edit.overwritten().iter()) {
             disk.write_at(file, sentinel::PLACE.start, &GUARD)?;
             disk.sync(file)?;
@@ -170,8 +205,7 @@ impl Editor<'_> {
             disk.set_len(file, edit.new_len)?;
         }
         disk.sync(file)?;
-        front.into_iter().try_for_each(|(at, bytes)| disk.write_at(file, at, bytes))?;
-        disk.sync(file)
+        Ok(front)
     }
 
     /// Writes the bytes in order, and waits until they are on the disk.
@@ -210,7 +244,7 @@ pub(crate) fn look(
     path: &Path,
     file: &File,
     disk: &dyn Disk,
-) -> Result<(Option<Box<OriginalView>>, Option<Interrupted>), Cause> {
+) -> Result<(Option<Box<WholeView>>, Option<Interrupted>), Cause> {
     keep_from_editors(file)?;
     let at = lock::resolved(path)?;
     if !journal::is_there(&at) {
@@ -219,8 +253,13 @@ pub(crate) fn look(
     let journal = || journal::path_for(&at);
     Ok(match recover::find(&at, file, disk)? {
         Pending::Nothing | Pending::Torn => (None, None),
-        Pending::OriginalView(past) => {
-            (Some(past), Some(Interrupted::Pending { file: path.into() }))
+        Pending::Whole(view) => {
+            let file = path.into();
+            let found = match view.age() {
+                Age::Old => Interrupted::Pending { file },
+                Age::New => Interrupted::Decided { file },
+            };
+            (Some(view), Some(found))
         }
         Pending::Untrusted(_, why) => {
             (None, Some(Interrupted::Untrusted { journal: journal(), why: why.into() }))

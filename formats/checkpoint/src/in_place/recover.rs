@@ -1,6 +1,5 @@
-//! Undoing an edit that was interrupted.
+//! Undoing an edit that was interrupted, or finishing it where other files have followed it already.
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -9,75 +8,15 @@ use std::path::{Path, PathBuf};
 use statedict_core::Source;
 
 use super::edit::pieces;
-use super::journal::{self, Found};
-use super::lock::{Locked, resolved};
-use super::original_view::{OriginalView, View};
+use super::interrupted::Interrupted;
+use super::journal::{self, Decision, Found};
+use super::lock::{Locked, keep_from_editors, resolved};
 use super::sentinel::{self, GUARD};
-use crate::disk::plain_file::read_at;
+use super::whole_view::{Age, View, WholeView};
+use crate::disk::plain_file::{PlainFile, read_at, regular};
 use crate::disk::{Disk, System, folder};
 use crate::error::{Action, Cause, Error};
-
-/// What was found of an edit that was interrupted; its text is one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Interrupted {
-    /// The file is read as it was before, through the journal of the edit.
-    Pending {
-        /// The file.
-        file: PathBuf,
-    },
-    /// The file was restored as it was before.
-    Restored {
-        /// The file.
-        file: PathBuf,
-    },
-    /// The edit did not begin; its unfinished journal was removed.
-    Discarded {
-        /// The file.
-        file: PathBuf,
-    },
-    /// There is a journal that would change what is read, and need not be this user's.
-    Untrusted {
-        /// The journal.
-        journal: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// There is a journal that is not believed; the file is read as it is.
-    Ignored {
-        /// The journal.
-        journal: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Interrupted::Pending { file } => {
-                let file = file.display();
-                write!(f, "found an interrupted edit of '{file}'; reading the original")
-            }
-            Interrupted::Restored { file } => {
-                let file = file.display();
-                write!(f, "found an interrupted edit of '{file}'; restored the original")
-            }
-            Interrupted::Discarded { file } => {
-                let file = file.display();
-                write!(
-                    f,
-                    "found an edit of '{file}' that was interrupted before it began; the file is whole"
-                )
-            }
-            Interrupted::Untrusted { journal, why } => {
-                write!(f, "the journal '{}' is not trusted: {why}", journal.display())
-            }
-            Interrupted::Ignored { journal, why } => {
-                write!(f, "the journal '{}' is ignored: {why}", journal.display())
-            }
-        }
-    }
-}
+use crate::model_folder::{Located, locate};
 
 /// Which journals are believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,12 +27,16 @@ pub enum Journals {
     Any,
 }
 
-/// Restores a file whose editing in place was interrupted; `None` if it was not.
+/// Restores what an edit in place left when it was interrupted: a file, or the files of a checkpoint
+/// whose manifest or folder this is. What was found of each; nothing if nothing was interrupted.
+///
+/// Of several files that were edited together, all become what they were, or the edit of all is
+/// finished: if the manifest has been replaced already, by which the new files are read.
 ///
 /// # Errors
 /// What the system says, an edit that is going on, or a journal that does not belong to the file
 /// or is not believed.
-pub fn recover(path: &Path, journals: Journals) -> Result<Option<Interrupted>, Error> {
+pub fn recover(path: &Path, journals: Journals) -> Result<Vec<Interrupted>, Error> {
     recover_on(path, &System, journals)
 }
 
@@ -105,26 +48,100 @@ pub fn recover_on(
     path: &Path,
     disk: &dyn Disk,
     journals: Journals,
+) -> Result<Vec<Interrupted>, Error> {
+    let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
+    match locate(path).map_err(failed)? {
+        Located::File(file) => Ok(recover_file(&file, disk, journals)?.into_iter().collect()),
+        Located::Folder(found) => {
+            let locked = Locked::new(&found.path(), disk).map_err(failed)?;
+            let mut all = Vec::new();
+            for name in found.files_of_locked(&locked.file, disk)? {
+                let file = found.folder.join(name);
+                if is_interrupted(&file) {
+                    all.extend(recover_beside(&file, disk, journals)?);
+                }
+            }
+            Ok(all)
+        }
+    }
+}
+
+fn recover_file(
+    path: &Path,
+    disk: &dyn Disk,
+    journals: Journals,
 ) -> Result<Option<Interrupted>, Error> {
     let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
     let locked = Locked::new(path, disk).map_err(failed)?;
     restore(&locked, disk, journals).map_err(failed)
 }
 
-/// Restores a file that nobody has open, if there is a journal; otherwise does not touch it.
+/// The same for a file of a checkpoint whose manifest the caller has locked.
+fn recover_beside(
+    path: &Path,
+    disk: &dyn Disk,
+    journals: Journals,
+) -> Result<Option<Interrupted>, Error> {
+    let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
+    let locked = Locked::new(path, disk).map_err(failed)?;
+    restore_beside(&locked, disk, journals).map_err(failed)
+}
+
+/// Restores a file that nobody has open, if there is a journal; otherwise does not touch it. The caller
+/// has locked the manifest that leads to it.
 pub(crate) fn restore_if_needed(
     path: &Path,
     disk: &dyn Disk,
 ) -> Result<Option<Interrupted>, Error> {
-    match resolved(path) {
-        Ok(at) if journal::is_there(&at) => recover_on(path, disk, Journals::Own),
-        // Whoever opens it finds out what is wrong.
-        _ => Ok(None),
-    }
+    // Whoever opens a file that is not there finds out what is wrong.
+    if is_interrupted(path) { recover_beside(path, disk, Journals::Own) } else { Ok(None) }
+}
+
+/// True if there is a journal beside a file.
+fn is_interrupted(path: &Path) -> bool {
+    resolved(path).is_ok_and(|at| journal::is_there(&at))
 }
 
 /// Restores the file from its journal, if there is one.
 pub(crate) fn restore(
+    locked: &Locked,
+    disk: &dyn Disk,
+    journals: Journals,
+) -> Result<Option<Interrupted>, Cause> {
+    // Who edits several files together has locked their manifest, and is not to be disturbed.
+    let manifest = match find(&locked.path, &locked.file, disk)? {
+        Pending::Whole(view) | Pending::Untrusted(view, _) => manifest_of(&view, &locked.path),
+        Pending::Nothing | Pending::Torn | Pending::Foreign(_) => None,
+    };
+    let _kept = manifest.map(|manifest| {
+        let file = regular(&manifest)?;
+        keep_from_editors(&file).map(|()| file)
+    });
+    let _kept = _kept.transpose()?;
+    restore_beside(locked, disk, journals)
+}
+
+/// The same if the caller has locked the manifest, or has edited the file alone.
+pub(crate) fn restore_beside(
+    locked: &Locked,
+    disk: &dyn Disk,
+    journals: Journals,
+) -> Result<Option<Interrupted>, Cause> {
+    let folder = folder(&locked.path);
+    if journal::is_there(&locked.path) {
+        // The manifest that decides is to outlast a loss of power first.
+        disk.sync_folder(folder)?;
+    }
+    let found = make_whole(locked, disk, journals)?;
+    if found.is_some() {
+        disk.sync_folder(folder)
+            .map_err(|error| cannot_remove(&journal::path_for(&locked.path), error))?;
+    }
+    Ok(found)
+}
+
+/// The same, for callers who wait before and after it until the names in the folder are on the disk.
+pub(super) fn make_whole(
     locked: &Locked,
     disk: &dyn Disk,
     journals: Journals,
@@ -138,55 +155,105 @@ pub(crate) fn restore(
         Pending::Untrusted(_, why) if journals == Journals::Own => {
             return Err(Cause::Untrusted { journal, why: why.into() });
         }
-        Pending::OriginalView(_) | Pending::Untrusted(..) if !locked.is_writable => {
+        Pending::Whole(_) | Pending::Untrusted(..) if !locked.is_writable => {
             return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
         }
-        Pending::OriginalView(past) | Pending::Untrusted(past, _) => {
-            put_back(&past, &locked.file, disk)?;
-            Interrupted::Restored { file }
-        }
+        Pending::Whole(view) | Pending::Untrusted(view, _) => match view.age() {
+            Age::Old => {
+                put_back(&view, &locked.file, disk)?;
+                Interrupted::Restored { file }
+            }
+            Age::New => {
+                finish(&view, &locked.file, disk)?;
+                Interrupted::Finished { file }
+            }
+        },
     };
-    remove(&journal, disk)?;
+    disk.remove(&journal).map_err(|error| cannot_remove(&journal, error))?;
     Ok(Some(found))
 }
 
-/// Takes a journal away for good.
-pub(crate) fn remove(journal: &Path, disk: &dyn Disk) -> Result<(), Cause> {
-    let doing = |error| {
-        let doing = Some(format!("the journal '{}' cannot be removed", journal.display()));
-        Cause::Io { doing, error }
-    };
-    disk.remove(journal).map_err(doing)?;
-    disk.sync_folder(folder(journal)).map_err(doing)
+/// Where the manifest is that decides between the old file and the new one, if one does.
+fn manifest_of(view: &WholeView, path: &Path) -> Option<PathBuf> {
+    Some(path.with_file_name(&view.decision()?.manifest))
 }
 
-/// What there is to undo.
+fn cannot_remove(journal: &Path, error: io::Error) -> Cause {
+    let doing = Some(format!("the journal '{}' cannot be removed", journal.display()));
+    Cause::Io { doing, error }
+}
+
+/// What there is to undo or to finish.
 pub(crate) enum Pending {
     Nothing,
     Torn,
-    OriginalView(Box<OriginalView>),
+    Whole(Box<WholeView>),
     /// The file as it would have been, and why that need not be so.
-    Untrusted(Box<OriginalView>, &'static str),
+    Untrusted(Box<WholeView>, &'static str),
     Foreign(String),
 }
 
 /// Looks for the journal of an opened file, and whether it belongs to it.
 pub(crate) fn find(path: &Path, file: &File, disk: &dyn Disk) -> Result<Pending, Cause> {
-    Ok(match journal::find(path, file, disk)? {
-        Found::Nothing => Pending::Nothing,
+    let journal = match journal::find(path, file, disk)? {
+        Found::Nothing => return Ok(Pending::Nothing),
         Found::Torn if has_begun(file)? => {
-            Pending::Foreign("it is damaged, and the file was being edited".into())
+            return Ok(Pending::Foreign("it is damaged, and the file was being edited".into()));
         }
-        Found::Torn => Pending::Torn,
-        Found::Foreign(why) => Pending::Foreign(why),
-        Found::Whole(journal) => match OriginalView::new(*journal, file, file.metadata()?.len())? {
-            Ok(past) => match past.doubt() {
-                None => Pending::OriginalView(Box::new(past)),
-                Some(why) => Pending::Untrusted(Box::new(past), why),
-            },
-            Err(why) => Pending::Foreign(why),
+        Found::Torn => return Ok(Pending::Torn),
+        Found::Foreign(why) => return Ok(Pending::Foreign(why)),
+        Found::Whole(journal) => journal,
+    };
+    let old = match WholeView::new(*journal, file, file.metadata()?.len())? {
+        Ok(old) => old,
+        Err(why) => return Ok(Pending::Foreign(why)),
+    };
+    let view = match age(&old, path)? {
+        Ok(Age::Old) => Ok(old),
+        Ok(Age::New) => old.finished(file)?,
+        Err(why) => Err(why),
+    };
+    Ok(match view {
+        Err(why) => Pending::Foreign(why),
+        Ok(view) => match view.doubt() {
+            None => Pending::Whole(Box::new(view)),
+            Some(why) => Pending::Untrusted(Box::new(view), why),
         },
     })
+}
+
+/// Which of the two files it is; otherwise why that cannot be said.
+fn age(old: &WholeView, path: &Path) -> Result<Result<Age, String>, Cause> {
+    let Some(decision) = old.decision() else { return Ok(Ok(Age::Old)) };
+    let Decision { manifest, before, after } = decision;
+    let sum = match digest(&path.with_file_name(manifest)) {
+        Err(Cause::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Err(format!(
+                "it is of an edit that '{manifest}' decides, which is not there"
+            )));
+        }
+        sum => sum?,
+    };
+    Ok(match sum {
+        sum if sum == *before => Ok(Age::Old),
+        sum if sum == *after => Ok(Age::New),
+        _ => Err(format!("it is of an edit that '{manifest}' decides, which was changed since")),
+    })
+}
+
+/// The SHA-256 of a file.
+pub(crate) fn digest(path: &Path) -> Result<[u8; 32], Cause> {
+    let source = PlainFile::new(regular(path)?)?;
+    Ok(journal::sum(&source, 0..source.len())?)
+}
+
+/// Writes the first bytes of a file of which all else is there.
+fn finish(new: &WholeView, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
+    let view = View { whole: new, file };
+    for (range, _) in new.saved() {
+        disk.write_at(file, range.start, &view.bytes(range.clone())?)?;
+    }
+    Ok(disk.sync(file)?)
 }
 
 /// True if the guard is in front of the file.
@@ -203,7 +270,7 @@ fn has_begun(file: &File) -> Result<bool, Cause> {
 ///
 /// May be interrupted at any call itself: what has been put back are old bytes, as before. The
 /// guard is in front of it meanwhile.
-fn put_back(past: &OriginalView, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
+fn put_back(past: &WholeView, file: &File, disk: &dyn Disk) -> Result<(), Cause> {
     let len = past.len();
     match past.moved() {
         0 => {}
@@ -225,7 +292,7 @@ fn put_back(past: &OriginalView, file: &File, disk: &dyn Disk) -> Result<(), Cau
         disk.write_at(file, sentinel::PLACE.start, &GUARD)?;
         disk.sync(file)?;
     }
-    let old = View { past, file };
+    let old = View { whole: past, file };
     let put = |range: Range<u64>| -> Result<(), Cause> {
         pieces(range).try_for_each(|piece| {
             Ok(disk.write_at(file, piece.start, &old.bytes(piece.clone())?)?)

@@ -107,7 +107,7 @@ impl NewIndex {
     /// # Errors
     /// Whatever keeps it from being written; then nothing is left of it.
     pub fn stage(&self, existing: Existing, disk: &Arc<dyn Disk>) -> Result<Staged, Error> {
-        stage_bytes(self.index.to_json(), &self.path, existing, disk)
+        stage_bytes(self.index.to_json(), None, &self.path, existing, disk)
     }
 }
 

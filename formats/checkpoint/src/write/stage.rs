@@ -95,12 +95,13 @@ pub fn stage_text(
     existing: Existing,
     disk: &Arc<dyn Disk>,
 ) -> Result<Staged, Error> {
-    stage_bytes(text.into_bytes(), out, existing, disk)
+    stage_bytes(text.into_bytes(), None, out, existing, disk)
 }
 
-/// The same for bytes.
+/// The same for bytes, with the mode of another file, if there is one.
 pub(crate) fn stage_bytes(
     bytes: Vec<u8>,
+    like: Option<&Metadata>,
     out: &Path,
     existing: Existing,
     disk: &Arc<dyn Disk>,
@@ -109,11 +110,7 @@ pub(crate) fn stage_bytes(
     layout.bytes(bytes);
     let source = &FileSource::joined(Vec::new());
     let (observer, revised) = (&|_| ControlFlow::Continue(()), &|_: &Renamed| Vec::new());
-    Stager { source, like: None, existing, disk, observer, revised }.stage(
-        &layout.into(),
-        out,
-        None,
-    )
+    Stager { source, like, existing, disk, observer, revised }.stage(&layout.into(), out, None)
 }
 
 impl Stager<'_> {

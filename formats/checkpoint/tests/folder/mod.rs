@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, PendingFiles};
-use statedict_core::{Headroom, Policy, plan};
+use statedict_core::{Headroom, Plan, Policy, plan};
 use tempfile::TempDir;
 
 /// A folder that goes when it is dropped.
@@ -54,11 +54,15 @@ impl Folder {
 
 /// The checkpoint without its prefix.
 pub(crate) fn stripped(checkpoint: &Checkpoint) -> PendingFiles {
+    checkpoint.rewrite(&planned(checkpoint), Headroom::Usual).expect("a layout")
+}
+
+/// What takes the prefix of its keys away.
+pub(crate) fn planned(checkpoint: &Checkpoint) -> Plan {
     let catalog = checkpoint.catalog();
     let rules = ["strip:module".parse().expect("a rule")];
     let state_dicts = catalog.select(None).expect("one");
-    let planned = plan(&rules, catalog, &state_dicts, Policy::default()).expect("a plan");
-    checkpoint.rewrite(&planned.plan, Headroom::Usual).expect("a layout")
+    plan(&rules, catalog, &state_dicts, Policy::default()).expect("a plan").plan
 }
 
 /// The keys of a file.

@@ -1,4 +1,4 @@
-//! A file as it was before an edit that was interrupted.
+//! A whole file, seen through the journal of an edit that was interrupted: mostly the old one.
 
 use std::fs::File;
 use std::ops::Range;
@@ -6,15 +6,17 @@ use std::ops::Range;
 use statedict_core::{Fault, Source};
 
 use super::edit::pieces;
-use super::journal::{self, Journal};
-use super::sentinel::GUARD;
+use super::journal::{self, Decision, Journal};
+use super::sentinel::{self, GUARD};
 use crate::disk::plain_file::read_at;
 
-/// The old file: the journal's bytes where the edit writes, the file's own elsewhere.
+/// The old file: the journal's bytes where the edit writes, the file's own elsewhere. Or the new one,
+/// where all is written but its first bytes, and those are the journal's.
 #[derive(Debug)]
-pub(crate) struct OriginalView {
+pub(crate) struct WholeView {
     journal: Journal,
-    /// Old ranges that the journal holds, each with its place there.
+    age: Age,
+    /// Ranges of it that the journal holds, each with its place there.
     saved: Vec<(Range<u64>, u64)>,
     /// How far the file's own bytes have moved on by now.
     moved: u64,
@@ -22,20 +24,27 @@ pub(crate) struct OriginalView {
     from: u64,
 }
 
-/// An old file, readable.
+/// Which of the two files a view shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    Old,
+    New,
+}
+
+/// A whole file, readable.
 pub(crate) struct View<'a> {
-    pub(crate) past: &'a OriginalView,
+    pub(crate) whole: &'a WholeView,
     pub(crate) file: &'a File,
 }
 
-impl OriginalView {
+impl WholeView {
     /// The old file, if this one is on its way between the old and the new; otherwise why it is
     /// not.
     pub(crate) fn new(
         journal: Journal,
         file: &File,
         len: u64,
-    ) -> Result<Result<OriginalView, String>, Fault> {
+    ) -> Result<Result<WholeView, String>, Fault> {
         let edit = &journal.edit;
         let (old, new) = (edit.old_len, edit.new_len);
         let moved = match edit.inserted {
@@ -54,11 +63,35 @@ impl OriginalView {
             saved.push((range, at));
             at += len;
         }
-        let mut past = OriginalView { journal, saved, moved, from: 0 };
+        let mut past = WholeView { journal, age: Age::Old, saved, moved, from: 0 };
         if past.explains(file, len)? || past.is_halfway(file, len)? {
             return Ok(Ok(past));
         }
         Ok(Err("the file has been changed or replaced since".into()))
+    }
+
+    /// The new file instead, if all of it is written but its first bytes, which the journal has;
+    /// otherwise why it is not.
+    pub(crate) fn finished(self, file: &File) -> Result<Result<WholeView, String>, Fault> {
+        let journal = self.journal;
+        let (mut at, mut saved) = (journal.new_at, Vec::new());
+        for write in &journal.edit.writes {
+            let (front, rest) = sentinel::parted(write);
+            let rest_at = at + (front.end - front.start);
+            if !front.is_empty() {
+                saved.push((front, at));
+            }
+            for piece in pieces(rest.clone()) {
+                let (len, behind) = (piece.end - piece.start, piece.start - rest.start);
+                let mut now = vec![0; small(len)];
+                read_at(file, piece.start, &mut now)?;
+                if now != journal.bytes.bytes(rest_at + behind..rest_at + behind + len)? {
+                    return Ok(Err("the new file is not all there".into()));
+                }
+            }
+            at += write.end - write.start;
+        }
+        Ok(Ok(WholeView { journal, age: Age::New, saved, moved: 0, from: 0 }))
     }
 
     /// True if a loss of power stopped the file system while it moved the file's bytes; then `from`
@@ -78,7 +111,7 @@ impl OriginalView {
         places.retain(is_it);
         let [hole] = places.as_slice() else { return Ok(false) };
         self.from = hole.start.min(self.len());
-        Ok(journal::fingerprint(&View { past: self, file })? == self.journal.fingerprint)
+        Ok(journal::fingerprint(&View { whole: self, file })? == self.journal.fingerprint)
     }
 
     /// Why the journal need not be this user's, written for this very file.
@@ -96,10 +129,23 @@ impl OriginalView {
     }
 
     pub(crate) fn len(&self) -> u64 {
-        self.journal.edit.old_len
+        match self.age {
+            Age::Old => self.journal.edit.old_len,
+            Age::New => self.journal.edit.new_len,
+        }
     }
 
-    /// Old ranges that the journal holds, each with its place there.
+    /// Which of the two files it shows.
+    pub(crate) fn age(&self) -> Age {
+        self.age
+    }
+
+    /// What decides between the two, if the file is edited together with others.
+    pub(crate) fn decision(&self) -> Option<&Decision> {
+        self.journal.decision.as_ref()
+    }
+
+    /// Ranges that the journal holds, each with its place there.
     pub(crate) fn saved(&self) -> &[(Range<u64>, u64)] {
         &self.saved
     }
@@ -118,7 +164,7 @@ impl OriginalView {
                 at += bytes;
             }
         }
-        let old = View { past: self, file };
+        let old = View { whole: self, file };
         Ok(journal::fingerprint(&old)? == self.journal.fingerprint)
     }
 
@@ -146,7 +192,7 @@ impl OriginalView {
             .bytes
             .bytes(new_at + (start - range.start)..new_at + (end - range.start))?;
         let under = edit.under(&(start..end));
-        let old = View { past: self, file }.bytes(under.clone())?;
+        let old = View { whole: self, file }.bytes(under.clone())?;
         let first = small((under.start + edit.inserted).saturating_sub(start).min(end - start));
         let old_at = |i: usize| i.checked_sub(first).and_then(|i| old.get(i)).copied().unwrap_or(0);
         // The guard is where the old file began.
@@ -164,16 +210,16 @@ impl OriginalView {
 
 impl Source for View<'_> {
     fn len(&self) -> u64 {
-        self.past.len()
+        self.whole.len()
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
-        self.past.read(self.file, offset, buffer)
+        self.whole.read(self.file, offset, buffer)
     }
 }
 
-impl OriginalView {
-    /// Fills a buffer with old bytes.
+impl WholeView {
+    /// Fills a buffer with the whole file's bytes.
     pub(crate) fn read(
         &self,
         file: &File,
