@@ -29,6 +29,8 @@ use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::{ConvertArgs, RenameArgs, RuleArgs};
 use crate::commands::rename::merge_args::MergeArgs;
+use crate::commands::stats::StatsRequest;
+use crate::commands::stats::args::StatsArgs;
 use crate::failure::Failure;
 
 /// Rename, match, convert and check the keys of model checkpoints
@@ -53,6 +55,15 @@ pub(crate) struct Args {
 enum Command {
     /// List keys with their dtypes, shapes and sizes
     Ls(LsArgs),
+    /// Show figures of tensors: mean, deviation, extremes, norm, zeros, NaN, a histogram
+    ///
+    /// One pass over the file on all processors, in bounded memory, whatever the types and however
+    /// the tensors are stored. Mean to norm and the histogram are of the finite elements; of complex
+    /// numbers they are of the magnitudes. Tensors of one type and shape whose keys differ in numbers
+    /// alone share a line; --each has one for every tensor, and so have --csv and --json.
+    ///
+    /// Exit status: 0 done, 1 --fail-on found what it looks for, 2 error.
+    Stats(StatsArgs),
     /// Remove a leading prefix from keys
     Strip {
         /// Whole leading segments: `module` and `module.` mean the same
@@ -245,6 +256,7 @@ pub(crate) enum Task {
     Explain(ExplainRequest),
     Index(IndexRequest),
     Recipes(RecipesRequest),
+    Stats(StatsRequest),
     Recover(RecoverRequest),
 }
 
@@ -253,6 +265,7 @@ impl Args {
     pub(crate) fn task(self) -> Result<Task, Failure> {
         let (kind, words, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.request())),
+            Command::Stats(stats) => return Ok(Task::Stats(stats.request())),
             Command::Diff(diff) => return Ok(Task::Diff(diff.request())),
             Command::Check(check) => return Ok(Task::Check(check.request())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.request())),

@@ -43,7 +43,7 @@ pub mod jobs;
 
 pub use jobs::{
     Advice, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, Fit, Index, Input, List,
-    Merge, Notice, Observer, Recover, Rename, Rules, silent,
+    Merge, Notice, Observer, Recover, Rename, Rules, Shown, Stats, silent,
 };
 pub use statedict_checkpoint as checkpoint;
 pub use statedict_core as core;

@@ -20,6 +20,7 @@ import complaints
 import convert
 import dtypes
 import edited
+import figures
 import grown
 import hostile
 import layouts
@@ -50,6 +51,9 @@ ACTIONS = {
     "same-dtype": dtypes.judge,
     "numbers": dtypes.numbers,
     "same-numbers": dtypes.same_numbers,
+    "figures": figures.rows,
+    "figures-histogram": figures.histogram,
+    "figures-numbers": figures.generate,
     "layouts": layouts.generate,
     "lost": layouts.judge,
     "protocols": lambda request: protocols.generate(request["folder"]),

@@ -46,10 +46,11 @@ def load_telling(path):
 def torch_rows(value):
     if isinstance(value, torch.Tensor):
         return [torch_row("", "", value)]
-    return list(walk(value, ""))
+    return [torch_row(*tensor) for tensor in named(value, "")]
 
 
-def walk(value, at):
+def named(value, at):
+    """Every tensor, with the path of what holds it and its key there."""
     if isinstance(value, torch.nn.Module):
         value = value.state_dict()
     if isinstance(value, dict):
@@ -60,9 +61,9 @@ def walk(value, at):
         return
     for key, child in children:
         if isinstance(child, torch.Tensor):
-            yield torch_row(at, str(key), child)
+            yield at, str(key), child
         else:
-            yield from walk(child, f"{at}/{key}" if at else str(key))
+            yield from named(child, f"{at}/{key}" if at else str(key))
 
 
 def torch_row(at, key, tensor):

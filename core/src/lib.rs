@@ -50,6 +50,7 @@ mod matching;
 pub mod merge;
 mod plan;
 mod rules;
+mod statistics;
 
 pub use catalog::{
     Arithmetic, BadMetadata, Blocks, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key,
@@ -75,6 +76,7 @@ pub use rules::{
     Rename, Replacement, Rule, RuleKind, SEPARATOR, Separators, Table, Template, TemplatePair,
     WRAPPERS, Words, Wrappers, sizes, tensor, wrapper_name, wrapper_names, wrapping,
 };
+pub use statistics::{Histogram, Statistics};
 
 /// An ordered map with a hasher that needs no standard library.
 pub type IndexMap<K, V> = indexmap::IndexMap<K, V, foldhash::fast::RandomState>;

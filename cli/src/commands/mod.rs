@@ -11,3 +11,4 @@ pub(crate) mod output_args;
 pub(crate) mod recipes;
 pub(crate) mod recover;
 pub(crate) mod rename;
+pub(crate) mod stats;

@@ -14,6 +14,7 @@
 //! | [`Explain`] | explains a loading error of PyTorch's, and finds the job that fixes it |
 //! | [`Check`] | checks integrity, and what unpickling would execute |
 //! | [`List`] | lists what a file holds |
+//! | [`Stats`] | takes figures of what is in tensors: mean, deviation, extremes, NaN |
 //! | [`Index`] | makes or corrects the index of a folder of shards |
 //! | [`Recover`] | restores a file whose editing in place was interrupted |
 
@@ -36,7 +37,9 @@ pub mod recover;
 pub mod rename;
 pub mod rules;
 pub mod selection;
+pub mod shown;
 pub mod sizes;
+pub mod stats;
 pub mod suggestions;
 pub mod target;
 pub mod words;
@@ -61,3 +64,5 @@ pub use recover::Recover;
 pub use rename::Rename;
 pub use rules::Rules;
 pub use selection::Input;
+pub use shown::Shown;
+pub use stats::Stats;

@@ -15,6 +15,10 @@ pub trait Observer: statedict_checkpoint::Observer {
     /// them.
     fn begin_writing(&self, _bytes: u64) {}
 
+    /// Reading begins, of about so many bytes;
+    /// [`read`](statedict_checkpoint::Observer::read) counts them.
+    fn begin_reading(&self, _bytes: u64) {}
+
     /// Something is worth knowing and does not stop the job.
     fn notice(&self, _notice: &Notice) {}
 }

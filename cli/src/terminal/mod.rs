@@ -1,5 +1,7 @@
 //! The terminal: words, progress, signals, sizes.
 
+pub(crate) mod columns;
+pub(crate) mod numbers;
 pub(crate) mod progress;
 mod signals;
 pub(crate) mod size;

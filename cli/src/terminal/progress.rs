@@ -1,4 +1,5 @@
-//! A job's progress: notes as they come, a bar while it writes, an end when a signal asks for one.
+//! A job's progress: notes as they come, a bar while it reads or writes, an end when a signal asks
+//! for one.
 
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
@@ -26,19 +27,27 @@ const BAR: &str = "{msg} {wide_bar} {decimal_bytes} of {decimal_total_bytes}, \
 pub(crate) struct Progress {
     verbosity: Verbosity,
     done: AtomicU64,
-    writing: OnceLock<Writing>,
+    work: OnceLock<Work>,
     bar: OnceLock<ProgressBar>,
 }
 
-/// Writing that has begun.
-struct Writing {
+/// Work that has begun.
+struct Work {
+    kind: Kind,
     start: Instant,
-    /// Bytes that are to be written.
+    /// Bytes that are to be read or written.
     total: u64,
     /// Whether a bar is wanted, and there is a terminal to show it on.
     is_shown: bool,
     /// Without it, a signal ends the program at once, which loses no file either.
     signals: Option<SignalGuard>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Reading,
+    Writing,
 }
 
 /// Runs a job and shows how it goes on.
@@ -57,7 +66,7 @@ pub(crate) fn followed_with<T>(
     let progress = Arc::new(Progress {
         verbosity,
         done: AtomicU64::new(0),
-        writing: OnceLock::new(),
+        work: OnceLock::new(),
         bar: OnceLock::new(),
     });
     let observer: Arc<dyn Observer> = progress.clone();
@@ -78,19 +87,45 @@ impl Progress {
 
     /// The signal that came, if one did.
     fn caught(&self) -> Option<u8> {
-        self.writing.get()?.signals.as_ref()?.caught()
+        self.work.get()?.signals.as_ref()?.caught()
     }
 
-    fn show(&self, writing: &Writing, done: u64) {
+    fn begin(&self, kind: Kind, total: u64) {
+        self.work.get_or_init(|| Work {
+            kind,
+            start: Instant::now(),
+            total,
+            is_shown: self.verbosity == Verbosity::All && io::stderr().is_terminal(),
+            signals: SignalGuard::new().ok(),
+        });
+    }
+
+    /// Counts bytes, and says whether the work is to go on.
+    fn count(&self, kind: Kind, bytes: u64) -> ControlFlow<()> {
+        let Some(work) = self.work.get().filter(|work| work.kind == kind) else {
+            return ControlFlow::Continue(());
+        };
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if work.is_shown && work.start.elapsed() > PATIENCE {
+            self.show(work, done);
+        }
+        match self.caught() {
+            None => ControlFlow::Continue(()),
+            Some(_) => ControlFlow::Break(()),
+        }
+    }
+
+    fn show(&self, work: &Work, done: u64) {
         let bar = self.bar.get_or_init(|| {
             let style = ProgressStyle::with_template(BAR).expect("the template is sound");
-            let bar = ProgressBar::new(writing.total).with_style(style).with_message("writing");
-            let bar = bar.with_position(done).with_elapsed(writing.start.elapsed());
+            let verb = if work.kind == Kind::Reading { "reading" } else { "writing" };
+            let bar = ProgressBar::new(work.total).with_style(style).with_message(verb);
+            let bar = bar.with_position(done).with_elapsed(work.start.elapsed());
             bar.enable_steady_tick(PATIENCE / 5);
             bar
         });
-        bar.set_position(done);
-        if done >= writing.total {
+        bar.set_position(done.min(work.total));
+        if work.kind == Kind::Writing && done >= work.total {
             bar.set_message("waiting for the disk");
         }
     }
@@ -98,28 +133,21 @@ impl Progress {
 
 impl statedict::checkpoint::Observer for Progress {
     fn advance(&self, bytes: u64) -> ControlFlow<()> {
-        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if let Some(writing) = self.writing.get()
-            && writing.is_shown
-            && writing.start.elapsed() > PATIENCE
-        {
-            self.show(writing, done);
-        }
-        match self.caught() {
-            None => ControlFlow::Continue(()),
-            Some(_) => ControlFlow::Break(()),
-        }
+        self.count(Kind::Writing, bytes)
+    }
+
+    fn read(&self, bytes: u64) -> ControlFlow<()> {
+        self.count(Kind::Reading, bytes)
     }
 }
 
 impl Observer for Progress {
     fn begin_writing(&self, bytes: u64) {
-        self.writing.get_or_init(|| Writing {
-            start: Instant::now(),
-            total: bytes,
-            is_shown: self.verbosity == Verbosity::All && io::stderr().is_terminal(),
-            signals: SignalGuard::new().ok(),
-        });
+        self.begin(Kind::Writing, bytes);
+    }
+
+    fn begin_reading(&self, bytes: u64) {
+        self.begin(Kind::Reading, bytes);
     }
 
     fn notice(&self, notice: &Notice) {

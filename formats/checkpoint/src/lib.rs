@@ -66,6 +66,7 @@ mod reading;
 mod registry;
 mod shards;
 mod source;
+mod statistics;
 mod write;
 
 pub use check::{
@@ -82,6 +83,7 @@ pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
 pub use reading::{Stored, TensorRef};
 pub use registry::{FORMATS, ending, format_called, format_named_by};
+pub use statistics::Measured;
 pub use write::{Protected, Protection, Staged, stage_text};
 
 pub use statedict_core::PendingFiles;

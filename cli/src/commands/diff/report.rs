@@ -16,6 +16,7 @@ use statedict::jobs::grouping::{Line, grouped};
 
 use crate::commands::ls::payload::brief;
 use crate::failure::Failure;
+use crate::terminal::numbers::figures;
 use crate::terminal::text::{count, first_few, printable, short};
 
 /// Values of one kind that have a line each; the rest is counted.
@@ -221,38 +222,9 @@ fn deviation(deviation: &Deviation) -> String {
     text
 }
 
-/// A number with four figures.
-fn figures(number: f64) -> String {
-    match number {
-        0.0 => "0".into(),
-        plain if (1e-3..1e6).contains(&plain) => {
-            let rounded = format!("{plain:.3e}").parse().unwrap_or(plain);
-            format!("{rounded}")
-        }
-        other if other.is_finite() => format!("{other:.3e}"),
-        other => format!("{other}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_four_figures() {
-        let cases = [
-            (0.0, "0"),
-            (0.25, "0.25"),
-            (1.0 / 3.0, "0.3333"),
-            (12345.678, "12350"),
-            (0.00012345, "1.234e-4"),
-            (1e20, "1.000e20"),
-            (f64::INFINITY, "inf"),
-        ];
-        for (number, expected) in cases {
-            assert_eq!(figures(number), expected);
-        }
-    }
 
     #[test]
     fn changes_that_are_the_same_share_lines() {

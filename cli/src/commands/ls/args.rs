@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use statedict::List;
+use statedict::{List, Shown};
 
 use crate::commands::ls::{ListRequest, Shape};
 
@@ -36,7 +36,8 @@ impl LsArgs {
             (_, _, true) => Shape::Payload,
             _ => Shape::Table,
         };
-        let job = List { file: self.file, at: self.at, hash: self.hash, payload: self.payload };
+        let shown = Shown { at: self.at, patterns: Vec::new() };
+        let job = List { file: self.file, shown, hash: self.hash, payload: self.payload };
         ListRequest { job, shape }
     }
 }

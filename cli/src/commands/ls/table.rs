@@ -11,6 +11,7 @@ use statedict::jobs::list::{Listed, Outcome};
 
 use crate::commands::ls::wrapped;
 use crate::failure::Failure;
+use crate::terminal::columns::width;
 use crate::terminal::text::{count, first_few, name, printable, size};
 
 /// Things beside the tensors that the last line names; the rest is counted.
@@ -35,20 +36,6 @@ pub(crate) fn table(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failur
         out.write_all(lines.as_bytes())?;
     }
     foot(outcome, out)
-}
-
-/// Characters of the widest column; what is wider goes on beyond it, and the others stay where they
-/// are.
-const MAX_COLUMN: usize = 100;
-
-/// How wide a column of these is.
-pub(crate) fn widest<'a>(cells: impl Iterator<Item = &'a str>) -> usize {
-    cells.map(width).max().unwrap_or(0)
-}
-
-/// How many characters of a column this takes.
-fn width(cell: &str) -> usize {
-    cell.chars().count().min(MAX_COLUMN)
 }
 
 /// How wide each column is; lines are made again when they are printed, since all of them together

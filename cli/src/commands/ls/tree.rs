@@ -5,8 +5,9 @@ use std::io::Write;
 use statedict::core::{IndexMap, SEPARATOR};
 use statedict::jobs::list::{Listed, Outcome};
 
-use crate::commands::ls::table::{by_path, foot, head, widest};
+use crate::commands::ls::table::{by_path, foot, head};
 use crate::failure::Failure;
+use crate::terminal::columns::widest;
 use crate::terminal::text::{count, name, size};
 
 /// Segments beyond this are shown as one; no module tree is that deep, and the stack is not either.

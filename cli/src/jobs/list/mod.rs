@@ -9,16 +9,15 @@ use std::sync::Arc;
 
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{
-    Catalog, Fate, NotSelected, Policy, Rule, SEPARATOR, StateDict, TensorEntry, Value, WRAPPERS,
-    plan, wrapping,
+    Catalog, Fate, Policy, Rule, SEPARATOR, StateDict, TensorEntry, Value, WRAPPERS, plan, wrapping,
 };
 
-use crate::jobs::error::{Advice, Error};
+use crate::jobs::error::Error;
 use crate::jobs::library::{Recognised, recognise};
 use crate::jobs::observer::Observer;
 use crate::jobs::opening::open;
-use crate::jobs::selection::{Role, Summary};
-use crate::jobs::suggestions;
+use crate::jobs::selection::Summary;
+use crate::jobs::shown::Shown;
 
 use digests::Digests;
 
@@ -38,8 +37,8 @@ use digests::Digests;
 pub struct List {
     /// The file.
     pub file: PathBuf,
-    /// The path to look below; none for the whole file.
-    pub at: Option<String>,
+    /// Which of its tensors.
+    pub shown: Shown,
     /// Take the SHA-256 of each tensor's elements, which reads the whole file.
     pub hash: bool,
     /// Read what the file holds beside tensors.
@@ -90,11 +89,7 @@ impl List {
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
         let checkpoint = open(&self.file, observer)?;
         let catalog = checkpoint.catalog();
-        let rows = rows(catalog, self.at.as_deref()).map_err(|nowhere| {
-            let meant = suggestions::near_path(&nowhere);
-            Error::in_file(&self.file, &nowhere)
-                .advise(meant.map(|path| Advice::MeantPath { of: Role::First, path }))
-        })?;
+        let rows = self.shown.rows(&checkpoint)?;
         let digests = if self.hash { Some(Digests::all(&checkpoint, &rows)?) } else { None };
         let payload = if self.payload { checkpoint.payload()? } else { None };
         let wrapped = Wrapped::of(catalog);
@@ -152,27 +147,4 @@ fn clearly_differ(state_dict: &StateDict, rule: &Rule) -> bool {
 
 fn is_wrapper_alone(key: &str) -> bool {
     key.split(SEPARATOR).all(|segment| WRAPPERS.contains(&segment))
-}
-
-/// The rows at a path, or if there are none, below it.
-fn rows(catalog: &Catalog, at: Option<&str>) -> Result<Vec<usize>, NotSelected> {
-    let Some(at) = at.filter(|at| *at != "*") else { return Ok((0..catalog.rows.len()).collect()) };
-    let selected = catalog.select(Some(at)).map(|found| found.into_iter().next());
-    let path = match &selected {
-        Ok(Some(state_dict)) => state_dict.path.as_str(),
-        _ => at.trim_end_matches('/'),
-    };
-    let exact = rows_where(catalog, |row_at| row_at == path);
-    if !exact.is_empty() {
-        return Ok(exact);
-    }
-    let below = rows_where(catalog, |row_at| {
-        row_at.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
-    });
-    if below.is_empty() { selected.map(|_| below) } else { Ok(below) }
-}
-
-fn rows_where(catalog: &Catalog, is_wanted: impl Fn(&str) -> bool) -> Vec<usize> {
-    let rows = catalog.rows.iter().enumerate().filter(|(_, row)| is_wanted(&row.path));
-    rows.map(|(position, _)| position).collect()
 }

@@ -2,7 +2,8 @@
 
 use statedict_core::{DType, diff::Deviation};
 
-use crate::compare::numbers::{Number, complex, floats, integers, is_integer, is_real};
+use crate::compare::numbers::Number;
+use crate::elements::numbers::{complex, floats, integers, is_integer, is_real};
 
 /// Elements that are made into numbers at once; few enough for a processor's cache.
 const BLOCK: usize = 2048;

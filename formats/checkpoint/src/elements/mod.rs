@@ -15,6 +15,7 @@ mod formula;
 pub(crate) mod gather;
 pub(crate) mod inflate;
 pub(crate) mod losses;
+pub(crate) mod numbers;
 pub(crate) mod overflow;
 pub(crate) mod portions;
 pub(crate) mod returning;
@@ -43,10 +44,10 @@ use crate::elements::window::size;
 pub(crate) const PIECE: u64 = 1 << 20;
 
 /// A view that repeats its storage's elements may have this many bytes whatever its storage has,
-const MAX_REPEATED: u64 = 1 << 30;
+pub(crate) const MAX_REPEATED: u64 = 1 << 30;
 
 /// or this many times the bytes of its storage; beyond both a small file would fill a disk.
-const MAX_REPETITION: u64 = 1024;
+pub(crate) const MAX_REPETITION: u64 = 1024;
 
 /// Takes the elements as they come.
 pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;

@@ -1,0 +1,114 @@
+//! Which of a file's tensors a job looks at.
+
+use statedict_checkpoint::Checkpoint;
+use statedict_core::{Catalog, NotSelected, SEPARATOR, Template, TensorEntry};
+
+use crate::jobs::error::{Advice, Error};
+use crate::jobs::nearest::nearest_pattern;
+use crate::jobs::selection::Role;
+use crate::jobs::suggestions;
+
+/// The other separator of keys, which JAX writes.
+const SLASH: char = '/';
+
+/// Some of a file's tensors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The path to look below; none for the whole file.
+    pub at: Option<String>,
+    /// Patterns of keys, or of paths to them, one of which matches; none for every tensor.
+    ///
+    /// A module stands for everything below it.
+    pub patterns: Vec<String>,
+}
+
+/// A pattern, and the same with everything below it.
+struct Pattern {
+    typed: String,
+    templates: Vec<Template>,
+}
+
+impl Shown {
+    /// Positions in the catalog of the tensors that are meant, in file order.
+    ///
+    /// # Errors
+    /// A path that leads nowhere, and patterns that cannot be read or match nothing.
+    pub(crate) fn rows(&self, checkpoint: &Checkpoint) -> Result<Vec<usize>, Error> {
+        let catalog = checkpoint.catalog();
+        let rows = rows(catalog, self.at.as_deref()).map_err(|nowhere| {
+            let meant = suggestions::near_path(&nowhere);
+            Error::in_file(checkpoint.path(), &nowhere)
+                .advise(meant.map(|path| Advice::MeantPath { of: Role::First, path }))
+        })?;
+        let patterns = self.patterns.iter().map(|typed| Pattern::read(typed));
+        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
+        if patterns.is_empty() {
+            return Ok(rows);
+        }
+        let mut is_used = vec![false; patterns.len()];
+        let mut matching = Vec::new();
+        for row in rows {
+            let mut is_meant = false;
+            for (pattern, is_used) in patterns.iter().zip(&mut is_used) {
+                let matches = pattern.matches(&catalog.rows[row]);
+                is_meant |= matches;
+                *is_used |= matches;
+            }
+            matching.extend(is_meant.then_some(row));
+        }
+        match patterns.iter().zip(is_used).find(|(_, is_used)| !is_used) {
+            None => Ok(matching),
+            Some((unused, _)) => Err(unused.matches_nothing(checkpoint)),
+        }
+    }
+}
+
+impl Pattern {
+    fn read(typed: &str) -> Result<Pattern, Error> {
+        let mut templates = Vec::new();
+        for separator in [SEPARATOR, SLASH] {
+            let below = format!("{}{separator}**", typed.trim_end_matches(separator));
+            for text in [typed, &below] {
+                let template = Template::parse(text, separator);
+                templates.push(template.map_err(|bad| Error::failed(bad.to_string()))?);
+            }
+        }
+        Ok(Pattern { typed: typed.to_string(), templates })
+    }
+
+    fn matches(&self, row: &TensorEntry) -> bool {
+        let path = if row.path.is_empty() { None } else { Some(row.full_path()) };
+        let names = [Some(row.key.as_str()), path.as_deref()];
+        names.into_iter().flatten().any(|name| self.templates.iter().any(|it| it.matches(name)))
+    }
+
+    fn matches_nothing(&self, checkpoint: &Checkpoint) -> Error {
+        let keys = checkpoint.catalog().rows.iter().map(|row| row.key.as_str());
+        let meant = nearest_pattern(&self.typed, SEPARATOR, keys);
+        Error::in_file(checkpoint.path(), format_args!("no tensor matches '{}'", self.typed))
+            .advise(meant.map(Advice::Meant))
+    }
+}
+
+/// The rows at a path, or if there are none, below it.
+fn rows(catalog: &Catalog, at: Option<&str>) -> Result<Vec<usize>, NotSelected> {
+    let Some(at) = at.filter(|at| *at != "*") else { return Ok((0..catalog.rows.len()).collect()) };
+    let selected = catalog.select(Some(at)).map(|found| found.into_iter().next());
+    let path = match &selected {
+        Ok(Some(state_dict)) => state_dict.path.as_str(),
+        _ => at.trim_end_matches('/'),
+    };
+    let exact = rows_where(catalog, |row_at| row_at == path);
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    let below = rows_where(catalog, |row_at| {
+        row_at.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+    });
+    if below.is_empty() { selected.map(|_| below) } else { Ok(below) }
+}
+
+fn rows_where(catalog: &Catalog, is_wanted: impl Fn(&str) -> bool) -> Vec<usize> {
+    let rows = catalog.rows.iter().enumerate().filter(|(_, row)| is_wanted(&row.path));
+    rows.map(|(position, _)| position).collect()
+}
