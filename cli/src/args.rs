@@ -130,11 +130,58 @@ enum Command {
         #[command(flatten)]
         rest: RenameArgs,
     },
+    /// Turn quantized weights into numbers, by the scales beside them
+    ///
+    /// Each element is multiplied by the scale of its block, in double precision, and rounded. Scales
+    /// are those named `weight_scale_inv` (DeepSeek), `weight_scale` (compressed-tensors, ModelOpt),
+    /// `scale_weight` and `scale`; how large a block is, their shapes say, or weight_block_size in
+    /// config.json, or --set block_rows=128 --set block_columns=128. Weights that are quantized in
+    /// other ways are refused by name. Nothing leads back.
+    ///
+    /// 'statedict dequantise bf16 deepseek/ -o deepseek-bf16/'
+    #[command(visible_alias = "dequantize")]
+    Dequantise {
+        /// The type of the new tensors, also for some keys alone: `bf16`, `**.experts.**=f32`
+        #[arg(value_name = "[PATTERN=]DTYPE", required = true)]
+        types: Vec<String>,
+        #[command(flatten)]
+        given: RuleArgs,
+        #[command(flatten)]
+        rest: RenameArgs,
+    },
+    /// Fold weight norms: a direction and its magnitude become one weight
+    ///
+    /// `X_g` and `X_v`, or `parametrizations.X.original0` and `original1`, become `X`: the direction
+    /// times its magnitude, divided by its norm over the dimensions in which the magnitude has one
+    /// entry; calculated in double precision and rounded once. Nothing leads back.
+    FoldWeightNorm {
+        /// Fold these weights, by the keys they get, instead of all called weight; can be repeated
+        #[arg(long = "weight", value_name = "PATTERN")]
+        weights: Vec<String>,
+        #[command(flatten)]
+        rest: RenameArgs,
+    },
+    /// Add tensors that are made of constants: zeros, ones, constant(c), arange, triangle
+    ///
+    /// 'h.{i}.k.weight[o d] -> h.{i}.k.bias[o] = zeros' adds a bias for each weight, of its type and
+    /// with as many elements as it has rows; 'h.{i}.ln.weight -> h.{i}.mask[1 1 n n] = triangle BOOL'
+    /// a causal mask of the size n; 'position_ids[1 512] = arange I64' one tensor. What is on the
+    /// left stays as it is.
+    Fill {
+        /// What is added, and for what
+        #[arg(value_name = "[FROM ->] KEY[places] = WHAT [DTYPE]", required = true)]
+        fillings: Vec<String>,
+        #[command(flatten)]
+        given: RuleArgs,
+        #[command(flatten)]
+        rest: RenameArgs,
+    },
     /// Apply a recipe of stages (TOML), one of the library, or a plan saved earlier (JSON)
     ///
     /// `statedict recipes` lists the library.
     /// A recipe has one `[[stage]]` after another, each with one of strip, add, unwrap, rename,
-    /// keep, drop or table, or with drop and rename. `[size]` says what the sizes are that its
+    /// keep, drop, table, dequantise, fold-weight-norm or fill, or with drop and rename; the first
+    /// may be merge-lora. `[size]` says what the sizes are that its
     /// rules speak of, and `expect` which keys are not there before it is applied.
     Apply {
         /// The file of a recipe or plan, or the name of a recipe of the library: hf-to-meta:llama
@@ -142,7 +189,7 @@ enum Command {
         /// Go back: apply what undoes the recipe or plan
         #[arg(long)]
         inverse: bool,
-        /// The adapter, for a plan that `merge` saved
+        /// The adapter, for a recipe with the stage merge-lora, and a plan that `merge` saved
         #[arg(long, value_name = "ADAPTER")]
         adapter: Option<PathBuf>,
         #[command(flatten)]
@@ -291,6 +338,17 @@ impl Args {
                 let request = rest.request(Rules::Stages(stages))?;
                 return Ok(Task::Rename(given.complete(request)));
             }
+            Command::Dequantise { types, given, rest } => {
+                let stage = RuleKind::Dequantise.rule(&types, rest.separators())?;
+                let request = rest.request(Rules::Stages(vec![stage]))?;
+                return Ok(Task::Rename(given.complete(request)));
+            }
+            Command::Fill { fillings, given, rest } => {
+                let stage = RuleKind::Fill.rule(&fillings, rest.separators())?;
+                let request = rest.request(Rules::Stages(vec![stage]))?;
+                return Ok(Task::Rename(given.complete(request)));
+            }
+            Command::FoldWeightNorm { weights, rest } => (RuleKind::FoldWeightNorm, weights, rest),
             Command::Strip { prefix, rest } => (RuleKind::Strip, vec![prefix], rest),
             Command::Add { prefix, rest } => (RuleKind::Add, vec![prefix], rest),
             Command::Unwrap { wrappers, rest } => (RuleKind::Unwrap, wrappers, rest),

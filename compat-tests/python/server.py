@@ -21,6 +21,7 @@ import convert
 import dtypes
 import edited
 import figures
+import formulas
 import grown
 import hostile
 import layouts
@@ -71,6 +72,7 @@ ACTIONS = {
     "pickles": lossless.pickles,
     "story": story.answer,
     "transfer": transfer.answer,
+    "formulas": formulas.answer,
     "grown": grown.answer,
     "apart": apart.generate,
     "changed": changed.generate,

@@ -69,12 +69,13 @@ pub use matching::{derive, diff, fit, generalise};
 pub use plan::{
     BadPlan, Example, Expression, Formula, Issue, Mentions, Modules, NotInvertible, Origination,
     Places, Plan, PlanError, Planned, Policy, Regrouping, Returns, Section, Undefined, Unmatched,
-    block_sizes, plan, plan_inverse, plan_stages,
+    block_sizes, plan, plan_inverse, plan_stages, plan_stages_after,
 };
 pub use rules::{
-    BadRemap, BadSeparators, BadTemplate, CannotFill, Captured, Fate, Held, Name, Prefix, Remap,
-    Rename, Replacement, Rule, RuleKind, SEPARATOR, Separators, Table, Template, TemplatePair,
-    WRAPPERS, Words, Wrappers, sizes, tensor, wrapper_name, wrapper_names, wrapping,
+    BadFill, BadRemap, BadSeparators, BadTemplate, CannotFill, Captured, Dequantise, Fate, Fill,
+    FillProblem, FoldWeightNorm, FormulaRule, Held, Name, Prefix, Remap, Rename, Replacement, Rule,
+    RuleKind, SEPARATOR, Separators, Table, Template, TemplatePair, WRAPPERS, Words, Wrappers,
+    sizes, tensor, wrapper_name, wrapper_names, wrapping,
 };
 pub use statistics::{Histogram, Statistics};
 

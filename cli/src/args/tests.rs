@@ -29,6 +29,17 @@ fn rename() -> impl Strategy<Value = String> {
     ]
 }
 
+fn filling() -> impl Strategy<Value = String> {
+    prop_oneof![
+        text().prop_map(|key| format!("{key}[2 n=3] = constant(-1.5) F32")),
+        (text(), text())
+            .prop_map(|(from, to)| format!("{from}.{{i}}[o d] -> {to}.{{i}}[o] = zeros")),
+        (text(), text())
+            .prop_map(|(from, to)| format!("{from}.{{r..}} -> {to}.{{r..}} = ones I64")),
+        text().prop_map(|key| format!("a.{{i}} -> b.{{i}}.{key}[1 n n] = triangle BOOL")),
+    ]
+}
+
 /// A kind, and words of the form that it takes.
 fn words() -> impl Strategy<Value = (RuleKind, Vec<String>)> {
     select(&RuleKind::ALL[..]).prop_flat_map(|kind| {
@@ -37,6 +48,11 @@ fn words() -> impl Strategy<Value = (RuleKind, Vec<String>)> {
             Words::Segments => vec(text(), 0..3).boxed(),
             Words::Renames => vec(rename(), 1..4).boxed(),
             Words::Patterns => vec(prop_oneof![text(), Just("a.**".into())], 1..4).boxed(),
+            Words::Types => vec(select(&["bf16", "f32", "a.**=f16", "x y.*=f64"][..]), 1..4)
+                .prop_map(|words| words.into_iter().map(String::from).collect())
+                .boxed(),
+            Words::AnyPatterns => vec(prop_oneof![text(), Just("a.**".into())], 0..4).boxed(),
+            Words::Fillings => vec(filling(), 1..4).boxed(),
             Words::Pairs => vec((text(), text()), 1..4)
                 .prop_map(|pairs| pairs.into_iter().flat_map(|(a, b)| [a, b]).collect())
                 .boxed(),
@@ -100,6 +116,21 @@ fn each_kind_of_rule_is_text_a_recipe_and_a_command() {
             }
             Words::Patterns => check(kind, &["a.**", "*.b"]),
             Words::Pairs => check(kind, &["a", "b", "b.c", "a"]),
+            Words::Types => {
+                check(kind, &["bf16"]);
+                check(kind, &["a.**=f32", "f16"]);
+            }
+            Words::AnyPatterns => {
+                check(kind, &[]);
+                check(kind, &["a.**", "*.b"]);
+            }
+            Words::Fillings => {
+                check(kind, &["mask[1 1 n n] = triangle BOOL"]);
+                check(
+                    kind,
+                    &["h.{i}.k.weight[o d] -> h.{i}.{k,v}.bias[o] = zeros", "p[8] = arange I64"],
+                );
+            }
         }
     }
 }

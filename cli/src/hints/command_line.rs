@@ -154,7 +154,13 @@ pub(crate) fn words_of_rule(rule: &Rule) -> Option<(&'static str, Vec<String>, V
     let mut options = Vec::new();
     let (name, words) = match kind.words() {
         Words::Prefix => (kind.name(), words),
-        Words::Renames | Words::Patterns => (kind.name(), guarded(words)),
+        Words::Renames | Words::Patterns | Words::Types | Words::Fillings => {
+            (kind.name(), guarded(words))
+        }
+        Words::AnyPatterns => {
+            options.extend(words.iter().flat_map(|pattern| option("--weight", pattern)));
+            (kind.name(), Vec::new())
+        }
         Words::Segments => {
             options.extend(words.iter().flat_map(|name| option("--wrapper", name)));
             (kind.name(), Vec::new())

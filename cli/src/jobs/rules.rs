@@ -45,6 +45,14 @@ impl Rules {
             Rules::Merge(_) => return vec!["an adapter: is merged into its weights".into()],
         };
         let mut lines = Vec::new();
+        if let Rules::Recipe(recipe) = self
+            && recipe.merge.is_some()
+        {
+            lines.push("merge-lora".into());
+            lines.push(
+                "  merges an adapter of low rank (--adapter) into its weights; one way".into(),
+            );
+        }
         for (i, stage) in stages.iter().enumerate() {
             if stages.len() > 1 {
                 lines.push(format!("stage {}", i + 1));

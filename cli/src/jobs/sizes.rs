@@ -39,6 +39,12 @@ impl SizeSources {
                 table.insert(name, entry).map_err(Error::failed)?;
             }
         }
+        for (name, path) in rules.iter().flat_map(|rule| rule.usual_sizes()) {
+            if table.iter().all(|(known, _)| **known != *name) {
+                let entry = vec![SizeExpression::Name(path.into())];
+                table.insert(name.into(), entry).map_err(Error::failed)?;
+            }
+        }
         let needs_more = table.iter().any(|(name, _)| self.set.get(name).is_none());
         let configs = if needs_more { self.configs(file)? } else { Vec::new() };
         let sizes = table.resolve(&self.set, &|path| entry(&configs, path));

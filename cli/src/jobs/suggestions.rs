@@ -1,8 +1,8 @@
 //! What was probably meant by words that match nothing.
 
 use statedict_core::{
-    IndexMap, Issue, NotSelected, PlanError, Remap, Rule, SEPARATOR, StateDict, Template,
-    TemplatePair, tensor::Term,
+    Fill, FormulaRule, IndexMap, Issue, NotSelected, PlanError, Remap, Rule, SEPARATOR, StateDict,
+    Template, TemplatePair, tensor::Term,
 };
 
 use crate::jobs::error::Advice;
@@ -73,6 +73,13 @@ fn respelled(rule: &Rule, state_dicts: &[&StateDict]) -> Option<String> {
             nearest(table.pairs().next()?.0, keys()).map(String::from)
         }
         Rule::Remap(Remap::Identity | Remap::Add(_) | Remap::Then(..)) => None,
+        Rule::Formula(rule) => match &**rule {
+            FormulaRule::Fill(fills) => {
+                let mut all = fills.iter().filter_map(Fill::from).map(Term::template);
+                all.find_map(|template| near(&template.to_string(), template.separator()))
+            }
+            _ => None,
+        },
         Rule::Tensor(rule) => {
             let mut all = rule.left().iter().map(Term::template);
             all.find_map(|template| near(&template.to_string(), template.separator()))

@@ -126,6 +126,11 @@ impl Initialiser {
         shape[dimension] = wants - has;
         let made = match self.init(needed)? {
             Init::Target => needed.rest_of_target(&shape, dimension)?,
+            init @ (Init::Arange | Init::Triangle) => {
+                return Err(NotMade::Misfit(alloc::format!(
+                    "{init} is for a whole tensor, not for what is longer of one"
+                )));
+            }
             init => {
                 let drawing = self.draw_beside(init, needed, dimension)?;
                 Expression::Init(drawing.with_shape(shape))

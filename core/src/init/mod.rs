@@ -45,6 +45,10 @@ pub enum Init {
         /// `nn.Linear` and the convolutions take.
         slope: f64,
     },
+    /// 0, 1, 2, … along the last dimension.
+    Arange,
+    /// 1 on and below the diagonal of the last two dimensions, 0 above it.
+    Triangle,
     /// The elements that the target has under the key, as they are.
     Target,
 }
@@ -64,6 +68,11 @@ impl Init {
     /// All elements 1.
     pub const ONES: Init = Init::Constant(1.0);
 
+    /// True if no number is drawn: the elements are the same whatever the seed.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self, Init::Constant(_) | Init::Arange | Init::Triangle)
+    }
+
     /// True if all elements are the same number.
     pub fn is_constant(&self) -> bool {
         matches!(self, Init::Constant(_))
@@ -82,6 +91,10 @@ impl Init {
             Init::Constant(number) if !holds(dtype, *number) => {
                 Some(alloc::format!("{dtype} does not hold {}", spelling::Short(*number)))
             }
+            Init::Triangle if !holds(dtype, 1.0) => Some(alloc::format!("{dtype} does not hold 1")),
+            Init::Arange if !counts(dtype) => {
+                Some(alloc::format!("{dtype} is not a type that counts"))
+            }
             _ if is_drawn && !is_drawable(dtype) => Some(alloc::format!(
                 "numbers are drawn for F16, BF16, F32 and F64, and this is {dtype}"
             )),
@@ -92,6 +105,39 @@ impl Init {
 
 fn is_drawable(dtype: &DType) -> bool {
     matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
+}
+
+/// True for types with whole numbers that follow each other.
+fn counts(dtype: &DType) -> bool {
+    is_drawable(dtype)
+        || matches!(
+            dtype,
+            DType::U8
+                | DType::I8
+                | DType::U16
+                | DType::I16
+                | DType::U32
+                | DType::I32
+                | DType::U64
+                | DType::I64
+        )
+}
+
+/// The largest number up to which every whole one is its own in a type that counts.
+fn counted_to(dtype: &DType) -> u64 {
+    match dtype {
+        DType::F16 => 1 << 11,
+        DType::Bf16 => 1 << 8,
+        DType::F32 => 1 << 24,
+        DType::F64 => 1 << 53,
+        DType::U8 => u64::from(u8::MAX),
+        DType::I8 => i8::MAX as u64,
+        DType::U16 => u64::from(u16::MAX),
+        DType::I16 => i16::MAX as u64,
+        DType::U32 => u64::from(u32::MAX),
+        DType::I32 => i32::MAX as u64,
+        _ => i64::MAX as u64,
+    }
 }
 
 /// True if a type has room for a number, which a float may round.

@@ -3,7 +3,10 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{DType, init::Init};
+use crate::{
+    DType,
+    init::{Init, counted_to},
+};
 
 /// Elements that no file has: what is to be drawn, and from which stream of numbers.
 ///
@@ -15,6 +18,8 @@ pub struct RandomInit {
     dtype: DType,
     shape: Vec<u64>,
     fans: Option<Fans>,
+    /// The last two dimensions of the whole tensor, by which elements go that go by their places.
+    matrix: [u64; 2],
     stream: Stream,
 }
 
@@ -85,11 +90,26 @@ impl RandomInit {
         if let Some(why) = init.misfit(&dtype) {
             return Err(why);
         }
+        check_pattern(init, &dtype, &shape)?;
         let needs_fans = matches!(init, Init::XavierUniform | Init::KaimingUniform { .. });
         if needs_fans && fans.is_none() {
             return Err(alloc::format!("{init} needs two dimensions, and the shape is {shape:?}"));
         }
-        Ok(RandomInit { init, dtype, shape, fans, stream })
+        let matrix = match shape.as_slice() {
+            [.., rows, columns] => [*rows, *columns],
+            [columns] => [1, *columns],
+            [] => [1, 1],
+        };
+        Ok(RandomInit { init, dtype, shape, fans, matrix, stream })
+    }
+
+    /// What a filling says: elements that are the same whatever the seed.
+    ///
+    /// # Errors
+    /// Why a tensor of this type and shape cannot be made so.
+    pub(crate) fn fixed(init: Init, dtype: DType, shape: Vec<u64>) -> Result<RandomInit, String> {
+        let fans = Fans::of(&shape);
+        RandomInit::of_whole(init, dtype, shape, fans, Stream::new(0, ""))
     }
 
     /// A part of this shape; the fans stay those of the whole tensor.
@@ -122,9 +142,32 @@ impl RandomInit {
         self.fans
     }
 
+    /// The last two dimensions of the whole tensor, rows and columns.
+    pub fn matrix(&self) -> [u64; 2] {
+        self.matrix
+    }
+
     /// Where the random numbers come from.
     pub fn stream(&self) -> &Stream {
         &self.stream
+    }
+}
+
+/// Holds elements that go by their places against the shape.
+fn check_pattern(init: Init, dtype: &DType, shape: &[u64]) -> Result<(), String> {
+    match (init, shape) {
+        (Init::Triangle, [] | [_]) => {
+            Err(alloc::format!("{init} needs two dimensions, and the shape is {shape:?}"))
+        }
+        (Init::Arange, []) => Err(alloc::format!("{init} needs a dimension to count along")),
+        (Init::Arange, [.., last]) => {
+            let most = counted_to(dtype);
+            if last.saturating_sub(1) <= most {
+                return Ok(());
+            }
+            Err(alloc::format!("{dtype} does not hold every number to {}", last - 1))
+        }
+        _ => Ok(()),
     }
 }
 

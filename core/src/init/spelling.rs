@@ -14,7 +14,7 @@ use crate::{
 
 /// What can be written, for those who wrote something else.
 const KNOWN: &str = "zeros, ones, constant(c), uniform(low,high), normal(mean,deviation), \
-                     xavier_uniform, kaiming_uniform, target";
+                     xavier_uniform, kaiming_uniform, arange, triangle, target";
 
 /// Why a text is not an initialiser, or not a rule for one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -78,8 +78,12 @@ impl FromStr for Init {
             ("xavier_uniform", []) => Init::XavierUniform,
             ("kaiming_uniform", []) => Init::KaimingUniform { slope: 0.0 },
             ("kaiming_uniform", [slope]) => Init::KaimingUniform { slope: *slope },
+            ("arange", []) => Init::Arange,
+            ("triangle", []) => Init::Triangle,
             ("target", []) => Init::Target,
-            ("zeros" | "ones" | "xavier_uniform" | "target", _) => return Err(wrong("none")),
+            ("zeros" | "ones" | "xavier_uniform" | "arange" | "triangle" | "target", _) => {
+                return Err(wrong("none"));
+            }
             ("constant", _) => return Err(wrong("1")),
             ("uniform" | "normal", _) => return Err(wrong("2")),
             ("kaiming_uniform", _) => return Err(wrong("none, or the slope alone")),
@@ -142,6 +146,8 @@ impl fmt::Display for Init {
             Init::XavierUniform => f.write_str("xavier_uniform"),
             Init::KaimingUniform { slope: 0.0 } => f.write_str("kaiming_uniform"),
             Init::KaimingUniform { slope } => write!(f, "kaiming_uniform({})", Short(slope)),
+            Init::Arange => f.write_str("arange"),
+            Init::Triangle => f.write_str("triangle"),
             Init::Target => f.write_str("target"),
         }
     }
@@ -229,6 +235,8 @@ mod tests {
             (finite(), 0.0..1e-30f64)
                 .prop_map(|(mean, deviation)| Init::Normal { mean, deviation }),
             Just(Init::XavierUniform),
+            Just(Init::Arange),
+            Just(Init::Triangle),
             finite().prop_map(|slope| Init::KaimingUniform { slope }),
             Just(Init::Target),
         ]

@@ -299,7 +299,7 @@ impl Elements {
     fn refuse_ordered(&self, done: &str) -> Result<(), String> {
         match &self.origin {
             Origin::Drawn(drawing) if !drawing.init().is_constant() => {
-                Err(format!("random numbers are drawn in order, and cannot be {done}"))
+                Err(format!("{} is drawn in order, and cannot be {done}", drawing.init()))
             }
             _ => self.refuse_computed(done),
         }

@@ -68,6 +68,10 @@ impl Companions {
             for weight in &sources {
                 for companion in self.of.get(*weight).into_iter().flatten() {
                     let companion = companion.as_str();
+                    if sources.contains(companion) {
+                        // A formula has made one of both.
+                        continue;
+                    }
                     if moves.regrouped.contains(companion) {
                         let pair = (*weight, companion);
                         let problem =

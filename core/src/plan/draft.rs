@@ -5,8 +5,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::plan::companions::{Companions, Moves};
+use crate::plan::formulas::{self, Calculated, Found, FoundTensor};
 use crate::plan::regroup::{self, Claim, Form, New, Source};
 use crate::plan::{Fates, Regrouping, Undefined};
+use crate::rules::formula::FormulaRule;
 use crate::rules::remap::Step;
 use crate::rules::template::Held;
 use crate::{
@@ -81,6 +83,36 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What a section makes of a state dict.
+    pub(super) fn after(
+        section: &Section,
+        catalog: &'a Catalog,
+        state_dict: &'a StateDict,
+    ) -> Draft<'a> {
+        let mut draft = Draft::new(catalog, state_dict);
+        let made = section.tensors();
+        let mut items = Vec::new();
+        for (new, made) in made.into_iter().flatten() {
+            items.push(Item {
+                name: new.as_str().into(),
+                is: Content::Made(made.clone()),
+                by: None,
+            });
+        }
+        for Item { name: old, is, .. } in draft.items {
+            let new = section.fate(&old).flatten();
+            let is_value = made.is_none() || catalog.tensor(state_dict, &old).is_none();
+            items.extend(new.filter(|_| is_value).map(|new| Item {
+                name: new.into(),
+                is,
+                by: None,
+            }));
+        }
+        draft.items = items;
+        draft.checks.extend(section.checks().iter().cloned());
+        draft
+    }
+
     /// What rules of tensors made, stage by stage.
     pub(super) fn take_regroupings(&mut self) -> Vec<Regrouping> {
         core::mem::take(&mut self.regroupings)
@@ -99,6 +131,9 @@ impl<'a> Draft<'a> {
         hits: &mut [usize],
         issues: &mut Vec<Issue>,
     ) {
+        if let Rule::Formula(rule) = stage {
+            return self.calculate(stage, rule, hits, issues);
+        }
         let path = &self.state_dict.path;
         let mut claims = IndexMap::<usize, Claims>::default();
         let mut items = Vec::with_capacity(self.items.len());
@@ -148,6 +183,70 @@ impl<'a> Draft<'a> {
         items.sort_by_key(|(position, _)| *position);
         self.items = items.into_iter().map(|(_, item)| item).collect();
         issues.extend(self.collisions());
+    }
+
+    /// Takes a stage of formulas, which says nothing of the keys that it does not name.
+    fn calculate(
+        &mut self,
+        stage: &'a Rule,
+        rule: &FormulaRule,
+        hits: &mut [usize],
+        issues: &mut Vec<Issue>,
+    ) {
+        let found = self.items.iter().enumerate().map(|(position, item)| {
+            let tensor = self.tensor(item).ok();
+            (item.name.clone(), Found { position, tensor })
+        });
+        let calculated = formulas::calculate(rule, &found.collect());
+        let Calculated { made, taken, checks, groups, example, problems } = calculated;
+        hits[0] += groups;
+        let (path, text) = (&self.state_dict.path, stage.to_string());
+        issues.extend(problems.into_iter().map(|problem| Issue::Regrouping {
+            path: path.clone(),
+            rule: text.clone(),
+            problem,
+        }));
+        if let Some(example) = example {
+            let (path, from, to) = (path.clone(), taken.len(), made.len());
+            self.regroupings.push(Regrouping { path, rule: text, groups, from, to, example });
+        }
+        self.checks.extend(checks);
+        let items = core::mem::take(&mut self.items).into_iter().enumerate();
+        let mut items: Vec<_> = items.filter(|(_, item)| !taken.contains(&*item.name)).collect();
+        items.extend(made.into_iter().map(|New { position, name, made }| {
+            let (name, is) = (name.into(), Content::Made(made));
+            (position, Item { name, is, by: Some(stage) })
+        }));
+        items.sort_by_key(|(position, _)| *position);
+        self.items = items.into_iter().map(|(_, item)| item).collect();
+        issues.extend(self.collisions());
+    }
+
+    /// What an item is made of, and its type; why it has no plain elements.
+    fn tensor(&self, item: &Item) -> Result<FoundTensor, String> {
+        let tensor = |key: &str| self.catalog.tensor(self.state_dict, key);
+        match &item.is {
+            Content::Key(number) => {
+                let key = self.state_dict.key(*number).unwrap_or_default();
+                match tensor(key) {
+                    None => Err("is not a tensor".to_string()),
+                    Some(Tensor { data: Data::Opaque { layout, .. }, .. }) => {
+                        Err(alloc::format!("has no plain elements, its layout is {layout}"))
+                    }
+                    Some(plain) => Ok(FoundTensor {
+                        made: Expression::key(key, plain),
+                        dtype: plain.dtype.clone(),
+                    }),
+                }
+            }
+            Content::Made(made) => {
+                let dtype_of = |key: &str| tensor(key).map(|tensor| tensor.dtype.clone());
+                // What an adapter has in place of a tensor is of its type.
+                let dtype = made.dtype(&dtype_of).or_else(|| dtype_of(&item.name));
+                let dtype = dtype.ok_or_else(|| "is not a tensor".to_string())?;
+                Ok(FoundTensor { made: made.clone(), dtype })
+            }
+        }
     }
 
     /// Adds what the rules of a stage make of the keys that they recognised.
@@ -295,23 +394,7 @@ impl<'a> Draft<'a> {
 
     /// A tensor as a rule finds it.
     fn source(&self, item: &Item) -> Source {
-        let tensor = |key: &str| self.catalog.tensor(self.state_dict, key);
-        let tensor = match &item.is {
-            Content::Key(number) => {
-                let key = self.state_dict.key(*number).unwrap_or_default();
-                match tensor(key) {
-                    None => Err("is not a tensor".to_string()),
-                    Some(Tensor { data: Data::Opaque { layout, .. }, .. }) => {
-                        Err(alloc::format!("has no plain elements, its layout is {layout}"))
-                    }
-                    Some(plain) => Ok((plain.shape.clone(), plain.dtype.clone())),
-                }
-            }
-            Content::Made(made) => match made.first_source().and_then(tensor) {
-                Some(first) => Ok((made.shape(), first.dtype.clone())),
-                None => Err("is not a tensor".to_string()),
-            },
-        };
+        let tensor = self.tensor(item).map(|found| (found.made.shape(), found.dtype));
         Source { name: item.name.clone(), tensor }
     }
 

@@ -154,6 +154,13 @@ impl fmt::Display for Issue {
                 [rule] if *rule == RuleKind::Unwrap.name() => {
                     write!(f, "no key has a wrapper segment ({})", WRAPPERS.join(", "))
                 }
+                [rule] if is_of(RuleKind::Dequantise, rule) => {
+                    f.write_str("no quantized weight has scales beside it that are known")
+                }
+                [rule] if is_of(RuleKind::FoldWeightNorm, rule) => f.write_str(
+                    "no key is a weight norm's (weight_g and weight_v, or \
+                         parametrizations.weight.original0 and original1)",
+                ),
                 rules => write!(f, "no key matches '{}'", rules.join("', '")),
             },
             Issue::Fixed { path, reason } => {
@@ -185,6 +192,12 @@ impl fmt::Display for Issue {
             }
         }
     }
+}
+
+/// True for the text of a rule of this kind.
+fn is_of(kind: RuleKind, rule: &str) -> bool {
+    let rest = rule.strip_prefix(kind.name());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '[']))
 }
 
 struct InStateDict<'a>(&'a str);

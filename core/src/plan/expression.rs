@@ -235,6 +235,21 @@ impl Expression {
         }
     }
 
+    /// The type of the elements, if that of the tensors is known by their keys.
+    pub(crate) fn dtype(&self, of: &impl Fn(&str) -> Option<DType>) -> Option<DType> {
+        match self {
+            Expression::Key { of: Origination::Source, key, .. } => of(key),
+            Expression::Key { .. } => None,
+            Expression::Cast { dtype, .. } => Some(dtype.clone()),
+            Expression::Init(drawing) => Some(drawing.dtype().clone()),
+            Expression::Formula(formula) => match &**formula {
+                Formula::Dequantise { dtype, .. } => Some(dtype.clone()),
+                formula => formula.operands().first()?.dtype(of),
+            },
+            made => made.inner().first()?.dtype(of),
+        }
+    }
+
     /// The tensors that it is made of, each as often as it is named.
     pub fn leaves(&self) -> Vec<&Expression> {
         match self {

@@ -6,6 +6,7 @@ mod error;
 mod expression;
 mod expression_json;
 mod formula;
+mod formulas;
 mod inverse;
 mod json;
 mod mentions;
@@ -25,7 +26,7 @@ pub use mentions::{Mentions, Places};
 pub use modules::Modules;
 pub use policy::{Policy, Undefined, Unmatched};
 pub use regroup::{Example, Regrouping};
-pub use resolve::{Planned, plan, plan_stages};
+pub use resolve::{Planned, plan, plan_stages, plan_stages_after};
 pub use undo::plan_inverse;
 
 use alloc::string::{String, ToString};
@@ -224,7 +225,7 @@ impl Section {
 
     /// The computed tensors from which nothing leads back, each with the reason.
     pub fn one_way(&self) -> impl Iterator<Item = (&str, String)> {
-        let tensors = self.tensors.iter().flatten();
+        let tensors = self.tensors.iter().flatten().filter(|(_, made)| !inverse::is_fixed(made));
         tensors.filter_map(|(key, made)| Some((key.as_str(), made.one_way()?)))
     }
 

@@ -63,7 +63,42 @@ pub fn plan_stages(
         refuse_if_any(state_dicts.iter().filter_map(|state_dict| fixed(state_dict)).collect())?;
     }
     refuse_if_any(stages.iter().flat_map(Rule::alternatives).filter_map(unplannable).collect())?;
-    let mut drafts: Vec<Draft> = state_dicts.iter().map(|s| Draft::new(catalog, s)).collect();
+    let drafts = state_dicts.iter().map(|s| Draft::new(catalog, s)).collect();
+    advance_all(drafts, stages, policy)
+}
+
+/// Resolves stages of rules that come after what a plan does, for the state dicts that it names.
+///
+/// # Errors
+/// As [`plan_stages`].
+pub fn plan_stages_after(
+    before: Planned,
+    stages: &[Rule],
+    catalog: &Catalog,
+    policy: Policy,
+) -> Result<Planned, PlanError> {
+    refuse_if_any(stages.iter().flat_map(Rule::alternatives).filter_map(unplannable).collect())?;
+    let Planned { plan, mut unused_rules, mut regroupings, unmatched_keys } = before;
+    let drafts = plan.sections.iter().filter_map(|section| {
+        Some(Draft::after(section, catalog, catalog.state_dict_at(&section.path)?))
+    });
+    let planned = advance_all(drafts.collect(), stages, policy)?;
+    unused_rules.extend(planned.unused_rules);
+    regroupings.extend(planned.regroupings);
+    Ok(Planned {
+        plan: Plan { sections: planned.plan.sections, ..plan },
+        unmatched_keys: unmatched_keys + planned.unmatched_keys,
+        unused_rules,
+        regroupings,
+    })
+}
+
+/// Takes drafts through all stages.
+fn advance_all<'a>(
+    mut drafts: Vec<Draft<'a>>,
+    stages: &'a [Rule],
+    policy: Policy,
+) -> Result<Planned, PlanError> {
     let mut log = Log::default();
     for stage in stages {
         let mut issues = Vec::new();

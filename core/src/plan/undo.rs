@@ -55,6 +55,12 @@ fn exchanged(stage: &Rule) -> Result<Rule, Issue> {
             Ok(Rule::FirstOf(rules.map(exchanged).collect::<Result<_, _>>()?))
         }
         Rule::Tensor(rule) => Ok(Rule::Tensor(Box::new(rule.exchanged()))),
+        Rule::Formula(rule) => match rule.exchanged() {
+            Ok(rule) => Ok(rule.into()),
+            Err(reason) => {
+                Err(Issue::NoInverse { rule: stage.to_string(), reason: reason.to_string() })
+            }
+        },
         rule => rule.invert().ok_or_else(|| {
             let reason = match rule {
                 Rule::Unwrap(_) => "what it takes out is not remembered",
@@ -130,6 +136,7 @@ impl Old<'_> {
     /// True if an expression is the very tensor under this key.
     fn is_own(&self, key: &str, made: &Expression) -> bool {
         let Some(tensor) = self.catalog.tensor(self.state_dict, key) else { return false };
+        let made = &made.without_undone_constants();
         if *made == Expression::key(key, tensor) {
             return true;
         }
@@ -142,6 +149,23 @@ impl Old<'_> {
         }
         let elements = made.evaluate(&|_, source| tensors.get(source));
         elements.is_ok_and(|elements| elements.shape() == tensor.shape && is_in_order(&elements))
+    }
+}
+
+impl Expression {
+    /// The same without constants that are followed by their opposites: whether those give every bit
+    /// back is seen when they are written.
+    fn without_undone_constants(&self) -> Expression {
+        match self {
+            Expression::Arithmetic { of, step, returns } => match of.without_undone_constants() {
+                Expression::Arithmetic { of, step: inner, .. } if inner.inverse() == *step => *of,
+                of => {
+                    let (of, step, returns) = (Box::new(of), *step, *returns);
+                    Expression::Arithmetic { of, step, returns }
+                }
+            },
+            made => made.clone(),
+        }
     }
 }
 

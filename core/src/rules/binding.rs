@@ -19,6 +19,7 @@ impl Rule {
             Rule::Remap(remap) => remap.with_sizes(sizes)?,
             Rule::Rewrite(pair) => pair.with_sizes(sizes)?.into(),
             Rule::Tensor(rule) => Rule::Tensor(Box::new(rule.with_sizes(sizes)?)),
+            Rule::Formula(rule) => Rule::Formula(Box::new(rule.with_sizes(sizes)?)),
             Rule::FirstOf(rules) => Rule::FirstOf(
                 rules.iter().map(|rule| rule.with_sizes(sizes)).collect::<Result<_, _>>()?,
             ),
@@ -28,18 +29,34 @@ impl Rule {
 
     /// The sizes in its keys that have no number yet.
     pub fn unbound_sizes(&self) -> IndexSet<Name> {
-        self.templates().into_iter().flat_map(Template::unbound_sizes).cloned().collect()
+        let mut names: IndexSet<Name> =
+            self.templates().into_iter().flat_map(Template::unbound_sizes).cloned().collect();
+        if let Rule::Formula(rule) = self {
+            names.extend(rule.wanted_sizes());
+        }
+        names
     }
 
     /// The names that are sizes in it, or may be: those in its keys, and its places.
     pub fn size_names(&self) -> IndexSet<Name> {
         let mut names = self.unbound_sizes();
         for rule in self.alternatives() {
-            if let Rule::Tensor(rule) = rule {
-                names.extend(rule.size_names());
+            match rule {
+                Rule::Tensor(rule) => names.extend(rule.size_names()),
+                Rule::Formula(rule) => names.extend(rule.size_names()),
+                _ => {}
             }
         }
         names
+    }
+
+    /// The entries of a configuration that say sizes of it where nobody else does, by the size.
+    pub fn usual_sizes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let usual = match self {
+            Rule::Formula(rule) => rule.usual_sizes(),
+            _ => &[],
+        };
+        usual.iter().copied()
     }
 
     fn templates(&self) -> Vec<&Template> {
@@ -47,6 +64,7 @@ impl Rule {
             Rule::Remap(remap) => remap.templates(),
             Rule::Rewrite(pair) => [pair.from(), pair.to()].into(),
             Rule::Tensor(rule) => rule.templates(),
+            Rule::Formula(rule) => rule.templates(),
             Rule::FirstOf(rules) => rules.iter().flat_map(Rule::templates).collect(),
             Rule::Unwrap(_) | Rule::Replace(_) | Rule::Fates(_) => Vec::new(),
         }

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::rules::formula::{Dequantise, Fill, FoldWeightNorm, FormulaRule};
 use crate::rules::remap::{Prefix, Table};
 use crate::rules::rule::Wrappers;
 use crate::rules::separators::Separators;
@@ -29,6 +30,12 @@ pub enum RuleKind {
     Drop,
     /// Renames key by key.
     Table,
+    /// Multiplies quantized weights by their scales.
+    Dequantise,
+    /// Folds weight norms into weights.
+    FoldWeightNorm,
+    /// Adds tensors made of constants.
+    Fill,
 }
 
 /// The words that a kind of rule takes.
@@ -44,11 +51,17 @@ pub enum Words {
     Patterns,
     /// Old and new keys by turns.
     Pairs,
+    /// One or more of `DTYPE` and `PATTERN=DTYPE`.
+    Types,
+    /// Any number of templates; without one, all keys are meant that can be.
+    AnyPatterns,
+    /// One or more of `KEY[places] = WHAT DTYPE`, perhaps with `FROM ->` in front.
+    Fillings,
 }
 
 impl RuleKind {
     /// Every kind.
-    pub const ALL: [RuleKind; 7] = [
+    pub const ALL: [RuleKind; 10] = [
         RuleKind::Strip,
         RuleKind::Add,
         RuleKind::Unwrap,
@@ -56,6 +69,9 @@ impl RuleKind {
         RuleKind::Keep,
         RuleKind::Drop,
         RuleKind::Table,
+        RuleKind::Dequantise,
+        RuleKind::FoldWeightNorm,
+        RuleKind::Fill,
     ];
 
     /// Its name in texts, recipes and commands.
@@ -68,6 +84,9 @@ impl RuleKind {
             RuleKind::Keep => "keep",
             RuleKind::Drop => "drop",
             RuleKind::Table => "table",
+            RuleKind::Dequantise => "dequantise",
+            RuleKind::FoldWeightNorm => "fold-weight-norm",
+            RuleKind::Fill => "fill",
         }
     }
 
@@ -84,6 +103,9 @@ impl RuleKind {
             RuleKind::Rename => Words::Renames,
             RuleKind::Keep | RuleKind::Drop => Words::Patterns,
             RuleKind::Table => Words::Pairs,
+            RuleKind::Dequantise => Words::Types,
+            RuleKind::FoldWeightNorm => Words::AnyPatterns,
+            RuleKind::Fill => Words::Fillings,
         }
     }
 
@@ -109,6 +131,13 @@ impl RuleKind {
             RuleKind::Keep => Remap::Keep(self.templates(words, separator)?).into(),
             RuleKind::Drop => Remap::Drop(self.templates(words, separator)?).into(),
             RuleKind::Table => Remap::Table(self.table(words)?).into(),
+            RuleKind::Dequantise => {
+                FormulaRule::Dequantise(Dequantise::new(words, separator)?).into()
+            }
+            RuleKind::FoldWeightNorm => {
+                FormulaRule::FoldWeightNorm(FoldWeightNorm::new(words, separator)?).into()
+            }
+            RuleKind::Fill => self.fills(words, separators)?,
         })
     }
 
@@ -125,6 +154,14 @@ impl RuleKind {
         }
         let rules = words.iter().map(|word| Rule::rename(word, separators));
         Ok(Rule::at_once(rules.collect::<Result<_, _>>()?))
+    }
+
+    fn fills(self, words: &[String], separators: Separators) -> Result<Rule, BadRemap> {
+        if words.is_empty() {
+            return Err(self.takes("at least one 'KEY[places] = WHAT DTYPE'"));
+        }
+        let fills = words.iter().map(|word| Fill::parse(word, separators));
+        Ok(FormulaRule::Fill(fills.collect::<Result<_, _>>()?).into())
     }
 
     fn templates(self, words: &[String], separator: char) -> Result<Vec<Template>, BadRemap> {
@@ -200,6 +237,7 @@ impl Rule {
             Rule::Rewrite(_) | Rule::Replace(_) | Rule::Tensor(_) | Rule::FirstOf(_) => {
                 (RuleKind::Rename, self.renames()?)
             }
+            Rule::Formula(rule) => return rule.words(),
             Rule::Fates(_) => return None,
         })
     }
@@ -237,6 +275,7 @@ impl Rule {
             Rule::Tensor(rule) => {
                 of(rule.left().first()?.template(), rule.right().first()?.template())
             }
+            Rule::Formula(rule) => Some(rule.separators()),
             Rule::Replace(_) | Rule::Fates(_) => None,
             Rule::FirstOf(rules) => rules.iter().find_map(Rule::separators),
         }

@@ -17,6 +17,8 @@ pub(crate) const MAX_STEP: i64 = i32::MAX as i64;
 pub(crate) const MAX_TERMS: usize = 1024;
 /// The most parts that the sums of a side's places make.
 pub(crate) const MAX_PARTS: u64 = 4096;
+/// The most constants that a term is combined with.
+pub(crate) const MAX_STEPS: usize = 16;
 /// The most places of a term.
 pub(crate) const MAX_PLACES: usize = 256;
 /// The deepest parentheses.

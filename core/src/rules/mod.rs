@@ -1,6 +1,7 @@
 //! Rules: what a user asks to become of keys, resolved against no file yet.
 
 mod binding;
+pub(crate) mod formula;
 mod kind;
 mod limits;
 pub(crate) mod remap;
@@ -13,6 +14,7 @@ pub mod tensor;
 mod words;
 pub(crate) mod wrapping;
 
+pub use formula::{BadFill, Dequantise, Fill, FillProblem, FoldWeightNorm, FormulaRule};
 pub use kind::{RuleKind, Words};
 pub use remap::{BadRemap, Fate, Prefix, Remap, Rename, Table, TemplatePair};
 pub use rule::{Replacement, Rule, WRAPPERS, Wrappers};

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
+use crate::rules::formula::BadFill;
 use crate::rules::template::{BadTemplate, Template};
 use crate::rules::tensor::BadTensorRule;
 use crate::{IndexMap, IndexSet, RuleKind, SEPARATOR};
@@ -105,6 +106,9 @@ pub enum BadRemap {
         /// How many it has on the right.
         b: usize,
     },
+    /// A filling that cannot be.
+    #[error(transparent)]
+    Fill(#[from] BadFill),
     /// A rule of tensors that cannot be.
     #[error(transparent)]
     Tensor(#[from] BadTensorRule),

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use regex::Regex;
 
+use crate::rules::formula::FormulaRule;
 use crate::rules::remap::split_arrow;
 use crate::rules::remap::{Matched, Step};
 use crate::rules::separators::Separators;
@@ -41,6 +42,8 @@ pub enum Rule {
     Replace(Replacement),
     /// Makes tensors of other tensors.
     Tensor(Box<TensorRule>),
+    /// Calculates tensors from several others, or adds some.
+    Formula(Box<FormulaRule>),
     /// What a saved plan says: key by key, a new name or `None` for dropped.
     Fates(IndexMap<Arc<str>, Option<Arc<str>>>),
     /// All at once: the first rule that recognises a key decides.
@@ -142,7 +145,7 @@ impl Rule {
                 None => (Step::Undefined, false),
             },
             // Its tensors are not told by their keys alone.
-            Rule::Tensor(_) => (Step::Undefined, false),
+            Rule::Tensor(_) | Rule::Formula(_) => (Step::Undefined, false),
             _ if key.is_empty() => (Step::Undefined, false),
             Rule::Unwrap(wrappers) => hit(wrappers.step(key)),
             Rule::Rewrite(pair) => hit(pair.step(key)),
@@ -172,6 +175,7 @@ impl PartialEq for Rule {
                 a.regex.as_str() == b.regex.as_str() && a.to == b.to
             }
             (Rule::Tensor(a), Rule::Tensor(b)) => a == b,
+            (Rule::Formula(a), Rule::Formula(b)) => a == b,
             (Rule::Fates(a), Rule::Fates(b)) => a == b,
             (Rule::FirstOf(a), Rule::FirstOf(b)) => a == b,
             _ => false,

@@ -9,6 +9,9 @@
 //! | `keep:a.**` `drop:a.**` | templates, several with spaces between |
 //! | `unwrap` `unwrap:module _orig_mod` | wrapper segments |
 //! | `table:a -> b` | old and new names, several with ` ; ` between |
+//! | `dequantise:bf16` `dequantise:a.**=f32 bf16` | the type that quantized weights get |
+//! | `fold-weight-norm` | weight norms; templates say which |
+//! | `fill:a.mask[4 4] = triangle BOOL` | tensors that no file has, several with ` ; ` between |
 //! | `strip:a \| add:b` | one after another (remaps only) |
 //!
 //! Renames at once have ` ; ` between them; a semicolon between spaces that is a part of one is
@@ -132,8 +135,11 @@ impl<'a> Stage<'a> {
                 let names = split_outside_escapes(&self.text, ' ').into_iter();
                 names.filter(|name| !name.is_empty()).map(|name| plain(&name)).collect()
             }
-            Words::Renames => split_renames(&self.text),
-            Words::Patterns => split_outside_escapes(&self.text, ' '),
+            Words::Renames | Words::Fillings => split_renames(&self.text),
+            Words::AnyPatterns if self.text.is_empty() => Vec::new(),
+            Words::Patterns | Words::Types | Words::AnyPatterns => {
+                split_outside_escapes(&self.text, ' ')
+            }
             Words::Pairs => self.pairs()?,
         })
     }
@@ -269,8 +275,12 @@ fn text_of(form: Words, words: &[String], separator: char) -> String {
             if word.ends_with(separator) { word } else { format!("{word}{separator}") }
         }
         Words::Segments => texts.map(|name| guarded(name)).collect::<Vec<_>>().join(" "),
-        Words::Renames => texts.map(|word| doubled(word)).collect::<Vec<_>>().join(" ; "),
-        Words::Patterns => texts.map(|word| word.replace(' ', "\\ ")).collect::<Vec<_>>().join(" "),
+        Words::Renames | Words::Fillings => {
+            texts.map(|word| doubled(word)).collect::<Vec<_>>().join(" ; ")
+        }
+        Words::Patterns | Words::Types | Words::AnyPatterns => {
+            texts.map(|word| word.replace(' ', "\\ ")).collect::<Vec<_>>().join(" ")
+        }
         Words::Pairs => {
             let (pairs, _) = words.as_chunks::<2>();
             let pairs = pairs.iter().map(|[a, b]| format!("{} -> {}", guarded(a), guarded(b)));
@@ -294,6 +304,7 @@ impl fmt::Display for Rule {
         match (self, self.words()) {
             (Rule::Remap(remap), _) => remap.fmt(f),
             (_, Some(words)) => write_stage(f, &words, self.separators().unwrap_or_default()),
+            (Rule::Formula(rule), None) => f.write_str(&rule.in_words()),
             (Rule::Fates(fates), None) => write!(f, "a plan of {} keys", fates.len()),
             (rule, None) => {
                 let texts: Vec<String> =

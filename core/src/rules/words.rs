@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::rules::template::{Name, Template};
 use crate::rules::tensor::{Dimensions, Place, TensorRule, Term};
-use crate::{Remap, Rule};
+use crate::{Arithmetic, Operation, Remap, Rule};
 
 impl Rule {
     /// What it does, in words: `splits rows into 3: q, k, v`.
@@ -19,6 +19,7 @@ impl Rule {
             Rule::Rewrite(_) => "renames keys, and forgets a part of them".into(),
             Rule::Replace(_) => "replaces what the regular expression matches".into(),
             Rule::Tensor(rule) => rule.in_words(),
+            Rule::Formula(rule) => rule.in_words(),
             Rule::Fates(fates) => format!("says what becomes of {} keys", fates.len()),
             Rule::FirstOf(rules) => {
                 rules.iter().map(Rule::in_words).collect::<Vec<_>>().join("; or else ")
@@ -59,6 +60,9 @@ impl TensorRule {
         }
         for name in &self.roles().gathered {
             steps.push(self.gathered_in_words(name));
+        }
+        for step in self.left().iter().chain(self.right()).flat_map(Term::steps) {
+            steps.push(combined_in_words(step));
         }
         for tie in self.right().iter().flat_map(Term::ties) {
             steps.push(format!("gives the same tensor the key {tie} as well"));
@@ -122,6 +126,17 @@ impl TensorRule {
             )),
             _ => None,
         }
+    }
+}
+
+/// What a constant does to every element.
+fn combined_in_words(step: &Arithmetic) -> String {
+    let constant = step.constant();
+    match step.operation() {
+        Operation::Add if constant < 0.0 => format!("takes {} off every element", -constant),
+        Operation::Add => format!("adds {constant} to every element"),
+        Operation::Multiply => format!("multiplies every element by {constant}"),
+        Operation::Divide => format!("divides every element by {constant}"),
     }
 }
 

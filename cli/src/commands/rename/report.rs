@@ -75,6 +75,7 @@ pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
             "note: {keys} matched no rule and keep their names (--strict to refuse, --only to drop)"
         ));
     }
+    print_one_way(outcome);
     print_mentions(&outcome.mentions);
     if let Some(uncast) = &outcome.uncast {
         print_uncast(uncast);
@@ -210,6 +211,21 @@ fn print_conversion(conversion: &Conversion) {
                 format!("note: not written, since only the tensors are encoded again: {omitted}")
             }
             OmittedBecause::Format => format!("note: not written, {to} cannot store it: {omitted}"),
+        });
+    }
+}
+
+/// Tensors from which nothing leads back, those of one reason in a line.
+fn print_one_way(outcome: &Outcome) {
+    let mut by_reason = IndexMap::<String, Vec<&str>>::default();
+    let sections = outcome.planned.plan.sections().iter();
+    for (key, why) in sections.flat_map(Section::one_way) {
+        by_reason.entry(why).or_default().push(key);
+    }
+    for (why, keys) in by_reason {
+        say(&match keys.as_slice() {
+            [key] => format!("note: one way: '{key}' {why}"),
+            keys => format!("note: one way: each of {} {why}", count(keys.len(), "tensor")),
         });
     }
 }
@@ -367,8 +383,10 @@ pub(crate) fn metadata_change(change: &MetadataChange) -> String {
     format!("  metadata {}: {old} -> {new}", bounded(key))
 }
 
+/// What becomes of the keys that no rule of tensors speaks of.
 fn changed(section: &Section) -> impl Iterator<Item = (&str, Option<&str>)> {
-    section.fates().filter(|(old, new)| *new != Some(old))
+    let (regrouped, _) = section.regrouped();
+    section.fates().filter(move |(old, new)| *new != Some(old) && !regrouped.contains(old))
 }
 
 fn change(line: &Line) -> String {

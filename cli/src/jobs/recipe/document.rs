@@ -6,7 +6,8 @@ use serde::Deserialize;
 use statedict_core::sizes::{SizeExpression, SizeTable};
 use statedict_core::{SEPARATOR, Separators, Template};
 
-use crate::jobs::recipe::stage::{Stage, Texts};
+use crate::jobs::merge::MergeRules;
+use crate::jobs::recipe::stage::{MERGE, MergeHow, MergeLora, Stage, Texts};
 use crate::jobs::recipe::{Recipe, RecipeStage, Way};
 
 #[derive(Deserialize)]
@@ -62,8 +63,20 @@ pub(super) fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe
     }
     let own = document.separator.map(SeparatorText::separators);
     let first = own.or(separators).unwrap_or(SEPARATOR.into());
-    let mut stages = Vec::new();
-    for (i, stage) in document.stage.into_iter().enumerate() {
+    let (mut merge, mut stages) = (None, Vec::new());
+    for (i, mut stage) in document.stage.into_iter().enumerate() {
+        if let Some(how) = stage.merge.take() {
+            let problem = |why: String| format!("stage {}: {why}", i + 1);
+            if i > 0 {
+                let why = "an adapter is merged by the names that the file has, so first of all";
+                return Err(problem(why.into()));
+            }
+            merge = Some(merge_rules(how, first.left).map_err(problem)?);
+            if stage.expect.is_some() {
+                return Err(problem("expect is for stages of rules; say it at the top".into()));
+            }
+            continue;
+        }
         // Only the keys that the file has are split at the first of two.
         let separators = if i == 0 { first } else { first.right.into() };
         let stage = read_stage(&stage, separators);
@@ -76,10 +89,22 @@ pub(super) fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe
         to: document.to,
         way: document.way,
         sizes: table(document.size)?,
+        merge,
         expect: templates(document.expect, first.left)
             .map_err(|error| format!("expect: {error}"))?,
         stages,
     })
+}
+
+fn merge_rules(how: MergeLora, separator: char) -> Result<MergeRules, String> {
+    let MergeHow { weight, alpha, drop } = how.how();
+    let numbers = [("weight", weight), ("alpha", alpha)];
+    let bad = numbers.into_iter().find(|(_, it)| it.is_some_and(|number| !number.is_finite()));
+    if let Some((name, _)) = bad {
+        return Err(format!("{MERGE}: {name} is not a finite number"));
+    }
+    let drop = templates(drop, separator).map_err(|error| format!("{MERGE}: drop: {error}"))?;
+    Ok(MergeRules { config: None, alpha, weight: weight.unwrap_or(1.0), drop })
 }
 
 fn read_stage(stage: &Stage, separators: Separators) -> Result<RecipeStage, String> {

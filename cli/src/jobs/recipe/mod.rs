@@ -13,6 +13,8 @@
 //! | `[size]` | sizes by name: a number, an expression over `config.json`, or a list of them |
 //! | `expect` | templates that no key may match before, at the top or in a stage |
 //! | `title`, `families`, `from`, `to` | what the recipe is for, and what its keys are before and after |
+//!
+//! A first stage `merge-lora = true` merges an adapter, which is named beside the recipe.
 
 use std::path::Path;
 
@@ -21,6 +23,7 @@ use statedict_core::sizes::SizeTable;
 use statedict_core::{Plan, Rule, Separators, Template};
 
 use crate::jobs::error::{Advice, Error};
+use crate::jobs::merge::MergeRules;
 use crate::jobs::rules::Rules;
 use crate::jobs::text_file::{self, RECIPE};
 
@@ -68,6 +71,8 @@ pub struct Recipe {
     pub sizes: SizeTable,
     /// What no key may match before; one that does has been through the recipe already.
     pub expect: Vec<Template>,
+    /// How an adapter is merged before the first stage; none where none is.
+    pub merge: Option<MergeRules>,
     /// The stages, one after another.
     pub stages: Vec<RecipeStage>,
 }
@@ -98,10 +103,10 @@ impl Recipe {
     /// True if it has nothing but stages of rules.
     fn is_plain(&self) -> bool {
         let has_expectations = self.stages.iter().any(|stage| !stage.expect.is_empty());
-        let Recipe { title, families, from, to, way, sizes, expect, stages: _ } = self;
+        let Recipe { title, families, from, to, way, sizes, expect, merge, stages: _ } = self;
         let has_names = from.is_some() || to.is_some() || *way != Way::default();
         let has_head = title.is_some() || !families.is_empty() || has_names;
-        !has_head && !has_expectations && sizes.is_empty() && expect.is_empty()
+        merge.is_none() && !has_head && !has_expectations && sizes.is_empty() && expect.is_empty()
     }
 }
 
@@ -127,11 +132,12 @@ pub(crate) fn from_text(
     separators: Option<Separators>,
 ) -> Result<Rules, Error> {
     let rules = parse(text, separators).map_err(|error| Error::in_file(path, error))?;
+    let advice = (!matches!(rules, Rules::Saved(_))).then_some(Advice::SavePlan);
     match direction {
         Direction::Forward => Ok(rules),
         Direction::Inverse => inverse(rules).map_err(|reason| {
             let problem = format!("{}: {reason}", path.display());
-            Error::refused(vec![problem]).advise(Advice::SavePlan)
+            Error::refused(vec![problem]).advise(advice)
         }),
     }
 }
@@ -172,6 +178,9 @@ fn inverse(rules: Rules) -> Result<Rules, String> {
             Box::new(Recipe { stages: stages.collect(), ..Recipe::default() })
         }
     };
+    if recipe.merge.is_some() {
+        return Err("what is merged does not lead back".into());
+    }
     if recipe.way == Way::Forward {
         return Err("it loses something that an inverse would need".into());
     }
@@ -180,14 +189,19 @@ fn inverse(rules: Rules) -> Result<Rules, String> {
 }
 
 /// Why a rule cannot be undone, whatever the keys.
-fn forgets(rule: &Rule) -> Option<String> {
-    let reason = match rule {
+fn forgets(stage: &Rule) -> Option<String> {
+    let reason = match stage {
         Rule::Unwrap(_) => "what it takes out is not remembered",
         Rule::Replace(_) => "a regular expression cannot be run backwards",
         Rule::Rewrite(_) => "it forgets a part of the key",
+        Rule::Formula(rule) => return rule.one_way().map(|why| no_inverse(stage, why)),
         Rule::Remap(_) | Rule::Fates(_) | Rule::Tensor(_) | Rule::FirstOf(_) => return None,
     };
-    Some(format!("stage '{rule}' has no inverse: {reason}"))
+    Some(no_inverse(stage, reason))
+}
+
+fn no_inverse(stage: &Rule, reason: &str) -> String {
+    format!("stage '{stage}' has no inverse: {reason}")
 }
 
 /// The rules of a recipe; the recipe's own separators go before the ones given.

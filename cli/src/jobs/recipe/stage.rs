@@ -14,6 +14,33 @@ use statedict_core::{BadRemap, Rule, RuleKind, Separators, Words};
 pub(super) struct Stage {
     rules: Vec<(RuleKind, Vec<String>)>,
     pub(super) expect: Option<Texts>,
+    pub(super) merge: Option<MergeLora>,
+}
+
+/// How an adapter is merged: `merge-lora = true`, or `merge-lora = { weight = 0.5 }`.
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "expected true, or a table with weight, alpha and drop")]
+pub(super) enum MergeLora {
+    Usual(True),
+    So(MergeHow),
+}
+
+/// What is said of the merging.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MergeHow {
+    pub(super) weight: Option<f64>,
+    pub(super) alpha: Option<f64>,
+    pub(super) drop: Option<Texts>,
+}
+
+impl MergeLora {
+    pub(super) fn how(self) -> MergeHow {
+        match self {
+            MergeLora::Usual(True) => MergeHow::default(),
+            MergeLora::So(how) => how,
+        }
+    }
 }
 
 impl Stage {
@@ -40,10 +67,11 @@ impl<'de> Visitor<'de> for StageVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stage, A::Error> {
-        let mut stage = Stage { rules: Vec::new(), expect: None };
+        let mut stage = Stage { rules: Vec::new(), expect: None, merge: None };
         while let Some(field) = map.next_key()? {
             match field {
                 Field::Expect => stage.expect = Some(map.next_value()?),
+                Field::MergeLora => stage.merge = Some(map.next_value()?),
                 Field::Rule(kind) => {
                     let words = words(kind, &mut map)?;
                     stage.rules.push((kind, words));
@@ -53,6 +81,13 @@ impl<'de> Visitor<'de> for StageVisitor {
         let is_first = |(kind, _): &(RuleKind, _)| *kind != RuleKind::Drop;
         stage.rules.sort_by_key(is_first);
         match stage.rules.as_slice() {
+            [] if stage.merge.is_some() => Ok(stage),
+            [(kind, _), ..] if stage.merge.is_some() => {
+                let kind = kind.name();
+                let problem =
+                    format!("{MERGE} has a stage of its own, and this has {kind} as well");
+                Err(A::Error::custom(problem))
+            }
             [] => Err(A::Error::custom(format!("a stage needs one of {}", NAMES.join(", ")))),
             [_] | [(RuleKind::Drop, _), (RuleKind::Rename, _)] => Ok(stage),
             [(first, _), (second, _), ..] => {
@@ -71,7 +106,10 @@ fn words<'de, A: MapAccess<'de>>(kind: RuleKind, map: &mut A) -> Result<Vec<Stri
     Ok(match kind.words() {
         Words::Prefix => vec![map.next_value::<String>()?],
         Words::Segments => map.next_value::<Segments>()?.list(),
-        Words::Renames | Words::Patterns => map.next_value::<Texts>()?.list(),
+        Words::AnyPatterns => map.next_value::<Patterns>()?.list(),
+        Words::Renames | Words::Patterns | Words::Types | Words::Fillings => {
+            map.next_value::<Texts>()?.list()
+        }
         Words::Pairs => {
             let pairs = map.next_value::<BTreeMap<String, String>>()?;
             pairs.into_iter().flat_map(|(old, new)| [old, new]).collect()
@@ -83,12 +121,16 @@ fn words<'de, A: MapAccess<'de>>(kind: RuleKind, map: &mut A) -> Result<Vec<Stri
 enum Field {
     Rule(RuleKind),
     Expect,
+    MergeLora,
 }
 
-const NAMES: [&str; RuleKind::ALL.len()] = {
-    let mut names = [""; RuleKind::ALL.len()];
+/// The stage that merges an adapter, which is not a rule: its tensors are in another file.
+pub(super) const MERGE: &str = "merge-lora";
+
+const NAMES: [&str; RuleKind::ALL.len() + 1] = {
+    let mut names = [MERGE; RuleKind::ALL.len() + 1];
     let mut i = 0;
-    while i < names.len() {
+    while i < RuleKind::ALL.len() {
         names[i] = RuleKind::ALL[i].name();
         i += 1;
     }
@@ -98,8 +140,10 @@ const NAMES: [&str; RuleKind::ALL.len()] = {
 impl<'de> Deserialize<'de> for Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Field, D::Error> {
         let name = String::deserialize(deserializer)?;
-        if name == "expect" {
-            return Ok(Field::Expect);
+        match name.as_str() {
+            "expect" => return Ok(Field::Expect),
+            MERGE => return Ok(Field::MergeLora),
+            _ => {}
         }
         RuleKind::named(&name)
             .map(Field::Rule)
@@ -121,10 +165,17 @@ enum Segments {
     These(Texts),
 }
 
-/// `true`; to leave wrappers alone, the stage is left out.
 #[derive(Deserialize)]
+#[serde(untagged, expecting = "expected true or a list of patterns")]
+enum Patterns {
+    All(True),
+    These(Texts),
+}
+
+/// `true`; to leave wrappers alone, the stage is left out.
+#[derive(Clone, Deserialize)]
 #[serde(try_from = "bool")]
-struct True;
+pub(super) struct True;
 
 impl TryFrom<bool> for True {
     type Error = &'static str;
@@ -139,6 +190,15 @@ impl Texts {
         match self {
             Texts::One(text) => vec![text],
             Texts::Several(texts) => texts,
+        }
+    }
+}
+
+impl Patterns {
+    fn list(self) -> Vec<String> {
+        match self {
+            Patterns::All(True) => Vec::new(),
+            Patterns::These(patterns) => patterns.list(),
         }
     }
 }

@@ -103,7 +103,7 @@ fn line(kind: RuleKind, words: &[String]) -> String {
     let name = kind.name();
     match (kind.words(), words) {
         (Words::Pairs, words) => entries(name, words),
-        (Words::Segments, []) => format!("{name} = true"),
+        (Words::Segments | Words::AnyPatterns, []) => format!("{name} = true"),
         (_, [only]) => format!("{name} = {}", quoted(only)),
         (_, several) => {
             let lines: String =

@@ -5,7 +5,7 @@ use statedict_core::{
     Catalog, Issue, MetadataChange, NotSelected, Plan, PlanError, Planned, Policy, Rule, StateDict,
     Template, Unmatched,
     casting::{Uncast, UncastReason, UncastTensor},
-    plan_inverse, plan_stages,
+    plan_inverse, plan_stages, plan_stages_after,
     sizes::SizeTable,
 };
 
@@ -61,6 +61,26 @@ impl Rename {
             Rules::Recipe(recipe) => {
                 let (stages, selected) = self.bound(checkpoint, recipe.rules(), &recipe.sizes)?;
                 self.refuse_applied(recipe, &stages, catalog, &selected)?;
+                if let Some(rules) = &recipe.merge {
+                    let merged = self.merge(rules, checkpoint, adapter);
+                    let (before, merged) = match (merged, adapter) {
+                        (Err(error), None) => {
+                            let how = "the recipe merges an adapter; --adapter ADAPTER names it";
+                            return Err(Error::refused(
+                                [how.to_string(), error.to_string()].into(),
+                            ));
+                        }
+                        (merged, _) => merged?,
+                    };
+                    let planned = plan_stages_after(before, &stages, catalog, self.policy)
+                        .map_err(|refused| self.refused(refused, &stages, &selected))?;
+                    return Ok((planned, Some(merged)));
+                }
+                if adapter.is_some() {
+                    return Err(Error::failed(
+                        "no stage of the recipe merges an adapter (--adapter)",
+                    ));
+                }
                 self.plan_stages(&stages, catalog, &selected)
             }
             Rules::Undone(recipe) => {

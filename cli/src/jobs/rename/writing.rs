@@ -1,12 +1,13 @@
 //! Writing the output and the plan, each wholly or not at all.
 
 use statedict_checkpoint::{Checkpoint, Overflow, Replaced, SideFiles, WriteMethod};
-use statedict_core::Plan;
+use statedict_core::{Plan, Section};
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::observer::Observer;
 use crate::jobs::rename::files::Work;
 use crate::jobs::rename::{Destination, Rename, Strictness};
+use crate::jobs::rules::Rules;
 use crate::jobs::target;
 use crate::jobs::words;
 
@@ -40,6 +41,7 @@ impl Rename {
             Some(staged) => checkpoint.returning(staged, plan.clone()),
             None => plan.clone(),
         };
+        self.refuse_inexact(&plan)?;
         let saved = match &self.save_plan {
             Some(path) => {
                 // What another checkpoint is made of the same way.
@@ -77,6 +79,17 @@ impl Rename {
             staged.commit()?;
         }
         Ok(Written { replaced, overflows, plan: Some(plan) })
+    }
+
+    /// Refuses to undo a recipe of which a constant would not give every bit back.
+    fn refuse_inexact(&self, plan: &Plan) -> Result<(), Error> {
+        if !matches!(self.rules, Rules::Undone(_)) {
+            return Ok(());
+        }
+        let lost = plan.sections().iter().flat_map(Section::one_way);
+        let lost: Vec<String> =
+            lost.map(|(key, why)| format!("{}: '{key}' {why}", self.file.display())).collect();
+        if lost.is_empty() || self.output().is_none() { Ok(()) } else { Err(Error::refused(lost)) }
     }
 
     /// Refuses casts that make finite numbers infinite, where that was asked for.

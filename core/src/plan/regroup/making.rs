@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use super::groups::{Group, Member, advance, combinations, gathered};
 use super::layout::{Atom, Dimension, Sizes, atoms_of, dimensions, shape};
 use super::{Example, New, Regrouped, Shapes};
+use crate::catalog::views::has_arithmetic;
 use crate::plan::Expression;
 use crate::rules::template::Name;
 use crate::rules::tensor::{TensorRule, Term};
@@ -88,7 +89,13 @@ fn make_term(
         let fixed = own.iter().zip(&values).map(|(name, value)| ((*name).clone(), *value));
         let mut maker = Maker { parts, rule, sizes, fixed: fixed.collect() };
         let made = maker.build(&atoms)?.reshape(whole.clone());
+        let made = term.steps().iter().fold(made, |made, step| made.combined(*step));
         let (position, one_type) = group.sources_of(&made);
+        if made.is_combined()
+            && let Some(problem) = group.uncombined(&made)
+        {
+            return Err(problem);
+        }
         for template in term.templates() {
             let name = template.fill(&held).map_err(|why| format!("'{template}': {why}"))?;
             if let Err(types) = &one_type {
@@ -123,6 +130,7 @@ impl<'g> Parts<'g> {
             for (values, member) in members {
                 let mut own = Vec::new();
                 let whole = member.source.expression().reshape(shape(&atoms, sizes));
+                let whole = term.steps().iter().fold(whole, |whole, step| whole.combined(*step));
                 add_parts(whole, &atoms, sizes, &mut own);
                 of_term.insert(values.as_slice(), own);
             }
@@ -251,6 +259,20 @@ impl Atom<'_> {
 }
 
 impl Group {
+    /// That constants are for other types than one that a tensor has.
+    fn uncombined(&self, made: &Expression) -> Option<String> {
+        let keys: IndexSet<&str> = made.source_keys().into_iter().collect();
+        let members = self.members.iter().flat_map(IndexMap::values);
+        let mut sources = members.map(|member| &member.source);
+        let found = sources.find_map(|source| {
+            let (_, dtype) = source.tensor.as_ref().ok()?;
+            (keys.contains(&*source.name) && !has_arithmetic(dtype)).then_some((source, dtype))
+        });
+        let (source, dtype) = found?;
+        let name = &source.name;
+        Some(format!("'{name}' is {dtype}, and constants are for F16, BF16, F32 and F64"))
+    }
+
     /// The place of the first key that a tensor is made of, and their type, or the several types with
     /// a key of each.
     fn sources_of(&self, made: &Expression) -> (usize, Result<(), String>) {

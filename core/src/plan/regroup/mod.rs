@@ -9,6 +9,8 @@ mod layout;
 mod making;
 mod solving;
 
+pub(super) use solving::sizes_of;
+
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -168,7 +170,10 @@ impl Claim {
 pub(super) fn is_rename(rule: &TensorRule) -> bool {
     let roles = rule.roles();
     matches!((rule.left(), rule.right()), ([left], [right])
-        if left.places() == right.places() && left.places().is_none_or(layout::is_rest))
+        if left.places() == right.places()
+            && left.places().is_none_or(layout::is_rest)
+            && left.steps().is_empty()
+            && right.steps().is_empty())
         && roles.gathered.is_empty()
         && roles.spread.is_empty()
 }

@@ -52,16 +52,50 @@ pub(super) fn solve(
     if problems.len() > before {
         return None;
     }
-    while equations.iter().any(|equation| solver.take(equation, problems)) {
-        if problems.len() > before {
-            return None;
-        }
-    }
-    solver.take_inline(problems);
-    for equation in &equations {
-        problems.extend(solver.problem(equation));
-    }
+    solver.settle(&equations, problems);
     (problems.len() == before).then_some(solver.sizes)
+}
+
+/// Sizes of places, and how many dimensions `..` stands for.
+pub(in crate::plan) struct Settled {
+    sizes: Sizes,
+    rest: usize,
+}
+
+impl Settled {
+    /// The shape of a tensor with these places; none if a size is not known.
+    pub(in crate::plan) fn shape(&self, places: Option<&Dimensions>) -> Option<Vec<u64>> {
+        let dimensions = dimensions(places, self.rest).into_iter();
+        dimensions.map(|dimension| dimension.size(&self.sizes)).collect()
+    }
+}
+
+/// The sizes that one tensor of this name and shape settles, beside those that are known.
+///
+/// # Errors
+/// Every reason why its shape is not that of the term.
+pub(in crate::plan) fn sizes_of(
+    term: Option<&Term>,
+    source: Option<(&str, &[u64])>,
+    (known, inline): (&IndexMap<Name, u64>, &IndexMap<Name, SizeExpression>),
+) -> Result<Settled, Vec<String>> {
+    let mut solver = Solver { inline, sizes: known.clone() };
+    let (mut problems, mut rest) = (Vec::new(), 0);
+    let source = source.map(|(name, shape)| Source {
+        name: name.into(),
+        tensor: Ok((shape.to_vec(), crate::DType::F32)),
+    });
+    let equations = match (term, &source) {
+        (Some(term), Some(source)) => {
+            let equations = equations_of(term.places(), source).map_err(|why| [why].to_vec())?;
+            let is_rest = |it: &&Equation| matches!(it.dimension, Dimension::Rest(_));
+            rest = equations.iter().filter(is_rest).count();
+            equations
+        }
+        _ => Vec::new(),
+    };
+    solver.settle(&equations, &mut problems);
+    if problems.is_empty() { Ok(Settled { sizes: solver.sizes, rest }) } else { Err(problems) }
 }
 
 /// What the shape of a tensor says of its places.
@@ -105,6 +139,18 @@ impl<'r> Solver<'r> {
             }
         }
         Solver { inline: rule.inline(), sizes }
+    }
+
+    /// Finds out all sizes that equations say; adds what is wrong.
+    fn settle(&mut self, equations: &[Equation], problems: &mut Vec<String>) {
+        let before = problems.len();
+        while equations.iter().any(|equation| self.take(equation, problems)) {
+            if problems.len() > before {
+                return;
+            }
+        }
+        self.take_inline(problems);
+        problems.extend(equations.iter().filter_map(|equation| self.problem(equation)));
     }
 
     /// Finds out a size by an equation; true if one was found that was not known.

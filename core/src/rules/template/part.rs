@@ -153,14 +153,21 @@ fn digits(text: &str, width: usize) -> Option<u64> {
 /// The text with its special characters escaped.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars() {
-        if SPECIAL.contains(&c) {
+    for (at, c) in text.char_indices() {
+        if SPECIAL.contains(&c) || reads_as_constant(&text[at..]) {
             out.push('\\');
         }
         out.push(c);
     }
     // An arrow would read as the middle of a rule.
     out.replace("->", "-\\>")
+}
+
+/// True for a blank before a sign and a number, which ends a key in a rule of tensors.
+fn reads_as_constant(text: &str) -> bool {
+    let signs = [" + ", " - ", " / ", " * "];
+    let after = signs.iter().find_map(|sign| text.strip_prefix(sign));
+    after.is_some_and(|after| after.starts_with(|c: char| c.is_ascii_digit() || "-.".contains(c)))
 }
 
 /// The words of a list with what ends one escaped.

@@ -74,7 +74,7 @@ impl Term {
         if self.templates().any(|template| template.has_wildcards()) {
             return Err(Problem::Wildcard);
         }
-        let places = place_names(self);
+        let places = self.place_names();
         if places.iter().any(|name| &**name == "_") {
             return Err(Problem::Reserved);
         }
@@ -89,18 +89,20 @@ impl Term {
 impl TensorRule {
     /// The names of its places.
     pub(crate) fn place_names(&self) -> IndexSet<Name> {
-        self.terms().flat_map(place_names).collect()
+        self.terms().flat_map(Term::place_names).collect()
     }
 }
 
-/// The names among a term's places.
-fn place_names(term: &Term) -> IndexSet<Name> {
-    let leaves = term.places.iter().flat_map(Dimensions::leaves);
-    let names = leaves.filter_map(|place| match place {
-        Place::Name(name) => Some(name.clone()),
-        _ => None,
-    });
-    names.collect()
+impl Term {
+    /// The names among its places.
+    pub(crate) fn place_names(&self) -> IndexSet<Name> {
+        let leaves = self.places.iter().flat_map(Dimensions::leaves);
+        let names = leaves.filter_map(|place| match place {
+            Place::Name(name) => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
+    }
 }
 
 /// Refuses sizes that are said by themselves, or by what is no name of a rule.
@@ -181,7 +183,7 @@ fn roles(left: &[Term], right: &[Term]) -> Result<Roles, Refusal> {
         names.collect()
     };
     let placed =
-        |terms: &[Term]| -> IndexSet<Name> { terms.iter().flat_map(place_names).collect() };
+        |terms: &[Term]| -> IndexSet<Name> { terms.iter().flat_map(Term::place_names).collect() };
     let (left_keys, right_keys) = (captured(left), captured(right));
     let (left_places, right_places) = (placed(left), placed(right));
     let mut roles = Roles::default();

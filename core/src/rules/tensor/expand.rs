@@ -41,7 +41,7 @@ fn chosen_terms(terms: &[Term], at: usize) -> Result<Vec<Term>, Refusal> {
     chosen.collect::<Result<_, _>>().map_err(|problem| (None, problem))
 }
 
-fn all_terms(terms: Vec<Term>) -> Result<Vec<Term>, Refusal> {
+pub(super) fn all_terms(terms: Vec<Term>) -> Result<Vec<Term>, Refusal> {
     let mut all = Vec::new();
     for term in terms {
         let at_term = |problem: Problem| (Some(term.to_string()), problem);
@@ -137,7 +137,8 @@ fn chosen(term: &Term, at: usize) -> Result<Term, Problem> {
         })
     });
     let ties = term.ties.iter().map(|tie| template(tie, at)).collect::<Result<_, _>>()?;
-    Ok(Term { template: template(&term.template, at)?, places, ties })
+    let steps = term.steps.clone();
+    Ok(Term { template: template(&term.template, at)?, places, steps, ties })
 }
 
 /// The template with the words at this place, which may hold separators.

@@ -10,7 +10,8 @@
 //! ```text
 //! rule   := side "->" side
 //! side   := term (", " term)*
-//! term   := template [ "[" places "]" ] ( " = " template )*     ties, on the right only
+//! term   := template [ "[" places "]" ] constant* ( " = " template )*     ties, on the right only
+//! constant := " + 1" | " - 1" | " * 2" | " / 2"     with any number
 //! places := place (" " place)*
 //! place  := name | number | ".." | "(" place+ ")" | "(" place+ ("|" place+)+ ")"   each may have "=size"
 //! ```
@@ -28,6 +29,9 @@
 //!   a rule has such a list in its key and none among its places, the rule is written out instead.
 //! - With a pair of separators the left side of a recipe's first stage has the first, and all else
 //!   the second.
+//! - A constant is what the tensor before it is combined with, from left to right: `a -> b + 1` and
+//!   `a + 1 -> b` make b of a plus 1. The inverse has the opposites. In a key a blank before a sign
+//!   and a number is escaped.
 //! - A negative number is never the place of an axis: such a key is not recognised.
 //! - `_` is reserved for what is cut off or filled in.
 
@@ -47,12 +51,12 @@ pub use place::{Dimensions, Place};
 pub use problem::{BadTensorRule, Problem};
 pub use roles::Roles;
 
-pub(crate) use parse::{Parsed, parse};
+pub(crate) use parse::{Parsed, parse, read_term, terms_of};
 
-use crate::IndexMap;
 use crate::rules::sizes::SizeExpression;
 use crate::rules::template::{Held, Name, Template, Value};
 use crate::rules::tensor::place::Shown;
+use crate::{Arithmetic, IndexMap};
 
 /// Sizes that a rule says in its places, by the name of the place.
 pub(crate) type Inline = IndexMap<Name, SizeExpression>;
@@ -75,6 +79,8 @@ pub struct TensorRule {
 pub struct Term {
     pub(crate) template: Template,
     pub(crate) places: Option<Dimensions>,
+    /// What every element is combined with, the first one first.
+    pub(crate) steps: Vec<Arithmetic>,
     pub(crate) ties: Vec<Template>,
 }
 
@@ -140,7 +146,9 @@ impl TensorRule {
     /// The rule with its sides exchanged: what has several keys on the left must be one tensor.
     pub(crate) fn exchanged(&self) -> TensorRule {
         let TensorRule { left, right, inline, sizes, roles } = self.clone();
-        TensorRule { left: right, right: left, inline, sizes, roles: roles.swapped() }
+        let [left, right] = [right, left]
+            .map(|terms| terms.into_iter().map(Term::with_opposites).collect::<Vec<_>>());
+        TensorRule { left, right, inline, sizes, roles: roles.swapped() }
     }
 
     /// The rule that leads back; `None` if a tensor gets two keys.
@@ -162,7 +170,19 @@ fn counts(value: &Value) -> bool {
 impl Term {
     /// A term.
     pub fn new(template: Template, places: Option<Dimensions>, ties: Vec<Template>) -> Term {
-        Term { template, places, ties }
+        Term { template, places, steps: Vec::new(), ties }
+    }
+
+    /// The same with every element combined with constants, the first one first.
+    #[must_use]
+    pub fn combined(self, steps: Vec<Arithmetic>) -> Term {
+        Term { steps, ..self }
+    }
+
+    /// The same with the opposites of its constants, the last one first.
+    fn with_opposites(self) -> Term {
+        let steps = self.steps.iter().rev().map(Arithmetic::inverse).collect();
+        Term { steps, ..self }
     }
 
     /// The form of its keys.
@@ -173,6 +193,11 @@ impl Term {
     /// Its dimensions; none if they are whatever there is, `[..]`.
     pub fn places(&self) -> Option<&Dimensions> {
         self.places.as_ref()
+    }
+
+    /// What every element is combined with, the first one first.
+    pub fn steps(&self) -> &[Arithmetic] {
+        &self.steps
     }
 
     /// The other keys that the same tensor gets.
@@ -193,7 +218,23 @@ impl Term {
         if let Some(places) = &self.places {
             places.write(f, sizes)?;
         }
+        self.steps.iter().try_for_each(|step| write!(f, "{step}"))?;
         self.ties.iter().try_for_each(|tie| write!(f, " = {tie}"))
+    }
+
+    /// Terms with a text between them, each size where its name is first.
+    pub(crate) fn write_all<'t>(
+        terms: impl Iterator<Item = &'t Term>,
+        inline: &Inline,
+        between: &str,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let mut sizes = Shown(inline.clone());
+        for (i, term) in terms.enumerate() {
+            f.write_str(if i == 0 { "" } else { between })?;
+            term.write(f, &mut sizes)?;
+        }
+        Ok(())
     }
 }
 

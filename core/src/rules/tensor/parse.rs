@@ -3,13 +3,13 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::BadRemap;
-use crate::rules::limits::MAX_RULE;
+use crate::rules::limits::{MAX_RULE, MAX_STEPS};
 use crate::rules::separators::Separators;
 use crate::rules::template::Template;
-use crate::rules::tensor::expand::{Sides, written_out};
+use crate::rules::tensor::expand::{Sides, all_terms, written_out};
 use crate::rules::tensor::place::Dimensions;
 use crate::rules::tensor::{BadTensorRule, Inline, Problem, TensorRule, Term};
+use crate::{Arithmetic, BadRemap};
 
 /// What a text asks for.
 pub(crate) enum Parsed {
@@ -35,7 +35,7 @@ pub(crate) fn parse(
     let right = split(to, separators.right).map_err(|problem| refuse(Some(to), problem))?;
     let is_single = left.len() == 1 && right.len() == 1;
     let all = || left.iter().chain(&right);
-    let is_plain = is_single && all().all(|term| term.places.is_none() && term.ties.is_empty());
+    let is_plain = is_single && all().all(Written::is_plain);
     let mut inline = Inline::default();
     let mut read = |terms: &[Written], separator: char| {
         let terms = terms.iter().map(|term| {
@@ -66,18 +66,37 @@ pub(crate) fn parse(
     rules.collect()
 }
 
+/// Reads one term, with nothing after it.
+pub(crate) fn read_term(text: &str, separator: char, inline: &mut Inline) -> Result<Term, Problem> {
+    let (written, after) = term(text, separator)?;
+    match after {
+        None => written.read(separator, inline, false),
+        Some(after) => Err(Problem::AfterPlaces(after.chars().take(20).collect())),
+    }
+}
+
+/// The terms that a term stands for, its lists written out.
+pub(crate) fn terms_of(term: Term) -> Result<Vec<Term>, Problem> {
+    all_terms([term].into()).map_err(|(_, problem)| problem)
+}
+
 /// A term as it is written.
 #[derive(Debug)]
 struct Written<'a> {
     text: &'a str,
     key: &'a str,
     places: Option<&'a str>,
+    steps: Vec<Arithmetic>,
     ties: Vec<&'a str>,
     /// True if a key has a comma with no blank behind it.
     has_comma: bool,
 }
 
 impl Written<'_> {
+    fn is_plain(&self) -> bool {
+        self.places.is_none() && self.ties.is_empty() && self.steps.is_empty()
+    }
+
     fn read(&self, separator: char, inline: &mut Inline, is_plain: bool) -> Result<Term, Problem> {
         if is_plain {
             // Blanks at the ends of a key have always been a part of it.
@@ -89,13 +108,16 @@ impl Written<'_> {
         let template = |key: &str| Template::parse(key.trim_matches(' '), separator);
         let places = self.places.map(|places| Dimensions::parse(places, inline)).transpose()?;
         let ties = self.ties.iter().map(|key| template(key)).collect::<Result<_, _>>()?;
-        Ok(Term::new(template(self.key)?, places, ties))
+        if self.steps.len() > MAX_STEPS {
+            return Err(Problem::limit("the number of constants", MAX_STEPS));
+        }
+        Ok(Term::new(template(self.key)?, places, ties).combined(self.steps.clone()))
     }
 }
 
 impl Term {
     fn is_plain(&self) -> bool {
-        self.places.is_none() && self.ties.is_empty()
+        self.places.is_none() && self.ties.is_empty() && self.steps.is_empty()
     }
 }
 
@@ -116,12 +138,22 @@ fn split(text: &str, separator: char) -> Result<Vec<Written<'_>>, Problem> {
 /// The first term of a side, and what comes after the comma, if there is one.
 fn term(text: &str, separator: char) -> Result<(Written<'_>, Option<&str>), Problem> {
     let (mut key, mut rest) = key(text, separator)?;
-    let mut term =
-        Written { text, key: key.text, places: None, ties: Vec::new(), has_comma: key.has_comma };
+    let mut term = Written {
+        text,
+        key: key.text,
+        places: None,
+        steps: Vec::new(),
+        ties: Vec::new(),
+        has_comma: key.has_comma,
+    };
     if let Some(places) = rest.strip_prefix('[') {
         let (places, after) = places.split_once(']').ok_or(Problem::Bracket)?;
         term.places = Some(places);
         rest = after_places(after)?;
+    }
+    while let Some((step, after)) = constant(rest)? {
+        term.steps.push(step);
+        rest = after;
     }
     while let Some(tie) = rest.strip_prefix(" = ") {
         (key, rest) = self::key(tie, separator)?;
@@ -144,6 +176,8 @@ fn after_places(text: &str) -> Result<&str, Problem> {
         Some(',') => Err(Problem::CommaBetweenTerms),
         Some('=') if text.starts_with(" = ") => Ok(text),
         Some('=') => Err(Problem::Equals),
+        Some('+' | '-' | '*' | '/') if constant(text)?.is_some() => Ok(text),
+        Some('+' | '-' | '*' | '/') => Err(Problem::Constant(after.chars().take(20).collect())),
         Some(_) => Err(Problem::AfterPlaces(after.chars().take(20).collect())),
     }
 }
@@ -158,6 +192,9 @@ fn key(text: &str, separator: char) -> Result<(Key<'_>, &str), Problem> {
     let (mut escaped, mut inside, mut has_comma) = (false, false, false);
     for (at, c) in text.char_indices() {
         let (before, after) = (&text[..at], &text[at..]);
+        if c == ' ' && !escaped && !inside && constant(after)?.is_some() {
+            return Ok((Key { text: before, has_comma }, after));
+        }
         if escaped || c == separator && !inside {
             escaped = false;
             continue;
@@ -178,4 +215,25 @@ fn key(text: &str, separator: char) -> Result<(Key<'_>, &str), Problem> {
         }
     }
     Ok((Key { text, has_comma }, ""))
+}
+
+/// The constant that a text begins with, ` + 1`, and what follows it.
+fn constant(text: &str) -> Result<Option<(Arithmetic, &str)>, Problem> {
+    let mut characters = text.trim_start_matches(' ').chars();
+    let sign = characters.next().filter(|_| text.starts_with(' '));
+    let Some(rest) = characters.as_str().strip_prefix(' ') else { return Ok(None) };
+    let rest = rest.trim_start_matches(' ');
+    let end = rest.find([' ', ',']).unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    let is_number = word.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
+    let Some(number) = word.parse::<f64>().ok().filter(|_| is_number) else { return Ok(None) };
+    let step = match sign {
+        Some('+') => Arithmetic::add(number),
+        Some('-') => Arithmetic::add(-number),
+        Some('*') => Arithmetic::multiply(number),
+        Some('/') => Arithmetic::divide(number),
+        _ => return Ok(None),
+    };
+    let step = step.ok_or_else(|| Problem::Constant(text.trim().chars().take(20).collect()))?;
+    Ok(Some((step, after)))
 }

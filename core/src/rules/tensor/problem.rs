@@ -91,6 +91,12 @@ pub enum Problem {
     #[error("' = ' names another key for a tensor that is made, so only on the right of '->'")]
     TieOnLeft,
 
+    /// A constant that tensors cannot be combined with.
+    #[error(
+        "'{0}' is not a constant; write ' + 1', ' - 1', ' * 2' or ' / 2', with blanks, and not 0 where it multiplies"
+    )]
+    Constant(String),
+
     /// `|` outside of parentheses.
     #[error("'|' is between parts of one dimension, which has parentheses: [(a | b)]")]
     BareSum,
@@ -247,7 +253,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    pub(super) fn limit(what: &'static str, limit: usize) -> Problem {
+    pub(crate) fn limit(what: &'static str, limit: usize) -> Problem {
         Problem::Limit { what, limit: u64::try_from(limit).unwrap_or(u64::MAX) }
     }
 }

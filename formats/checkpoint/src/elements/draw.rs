@@ -5,6 +5,7 @@
 //! the system. Numbers are drawn as `f64` and cast as any others are.
 
 use std::io;
+use std::ops::Range;
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
@@ -29,6 +30,8 @@ pub(crate) fn stream(drawing: &RandomInit, sink: &mut Sink<'_>) -> io::Result<()
 /// Elements that are drawn one after another.
 pub(crate) struct Drawn {
     numbers: Numbers,
+    /// How many were drawn already, by which those go that go by their places.
+    place: u64,
     generator: ChaCha8Rng,
     /// The bytes of the one number, if all are the same.
     same: Vec<u8>,
@@ -42,7 +45,7 @@ impl Drawn {
         let numbers = Numbers::of(drawing);
         let same = match numbers {
             Numbers::Same(number) => constant(drawing.dtype(), number),
-            Numbers::Drawn(_) => Vec::new(),
+            Numbers::Drawn(_) | Numbers::Placed(_) => Vec::new(),
         };
         let cast = match drawing.dtype() {
             // A cast would pass through f32.
@@ -50,13 +53,19 @@ impl Drawn {
             other => Cast::new(&DType::F64, other),
         };
         let generator = generator(drawing);
-        Drawn { numbers, generator, same, cast, piece: Vec::new(), out: Vec::new() }
+        let place = 0;
+        Drawn { numbers, place, generator, same, cast, piece: Vec::new(), out: Vec::new() }
     }
 
     /// Delivers the next `count` elements, some at a time.
     pub(crate) fn deliver(&mut self, mut count: u64, sink: &mut Sink<'_>) -> io::Result<()> {
         if let Numbers::Same(_) = self.numbers {
             return same(&self.same, count, sink);
+        }
+        if let Numbers::Placed(pattern) = &self.numbers {
+            let places = self.place..self.place + count;
+            self.place += count;
+            return pattern.deliver(places, sink);
         }
         while count > 0 {
             let now = count.min(PIECE / 8);
@@ -84,7 +93,59 @@ impl Drawn {
 /// The numbers that elements are made of.
 enum Numbers {
     Same(f64),
+    Placed(Pattern),
     Drawn(Box<dyn Draw>),
+}
+
+/// Whole numbers that go by their places.
+struct Pattern {
+    init: Init,
+    dtype: DType,
+    /// Rows and columns of the matrices that the tensor is made of.
+    matrix: [u64; 2],
+}
+
+impl Pattern {
+    /// Delivers the elements at these places, some at a time.
+    fn deliver(&self, places: Range<u64>, sink: &mut Sink<'_>) -> io::Result<()> {
+        let mut cast = match self.dtype {
+            DType::F64 => None,
+            _ => Cast::new(&DType::F64, &self.dtype),
+        };
+        let width = self.dtype.bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(1);
+        let (mut piece, mut out) = (Vec::new(), Vec::new());
+        let most = PIECE / 8;
+        for start in places.clone().step_by(length(most)) {
+            piece.clear();
+            for number in (start..places.end.min(start + most)).map(|place| self.number(place)) {
+                if self.dtype.is_float() {
+                    piece.extend((number as f64).to_le_bytes());
+                } else {
+                    piece.extend(number.to_le_bytes().into_iter().take(width));
+                }
+            }
+            match &mut cast {
+                Some(cast) => {
+                    cast.apply(&piece, &mut out);
+                    sink(&out)?;
+                }
+                None => sink(&piece)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The number at a place.
+    fn number(&self, place: u64) -> u64 {
+        let (row, column) = self.position(place);
+        if self.init == Init::Arange { column } else { u64::from(column <= row) }
+    }
+
+    /// The row and the column of a place in its matrix.
+    fn position(&self, place: u64) -> (u64, u64) {
+        let [rows, columns] = self.matrix.map(|size| size.max(1));
+        (place / columns % rows, place % columns)
+    }
 }
 
 /// A distribution to draw from.
@@ -103,6 +164,10 @@ impl Numbers {
     fn of(drawing: &RandomInit) -> Numbers {
         match drawing.init() {
             Init::Constant(number) => Numbers::Same(number),
+            init @ (Init::Arange | Init::Triangle) => {
+                let (dtype, matrix) = (drawing.dtype().clone(), drawing.matrix());
+                Numbers::Placed(Pattern { init, dtype, matrix })
+            }
             Init::Uniform { low, high } => Numbers::between(low, high),
             Init::Normal { mean, deviation } => match Normal::new(mean, deviation) {
                 Ok(normal) if deviation > 0.0 => Numbers::Drawn(Box::new(normal)),
@@ -130,7 +195,12 @@ fn bound(init: Init, fans: Fans) -> f64 {
     match init {
         Init::XavierUniform => (6.0 / (incoming + outgoing)).sqrt(),
         Init::KaimingUniform { slope } => (6.0 / ((1.0 + slope * slope) * incoming)).sqrt(),
-        Init::Constant(_) | Init::Uniform { .. } | Init::Normal { .. } | Init::Target => 0.0,
+        Init::Constant(_)
+        | Init::Uniform { .. }
+        | Init::Normal { .. }
+        | Init::Arange
+        | Init::Triangle
+        | Init::Target => 0.0,
     }
 }
 
