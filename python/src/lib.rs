@@ -10,8 +10,10 @@ mod check;
 mod checkpoint;
 mod error;
 mod files;
+mod payload;
 mod rules;
 mod run;
+mod save;
 
 use pyo3::prelude::*;
 
@@ -23,6 +25,8 @@ mod _statedict {
     use super::checkpoint::{File, open};
     #[pymodule_export]
     use super::files::rename_file;
+    #[pymodule_export]
+    use super::save::save_file;
 
     /// The version of the package and of the command in it.
     #[pymodule_export]

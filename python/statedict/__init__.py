@@ -8,6 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._checkpoint import Checkpoint, Opaque, Slice, TensorInfo, load_file, open
     from ._errors import CheckpointError, CollisionError, MalformedError, UnsafeError
     from ._jobs import (
         CheckResult,
@@ -20,32 +21,42 @@ if TYPE_CHECKING:
         convert,
         rename_file,
     )
+    from ._save import save_file
     from ._statedict import VERSION as __version__
 
 __all__ = [
     "CheckResult",
+    "Checkpoint",
     "CheckpointError",
     "CollisionError",
     "FileCheck",
     "FileResult",
     "Finding",
     "MalformedError",
+    "Opaque",
+    "Slice",
     "StateDictWarning",
+    "TensorInfo",
     "UnsafeError",
     "__version__",
     "apply",
     "check",
     "convert",
+    "load_file",
+    "open",
     "rename_file",
+    "save_file",
 ]
 
 # The files in which names are; each is loaded when one of its names is asked for.
 _PLACES = {
+    "_checkpoint": {"Checkpoint", "Opaque", "Slice", "TensorInfo", "load_file", "open"},
     "_errors": {"CheckpointError", "CollisionError", "MalformedError", "UnsafeError"},
     "_jobs": {
         "CheckResult", "FileCheck", "FileResult", "Finding", "StateDictWarning",
         "apply", "check", "convert", "rename_file",
     },
+    "_save": {"save_file"},
 }  # fmt: skip
 
 

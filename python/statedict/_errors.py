@@ -12,7 +12,7 @@ class CheckpointError(ValueError):
 
     >>> import statedict as sd
     >>> try:
-    ...     sd.rename({"a": 1}, "no such rule")
+    ...     sd.rename_file("lenet.pth", "no such rule")
     ... except sd.CheckpointError as error:
     ...     print(error.kind)
     failed

@@ -96,7 +96,7 @@ def check(path: StrPath, *, allow: Iterable[str] = (), progress: Progress = None
 
     Nothing is run. `allow` has full names of classes to take for safe; known harm stays harm.
 
-    >>> result = check("lenet.pth")
+    >>> result = sd.check("lenet.pth")
     >>> result.verdict
     'safe'
     """
@@ -171,7 +171,7 @@ def convert(
     `dtype` casts floating-point tensors: one type for all, or types by patterns of keys. With
     `max_shard_size`, `output` is a folder of shards with an index.
 
-    >>> convert("lenet.pth", "half.safetensors", dtype="bfloat16").counts["cast"]
+    >>> sd.convert("lenet.pth", "half.safetensors", dtype="bfloat16").counts["cast"]
     10
     """
     options = _options(
@@ -203,9 +203,9 @@ def rename_file(
 
     With neither `output` nor `in_place` nothing is written: the result says what would be.
 
-    >>> rename_file("lenet.pth", "add:module", output="wrapped.pth").renamed
+    >>> sd.rename_file("lenet.pth", "add:module", output="wrapped.pth").renamed
     10
-    >>> rename_file("wrapped.pth", "strip:module", in_place=True).renamed
+    >>> sd.rename_file("wrapped.pth", "strip:module", in_place=True).renamed
     10
     """
     given = [text for one in rule for text in rules(one)]
@@ -241,7 +241,7 @@ def apply(
 
     >>> with open("recipe.toml", "w") as file:
     ...     _ = file.write('[[stage]]\\nadd = "backbone"\\n')
-    >>> apply("recipe.toml", "lenet.pth", "backbone.pth").renamed
+    >>> sd.apply("recipe.toml", "lenet.pth", "backbone.pth").renamed
     10
     """
     options = _options(

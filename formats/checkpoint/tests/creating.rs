@@ -11,7 +11,9 @@ use std::sync::Arc;
 use folder::Folder;
 use statedict_checkpoint::half::f16;
 use statedict_checkpoint::ndarray::{Array, Axis, Slice, arr0, array};
-use statedict_checkpoint::{Checkpoint, Error, Existing, FORMATS, Kind, NewCheckpoint, TensorData};
+use statedict_checkpoint::{
+    Checkpoint, Error, Existing, FORMATS, Kind, NewCheckpoint, TensorData, format_called,
+};
 use statedict_core::DType;
 
 /// What an error says after the file's name.
@@ -196,4 +198,44 @@ fn one_tensor_of_a_file_is_changed_and_the_others_are_copied() {
     assert_eq!(new.array::<i64>("b").expect("read"), array![5].into_dyn());
     assert_eq!(new.array::<f32>("column").expect("read"), array![[2.0], [4.0]].into_dyn());
     assert_eq!(new.array::<u8>("other").expect("read"), array![7, 8, 9].into_dyn());
+}
+
+#[test]
+fn a_tie_is_one_storage_where_the_format_has_such() {
+    let folder = Folder::new();
+    let numbers = array![[1.0f32, 2.0], [3.0, 4.0]];
+    let mut new = NewCheckpoint::new();
+    new.tensor("a", &numbers).tensor("b", array![7u8]).tied("c", "a").module("", 2);
+    for (name, is_one) in [("a.pth", true), ("a.safetensors", false), ("a.npz", false)] {
+        new.save(&folder.at(name), Existing::Refuse).expect("written");
+        let found = Checkpoint::open(&folder.at(name)).expect("opens");
+        let tensor = |key| found.tensor(key).expect("there");
+        assert_eq!(tensor("a").is_same_place(tensor("c")), is_one, "{name}");
+        assert_eq!(found.array::<f32>("c").expect("read"), numbers.clone().into_dyn());
+    }
+    let found = Checkpoint::open(&folder.at("a.pth")).expect("opens");
+    assert_eq!(found.catalog().state_dicts[0].modules[""], Some(2));
+    let mut new = NewCheckpoint::new();
+    let error = new.tied("c", "a").save(&folder.at("b.pth"), Existing::Refuse);
+    let expected = "tensor 'c': no tensor 'a' was added before";
+    assert_eq!(message(&error.expect_err("no a")), expected);
+}
+
+#[test]
+fn shards_are_as_large_as_they_may_be() {
+    let folder = Folder::new();
+    let format = format_called("safetensors").expect("known");
+    let numbers = Array::from_iter(0..10u8);
+    let mut new = NewCheckpoint::new();
+    for key in ["a", "b", "c"] {
+        new.tensor(key, &numbers);
+    }
+    let staged = new.stage_shards(format, "net", 20, &folder.at("out"), Existing::Refuse);
+    staged.expect("written").commit().expect("put in place");
+    let found = Checkpoint::open(&folder.at("out/net.safetensors.index.json")).expect("opens");
+    assert_eq!(found.array::<u8>("c").expect("read"), numbers.clone().into_dyn());
+    assert!(folder.at("out/net-00002-of-00002.safetensors").exists());
+    let staged = new.stage_shards(format, "net", 30, &folder.at("one"), Existing::Refuse);
+    staged.expect("written").commit().expect("put in place");
+    assert!(folder.at("one/net.safetensors").exists());
 }

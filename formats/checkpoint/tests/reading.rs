@@ -9,7 +9,7 @@ use folder::Folder;
 use statedict_checkpoint::half::bf16;
 use statedict_checkpoint::ndarray::array;
 use statedict_checkpoint::{Checkpoint, Disk, Error, Kind, System};
-use statedict_core::Tensor;
+use statedict_core::{Data, Tensor};
 
 /// `w` is F32 [2, 3], `h` BF16 [2], `flags` BOOL [3], `i` I16 [], `none` F64 [0, 3], `packed` F4 [4].
 fn checkpoint(folder: &Folder) -> Checkpoint {
@@ -148,6 +148,21 @@ fn stored_elements_are_found_in_their_file() {
         found.expect("there").expect("as they are").range.start
     };
     assert_eq!(start(part), start(whole) + 12);
+}
+
+#[test]
+fn the_storage_of_a_part_is_that_of_the_whole() {
+    let folder = Folder::new();
+    let checkpoint = checkpoint(&folder);
+    let column = checkpoint.slice("w", 1, 1..2).expect("a column");
+    let range = |found: Result<Option<statedict_checkpoint::Stored>, Error>| {
+        found.expect("there").expect("as it is").range
+    };
+    assert_eq!(range(checkpoint.stored_storage(&column)), range(checkpoint.stored("w")));
+    let mut negated = column;
+    let Data::View(view) = &mut negated.data else { panic!("a view") };
+    view.negate = true;
+    assert!(checkpoint.stored_storage(&negated).expect("there").is_none());
 }
 
 #[test]

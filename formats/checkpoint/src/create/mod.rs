@@ -3,14 +3,14 @@
 mod data;
 mod joined;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use statedict_core::{
-    DType, Elements, Fault, Format, Omitted, Renamed, TensorSet, UnsupportedTensors,
+    DType, Elements, Fault, Format, Omitted, PendingFiles, Renamed, TensorSet, UnsupportedTensors,
 };
 
 use crate::checkpoint::Checkpoint;
@@ -19,6 +19,7 @@ use crate::error::{Action, Cause, Error};
 use crate::observer::Observer;
 use crate::reading::TensorRef;
 use crate::registry::{FORMATS, format_named_by};
+use crate::shards::split;
 use crate::write::stage::{Staged, Stager};
 
 use data::Bytes;
@@ -49,6 +50,7 @@ pub use data::TensorData;
 pub struct NewCheckpoint<'a> {
     tensors: Vec<(String, Item<'a>)>,
     metadata: Vec<(String, String)>,
+    modules: Vec<(String, u64)>,
     disk: Arc<dyn Disk>,
     observer: Arc<dyn Observer>,
 }
@@ -57,6 +59,8 @@ pub struct NewCheckpoint<'a> {
 enum Item<'a> {
     Data(Box<dyn TensorData + 'a>),
     Stored(&'a Checkpoint, Elements),
+    /// Those of the tensor of this key.
+    Tied(String),
 }
 
 impl Default for NewCheckpoint<'_> {
@@ -64,6 +68,7 @@ impl Default for NewCheckpoint<'_> {
         NewCheckpoint {
             tensors: Vec::new(),
             metadata: Vec::new(),
+            modules: Vec::new(),
             disk: Arc::new(System),
             observer: Arc::new(|_| ControlFlow::Continue(())),
         }
@@ -107,6 +112,20 @@ impl<'a> NewCheckpoint<'a> {
         let elements = from.elements(tensor.into(), None)?;
         self.tensors.push((key.into(), Item::Stored(from, elements)));
         Ok(self)
+    }
+
+    /// Adds a tensor that is the same as one that was added before, under another key; a format that
+    /// can keeps them one.
+    pub fn tied(&mut self, key: impl Into<String>, same_as: impl Into<String>) -> &mut Self {
+        self.tensors.push((key.into(), Item::Tied(same_as.into())));
+        self
+    }
+
+    /// Adds the version of a module, which PyTorch's files have in `_metadata`, and other formats
+    /// have no place for.
+    pub fn module(&mut self, path: impl Into<String>, version: u64) -> &mut Self {
+        self.modules.push((path.into(), version));
+        self
     }
 
     /// Adds text beside the tensors, which npz cannot store.
@@ -157,9 +176,35 @@ impl<'a> NewCheckpoint<'a> {
         path: &Path,
         existing: Existing,
     ) -> Result<Staged, Error> {
+        self.staged(format, path, existing, |contents| format.encode(&contents))
+    }
+
+    /// Writes files of at most `limit` bytes of elements into a folder, with an index, all synced;
+    /// their names begin with `stem`, and so does that of one file where one will do.
+    ///
+    /// # Errors
+    /// As [`stage_as`](NewCheckpoint::stage_as), and a format that has no names for shards.
+    pub fn stage_shards(
+        &self,
+        format: &dyn Format,
+        stem: &str,
+        limit: u64,
+        folder: &Path,
+        existing: Existing,
+    ) -> Result<Staged, Error> {
+        self.staged(format, folder, existing, |contents| split(format, contents, limit, stem))
+    }
+
+    fn staged(
+        &self,
+        format: &dyn Format,
+        path: &Path,
+        existing: Existing,
+        lay_out: impl FnOnce(TensorSet) -> Result<PendingFiles, UnsupportedTensors>,
+    ) -> Result<Staged, Error> {
         let failed = |cause: Cause| Error::new(Action::Write, path, cause);
         let (source, contents) = self.contents(format).map_err(failed)?;
-        let pending = format.encode(&contents);
+        let pending = lay_out(contents);
         let pending =
             pending.map_err(|unsupported| failed(Cause::UnsupportedTensors(unsupported)))?;
         let (observer, revised) = (self.observer.as_ref(), &|_: &Renamed| Vec::new());
@@ -171,16 +216,24 @@ impl<'a> NewCheckpoint<'a> {
     /// What the file is to hold, and the address space that its elements are in.
     fn contents(&self, format: &dyn Format) -> Result<(Joined<'_>, TensorSet), Cause> {
         let mut source = Joined::default();
-        let mut contents = TensorSet { metadata: self.metadata.clone(), ..TensorSet::default() };
-        let (mut seen, mut entries) = (HashSet::new(), Vec::new());
+        let (metadata, modules) = (self.metadata.clone(), self.modules.clone());
+        let mut contents = TensorSet { metadata, modules, ..TensorSet::default() };
+        let (mut places, mut entries) = (HashMap::<&str, usize>::new(), Vec::new());
         for (key, item) in &self.tensors {
             let placed = match item {
-                _ if !seen.insert(key) => Err("duplicate key".to_string()),
+                _ if places.contains_key(key.as_str()) => Err("duplicate key".to_string()),
+                Item::Tied(same_as) => match places.get(same_as.as_str()) {
+                    Some(place) => Ok(contents.tensors[*place].1.clone()),
+                    None => Err(format!("no tensor '{same_as}' was added before")),
+                },
                 Item::Data(data) => source.place(key, data.as_ref()),
                 Item::Stored(from, elements) => source.place_stored(from, elements),
             };
             match placed {
-                Ok(elements) => contents.tensors.push((key.clone(), elements)),
+                Ok(elements) => {
+                    places.insert(key, contents.tensors.len());
+                    contents.tensors.push((key.clone(), elements));
+                }
                 Err(why) => entries.push((key.clone(), why)),
             }
         }

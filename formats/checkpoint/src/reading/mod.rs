@@ -11,7 +11,7 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 
 use ndarray::{ArrayD, IxDyn};
-use statedict_core::{DType, Elements, Fault, Source, Tensor};
+use statedict_core::{ByteOrder, DType, Elements, Fault, Location, Source, Tensor};
 
 use crate::checkpoint::Checkpoint;
 use crate::elements::{self, Element, StreamError};
@@ -127,6 +127,29 @@ impl Checkpoint {
     pub fn stored<'a>(&self, tensor: impl Into<TensorRef<'a>>) -> Result<Option<Stored>, Error> {
         let elements = self.elements(tensor.into(), None)?;
         Ok(elements.verbatim().and_then(|range| Stored::of(self.source(), range)))
+    }
+
+    /// The file and the range of it that hold the storage which a tensor is a view of, as it is, for
+    /// callers who map files and look at them through strides of their own; `None` where it is
+    /// compressed, big-endian or the like, or its elements are changed as they are read.
+    ///
+    /// # Errors
+    /// There is no such tensor.
+    pub fn stored_storage<'a>(
+        &'a self,
+        tensor: impl Into<TensorRef<'a>>,
+    ) -> Result<Option<Stored>, Error> {
+        let tensor = self.resolve(tensor.into())?;
+        let Some(view) = tensor.as_view() else { return Ok(None) };
+        let storage = view.storage();
+        let is_swapped = storage.byte_order == ByteOrder::Big && tensor.dtype.swap_width() > 1;
+        let is_changed = view.conjugate || view.negate || !view.arithmetic().is_empty();
+        Ok(match &storage.location {
+            Location::Stored(range) if !is_swapped && !is_changed => {
+                Stored::of(self.source(), range.clone())
+            }
+            _ => None,
+        })
     }
 
     /// The elements of a tensor that can be read, cast where that is asked for.
