@@ -125,6 +125,10 @@ fn grouped_issues(refused: &PlanError, problems: &[String]) -> Vec<String> {
 fn hints_of_file(error: &statedict::checkpoint::Error) -> Vec<String> {
     let mut hints = Vec::new();
     match error.kind() {
+        Kind::Incomplete if error.whole_tensors() > 0 => {
+            let whole = error.whole_tensors();
+            hints.push(format!("--partial takes the {whole} tensors that are whole"));
+        }
         Kind::Journal => hints.push("if the file is whole, remove the journal".to_string()),
         Kind::UntrustedJournal => {
             let file = shell_path(error.path());

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
+use statedict::core::LeftOut;
 use statedict::jobs::diff::Compared;
 
 /// The version of the form of every object; fields may be added without a new one.
@@ -29,6 +30,19 @@ impl Serialize for Shown<'_> {
             Payload::Object(class) => serializer.collect_str(&format_args!("<{class}>")),
             Payload::Tensor => serializer.serialize_str("<tensor>"),
         }
+    }
+}
+
+/// A tensor that is not whole, and is left out.
+#[derive(Serialize)]
+pub(crate) struct NotWhole<'a> {
+    path: &'a str,
+    why: &'a str,
+}
+
+impl<'a> NotWhole<'a> {
+    pub(crate) fn all(left_out: &'a [LeftOut]) -> Vec<NotWhole<'a>> {
+        left_out.iter().map(|it| NotWhole { path: &it.path, why: &it.why }).collect()
     }
 }
 

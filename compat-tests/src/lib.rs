@@ -21,6 +21,7 @@
 
 mod agreement;
 mod command;
+mod corpus;
 mod environment;
 mod frame;
 mod interruption;
@@ -37,6 +38,7 @@ mod zoo;
 
 pub use agreement::{agree, agree_on_pickle};
 pub use command::{Run, start, statedict, statedict_reading, statedict_within};
+pub use corpus::corpus;
 pub use environment::cache;
 pub use frame::{archive, npz, safetensors};
 pub use interruption::{Ending, found, kill_while_writing, time_of_writing, unrecovered};

@@ -3,25 +3,14 @@
 //! `STATEDICT_CORPUS` names a folder with `corpus/truth.jsonl` (what the real libraries read from
 //! files beside it) and `hostile/manifest.tsv`. Without it these tests say so and pass.
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use compat_tests::{Run, Tally, statedict, statedict_within, text};
+use compat_tests::{Run, Tally, corpus, statedict, statedict_within, text};
 use serde_json::Value;
 
 /// Files that PyTorch itself cannot load, for want of the classes of their modules; we may list them.
 const CLASSES_MISSING: [&str; 2] = ["modlegacy-own.pt", "full_model_checkpoint.pt"];
-
-fn folder(name: &str) -> Option<PathBuf> {
-    let Some(folder) = env::var_os("STATEDICT_CORPUS").filter(|folder| !folder.is_empty()) else {
-        println!("skipped: STATEDICT_CORPUS names no folder");
-        return None;
-    };
-    let folder = Path::new(&folder).join(name);
-    assert!(folder.is_dir(), "{} is not a folder", folder.display());
-    Some(folder)
-}
 
 fn list(path: &Path) -> Run {
     statedict(["ls".as_ref(), "--json".as_ref(), "--hash".as_ref(), path.as_os_str()])
@@ -62,7 +51,7 @@ fn problem(line: &Value, file: &str, path: &Path) -> Option<String> {
 
 #[test]
 fn real_files_are_listed_as_their_libraries_load_them() {
-    let Some(corpus) = folder("corpus") else { return };
+    let Some(corpus) = corpus("corpus") else { return };
     let truth = fs::read_to_string(corpus.join("truth.jsonl")).expect("the truth can be read");
     let mut tally = Tally::new();
     for line in truth.lines() {
@@ -75,7 +64,7 @@ fn real_files_are_listed_as_their_libraries_load_them() {
 
 #[test]
 fn files_that_mean_harm_are_listed_or_refused_within_seconds() {
-    let Some(hostile) = folder("hostile") else { return };
+    let Some(hostile) = corpus("hostile") else { return };
     let manifest = fs::read_to_string(hostile.join("manifest.tsv")).expect("a manifest");
     let mut tally = Tally::new();
     for line in manifest.lines().skip(1) {

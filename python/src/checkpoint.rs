@@ -235,7 +235,7 @@ impl File {
 fn row<'py>(py: Python<'py>, key: &str, tensor: &Tensor) -> PyResult<Bound<'py, PyTuple>> {
     let layout = match &tensor.data {
         Data::Opaque { layout, .. } => Some(layout.as_str()),
-        Data::View(_) | Data::Blocks(_) => None,
+        Data::View(_) | Data::Blocks(_) | Data::Unlocated => None,
     };
     let shape = PyTuple::new(py, &tensor.shape)?;
     let dtype = PyString::intern(py, tensor.dtype.name());

@@ -139,6 +139,7 @@ impl From<&statedict::checkpoint::Error> for Raised {
             Kind::Malformed => (Class::Malformed, "malformed"),
             Kind::Unsupported => (Class::Checkpoint, "unsupported"),
             Kind::TooLarge => (Class::Checkpoint, "too-large"),
+            Kind::Incomplete => (Class::Checkpoint, "incomplete"),
             Kind::Foreign => (Class::Checkpoint, "unknown-format"),
             Kind::Folder => (Class::Checkpoint, "folder"),
             Kind::NotAFile => (Class::Checkpoint, "not-a-file"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use statedict_checkpoint::Interrupted;
+use statedict_core::LeftOut;
 
 /// Follows a job, and says whether it is to go on.
 ///
@@ -33,6 +34,8 @@ pub enum Notice {
     Opened(PathBuf),
     /// Files of weights in the folder that are not part of the checkpoint.
     Strays(Vec<String>),
+    /// Tensors that are not whole, and are left out.
+    LeftOut(Vec<LeftOut>),
     /// An edit of the file was interrupted.
     Interrupted(Interrupted),
     /// Of several state dicts one was taken, since none was named.

@@ -4,13 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use statedict_checkpoint::{Checkpoint, System};
+use statedict_core::Opening;
 
 use crate::jobs::error::Error;
 use crate::jobs::observer::{Notice, Observer};
 
 /// Opens a checkpoint to read it.
 pub(crate) fn open(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checkpoint, Error> {
-    let opened = Checkpoint::open_observed(path, Arc::new(System), observer.clone());
+    open_as(path, &Opening::default(), observer)
+}
+
+/// The same with as much looked up as is asked for.
+pub(crate) fn open_as(
+    path: &Path,
+    opening: &Opening,
+    observer: &Arc<dyn Observer>,
+) -> Result<Checkpoint, Error> {
+    let opened = Checkpoint::opened(path, opening, Arc::new(System), observer.clone());
     Ok(noticed(opened?, observer))
 }
 
@@ -38,6 +48,9 @@ pub(crate) fn noticed(checkpoint: Checkpoint, observer: &Arc<dyn Observer>) -> C
     let strays = checkpoint.strays();
     if !strays.is_empty() {
         observer.notice(&Notice::Strays(strays));
+    }
+    if !checkpoint.left_out().is_empty() {
+        observer.notice(&Notice::LeftOut(checkpoint.left_out().to_vec()));
     }
     for interrupted in checkpoint.interrupted() {
         observer.notice(&Notice::Interrupted(interrupted.clone()));

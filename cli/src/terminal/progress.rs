@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use statedict::checkpoint::Interrupted;
+use statedict::core::LeftOut;
 use statedict::{Error, Notice, Observer};
 
 use crate::failure::Failure;
@@ -156,6 +157,11 @@ impl Observer for Progress {
             Notice::Strays(names) => {
                 let names = first_few(names, 6);
                 say(&format!("note: not part of the checkpoint, not read: {names}"));
+            }
+            Notice::LeftOut(left_out) => {
+                let named = |it: &LeftOut| format!("{} ({})", it.path, it.why);
+                let named: Vec<String> = left_out.iter().map(named).collect();
+                say(&format!("note: not whole, left out: {}", first_few(&named, 6)));
             }
             Notice::Interrupted(interrupted) => warn_interrupted(interrupted),
             Notice::Choice { file, choice, of } if self.verbosity == Verbosity::All => {

@@ -99,12 +99,12 @@ impl Casting {
                 let Some((tensor, rule)) = self.wanted(catalog, state_dict, key) else { continue };
                 let reason = match &tensor.data {
                     Data::Opaque { layout, .. } => Some(UncastReason::Layout(layout.clone())),
-                    Data::View(_) | Data::Blocks(_)
+                    Data::View(_) | Data::Blocks(_) | Data::Unlocated
                         if scaled.contains(&**key) && !rule.spells_out(key) =>
                     {
                         Some(UncastReason::Scaled)
                     }
-                    Data::View(_) | Data::Blocks(_) => None,
+                    Data::View(_) | Data::Blocks(_) | Data::Unlocated => None,
                 };
                 match reason {
                     Some(reason) => uncast.tensors.push(UncastTensor {

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
+use super::coverage::{Rectangle, check_coverage};
 use super::tensor::{Data, Tensor, count_of};
 use crate::DType;
 
@@ -72,6 +73,13 @@ impl Blocks {
     }
 }
 
+impl TensorBlock {
+    /// What it covers.
+    fn rectangle(&self) -> Rectangle<'_> {
+        Rectangle { at: &self.at, size: &self.tensor.shape }
+    }
+}
+
 impl Tensor {
     /// A tensor kept in parts that are rectangles of `inner`, a shape with as many elements in the
     /// same order; parts without elements are left out.
@@ -86,53 +94,21 @@ impl Tensor {
     ) -> Result<Tensor, Unassembled> {
         let mut parts: Vec<TensorBlock> =
             parts.into_iter().filter(|part| part.tensor.count() > 0).collect();
-        for part in &parts {
-            if part.tensor.dtype != dtype || !is_within(part, &inner) {
-                return Err(Unassembled::Outside { at: part.at.clone(), shape: inner });
-            }
+        let is_odd =
+            |part: &&TensorBlock| part.tensor.dtype != dtype || part.tensor.as_view().is_none();
+        if let Some(odd) = parts.iter().find(is_odd) {
+            return Err(Unassembled::Outside { at: odd.at.clone(), shape: inner });
         }
         parts.sort_by(|a, b| a.at.cmp(&b.at));
-        refuse_overlaps(&parts)?;
-        let found = parts.iter().map(|part| part.tensor.count()).fold(0, u64::saturating_add);
-        let count = count_of(&shape).unwrap_or(u64::MAX);
-        if found != count || count_of(&inner) != Some(count) {
+        let rectangles: Vec<Rectangle<'_>> = parts.iter().map(TensorBlock::rectangle).collect();
+        check_coverage(&inner, &rectangles)?;
+        let (found, count) = (count_of(&inner), count_of(&shape));
+        if found != count {
+            let [found, count] = [found, count].map(|it| it.unwrap_or(u64::MAX));
             return Err(Unassembled::Incomplete { found, count });
         }
         Ok(Tensor { dtype, shape, data: Data::Blocks(Blocks { shape: inner, parts }) })
     }
-}
-
-/// True for a view that lies within the shape.
-fn is_within(part: &TensorBlock, shape: &[u64]) -> bool {
-    let TensorBlock { at, tensor } = part;
-    let is_room = |(first, (size, all)): (&u64, (&u64, &u64))| {
-        first.checked_add(*size).is_some_and(|end| end <= *all)
-    };
-    tensor.as_view().is_some()
-        && at.len() == shape.len()
-        && tensor.shape.len() == shape.len()
-        && at.iter().zip(tensor.shape.iter().zip(shape)).all(is_room)
-}
-
-/// Holds parts that are sorted by where they begin against those that begin before they end.
-fn refuse_overlaps(parts: &[TensorBlock]) -> Result<(), Unassembled> {
-    let end = |part: &TensorBlock, axis: usize| part.at[axis] + part.tensor.shape[axis];
-    let mut open = Vec::<&TensorBlock>::new();
-    for part in parts {
-        if let Some(first) = part.at.first() {
-            open.retain(|before| end(before, 0) > *first);
-        }
-        let meets = |before: &&&TensorBlock| {
-            (0..part.at.len())
-                .all(|axis| before.at[axis] < end(part, axis) && part.at[axis] < end(before, axis))
-        };
-        if let Some(other) = open.iter().find(meets) {
-            let (first, second) = (other.at.clone(), part.at.clone());
-            return Err(Unassembled::Overlap { first, second });
-        }
-        open.push(part);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod blocks;
+mod coverage;
 mod dtype;
 mod joining;
 mod metadata;
@@ -13,6 +14,7 @@ pub(crate) mod views;
 
 pub use arithmetic::{Arithmetic, Operation};
 pub use blocks::{Blocks, TensorBlock, Unassembled};
+pub use coverage::{Rectangle, check_coverage};
 pub use dtype::DType;
 pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
 pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};

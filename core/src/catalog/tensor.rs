@@ -30,6 +30,8 @@ pub enum Data {
     View(View),
     /// Plain elements in several places.
     Blocks(Blocks),
+    /// Plain elements whose places were not looked up, since a listing needs none.
+    Unlocated,
     /// No plain elements: sparse, quantized, meta, a NumPy object array.
     Opaque {
         /// What it is instead, for instance `sparse_coo`.
@@ -64,6 +66,15 @@ pub enum Location {
         /// The checksum of all inflated bytes, those that are skipped included; none if the writer
         /// left it out.
         crc32: Option<u32>,
+    },
+    /// In a Zstandard frame.
+    Zstandard {
+        /// The compressed bytes' range in the file.
+        compressed: Range<u64>,
+        /// Unpacked bytes to skip before the first byte of the storage.
+        skip: u64,
+        /// Unpacked bytes of the storage.
+        len: u64,
     },
     /// As the characters of a UTF-8 text, each of which is the byte of its number: how pickles below
     /// protocol 3 hold bytes.
@@ -159,7 +170,9 @@ impl Location {
     pub fn len(&self) -> u64 {
         match self {
             Location::Stored(range) => range.end.saturating_sub(range.start),
-            Location::Deflated { len, .. } | Location::Latin1 { len, .. } => *len,
+            Location::Deflated { len, .. }
+            | Location::Zstandard { len, .. }
+            | Location::Latin1 { len, .. } => *len,
         }
     }
 
@@ -172,7 +185,9 @@ impl Location {
     pub fn range(&self) -> &Range<u64> {
         match self {
             Location::Stored(range) => range,
-            Location::Deflated { compressed, .. } => compressed,
+            Location::Deflated { compressed, .. } | Location::Zstandard { compressed, .. } => {
+                compressed
+            }
             Location::Latin1 { text, .. } => text.range(),
         }
     }
@@ -191,6 +206,11 @@ impl Location {
                 len,
                 crc32: None,
             },
+            Location::Zstandard { compressed, skip, .. } => Location::Zstandard {
+                compressed: compressed.clone(),
+                skip: skip.checked_add(part.start)?,
+                len,
+            },
             Location::Latin1 { .. } => return None,
         })
     }
@@ -199,7 +219,9 @@ impl Location {
     pub(crate) fn moved(&self, by: u64) -> Location {
         let mut moved = self.clone();
         let range = match &mut moved {
-            Location::Stored(range) | Location::Deflated { compressed: range, .. } => range,
+            Location::Stored(range)
+            | Location::Deflated { compressed: range, .. }
+            | Location::Zstandard { compressed: range, .. } => range,
             Location::Latin1 { text, .. } => {
                 **text = text.moved(by);
                 return moved;
@@ -293,6 +315,11 @@ impl Tensor {
         Tensor::view(dtype, shape, strides, offset, storage)
     }
 
+    /// A tensor of plain elements whose places are not looked up.
+    pub fn unlocated(dtype: DType, shape: Vec<u64>) -> Tensor {
+        Tensor { dtype, shape, data: Data::Unlocated }
+    }
+
     /// How many elements it has; saturates where a file's shape is beyond counting.
     pub fn count(&self) -> u64 {
         count_of(&self.shape).unwrap_or(u64::MAX)
@@ -301,7 +328,7 @@ impl Tensor {
     /// Bytes its elements take when they are side by side.
     pub fn byte_len(&self) -> u64 {
         match &self.data {
-            Data::View(_) | Data::Blocks(_) => bytes_of(&self.shape, &self.dtype),
+            Data::View(_) | Data::Blocks(_) | Data::Unlocated => bytes_of(&self.shape, &self.dtype),
             Data::Opaque { bytes, .. } => *bytes,
         }
     }
@@ -310,7 +337,7 @@ impl Tensor {
     pub fn as_view(&self) -> Option<&View> {
         match &self.data {
             Data::View(view) => Some(view),
-            Data::Blocks(_) | Data::Opaque { .. } => None,
+            Data::Blocks(_) | Data::Unlocated | Data::Opaque { .. } => None,
         }
     }
 

@@ -97,7 +97,7 @@ impl Tensor {
                 view.move_to(Arc::new(storage));
             }
             Data::Blocks(blocks) => *blocks = blocks.moved(by),
-            Data::Opaque { .. } => {}
+            Data::Unlocated | Data::Opaque { .. } => {}
         }
         moved
     }

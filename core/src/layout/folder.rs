@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::{
-    Container, Fault, Format, Manner, Opened, PendingFiles, Plan, Section, Source, TensorSet,
-    UnsupportedTensors,
+    Container, Fault, Finding, Format, Location, Manner, Opened, PendingFiles, Plan, Section,
+    Source, TensorSet, UnsupportedTensors,
 };
 
 /// The files of one folder, by their names: a directory, one day what begins alike in a bucket.
@@ -21,6 +21,20 @@ pub trait Store: Send + Sync {
 
     /// True if there is a file of this name, in the folder or below.
     fn has(&self, name: &str) -> bool;
+
+    /// True if a file is a link that leads out of the folder to somewhere other than a file that
+    /// does belong to it, `manifest`: hub caches link every file of a checkpoint to one place.
+    fn leads_out(&self, _name: &str, _manifest: &str) -> bool {
+        false
+    }
+
+    /// How many bytes a file has, without opening it.
+    ///
+    /// # Errors
+    /// What keeps it from being looked at.
+    fn length(&self, name: &str) -> Result<u64, Fault> {
+        Ok(self.open(name)?.source.len())
+    }
 
     /// All the bytes of a file that is not part of the tensors, such as an index.
     ///
@@ -44,6 +58,45 @@ pub struct StoreFile {
     pub source: Box<dyn Source>,
 }
 
+/// How a checkpoint of several files is to be opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// How much is looked up.
+    pub depth: Depth,
+    /// What happens to tensors some of whose elements are missing.
+    pub incomplete: Incomplete,
+}
+
+/// How much of a checkpoint is looked up when it is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// The places of all elements.
+    #[default]
+    Elements,
+    /// What a listing shows, which a format may know without a look at the files of the elements;
+    /// tensors may be [unlocated](crate::Data::Unlocated).
+    Listing,
+}
+
+/// What happens to tensors some of whose elements are missing, or contradict what is said of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Incomplete {
+    /// The checkpoint is refused.
+    #[default]
+    Refused,
+    /// They are left out of what is opened.
+    LeftOut,
+}
+
+/// A tensor that was left out, since it is not whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The path to it, joined by `/`.
+    pub path: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 /// How checkpoints are opened that are several files in a folder, of which one, the manifest, leads
 /// to the others.
 pub trait FolderFormat: Sync {
@@ -53,17 +106,58 @@ pub trait FolderFormat: Sync {
     /// True if a file of this name is the manifest of such a checkpoint.
     fn is_manifest(&self, name: &str) -> bool;
 
+    /// The manifests among the names of a folder's files, one for each checkpoint of this kind.
+    ///
+    /// # Errors
+    /// Files of such a checkpoint, but nothing that leads to them.
+    fn manifests_among(&self, names: &[String]) -> Result<Vec<String>, Fault> {
+        Ok(names.iter().filter(|name| self.is_manifest(name)).cloned().collect())
+    }
+
     /// The files that a manifest leads to, in order.
     ///
     /// # Errors
     /// A manifest that cannot be read.
     fn files(&self, store: &dyn Store, manifest: &str) -> Result<Vec<String>, Fault>;
 
+    /// What is wrong with a manifest that can be read all the same, and what its usual loader would
+    /// run of it.
+    ///
+    /// # Errors
+    /// Only what keeps it from being read.
+    fn examine(&self, _store: &dyn Store, _manifest: &str) -> Result<Vec<Finding>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// What is in the files that a manifest leads to, where files are not checked as a whole.
+    ///
+    /// # Errors
+    /// A manifest that cannot be read.
+    fn parts(&self, _store: &dyn Store, _manifest: &str) -> Result<Vec<FilePart>, Fault> {
+        Ok(Vec::new())
+    }
+
     /// Opens a checkpoint; tensor bytes are never read.
     ///
     /// # Errors
     /// What is wrong with the manifest or a file, and every way in which they disagree.
-    fn open(&self, store: &dyn Store, manifest: &str) -> Result<Box<dyn Folder>, Fault>;
+    fn open(
+        &self,
+        store: &dyn Store,
+        manifest: &str,
+        opening: &Opening,
+    ) -> Result<Box<dyn Folder>, Fault>;
+}
+
+/// Something inside a file of a folder that is checked by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePart {
+    /// The file's name in the folder.
+    pub file: String,
+    /// Where it is in the file; what is packed has this many bytes at most.
+    pub location: Location,
+    /// What it is called in messages.
+    pub name: String,
 }
 
 /// An opened checkpoint of several files.
@@ -77,6 +171,11 @@ pub trait Folder: Send + Sync {
     /// Its files by name, in the order in which they lie in the address space, and after them those
     /// that hold no tensors.
     fn files(&self) -> Vec<&str>;
+
+    /// Tensors that were left out, since they are not whole.
+    fn left_out(&self) -> &[LeftOut] {
+        &[]
+    }
 
     /// The file that starts here in the address space, where it is one that can be
     /// [rewritten in place](Container::rewrite_in_place).

@@ -14,12 +14,14 @@ mod tensor_set;
 pub use blocks::Block;
 pub use computed::Computed;
 pub use container::{Container, Growth};
-pub use folder::{Folder, FolderFormat, Store, StoreFile};
+pub use folder::{
+    Depth, FilePart, Folder, FolderFormat, Incomplete, LeftOut, Opening, Store, StoreFile,
+};
 pub use format::{Facts, Format, ShardNames};
 pub use headroom::Headroom;
 pub use opened::Opened;
 pub use pending_files::{Manifest, Manner, NewFile, PendingFiles, Renamed};
-pub use source::{Fault, Source};
+pub use source::{Fault, Source, Stretch};
 pub use tensor_set::{
     Elements, Omitted, Origin, Place, TensorSet, Ties, UnsupportedTensors, is_implied,
     is_recorded_tie,

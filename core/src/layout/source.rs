@@ -86,6 +86,33 @@ impl<S: Source + ?Sized> Source for &S {
     }
 }
 
+/// A stretch of a source as a source of its own, counted from 0.
+pub struct Stretch<'s> {
+    source: &'s dyn Source,
+    range: Range<u64>,
+}
+
+impl<'s> Stretch<'s> {
+    /// The part of a range that the source has.
+    pub fn new(source: &'s dyn Source, range: Range<u64>) -> Stretch<'s> {
+        let start = range.start.min(source.len());
+        Stretch { source, range: start..range.end.clamp(start, source.len()) }
+    }
+}
+
+impl Source for Stretch<'_> {
+    fn len(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        match offset.checked_add(buffer.len() as u64).filter(|end| *end <= self.len()) {
+            Some(_) => self.source.read_at(self.range.start + offset, buffer),
+            None => Err(Fault::malformed(offset, "unexpected end of this part of the file")),
+        }
+    }
+}
+
 /// Why a file cannot be read, or not be rewritten.
 ///
 /// Broken, unsupported and too large are different answers.
@@ -109,6 +136,14 @@ pub enum Fault {
         at: Option<u64>,
         /// Which limit.
         what: String,
+    },
+    /// Some of what a checkpoint should hold is missing, and the rest is whole.
+    #[error("{what}")]
+    Incomplete {
+        /// What is missing.
+        what: String,
+        /// Tensors that are whole.
+        whole: usize,
     },
     /// The bytes could not be read at all.
     #[error("{0}")]

@@ -134,6 +134,9 @@ impl Elements {
             crate::Data::Opaque { layout, .. } => {
                 Err(alloc::format!("a tensor of layout {layout} has no plain elements to write"))
             }
+            crate::Data::Unlocated => {
+                Err("the checkpoint was opened to be listed, not to be read".to_string())
+            }
             crate::Data::View(_) => {
                 let cast = cast.filter(|_| tensor.dtype.is_float());
                 let dtype = cast.unwrap_or(&tensor.dtype).clone();
@@ -395,9 +398,9 @@ impl TensorSet {
 /// Bytes that are passed over in what a storage is unpacked from.
 fn skipped(location: &Location) -> u64 {
     match location {
-        Location::Deflated { skip, .. } => *skip,
+        Location::Deflated { skip, .. } | Location::Zstandard { skip, .. } => *skip,
         Location::Latin1 { text, .. } => match text.as_ref() {
-            Location::Deflated { skip, .. } => *skip,
+            Location::Deflated { skip, .. } | Location::Zstandard { skip, .. } => *skip,
             _ => 0,
         },
         Location::Stored(_) => 0,

@@ -205,7 +205,7 @@ impl<'a> Pair<'a> {
 
 fn layout(tensor: &Tensor) -> String {
     match &tensor.data {
-        Data::View(_) | Data::Blocks(_) => "strided".to_string(),
+        Data::View(_) | Data::Blocks(_) | Data::Unlocated => "strided".to_string(),
         Data::Opaque { layout, .. } => layout.clone(),
     }
 }

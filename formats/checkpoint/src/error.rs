@@ -27,6 +27,8 @@ pub enum Kind {
     Unsupported,
     /// Something is beyond a limit.
     TooLarge,
+    /// Elements or files are missing, and some tensors are whole.
+    Incomplete,
     /// The file is none of the known formats; the text says what it is, if that can be seen.
     Foreign,
     /// The path leads to a folder that does not open, or an index and its files disagree; the text
@@ -149,6 +151,14 @@ impl Error {
         }
     }
 
+    /// How many tensors are whole, where others are not.
+    pub fn whole_tensors(&self) -> usize {
+        match &self.cause {
+            Cause::Fault(Fault::Incomplete { whole, .. }) => *whole,
+            _ => 0,
+        }
+    }
+
     /// The tensor that could not be read, if it is one alone.
     pub fn tensor(&self) -> Option<&str> {
         match &self.cause {
@@ -199,6 +209,7 @@ fn kind_of(fault: &Fault) -> Kind {
         Fault::Malformed { .. } => Kind::Malformed,
         Fault::Unsupported(_) => Kind::Unsupported,
         Fault::TooLarge { .. } => Kind::TooLarge,
+        Fault::Incomplete { .. } => Kind::Incomplete,
         Fault::Unreadable(_) => Kind::Io,
         Fault::InFile { fault, .. } => kind_of(fault),
     }

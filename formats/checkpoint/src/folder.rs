@@ -141,6 +141,22 @@ impl Store for LocalFolder<'_> {
         })
     }
 
+    fn leads_out(&self, name: &str, manifest: &str) -> bool {
+        let real = |path: &Path| fs::canonicalize(path).ok();
+        let Ok(path) = self.path_of(name) else { return true };
+        // What is not there leads nowhere.
+        let Some(file) = real(&path) else { return false };
+        let is_below = |folder: Option<PathBuf>| folder.is_some_and(|it| file.starts_with(it));
+        let here = if self.path.as_os_str().is_empty() { Path::new(".") } else { self.path };
+        let manifest = real(&self.path.join(manifest));
+        !is_below(real(here)) && !is_below(manifest.and_then(|it| Some(it.parent()?.into())))
+    }
+
+    fn length(&self, name: &str) -> Result<u64, Fault> {
+        let path = self.path_of(name)?;
+        Ok(fs::metadata(&path).map_err(|error| wrapped(&path, error.into()))?.len())
+    }
+
     fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Fault> {
         let path = self.path_of(name)?;
         let source = self.source(name, &path).map_err(|cause| wrapped(&path, cause))?;

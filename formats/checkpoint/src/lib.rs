@@ -82,7 +82,7 @@ pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recove
 pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
 pub use reading::{Stored, TensorRef};
-pub use registry::{FORMATS, ending, format_called, format_named_by};
+pub use registry::{FOLDER_FORMATS, FORMATS, ending, format_called, format_named_by};
 pub use statistics::Measured;
 pub use write::{Protected, Protection, Staged, stage_text};
 

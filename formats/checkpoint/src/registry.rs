@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use statedict_core::Format;
+use statedict_dcp::DCP;
 use statedict_npz::NPZ;
 use statedict_pth::PTH;
 use statedict_safetensors::SAFETENSORS;
 
-/// Every format, in the order in which they are asked whether a file is theirs.
+/// Every format of files, in the order in which they are asked whether a file is theirs.
 pub static FORMATS: &[&dyn Format] = &[
     &PTH,
     &NPZ,
@@ -15,6 +16,9 @@ pub static FORMATS: &[&dyn Format] = &[
     #[cfg(test)]
     &crate::raw_arrays::RAW_ARRAYS,
 ];
+
+/// Every format whose checkpoints are folders of many files, and are only read.
+pub static FOLDER_FORMATS: &[&dyn Format] = &[&DCP];
 
 /// The format that a file name's ending asks for.
 pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {

@@ -62,6 +62,7 @@ fn order(tensor: &Tensor) -> String {
     match &tensor.data {
         Data::Opaque { layout, .. } => format!(" {layout}"),
         Data::Blocks(_) => " in blocks".to_string(),
+        Data::Unlocated => " unlocated".to_string(),
         Data::View(view) => {
             let big = view.storage().byte_order == ByteOrder::Big;
             let transposed = !view.is_contiguous();

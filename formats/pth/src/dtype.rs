@@ -29,7 +29,7 @@ pub(crate) fn of_storage(class: &str) -> Option<DType> {
 }
 
 /// The element type with this name in the `torch` module.
-pub(crate) fn named(name: &str) -> Option<DType> {
+pub fn named(name: &str) -> Option<DType> {
     Some(match name {
         "float64" | "double" => DType::F64,
         "float32" | "float" => DType::F32,

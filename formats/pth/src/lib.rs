@@ -75,6 +75,7 @@ use crate::archive::ZipFile;
 use crate::stream::StreamFile;
 use crate::tar::TarFile;
 
+pub use dtype::named as torch_dtype;
 pub use scan::{Loader, Scan, Trust, Unread, scan, search};
 pub use tar::{TarMember, tar_members};
 

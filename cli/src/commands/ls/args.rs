@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use statedict::core::Incomplete;
 use statedict::{List, Shown};
 
 use crate::commands::ls::{ListRequest, Shape};
@@ -19,6 +20,9 @@ pub(crate) struct LsArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Show what is whole of a checkpoint some of whose elements are missing
+    #[arg(long)]
+    partial: bool,
     /// Show what the file holds beside tensors: numbers, texts, containers; objects by their class
     #[arg(long, conflicts_with_all = ["hash", "at", "tree"])]
     payload: bool,
@@ -36,8 +40,10 @@ impl LsArgs {
             (_, _, true) => Shape::Payload,
             _ => Shape::Table,
         };
+        let incomplete = if self.partial { Incomplete::LeftOut } else { Incomplete::Refused };
         let shown = Shown { at: self.at, patterns: Vec::new() };
-        let job = List { file: self.file, shown, hash: self.hash, payload: self.payload };
+        let (file, hash, payload) = (self.file, self.hash, self.payload);
+        let job = List { file, shown, hash, payload, incomplete };
         ListRequest { job, shape }
     }
 }

@@ -8,7 +8,7 @@ use statedict::core::{Data, IndexMap, Value};
 use statedict::jobs::list::{Listed, Outcome};
 
 use crate::failure::Failure;
-use crate::json::{SCHEMA_VERSION, Shown, path_bytes, put};
+use crate::json::{NotWhole, SCHEMA_VERSION, Shown, path_bytes, put};
 
 /// One tensor of `ls --json`.
 #[derive(Serialize)]
@@ -43,6 +43,10 @@ pub(crate) fn listing(job: &List, outcome: &Outcome, out: &mut dyn Write) -> Res
     put(&outcome.recognised.conventions, out)?;
     write!(out, r#","recipes":"#)?;
     put(&outcome.recognised.recipes, out)?;
+    if !checkpoint.left_out().is_empty() {
+        write!(out, r#","left_out":"#)?;
+        put(&NotWhole::all(checkpoint.left_out()), out)?;
+    }
     write!(out, r#","tensors":["#)?;
     for (i, listed) in outcome.tensors().enumerate() {
         out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
@@ -70,7 +74,7 @@ impl<'a> Tensor<'a> {
         let tensor = &listed.entry.tensor;
         let layout = match &tensor.data {
             Data::Opaque { layout, .. } => Some(layout.as_str()),
-            Data::View(_) | Data::Blocks(_) => None,
+            Data::View(_) | Data::Blocks(_) | Data::Unlocated => None,
         };
         Tensor {
             at: &listed.entry.path,

@@ -87,7 +87,7 @@ impl Cells {
         match (&listed.sha256, &tensor.data) {
             (Some(digest), _) => last.push_str(digest),
             (None, Data::Opaque { layout, .. }) => last.push_str(&name(layout)),
-            (None, Data::View(_) | Data::Blocks(_)) => {}
+            (None, Data::View(_) | Data::Blocks(_) | Data::Unlocated) => {}
         }
     }
 

@@ -6,7 +6,9 @@ use clap::ValueEnum;
 use statedict::checkpoint::Existing;
 use statedict::core::casting::{CastRule, Casting};
 use statedict::core::sizes::{SizeExpression, Sizes};
-use statedict::core::{Headroom, Name, Policy, SEPARATOR, Separators, Ties, Undefined, Unmatched};
+use statedict::core::{
+    Headroom, Incomplete, Name, Policy, SEPARATOR, Separators, Ties, Undefined, Unmatched,
+};
 use statedict::jobs::rename::{Destination, Encoding, Extent, Pickles, Strictness};
 use statedict::jobs::sizes::SizeSources;
 use statedict::{Rename, Rules};
@@ -104,6 +106,9 @@ pub(super) struct WritingArgs {
     /// is below it as one state dict with dots in its keys, which can be written to a new file.
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
+    /// Write what is whole of a checkpoint some of whose elements are missing, and list the rest
+    #[arg(long)]
+    partial: bool,
     /// Write only the state dict, without optimizer and other entries, on the CPU
     #[arg(long)]
     alone: bool,
@@ -230,6 +235,7 @@ impl WritingArgs {
         let job = Rename {
             file,
             at: self.at,
+            incomplete: if self.partial { Incomplete::LeftOut } else { Incomplete::Refused },
             metadata: self.metadata.edits()?,
             encoding: Encoding {
                 casting,

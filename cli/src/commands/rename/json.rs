@@ -11,7 +11,7 @@ use statedict::core::{MetadataChange, Omitted, Places, Regrouping};
 use statedict::jobs::rename::{MergeSummary, Outcome};
 
 use crate::failure::Failure;
-use crate::json::{SCHEMA_VERSION, path_bytes, put};
+use crate::json::{NotWhole, SCHEMA_VERSION, path_bytes, put};
 
 /// What a command that writes did.
 #[derive(Serialize)]
@@ -59,6 +59,9 @@ struct Done<'a> {
     /// The same of those that stay as they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_followed: Vec<Place<'a>>,
+    /// Tensors that are not whole, and are left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<NotWhole<'a>>,
     /// Present if tensors were to be cast.
     #[serde(skip_serializing_if = "Option::is_none")]
     cast: Option<Cast<'a>>,
@@ -201,6 +204,7 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         idle: &outcome.planned.unused_rules,
         followed: places(&outcome.mentions.followed),
         not_followed: places(&outcome.mentions.not_followed),
+        left_out: NotWhole::all(&outcome.left_out),
         cast: outcome.uncast.as_ref().map(|uncast| Cast {
             tensors: outcome.casts().count(),
             not_cast: uncast.tensors.iter().map(NotCast::of).collect(),

@@ -129,7 +129,11 @@ fn suggested(request: &RenameRequest, outcome: &Outcome) -> PathBuf {
     let (file, own) = (&outcome.source.path, outcome.source.format);
     let Encoding { format, sharding, .. } = &request.job.encoding;
     let other = FORMATS.iter().copied().rev().find(|format| format.name() != own.name());
-    let format = format.or(other.filter(|_| request.converts())).unwrap_or(own);
+    let is_read_alone = own.facts().extensions.is_empty();
+    let format = format.or(other.filter(|_| request.converts() || is_read_alone)).unwrap_or(own);
+    if is_read_alone && sharding.is_none() {
+        return sibling(outcome.source.model_folder.as_deref().unwrap_or(file), "", format);
+    }
     if let Some(folder) = &outcome.source.model_folder {
         return new_folder(folder);
     }

@@ -72,7 +72,7 @@ fn is_proportionate(tensor: &Tensor) -> bool {
     match &tensor.data {
         Data::View(view) => tensor.byte_len() <= limit(view.storage().len()),
         Data::Blocks(blocks) => blocks.parts().iter().all(|part| is_proportionate(&part.tensor)),
-        Data::Opaque { .. } => false,
+        Data::Unlocated | Data::Opaque { .. } => false,
     }
 }
 

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{
-    Catalog, Fate, Policy, Rule, SEPARATOR, StateDict, TensorEntry, Value, WRAPPERS, plan, wrapping,
+    Catalog, Depth, Fate, Incomplete, Opening, Policy, Rule, SEPARATOR, StateDict, TensorEntry,
+    Value, WRAPPERS, plan, wrapping,
 };
 
 use crate::jobs::error::Error;
 use crate::jobs::library::{Recognised, recognise};
 use crate::jobs::observer::Observer;
-use crate::jobs::opening::open;
+use crate::jobs::opening::open_as;
 use crate::jobs::selection::Summary;
 use crate::jobs::shown::Shown;
 
@@ -43,6 +44,8 @@ pub struct List {
     pub hash: bool,
     /// Read what the file holds beside tensors.
     pub payload: bool,
+    /// What happens if some tensors are not whole.
+    pub incomplete: Incomplete,
 }
 
 /// What was found.
@@ -87,7 +90,9 @@ impl List {
     /// # Errors
     /// What keeps the file from being read, and a path that leads nowhere.
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
-        let checkpoint = open(&self.file, observer)?;
+        let depth = if self.hash { Depth::Elements } else { Depth::Listing };
+        let opening = Opening { depth, incomplete: self.incomplete };
+        let checkpoint = open_as(&self.file, &opening, observer)?;
         let catalog = checkpoint.catalog();
         let rows = self.shown.rows(&checkpoint)?;
         let digests = if self.hash { Some(Digests::all(&checkpoint, &rows)?) } else { None };

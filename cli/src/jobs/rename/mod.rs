@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_checkpoint::{Existing, PendingFiles};
-use statedict_core::{Format, Headroom, MetadataEdits, Policy, Ties, casting::Casting};
+use statedict_core::{
+    Format, Headroom, Incomplete, MetadataEdits, Opening, Policy, Ties, casting::Casting,
+};
 
 use crate::jobs::error::Error;
 use crate::jobs::model_dtype::stale_dtype;
 use crate::jobs::observer::Observer;
-use crate::jobs::opening::{joined, open, open_to_replace};
+use crate::jobs::opening::{joined, open_as, open_to_replace};
 use crate::jobs::rules::Rules;
 use crate::jobs::selection::Choice;
 use crate::jobs::sizes::SizeSources;
@@ -57,6 +59,8 @@ pub struct Rename {
     /// The path of the state dict, whose last part may do; `*` for all, none where only one can be
     /// meant.
     pub at: Option<String>,
+    /// What happens if some tensors of the file are not whole.
+    pub incomplete: Incomplete,
     /// Where the new names come from.
     pub rules: Rules,
     /// Where the numbers come from that rules know by name.
@@ -150,6 +154,7 @@ impl Default for Rename {
         Rename {
             file: PathBuf::new(),
             at: None,
+            incomplete: Incomplete::default(),
             rules: Rules::default(),
             sizes: SizeSources::default(),
             adapter: None,
@@ -177,7 +182,8 @@ impl Rename {
         let checkpoint = if writes && in_place {
             open_to_replace(&self.file, observer)?
         } else {
-            open(&self.file, observer)?
+            let opening = Opening { incomplete: self.incomplete, ..Opening::default() };
+            open_as(&self.file, &opening, observer)?
         };
         let mut checkpoint = joined(checkpoint, self.at.as_deref())?;
         if in_place {
@@ -222,6 +228,7 @@ impl Rename {
                 .then(|| stale_dtype(&checkpoint, &planned.plan))
                 .flatten(),
             side_files,
+            left_out: checkpoint.left_out().to_vec(),
             conversion: work.into_conversion(),
             merged,
             source: FileSummary::of(&checkpoint),

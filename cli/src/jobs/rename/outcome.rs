@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::{Checkpoint, Overflow, Replaced, SideFiles};
-use statedict_core::{DType, Format, Mentions, Omitted, Plan, Planned, Ties, casting::Uncast};
+use statedict_core::{
+    DType, Format, LeftOut, Mentions, Omitted, Plan, Planned, Ties, casting::Uncast,
+};
 
 use crate::jobs::model_dtype::StaleDtype;
 use crate::jobs::rename::MergeSummary;
@@ -42,6 +44,8 @@ pub struct Outcome {
     pub replaced_link: Option<PathBuf>,
     /// What encoding the tensors again meant; none where the file is the old one with other keys.
     pub conversion: Option<Conversion>,
+    /// Tensors of the file that are not whole, and were left out.
+    pub left_out: Vec<LeftOut>,
     /// What was merged; none where no adapter was.
     pub merged: Option<MergeSummary>,
 }

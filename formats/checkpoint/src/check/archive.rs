@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use flate2::bufread::DeflateDecoder;
-use statedict_core::{Fault, Finding, Source};
+use statedict_core::{Fault, Finding, Source, Stretch};
 use statedict_npz::Array;
 use statedict_pth::{Loader, Trust, scan};
 use statedict_zip::{Archive, Audit, Entry, Located, Method};
@@ -16,7 +16,6 @@ use super::code;
 use super::content::{Content, HELD, Look};
 use super::examined;
 use super::limits::{MAX_DEPTH, MAX_GROWTH, MAX_HELD, MAX_HELD_OF_BOMBS, Metered};
-use super::part::Part;
 use crate::elements::inflate::RangeReader;
 
 /// How much of a deflated member is read to see what it is.
@@ -146,7 +145,7 @@ impl Look<'_> {
         let name = content.below(entry.name());
         match entry.method() {
             Method::Stored => {
-                let part = Part::new(content.source, located.data.clone());
+                let part = Stretch::new(content.source, located.data.clone());
                 let source: &dyn Source = &part;
                 let (len, depth) = (source.len(), content.depth + 1);
                 self.content(&Content { source, len, name, loader, depth })?;

@@ -5,13 +5,12 @@ use std::io::{BufReader, Read};
 use std::ops::Range;
 
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
-use statedict_core::{Fault, Finding, Findings, Source, Verdict};
+use statedict_core::{Fault, Finding, Findings, Source, Stretch, Verdict};
 use statedict_npz::Array;
 use statedict_pth::{Loader, TarMember, Trust, Unread, scan, search, tar_members};
 use statedict_zip::climbs;
 
 use super::limits::{Budget, MAX_DEPTH, MAX_HELD, Metered};
-use super::part::Part;
 use crate::elements::inflate::RangeReader;
 
 /// How much of the front is read to see what bytes are.
@@ -181,7 +180,7 @@ impl Look<'_> {
     fn arrays(&mut self, content: &Content<'_>) -> Result<(), Fault> {
         let mut at = 0;
         loop {
-            let part = Part::new(content.source, at..content.source.len());
+            let part = Stretch::new(content.source, at..content.source.len());
             let array = match Array::read_front(&part, content.len.saturating_sub(at)) {
                 Ok(Some(array)) => array,
                 Ok(None) => return Ok(()),
@@ -275,7 +274,7 @@ impl Look<'_> {
             if self.is_spent(content) {
                 return Ok(());
             }
-            let part = Part::new(content.source, data.clone());
+            let part = Stretch::new(content.source, data.clone());
             let (len, depth) = (part.len(), content.depth + 1);
             let name = content.below(name);
             let inside = Content { source: &part, len, name, depth, ..content.clone() };
@@ -347,7 +346,7 @@ impl Look<'_> {
             |at: usize| end[at..at + 4].iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
         let before = (tail_start + place as u64).checked_sub(number(12) + number(16));
         let Some(start) = before.filter(|start| *start > 0) else { return Ok(()) };
-        let part = Part::new(source, start..len);
+        let part = Stretch::new(source, start..len);
         if !is_zip(&part.bytes(0..part.len().min(4))?) {
             return Ok(());
         }

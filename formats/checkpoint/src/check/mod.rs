@@ -16,20 +16,22 @@ mod code;
 mod content;
 mod folder;
 mod limits;
-mod part;
 mod pieces;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_core::{Fault, Finding, Findings, Source, Verdict};
+use statedict_core::{
+    Fault, FilePart, Finding, Findings, Location, Opening, Source, Stretch, Verdict,
+};
 
 use self::content::{Content, Look};
 use self::limits::{Budget, Metered};
-use self::part::Part;
 use self::pieces::pieces;
 use crate::disk::System;
+use crate::elements::inflate;
 use crate::error::{Action, Cause, Error, Kind};
 use crate::folder::{InFolder, LocalFolder};
 use crate::identify::identify;
@@ -116,6 +118,15 @@ pub fn check_source_named(source: &dyn Source, path: &Path) -> Result<Checked, F
 }
 
 fn check_file(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
+    check_file_with(path, &[], observer)
+}
+
+/// Checks a file some parts of which are known.
+fn check_file_with(
+    path: &Path,
+    parts: &[&FilePart],
+    observer: &Arc<dyn Observer>,
+) -> Result<Vec<Finding>, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let source = match FileSource::as_it_is(path) {
         Ok(source) => source.observed_by(observer.clone()),
@@ -124,12 +135,16 @@ fn check_file(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>,
     };
     let is_distributed = path.extension().is_some_and(|extension| extension == "distcp");
     let budget = Budget::for_file(source.len());
-    let findings = match is_distributed.then(|| pieces(&source)).transpose() {
-        Ok(Some(Some(pieces))) => check_pieces(&source, pieces, &budget),
-        Ok(_) => check_source(&source, path, &budget),
-        Err(fault) => Err(fault),
+    let pieces = is_distributed.then(|| pieces(&source)).transpose();
+    let pieces = pieces.map_err(|fault| failed(fault.into()))?.flatten();
+    let findings = match &pieces {
+        Some(pieces) => check_pieces(&source, pieces, &budget),
+        None if parts.is_empty() => check_source(&source, path, &budget),
+        None => Ok(Vec::new()),
     };
     let mut findings = findings.map_err(|fault| failed(fault.into()))?;
+    let others = check_parts(&source, parts, &pieces.unwrap_or_default(), &budget);
+    findings.extend(others.map_err(|fault| failed(fault.into()))?);
     findings.extend(source.interrupted().iter().map(half_edited));
     Ok(findings)
 }
@@ -155,17 +170,55 @@ fn half_edited(interrupted: &Interrupted) -> Finding {
 /// A file of a distributed checkpoint: archives end to end.
 fn check_pieces(
     source: &dyn Source,
-    pieces: Vec<std::ops::Range<u64>>,
+    pieces: &[std::ops::Range<u64>],
     budget: &Budget,
 ) -> Result<Vec<Finding>, Fault> {
     let mut findings = Vec::new();
     for piece in pieces {
         let name = format!("archive at byte {}", piece.start);
-        let part = Part::new(source, piece);
+        let part = Stretch::new(source, piece.clone());
         let found = check_source(&part, Path::new(""), budget)?;
         findings.extend(found.into_iter().map(|finding| finding.within(&name)));
     }
     Ok(findings)
+}
+
+/// Parts of a file that were not checked with it.
+fn check_parts(
+    source: &dyn Source,
+    parts: &[&FilePart],
+    checked: &[std::ops::Range<u64>],
+    budget: &Budget,
+) -> Result<Vec<Finding>, Fault> {
+    let (mut findings, mut seen) = (Vec::new(), HashSet::new());
+    for FilePart { location, name, .. } in parts {
+        let range = location.range();
+        let is_checked = matches!(location, Location::Stored(_)) && checked.contains(range);
+        if is_checked || !seen.insert(range.clone()) || range.end > source.len() {
+            continue;
+        }
+        let found = match location {
+            Location::Stored(range) => {
+                let end =
+                    if is_safetensors(source, range.start)? { source.len() } else { range.end };
+                let part = Stretch::new(source, range.start..end);
+                check_source(&part, Path::new(""), budget)?
+            }
+            packed => match inflate::up_to(source, packed) {
+                Ok(unpacked) => check_source(&unpacked, Path::new(""), budget)?,
+                Err(fault @ Fault::Unreadable(_)) => return Err(fault),
+                Err(fault) => vec![broken(&fault)],
+            },
+        };
+        findings.extend(found.into_iter().map(|finding| finding.within(name)));
+    }
+    Ok(findings)
+}
+
+/// True if safetensors begin here, which go on to the end of their file.
+fn is_safetensors(source: &dyn Source, at: u64) -> Result<bool, Fault> {
+    let front = source.bytes(at..at.saturating_add(9).min(source.len()))?;
+    Ok(front.len() == 9 && front[8] == b'{' && front[6..8] == [0, 0])
 }
 
 fn check_source(source: &dyn Source, path: &Path, budget: &Budget) -> Result<Vec<Finding>, Fault> {
@@ -225,7 +278,7 @@ fn broken(fault: &Fault) -> Finding {
 fn check_several(found: &InFolder, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
     let store = LocalFolder::new(&found.folder, &System).observed_by(observer.clone());
-    if let Err(fault) = found.format.open(&store, &found.manifest) {
+    if let Err(fault) = found.format.open(&store, &found.manifest, &Opening::default()) {
         let error = found.error(fault);
         if error.kind() == Kind::Io && error.path() == found.path() {
             return Err(error);
@@ -233,8 +286,14 @@ fn check_several(found: &InFolder, observer: &Arc<dyn Observer>) -> Result<Vec<F
         let why = format!("{} and files do not go together", found.format.manifest());
         findings.push(Finding::malformed("", error.to_string(), &why));
     }
-    for name in found.files(&System).unwrap_or_default() {
-        match check_file(&found.folder.join(&name), observer) {
+    let examined = found.format.examine(&store, &found.manifest);
+    findings.extend(examined.map_err(|fault| found.error(fault))?);
+    let parts = found.format.parts(&store, &found.manifest).unwrap_or_default();
+    let files = found.files(&System).unwrap_or_default();
+    // Manifests are examined.
+    for name in files.into_iter().filter(|name| !found.format.is_manifest(name)) {
+        let parts: Vec<&FilePart> = parts.iter().filter(|part| part.file == name).collect();
+        match check_file_with(&found.folder.join(&name), &parts, observer) {
             Ok(found) => findings.extend(found.into_iter().map(|finding| finding.within(&name))),
             Err(error) if error.kind() == Kind::Stopped => return Err(error),
             // A file that is missing is named above.

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use statedict_core::{
-    Catalog, Elements, Fault, Folder, Format, Mentions, Plan, Section, Source, Tensor, Value,
-    objects::Objects,
+    Catalog, Elements, Fault, Folder, Format, LeftOut, Mentions, Opening, Plan, Section, Source,
+    Tensor, Value, objects::Objects,
 };
 
 use crate::disk::{Disk, System};
@@ -73,6 +73,16 @@ impl Checkpoint {
         Checkpoint::open_observed(path, disk, Arc::new(|_| ControlFlow::Continue(())))
     }
 
+    /// The same with as much looked up as is asked for, and with what is whole of a checkpoint that
+    /// is not, if that is asked for.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_as(path: &Path, opening: &Opening) -> Result<Checkpoint, Error> {
+        let observer = Arc::new(|_| ControlFlow::Continue(()));
+        Checkpoint::opened(path, opening, Arc::new(System), observer)
+    }
+
     /// The same with an observer from the first read of a file on.
     ///
     /// # Errors
@@ -82,11 +92,24 @@ impl Checkpoint {
         disk: Arc<dyn Disk>,
         observer: Arc<dyn Observer>,
     ) -> Result<Checkpoint, Error> {
+        Checkpoint::opened(path, &Opening::default(), disk, observer)
+    }
+
+    /// Opens a checkpoint as it is asked for, with an observer from the first read on.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open_observed`].
+    pub fn opened(
+        path: &Path,
+        opening: &Opening,
+        disk: Arc<dyn Disk>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Checkpoint, Error> {
         let failed = |cause: Cause| Error::new(Action::Read, path, cause);
         let opened = match locate(path).map_err(failed)? {
             Located::Folder(found) => {
                 let store = LocalFolder::new(&found.folder, disk.as_ref());
-                Found::folder(path, &found, store.observed_by(observer.clone()))?
+                Found::folder(path, &found, store.observed_by(observer.clone()), opening)?
             }
             Located::File(file) => {
                 let source = FileSource::open(&file, disk.as_ref())
@@ -110,7 +133,7 @@ impl Checkpoint {
                 let locked = Locked::new(&found.path(), disk.as_ref()).map_err(failed)?;
                 let store = LocalFolder::new(&found.folder, disk.as_ref());
                 let store = store.locked(&found.manifest, &locked.file);
-                (Found::folder(path, &found, store)?, locked)
+                (Found::folder(path, &found, store, &Opening::default())?, locked)
             }
             Located::File(file) => {
                 let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
@@ -260,6 +283,11 @@ impl Checkpoint {
         self.folder.is_some()
     }
 
+    /// Tensors that were left out when it was opened, since they are not whole.
+    pub fn left_out(&self) -> &[LeftOut] {
+        self.files.left_out()
+    }
+
     /// The format that reads it.
     pub fn format(&self) -> &'static dyn Format {
         self.files.format()
@@ -368,8 +396,13 @@ impl Found {
     }
 
     /// Several files, which the store opens.
-    fn folder(named: &Path, found: &InFolder, store: LocalFolder<'_>) -> Result<Found, Error> {
-        let files = found.format.open(&store, &found.manifest);
+    fn folder(
+        named: &Path,
+        found: &InFolder,
+        store: LocalFolder<'_>,
+        opening: &Opening,
+    ) -> Result<Found, Error> {
+        let files = found.format.open(&store, &found.manifest, opening);
         let files = files.map_err(|fault| found.error(fault))?;
         let (path, folder) = (named.to_path_buf(), Some(found.folder.clone()));
         Ok(Found { path, folder, source: store.into_source(), files })

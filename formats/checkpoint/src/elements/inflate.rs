@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crc32fast::Hasher;
 use flate2::bufread::DeflateDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use statedict_core::{Fault, Location, Source};
 
 use crate::disk::plain_file::PlainFile;
@@ -38,6 +39,16 @@ pub(crate) fn reader<'a>(
                 Err(inflated.ended())
             }
         }
+        Location::Zstandard { compressed, skip, .. } => {
+            let mut unpacked = Unpacked::new(source, compressed.clone())?;
+            let skip = skip.saturating_add(from);
+            let skipped = io::copy(&mut unpacked.by_ref().take(skip), &mut io::sink());
+            if skipped.map_err(fault)? == skip {
+                Ok(Box::new(unpacked))
+            } else {
+                Err(unpacked.ended())
+            }
+        }
         Location::Latin1 { text, .. } => {
             let mut bytes = Latin1 { text: reader(source, text, 0)?, left: text.len(), lead: None };
             let skipped = io::copy(&mut bytes.by_ref().take(from), &mut io::sink());
@@ -47,6 +58,40 @@ pub(crate) fn reader<'a>(
                 Err(Fault::broken("unexpected end of a text that holds bytes"))
             }
         }
+    }
+}
+
+/// A Zstandard frame as a reader whose errors say where it is.
+struct Unpacked<'a> {
+    decoder: StreamingDecoder<BufReader<RangeReader<'a>>, FrameDecoder>,
+    start: u64,
+}
+
+impl<'a> Unpacked<'a> {
+    fn new(source: &'a dyn Source, compressed: Range<u64>) -> Result<Unpacked<'a>, Fault> {
+        let start = compressed.start;
+        let reader = BufReader::with_capacity(READ, RangeReader { source, range: compressed });
+        let decoder = StreamingDecoder::new(reader).map_err(|error| {
+            Fault::malformed(start, format!("the compressed data is broken: {error}"))
+        })?;
+        Ok(Unpacked { decoder, start })
+    }
+
+    fn ended(&self) -> Fault {
+        Fault::malformed(self.start, "the compressed data ends too early")
+    }
+}
+
+impl Read for Unpacked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.decoder.read(buffer).map_err(|error| {
+            let what = format!("the compressed data is broken: {error}");
+            io::Error::other(Fault::malformed(self.start, what))
+        })?;
+        if read == 0 && !buffer.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, self.ended()));
+        }
+        Ok(read)
     }
 }
 
@@ -71,6 +116,35 @@ pub(crate) fn whole(source: &dyn Source, location: &Location, len: u64) -> Resul
     bytes.read_to_end(&mut memory).map_err(fault)?;
     complete(memory.len() as u64, len)?;
     Ok(Inflated::Memory(memory))
+}
+
+/// A source of everything that a packed location unpacks to.
+///
+/// # Errors
+/// More bytes than the location says.
+pub(crate) fn up_to(source: &dyn Source, location: &Location) -> Result<Inflated, Fault> {
+    let mut bytes = ToEnd(reader(source, location, 0)?);
+    let limit = location.len();
+    let len = io::copy(&mut bytes.by_ref().take(limit.saturating_add(1)), &mut io::sink());
+    match len.map_err(fault)? {
+        len if len > limit => {
+            let what = format!("it unpacks to over {limit} bytes, more than it should hold");
+            Err(Fault::TooLarge { at: None, what })
+        }
+        len => whole(source, location, len),
+    }
+}
+
+/// A reader for which the end of the data is no error.
+struct ToEnd<'a>(Box<dyn Read + 'a>);
+
+impl Read for ToEnd<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        }
+    }
 }
 
 fn to_file(bytes: &mut dyn Read, len: u64) -> Result<PlainFile, Fault> {

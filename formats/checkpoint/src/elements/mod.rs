@@ -235,7 +235,9 @@ impl<'a> Stored<'a> {
         let strided = Strided::in_order(&self.tensor.shape, view.strides(), view.offset(), item);
         match location {
             Location::Stored(range) => strided.gather(source, range.start, BUDGET, &mut deliver)?,
-            packed @ (Location::Deflated { .. } | Location::Latin1 { .. }) => {
+            packed @ (Location::Deflated { .. }
+            | Location::Zstandard { .. }
+            | Location::Latin1 { .. }) => {
                 let inflated = inflate::whole(source, packed, packed.len())?;
                 strided.gather(&inflated, 0, BUDGET, &mut deliver)?;
             }

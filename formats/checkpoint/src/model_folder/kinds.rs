@@ -2,13 +2,14 @@
 
 use statedict_core::FolderFormat;
 
-use crate::registry::FORMATS;
+use crate::registry::{FOLDER_FORMATS, FORMATS};
 use crate::shards::SHARDS;
 
 /// Every kind of checkpoint that is several files in a folder.
-fn folder_formats() -> impl Iterator<Item = &'static dyn FolderFormat> {
+pub(crate) fn folder_formats() -> impl Iterator<Item = &'static dyn FolderFormat> {
     let shards: &dyn FolderFormat = &SHARDS;
-    FORMATS.iter().filter_map(|format| format.folders()).chain([shards])
+    let formats = FOLDER_FORMATS.iter().chain(FORMATS);
+    formats.filter_map(|format| format.folders()).chain([shards])
 }
 
 /// The kind of checkpoint of which a file of this name is the manifest, if it is one.

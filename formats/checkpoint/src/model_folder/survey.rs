@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use statedict_core::FolderFormat;
 
 use crate::error::Cause;
-use crate::model_folder::kinds::led_by;
+use crate::model_folder::kinds::{folder_formats, led_by};
 use crate::model_folder::roles::Role;
 use crate::model_folder::series::series_of;
 
@@ -29,6 +29,7 @@ pub(crate) struct Survey {
 impl Survey {
     /// Looks at the names in a folder; links are followed, as hub caches need.
     pub(crate) fn of(folder: &Path) -> Result<Survey, Cause> {
+        let mut files = Vec::new();
         let mut survey = Survey { folder: folder.to_path_buf(), ..Survey::default() };
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -37,14 +38,18 @@ impl Survey {
             let Ok(there) = fs::metadata(entry.path()) else { continue };
             if there.is_dir() {
                 survey.folders.push(name);
-            } else if let Some(format) = led_by(&name) {
-                survey.manifests.push((name, format));
-            } else if Role::of(&name) == Role::Weights {
-                survey.weights.push(name);
+            } else {
+                files.push(name);
             }
         }
+        files.sort();
+        for format in folder_formats() {
+            let manifests = format.manifests_among(&files).map_err(Cause::from)?;
+            survey.manifests.extend(manifests.into_iter().map(|name| (name, format)));
+        }
         survey.manifests.sort_by(|(a, _), (b, _)| a.cmp(b));
-        survey.weights.sort();
+        let is_weights = |name: &String| led_by(name).is_none() && Role::of(name) == Role::Weights;
+        survey.weights = files.into_iter().filter(is_weights).collect();
         survey.folders.sort();
         Ok(survey)
     }
@@ -121,8 +126,6 @@ impl Survey {
                 files: found.iter().map(|name| snapshots.join(name)).collect(),
                 mends: None,
             };
-        } else if has(".metadata") {
-            "it is a distributed checkpoint (torch.distributed.checkpoint)".to_string()
         } else if has("data.pkl") || unzipped.is_some() {
             "it is a PyTorch archive that was unzipped; zip it again without compression"
                 .to_string()

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use statedict_core::{
     Catalog, Container, DType, Facts, Fault, Folder, FolderFormat, Format, IndexMap, Key, Layout,
-    Manifest, Manner, NewFile, Opened, PendingFiles, Plan, Section, Source, StateDict, Storage,
-    Store, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
+    Manifest, Manner, NewFile, Opened, Opening, PendingFiles, Plan, Section, Source, StateDict,
+    Storage, Store, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 /// The name of the index.
@@ -91,7 +91,12 @@ impl FolderFormat for RawArrays {
         Ok(read(store, manifest)?.0.into_values().map(|entry| entry.file).collect())
     }
 
-    fn open(&self, store: &dyn Store, manifest: &str) -> Result<Box<dyn Folder>, Fault> {
+    fn open(
+        &self,
+        store: &dyn Store,
+        manifest: &str,
+        _opening: &Opening,
+    ) -> Result<Box<dyn Folder>, Fault> {
         let index = read(store, manifest)?;
         let (mut ranges, mut catalog) = (Vec::new(), Catalog::default());
         let mut state_dict = StateDict::default();

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use statedict_core::{
     Catalog, Container, Elements, Fault, Folder, FolderFormat, Format, IndexMap, Key, Manifest,
-    Manner, Mentions, MetadataChange, NewFile, Opened, PendingFiles, Plan, Section, StateDict,
-    Store, TensorEntry, TensorSet, UnsupportedTensors,
+    Manner, Mentions, MetadataChange, NewFile, Opened, Opening, PendingFiles, Plan, Section,
+    StateDict, Store, TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 use metadata::{Voice, change_index, joined, of_file, of_index};
@@ -51,7 +51,12 @@ impl FolderFormat for Shards {
         Ok(index.files().into_iter().map(String::from).collect())
     }
 
-    fn open(&self, store: &dyn Store, manifest: &str) -> Result<Box<dyn Folder>, Fault> {
+    fn open(
+        &self,
+        store: &dyn Store,
+        manifest: &str,
+        _opening: &Opening,
+    ) -> Result<Box<dyn Folder>, Fault> {
         Ok(Box::new(Sharded::open(store, manifest)?))
     }
 }

@@ -1,0 +1,109 @@
+//! Distributed PyTorch checkpoints (`torch.distributed.checkpoint`) for statedict.
+//!
+//! Such a checkpoint is a folder. Its catalog is a pickle, `.metadata`, which says for every tensor
+//! of which rectangles it is made and which range of which `.distcp` file holds each; a range is an
+//! archive of `torch.save`. The pickle is followed, never loaded: it may name the few classes that
+//! such metadata needs, and nothing else.
+//!
+//! | file | what |
+//! |---|---|
+//! | `pickle` | pickles of any length followed from front to back |
+//! | `metadata` | what they say: names, shapes, chunks, places |
+//! | `whole` | which tensors have all their elements, and what is missing of the others |
+//! | `item` | what a range of a data file holds |
+//! | `tree` | from paths to mappings |
+//! | `examine` | what loading it would run |
+//! | `open` | all of it together: a folder, opened |
+//!
+//! # Example
+//! ```
+//! use statedict_core::FolderFormat;
+//! use statedict_dcp::DCP;
+//!
+//! let names = [".metadata", "__0_0.distcp"].map(String::from);
+//! assert_eq!(DCP.manifests_among(&names)?, [".metadata"]);
+//! let unfinished = DCP.manifests_among(&names[1..]).expect_err("nothing leads to it");
+//! assert!(unfinished.to_string().contains("unfinished save"));
+//! # Ok::<(), statedict_core::Fault>(())
+//! ```
+
+mod examine;
+mod item;
+mod metadata;
+mod names;
+mod open;
+mod pickle;
+mod tree;
+mod whole;
+
+use statedict_core::{
+    Container, Facts, Fault, FilePart, Finding, Folder, FolderFormat, Format, Opening,
+    PendingFiles, Source, Store, TensorSet, UnsupportedTensors,
+};
+
+pub use metadata::is_admitted;
+
+use crate::open::Opened;
+
+/// Distributed checkpoints.
+pub struct Dcp;
+
+/// The format, for the registry.
+pub static DCP: Dcp = Dcp;
+
+static FACTS: Facts =
+    Facts { orders_keys: true, holds_objects: true, ..Facts::of_tensors("dcp", &[]) };
+
+impl Format for Dcp {
+    fn facts(&self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
+        // No single file is one.
+        Ok(None)
+    }
+
+    fn folders(&self) -> Option<&dyn FolderFormat> {
+        Some(self)
+    }
+
+    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
+        Err(open::unwritable(contents))
+    }
+}
+
+impl FolderFormat for Dcp {
+    fn manifest(&self) -> &'static str {
+        "metadata"
+    }
+
+    fn is_manifest(&self, name: &str) -> bool {
+        name == names::METADATA || names::rank_of_metadata(name).is_some()
+    }
+
+    fn manifests_among(&self, names: &[String]) -> Result<Vec<String>, Fault> {
+        names::manifest(names).map(|manifest| manifest.into_iter().collect())
+    }
+
+    fn files(&self, store: &dyn Store, manifest: &str) -> Result<Vec<String>, Fault> {
+        open::files(store, manifest)
+    }
+
+    fn examine(&self, store: &dyn Store, manifest: &str) -> Result<Vec<Finding>, Fault> {
+        examine::examine(store, manifest)
+    }
+
+    fn parts(&self, store: &dyn Store, manifest: &str) -> Result<Vec<FilePart>, Fault> {
+        examine::parts(store, manifest)
+    }
+
+    fn open(
+        &self,
+        store: &dyn Store,
+        manifest: &str,
+        opening: &Opening,
+    ) -> Result<Box<dyn Folder>, Fault> {
+        Ok(Box::new(Opened::open(store, manifest, opening)?))
+    }
+}

@@ -1,0 +1,392 @@
+//! Follows a pickle's opcodes; nothing that it names is imported or called.
+
+use std::mem;
+
+use statedict_core::{Fault, IndexMap, Source};
+
+use super::fetched::{Places, fetched, pass_argument};
+use super::opcode;
+use super::reader::Reader;
+use super::value::{GlobalId, Kind, Misbuilt, Names, Value};
+
+/// What a pickle builds, and the names in it.
+pub(crate) struct Built {
+    pub(crate) root: Value,
+    pub(crate) names: Names,
+}
+
+/// Follows the pickle at the start of a source.
+///
+/// # Errors
+/// A pickle that is broken, one that names anything which `is_admitted` does not know, by its path,
+/// and one that uses opcodes which no such pickle has.
+pub(crate) fn follow(source: &dyn Source, is_admitted: fn(&str) -> bool) -> Result<Built, Fault> {
+    let (reader, fetched) = (Reader::new(source), fetched(source)?);
+    let mut machine = Machine {
+        reader,
+        is_admitted,
+        fetched,
+        put: Places::default(),
+        memo_len: 0,
+        memo: IndexMap::default(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        names: Names::default(),
+        at: 0,
+    };
+    let root = machine.run()?;
+    Ok(Built { root, names: machine.names })
+}
+
+struct Machine<'s> {
+    reader: Reader<'s>,
+    is_admitted: fn(&str) -> bool,
+    /// The places of the memo that are read.
+    fetched: Places,
+    /// The places of the memo that were written.
+    put: Places,
+    memo_len: u32,
+    memo: IndexMap<u32, Value>,
+    stack: Vec<Value>,
+    /// What the stack was at each mark.
+    marks: Vec<Vec<Value>>,
+    names: Names,
+    /// Where the opcode is that is followed.
+    at: u64,
+}
+
+impl Machine<'_> {
+    fn run(&mut self) -> Result<Value, Fault> {
+        loop {
+            self.at = self.reader.at();
+            match self.reader.byte()? {
+                opcode::STOP => return self.pop(),
+                code => self.step(code)?,
+            }
+        }
+    }
+
+    fn step(&mut self, code: u8) -> Result<(), Fault> {
+        match code {
+            opcode::PROTO | opcode::FRAME => pass_argument(&mut self.reader, code)?,
+            opcode::MARK => self.marks.push(mem::take(&mut self.stack)),
+            opcode::POP => drop(self.pop()?),
+            opcode::POP_MARK => drop(self.above_mark()?),
+            opcode::DUP => {
+                let top = self.top()?.clone();
+                self.stack.push(top);
+            }
+            opcode::NONE => self.stack.push(Value::None),
+            opcode::NEWTRUE | opcode::NEWFALSE => self.stack.push(Value::Opaque),
+            opcode::BININT
+            | opcode::BININT1
+            | opcode::BININT2
+            | opcode::INT
+            | opcode::LONG
+            | opcode::LONG1
+            | opcode::LONG4 => self.integer(code)?,
+            opcode::BINFLOAT
+            | opcode::FLOAT
+            | opcode::BINBYTES
+            | opcode::SHORT_BINBYTES
+            | opcode::BINBYTES8 => {
+                pass_argument(&mut self.reader, code)?;
+                self.stack.push(Value::Opaque);
+            }
+            opcode::UNICODE
+            | opcode::BINUNICODE
+            | opcode::SHORT_BINUNICODE
+            | opcode::BINUNICODE8
+            | opcode::BINSTRING
+            | opcode::SHORT_BINSTRING => self.text(code)?,
+            opcode::GLOBAL | opcode::STACK_GLOBAL => self.global(code)?,
+            opcode::PUT | opcode::BINPUT | opcode::LONG_BINPUT | opcode::MEMOIZE => {
+                self.put(code)?
+            }
+            opcode::GET | opcode::BINGET | opcode::LONG_BINGET => self.get(code)?,
+            opcode::REDUCE | opcode::NEWOBJ | opcode::NEWOBJ_EX => self.call(code)?,
+            opcode::BUILD => {
+                let state = self.pop()?;
+                let built = self.top()?.build(state);
+                self.checked(built)?;
+            }
+            _ => self.container(code)?,
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, code: u8) -> Result<(), Fault> {
+        match code {
+            opcode::EMPTY_TUPLE | opcode::EMPTY_LIST | opcode::EMPTY_SET => {
+                self.sequence(Vec::new())
+            }
+            opcode::TUPLE1 => self.tuple(1),
+            opcode::TUPLE2 => self.tuple(2),
+            opcode::TUPLE3 => self.tuple(3),
+            opcode::TUPLE | opcode::LIST | opcode::FROZENSET => {
+                let items = self.above_mark()?;
+                self.sequence(items)
+            }
+            opcode::EMPTY_DICT => {
+                self.stack.push(Value::dict());
+                Ok(())
+            }
+            opcode::DICT => {
+                let items = self.above_mark()?;
+                self.stack.push(Value::dict());
+                self.insert(items)
+            }
+            opcode::SETITEMS => {
+                let items = self.above_mark()?;
+                self.insert(items)
+            }
+            opcode::SETITEM => {
+                let (value, key) = (self.pop()?, self.pop()?);
+                self.insert(vec![key, value])
+            }
+            opcode::APPENDS | opcode::ADDITEMS => {
+                let items = self.above_mark()?;
+                self.extend(items)
+            }
+            opcode::APPEND => {
+                let item = self.pop()?;
+                self.extend(vec![item])
+            }
+            _ => Err(self.broken(format!("opcode 0x{code:02x}, which no such pickle has"))),
+        }
+    }
+
+    fn tuple(&mut self, len: usize) -> Result<(), Fault> {
+        let start = self.stack.len().checked_sub(len).ok_or_else(|| self.underflow())?;
+        let items = self.stack.split_off(start);
+        self.sequence(items)
+    }
+
+    fn sequence(&mut self, items: Vec<Value>) -> Result<(), Fault> {
+        let made = Value::sequence(items);
+        let made = self.checked(made)?;
+        self.stack.push(made);
+        Ok(())
+    }
+
+    fn insert(&mut self, items: Vec<Value>) -> Result<(), Fault> {
+        if items.len() % 2 == 1 {
+            return Err(self.broken("a key without a value".into()));
+        }
+        let mut entries = Vec::with_capacity(items.len() / 2);
+        let mut items = items.into_iter();
+        while let (Some(key), Some(value)) = (items.next(), items.next()) {
+            entries.push((key, value));
+        }
+        let inserted = self.top()?.insert(entries);
+        self.checked(inserted)
+    }
+
+    fn extend(&mut self, items: Vec<Value>) -> Result<(), Fault> {
+        let extended = self.top()?.extend(items);
+        self.checked(extended)
+    }
+
+    fn integer(&mut self, code: u8) -> Result<(), Fault> {
+        let number = match code {
+            opcode::BININT => Some(i64::from(i32::from_le_bytes(self.reader.bytes()?))),
+            opcode::BININT1 => Some(i64::from(self.reader.byte()?)),
+            opcode::BININT2 => Some(i64::from(u16::from_le_bytes(self.reader.bytes()?))),
+            opcode::LONG1 => {
+                let len = self.reader.byte()?;
+                little_endian(self.reader.take(u64::from(len))?)
+            }
+            opcode::LONG4 => {
+                let len = u32::from_le_bytes(self.reader.bytes()?);
+                little_endian(self.reader.take(u64::from(len))?)
+            }
+            _ => {
+                let line = String::from_utf8(self.reader.line()?).unwrap_or_default();
+                // Protocol 0 spells truth values so.
+                match line.as_str() {
+                    "00" | "01" => {
+                        self.stack.push(Value::Opaque);
+                        return Ok(());
+                    }
+                    line => line.trim_end_matches('L').parse().ok(),
+                }
+            }
+        };
+        let number = number.ok_or_else(|| self.broken("an integer beyond 64 bits".into()))?;
+        self.stack.push(Value::Int(number));
+        Ok(())
+    }
+
+    fn text(&mut self, code: u8) -> Result<(), Fault> {
+        let len = match code {
+            opcode::SHORT_BINUNICODE | opcode::SHORT_BINSTRING => u64::from(self.reader.byte()?),
+            opcode::BINUNICODE | opcode::BINSTRING => {
+                u64::from(u32::from_le_bytes(self.reader.bytes()?))
+            }
+            opcode::BINUNICODE8 => u64::from_le_bytes(self.reader.bytes()?),
+            _ => {
+                let line = self.reader.line()?;
+                let text = std::str::from_utf8(&line).ok().filter(|line| !line.contains('\\'));
+                let text = text.ok_or_else(|| self.broken("a text with escapes".into()))?;
+                let id = self.names.add_text(text);
+                self.stack.push(Value::Text(id));
+                return Ok(());
+            }
+        };
+        let at = self.at;
+        let text = std::str::from_utf8(self.reader.take(len)?)
+            .map_err(|_| Fault::malformed(at, "a text is not UTF-8"))?;
+        let id = self.names.add_text(text);
+        self.stack.push(Value::Text(id));
+        Ok(())
+    }
+
+    fn global(&mut self, code: u8) -> Result<(), Fault> {
+        let path = if code == opcode::GLOBAL {
+            let lines = [self.reader.line()?, self.reader.line()?];
+            let [module, name] = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+            format!("{module}.{name}")
+        } else {
+            let (name, module) = (self.pop()?, self.pop()?);
+            let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                return Err(self.broken("a class whose name is not a text".into()));
+            };
+            format!("{}.{}", self.names.text(module), self.names.text(name))
+        };
+        if !(self.is_admitted)(&path) {
+            let what = format!(
+                "at byte {}: it names {}, which the metadata of a checkpoint has no use for; \
+                 loading it in Python would import that, and nothing of it was run here",
+                self.at,
+                path.escape_debug()
+            );
+            return Err(Fault::Unsupported(what));
+        }
+        let id = self.names.add_global(path);
+        self.stack.push(Value::Global(id));
+        Ok(())
+    }
+
+    fn call(&mut self, code: u8) -> Result<(), Fault> {
+        if code == opcode::NEWOBJ_EX {
+            self.pop()?;
+        }
+        let (args, callable) = (self.pop()?, self.pop()?);
+        let Value::Global(class) = callable else {
+            return Err(self.broken("calls something that is not a class".into()));
+        };
+        let Value::Node(args) = args else {
+            return Err(self.broken("calls a class with something other than a tuple".into()));
+        };
+        let made = match &*args.kind() {
+            Kind::Sequence(args) => self.made(class, args)?,
+            _ => return Err(self.broken("calls a class with something other than a tuple".into())),
+        };
+        self.stack.push(made);
+        Ok(())
+    }
+
+    /// What a class makes of its arguments.
+    fn made(&mut self, class: GlobalId, args: &[Value]) -> Result<Value, Fault> {
+        match self.names.global(class) {
+            "torch.Size" => {
+                let sizes = match args {
+                    [] => Some(Vec::new()),
+                    [Value::Node(sizes)] => match &*sizes.kind() {
+                        Kind::Sequence(sizes) => sizes.iter().map(count).collect(),
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let what = "a torch.Size that is not made of numbers from 0 on";
+                let sizes = sizes.ok_or_else(|| self.broken(what.into()))?;
+                Ok(Value::Sizes(self.names.add_sizes(sizes)))
+            }
+            "collections.OrderedDict" => Ok(Value::dict()),
+            _ => Ok(Value::object(class)),
+        }
+    }
+
+    fn put(&mut self, code: u8) -> Result<(), Fault> {
+        let place = match code {
+            opcode::MEMOIZE => self.memo_len,
+            opcode::BINPUT => u32::from(self.reader.byte()?),
+            opcode::LONG_BINPUT => u32::from_le_bytes(self.reader.bytes()?),
+            _ => self.place_in_line()?,
+        };
+        if !self.fetched.has(place) {
+            // Nobody writes a place twice that nobody reads.
+            self.memo_len = self.memo_len.saturating_add(1);
+            return Ok(());
+        }
+        if self.put.add(place) {
+            self.memo_len = self.memo_len.saturating_add(1);
+        }
+        let value = self.top()?.clone();
+        self.memo.insert(place, value);
+        Ok(())
+    }
+
+    fn get(&mut self, code: u8) -> Result<(), Fault> {
+        let place = match code {
+            opcode::BINGET => u32::from(self.reader.byte()?),
+            opcode::LONG_BINGET => u32::from_le_bytes(self.reader.bytes()?),
+            _ => self.place_in_line()?,
+        };
+        let what = || "fetches a value that was not put into the memo before".to_string();
+        let value = self.memo.get(&place).cloned().ok_or_else(|| self.broken(what()))?;
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn place_in_line(&mut self) -> Result<u32, Fault> {
+        let line = String::from_utf8(self.reader.line()?).unwrap_or_default();
+        line.trim().parse().map_err(|_| self.broken("a place in the memo is not a number".into()))
+    }
+
+    fn pop(&mut self) -> Result<Value, Fault> {
+        self.stack.pop().ok_or_else(|| self.underflow())
+    }
+
+    fn top(&self) -> Result<&Value, Fault> {
+        self.stack.last().ok_or_else(|| self.underflow())
+    }
+
+    /// What was pushed since the last mark.
+    fn above_mark(&mut self) -> Result<Vec<Value>, Fault> {
+        let below = self.marks.pop().ok_or_else(|| self.underflow())?;
+        Ok(mem::replace(&mut self.stack, below))
+    }
+
+    fn underflow(&self) -> Fault {
+        self.broken("takes something from an empty stack".into())
+    }
+
+    fn broken(&self, what: String) -> Fault {
+        Fault::malformed(self.at, what)
+    }
+
+    fn checked<T>(&self, made: Result<T, Misbuilt>) -> Result<T, Fault> {
+        made.map_err(|why| match why {
+            Misbuilt::Nesting => Fault::too_large(self.at, "values nest too deeply"),
+            Misbuilt::Recursive => self.broken("adds to a value that is part of another".into()),
+            Misbuilt::NotGrowing => self.broken("adds to a value that cannot grow".into()),
+        })
+    }
+}
+
+/// A size or index.
+fn count(value: &Value) -> Option<u64> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        _ => None,
+    }
+}
+
+/// A number in two's complement, the lowest byte first; `None` beyond 64 bits.
+fn little_endian(bytes: &[u8]) -> Option<i64> {
+    let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+    let mut all = [if negative { 0xff } else { 0 }; 8];
+    all.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(i64::from_le_bytes(all))
+}

@@ -1,0 +1,10 @@
+//! Pickles of metadata as data: followed from front to back in bounded memory, never executed.
+
+mod fetched;
+mod machine;
+mod opcode;
+mod reader;
+mod value;
+
+pub(crate) use machine::{Built, follow};
+pub(crate) use value::{Kind, Names, SizesId, Value};
