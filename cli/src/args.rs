@@ -8,6 +8,8 @@ use statedict::core::{RuleKind, Separators};
 use statedict::jobs::library;
 use statedict::jobs::recipe::{self, Direction};
 
+use crate::commands::cat::CatRequest;
+use crate::commands::cat::args::CatArgs;
 use crate::commands::check::CheckRequest;
 use crate::commands::check::args::CheckArgs;
 use crate::commands::derive::DeriveRequest;
@@ -64,6 +66,11 @@ enum Command {
     ///
     /// Exit status: 0 done, 1 --fail-on found what it looks for, 2 error.
     Stats(StatsArgs),
+    /// Print the values of one tensor
+    ///
+    /// As NumPy prints them: of more than 1000 values the first and last three along each
+    /// dimension, unless --full is given. BF16 and 8-bit floats are printed as F32.
+    Cat(CatArgs),
     /// Remove a leading prefix from keys
     Strip {
         /// Whole leading segments: `module` and `module.` mean the same
@@ -304,6 +311,7 @@ pub(crate) enum Task {
     Index(IndexRequest),
     Recipes(RecipesRequest),
     Stats(StatsRequest),
+    Cat(CatRequest),
     Recover(RecoverRequest),
 }
 
@@ -313,6 +321,7 @@ impl Args {
         let (kind, words, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.request())),
             Command::Stats(stats) => return Ok(Task::Stats(stats.request())),
+            Command::Cat(cat) => return Ok(Task::Cat(cat.request()?)),
             Command::Diff(diff) => return Ok(Task::Diff(diff.request())),
             Command::Check(check) => return Ok(Task::Check(check.request())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.request())),

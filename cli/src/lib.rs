@@ -42,7 +42,7 @@ mod readme {}
 pub mod jobs;
 
 pub use jobs::{
-    Advice, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, Fit, Index, Input, List,
+    Advice, Cat, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, Fit, Index, Input, List,
     Merge, Notice, Observer, Recover, Rename, Rules, Shown, Stats, silent,
 };
 pub use statedict_checkpoint as checkpoint;

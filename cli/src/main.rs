@@ -18,7 +18,7 @@ use clap::Parser;
 
 use crate::args::{Args, Task};
 use crate::commands::{
-    check, derive, diff, explain, fit, index, ls, recipes, recover, rename, stats,
+    cat, check, derive, diff, explain, fit, index, ls, recipes, recover, rename, stats,
 };
 use crate::failure::{Exit, Failure};
 use crate::terminal::text;
@@ -44,6 +44,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Explain(request) => explain::run(&request, &mut out)?,
         Task::Index(request) => index::run(&request, &mut out)?,
         Task::Recipes(request) => recipes::run(&request, &mut out)?,
+        Task::Cat(request) => cat::run(&request, &mut out)?,
         Task::Stats(request) => stats::run(&request, &mut out)?,
         Task::Recover(request) => recover::run(&request, &mut out)?,
     }

@@ -28,6 +28,7 @@ import layouts
 import lossless
 import made
 import operate
+import printed
 import protocols
 import renamings
 import reports
@@ -57,6 +58,8 @@ ACTIONS = {
     "figures-numbers": figures.generate,
     "layouts": layouts.generate,
     "lost": layouts.judge,
+    "printed": printed.generate,
+    "printed-files": printed.judge,
     "protocols": lambda request: protocols.generate(request["folder"]),
     "rewritten": protocols.rewritten,
     "shards": shards.judge,

@@ -1,5 +1,6 @@
 //! One file, one command; what it takes is a value, and what it prints goes to a writer.
 
+pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod derive;
 pub(crate) mod diff;

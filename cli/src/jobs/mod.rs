@@ -14,10 +14,12 @@
 //! | [`Explain`] | explains a loading error of PyTorch's, and finds the job that fixes it |
 //! | [`Check`] | checks integrity, and what unpickling would execute |
 //! | [`List`] | lists what a file holds |
+//! | [`Cat`] | reads the values of one tensor |
 //! | [`Stats`] | takes figures of what is in tensors: mean, deviation, extremes, NaN |
 //! | [`Index`] | makes or corrects the index of a folder of shards |
 //! | [`Recover`] | restores a file whose editing in place was interrupted |
 
+pub mod cat;
 pub mod check;
 pub mod convert;
 pub mod derive;
@@ -49,6 +51,7 @@ mod nearest;
 mod opening;
 mod text_file;
 
+pub use cat::Cat;
 pub use check::Check;
 pub use convert::Convert;
 pub use derive::Derive;

@@ -34,6 +34,18 @@ impl Tensor {
         (is_whole(offset) && is_whole(cut.count()) && is_apart).then_some(cut)
     }
 
+    /// The first of what a dimension counts, and every one that is `step` further on.
+    ///
+    /// None if there is no such dimension, no plain elements in one place, or packed ones.
+    pub fn every(&self, dimension: usize, step: u64) -> Option<Tensor> {
+        let (mut shape, view) = (self.shape.clone(), self.as_view()?);
+        let mut strides = view.strides().to_vec();
+        let (size, stride) = (shape.get_mut(dimension)?, strides.get_mut(dimension)?);
+        *size = size.div_ceil(step.max(1));
+        *stride = if *size > 1 { stride.checked_mul(step)? } else { *stride };
+        self.viewed(shape, strides, view.offset())
+    }
+
     /// Two dimensions swapped; none for other numbers of dimensions, and where elements are packed.
     pub fn transposed(&self) -> Option<Tensor> {
         self.permuted(&[1, 0])
@@ -155,6 +167,15 @@ mod tests {
         let tensor = tensor?;
         let view = tensor.as_view()?;
         Some((tensor.shape.clone(), view.strides().to_vec(), view.offset()))
+    }
+
+    #[test]
+    fn every_few_entries_are_taken_from_the_first_on() {
+        let whole = tensor(DType::U8, &[3, 5], 0);
+        assert_eq!(parts(whole.every(1, 2)), Some(([3, 3].into(), [5, 2].into(), 0)));
+        assert_eq!(parts(whole.every(0, 2)), Some(([2, 5].into(), [10, 1].into(), 0)));
+        assert_eq!(parts(whole.every(0, u64::MAX)), Some(([1, 5].into(), [5, 1].into(), 0)));
+        assert_eq!(whole.every(2, 1), None);
     }
 
     #[test]

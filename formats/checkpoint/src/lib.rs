@@ -81,7 +81,7 @@ pub use error::{Error, Kind};
 pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recover_on};
 pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
-pub use reading::{Stored, TensorRef};
+pub use reading::{Index, Stored, TensorPart, TensorRef};
 pub use registry::{FOLDER_FORMATS, FORMATS, ending, format_called, format_named_by};
 pub use statistics::Measured;
 pub use write::{Protected, Protection, Staged, stage_text};

@@ -1,4 +1,4 @@
-//! A new archive from tensors of any source.
+//! A new archive from tensors of any source, and one array alone.
 
 use std::collections::HashSet;
 
@@ -35,10 +35,25 @@ pub(crate) fn room_of_each(reserve: u64, members: usize) -> u64 {
     reserve / (members as u64).max(1)
 }
 
+/// Lays out a `.npy` file of one tensor, row-major and little-endian.
+///
+/// # Errors
+/// A type that NumPy does not have, or a shape.
+pub fn npy(elements: &Elements) -> Result<Layout, String> {
+    let mut layout = Layout::new();
+    layout.bytes(header_of(elements)?);
+    layout.elements(elements.clone());
+    Ok(layout)
+}
+
 fn header(key: &str, elements: &Elements) -> Result<Vec<u8>, String> {
-    if let Some(why) = unfit(key) {
-        return Err(why.to_string());
+    match unfit(key) {
+        Some(why) => Err(why.to_string()),
+        None => header_of(elements),
     }
+}
+
+fn header_of(elements: &Elements) -> Result<Vec<u8>, String> {
     let (dtype, shape) = (elements.dtype(), elements.shape());
     let descr = descr(dtype).ok_or_else(|| unknown(dtype))?;
     if shape.len() > MAX_DIMENSIONS {

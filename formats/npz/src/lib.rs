@@ -49,3 +49,4 @@ mod scalar;
 
 pub use array::Array;
 pub use container::{NPZ, Npz};
+pub use encode::npy;

@@ -5,6 +5,7 @@
 //! [`stream`](crate::elements::stream), which does the work.
 
 mod lookup;
+mod part;
 mod stored;
 
 use std::io;
@@ -18,6 +19,7 @@ use crate::elements::{self, Element, StreamError};
 use crate::error::{Action, Cause, Error};
 
 pub use lookup::TensorRef;
+pub use part::{Index, TensorPart};
 pub use stored::Stored;
 
 /// How many bytes one byte of a deflate stream can become, rounded up.
