@@ -282,3 +282,113 @@ fn a_recipe_merges_an_adapter_and_goes_on() {
     let ran = folder.typed("apply --inverse r.toml b.safetensors");
     assert!(ran.err.contains("what is merged does not lead back"), "{}", ran.err);
 }
+
+fn table() -> Vec<u8> {
+    safetensors(&[("embed", "F32", &[5, 1], f32s(&[1.0, 2.0, 3.0, 0.0, 0.0]))])
+}
+
+#[test]
+fn rows_are_cut_off_and_filled_in_again_where_they_say_what_they_hold() {
+    let recipe = "[size]\nv = 3\npadded = 5\n[[stage]]\nrename = 'embed[(v | _=0)=padded d] -> table[v d]'\n";
+    let folder = Folder::of([("a.safetensors", table()), ("r.toml", recipe.into())]);
+    let ran =
+        folder.typed("apply r.toml a.safetensors -o b.safetensors --save-plan p.json --explain");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.out.contains("cuts off rows that are all 0"), "{}", ran.out);
+    assert!(!ran.err.contains("one way"), "{}", ran.err);
+    assert_eq!(numbers(&folder, "b.safetensors", "table"), [1.0, 2.0, 3.0]);
+    for rules in ["r.toml", "p.json"] {
+        let ran = folder
+            .typed(&format!("apply --inverse {rules} b.safetensors -o c.safetensors --force"));
+        assert_eq!(ran.status, 0, "{rules}: {}", ran.err);
+        let numbers = numbers(&folder, "c.safetensors", "embed");
+        assert_eq!(numbers, [1.0, 2.0, 3.0, 0.0, 0.0], "{rules}");
+    }
+    let ran = folder.run(&[
+        "rename",
+        "embed[(v | _=1) d] -> table[v d]",
+        "a.safetensors",
+        "--set",
+        "v=3",
+    ]);
+    assert!(ran.err.contains("ones[2, 1] and embed[3:5] are not the same"), "{}", ran.err);
+}
+
+#[test]
+fn rows_that_are_cut_off_unsaid_are_lost_and_that_is_said() {
+    let recipe = "[[stage]]\nrename = 'embed[(v | _) d] -> table[v d]'\n";
+    let folder = Folder::of([("a.safetensors", table()), ("r.toml", recipe.into())]);
+    let ran =
+        folder.typed("apply r.toml a.safetensors -o b.safetensors --set v=4 --save-plan p.json");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("cuts off 1 elements, which are lost"), "{}", ran.err);
+    let ran = folder.typed("apply --inverse r.toml b.safetensors --set v=4");
+    assert!(ran.err.contains("has no inverse: what it cuts off is lost"), "{}", ran.err);
+    let ran = folder.typed("apply --inverse p.json b.safetensors");
+    assert!(ran.err.contains("'embed' was cut: 4..5 of dim 0 went nowhere"), "{}", ran.err);
+    let ran = folder.typed("apply r.toml a.safetensors");
+    assert!(ran.err.contains("the size of v and _ in [(v | _)] is not known"), "{}", ran.err);
+}
+
+#[test]
+fn rows_are_filled_up_to_a_size_and_cut_off_again() {
+    let recipe = "[[stage]]\nrename = 'embed[v d] -> table[(v | _=-1.5)=padded d]'\n";
+    let folder = Folder::of([("a.safetensors", table()), ("r.toml", recipe.into())]);
+    let ran = folder
+        .typed("apply r.toml a.safetensors -o b.safetensors --set padded=7 --save-plan p.json");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let filled = [1.0, 2.0, 3.0, 0.0, 0.0, -1.5, -1.5];
+    assert_eq!(numbers(&folder, "b.safetensors", "table"), filled);
+    for rules in ["r.toml --set v=5 --set padded=7", "p.json"] {
+        let ran = folder
+            .typed(&format!("apply --inverse {rules} b.safetensors -o c.safetensors --force"));
+        assert_eq!(ran.status, 0, "{rules}: {}", ran.err);
+        assert_eq!(numbers(&folder, "c.safetensors", "embed"), [1.0, 2.0, 3.0, 0.0, 0.0]);
+    }
+    let ran = folder.typed("apply r.toml a.safetensors");
+    assert!(ran.err.contains("the size of _ in 'table[(v | _=-1.5)=padded d]'"), "{}", ran.err);
+    let ran = folder.typed("apply r.toml a.safetensors --set padded=4");
+    assert!(ran.err.contains("cannot have the size 4"), "{}", ran.err);
+}
+
+#[test]
+fn what_there_is_once_is_repeated_and_compared() {
+    let file = safetensors(&[("k", "F32", &[2, 2], f32s(&[1.0, 2.0, 3.0, 4.0]))]);
+    let recipe = "[size]\nkv = 2\nr = 2\n[[stage]]\nrename = 'k[(kv 1 x) d] -> keys[(kv r x) d]'\n";
+    let folder = Folder::of([("a.safetensors", file), ("r.toml", recipe.into())]);
+    let ran =
+        folder.typed("apply r.toml a.safetensors -o b.safetensors --save-plan p.json --explain");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.out.contains("repeats what there is once, r times"), "{}", ran.out);
+    let repeated = [1.0, 2.0, 1.0, 2.0, 3.0, 4.0, 3.0, 4.0];
+    assert_eq!(numbers(&folder, "b.safetensors", "keys"), repeated);
+    for rules in ["r.toml", "p.json"] {
+        let ran = folder
+            .typed(&format!("apply --inverse {rules} b.safetensors -o c.safetensors --force"));
+        assert_eq!(ran.status, 0, "{rules}: {}", ran.err);
+        assert_eq!(numbers(&folder, "c.safetensors", "k"), [1.0, 2.0, 3.0, 4.0]);
+    }
+    folder.add(
+        "d.safetensors",
+        &safetensors(&[("keys", "F32", &[4, 1], f32s(&[1.0, 1.0, 3.0, 4.0]))]),
+    );
+    let ran = folder.typed("apply --inverse r.toml d.safetensors");
+    assert_eq!(ran.status, 1, "{}", ran.err);
+    assert!(ran.err.contains("are not the same, and one of them would be lost"), "{}", ran.err);
+}
+
+#[test]
+fn what_is_cut_off_or_filled_in_has_one_place() {
+    let folder = Folder::of([("a.safetensors", table())]);
+    let check = |rule: &str, expected: &str| {
+        let ran = folder.run(&["rename", rule, "a.safetensors"]);
+        assert_ne!(ran.status, 0, "{rule}");
+        assert!(ran.err.contains(expected), "{rule}: {}", ran.err);
+    };
+    check("embed[_ d] -> t[d]", "a part of a dimension of its own: [(v | _) d]");
+    check("embed[(v | _ 2) d] -> t[v d]", "a part of a dimension of its own: [(v | _) d]");
+    check("embed[(_ | v | _) d] -> t[v d]", "'_' is there twice in one dimension");
+    check("embed[v d] -> t[(v | _) d]", "on the right '_' says what is filled in: write _=0");
+    check("embed[v d] -> t[(v | _=x) d]", "'x' after '_=' is not a number to fill in");
+    check("embed[v d] -> t[v n d]", "the place 'n' is on one side of '->' only");
+}

@@ -132,7 +132,8 @@ fn what_is_left_out_is_understood() {
 
 #[test]
 fn each_bad_spelling_says_what_is_wrong() {
-    let kinds = "expected identity, re:, strip:, add:, unwrap:, rename:, keep:, drop: or table:";
+    let kinds = "expected identity, re:, strip:, add:, unwrap:, rename:, keep:, drop:, table:, \
+         dequantise:, fold-weight-norm: or fill:";
     check_bad("", &format!("cannot parse rule ''; {kinds}"));
     check_bad("stripe:a", &format!("cannot parse rule 'stripe:a'; {kinds}"));
     check_bad("identity:a", &format!("cannot parse rule 'identity:a'; {kinds}"));

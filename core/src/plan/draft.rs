@@ -208,7 +208,8 @@ impl<'a> Draft<'a> {
         }));
         if let Some(example) = example {
             let (path, from, to) = (path.clone(), taken.len(), made.len());
-            self.regroupings.push(Regrouping { path, rule: text, groups, from, to, example });
+            let rule = text;
+            self.regroupings.push(Regrouping { path, rule, groups, from, to, cut: 0, example });
         }
         self.checks.extend(checks);
         let items = core::mem::take(&mut self.items).into_iter().enumerate();
@@ -356,11 +357,14 @@ impl<'a> Draft<'a> {
         }));
         if let Some(example) = made.example {
             let (path, to) = (path.clone(), made.made.len());
-            let groups = made.groups;
-            self.regroupings.push(Regrouping { path, rule: text, groups, from, to, example });
+            let (rule, groups, cut) = (text, made.groups, made.cut);
+            self.regroupings.push(Regrouping { path, rule, groups, from, to, cut, example });
         }
         let pairs = made.same.iter().filter_map(|(a, b)| Some((known.get(a)?, known.get(b)?)));
         self.checks.extend(pairs.map(|(a, b)| (a.clone(), b.clone())));
+        let over_file = |part: Expression| part.over(&|name| known.get(name));
+        let checks = made.checks.into_iter().map(|(a, b)| (over_file(a), over_file(b)));
+        self.checks.extend(checks);
         for New { position, name, made } in made.made {
             let number = match &made {
                 Expression::Key { key, .. } => numbers.get(key.as_str()),

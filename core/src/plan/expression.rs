@@ -297,6 +297,7 @@ impl Expression {
     pub fn one_way(&self) -> Option<String> {
         match self {
             Expression::Key { of: Origination::Source, .. } => None,
+            Expression::Init(drawing) if drawing.init().is_fixed() => None,
             Expression::Key { .. } | Expression::Init(_) => {
                 Some("has elements that are not the file's".into())
             }

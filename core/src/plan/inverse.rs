@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use super::pieces::{Piece, Step, Whole};
+use super::pieces::{Piece, Same, Step, Whole};
 use super::{Expression, Fates, Origination, Plan, Section};
 use crate::{IndexMap, IndexSet, MetadataChange};
 
@@ -55,6 +55,12 @@ impl Section {
         let mut back = Section { path: self.path.clone(), ..Section::default() };
         if let Some(tensors) = &self.tensors {
             let mut pieces = IndexMap::<String, Whole>::default();
+            let checks = &mut back.checks;
+            // What was cut off as some number is that number again.
+            for (filled, part) in self.checks.iter().filter(|(filled, _)| is_fixed(filled)) {
+                let undone = undo(part, filled.clone(), &mut Vec::new(), (&mut pieces, checks));
+                refused.extend(undone.err().map(|why| format!("'{part}' {why}")));
+            }
             for (new, made) in tensors {
                 let own = Expression::Key {
                     of: Origination::Source,
@@ -63,10 +69,10 @@ impl Section {
                 };
                 if is_fixed(made) {
                     // What was filled in is taken out again, if it is still that.
-                    back.checks.push((own, made.clone()));
+                    checks.push((own, made.clone()));
                     continue;
                 }
-                if let Err(why) = undo(made, own, &mut Vec::new(), &mut pieces) {
+                if let Err(why) = undo(made, own, &mut Vec::new(), (&mut pieces, checks)) {
                     refused.push(format!("'{new}' {why}"));
                 }
             }
@@ -92,7 +98,7 @@ impl Section {
 }
 
 /// True for elements that no file has and that are the same whatever the seed.
-pub(super) fn is_fixed(made: &Expression) -> bool {
+fn is_fixed(made: &Expression) -> bool {
     matches!(made, Expression::Init(drawing) if drawing.init().is_fixed())
 }
 
@@ -102,9 +108,15 @@ fn undo(
     made: &Expression,
     is: Expression,
     steps: &mut Vec<Step>,
-    pieces: &mut IndexMap<String, Whole>,
+    (pieces, checks): (&mut IndexMap<String, Whole>, &mut Same),
 ) -> Result<(), String> {
+    let known = (&mut *pieces, &mut *checks);
     match made {
+        // What was filled in is taken out again, if it is still that.
+        Expression::Init(_) if is_fixed(made) && steps.is_empty() => {
+            checks.push((is, made.clone()));
+            Ok(())
+        }
         Expression::Key { of: Origination::Source, key, shape } => {
             let whole = pieces.entry(key.clone());
             let whole = whole.or_insert_with(|| Whole::new(shape.clone()));
@@ -116,25 +128,25 @@ fn undo(
         Expression::Formula(formula) => Err(formula.result().to_string()),
         Expression::Arithmetic { of, step, returns } => match returns.obstacle(step) {
             // Steps that follow are of places, which constants do not change.
-            None => undo(of, is.combined(step.inverse()).returning(*returns), steps, pieces),
+            None => undo(of, is.combined(step.inverse()).returning(*returns), steps, known),
             Some(why) => Err(why),
         },
         Expression::Cast { dtype, .. } => Err(format!("was cast to {dtype}")),
         Expression::Slice { of, axis, range } => {
-            below(Step::Cut(*axis, range.clone()), of, is, steps, pieces)
+            below(Step::Cut(*axis, range.clone()), of, is, steps, known)
         }
         Expression::Reshape { of, shape } if !steps.is_empty() => {
             let step = Step::Reshape { from: of.shape(), to: shape.clone() };
-            below(step, of, is, steps, pieces)
+            below(step, of, is, steps, known)
         }
-        Expression::Reshape { of, .. } => undo(of, is.reshape(of.shape()), steps, pieces),
+        Expression::Reshape { of, .. } => undo(of, is.reshape(of.shape()), steps, known),
         Expression::Permute { of, axes } => {
             let back = inverse_order(axes)
                 .ok_or_else(|| format!("is turned by {axes:?}, which is not an order"))?;
             if steps.is_empty() {
-                undo(of, is.permute(&back), steps, pieces)
+                undo(of, is.permute(&back), steps, known)
             } else {
-                below(Step::Permute(axes.clone()), of, is, steps, pieces)
+                below(Step::Permute(axes.clone()), of, is, steps, known)
             }
         }
         Expression::Concat { .. } | Expression::Stack { .. } if !steps.is_empty() => {
@@ -145,7 +157,12 @@ fn undo(
             for part in parts {
                 let size = part.shape().get(*axis).copied().unwrap_or(0);
                 let end = start.saturating_add(size);
-                undo(part, is.clone().slice(*axis, start..end), steps, pieces)?;
+                undo(
+                    part,
+                    is.clone().slice(*axis, start..end),
+                    steps,
+                    (&mut *pieces, &mut *checks),
+                )?;
                 start = end;
             }
             Ok(())
@@ -153,7 +170,7 @@ fn undo(
         Expression::Stack { axis, parts } => {
             for (index, part) in (0u64..).zip(parts) {
                 let one = is.clone().slice(*axis, index..index + 1);
-                undo(part, one.reshape(part.shape()), steps, pieces)?;
+                undo(part, one.reshape(part.shape()), steps, (&mut *pieces, &mut *checks))?;
             }
             Ok(())
         }
@@ -166,10 +183,10 @@ fn below(
     of: &Expression,
     is: Expression,
     steps: &mut Vec<Step>,
-    pieces: &mut IndexMap<String, Whole>,
+    known: (&mut IndexMap<String, Whole>, &mut Same),
 ) -> Result<(), String> {
     steps.push(step);
-    let result = undo(of, is, steps, pieces);
+    let result = undo(of, is, steps, known);
     steps.pop();
     result
 }

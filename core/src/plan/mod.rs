@@ -225,7 +225,7 @@ impl Section {
 
     /// The computed tensors from which nothing leads back, each with the reason.
     pub fn one_way(&self) -> impl Iterator<Item = (&str, String)> {
-        let tensors = self.tensors.iter().flatten().filter(|(_, made)| !inverse::is_fixed(made));
+        let tensors = self.tensors.iter().flatten();
         tensors.filter_map(|(key, made)| Some((key.as_str(), made.one_way()?)))
     }
 

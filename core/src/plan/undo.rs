@@ -54,6 +54,10 @@ fn exchanged(stage: &Rule) -> Result<Rule, Issue> {
             let rules = rules.iter().filter(|rule| !matches!(rule, Rule::Remap(Remap::Drop(_))));
             Ok(Rule::FirstOf(rules.map(exchanged).collect::<Result<_, _>>()?))
         }
+        Rule::Tensor(rule) if rule.forgets() => Err(Issue::NoInverse {
+            rule: stage.to_string(),
+            reason: "what it cuts off is lost; _=0 says that it is zeros".to_string(),
+        }),
         Rule::Tensor(rule) => Ok(Rule::Tensor(Box::new(rule.exchanged()))),
         Rule::Formula(rule) => match rule.exchanged() {
             Ok(rule) => Ok(rule.into()),

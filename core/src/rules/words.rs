@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::rules::template::{Name, Template};
-use crate::rules::tensor::{Dimensions, Place, TensorRule, Term};
+use crate::rules::tensor::{Dimensions, Filling, Place, TensorRule, Term};
 use crate::{Arithmetic, Operation, Remap, Rule};
 
 impl Rule {
@@ -53,6 +53,7 @@ impl TensorRule {
             steps.push(self.spread_in_words(name));
         }
         steps.extend(self.sums_in_words());
+        steps.extend(self.beyond_in_words());
         if let ([left], [right]) = (self.left(), self.right()) {
             steps.extend(moved(left, right, self));
         } else {
@@ -60,6 +61,12 @@ impl TensorRule {
         }
         for name in &self.roles().gathered {
             steps.push(self.gathered_in_words(name));
+        }
+        for name in &self.roles().repeated {
+            steps.push(format!("repeats what there is once, {name} times"));
+        }
+        for name in &self.roles().compared {
+            steps.push(format!("takes one of each {name}, which must all be the same"));
         }
         for step in self.left().iter().chain(self.right()).flat_map(Term::steps) {
             steps.push(combined_in_words(step));
@@ -106,6 +113,23 @@ impl TensorRule {
                 format!("stacks {what} along a new {} dimension", ordinal(at))
             }
         }
+    }
+
+    /// What is cut off, and what is filled in.
+    fn beyond_in_words(&self) -> Vec<String> {
+        let mut steps = Vec::new();
+        for (at, filled) in beyond(self.left()) {
+            let axis = axis(at);
+            steps.push(match filled {
+                Some(number) => format!("cuts off {axis} that are all {}", number.number()),
+                None => format!("cuts off {axis}, which are lost"),
+            });
+        }
+        for (at, number) in beyond(self.right()) {
+            let number = number.map(Filling::number).unwrap_or_default();
+            steps.push(format!("fills {} up with {number}", axis(at)));
+        }
+        steps
     }
 
     /// Parts of unequal size that become tensors, or come from tensors.
@@ -170,8 +194,20 @@ fn sum(terms: &[Term]) -> Option<(usize, Vec<String>)> {
         let parts = place.sum()?;
         let text =
             |part: &Vec<Place>| part.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        Some((at, parts.iter().map(text).collect()))
+        let parts = parts.iter().filter(|part| Place::beyond(part).is_none());
+        let parts: Vec<String> = parts.map(text).collect();
+        (parts.len() > 1).then_some((at, parts))
     })
+}
+
+/// What is cut off or filled in among places: its dimension, and with which number.
+fn beyond(terms: &[Term]) -> Vec<(usize, Option<Filling>)> {
+    let places = terms.iter().filter_map(Term::places).map(Dimensions::places);
+    let all = places.flat_map(|places| places.iter().enumerate());
+    let parts = all.flat_map(|(at, place)| {
+        place.sums().into_iter().flatten().map(move |part| (at, Place::beyond(part)))
+    });
+    parts.filter_map(|(at, found)| Some((at, found?.1))).collect()
 }
 
 /// What becomes of the dimensions of one tensor that becomes one, apart from what is split or joined.
@@ -183,6 +219,10 @@ fn moved(left: &Term, right: &Term, rule: &TensorRule) -> Vec<String> {
         let places = term.places().map_or(&[][..], Dimensions::places);
         places.iter().filter(|place| **place == Place::Number(1)).count()
     };
+    let repeats = !rule.roles().repeated.is_empty() || !rule.roles().compared.is_empty();
+    if repeats {
+        return steps;
+    }
     if ones(left) > ones(right) {
         steps.push("takes dimensions of one element out".into());
     }
@@ -227,7 +267,10 @@ fn sorted(names: &[Name]) -> Vec<&Name> {
 fn dimensions(term: &Term, rule: &TensorRule) -> Vec<Vec<Name>> {
     let roles = rule.roles();
     let places = term.places().map_or(&[][..], Dimensions::places);
-    let stays = |name: &Name| !roles.gathered.contains(name) && !roles.spread.contains(name);
+    let stays = |name: &Name| {
+        let moves = [&roles.gathered, &roles.spread, &roles.repeated, &roles.compared];
+        !moves.iter().any(|names| names.contains(name)) && !name.starts_with("_ ")
+    };
     let dims = places.iter().map(|place| place.names().into_iter().filter(stays).collect());
     dims.filter(|names: &Vec<Name>| !names.is_empty()).collect()
 }

@@ -86,6 +86,8 @@ struct Regrouped<'a> {
     groups: usize,
     from: usize,
     to: usize,
+    /// How many elements it cuts off and loses.
+    cut: u64,
     /// The tensors of the first group with their shapes, and those that are made of them.
     example: [&'a [(String, Vec<u64>)]; 2],
 }
@@ -267,9 +269,9 @@ fn way(way: WriteMethod) -> &'static str {
 
 impl<'a> Regrouped<'a> {
     fn of(regrouping: &'a Regrouping) -> Regrouped<'a> {
-        let Regrouping { path: at, rule, groups, from, to, example } = regrouping;
+        let Regrouping { path: at, rule, groups, from, to, cut, example } = regrouping;
         let example = [example.from.as_slice(), example.to.as_slice()];
-        Regrouped { at, rule, groups: *groups, from: *from, to: *to, example }
+        Regrouped { at, rule, groups: *groups, from: *from, to: *to, cut: *cut, example }
     }
 }
 

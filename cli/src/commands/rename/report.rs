@@ -221,6 +221,10 @@ fn print_conversion(conversion: &Conversion) {
 
 /// Tensors from which nothing leads back, those of one reason in a line.
 fn print_one_way(outcome: &Outcome) {
+    for Regrouping { rule, cut, .. } in outcome.planned.regroupings.iter().filter(|it| it.cut > 0) {
+        let rule = unprefixed(rule);
+        say(&format!("note: one way: '{rule}' cuts off {cut} elements, which are lost"));
+    }
     let mut by_reason = IndexMap::<String, Vec<&str>>::default();
     let sections = outcome.planned.plan.sections().iter();
     for (key, why) in sections.flat_map(Section::one_way) {
@@ -338,10 +342,20 @@ fn changes(outcome: &Outcome) -> Vec<String> {
 /// `  a.qkv[(p o) ..] -> a.{p=q,k,v}[o ..]  (12 tensors -> 36, each [48, 16] -> 3 x [16, 16])`.
 fn regrouping(regrouping: &Regrouping) -> String {
     let Regrouping { rule, from, to, groups, example, .. } = regrouping;
-    let rule = rule.strip_prefix("rename:").unwrap_or(rule);
+    let rule = unprefixed(rule);
+    if *from == 0 {
+        return format!("  {rule}  ({} added)", count(*to, "tensor"));
+    }
     let (from, each) = (count(*from, "tensor"), if *groups == 1 { "" } else { "each " });
     let shapes = format!("{} -> {}", shapes(&example.from), shapes(&example.to));
     format!("  {rule}  ({from} -> {to}, {each}{shapes})")
+}
+
+/// A rename as it is typed, without its kind and quotes.
+fn unprefixed(rule: &str) -> &str {
+    let Some(rule) = rule.strip_prefix("rename:") else { return rule };
+    let unquoted = rule.strip_prefix('"').and_then(|rule| rule.strip_suffix('"'));
+    unquoted.filter(|it| !it.contains(['"', '\\'])).unwrap_or(rule)
 }
 
 /// `2 x [4, 3] and [4]`.

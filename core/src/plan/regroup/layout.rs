@@ -55,6 +55,14 @@ impl<'r> Dimension<'r> {
         }
     }
 
+    /// The names in it.
+    pub(super) fn names(self) -> Vec<Name> {
+        match self {
+            Dimension::Place(place) => place.names(),
+            Dimension::Rest(number) => [rest_name(number)].into(),
+        }
+    }
+
     pub(super) fn add_atoms(self, atoms: &mut Vec<Atom<'r>>) {
         match self {
             Dimension::Place(place) => add_atoms(place, atoms),
@@ -75,6 +83,8 @@ pub(super) fn size(place: &Place, sizes: &Sizes) -> Option<u64> {
         Place::Number(number) => Some(*number),
         Place::Product(places) => product(places, sizes),
         Place::Sum(parts) => sum(parts, sizes),
+        Place::Sized(place, _) => size(place, sizes),
+        Place::Beyond { name, .. } => sizes.get(name).copied(),
         Place::Rest | Place::Choice(_) => None,
     }
 }
@@ -93,6 +103,7 @@ fn add_atoms<'r>(place: &'r Place, atoms: &mut Vec<Atom<'r>>) {
     match place {
         Place::Product(places) => places.iter().for_each(|place| add_atoms(place, atoms)),
         Place::Sum(parts) => atoms.push(Atom::Sum(parts)),
+        Place::Sized(place, _) => add_atoms(place, atoms),
         leaf => atoms.extend(leaf.name().map(Atom::Axis)),
     }
 }

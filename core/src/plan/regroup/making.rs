@@ -10,11 +10,13 @@ use alloc::vec::Vec;
 
 use super::groups::{Group, Member, advance, combinations, gathered};
 use super::layout::{Atom, Dimension, Sizes, atoms_of, dimensions, shape};
-use super::{Example, New, Regrouped, Shapes};
+use super::solving::unknown_names;
+use super::{Example, MAX_COPIES, New, Regrouped, Shapes};
 use crate::catalog::views::has_arithmetic;
+use crate::init::{Init, RandomInit};
 use crate::plan::Expression;
 use crate::rules::template::Name;
-use crate::rules::tensor::{TensorRule, Term};
+use crate::rules::tensor::{Filling, Place, TensorRule, Term};
 use crate::{DType, IndexMap, IndexSet};
 
 /// A part of a tensor on the left: some names, each a dimension of it.
@@ -32,6 +34,12 @@ struct Parts<'g> {
     gathered: Vec<Vec<&'g Name>>,
     /// For each term the parts of its tensors, by the values of those names.
     of: Vec<IndexMap<&'g [u64], Vec<Part>>>,
+    /// Parts that are cut off, with the type of their tensor and what they are said to hold.
+    beyond: Vec<(Expression, DType, Option<Filling>)>,
+    /// The names of which the first is taken, and the others are the same.
+    compared: &'g IndexSet<Name>,
+    /// The types of the tensors by name.
+    types: IndexMap<&'g str, &'g DType>,
 }
 
 /// The tensor on the right that is being made.
@@ -47,6 +55,10 @@ struct Maker<'g> {
 pub(super) fn make(rule: &TensorRule, group: &Group, sizes: &Sizes, regrouped: &mut Regrouped) {
     let rest = rest_of(sizes);
     let parts = Parts::of(rule, group, sizes);
+    if let Err(problem) = parts.note_beyond(regrouped).and_then(|()| parts.note_copies(regrouped)) {
+        regrouped.problems.push(problem);
+        return;
+    }
     let first = regrouped.made.len();
     for term in rule.right() {
         if let Err(problem) = make_term(rule, term, group, &parts, (sizes, rest), regrouped) {
@@ -81,7 +93,13 @@ fn make_term(
     let counts: Vec<u64> = own.iter().map(|name| sizes.get(*name).copied().unwrap_or(0)).collect();
     let dimensions = dimensions(term.places(), rest);
     let whole: Option<Vec<u64>> = dimensions.iter().map(|it| it.size(sizes)).collect();
-    let whole = whole.ok_or_else(|| format!("the shape of '{term}' is not known"))?;
+    let whole = whole.ok_or_else(|| {
+        let names: Vec<Name> = dimensions.iter().flat_map(|it| it.names()).collect();
+        let unknown = unknown_names(&names, sizes).join(" and ");
+        format!(
+            "the size of {unknown} in '{term}' is not known (--set NAME=N, or a config.json, says it)"
+        )
+    })?;
     let atoms = flattened(&dimensions);
     let mut values = alloc::vec![0u64; own.len()];
     for _ in 0..combinations(&counts, term.template())? {
@@ -123,6 +141,9 @@ impl<'g> Parts<'g> {
             terms: IndexMap::default(),
             gathered: rule.left().iter().map(|term| gathered(rule, term)).collect(),
             of: Vec::new(),
+            beyond: Vec::new(),
+            compared: &rule.roles().compared,
+            types: IndexMap::default(),
         };
         for (number, (term, members)) in rule.left().iter().zip(&group.members).enumerate() {
             let atoms = flattened(&dimensions(term.places(), rest));
@@ -131,13 +152,20 @@ impl<'g> Parts<'g> {
                 let mut own = Vec::new();
                 let whole = member.source.expression().reshape(shape(&atoms, sizes));
                 let whole = term.steps().iter().fold(whole, |whole, step| whole.combined(*step));
-                add_parts(whole, &atoms, sizes, &mut own);
+                let mut beyond = Vec::new();
+                add_parts(whole, &atoms, sizes, (&mut own, &mut beyond));
+                if let Ok((_, dtype)) = &member.source.tensor {
+                    let typed = beyond.into_iter().map(|(part, it)| (part, dtype.clone(), it));
+                    parts.beyond.extend(typed);
+                    parts.types.insert(&member.source.name, dtype);
+                }
                 of_term.insert(values.as_slice(), own);
             }
             if let Some((_, own)) = of_term.first() {
                 for part in own {
                     let key = parts.gathered[number].iter().map(|name| (*name).clone());
-                    let mut names: Vec<Name> = part.axes.iter().cloned().chain(key).collect();
+                    let own = part.axes.iter().filter(|name| !parts.compared.contains(*name));
+                    let mut names: Vec<Name> = own.cloned().chain(key).collect();
                     names.sort();
                     parts.terms.insert(names, number);
                 }
@@ -146,10 +174,63 @@ impl<'g> Parts<'g> {
         }
         parts
     }
+
+    /// Counts what is cut off, and has what is said of it compared.
+    fn note_beyond(&self, regrouped: &mut Regrouped) -> Result<(), String> {
+        for (part, dtype, filled) in &self.beyond {
+            let shape = part.shape();
+            match filled {
+                Some(filled) => {
+                    let filling = filling(*filled, dtype, shape)?;
+                    regrouped.checks.push((filling, part.clone()));
+                }
+                None => {
+                    let count = shape.iter().fold(1u64, |all, size| all.saturating_mul(*size));
+                    regrouped.cut = regrouped.cut.saturating_add(count);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the copies compared of which one is taken.
+    fn note_copies(&self, regrouped: &mut Regrouped) -> Result<(), String> {
+        for part in self.of.iter().flat_map(IndexMap::values).flatten() {
+            for (at, name) in part.axes.iter().enumerate() {
+                if !self.compared.contains(name) {
+                    continue;
+                }
+                let count = part.expression.shape().get(at).copied().unwrap_or(0);
+                few_copies(count, name)?;
+                let one = |index: u64| part.expression.clone().slice(at, index..index + 1);
+                regrouped.checks.extend((1..count).map(|index| (one(0), one(index))));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Elements of one number.
+fn filling(filled: Filling, dtype: &DType, shape: Vec<u64>) -> Result<Expression, String> {
+    let init = Init::Constant(filled.number());
+    RandomInit::fixed(init, dtype.clone(), shape).map(Expression::Init)
+}
+
+fn few_copies(count: u64, name: &Name) -> Result<(), String> {
+    match count {
+        0 => Err(format!("'{name}' has no entries, of which one is taken")),
+        1..=MAX_COPIES => Ok(()),
+        _ => Err(format!("{count} copies along '{name}' exceed the limit of {MAX_COPIES}")),
+    }
 }
 
 /// Adds the parts of a tensor that has a dimension for each atom.
-fn add_parts(whole: Expression, atoms: &[Atom], sizes: &Sizes, parts: &mut Vec<Part>) {
+fn add_parts(
+    whole: Expression,
+    atoms: &[Atom],
+    sizes: &Sizes,
+    (parts, beyond): (&mut Vec<Part>, &mut Vec<(Expression, Option<Filling>)>),
+) {
     let sum = atoms.iter().enumerate().find_map(|(at, atom)| match atom {
         Atom::Sum(branches) => Some((at, *branches)),
         Atom::Axis(_) => None,
@@ -166,8 +247,14 @@ fn add_parts(whole: Expression, atoms: &[Atom], sizes: &Sizes, parts: &mut Vec<P
         let inner = atoms_of(branch);
         let end = start + shape(&inner, sizes).iter().product::<u64>();
         let atoms = replaced(atoms, at, &inner);
-        let part = whole.clone().slice(at, start..end).reshape(shape(&atoms, sizes));
-        add_parts(part, &atoms, sizes, parts);
+        let part = whole.clone().slice(at, start..end);
+        let is_beyond = Place::beyond(branch);
+        if let Some((_, filled)) = is_beyond.filter(|_| end > start) {
+            beyond.push((part, filled));
+        } else if is_beyond.is_none() {
+            let part = part.reshape(shape(&atoms, sizes));
+            add_parts(part, &atoms, sizes, (&mut *parts, &mut *beyond));
+        }
         start = end;
     }
 }
@@ -182,18 +269,16 @@ impl Maker<'_> {
     fn build(&mut self, atoms: &[Atom]) -> Result<Expression, String> {
         for (at, atom) in atoms.iter().enumerate() {
             let Atom::Sum(branches) = atom else { continue };
-            let mut parts = Vec::new();
-            for branch in *branches {
-                let inner = atoms_of(branch);
-                let part = self.build(&replaced(atoms, at, &inner))?;
-                let mut merged = shape(atoms, self.sizes);
-                merged[at] = shape(&inner, self.sizes).iter().product();
-                parts.push(part.reshape(merged));
-            }
-            return Ok(Expression::concat(at, parts));
+            return self.joined(atoms, at, branches);
         }
         for (at, atom) in atoms.iter().enumerate() {
             let Atom::Axis(name) = atom else { continue };
+            if self.rule.roles().repeated.contains(name) {
+                let count = atom.size(self.sizes);
+                few_copies(count, name)?;
+                let one = self.build(&replaced(atoms, at, &[]))?;
+                return Ok(Expression::stack(at, (0..count).map(|_| one.clone()).collect()));
+            }
             if !self.rule.roles().gathered.contains(name) {
                 continue;
             }
@@ -210,6 +295,42 @@ impl Maker<'_> {
         self.part(atoms)
     }
 
+    /// The parts of a sum one after another, what is filled in among them.
+    fn joined(
+        &mut self,
+        atoms: &[Atom],
+        at: usize,
+        branches: &[Vec<Place>],
+    ) -> Result<Expression, String> {
+        let mut parts = Vec::new();
+        let mut fillings = Vec::new();
+        for branch in branches {
+            let inner = atoms_of(branch);
+            let mut merged = shape(atoms, self.sizes);
+            merged[at] = shape(&inner, self.sizes).iter().product();
+            match Place::beyond(branch) {
+                Some((_, filled)) if merged[at] > 0 => {
+                    fillings.push((parts.len(), merged, filled));
+                }
+                Some(_) => {}
+                None => {
+                    let part = self.build(&replaced(atoms, at, &inner))?;
+                    parts.push(part.reshape(merged));
+                }
+            }
+        }
+        // What is filled in is of the type of what is there.
+        let known = parts.iter().find_map(Expression::first_source);
+        let dtype = known.and_then(|key| self.parts.types.get(key)).copied();
+        for (place, shape, filled) in fillings.into_iter().rev() {
+            let (Some(dtype), Some(filled)) = (dtype, filled) else {
+                return Err("what was cut off is not known".to_string());
+            };
+            parts.insert(place, filling(filled, dtype, shape)?);
+        }
+        Ok(Expression::concat(at, parts))
+    }
+
     /// The part of one tensor on the left that has these names.
     fn part(&self, atoms: &[Atom]) -> Result<Expression, String> {
         let axes: Vec<&Name> = atoms.iter().filter_map(Atom::name).collect();
@@ -221,9 +342,11 @@ impl Maker<'_> {
         let own = &self.parts.gathered[term];
         let values: Vec<u64> = own.iter().filter_map(|name| self.value(name)).collect();
         let parts = self.parts.of[term].get(values.as_slice()).ok_or_else(nothing)?;
+        let compared = self.parts.compared;
         let part = parts.iter().find(|part| {
-            part.axes.len() + own.len() == names.len()
-                && part.axes.iter().all(|name| names.binary_search(name).is_ok())
+            let mut axes = part.axes.iter().filter(|name| !compared.contains(*name));
+            axes.clone().count() + own.len() == names.len()
+                && axes.all(|name| names.binary_search(name).is_ok())
         });
         let part = part.ok_or_else(nothing)?;
         Ok(self.turned(part, &axes))

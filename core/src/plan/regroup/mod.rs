@@ -23,6 +23,9 @@ use crate::{DType, IndexMap};
 /// The most tensors that one rule makes of one group, and the most that are listed as missing.
 pub(super) const MAX_MADE: u64 = 1 << 20;
 
+/// How often a rule repeats what there is once: each copy is a part of the plan.
+pub(super) const MAX_COPIES: u64 = 4096;
+
 /// What one rule of tensors makes of the tensors that it recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Regrouping {
@@ -36,6 +39,8 @@ pub struct Regrouping {
     pub from: usize,
     /// How many it makes of them.
     pub to: usize,
+    /// How many elements it cuts off and loses.
+    pub cut: u64,
     /// The first group.
     pub example: Example,
 }
@@ -87,6 +92,10 @@ pub(super) struct Regrouped {
     pub(super) example: Option<Example>,
     /// Names under which the same elements must be, the first of which is taken.
     pub(super) same: Vec<(Arc<str>, Arc<str>)>,
+    /// Expressions that must have the same elements, over the names that the stage found.
+    pub(super) checks: Vec<(Expression, Expression)>,
+    /// How many elements are cut off and lost.
+    pub(super) cut: u64,
     /// Every reason why it cannot be.
     pub(super) problems: Vec<String>,
 }

@@ -10,7 +10,7 @@ use super::layout::{Dimension, Sizes, dimensions, rest_name, size};
 use crate::IndexMap;
 use crate::rules::sizes::{Operation, SizeExpression};
 use crate::rules::template::Name;
-use crate::rules::tensor::{Dimensions, Place};
+use crate::rules::tensor::{BEYOND, Dimensions, Place};
 use crate::rules::tensor::{TensorRule, Term};
 
 /// Sizes that refer to each other deeper than this refer to themselves.
@@ -79,7 +79,7 @@ pub(in crate::plan) fn sizes_of(
     source: Option<(&str, &[u64])>,
     (known, inline): (&IndexMap<Name, u64>, &IndexMap<Name, SizeExpression>),
 ) -> Result<Settled, Vec<String>> {
-    let mut solver = Solver { inline, sizes: known.clone() };
+    let mut solver = Solver { inline, said: Vec::new(), sizes: known.clone() };
     let (mut problems, mut rest) = (Vec::new(), 0);
     let source = source.map(|(name, shape)| Source {
         name: name.into(),
@@ -121,6 +121,8 @@ fn equations_of<'a>(
 
 struct Solver<'r> {
     inline: &'r IndexMap<Name, SizeExpression>,
+    /// Places in parentheses whose size is said behind them.
+    said: Vec<(&'r Place, &'r SizeExpression)>,
     sizes: Sizes,
 }
 
@@ -133,24 +135,68 @@ impl<'r> Solver<'r> {
             sizes.extend(words.map(|words| (name.clone(), words.len() as u64)));
         }
         let places = rule.left().iter().filter_map(Term::places).flat_map(Dimensions::leaves);
+        let terms = rule.left().iter().chain(rule.right()).filter_map(Term::places);
+        let said = terms.flat_map(Dimensions::places).flat_map(Place::said).collect();
         for place in places {
             if let Place::Number(number) = place {
                 sizes.insert(format!("{number}").into(), *number);
             }
         }
-        Solver { inline: rule.inline(), sizes }
+        Solver { inline: rule.inline(), said, sizes }
     }
 
     /// Finds out all sizes that equations say; adds what is wrong.
     fn settle(&mut self, equations: &[Equation], problems: &mut Vec<String>) {
         let before = problems.len();
-        while equations.iter().any(|equation| self.take(equation, problems)) {
+        loop {
+            let known = self.sizes.len();
+            while equations.iter().any(|equation| self.take(equation, problems)) {
+                if problems.len() > before {
+                    return;
+                }
+            }
+            self.take_inline();
+            self.take_said(problems);
             if problems.len() > before {
                 return;
             }
+            if self.sizes.len() == known {
+                break;
+            }
         }
-        self.take_inline(problems);
+        self.check_inline(problems);
         problems.extend(equations.iter().filter_map(|equation| self.problem(equation)));
+    }
+
+    /// Finds out sizes by those that are said behind parentheses.
+    fn take_said(&mut self, problems: &mut Vec<String>) {
+        for (place, said) in self.said.clone() {
+            let sizes = &self.sizes;
+            let total = match said.evaluate(&mut |name| Ok(sizes.get(name).copied())) {
+                Ok(Some(total)) => total,
+                Ok(None) => continue,
+                Err(why) => {
+                    problems.push(format!("the size of {place}: {why}"));
+                    continue;
+                }
+            };
+            if let Some(size) = size(place, &self.sizes) {
+                if size != total {
+                    problems.push(format!("{place} is {size}, and {place}={said} is {total}"));
+                }
+                continue;
+            }
+            let Some(Linear { constant, factor, over, name: Some(name) }) = self.linear(place, 0)
+            else {
+                continue;
+            };
+            let rest = i128::from(total).checked_mul(over).and_then(|it| it.checked_sub(constant));
+            let found = rest.filter(|rest| factor != 0 && rest % factor == 0);
+            match found.and_then(|rest| u64::try_from(rest / factor).ok()) {
+                Some(size) => drop(self.sizes.insert(name, size)),
+                None => problems.push(format!("{place} cannot have the size {total} ({said})")),
+            }
+        }
     }
 
     /// Finds out a size by an equation; true if one was found that was not known.
@@ -186,8 +232,8 @@ impl<'r> Solver<'r> {
         }
     }
 
-    /// Adds the sizes that are said in the places, which must agree with those that are known.
-    fn take_inline(&mut self, problems: &mut Vec<String>) {
+    /// Adds the sizes that are said in the places.
+    fn take_inline(&mut self) {
         for _ in 0..MAX_DEPTH {
             let before = self.sizes.len();
             for (name, expression) in self.inline {
@@ -204,6 +250,10 @@ impl<'r> Solver<'r> {
                 break;
             }
         }
+    }
+
+    /// Holds the sizes that are said in the places against those that are known.
+    fn check_inline(&self, problems: &mut Vec<String>) {
         for (name, expression) in self.inline {
             let sizes = &self.sizes;
             match expression.evaluate(&mut |name| Ok(sizes.get(name).copied())) {
@@ -247,13 +297,7 @@ impl<'r> Solver<'r> {
     }
 
     fn unknown(&self, place: &Place) -> Vec<String> {
-        let mut names = Vec::new();
-        for name in place.names() {
-            if !self.sizes.contains_key(&name) && !names.iter().any(|known| *known == *name) {
-                names.push(String::from(&*name));
-            }
-        }
-        names
+        unknown_names(&place.names(), &self.sizes)
     }
 
     /// The size of a place by at most one name that is not known.
@@ -261,6 +305,8 @@ impl<'r> Solver<'r> {
         match place {
             Place::Name(name) => self.linear_name(name, depth),
             Place::Number(number) => Some(Linear::constant(i128::from(*number))),
+            Place::Beyond { name, .. } => self.linear_name(name, depth),
+            Place::Sized(place, _) => self.linear(place, depth),
             Place::Product(places) => self.linear_product(places, depth),
             Place::Sum(parts) => {
                 let mut parts = parts.iter().map(|part| self.linear_product(part, depth));
@@ -301,6 +347,18 @@ impl<'r> Solver<'r> {
             }
         }
     }
+}
+
+/// The names that have no size, as a rule writes them.
+pub(super) fn unknown_names(names: &[Name], sizes: &Sizes) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for name in names.iter().filter(|name| !sizes.contains_key(*name)) {
+        let shown = if name.starts_with("_ ") { BEYOND } else { &**name };
+        if !unknown.iter().any(|known| *known == *shown) {
+            unknown.push(String::from(shown));
+        }
+    }
+    unknown
 }
 
 impl Linear {

@@ -15,7 +15,7 @@ use crate::rules::remap::split_arrow;
 use crate::rules::separators::Separators;
 use crate::rules::sizes::{BadSizes, SizeExpression, Sizes};
 use crate::rules::template::Name;
-use crate::rules::tensor::{Dimensions, Inline, Problem, Term, read_term, terms_of};
+use crate::rules::tensor::{BEYOND, Dimensions, Inline, Place, Problem, Term, read_term, terms_of};
 use crate::{DType, IndexMap, IndexSet, Template};
 
 /// Tensors that are added, one for each that there is of another form.
@@ -237,8 +237,9 @@ impl Fill {
             if let Some(name) = term.template.names().find(|name| !known.contains(name)) {
                 return Err(FillProblem::Uncaptured(name.to_string()));
             }
-            if term.place_names().iter().any(|name| &**name == "_") {
-                return Err(Problem::NotAName("_".into()).into());
+            let mut leaves = term.places().into_iter().flat_map(Dimensions::leaves);
+            if leaves.any(|place| matches!(place, Place::Beyond { .. })) {
+                return Err(Problem::NotAName(BEYOND.into()).into());
             }
         }
         let has_rest = |term: &Term| term.places().is_none_or(Dimensions::has_rest);

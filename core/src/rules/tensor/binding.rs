@@ -7,7 +7,7 @@ use crate::IndexSet;
 use crate::rules::binding::bound;
 use crate::rules::sizes::{BadSize, BadSizes, SizeReason, Sizes};
 use crate::rules::template::{Form, Name, Template};
-use crate::rules::tensor::{TensorRule, Term};
+use crate::rules::tensor::{Dimensions, Place, TensorRule, Term};
 
 impl TensorRule {
     /// The same with the sizes put in that it speaks of: in its keys, and as the sizes of its
@@ -64,6 +64,9 @@ impl TensorRule {
         let mut names = self.place_names();
         names.extend(self.roles.gathered.iter().chain(&self.roles.spread).cloned());
         names.extend(self.inline.values().flat_map(|size| size.names()).cloned());
+        let places = self.terms().filter_map(Term::places).flat_map(Dimensions::places);
+        let said = places.flat_map(Place::said).flat_map(|(_, size)| size.names());
+        names.extend(said.cloned());
         names
     }
 

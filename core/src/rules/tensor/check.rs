@@ -1,5 +1,6 @@
 //! What must be so in every rule: the same parts on both sides, each once.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -7,7 +8,7 @@ use crate::rules::limits::{MAX_PARTS, MAX_TERMS};
 use crate::rules::sizes::SizeExpression;
 use crate::rules::template::{Affine, Form, Name};
 use crate::rules::tensor::{
-    BadTensorRule, Dimensions, Inline, Place, Problem, Roles, TensorRule, Term,
+    BEYOND, BadTensorRule, Dimensions, Filling, Inline, Place, Problem, Roles, TensorRule, Term,
 };
 use crate::{IndexMap, IndexSet};
 
@@ -37,6 +38,9 @@ impl TensorRule {
         for term in self.terms() {
             term.check().map_err(|problem| (Some(term.to_string()), problem))?;
         }
+        if let Some(term) = self.right.iter().find(|term| term.fillings().any(|it| it.is_none())) {
+            return Err((Some(term.to_string()), Problem::Unfilled));
+        }
         for terms in [&self.left, &self.right] {
             let keys = terms.iter().map(|term| term.template.to_string());
             let mut seen = IndexSet::<String>::default();
@@ -48,6 +52,7 @@ impl TensorRule {
         }
         check_sizes(&self.inline).map_err(|problem| (None, problem))?;
         check_captures(self)?;
+        self.number_beyond();
         self.roles = roles(&self.left, &self.right)?;
         check_parts(self)?;
         self.take_numbers();
@@ -74,19 +79,62 @@ impl Term {
         if self.templates().any(|template| template.has_wildcards()) {
             return Err(Problem::Wildcard);
         }
+        self.check_beyond()?;
         let places = self.place_names();
-        if places.iter().any(|name| &**name == "_") {
-            return Err(Problem::Reserved);
-        }
         let key: IndexSet<&str> = self.templates().flat_map(|template| template.names()).collect();
         if let Some(name) = places.iter().find(|name| key.contains(&***name)) {
             return Err(Problem::KeyAndPlace((*name).clone()));
         }
         Ok(())
     }
+
+    /// Refuses `_` where it is not one part of a sum that has others.
+    fn check_beyond(&self) -> Result<(), Problem> {
+        let places = self.places.iter().flat_map(Dimensions::places);
+        let parts_beyond: Vec<usize> = places
+            .flat_map(Place::sums)
+            .map(|parts| parts.iter().filter(|part| Place::beyond(part).is_some()).count())
+            .collect();
+        let all = self.places.iter().flat_map(Dimensions::leaves);
+        let all = all.filter(|place| matches!(place, Place::Beyond { .. })).count();
+        if parts_beyond.iter().any(|count| *count > 1) {
+            return Err(Problem::BeyondTwice);
+        }
+        if parts_beyond.iter().sum::<usize>() != all { Err(Problem::Beyond) } else { Ok(()) }
+    }
+
+    /// What is filled in at each `_`.
+    fn fillings(&self) -> impl Iterator<Item = Option<Filling>> {
+        let leaves = self.places.iter().flat_map(Dimensions::leaves);
+        leaves.filter_map(|place| match place {
+            Place::Beyond { filled, .. } => Some(*filled),
+            _ => None,
+        })
+    }
 }
 
 impl TensorRule {
+    /// True if rows are cut off of which nobody says what they hold.
+    pub(crate) fn forgets(&self) -> bool {
+        self.left.iter().flat_map(Term::fillings).any(|filled| filled.is_none())
+    }
+
+    /// Gives each `_` a name of its own, which no rule can write.
+    fn number_beyond(&mut self) {
+        let mut count = 0;
+        for term in self.left.iter_mut().chain(&mut self.right) {
+            term.places = term.places.take().map(|places| {
+                places.map(&mut |place| match place {
+                    Place::Beyond { filled, .. } => {
+                        count += 1;
+                        Place::Beyond { name: format!("{BEYOND} {count}").into(), filled }
+                    }
+                    place => place,
+                })
+            });
+        }
+    }
+
     /// The names of its places.
     pub(crate) fn place_names(&self) -> IndexSet<Name> {
         self.terms().flat_map(Term::place_names).collect()
@@ -203,6 +251,8 @@ fn roles(left: &[Term], right: &[Term]) -> Result<Roles, Refusal> {
             return Err((None, Problem::Forgotten(name.clone())));
         }
     }
+    roles.repeated = once_elsewhere(&right_places, (&left_places, left), &left_keys);
+    roles.compared = once_elsewhere(&left_places, (&right_places, right), &right_keys);
     for term in left.iter().chain(right) {
         for template in term.templates() {
             let own: IndexSet<&str> = template.names().collect();
@@ -218,6 +268,19 @@ fn roles(left: &[Term], right: &[Term]) -> Result<Roles, Refusal> {
         }
     }
     Ok(roles)
+}
+
+/// The places that one side alone has, if the other has as many dimensions of one element.
+fn once_elsewhere(
+    own: &IndexSet<Name>,
+    (other, terms): (&IndexSet<Name>, &[Term]),
+    keys: &IndexSet<Name>,
+) -> IndexSet<Name> {
+    let alone = own.iter().filter(|name| !other.contains(*name) && !keys.contains(*name));
+    let alone: IndexSet<Name> = alone.cloned().collect();
+    let leaves = terms.iter().filter_map(|term| term.places.as_ref()).map(Dimensions::leaves);
+    let ones = leaves.map(|places| places.iter().filter(|it| ***it == Place::Number(1)).count());
+    if ones.min().unwrap_or(0) >= alone.len() { alone } else { IndexSet::default() }
 }
 
 fn is_captured(template: &crate::Template, name: &str) -> bool {
@@ -263,7 +326,9 @@ fn parts<'t>(terms: &'t [Term], roles: &Roles) -> Result<IndexMap<Part, &'t Term
             Some(places) => products(&places.0),
             None => products(&[Place::Rest]),
         };
+        let is_alone = |name: &Name| roles.repeated.contains(name) || roles.compared.contains(name);
         for mut part in products {
+            part.retain(|name| !is_alone(name));
             part.extend(key.iter().cloned());
             part.sort();
             if let Some(pair) = part.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -299,6 +364,7 @@ fn product_count(places: &[Place]) -> u64 {
         Place::Sum(parts) => {
             parts.iter().map(|part| product_count(part)).fold(0, u64::saturating_add)
         }
+        Place::Sized(place, _) => product_count(core::slice::from_ref(place)),
         _ => 1,
     });
     counts.fold(1, u64::saturating_mul)
@@ -310,7 +376,11 @@ fn products(places: &[Place]) -> Vec<Part> {
     for place in places {
         let own: Vec<Part> = match place {
             Place::Product(places) => products(places),
-            Place::Sum(parts) => parts.iter().flat_map(|part| products(part)).collect(),
+            Place::Sum(parts) => {
+                let parts = parts.iter().filter(|part| Place::beyond(part).is_none());
+                parts.flat_map(|part| products(part)).collect()
+            }
+            Place::Sized(place, _) => products(core::slice::from_ref(place)),
             leaf => Vec::from([leaf.name().into_iter().collect()]),
         };
         let with_each = |part: Part| {

@@ -33,7 +33,11 @@
 //!   `a + 1 -> b` make b of a plus 1. The inverse has the opposites. In a key a blank before a sign
 //!   and a number is escaped.
 //! - A negative number is never the place of an axis: such a key is not recognised.
-//! - `_` is reserved for what is cut off or filled in.
+//! - `_` is a part of a dimension that the other side does not have. On the left it is cut off:
+//!   what is lost, or `_=0` if it is that number and comes back. On the right it is filled in, so it
+//!   says with what. `(v | _=0)=n` says the size of both; any parentheses may have one.
+//! - A place that is on one side alone is a `1` on the other: `[1 d] -> [n d]` repeats, and the inverse
+//!   takes one of what must be the same.
 
 mod binding;
 mod check;
@@ -47,9 +51,11 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
-pub use place::{Dimensions, Place};
+pub use place::{Dimensions, Filling, Place};
 pub use problem::{BadTensorRule, Problem};
 pub use roles::Roles;
+
+pub(crate) use place::BEYOND;
 
 pub(crate) use parse::{Parsed, parse, read_term, terms_of};
 

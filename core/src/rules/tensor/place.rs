@@ -1,6 +1,7 @@
 //! Places: what the dimensions of a tensor are made of, `[(heads 2 x) ..]`.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,10 +28,38 @@ pub enum Place {
     Product(Vec<Place>),
     /// Parts one after another, each a product.
     Sum(Vec<Vec<Place>>),
+    /// A product or a sum of this size.
+    Sized(Box<Place>, SizeExpression),
+    /// `_`, a part of a sum: what is cut off, or filled in with a number.
+    Beyond {
+        /// A name that no rule can write, its own in the rule.
+        name: Name,
+        /// What is there, if that is said.
+        filled: Option<Filling>,
+    },
     /// One of these names, by the word that its term was written out for.
     #[doc(hidden)]
     Choice(Vec<String>),
 }
+
+/// The number that rows are filled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filling(u64);
+
+impl Filling {
+    /// A number; none for NaN.
+    pub fn new(number: f64) -> Option<Filling> {
+        (!number.is_nan()).then(|| Filling(number.to_bits()))
+    }
+
+    /// The number.
+    pub fn number(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
+/// How a rule writes what is cut off or filled in.
+pub(crate) const BEYOND: &str = "_";
 
 impl Dimensions {
     /// The dimensions.
@@ -85,12 +114,14 @@ impl Place {
                     parts.map(|part| part.into_iter().map(|place| place.map(change)).collect());
                 Place::Sum(parts.collect())
             }
+            Place::Sized(place, size) => Place::Sized(Box::new(place.map(change)), size),
             leaf => change(leaf),
         }
     }
 
     pub(crate) fn leaves(&self) -> Vec<&Place> {
         match self {
+            Place::Sized(place, _) => place.leaves(),
             Place::Product(places) => places.iter().flat_map(Place::leaves).collect(),
             Place::Sum(parts) => parts.iter().flatten().flat_map(Place::leaves).collect(),
             leaf => [leaf].into(),
@@ -107,7 +138,41 @@ impl Place {
         match self {
             Place::Sum(parts) => Some(parts),
             Place::Product(places) => places.iter().find_map(Place::sum),
+            Place::Sized(place, _) => place.sum(),
             _ => None,
+        }
+    }
+
+    /// Every sum in it, the outer ones first.
+    pub(crate) fn sums(&self) -> Vec<&[Vec<Place>]> {
+        match self {
+            Place::Sum(parts) => {
+                let inner = parts.iter().flatten().flat_map(Place::sums);
+                core::iter::once(parts.as_slice()).chain(inner).collect()
+            }
+            Place::Product(places) => places.iter().flat_map(Place::sums).collect(),
+            Place::Sized(place, _) => place.sums(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is filled in, where a part of a sum is nothing but that.
+    pub(crate) fn beyond(part: &[Place]) -> Option<(&Name, Option<Filling>)> {
+        match part {
+            [Place::Beyond { name, filled }] => Some((name, *filled)),
+            _ => None,
+        }
+    }
+
+    /// The sizes that are said behind parentheses, with these.
+    pub(crate) fn said(&self) -> Vec<(&Place, &SizeExpression)> {
+        match self {
+            Place::Sized(place, size) => {
+                core::iter::once((&**place, size)).chain(place.said()).collect()
+            }
+            Place::Product(places) => places.iter().flat_map(Place::said).collect(),
+            Place::Sum(parts) => parts.iter().flatten().flat_map(Place::said).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -117,6 +182,7 @@ impl Place {
             Place::Name(name) => Some(name.clone()),
             Place::Number(number) if *number != 1 => Some(number.to_string().into()),
             Place::Rest => Some("..".into()),
+            Place::Beyond { name, .. } => Some(name.clone()),
             _ => None,
         }
     }
@@ -130,6 +196,14 @@ impl Place {
             Place::Number(number) => write!(f, "{number}"),
             Place::Rest => f.write_str(".."),
             Place::Choice(words) => write!(f, "{{{}}}", words.join(",")),
+            Place::Beyond { filled: None, .. } => f.write_str(BEYOND),
+            Place::Beyond { filled: Some(filled), .. } => {
+                write!(f, "{BEYOND}={}", filled.number())
+            }
+            Place::Sized(place, size) => {
+                place.write(f, sizes)?;
+                write!(f, "={size}")
+            }
             Place::Product(places) => {
                 f.write_str("(")?;
                 write_all(f, places, sizes)?;
@@ -242,12 +316,49 @@ impl<'a> Parser<'a> {
         if parts.iter().any(Vec::is_empty) {
             return Err(Problem::EmptyPart);
         }
-        match parts.len() {
+        let place = match parts.len() {
             1 => match parts.pop() {
-                Some(mut places) if places.len() == 1 => places.pop().ok_or(Problem::EmptyPart),
-                places => Ok(Place::Product(places.unwrap_or_default())),
+                Some(mut places) if places.len() == 1 => places.pop().ok_or(Problem::EmptyPart)?,
+                places => Place::Product(places.unwrap_or_default()),
             },
-            _ => Ok(Place::Sum(parts)),
+            _ => Place::Sum(parts),
+        };
+        match self.rest.trim_start_matches(' ').strip_prefix('=') {
+            None => Ok(place),
+            Some(size) => {
+                let (size, rest) = SizeExpression::parse_start(size)?;
+                self.rest = rest;
+                self.end()?;
+                Ok(Place::Sized(Box::new(place), size))
+            }
+        }
+    }
+
+    /// `_`, or `_=0`.
+    fn beyond(&mut self) -> Result<Place, Problem> {
+        let name = BEYOND.into();
+        let behind = self.rest.trim_start_matches(' ');
+        let Some(number) = behind.strip_prefix('=') else {
+            self.end()?;
+            return Ok(Place::Beyond { name, filled: None });
+        };
+        let number = number.trim_start_matches(' ');
+        let end = number.find([' ', '|', ')']).unwrap_or(number.len());
+        let (word, rest) = number.split_at(end);
+        let filled = word.parse().ok().and_then(Filling::new);
+        let filled = filled.ok_or_else(|| Problem::NotAFilling(word.to_owned()))?;
+        self.rest = rest;
+        self.end()?;
+        Ok(Place::Beyond { name, filled: Some(filled) })
+    }
+
+    /// Refuses what cannot follow a place: that is a blank, a bar or a parenthesis.
+    fn end(&self) -> Result<(), Problem> {
+        match self.rest.chars().next() {
+            None | Some(' ' | '|' | '(' | ')') => Ok(()),
+            Some('.') if self.rest.starts_with("..") => Ok(()),
+            Some(',') => Err(Problem::Comma),
+            Some(c) => Err(Problem::Character(c)),
         }
     }
 
@@ -277,6 +388,9 @@ impl<'a> Parser<'a> {
         let end = self.rest.find(|c: char| !c.is_alphanumeric() && c != '_');
         let (word, after) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = after;
+        if word == BEYOND {
+            return self.beyond();
+        }
         let place = if word.bytes().all(|byte| byte.is_ascii_digit()) {
             match parse_number(word)? {
                 0 => return Err(Problem::NoElements),
@@ -296,13 +410,9 @@ impl<'a> Parser<'a> {
             };
             self.note(name, size)?;
         }
-        // `(a.b)`, `2x`: what follows a place is a blank, a bar or a parenthesis.
-        match self.rest.chars().next() {
-            None | Some(' ' | '|' | '(' | ')') => Ok(place),
-            Some('.') if self.rest.starts_with("..") => Ok(place),
-            Some(',') => Err(Problem::Comma),
-            Some(c) => Err(Problem::Character(c)),
-        }
+        // `(a.b)`, `2x`
+        self.end()?;
+        Ok(place)
     }
 
     fn note(&mut self, name: &Name, size: SizeExpression) -> Result<(), Problem> {

@@ -146,12 +146,18 @@ pub enum Problem {
     /// A character that means nothing.
     #[error("'{0}' means nothing among places, which are names, numbers, '..' and parentheses")]
     Character(char),
-    /// The reserved name.
-    #[error(
-        "'_' is reserved for rows that are cut off or filled in, which rules cannot do yet; give \
-         the place another name"
-    )]
-    Reserved,
+    /// `_` elsewhere than as a part of a sum.
+    #[error("'_' is what is cut off or filled in, a part of a dimension of its own: [(v | _) d]")]
+    Beyond,
+    /// `_` twice in one sum.
+    #[error("'_' is there twice in one dimension, so it is not said how much each of them has")]
+    BeyondTwice,
+    /// `_` on the right without a number.
+    #[error("on the right '_' says what is filled in: write _=0")]
+    Unfilled,
+    /// What is filled in is no number.
+    #[error("'{0}' after '_=' is not a number to fill in")]
+    NotAFilling(String),
 
     /// A name twice in one part.
     #[error("'{0}' is there twice, so it is not said which of the two goes where")]
@@ -223,7 +229,10 @@ pub enum Problem {
     #[error("the key '{0}' is there twice on one side of '->'")]
     SameKey(String),
     /// A place that is on one side only.
-    #[error("the place '{0}' is on one side of '->' only")]
+    #[error(
+        "the place '{0}' is on one side of '->' only; what repeats is a 1 on the other: \
+         [1 d] -> [n d]"
+    )]
     OneSided(Name),
     /// Several tensors that hold the same.
     #[error(

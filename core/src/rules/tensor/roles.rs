@@ -13,10 +13,20 @@ pub struct Roles {
     pub gathered: IndexSet<Name>,
     /// Places on the left and parts of keys on the right: one tensor becomes several.
     pub spread: IndexSet<Name>,
+    /// Places on the right alone: what there is once is there several times.
+    pub repeated: IndexSet<Name>,
+    /// Places on the left alone: what is there several times is the same, and is taken once.
+    pub compared: IndexSet<Name>,
 }
 
 impl Roles {
     pub(super) fn swapped(self) -> Roles {
-        Roles { carried: self.carried, gathered: self.spread, spread: self.gathered }
+        Roles {
+            carried: self.carried,
+            gathered: self.spread,
+            spread: self.gathered,
+            repeated: self.compared,
+            compared: self.repeated,
+        }
     }
 }
