@@ -1,5 +1,6 @@
 //! A section in the making: what becomes of a state dict, stage by stage.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -39,8 +40,8 @@ pub(super) struct Item<'a> {
 pub(super) enum Content {
     /// The value under this key of the file, by its number.
     Key(usize),
-    /// A tensor over those of the file.
-    Made(Expression),
+    /// A tensor over those of the file; apart, so that keys, of which there may be very many, are small.
+    Made(Box<Expression>),
 }
 
 /// What a rule of tensors recognised in a stage.
@@ -57,7 +58,7 @@ impl Claims {
     fn add(&mut self, claim: Claim, is: Content, state_dict: &StateDict) {
         let name = claim.source.name.clone();
         let made = match is {
-            Content::Made(made) => made,
+            Content::Made(made) => *made,
             Content::Key(number) => {
                 self.numbers.insert(name.clone(), number);
                 claim.source.under(state_dict.key(number).unwrap_or_default())
@@ -95,7 +96,7 @@ impl<'a> Draft<'a> {
         for (new, made) in made.into_iter().flatten() {
             items.push(Item {
                 name: new.as_str().into(),
-                is: Content::Made(made.clone()),
+                is: Content::Made(Box::new(made.clone())),
                 by: None,
             });
         }
@@ -215,7 +216,7 @@ impl<'a> Draft<'a> {
         let items = core::mem::take(&mut self.items).into_iter().enumerate();
         let mut items: Vec<_> = items.filter(|(_, item)| !taken.contains(&*item.name)).collect();
         items.extend(made.into_iter().map(|New { position, name, made }| {
-            let (name, is) = (name.into(), Content::Made(made));
+            let (name, is) = (name.into(), Content::Made(Box::new(made)));
             (position, Item { name, is, by: Some(stage) })
         }));
         items.sort_by_key(|(position, _)| *position);
@@ -245,7 +246,7 @@ impl<'a> Draft<'a> {
                 // What an adapter has in place of a tensor is of its type.
                 let dtype = made.dtype(&dtype_of).or_else(|| dtype_of(&item.name));
                 let dtype = dtype.ok_or_else(|| "is not a tensor".to_string())?;
-                Ok(FoundTensor { made: made.clone(), dtype })
+                Ok(FoundTensor { made: made.as_ref().clone(), dtype })
             }
         }
     }
@@ -295,7 +296,7 @@ impl<'a> Draft<'a> {
             }
             for (_, Item { name, is, .. }) in &items[before..] {
                 let made = match is {
-                    Content::Made(made) => Some(made.clone()),
+                    Content::Made(made) => Some(made.as_ref().clone()),
                     Content::Key(number) => self.own_expression(*number),
                 };
                 moves.made.extend(made.map(|made| (name.to_string(), made)));
@@ -373,7 +374,7 @@ impl<'a> Draft<'a> {
             let is = match number {
                 // A tensor that only gets another name stays what it is.
                 Some(number) => Content::Key(*number),
-                None => Content::Made(made.over(&|name| known.get(name))),
+                None => Content::Made(Box::new(made.over(&|name| known.get(name)))),
             };
             issues.extend(self.packed(&name, &is).map(|problem| Issue::Regrouping {
                 path: self.state_dict.path.clone(),
@@ -471,7 +472,7 @@ impl<'a> Draft<'a> {
         let mut tensors = IndexMap::default();
         for item in core::mem::take(&mut self.items) {
             let made = match item.is {
-                Content::Made(made) => Some(made),
+                Content::Made(made) => Some(*made),
                 Content::Key(number) => self.own_expression(number),
             };
             tensors.extend(made.map(|made| (item.name.to_string(), made)));

@@ -31,11 +31,11 @@ pub(super) enum Work<'a> {
 
 /// The long stretches of a layout in order; copies that continue each other are one.
 pub(super) fn stretches(layout: &Layout) -> Vec<Chunk<'_>> {
-    let is_summed = summed(layout);
+    let mut summed = Summed::of(layout);
     let mut found = Vec::<Chunk>::new();
     let mut at = 0;
     for (i, part) in layout.parts().iter().enumerate() {
-        let summed = is_summed[i].then_some(i);
+        let summed = summed.has(i).then_some(i);
         let work = match part {
             Part::Copy(range) => Some(Work::Copy(range.clone())),
             Part::Elements(elements) => Some(Work::Elements(elements)),
@@ -58,21 +58,33 @@ pub(super) fn stretches(layout: &Layout) -> Vec<Chunk<'_>> {
     found
 }
 
-/// For each part whether a checksum covers it.
-fn summed(layout: &Layout) -> Vec<bool> {
-    let mut depth = vec![0i64; layout.parts().len() + 1];
-    for part in layout.parts() {
-        if let Part::Crc32(span) = part {
-            depth[span.parts.start] += 1;
-            depth[span.parts.end] -= 1;
-        }
+/// Which parts a checksum covers, asked for one after the other. Most layouts have few checksums, and
+/// some have very many parts.
+struct Summed {
+    /// The spans of all checksums, those that start last at the front.
+    spans: Vec<Range<usize>>,
+    /// Where the spans end that have started.
+    end: usize,
+}
+
+impl Summed {
+    fn of(layout: &Layout) -> Summed {
+        let spans = layout.parts().iter().filter_map(|part| match part {
+            Part::Crc32(span) => Some(span.parts.clone()),
+            _ => None,
+        });
+        let mut spans: Vec<_> = spans.collect();
+        spans.sort_unstable_by_key(|span| std::cmp::Reverse(span.start));
+        Summed { spans, end: 0 }
     }
-    let mut covered = 0;
-    let covers = depth.into_iter().map(|change| {
-        covered += change;
-        covered > 0
-    });
-    covers.collect()
+
+    /// True if a checksum covers a part; none before it is asked for afterwards.
+    fn has(&mut self, part: usize) -> bool {
+        while let Some(span) = self.spans.pop_if(|span| span.start <= part) {
+            self.end = self.end.max(span.end);
+        }
+        part < self.end
+    }
 }
 
 impl<'a> Chunk<'a> {

@@ -213,6 +213,9 @@ pub(crate) struct Graph<'p> {
     /// Where each tuple's items end.
     pub(crate) tuples: Vec<u32>,
     pub(crate) globals: Vec<Global>,
+    /// Module and name of the first of them, decoded, if they are text: most pickles have few, and
+    /// ask for them for every tensor.
+    pub(crate) first_names: Vec<Option<(String, String)>>,
     pub(crate) compounds: Vec<Compound>,
     pub(crate) entries: Chains<Entry>,
     pub(crate) elements: Chains<Element>,
@@ -279,6 +282,7 @@ impl<'p> Graph<'p> {
             items: Vec::new(),
             tuples: Vec::new(),
             globals: Vec::new(),
+            first_names: Vec::new(),
             compounds: Vec::new(),
             entries: Chains::default(),
             elements: Chains::default(),
@@ -335,17 +339,26 @@ impl<'p> Graph<'p> {
     /// `module` and `name` of a global.
     pub(crate) fn global(&self, node: NodeId) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
         match self.value(node) {
-            Value::Global(id) => match *self.globals.get(id.0 as usize)? {
-                Global::Texts { module, name } => {
-                    Some((self.text_of(module)?, self.text_of(name)?))
+            Value::Global(GlobalId(id)) => match self.first_names.get(id as usize) {
+                Some(names) => {
+                    let (module, name) = names.as_ref()?;
+                    Some((Cow::Borrowed(module), Cow::Borrowed(name)))
                 }
-                Global::Lines { module, name } => {
-                    let line = |line: Extent| std::str::from_utf8(line.of(&self.pickle)).ok();
-                    Some((Cow::Borrowed(line(module)?), Cow::Borrowed(line(name)?)))
-                }
+                None => self.names(*self.globals.get(id as usize)?),
             },
             Value::Persistent(id) => self.global(self.class_named_by(id)?),
             _ => None,
+        }
+    }
+
+    /// `module` and `name` as the pickle spells them; none if they are no text.
+    pub(super) fn names(&self, global: Global) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+        match global {
+            Global::Texts { module, name } => Some((self.text_of(module)?, self.text_of(name)?)),
+            Global::Lines { module, name } => {
+                let line = |line: Extent| std::str::from_utf8(line.of(&self.pickle)).ok();
+                Some((Cow::Borrowed(line(module)?), Cow::Borrowed(line(name)?)))
+            }
         }
     }
 

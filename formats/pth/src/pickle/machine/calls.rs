@@ -11,6 +11,9 @@ use crate::pickle::opcode::{self, Extent, Op};
 /// The longest module or class name, in bytes: names are looked at again for every use of them.
 const MAX_NAME: usize = 1024;
 
+/// Globals whose names are kept decoded; pickles of models have a handful.
+const FIRST_NAMES: usize = 64;
+
 impl Machine<'_> {
     pub(super) fn call(&mut self, op: Op) -> Result<(), Fault> {
         match op.code {
@@ -89,6 +92,11 @@ impl Machine<'_> {
     fn global(&mut self, global: Global) -> NodeId {
         let id = GlobalId(self.graph.globals.len() as u32);
         self.graph.globals.push(global);
+        if self.graph.first_names.len() < FIRST_NAMES {
+            let names = self.graph.names(global);
+            let names = names.map(|(module, name)| (module.into_owned(), name.into_owned()));
+            self.graph.first_names.push(names);
+        }
         self.node(Node::Global(id))
     }
 

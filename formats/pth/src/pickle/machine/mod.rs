@@ -186,6 +186,7 @@ impl<'p> Machine<'p> {
             items: reserved(len),
             tuples: reserved(len),
             globals: reserved(len),
+            first_names: Vec::new(),
             compounds: reserved(len),
             entries: Chains::for_pickle(len),
             elements: Chains::for_pickle(len),
