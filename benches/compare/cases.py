@@ -50,10 +50,10 @@ class Cases:
         yield "Llama's rotary order, beside Python", self.rotary_by_hand
         for extension in ("pth", "safetensors", "npz"):
             yield f"`ls` of a {extension}", with_(self.list_large, extension)
-        for tensors in (1_000, 10_000, 100_000):
+        for number in (1_000, 10_000, 100_000):
             for extension in ("pth", "safetensors", "npz"):
-                yield f"`ls` of {tensors:,} tensors, {extension}", with_(self.list_many, tensors, extension)
-                yield f"`strip -i` of {tensors:,} tensors, {extension}", with_(self.strip_many, tensors, extension)
+                yield f"`ls` of {number:,} tensors, {extension}", with_(self.list_many, number, extension)
+                yield f"`strip -i` of {number:,} tensors, {extension}", with_(self.strip_many, number, extension)
         yield "`diff` of two equal safetensors", self.differ
         yield "`check` of a pth", self.check
 
