@@ -2,7 +2,6 @@
 
 mod digests;
 
-use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -142,12 +141,15 @@ fn can_be_unwrapped(catalog: &Catalog, wrapped: &[&StateDict]) -> bool {
 /// True if no two keys of a state dict get one name, nor one none at all, which can mostly be told
 /// without a plan: that takes as much memory as the listing.
 fn clearly_differ(state_dict: &StateDict, rule: &Rule) -> bool {
-    let (hasher, mut hashes) = (RandomState::new(), HashSet::with_capacity(state_dict.len()));
-    state_dict.keys().all(|key| match rule.apply(key) {
-        Fate::Becomes(name) => hashes.insert(hasher.hash_one(name.as_str())),
-        Fate::Undefined if !is_wrapper_alone(key) => hashes.insert(hasher.hash_one(key)),
-        Fate::Undefined | Fate::Dropped => false,
-    })
+    let hasher = RandomState::new();
+    let hashes = state_dict.keys().map(|key| match rule.apply(key) {
+        Fate::Becomes(name) => Some(hasher.hash_one(name.as_str())),
+        Fate::Undefined if !is_wrapper_alone(key) => Some(hasher.hash_one(key)),
+        Fate::Undefined | Fate::Dropped => None,
+    });
+    let Some(mut hashes) = hashes.collect::<Option<Vec<u64>>>() else { return false };
+    hashes.sort_unstable();
+    hashes.windows(2).all(|two| two[0] != two[1])
 }
 
 fn is_wrapper_alone(key: &str) -> bool {
