@@ -8,12 +8,18 @@
 mod advice;
 mod check;
 mod checkpoint;
+mod diff;
 mod error;
+mod explain;
 mod files;
+mod fit;
+mod memory;
 mod payload;
+mod plan;
 mod rules;
 mod run;
 mod save;
+mod stats;
 
 use pyo3::prelude::*;
 
@@ -24,9 +30,19 @@ mod _statedict {
     #[pymodule_export]
     use super::checkpoint::{File, open};
     #[pymodule_export]
+    use super::diff::diff;
+    #[pymodule_export]
+    use super::explain::explain;
+    #[pymodule_export]
     use super::files::rename_file;
     #[pymodule_export]
+    use super::fit::fit;
+    #[pymodule_export]
+    use super::plan::{Computed, Plan, plan};
+    #[pymodule_export]
     use super::save::save_file;
+    #[pymodule_export]
+    use super::stats::stats;
 
     /// The version of the package and of the command in it.
     #[pymodule_export]

@@ -62,3 +62,14 @@ impl Choices {
 pub(crate) fn sizes(given: Vec<(String, u64)>) -> Sizes {
     given.into_iter().map(|(name, number)| (name.into(), number)).collect()
 }
+
+/// A rule as a text that [`parsed`] reads.
+pub(crate) fn text(rule: &Rule) -> String {
+    let text = rule.to_string();
+    let bare = text.strip_prefix("rename:").filter(|bare| rule_is(bare, rule));
+    bare.map(str::to_string).unwrap_or(text)
+}
+
+fn rule_is(text: &str, expected: &Rule) -> bool {
+    rule(text).is_ok_and(|rule| rule == *expected)
+}

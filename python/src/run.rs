@@ -22,7 +22,10 @@ const TICK: Duration = Duration::from_millis(50);
 struct Watch {
     stopped: AtomicBool,
     done: AtomicU64,
+    /// Bytes to be written, or to be read where nothing is written; 0 before that is known.
     total: AtomicU64,
+    /// True for work that only reads.
+    reads: AtomicBool,
     notices: Mutex<Vec<Notice>>,
 }
 
@@ -42,12 +45,20 @@ impl statedict::checkpoint::Observer for Watch {
         self.flow()
     }
 
-    fn read(&self, _bytes: u64) -> ControlFlow<()> {
+    fn read(&self, bytes: u64) -> ControlFlow<()> {
+        if self.reads.load(Ordering::Relaxed) {
+            self.done.fetch_add(bytes, Ordering::Relaxed);
+        }
         self.flow()
     }
 }
 
 impl Observer for Watch {
+    fn begin_reading(&self, bytes: u64) {
+        self.reads.store(true, Ordering::Relaxed);
+        self.total.store(bytes, Ordering::Relaxed);
+    }
+
     fn begin_writing(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
     }

@@ -30,7 +30,13 @@ pub(crate) struct NewFile {
 
 /// A tensor: key, type, shape, length in bytes, and the key before that has the same elements.
 #[derive(FromPyObject)]
-struct NewTensor(String, String, Vec<u64>, u64, Option<String>);
+pub(crate) struct NewTensor(
+    pub(crate) String,
+    pub(crate) String,
+    pub(crate) Vec<u64>,
+    pub(crate) u64,
+    pub(crate) Option<String>,
+);
 
 /// Writes them.
 #[pyfunction]
@@ -63,7 +69,7 @@ impl NewFile {
                 file.tied(key, same_as);
                 continue;
             }
-            let dtype = DType::named(dtype).unwrap_or_else(|| unnamed(dtype, shape, *bytes));
+            let dtype = dtype_of(dtype, shape, *bytes);
             let (shape, bytes, read) = (shape.clone(), *bytes, &self.read);
             file.tensor(key, InMemory { number, dtype, shape, bytes, read });
         }
@@ -97,20 +103,25 @@ impl NewFile {
     }
 }
 
-/// A type that only its own framework knows, of elements that have as many bytes as these.
-fn unnamed(name: &str, shape: &[u64], bytes: u64) -> DType {
-    let count: u64 = shape.iter().copied().fold(1, u64::saturating_mul);
-    let bits = bytes.saturating_mul(8).checked_div(count).unwrap_or(8);
-    DType::other(name, u32::try_from(bits).unwrap_or(8))
+/// The type of this name, which may be one that only its own framework knows, of elements that have
+/// as many bytes as these.
+pub(crate) fn dtype_of(name: &str, shape: &[u64], bytes: u64) -> DType {
+    DType::named(name).unwrap_or_else(|| {
+        let count: u64 = shape.iter().copied().fold(1, u64::saturating_mul);
+        let bits = bytes.saturating_mul(8).checked_div(count).unwrap_or(8);
+        DType::other(name, u32::try_from(bits).unwrap_or(8))
+    })
 }
 
 /// A tensor of Python's.
-struct InMemory<'a> {
-    number: usize,
-    dtype: DType,
-    shape: Vec<u64>,
-    bytes: u64,
-    read: &'a Py<PyAny>,
+pub(crate) struct InMemory<'a> {
+    /// Its number for `read`.
+    pub(crate) number: usize,
+    pub(crate) dtype: DType,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) bytes: u64,
+    /// Gives some of its bytes.
+    pub(crate) read: &'a Py<PyAny>,
 }
 
 impl TensorData for InMemory<'_> {

@@ -8,8 +8,33 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._checkpoint import Checkpoint, Opaque, Slice, TensorInfo, load_file, open
-    from ._errors import CheckpointError, CollisionError, MalformedError, UnsafeError
+    from ._checkpoint import (
+        Checkpoint,
+        Opaque,
+        Slice,
+        TensorInfo,
+        load_file,
+        open,
+    )
+    from ._compare import (
+        Deviation,
+        DiffResult,
+        StatsResult,
+        TensorStats,
+        diff,
+        stats,
+    )
+    from ._errors import (
+        CheckpointError,
+        CollisionError,
+        MalformedError,
+        UnsafeError,
+    )
+    from ._explain import (
+        explain,
+        explaining,
+        install_excepthook,
+    )
     from ._jobs import (
         CheckResult,
         FileCheck,
@@ -21,7 +46,16 @@ if TYPE_CHECKING:
         convert,
         rename_file,
     )
-    from ._save import save_file
+    from ._memory import (
+        Plan,
+        fit,
+        load_into,
+        rename,
+        unwrap,
+    )
+    from ._save import (
+        save_file,
+    )
     from ._statedict import VERSION as __version__
 
 __all__ = [
@@ -29,33 +63,47 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "CollisionError",
+    "Deviation",
+    "DiffResult",
     "FileCheck",
     "FileResult",
     "Finding",
     "MalformedError",
     "Opaque",
+    "Plan",
     "Slice",
     "StateDictWarning",
+    "StatsResult",
     "TensorInfo",
+    "TensorStats",
     "UnsafeError",
     "__version__",
     "apply",
     "check",
     "convert",
+    "diff",
+    "explain",
+    "explaining",
+    "fit",
+    "install_excepthook",
     "load_file",
+    "load_into",
     "open",
+    "rename",
     "rename_file",
     "save_file",
+    "stats",
+    "unwrap",
 ]
 
 # The files in which names are; each is loaded when one of its names is asked for.
 _PLACES = {
     "_checkpoint": {"Checkpoint", "Opaque", "Slice", "TensorInfo", "load_file", "open"},
+    "_compare": {"Deviation", "DiffResult", "StatsResult", "TensorStats", "diff", "stats"},
     "_errors": {"CheckpointError", "CollisionError", "MalformedError", "UnsafeError"},
-    "_jobs": {
-        "CheckResult", "FileCheck", "FileResult", "Finding", "StateDictWarning",
-        "apply", "check", "convert", "rename_file",
-    },
+    "_explain": {"explain", "explaining", "install_excepthook"},
+    "_jobs": {"CheckResult", "FileCheck", "FileResult", "Finding", "StateDictWarning", "apply", "check", "convert", "rename_file"},
+    "_memory": {"Plan", "fit", "load_into", "rename", "unwrap"},
     "_save": {"save_file"},
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ._arguments import Progress, StrPath
+    from ._arguments import Progress, Rules, StrPath
 
 
 class Opaque:
@@ -195,6 +195,30 @@ class Checkpoint(Mapping[str, "Any"]):
             versions = [(path, _versions(version)) for path, version in modules]
             state._metadata = OrderedDict(versions)  # type: ignore[attr-defined]
         return state
+
+    def load_into(
+        self,
+        model: Any,
+        *,
+        rename: Rules | None = None,
+        strict: bool = True,
+        assign: bool = False,
+    ) -> Any:
+        """Loads the state dict into a module, under other keys if `rename` says so.
+
+        `strict` and `assign` are those of `load_state_dict`, whose answer this gives; a module on the
+        meta device needs `assign=True`. Where the file's bytes allow it, elements are read as they
+        are copied into the module, and with `assign=True` when they are first used.
+
+        >>> import torch
+        >>> model = torch.nn.ModuleDict({"out": torch.nn.Linear(84, 10)})
+        >>> rules = ["fc3.{r..} -> out.{r..}", "drop:conv*.* fc*.*"]
+        >>> sd.open("lenet.pth").load_into(model, rename=rules)
+        <All keys matched successfully>
+        """
+        from ._memory import load_into
+
+        return load_into(self, model, rename=rename, strict=strict, assign=assign)
 
     def summary(self) -> str:
         """What is in the file, keys that differ in numbers alone in one line.

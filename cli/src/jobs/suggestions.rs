@@ -9,7 +9,7 @@ use crate::jobs::error::Advice;
 use crate::jobs::nearest::{nearest, nearest_pattern};
 
 /// What would help against a refusal; often nothing beyond what its issues say.
-pub(crate) fn for_refusal(
+pub fn for_refusal(
     refused: &PlanError,
     stages: &[Rule],
     state_dicts: &[&StateDict],

@@ -14,7 +14,7 @@ use statedict_checkpoint::ndarray::{Array, Axis, Slice, arr0, array};
 use statedict_checkpoint::{
     Checkpoint, Error, Existing, FORMATS, Kind, NewCheckpoint, TensorData, format_called,
 };
-use statedict_core::DType;
+use statedict_core::{DType, Expression, Formula, Origination};
 
 /// What an error says after the file's name.
 fn message(error: &Error) -> String {
@@ -238,4 +238,29 @@ fn shards_are_as_large_as_they_may_be() {
     let staged = new.stage_shards(format, "net", 30, &folder.at("one"), Existing::Refuse);
     staged.expect("written").commit().expect("put in place");
     assert!(folder.at("one/net.safetensors").exists());
+}
+
+#[test]
+fn a_tensor_is_made_of_those_before_it() {
+    let folder = Folder::new();
+    let (a, b) = (array![[1.0f32, 2.0]], array![[0.5f32, 4.0]]);
+    let key =
+        |key: &str| Expression::Key { of: Origination::Source, key: key.into(), shape: vec![1, 2] };
+    let mut new = NewCheckpoint::new();
+    new.tensor("a", &a).tensor("b", &b);
+    let sum = Formula::Sum { terms: vec![key("a"), key("b")] };
+    new.made("sum", Expression::Formula(Box::new(sum)));
+    new.made("both", Expression::Concat { axis: 0, parts: vec![key("b"), key("a")] });
+    let (dtype, shape, elements) = new.read("sum").expect("made");
+    assert_eq!((dtype, shape), (DType::F32, vec![1, 2]));
+    assert_eq!(elements, [1.5f32, 6.0].map(f32::to_le_bytes).concat());
+    new.save(&folder.at("a.npz"), Existing::Refuse).expect("written");
+    let found = Checkpoint::open(&folder.at("a.npz")).expect("opens");
+    assert_eq!(
+        found.array::<f32>("both").expect("read"),
+        array![[0.5, 4.0], [1.0, 2.0]].into_dyn()
+    );
+    new.made("none", key("later"));
+    let error = new.read("sum").expect_err("'later' is nowhere");
+    assert_eq!(message(&error), "tensor 'none': no tensor 'later'");
 }

@@ -10,11 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use statedict_core::{
-    DType, Elements, Fault, Format, Omitted, PendingFiles, Renamed, TensorSet, UnsupportedTensors,
+    DType, Elements, Expression, Fault, Format, Omitted, Origination, PendingFiles, Renamed,
+    TensorSet, UnsupportedTensors,
 };
 
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, Existing, System};
+use crate::elements::stream;
 use crate::error::{Action, Cause, Error};
 use crate::observer::Observer;
 use crate::reading::TensorRef;
@@ -61,6 +63,8 @@ enum Item<'a> {
     Stored(&'a Checkpoint, Elements),
     /// Those of the tensor of this key.
     Tied(String),
+    /// What an expression makes of tensors that were added before.
+    Made(Expression),
 }
 
 impl Default for NewCheckpoint<'_> {
@@ -118,6 +122,12 @@ impl<'a> NewCheckpoint<'a> {
     /// can keeps them one.
     pub fn tied(&mut self, key: impl Into<String>, same_as: impl Into<String>) -> &mut Self {
         self.tensors.push((key.into(), Item::Tied(same_as.into())));
+        self
+    }
+
+    /// Adds a tensor that is made of others which were added before, or drawn.
+    pub fn made(&mut self, key: impl Into<String>, of: Expression) -> &mut Self {
+        self.tensors.push((key.into(), Item::Made(of)));
         self
     }
 
@@ -213,8 +223,46 @@ impl<'a> NewCheckpoint<'a> {
         stager.stage(&pending, path, None)
     }
 
-    /// What the file is to hold, and the address space that its elements are in.
+    /// The type, the shape and the elements that a tensor would have in the file: row-major,
+    /// little-endian, side by side.
+    ///
+    /// # Errors
+    /// There is no such tensor, or its elements cannot be had.
+    pub fn read(&self, key: &str) -> Result<(DType, Vec<u64>, Vec<u8>), Error> {
+        let failed = |cause: Cause| Error::new(Action::Read, Path::new("memory"), cause);
+        let (source, contents) = self.placed().map_err(failed)?;
+        let elements = contents.tensors.iter().find(|(own, _)| own == key);
+        let (_, elements) = elements
+            .ok_or_else(|| failed(Cause::NoTensor(format!("no tensor '{key}' was added"))))?;
+        let mut all = Vec::new();
+        let len = usize::try_from(elements.byte_len()).unwrap_or(usize::MAX);
+        all.try_reserve_exact(len).map_err(|_| {
+            let what = format!("cannot allocate its {len} bytes");
+            failed(Fault::TooLarge { at: None, what }.into())
+        })?;
+        stream(&source, elements, &mut |bytes| {
+            all.extend_from_slice(bytes);
+            Ok(())
+        })
+        .map_err(|error| failed(error.into()))?;
+        Ok((elements.dtype().clone(), elements.shape().to_vec(), all))
+    }
+
+    /// What the file is to hold in a format, and the address space that its elements are in.
     fn contents(&self, format: &dyn Format) -> Result<(Joined<'_>, TensorSet), Cause> {
+        let (source, mut contents) = self.placed()?;
+        let mut left = Omitted::default();
+        contents.fit_into(format, &mut left);
+        if left.metadata.is_empty() {
+            return Ok((source, contents));
+        }
+        let (keys, format) = (left.metadata.join("', '"), format.name());
+        let what = format!("{format} cannot store metadata: '{keys}'");
+        Err(Fault::Unsupported(what).into())
+    }
+
+    /// All tensors, and the address space that their elements are in.
+    fn placed(&self) -> Result<(Joined<'_>, TensorSet), Cause> {
         let mut source = Joined::default();
         let (metadata, modules) = (self.metadata.clone(), self.modules.clone());
         let mut contents = TensorSet { metadata, modules, ..TensorSet::default() };
@@ -226,6 +274,10 @@ impl<'a> NewCheckpoint<'a> {
                     Some(place) => Ok(contents.tensors[*place].1.clone()),
                     None => Err(format!("no tensor '{same_as}' was added before")),
                 },
+                Item::Made(of) => of.evaluate(&|origin, key| {
+                    let place = places.get(key).filter(|_| origin == Origination::Source)?;
+                    contents.tensors[*place].1.tensor()
+                }),
                 Item::Data(data) => source.place(key, data.as_ref()),
                 Item::Stored(from, elements) => source.place_stored(from, elements),
             };
@@ -237,17 +289,10 @@ impl<'a> NewCheckpoint<'a> {
                 Err(why) => entries.push((key.clone(), why)),
             }
         }
-        if !entries.is_empty() {
-            return Err(Cause::UnsupportedTensors(UnsupportedTensors { entries }));
-        }
-        let mut left = Omitted::default();
-        contents.fit_into(format, &mut left);
-        if left.metadata.is_empty() {
+        if entries.is_empty() {
             return Ok((source, contents));
         }
-        let (keys, format) = (left.metadata.join("', '"), format.name());
-        let what = format!("{format} cannot store metadata: '{keys}'");
-        Err(Fault::Unsupported(what).into())
+        Err(Cause::UnsupportedTensors(UnsupportedTensors { entries }))
     }
 }
 
