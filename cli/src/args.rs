@@ -1,8 +1,9 @@
 //! The list of commands, and the task that each of them means.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use statedict::Rules;
 use statedict::core::{RuleKind, Separators};
 use statedict::jobs::library;
@@ -24,6 +25,8 @@ use crate::commands::index::IndexRequest;
 use crate::commands::index::args::IndexArgs;
 use crate::commands::ls::ListRequest;
 use crate::commands::ls::args::LsArgs;
+use crate::commands::prune::PruneRequest;
+use crate::commands::prune::args::PruneArgs;
 use crate::commands::recipes::args::RecipesArgs;
 use crate::commands::recipes::{self, RecipesRequest};
 use crate::commands::recover::RecoverRequest;
@@ -55,7 +58,11 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List keys with their dtypes, shapes and sizes
+    /// List keys with their dtypes, shapes and sizes; also `statedict FILE`
+    ///
+    /// First come the parameters, and what else is known: what a trainer left, EMA, LoRA,
+    /// quantisation, the memory that loading takes. The states of an optimizer share a line.
+    #[command(visible_aliases = ["info", "list", "show", "inspect"])]
     Ls(LsArgs),
     /// Show figures of tensors: mean, deviation, extremes, norm, zeros, NaN, a histogram
     ///
@@ -183,6 +190,15 @@ enum Command {
         #[command(flatten)]
         rest: RenameArgs,
     },
+    /// Leave out of a trainer's file what is not needed to use the model
+    ///
+    /// Entries of the file's outermost dict that lead to a model's state dict stay; optimizer,
+    /// schedulers, callbacks, random states, counters and everything else go, but for what --keep
+    /// names. The pickle is edited: everything that stays is, byte for byte, as it was. With neither
+    /// -o nor -i nothing is written: what would be left out is shown.
+    ///
+    /// Exit status: 0 done, 1 there is nothing to leave out, 2 error.
+    Prune(PruneArgs),
     /// Apply a recipe of stages (TOML), one of the library, or a plan saved earlier (JSON)
     ///
     /// `statedict recipes` lists the library.
@@ -312,6 +328,7 @@ pub(crate) enum Task {
     Recipes(RecipesRequest),
     Stats(StatsRequest),
     Cat(CatRequest),
+    Prune(PruneRequest),
     Recover(RecoverRequest),
 }
 
@@ -322,6 +339,7 @@ impl Args {
             Command::Ls(ls) => return Ok(Task::List(ls.request())),
             Command::Stats(stats) => return Ok(Task::Stats(stats.request())),
             Command::Cat(cat) => return Ok(Task::Cat(cat.request()?)),
+            Command::Prune(prune) => return Ok(Task::Prune(prune.request())),
             Command::Diff(diff) => return Ok(Task::Diff(diff.request())),
             Command::Check(check) => return Ok(Task::Check(check.request())),
             Command::Derive(derive) => return Ok(Task::Derive(derive.request())),
@@ -367,6 +385,19 @@ impl Args {
         let stage = kind.rule(&words, rest.separators())?;
         Ok(Task::Rename(rest.request(Rules::Stages(vec![stage]))?))
     }
+}
+
+/// The words that were typed; a file alone is listed.
+pub(crate) fn completed(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = typed.collect();
+    let is_command = |word: &str| Args::command().find_subcommand(word).is_some() || word == "help";
+    if let Some(first) = words.get(1)
+        && !first.to_str().is_some_and(|word| word.starts_with('-') || is_command(word))
+        && Path::new(first).exists()
+    {
+        words.insert(1, "ls".into());
+    }
+    words
 }
 
 /// The rules of a recipe or plan in a file, or else of a recipe of the library.

@@ -43,7 +43,7 @@ pub mod jobs;
 
 pub use jobs::{
     Advice, Cat, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, Fit, Index, Input, List,
-    Merge, Notice, Observer, Recover, Rename, Rules, Shown, Stats, silent,
+    Merge, Notice, Observer, Prune, Recover, Rename, Rules, Shown, Stats, silent,
 };
 pub use statedict_checkpoint as checkpoint;
 pub use statedict_core as core;

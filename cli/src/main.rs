@@ -18,14 +18,14 @@ use clap::Parser;
 
 use crate::args::{Args, Task};
 use crate::commands::{
-    cat, check, derive, diff, explain, fit, index, ls, recipes, recover, rename, stats,
+    cat, check, derive, diff, explain, fit, index, ls, prune, recipes, recover, rename, stats,
 };
 use crate::failure::{Exit, Failure};
 use crate::terminal::text;
 use crate::terminal::text::Visible;
 
 fn main() -> ExitCode {
-    let exit = match Args::try_parse() {
+    let exit = match Args::try_parse_from(args::completed(std::env::args_os())) {
         Ok(args) => exit_of(run(args)),
         Err(usage) => return print_usage(&usage),
     };
@@ -45,6 +45,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Index(request) => index::run(&request, &mut out)?,
         Task::Recipes(request) => recipes::run(&request, &mut out)?,
         Task::Cat(request) => cat::run(&request, &mut out)?,
+        Task::Prune(request) => prune::run(&request, &mut out)?,
         Task::Stats(request) => stats::run(&request, &mut out)?,
         Task::Recover(request) => recover::run(&request, &mut out)?,
     }

@@ -86,9 +86,9 @@ fn every_command_has_help_that_says_what_it_does() {
 fn ls_shows_a_line_for_every_tensor() {
     let folder = Folder::with(&["fc.weight", "b"]);
     let expected = "\
+2 parameters in 2 tensors, 8 B F32 (safetensors)
 fc.weight  F32  [1]  4 B
 b          F32  [1]  4 B
-2 tensors, 8 B (safetensors)
 ";
     assert_eq!(folder.run(&["ls", "net.safetensors"]).out, expected);
 }
@@ -97,10 +97,10 @@ b          F32  [1]  4 B
 fn ls_shows_modules_as_a_tree() {
     let folder = Folder::with(&["a.0.w", "a.1.w", "b"]);
     let expected = "\
+3 parameters in 3 tensors, 12 B F32 (safetensors)
 a            2 tensors        8 B
   {0..1}     2 tensors        8 B
 b             1 tensor        4 B
-3 tensors, 12 B (safetensors)
 ";
     assert_eq!(folder.run(&["ls", "--tree", "net.safetensors"]).out, expected);
 }
@@ -111,7 +111,7 @@ fn ls_gives_json_with_digests_of_the_elements() {
     let tensor = json!({ "at": "", "key": "w", "dtype": "F32", "shape": [1], "bytes": 4 });
     let expected = json!({
         "schema_version": 1, "file": "net.safetensors", "format": "safetensors", "metadata": {},
-        "conventions": [], "recipes": [], "tensors": [tensor],
+        "conventions": [], "recipes": [], "parameters": 1, "load_bytes": 4, "facts": [], "tensors": [tensor],
     });
     assert_eq!(folder.json(&["ls", "--json", "net.safetensors"]), expected);
 
@@ -140,9 +140,9 @@ fn ls_names_the_wrappers_and_the_command_that_takes_them_off() {
         &["module._orig_mod.a.w", "module._orig_mod.b"],
         "saved under DataParallel, then torch.compile; to take that off: statedict unwrap net.safetensors",
     );
-    check(&["a.w", "mlp_module.w"], "2 tensors");
+    check(&["a.w", "mlp_module.w"], "mlp_module.w  F32");
     // Without their wrappers two keys would have one name.
-    check(&["module.a.w", "a.w"], "2 tensors");
+    check(&["module.a.w", "a.w"], "a.w ");
 }
 
 #[test]

@@ -30,6 +30,7 @@ import made
 import operate
 import printed
 import protocols
+import pruned
 import renamings
 import reports
 import shards
@@ -60,6 +61,8 @@ ACTIONS = {
     "lost": layouts.judge,
     "printed": printed.generate,
     "printed-files": printed.judge,
+    "pruned": pruned.generate,
+    "judge-pruned": pruned.judge,
     "protocols": lambda request: protocols.generate(request["folder"]),
     "rewritten": protocols.rewritten,
     "shards": shards.judge,

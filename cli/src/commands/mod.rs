@@ -9,6 +9,7 @@ pub(crate) mod fit;
 pub(crate) mod index;
 pub(crate) mod ls;
 pub(crate) mod output_args;
+pub(crate) mod prune;
 pub(crate) mod recipes;
 pub(crate) mod recover;
 pub(crate) mod rename;

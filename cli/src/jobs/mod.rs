@@ -17,6 +17,7 @@
 //! | [`Cat`] | reads the values of one tensor |
 //! | [`Stats`] | takes figures of what is in tensors: mean, deviation, extremes, NaN |
 //! | [`Index`] | makes or corrects the index of a folder of shards |
+//! | [`Prune`] | leaves out of a trainer's file what its models do not need |
 //! | [`Recover`] | restores a file whose editing in place was interrupted |
 
 pub mod cat;
@@ -34,6 +35,7 @@ pub mod list;
 pub mod merge;
 pub mod model_dtype;
 pub mod observer;
+pub mod prune;
 pub mod recipe;
 pub mod recover;
 pub mod rename;
@@ -63,6 +65,7 @@ pub use index::Index;
 pub use list::List;
 pub use merge::Merge;
 pub use observer::{Notice, Observer, silent};
+pub use prune::Prune;
 pub use recover::Recover;
 pub use rename::Rename;
 pub use rules::Rules;

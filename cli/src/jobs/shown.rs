@@ -20,6 +20,8 @@ pub struct Shown {
     ///
     /// A module stands for everything below it.
     pub patterns: Vec<String>,
+    /// Types of elements as people write them, one of which a tensor has; none for any.
+    pub dtypes: Vec<String>,
 }
 
 /// A pattern, and the same with everything below it.
@@ -40,6 +42,7 @@ impl Shown {
             Error::in_file(checkpoint.path(), &nowhere)
                 .advise(meant.map(|path| Advice::MeantPath { of: Role::First, path }))
         })?;
+        let rows = self.of_dtypes(catalog, rows);
         let patterns = self.patterns.iter().map(|typed| Pattern::read(typed));
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         if patterns.is_empty() {
@@ -61,6 +64,33 @@ impl Shown {
             Some((unused, _)) => Err(unused.matches_nothing(checkpoint)),
         }
     }
+
+    /// True if every tensor of the file is meant.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.at.is_none() && self.patterns.is_empty() && self.dtypes.is_empty()
+    }
+
+    fn of_dtypes(&self, catalog: &Catalog, rows: Vec<usize>) -> Vec<usize> {
+        if self.dtypes.is_empty() {
+            return rows;
+        }
+        let wanted: Vec<String> = self.dtypes.iter().map(|dtype| spelled(dtype)).collect();
+        let is_wanted =
+            |row: &usize| wanted.contains(&spelled(catalog.rows[*row].tensor.dtype.name()));
+        rows.into_iter().filter(is_wanted).collect()
+    }
+}
+
+/// One spelling for all that a type is called: `BF16`, `torch.bfloat16`.
+fn spelled(dtype: &str) -> String {
+    let lower = dtype.to_lowercase().replace('_', "");
+    let name = lower.trim_start_matches("torch.");
+    let pairs = [("bfloat", "bf"), ("float", "f"), ("half", "f16"), ("uint", "u"), ("int", "i")];
+    let mut name = name.replace("complex", "c");
+    for (long, short) in pairs {
+        name = name.replace(long, short);
+    }
+    name.strip_suffix("fn").map(String::from).unwrap_or(name)
 }
 
 impl Pattern {
@@ -111,4 +141,25 @@ fn rows(catalog: &Catalog, at: Option<&str>) -> Result<Vec<usize>, NotSelected> 
 fn rows_where(catalog: &Catalog, is_wanted: impl Fn(&str) -> bool) -> Vec<usize> {
     let rows = catalog.rows.iter().enumerate().filter(|(_, row)| is_wanted(&row.path));
     rows.map(|(position, _)| position).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_have_one_spelling() {
+        for (typed, name) in [
+            ("torch.bfloat16", "BF16"),
+            ("float32", "F32"),
+            ("f8_e4m3", "F8_E4M3"),
+            ("float8_e4m3fn", "F8_E4M3"),
+            ("int64", "I64"),
+            ("uint8", "U8"),
+            ("complex64", "C64"),
+            ("half", "F16"),
+        ] {
+            assert_eq!(spelled(typed), spelled(name), "{typed}");
+        }
+    }
 }

@@ -113,6 +113,27 @@ impl Catalog {
         others.map(|other| other.state_dict).filter(|other| other.path != chosen.path)
     }
 
+    /// The entries of the file's outermost mapping without which its models are whole, by their
+    /// keys: all that lead to no model's state dict, or, where the outermost mapping is one itself,
+    /// those of training.
+    pub fn beside_models(&self) -> Vec<&str> {
+        let models = self.all();
+        let is_root = models.iter().any(|model| model.path.is_empty());
+        let is_needed = |entry: &str| match is_root {
+            true => Role::of(entry) != Role::Training,
+            false => models.iter().any(|it| it.path == entry || is_within(&it.path, entry)),
+        };
+        self.outermost().filter(|entry| !is_needed(entry)).collect()
+    }
+
+    /// The keys of the file's outermost mapping: first of what is not a tensor, then of tensors.
+    pub fn outermost(&self) -> impl Iterator<Item = &str> {
+        let entries = self.payload.iter().map(|thing| &*thing.path);
+        let tensors = self.rows.iter().filter(|row| row.path.is_empty());
+        let tensors = tensors.map(|row| row.key.as_str());
+        entries.filter(|path| !path.contains('/')).chain(tensors)
+    }
+
     fn all(&self) -> Vec<&StateDict> {
         let candidates = self.candidates();
         let models = candidates.iter().filter(|it| it.is_of_a_model());

@@ -44,7 +44,7 @@ impl Plan {
             new: change.old.clone(),
         });
         let metadata = metadata.collect();
-        Ok(Plan { sections, metadata, ties: self.ties })
+        Ok(Plan { sections, metadata, ties: self.ties, left_out: Vec::new() })
     }
 }
 

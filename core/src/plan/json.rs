@@ -106,7 +106,8 @@ impl Plan {
             Some(TiesJson::One) => Ties::One,
             Some(TiesJson::Each) | None => Ties::Each,
         };
-        Ok(Plan { sections, metadata: metadata.into_values().collect(), ties })
+        let metadata = metadata.into_values().collect();
+        Ok(Plan { sections, metadata, ties, left_out: Vec::new() })
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Plan {
     pub(crate) sections: Vec<Section>,
     pub(crate) metadata: Vec<MetadataChange>,
     pub(crate) ties: Ties,
+    /// Entries of the outermost mapping that are left out, whatever they hold.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// What becomes of each key; unchanged names are the keys themselves.
@@ -86,9 +88,23 @@ impl Plan {
         Plan { metadata, ..self }
     }
 
+    /// Entries of the file's outermost mapping that are left out with all that they hold, by their
+    /// keys.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
+    }
+
+    /// The plan that leaves these entries of the outermost mapping out; saved as text it does not.
+    #[must_use]
+    pub fn without(self, left_out: Vec<String>) -> Plan {
+        Plan { left_out, ..self }
+    }
+
     /// True if every key keeps its name, every tensor its type, and the metadata its text.
     pub fn is_identity(&self) -> bool {
-        self.metadata.is_empty() && self.sections.iter().all(Section::is_identity)
+        self.left_out.is_empty()
+            && self.metadata.is_empty()
+            && self.sections.iter().all(Section::is_identity)
     }
 
     /// True if only keys and metadata change: what a rewrite of the file can do without reading a
@@ -136,7 +152,8 @@ impl Plan {
 
     /// True if a key is taken out.
     pub fn drops(&self) -> bool {
-        self.sections.iter().any(|section| section.dropped().next().is_some())
+        !self.left_out.is_empty()
+            || self.sections.iter().any(|section| section.dropped().next().is_some())
     }
 
     /// Renames the keys of a map, order kept; keys that the plan does not know keep their names.

@@ -1,10 +1,12 @@
 //! From a plan to the changes of a pickle: keys, entries, and the `_metadata` that follows them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use statedict_core::{Catalog, Fault, Mentions, Modules, Plan, Section};
 
+use crate::budget::Budget;
+use crate::mapping::mapping;
 use crate::mentions::{find, follow};
 use crate::pickle::Graph;
 use crate::pickle::graph::{Compound, CompoundId, Entry};
@@ -57,6 +59,29 @@ pub(crate) fn edit<'p>(
             rename_modules(patch, graph, metadata, &section.modules(&paths));
         }
     }
+    leave_out(patch, graph, plan.left_out())
+}
+
+/// Takes entries out of the outermost mapping.
+///
+/// # Errors
+/// Entries that are not there.
+fn leave_out(patch: &mut Patch, graph: &Graph<'_>, left_out: &[String]) -> Result<(), Fault> {
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    let root = mapping(graph, graph.root, &Budget::of(graph))?;
+    let entries = root.map(|(_, compound)| graph.entries(compound)).unwrap_or_default();
+    let left_out: HashSet<&str> = left_out.iter().map(String::as_str).collect();
+    let text = |entry: &Entry| graph.text(entry.key.node);
+    let is_dead = |entry: &Entry| text(entry).is_some_and(|text| left_out.contains(&*text));
+    let found: HashSet<_> =
+        entries.iter().filter(|entry| is_dead(entry)).filter_map(text).collect();
+    if found.len() < left_out.len() {
+        let what = "the entries to leave out are not in the file's outermost dict";
+        return Err(Fault::Unsupported(what.into()));
+    }
+    patch.delete(graph, &entries, is_dead);
     Ok(())
 }
 

@@ -1,23 +1,41 @@
 //! What can be typed after `ls`, and the request that it means.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+use statedict::checkpoint::ending;
 use statedict::core::Incomplete;
+use statedict::jobs::list::Order;
 use statedict::{List, Shown};
 
-use crate::commands::ls::{ListRequest, Shape};
+use crate::commands::ls::{Lines, ListRequest, Shape};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LsArgs {
     /// The file to read
     file: PathBuf,
+    /// More files, and patterns of keys to show: `encoder`, `*.weight`, `layers.{i}.attn.**`
+    ///
+    /// What is there as a file is one, and so is what has the extension of a checkpoint. A module
+    /// stands for everything below it.
+    #[arg(value_name = "FILE|PATTERN")]
+    more: Vec<String>,
     /// Show only what this path of dict keys and list indices leads to
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
+    /// Show only tensors of these types: `bf16,f32`
+    #[arg(long, value_name = "DTYPE", value_delimiter = ',')]
+    dtype: Vec<String>,
+    /// Put them in this order instead of the file's: the largest first, by name, by shape
+    #[arg(long, value_name = "ORDER")]
+    sort: Option<NamedOrder>,
+    /// Show every tensor of an optimizer's state, too
+    #[arg(short, long)]
+    all: bool,
     /// Add the SHA-256 of each tensor's elements, which reads the whole file
     #[arg(long)]
     hash: bool,
-    /// Print one JSON object
+    /// Print one JSON object for each file
     #[arg(long)]
     json: bool,
     /// Show what is whole of a checkpoint some of whose elements are missing
@@ -29,21 +47,59 @@ pub(crate) struct LsArgs {
     /// Show modules with their number of tensors and size instead of every tensor
     #[arg(long, conflicts_with_all = ["json", "hash"])]
     tree: bool,
+    /// Show modules down to this depth, as --tree does
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "hash", "payload"])]
+    depth: Option<usize>,
+}
+
+/// The orders of tensors.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NamedOrder {
+    Size,
+    Name,
+    Shape,
 }
 
 impl LsArgs {
     /// What was asked for.
     pub(crate) fn request(self) -> ListRequest {
-        let shape = match (self.json, self.tree, self.payload) {
+        let shape = match (self.json, self.tree || self.depth.is_some(), self.payload) {
             (true, _, _) => Shape::Json,
-            (_, true, _) => Shape::Tree,
+            (_, true, _) => Shape::Tree(self.depth.unwrap_or(usize::MAX)),
             (_, _, true) => Shape::Payload,
-            _ => Shape::Table,
+            _ => Shape::Table(if self.all { Lines::All } else { Lines::Folded }),
         };
-        let incomplete = if self.partial { Incomplete::LeftOut } else { Incomplete::Refused };
-        let shown = Shown { at: self.at, patterns: Vec::new() };
-        let (file, hash, payload) = (self.file, self.hash, self.payload);
-        let job = List { file, shown, hash, payload, incomplete };
-        ListRequest { job, shape }
+        let (files, patterns): (Vec<String>, Vec<String>) =
+            self.more.into_iter().partition(|word| is_file(word));
+        let files = [self.file].into_iter().chain(files.into_iter().map(PathBuf::from));
+        let jobs = files.map(|file| List {
+            file,
+            shown: Shown {
+                at: self.at.clone(),
+                patterns: patterns.clone(),
+                dtypes: self.dtype.clone(),
+            },
+            order: self.sort.map(Order::from).unwrap_or_default(),
+            hash: self.hash,
+            payload: self.payload,
+            incomplete: if self.partial { Incomplete::LeftOut } else { Incomplete::Refused },
+        });
+        ListRequest { jobs: jobs.collect(), shape }
+    }
+}
+
+/// True for what is there, and for names that checkpoints have.
+fn is_file(word: &str) -> bool {
+    let path = Path::new(word);
+    path.exists() || ending(path).is_some()
+}
+
+impl From<NamedOrder> for Order {
+    fn from(named: NamedOrder) -> Order {
+        match named {
+            NamedOrder::Size => Order::Size,
+            NamedOrder::Name => Order::Name,
+            NamedOrder::Shape => Order::Shape,
+        }
     }
 }

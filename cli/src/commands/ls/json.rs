@@ -43,6 +43,13 @@ pub(crate) fn listing(job: &List, outcome: &Outcome, out: &mut dyn Write) -> Res
     put(&outcome.recognised.conventions, out)?;
     write!(out, r#","recipes":"#)?;
     put(&outcome.recognised.recipes, out)?;
+    let glance = &outcome.glance;
+    write!(
+        out,
+        r#","parameters":{},"load_bytes":{},"facts":"#,
+        glance.parameters, glance.load_bytes
+    )?;
+    put(&glance.facts, out)?;
     if !checkpoint.left_out().is_empty() {
         write!(out, r#","left_out":"#)?;
         put(&NotWhole::all(checkpoint.left_out()), out)?;

@@ -1,6 +1,8 @@
 //! `ls`: what a file holds.
 
 pub(crate) mod args;
+mod folded;
+mod glance;
 mod json;
 pub(crate) mod payload;
 mod table;
@@ -11,13 +13,13 @@ use std::io::Write;
 
 use statedict::List;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::terminal::Verbosity;
 use crate::terminal::progress::followed;
 
-/// What to show of a file, and how.
+/// What to show of which files, and how.
 pub(crate) struct ListRequest {
-    pub(crate) job: List,
+    pub(crate) jobs: Vec<List>,
     pub(crate) shape: Shape,
 }
 
@@ -25,23 +27,53 @@ pub(crate) struct ListRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// A line for every tensor.
-    Table,
-    /// A line for every module.
-    Tree,
+    Table(Lines),
+    /// A line for every module down to this depth.
+    Tree(usize),
     /// What lies beside the tensors, in lines.
     Payload,
     /// One JSON object.
     Json,
 }
 
+/// Which tensors have lines of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lines {
+    /// All.
+    All,
+    /// Those of models; the states of an optimizer share lines.
+    Folded,
+}
+
 pub(crate) fn run(request: &ListRequest, out: &mut dyn Write) -> Result<(), Failure> {
-    let outcome = followed(Verbosity::All, |observer| request.job.run(observer))?;
-    match request.shape {
-        Shape::Json => json::listing(&request.job, &outcome, out),
-        Shape::Payload => {
-            payload::payload(outcome.payload.as_ref(), &outcome.checkpoint.metadata(), out)
+    if let [only] = request.jobs.as_slice() {
+        return request.show(only, out);
+    }
+    let mut failure = Failure { exit: Exit::Done, errors: Vec::new(), hints: Vec::new() };
+    for (i, job) in request.jobs.iter().enumerate() {
+        if request.shape != Shape::Json {
+            let gap = if i == 0 { "" } else { "\n" };
+            writeln!(out, "{gap}{}:", job.file.display())?;
         }
-        Shape::Table => table::table(&outcome, out),
-        Shape::Tree => tree::tree(&outcome, out),
+        if let Err(failed) = request.show(job, out) {
+            failure.exit = failed.exit;
+            failure.errors.extend(failed.errors);
+            failure.hints.extend(failed.hints);
+        }
+    }
+    if failure.errors.is_empty() { Ok(()) } else { Err(failure) }
+}
+
+impl ListRequest {
+    fn show(&self, job: &List, out: &mut dyn Write) -> Result<(), Failure> {
+        let outcome = followed(Verbosity::All, |observer| job.run(observer))?;
+        match self.shape {
+            Shape::Json => json::listing(job, &outcome, out),
+            Shape::Payload => {
+                payload::payload(outcome.payload.as_ref(), &outcome.checkpoint.metadata(), out)
+            }
+            Shape::Table(lines) => table::table(&outcome, lines, out),
+            Shape::Tree(depth) => tree::tree(&outcome, depth, out),
+        }
     }
 }

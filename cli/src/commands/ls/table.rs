@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::iter;
 
-use statedict::core::{Catalog, Data, IndexMap, Tensor, TensorEntry};
+use statedict::core::{Catalog, Data, IndexMap, TensorEntry};
 use statedict::jobs::library::Recognised;
 use statedict::jobs::list::{Listed, Outcome};
 
-use crate::commands::ls::wrapped;
+use crate::commands::ls::folded::Folded;
+use crate::commands::ls::{Lines, glance, wrapped};
 use crate::failure::Failure;
 use crate::terminal::columns::width;
 use crate::terminal::text::{count, first_few, name, printable, size};
@@ -21,11 +22,20 @@ const NAMED: usize = 8;
 const AT_ONCE: usize = 16 << 10;
 
 /// A line for every tensor, in columns, below the path of the mapping that holds it.
-pub(crate) fn table(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
-    for (at, tensors) in by_path(outcome) {
+pub(crate) fn table(outcome: &Outcome, shown: Lines, out: &mut dyn Write) -> Result<(), Failure> {
+    glance::head(outcome, out)?;
+    let groups = by_path(outcome);
+    let folded = match shown {
+        Lines::All => Folded::default(),
+        Lines::Folded => Folded::of(outcome, &groups),
+    };
+    for (at, tensors) in &groups {
+        if folded.write(at, out)? {
+            continue;
+        }
         head(at, tensors.len(), out)?;
-        let (widths, mut cells, mut lines) = (widths(&tensors), Cells::default(), String::new());
-        for tensor in &tensors {
+        let (widths, mut cells, mut lines) = (widths(tensors), Cells::default(), String::new());
+        for tensor in tensors {
             cells.fill(tensor);
             cells.write(&widths, &mut lines);
             if lines.len() >= AT_ONCE {
@@ -140,13 +150,9 @@ pub(crate) fn head(at: &str, tensors: usize, out: &mut dyn Write) -> io::Result<
     }
 }
 
-/// How much there is in all, and what lies beside the tensors.
+/// What lies beside the tensors, and what is known of the keys.
 pub(crate) fn foot(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     let checkpoint = &outcome.checkpoint;
-    let bytes = outcome.tensors().map(|listed| Tensor::byte_len(&listed.entry.tensor));
-    let bytes = bytes.fold(0, u64::saturating_add);
-    let number = count(outcome.tensors().count(), "tensor");
-    writeln!(out, "{number}, {} ({})", size(bytes), checkpoint.kind())?;
     let Catalog { payload, state_dicts, .. } = checkpoint.catalog();
     let beside = payload.iter().filter(|thing| state_dicts.iter().all(|s| s.path != thing.path));
     let things: Vec<_> = beside.map(|thing| format!("{} ({})", thing.path, thing.kind)).collect();

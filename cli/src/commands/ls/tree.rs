@@ -5,6 +5,8 @@ use std::io::Write;
 use statedict::core::{IndexMap, SEPARATOR};
 use statedict::jobs::list::{Listed, Outcome};
 
+use crate::commands::ls::folded::Folded;
+use crate::commands::ls::glance;
 use crate::commands::ls::table::{by_path, foot, head};
 use crate::failure::Failure;
 use crate::terminal::columns::widest;
@@ -13,13 +15,19 @@ use crate::terminal::text::{count, name, size};
 /// Segments beyond this are shown as one; no module tree is that deep, and the stack is not either.
 const MAX_DEPTH: usize = 64;
 
-/// A line for every module, and for tensors that are in none; modules that are alike share one.
-pub(crate) fn tree(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
-    for (at, tensors) in by_path(outcome) {
+/// A line for every module down to a depth, and for tensors that are in none; modules that are alike share one.
+pub(crate) fn tree(outcome: &Outcome, most: usize, out: &mut dyn Write) -> Result<(), Failure> {
+    glance::head(outcome, out)?;
+    let groups = by_path(outcome);
+    let folded = Folded::of(outcome, &groups);
+    for (at, tensors) in &groups {
+        if folded.write(at, out)? {
+            continue;
+        }
         head(at, tensors.len(), out)?;
-        let root = Module::of(&tensors);
+        let root = Module::of(tensors);
         let mut lines = Vec::new();
-        root.lines(0, 1, &mut lines);
+        root.lines(0, most, 1, &mut lines);
         let width = widest(lines.iter().map(|line| line.name.as_str()));
         for Line { name, tensors, bytes } in lines {
             let (tensors, size) = (count(tensors, "tensor"), size(bytes));
@@ -63,7 +71,10 @@ impl<'a> Module<'a> {
     /// The modules below, indented; tensors are shown at the top only.
     ///
     /// Each is repeated `times` times.
-    fn lines(&self, depth: usize, times: usize, lines: &mut Vec<Line>) {
+    fn lines(&self, depth: usize, most: usize, times: usize, lines: &mut Vec<Line>) {
+        if depth >= most {
+            return;
+        }
         for run in self.runs() {
             let module = run.module;
             if depth > 0 && module.below.is_empty() {
@@ -75,7 +86,7 @@ impl<'a> Module<'a> {
                 tensors: module.tensors * times,
                 bytes: module.bytes.saturating_mul(times as u64),
             });
-            module.lines(depth + 1, times, lines);
+            module.lines(depth + 1, most, times, lines);
         }
     }
 
@@ -136,7 +147,7 @@ mod tests {
             }
         }
         let mut lines = Vec::new();
-        root.lines(0, 1, &mut lines);
+        root.lines(0, usize::MAX, 1, &mut lines);
         let lines: Vec<_> = lines.iter().map(|line| (line.name.as_str(), line.tensors)).collect();
         assert_eq!(lines, expected);
     }

@@ -21,6 +21,9 @@ pub(crate) struct StatsArgs {
     /// Only what this path of dict keys and list indices leads to
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
+    /// Only tensors of these types: `bf16,f32`
+    #[arg(long, value_name = "DTYPE", value_delimiter = ',')]
+    dtype: Vec<String>,
     /// A line for every tensor, instead of one for those that differ in numbers alone
     #[arg(long, conflicts_with_all = ["json", "csv"])]
     each: bool,
@@ -56,7 +59,10 @@ impl StatsArgs {
             _ => Form::Groups,
         };
         StatsRequest {
-            job: Stats { file: self.file, shown: Shown { at: self.at, patterns: self.patterns } },
+            job: Stats {
+                file: self.file,
+                shown: Shown { at: self.at, patterns: self.patterns, dtypes: self.dtype },
+            },
             fail_on: self.fail_on.into_iter().map(Flaw::from).collect(),
             form,
             verbosity: Verbosity::of(self.quiet),

@@ -1,6 +1,8 @@
 //! What a file holds.
 
 mod digests;
+mod glance;
+mod order;
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -18,6 +20,9 @@ use crate::jobs::observer::Observer;
 use crate::jobs::opening::open_as;
 use crate::jobs::selection::Summary;
 use crate::jobs::shown::Shown;
+
+pub use glance::Glance;
+pub use order::Order;
 
 use digests::Digests;
 
@@ -39,6 +44,8 @@ pub struct List {
     pub file: PathBuf,
     /// Which of its tensors.
     pub shown: Shown,
+    /// In which order they are listed.
+    pub order: Order,
     /// Take the SHA-256 of each tensor's elements, which reads the whole file.
     pub hash: bool,
     /// Read what the file holds beside tensors.
@@ -57,6 +64,8 @@ pub struct Outcome {
     pub wrapped: Option<Wrapped>,
     /// The naming convention that the keys follow, if they clearly follow one.
     pub recognised: Recognised,
+    /// What it holds at a glance.
+    pub glance: Glance,
     /// Positions in the catalog of the tensors that were asked for.
     rows: Vec<usize>,
     /// Their digests; none if they were not asked for.
@@ -93,12 +102,14 @@ impl List {
         let opening = Opening { depth, incomplete: self.incomplete };
         let checkpoint = open_as(&self.file, &opening, observer)?;
         let catalog = checkpoint.catalog();
-        let rows = self.shown.rows(&checkpoint)?;
+        let mut rows = self.shown.rows(&checkpoint)?;
+        order::sort(&mut rows, catalog, self.order);
         let digests = if self.hash { Some(Digests::all(&checkpoint, &rows)?) } else { None };
         let payload = if self.payload { checkpoint.payload()? } else { None };
         let wrapped = Wrapped::of(catalog);
         let recognised = recognise(rows.iter().map(|row| catalog.rows[*row].key.as_str()));
-        Ok(Outcome { payload, wrapped, recognised, rows, digests, checkpoint })
+        let glance = Glance::of(&checkpoint, &rows, self.shown.is_everything())?;
+        Ok(Outcome { payload, wrapped, recognised, glance, rows, digests, checkpoint })
     }
 }
 

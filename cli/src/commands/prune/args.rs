@@ -1,0 +1,59 @@
+//! What can be typed after `prune`, and the request that it means.
+
+use std::path::PathBuf;
+
+use statedict::Prune;
+use statedict::checkpoint::Existing;
+use statedict::jobs::rename::Destination;
+
+use crate::commands::prune::PruneRequest;
+use crate::terminal::{OutputFormat, Verbosity};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PruneArgs {
+    /// The file to read
+    file: PathBuf,
+    /// Keep these entries, too: `epoch,hyper_parameters`
+    #[arg(long, value_name = "ENTRY", value_delimiter = ',')]
+    keep: Vec<String>,
+    /// Write the result to this file
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Replace FILE itself
+    #[arg(short, long, conflicts_with = "output")]
+    in_place: bool,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    force: bool,
+    /// Show what would be left out, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl PruneArgs {
+    /// What was asked for.
+    pub(crate) fn request(self) -> PruneRequest {
+        let destination = match self.output {
+            _ if self.dry_run => Destination::Nowhere,
+            Some(out) => Destination::File(out),
+            None if self.in_place => Destination::InPlace,
+            None => Destination::Nowhere,
+        };
+        PruneRequest {
+            output_format: OutputFormat::of(self.json),
+            verbosity: Verbosity::of(self.quiet),
+            job: Prune {
+                file: self.file,
+                destination,
+                keep: self.keep,
+                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            },
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What a file holds at a glance.
+
+use std::collections::HashSet;
+
+use statedict_checkpoint::Checkpoint;
+use statedict_core::{Catalog, Data, IndexMap, Tensor, TensorEntry, Value};
+
+use crate::jobs::error::Error;
+
+/// What trainers call how far they have come.
+const COUNTERS: [&str; 8] =
+    ["epoch", "global_step", "step", "iteration", "iter", "iterations", "num_updates", "epochs"];
+
+/// What Lightning calls its version.
+const LIGHTNING: &str = "pytorch-lightning_version";
+
+/// What a file holds at a glance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// Elements of the model's tensors, those that several keys share counted once; of all tensors
+    /// where no model is clearly meant.
+    pub parameters: u64,
+    /// How many keys these tensors have.
+    pub tensors: usize,
+    /// The bytes of the tensors, by their types, the most first.
+    pub dtypes: Vec<(String, u64)>,
+    /// Bytes of all tensors of the file: what loading it takes.
+    pub load_bytes: u64,
+    /// What else is known, in a few words each: `epoch 3`, `LoRA of rank 8`.
+    pub facts: Vec<String>,
+}
+
+impl Glance {
+    /// Of these rows of a checkpoint, which are all that it has if `whole`.
+    pub(super) fn of(
+        checkpoint: &Checkpoint,
+        rows: &[usize],
+        whole: bool,
+    ) -> Result<Glance, Error> {
+        let catalog = checkpoint.catalog();
+        let shown: Vec<&TensorEntry> = rows.iter().map(|row| &catalog.rows[*row]).collect();
+        let model = if whole { model(catalog) } else { None };
+        let mut glance = Glance { load_bytes: total(&distinct(&shown)), ..Glance::default() };
+        glance.count(&model.unwrap_or_else(|| shown.clone()));
+        if whole {
+            glance.facts.extend(counters(checkpoint)?);
+            glance.facts.extend(optimizer(&shown));
+        }
+        glance.facts.extend(averages(&shown));
+        glance.facts.extend(adapter(&shown));
+        glance.facts.extend(quantised(&shown));
+        Ok(glance)
+    }
+
+    /// The bytes of the model's tensors.
+    pub fn bytes(&self) -> u64 {
+        self.dtypes.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add)
+    }
+
+    fn count(&mut self, model: &[&TensorEntry]) {
+        self.tensors = model.len();
+        let mut dtypes = IndexMap::<&str, u64>::default();
+        for tensor in distinct(model) {
+            self.parameters = self.parameters.saturating_add(tensor.count());
+            let bytes = dtypes.entry(tensor.dtype.name()).or_default();
+            *bytes = bytes.saturating_add(tensor.byte_len());
+        }
+        self.dtypes = dtypes.into_iter().map(|(name, bytes)| (name.into(), bytes)).collect();
+        self.dtypes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    }
+}
+
+/// The tensors of the state dict that is clearly meant.
+fn model(catalog: &Catalog) -> Option<Vec<&TensorEntry>> {
+    let meant = catalog.select(None).ok()?;
+    let path = meant.first()?.path.as_str();
+    Some(catalog.rows.iter().filter(|row| *row.path == *path).collect())
+}
+
+/// The tensors, those in one place once.
+fn distinct<'a>(rows: &[&'a TensorEntry]) -> Vec<&'a Tensor> {
+    let mut places = HashSet::new();
+    let is_new = |tensor: &&Tensor| match &tensor.data {
+        Data::View(view) => {
+            let range = view.storage().location.range();
+            // An empty tensor is nowhere.
+            tensor.count() == 0 || places.insert((range.start, view.offset(), tensor.count()))
+        }
+        Data::Blocks(_) | Data::Opaque { .. } | Data::Unlocated => true,
+    };
+    rows.iter().map(|row| &row.tensor).filter(is_new).collect()
+}
+
+fn total(tensors: &[&Tensor]) -> u64 {
+    tensors.iter().map(|tensor| tensor.byte_len()).fold(0, u64::saturating_add)
+}
+
+/// How far a trainer had come, and which trainer it was.
+fn counters(checkpoint: &Checkpoint) -> Result<Vec<String>, Error> {
+    let is_told = |path: &str| COUNTERS.contains(&path) || path == LIGHTNING;
+    if !checkpoint.catalog().payload.iter().any(|thing| is_told(&thing.path)) {
+        return Ok(Vec::new());
+    }
+    let Some(Value::Map(entries)) = checkpoint.payload()? else { return Ok(Vec::new()) };
+    let facts = entries.iter().filter_map(|(key, value)| match value {
+        Value::Int(number) if COUNTERS.contains(&key.as_str()) => Some(format!("{key} {number}")),
+        Value::Text(version) if key == LIGHTNING => Some(format!("Lightning {version}")),
+        _ => None,
+    });
+    Ok(facts.collect())
+}
+
+fn optimizer(rows: &[&TensorEntry]) -> Option<String> {
+    let is_of_it = |row: &&&TensorEntry| {
+        row.path.split('/').next().is_some_and(|first| first.to_lowercase().contains("optim"))
+    };
+    let own: Vec<&TensorEntry> = rows.iter().filter(is_of_it).copied().collect();
+    (!own.is_empty()).then(|| format!("optimizer state ({} tensors)", own.len()))
+}
+
+/// An average of the model beside it.
+fn averages(rows: &[&TensorEntry]) -> Option<String> {
+    let is_average = |text: &str| {
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        words.any(|word| word.eq_ignore_ascii_case("ema"))
+    };
+    let first = |row: &TensorEntry| row.key.as_str().split('.').next().map(is_average);
+    let mut all = rows.iter();
+    let found = all.any(|row| is_average(&row.path) || first(row) == Some(true));
+    found.then(|| "EMA weights".to_string())
+}
+
+/// Adapters of low rank, and the rank of the first.
+fn adapter(rows: &[&TensorEntry]) -> Option<String> {
+    let is_factor = |row: &&&TensorEntry| {
+        let key = row.key.as_str().to_lowercase();
+        key.contains("lora_a") || key.contains("lora_down") || key.contains("lora.down")
+    };
+    let first = rows.iter().find(is_factor)?;
+    let rank = first.tensor.shape.iter().min()?;
+    Some(format!("LoRA of rank {rank}"))
+}
+
+/// How weights are quantised, by the names and types that its libraries give.
+fn quantised(rows: &[&TensorEntry]) -> Option<String> {
+    let ends = |suffix: &str| rows.iter().any(|row| row.key.as_str().ends_with(suffix));
+    let is_small = |row: &&TensorEntry| row.tensor.dtype.name().starts_with("F8_E4M3");
+    let is_packed = |row: &&TensorEntry| matches!(&row.tensor.data, Data::Opaque { layout, .. } if layout.contains("quantized"));
+    let kind = if ends(".qweight") && ends(".g_idx") {
+        "GPTQ"
+    } else if ends(".qweight") {
+        "AWQ or GPTQ"
+    } else if ends(".absmax") {
+        "bitsandbytes, 4 bits"
+    } else if ends(".SCB") {
+        "bitsandbytes, 8 bits"
+    } else if rows.iter().any(is_small) {
+        "8-bit floats"
+    } else if rows.iter().any(is_packed) {
+        "PyTorch"
+    } else {
+        return None;
+    };
+    Some(format!("quantised ({kind})"))
+}
