@@ -54,16 +54,17 @@ mod statistics;
 
 pub use catalog::{
     Arithmetic, BadMetadata, Blocks, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key,
-    Location, MetadataChange, MetadataEdits, Misplaced, NotSelected, Operation, Payload, Rectangle,
-    StateDict, Storage, Tensor, TensorBlock, TensorEntry, Unassembled, Value, View, check_coverage,
-    objects, row_major_strides,
+    Location, MetadataChange, MetadataEdits, Misplaced, Nested, Node, NotSelected, Operation,
+    Payload, Rectangle, StateDict, Step, Storage, Tensor, TensorBlock, TensorEntry, Tree,
+    Unassembled, Value, View, check_coverage, objects, row_major_strides,
 };
 pub use finding::{Finding, Findings, Verdict};
 pub use layout::{
-    Block, Computed, Container, Depth, Edits, Elements, Facts, Fault, FilePart, Folder,
+    Assembled, Block, Computed, Container, Depth, Edits, Elements, Facts, Fault, FilePart, Folder,
     FolderFormat, Format, Growth, Headroom, Incomplete, Layout, LeftOut, Manifest, Manner, NewFile,
-    Omitted, Opened, Opening, Origin, Part, PendingFiles, Place, Renamed, ShardNames, Source, Span,
-    Store, StoreFile, Stretch, TensorSet, Ties, UnsupportedTensors, is_implied, is_recorded_tie,
+    Omitted, Opened, Opening, Origin, Part, PendingFiles, Place, ReadPayload, Renamed, ShardNames,
+    Shortfall, Source, Span, Store, StoreFile, Stretch, TensorSet, Ties, Total, UnsupportedTensors,
+    is_implied, is_recorded_tie,
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{

@@ -6,9 +6,11 @@ mod coverage;
 mod dtype;
 mod joining;
 mod metadata;
+mod node;
 pub mod objects;
 pub(crate) mod selection;
 pub(crate) mod tensor;
+mod tree;
 mod value;
 pub(crate) mod views;
 
@@ -17,7 +19,9 @@ pub use blocks::{Blocks, TensorBlock, Unassembled};
 pub use coverage::{Rectangle, check_coverage};
 pub use dtype::DType;
 pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
+pub use node::Node;
 pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
+pub use tree::{Nested, Step, Tree};
 pub use value::Value;
 
 use alloc::string::String;

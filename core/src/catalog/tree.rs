@@ -4,9 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::{
-    Catalog, DuplicateKey, IndexMap, Key, Payload, StateDict, Tensor, TensorEntry, Value,
-};
+use crate::{Catalog, DuplicateKey, IndexMap, Key, Payload, StateDict, Tensor, TensorEntry, Value};
 
 /// A step of a path into nested mappings and lists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,8 +76,7 @@ impl Tree {
     /// Adds the last step of a path to the level that the others lead to.
     fn add(&mut self, path: &[Step], row: Option<usize>) -> Result<(Arc<str>, Key), DuplicateKey> {
         let root = (Key::Text("".into()), path);
-        let (last, above) =
-            path.split_last().map_or(root, |(last, above)| (last.to_key(), above));
+        let (last, above) = path.split_last().map_or(root, |(last, above)| (last.to_key(), above));
         let mut at: Arc<str> = "".into();
         for (depth, step) in above.iter().enumerate() {
             let level = self.levels.entry(at).or_default();
@@ -122,6 +119,39 @@ impl Tree {
     }
 }
 
+impl Catalog {
+    /// Adds what another checkpoint holds below a path of its own; its files are `by` bytes further
+    /// on.
+    pub fn append_below(&mut self, prefix: &str, other: &Catalog, by: u64) {
+        let below = |path: &str| match path {
+            "" => prefix.to_string(),
+            path => alloc::format!("{prefix}/{path}"),
+        };
+        let first = self.rows.len();
+        let mut known = IndexMap::<Arc<str>, Arc<str>>::default();
+        for row in &other.rows {
+            let path = known.entry(row.path.clone()).or_insert_with(|| below(&row.path).into());
+            let (path, key) = (path.clone(), row.key.clone());
+            self.rows.push(TensorEntry { path, key, tensor: row.tensor.moved(by) });
+        }
+        for state_dict in &other.state_dicts {
+            let mut moved = state_dict.clone();
+            moved.path = below(&moved.path);
+            moved.aliases.iter_mut().for_each(|alias| *alias = below(alias));
+            moved.entries.values_mut().flatten().for_each(|row| *row += first);
+            self.state_dicts.push(moved);
+        }
+        let kind = "checkpoint".to_string();
+        self.payload.push(Payload { path: prefix.to_string(), kind });
+        self.payload.extend(
+            other
+                .payload
+                .iter()
+                .map(|payload| Payload { path: below(&payload.path), kind: payload.kind.clone() }),
+        );
+    }
+}
+
 /// Values at paths, put into each other.
 #[derive(Default)]
 pub struct Nested {
@@ -145,8 +175,7 @@ impl Nested {
         if let Some(value) = self.value {
             return value;
         }
-        let part =
-            |(step, part): (Step, Nested)| (step.to_key().to_string(), part.into_value());
+        let part = |(step, part): (Step, Nested)| (step.to_key().to_string(), part.into_value());
         Value::Map(self.parts.into_iter().map(part).collect())
     }
 }

@@ -25,3 +25,20 @@ pub enum Value {
     /// A tensor, which has a row of its own in the catalog.
     Tensor,
 }
+
+impl Value {
+    /// What it is, in a word: `int`, `argparse.Namespace`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Value::None => "None",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Float(_) => "float",
+            Value::Text(_) => "str",
+            Value::List(_) => "list",
+            Value::Map(_) => "dict",
+            Value::Object(class) => class,
+            Value::Tensor => "tensor",
+        }
+    }
+}

@@ -5,9 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{
-    Folder, Format, LeftOut, Manner, Opened, PendingFiles, TensorSet, UnsupportedTensors,
-};
+use super::{Folder, Format, LeftOut, Manner, Opened, PendingFiles, TensorSet, UnsupportedTensors};
 use crate::{Catalog, Fault, Plan, Section, Value};
 
 /// What gives everything that lies beside the tensors, when somebody asks.

@@ -17,7 +17,21 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// What keeps the folder from being read.
-    fn list(&self) -> Result<Vec<String>, Fault>;
+    fn list(&self) -> Result<Vec<String>, Fault> {
+        self.list_in("")
+    }
+
+    /// The names of the files in a folder below; the empty name is the folder itself.
+    ///
+    /// # Errors
+    /// What keeps that folder from being read.
+    fn list_in(&self, folder: &str) -> Result<Vec<String>, Fault>;
+
+    /// The names of the folders in a folder below, or in the folder itself.
+    ///
+    /// # Errors
+    /// What keeps that folder from being read.
+    fn folders_in(&self, folder: &str) -> Result<Vec<String>, Fault>;
 
     /// True if there is a file of this name, in the folder or below.
     fn has(&self, name: &str) -> bool;
@@ -112,6 +126,18 @@ pub trait FolderFormat: Sync {
     /// Files of such a checkpoint, but nothing that leads to them.
     fn manifests_among(&self, names: &[String]) -> Result<Vec<String>, Fault> {
         Ok(names.iter().filter(|name| self.is_manifest(name)).cloned().collect())
+    }
+
+    /// A folder below in which the files of such a checkpoint may be, with what else there is of it
+    /// beside that folder.
+    fn subfolder(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What a checkpoint is called among several of its kind in one folder; none where there is
+    /// only one.
+    fn title<'n>(&self, _manifest: &'n str) -> Option<&'n str> {
+        None
     }
 
     /// The files that a manifest leads to, in order.

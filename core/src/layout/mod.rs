@@ -1,5 +1,6 @@
 //! Layouts: a file described, not yet written.
 
+mod assembled;
 mod blocks;
 mod computed;
 mod container;
@@ -8,9 +9,11 @@ mod format;
 mod headroom;
 mod opened;
 mod pending_files;
+mod shortfall;
 mod source;
 mod tensor_set;
 
+pub use assembled::{Assembled, ReadPayload};
 pub use blocks::Block;
 pub use computed::Computed;
 pub use container::{Container, Growth};
@@ -21,6 +24,7 @@ pub use format::{Facts, Format, ShardNames};
 pub use headroom::Headroom;
 pub use opened::Opened;
 pub use pending_files::{Manifest, Manner, NewFile, PendingFiles, Renamed};
+pub use shortfall::{Shortfall, Total};
 pub use source::{Fault, Source, Stretch};
 pub use tensor_set::{
     Elements, Omitted, Origin, Place, TensorSet, Ties, UnsupportedTensors, is_implied,

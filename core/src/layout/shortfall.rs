@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use super::LeftOut;
-use crate::{Fault, IndexMap};
+use crate::{Fault, IndexMap, IndexSet};
 
 /// The most causes that a message names.
 const NAMED: usize = 6;
@@ -82,7 +82,8 @@ impl Shortfall {
         for problem in self.problems.values() {
             *causes.entry(&problem.cause).or_default() += 1;
         }
-        let named: Vec<&str> = hint.as_deref().into_iter().chain(causes.keys().copied()).collect();
+        let named: IndexSet<&str> =
+            hint.as_deref().into_iter().chain(causes.keys().copied()).collect();
         let mut what = named.iter().take(NAMED).copied().collect::<Vec<_>>().join("; ");
         if let Some(more) = named.len().checked_sub(NAMED).filter(|more| *more > 0) {
             let _ = write!(what, "; and {more} more");
@@ -92,7 +93,10 @@ impl Shortfall {
             0 => write!(what, ": {} entries beside the tensors lost", self.problems.len()),
             _ => {
                 let (tensors, share) = (total.tensors, self.share(total));
-                write!(what, ": {broken} of {tensors} tensors incomplete, {share} of the elements lost")
+                write!(
+                    what,
+                    ": {broken} of {tensors} tensors incomplete, {share} of the elements lost"
+                )
             }
         };
         Err(Fault::Incomplete { what, whole: total.tensors.saturating_sub(broken) })

@@ -108,6 +108,25 @@ impl<'a> LocalFolder<'a> {
         }
     }
 
+    /// The names of what is in a folder below, of files or of folders.
+    fn names(&self, folder: &str, is_wanted: fn(bool) -> bool) -> Result<Vec<String>, Fault> {
+        let below = if folder.is_empty() { self.path.to_path_buf() } else { self.path_of(folder)? };
+        let here = if below.as_os_str().is_empty() { Path::new(".") } else { below.as_path() };
+        let failed = |error: io::Error| wrapped(here, error.into());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(here).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // Names that are not text are not those of checkpoints; links are followed, as hub
+            // caches need.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if fs::metadata(entry.path()).is_ok_and(|there| is_wanted(there.is_dir())) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
     fn source(&self, name: &str, path: &Path) -> Result<FileSource, Cause> {
         match self.locked {
             Some((manifest, file)) if name == manifest => FileSource::restored(file, None),
@@ -117,21 +136,12 @@ impl<'a> LocalFolder<'a> {
 }
 
 impl Store for LocalFolder<'_> {
-    fn list(&self) -> Result<Vec<String>, Fault> {
-        let failed = |error: io::Error| wrapped(self.path, error.into());
-        let mut names = Vec::new();
-        let here = if self.path.as_os_str().is_empty() { Path::new(".") } else { self.path };
-        for entry in fs::read_dir(here).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            // Names that are not text are not those of checkpoints; links are followed, as hub
-            // caches need.
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if fs::metadata(entry.path()).is_ok_and(|there| !there.is_dir()) {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
+    fn list_in(&self, folder: &str) -> Result<Vec<String>, Fault> {
+        self.names(folder, |is_folder| !is_folder)
+    }
+
+    fn folders_in(&self, folder: &str) -> Result<Vec<String>, Fault> {
+        self.names(folder, |is_folder| is_folder)
     }
 
     fn has(&self, name: &str) -> bool {

@@ -64,6 +64,7 @@ mod payload;
 mod raw_arrays;
 mod reading;
 mod registry;
+mod several;
 mod shards;
 mod source;
 mod statistics;

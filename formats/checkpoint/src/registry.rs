@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use statedict_core::Format;
-use statedict_dcp::DCP;
+use statedict_dcp::{DCP, HUB};
 use statedict_npz::NPZ;
 use statedict_pth::PTH;
+use statedict_ranks::RANKS;
 use statedict_safetensors::SAFETENSORS;
+use statedict_zero::ZERO;
 
 /// Every format of files, in the order in which they are asked whether a file is theirs.
 pub static FORMATS: &[&dyn Format] = &[
@@ -18,7 +20,7 @@ pub static FORMATS: &[&dyn Format] = &[
 ];
 
 /// Every format whose checkpoints are folders of many files, and are only read.
-pub static FOLDER_FORMATS: &[&dyn Format] = &[&DCP];
+pub static FOLDER_FORMATS: &[&dyn Format] = &[&DCP, &HUB, &ZERO, &RANKS];
 
 /// The format that a file name's ending asks for.
 pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {

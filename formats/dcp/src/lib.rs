@@ -11,8 +11,8 @@
 //! | `metadata` | what they say: names, shapes, chunks, places |
 //! | `whole` | which tensors have all their elements, and what is missing of the others |
 //! | `item` | what a range of a data file holds |
-//! | `tree` | from paths to mappings |
 //! | `examine` | what loading it would run |
+//! | `hub` | pieces of safetensors, without metadata |
 //! | `open` | all of it together: a folder, opened |
 //!
 //! # Example
@@ -28,12 +28,12 @@
 //! ```
 
 mod examine;
+mod hub;
 mod item;
 mod metadata;
 mod names;
 mod open;
 mod pickle;
-mod tree;
 mod whole;
 
 use statedict_core::{
@@ -41,9 +41,8 @@ use statedict_core::{
     PendingFiles, Source, Store, TensorSet, UnsupportedTensors,
 };
 
+pub use hub::{HUB, Hub};
 pub use metadata::is_admitted;
-
-use crate::open::Opened;
 
 /// Distributed checkpoints.
 pub struct Dcp;
@@ -69,7 +68,9 @@ impl Format for Dcp {
     }
 
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
-        Err(open::unwritable(contents))
+        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
+        let why = "distributed checkpoints are read and not written".to_string();
+        Err(UnsupportedTensors { entries: vec![(first, why)] })
     }
 }
 
@@ -104,6 +105,6 @@ impl FolderFormat for Dcp {
         manifest: &str,
         opening: &Opening,
     ) -> Result<Box<dyn Folder>, Fault> {
-        Ok(Box::new(Opened::open(store, manifest, opening)?))
+        Ok(Box::new(open::open(store, manifest, opening)?))
     }
 }

@@ -273,7 +273,10 @@ impl<'a> Tensors<'a> {
                 return self.moved(*inner, *dtype, depth);
             }
             ("_rebuild_from_type_v2" | "_rebuild_from_type", [function, _, args, rest @ ..]) => {
-                rest.first().map_or(Ok(()), |state| self.check_state(*state))?;
+                // What has no elements itself keeps others in its state.
+                if !self.is_wrapper(*function) {
+                    rest.first().map_or(Ok(()), |state| self.check_state(*state))?;
+                }
                 return self.subclass(*function, *args, depth);
             }
             ("_rebuild_qtensor", [storage, offset, size, stride, ..]) => {
@@ -301,6 +304,12 @@ impl<'a> Tensors<'a> {
             _ => return Ok(None),
         };
         Ok(Some(tensor))
+    }
+
+    /// True for the function that makes a tensor without elements of its own.
+    fn is_wrapper(&self, function: NodeId) -> bool {
+        let global = self.graph.global(function);
+        global.is_some_and(|(_, name)| name == "_rebuild_wrapper_subclass")
     }
 
     /// Whether a tensor requires a gradient is True or False.

@@ -101,6 +101,14 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
 pub fn check_observed(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checked, Error> {
     let findings = match locate(path).map_err(|cause| Error::new(Action::Read, path, cause))? {
         Located::Folder(found) => check_several(&found, observer)?,
+        Located::Several(several) => {
+            let mut findings = Vec::new();
+            for (title, found) in &several.parts {
+                let own = check_several(found, observer)?;
+                findings.extend(own.into_iter().map(|finding| finding.within(title)));
+            }
+            findings
+        }
         Located::File(file) => check_file(&file, observer)?,
     };
     Ok(Checked::new(path, findings))

@@ -22,10 +22,11 @@ use crate::error::{Action, Cause, Error};
 use crate::folder::{InFolder, LocalFolder};
 use crate::in_place::{Interrupted, Journals, Locked, restore};
 use crate::model_folder::{
-    Located, SideFiles, declared_dtype, locate, side_files, stem_in, strays,
+    Located, Several, SideFiles, declared_dtype, locate, side_files, stem_in, strays,
 };
 use crate::observer::Observer;
 use crate::one_file::OneFile;
+use crate::several::SeveralFolders;
 use crate::source::FileSource;
 
 /// A checkpoint, opened for reading; no tensor byte is read before it is asked for.
@@ -111,6 +112,7 @@ impl Checkpoint {
                 let store = LocalFolder::new(&found.folder, disk.as_ref());
                 Found::folder(path, &found, store.observed_by(observer.clone()), opening)?
             }
+            Located::Several(found) => Found::several(&found, disk.as_ref(), &observer, opening)?,
             Located::File(file) => {
                 let source = FileSource::open(&file, disk.as_ref())
                     .map_err(|cause| Error::new(Action::Read, &file, cause))?;
@@ -134,6 +136,10 @@ impl Checkpoint {
                 let store = LocalFolder::new(&found.folder, disk.as_ref());
                 let store = store.locked(&found.manifest, &locked.file);
                 (Found::folder(path, &found, store, &Opening::default())?, locked)
+            }
+            Located::Several(_) => {
+                let what = "it is a folder of several checkpoints; name one of them";
+                return Err(failed(Fault::Unsupported(what.into()).into()));
             }
             Located::File(file) => {
                 let failed = |cause: Cause| Error::new(Action::Read, &file, cause);
@@ -404,8 +410,30 @@ impl Found {
     ) -> Result<Found, Error> {
         let files = found.format.open(&store, &found.manifest, opening);
         let files = files.map_err(|fault| found.error(fault))?;
-        let (path, folder) = (named.to_path_buf(), Some(found.folder.clone()));
+        // A folder below the one that was named is what is opened.
+        let is_below = named.is_dir() && found.folder != named;
+        let path = if is_below { found.folder.clone() } else { named.to_path_buf() };
+        let folder = Some(found.folder.clone());
         Ok(Found { path, folder, source: store.into_source(), files })
+    }
+
+    /// Several checkpoints, each of several files.
+    fn several(
+        found: &Several,
+        disk: &dyn Disk,
+        observer: &Arc<dyn Observer>,
+        opening: &Opening,
+    ) -> Result<Found, Error> {
+        let (mut source, mut parts) = (FileSource::joined(Vec::new()), Vec::new());
+        for (title, part) in &found.parts {
+            let store = LocalFolder::new(&part.folder, disk).observed_by(observer.clone());
+            let opened = Found::folder(&part.folder, part, store, opening)?;
+            let start = source.len();
+            source.append(opened.source);
+            parts.push((title.clone(), start, opened.files));
+        }
+        let (path, folder) = (found.folder.clone(), Some(found.folder.clone()));
+        Ok(Found { path, folder, source, files: Box::new(SeveralFolders::new(parts)) })
     }
 }
 

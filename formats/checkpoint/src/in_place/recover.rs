@@ -16,6 +16,7 @@ use super::whole_view::{Age, View, WholeView};
 use crate::disk::plain_file::{PlainFile, read_at, regular};
 use crate::disk::{Disk, System, folder};
 use crate::error::{Action, Cause, Error};
+use crate::folder::InFolder;
 use crate::model_folder::{Located, locate};
 
 /// Which journals are believed.
@@ -52,18 +53,33 @@ pub fn recover_on(
     let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
     match locate(path).map_err(failed)? {
         Located::File(file) => Ok(recover_file(&file, disk, journals)?.into_iter().collect()),
-        Located::Folder(found) => {
-            let locked = Locked::new(&found.path(), disk).map_err(failed)?;
+        Located::Folder(found) => recover_folder(&found, disk, journals),
+        Located::Several(several) => {
             let mut all = Vec::new();
-            for name in found.files_of_locked(&locked.file, disk)? {
-                let file = found.folder.join(name);
-                if is_interrupted(&file) {
-                    all.extend(recover_beside(&file, disk, journals)?);
-                }
+            for (_, found) in &several.parts {
+                all.extend(recover_folder(found, disk, journals)?);
             }
             Ok(all)
         }
     }
+}
+
+fn recover_folder(
+    found: &InFolder,
+    disk: &dyn Disk,
+    journals: Journals,
+) -> Result<Vec<Interrupted>, Error> {
+    let path = found.path();
+    let failed = |cause: Cause| Error::new(Action::Recover, &path, cause);
+    let locked = Locked::new(&path, disk).map_err(failed)?;
+    let mut all = Vec::new();
+    for name in found.files_of_locked(&locked.file, disk)? {
+        let file = found.folder.join(name);
+        if is_interrupted(&file) {
+            all.extend(recover_beside(&file, disk, journals)?);
+        }
+    }
+    Ok(all)
 }
 
 fn recover_file(

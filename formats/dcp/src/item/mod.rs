@@ -17,7 +17,7 @@ use statedict_core::{
 use statedict_pth::PTH;
 
 use crate::metadata::{Chunk, Item};
-pub(crate) use safetensors::Merged;
+pub(crate) use safetensors::{Merged, places};
 use zstandard::Unpacked;
 
 /// How archives begin.

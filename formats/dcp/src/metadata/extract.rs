@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use statedict_core::{DType, Fault, IndexMap};
+use statedict_core::{DType, Fault, IndexMap, Step};
 use statedict_pth::torch_dtype;
 
-use super::{Chunk, Chunked, Entry, Item, Metadata, Step};
+use super::{Chunk, Chunked, Entry, Item, Metadata};
 use crate::pickle::{Built, Kind, Names, SizesId, Value};
 
 /// How many steps a path into nested state dicts may have.

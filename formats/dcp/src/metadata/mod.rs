@@ -7,7 +7,7 @@ mod extract;
 
 use std::sync::Arc;
 
-use statedict_core::{DType, Fault, IndexMap, IndexSet, Source};
+use statedict_core::{DType, Fault, IndexMap, IndexSet, Rectangle, Source, Step, Tensor};
 
 pub use admitted::is_admitted;
 
@@ -58,13 +58,6 @@ pub(crate) struct Item {
     pub(crate) length: u64,
     /// How it was transformed when it was saved, in the order in which to undo that.
     pub(crate) transforms: Arc<[Arc<str>]>,
-}
-
-/// A step of a path into nested state dicts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Step {
-    Key(Arc<str>),
-    Index(u64),
 }
 
 impl Metadata {
@@ -130,5 +123,24 @@ impl Entry {
                 tensor.chunks.iter_mut().filter_map(|chunk| chunk.item.as_mut()).for_each(renumber);
             }
         }
+    }
+}
+
+impl Chunked {
+    /// How many elements it has.
+    pub(crate) fn count(&self) -> u64 {
+        Tensor::unlocated(self.dtype.clone(), self.shape.clone()).count()
+    }
+}
+
+impl Chunk {
+    /// What it covers.
+    pub(crate) fn rectangle(&self) -> Rectangle<'_> {
+        Rectangle { at: &self.at, size: &self.size }
+    }
+
+    /// True if it has no elements.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.size.contains(&0)
     }
 }

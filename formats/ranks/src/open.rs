@@ -1,0 +1,300 @@
+//! The files of all ranks, opened together.
+
+use statedict_core::{
+    Assembled, Depth, Fault, Format, Incomplete, IndexMap, Key, Location, Nested, Node, Opening,
+    Rectangle, Shortfall, Source, Step, Store, StoreFile, Tensor, TensorBlock, Total, Tree,
+    Unassembled, check_coverage,
+    objects::{Object, Objects},
+};
+use statedict_pth::PTH;
+
+use crate::RANKS;
+use crate::names::{RankFile, set_of};
+use crate::placement::Axis;
+use crate::wrapped::{OfRank, Parts, is_alike, of_rank, rectangles};
+
+/// How deeply mappings may nest that hold tensors.
+const MAX_DEPTH: usize = 64;
+
+/// How much of two tensors is compared at once, in bytes.
+const WINDOW: u64 = 1 << 20;
+
+/// The endings of keys under which FSDP keeps several parameters as one vector.
+const FLAT: &str = "flat_param";
+
+/// A file of one rank.
+struct Rank {
+    file: String,
+    source: Box<dyn Source>,
+    /// Where it starts in the address space.
+    start: u64,
+    objects: Objects,
+}
+
+/// A thing that some ranks have under one path.
+type Leaf<'a> = Vec<(usize, Node<'a>)>;
+
+/// Opens the files of all ranks.
+pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<Assembled, Fault> {
+    let names = set_of(first, &store.list()?);
+    let ranks = names.values().map(|name| opened(store, name)).collect::<Result<Vec<_>, _>>()?;
+    let missing = missing(first, &names);
+    let mut leaves = IndexMap::<Vec<Step>, Leaf<'_>>::default();
+    for (number, rank) in ranks.iter().enumerate() {
+        walk(Node::root(&rank.objects), &mut Vec::new(), &mut |path, node| {
+            leaves.entry(path).or_default().push((number, node));
+        });
+    }
+    let (mut tree, mut shortfall, mut total) =
+        (Tree::default(), Shortfall::default(), Total::default());
+    let mut payload = Nested::default();
+    for (path, leaf) in &leaves {
+        let name = Step::joined(path);
+        let added = match joined(&ranks, &name, leaf, (&missing, opening.depth))? {
+            Some(Ok(tensor)) => {
+                total.add(tensor.count());
+                tree.add_tensor(path, tensor)
+            }
+            Some(Err((cause, lost, count))) => {
+                total.add(count);
+                shortfall.tensor(&name, cause, lost);
+                Ok(())
+            }
+            None => {
+                let value = leaf[0].1.shown();
+                let added = tree.add_object(path, value.kind());
+                payload.place(path, value);
+                added
+            }
+        };
+        added.map_err(|twice| Fault::broken(twice.to_string()))?;
+    }
+    if opening.incomplete == Incomplete::Refused {
+        let hint = missing.first().map(|file| format!("'{file}' is missing"));
+        shortfall.refuse(total, hint.clone())?;
+        if let Some(hint) = hint {
+            return Err(Fault::Incomplete { what: hint, whole: total.tensors });
+        }
+    }
+    let payload = payload.into_value();
+    Ok(Assembled {
+        format: &RANKS,
+        files: names.values().cloned().collect(),
+        catalog: tree.into_catalog(),
+        left_out: shortfall.left_out(str::to_string),
+        payload: Some(Box::new(move || Ok(payload.clone()))),
+    })
+}
+
+fn opened(store: &dyn Store, file: &str) -> Result<Rank, Fault> {
+    let StoreFile { start, source } = store.open(file)?;
+    let in_file = |fault: Fault| fault.in_file(file);
+    let container = PTH.open(source.as_ref()).map_err(in_file)?;
+    let objects = match container {
+        Some(container) => container.objects().map_err(in_file)?,
+        None => None,
+    };
+    let unknown = || Fault::broken("it is not a file that torch.save wrote").in_file(file);
+    let mut objects = objects.ok_or_else(unknown)?;
+    for object in &mut objects.all {
+        if let Object::Tensor(tensor) = object {
+            *tensor = tensor.moved(start);
+        }
+    }
+    Ok(Rank { file: file.to_string(), source, start, objects })
+}
+
+/// The files of ranks between others, or below the number that their names say, that are not there.
+fn missing(first: &str, names: &IndexMap<u64, String>) -> Vec<String> {
+    let Some(file) = RankFile::of(first) else { return Vec::new() };
+    let highest = names.keys().max().map_or(0, |rank| rank + 1);
+    let world = file.world().unwrap_or(highest).max(highest);
+    (0..world).filter(|rank| !names.contains_key(rank)).map(|rank| file.of_rank(rank)).collect()
+}
+
+/// Every leaf of nested mappings and lists, with its path.
+fn walk<'a>(node: Node<'a>, path: &mut Vec<Step>, found: &mut impl FnMut(Vec<Step>, Node<'a>)) {
+    let is_leaf = of_rank(node).is_some() || node.tensor().is_some() || path.len() >= MAX_DEPTH;
+    let entries: Vec<_> = if is_leaf { Vec::new() } else { node.entries().collect() };
+    let items = if is_leaf || !entries.is_empty() { Vec::new() } else { node.items() };
+    let holds_tensors = |item: &Node<'_>| {
+        item.tensor().is_some() || of_rank(*item).is_some() || item.entries().next().is_some()
+    };
+    if !entries.is_empty() {
+        for (key, value) in entries {
+            path.push(match key {
+                Key::Text(text) => Step::Key(text.clone()),
+                Key::Other(text) => text.parse().map_or(Step::Key(text.clone()), Step::Index),
+            });
+            walk(value, path, found);
+            path.pop();
+        }
+    } else if items.iter().any(holds_tensors) {
+        for (number, item) in items.into_iter().enumerate() {
+            path.push(Step::Index(number as u64));
+            walk(item, path, found);
+            path.pop();
+        }
+    } else if !path.is_empty() {
+        found(path.clone(), node);
+    }
+}
+
+/// A tensor that was put together, or why not with how many elements it lacks and should have.
+type Joined = Result<Tensor, (String, u64, u64)>;
+
+/// What all ranks have under one path; none if it is no tensor.
+fn joined(
+    ranks: &[Rank],
+    name: &str,
+    leaf: &Leaf<'_>,
+    (missing, depth): (&[String], Depth),
+) -> Result<Option<Joined>, Fault> {
+    let [(_, first), ..] = leaf.as_slice() else { return Ok(None) };
+    if let Some(tensor) = first.tensor() {
+        let copies: Vec<(usize, &Tensor)> =
+            leaf.iter().filter_map(|(rank, node)| Some((*rank, node.tensor()?))).collect();
+        if copies.len() != leaf.len() {
+            return Err(Fault::broken(format!("'{name}' is a tensor in some files alone")));
+        }
+        if depth == Depth::Elements {
+            refuse_differing(ranks, name, &copies)?;
+        }
+        return Ok(Some(Ok(tensor.clone())));
+    }
+    let parts = leaf.iter().filter_map(|(rank, node)| Some((*rank, of_rank(*node)?)));
+    let mut all = Vec::new();
+    for (rank, part) in parts {
+        let in_file = |why: String| Fault::Unsupported(format!("'{name}': {why}"));
+        all.push(part.map_err(|why| in_file(why).in_file(&ranks[rank].file))?);
+    }
+    let [first, ..] = all.as_slice() else { return Ok(None) };
+    if name.ends_with(FLAT) {
+        let what = format!(
+            "'{name}' is several parameters as one vector (LOCAL_STATE_DICT of FSDP): their names \
+             and shapes are in no file"
+        );
+        return Err(Fault::Unsupported(what));
+    }
+    if all.iter().any(|it| (&it.dtype, &it.shape) != (&first.dtype, &first.shape)) {
+        return Err(Fault::broken(format!(
+            "the ranks do not agree on the type and shape of '{name}'"
+        )));
+    }
+    let broken = |why: String| Fault::broken(format!("'{name}': {why}"));
+    let blocks = blocks(&all, missing).map_err(broken)?;
+    let rectangles: Vec<Rectangle<'_>> =
+        blocks.iter().map(|it| Rectangle { at: &it.at, size: &it.tensor.shape }).collect();
+    let (dtype, shape) = (first.dtype.clone(), first.shape.clone());
+    match check_coverage(&shape, &rectangles) {
+        Ok(()) => {}
+        Err(Unassembled::Incomplete { found, count }) => {
+            let gone = count - found;
+            let cause = match missing {
+                [] => format!("'{name}': no file has {gone} of {count} elements"),
+                [file, ..] => format!("'{file}' is missing"),
+            };
+            return Ok(Some(Err((cause, gone, count))));
+        }
+        Err(why) => return Err(broken(why.to_string())),
+    }
+    let made = Tensor::of_blocks(dtype, shape.clone(), shape, blocks);
+    made.map(|tensor| Some(Ok(tensor))).map_err(|why| broken(why.to_string()))
+}
+
+/// The rectangles that all ranks have together, each once.
+fn blocks(all: &[OfRank<'_>], missing: &[String]) -> Result<Vec<TensorBlock>, String> {
+    let mut blocks = IndexMap::<(Vec<u64>, Vec<u64>), Tensor>::default();
+    let sizes = mesh(all, missing);
+    for OfRank { shape, parts, .. } in all {
+        let own = match parts {
+            Parts::Shards(own) => {
+                own.iter().map(|(at, tensor)| (at.clone(), (*tensor).clone())).collect()
+            }
+            Parts::Placed { local, placements, coordinate } => {
+                let axes: Vec<Axis> = placements
+                    .iter()
+                    .zip(coordinate)
+                    .zip(&sizes)
+                    .map(|((placement, coordinate), size)| Axis {
+                        placement: *placement,
+                        coordinate: *coordinate,
+                        size: *size,
+                    })
+                    .collect();
+                rectangles(shape, local, &axes)?
+            }
+        };
+        for (at, tensor) in own {
+            // What another axis of the mesh replicates is there several times.
+            blocks.entry((at, tensor.shape.clone())).or_insert(tensor);
+        }
+    }
+    Ok(blocks.into_iter().map(|((at, _), tensor)| TensorBlock { at, tensor }).collect())
+}
+
+/// The size of the mesh along each of its axes: one more than the highest place of a rank on it.
+fn mesh(all: &[OfRank<'_>], missing: &[String]) -> Vec<u64> {
+    let coordinates = all.iter().filter_map(|it| match &it.parts {
+        Parts::Placed { coordinate, .. } => Some(coordinate.as_slice()),
+        Parts::Shards(_) => None,
+    });
+    let mut sizes = Vec::<u64>::new();
+    for coordinate in coordinates {
+        sizes.resize(sizes.len().max(coordinate.len()), 1);
+        for (size, place) in sizes.iter_mut().zip(coordinate) {
+            *size = (*size).max(place.saturating_add(1));
+        }
+    }
+    if let [size] = sizes.as_mut_slice() {
+        // Files that are missing may be those of the last ranks.
+        *size = (*size).max((all.len() + missing.len()) as u64);
+    }
+    sizes
+}
+
+/// Plain tensors are copies, and have to be the same in all files.
+fn refuse_differing(ranks: &[Rank], name: &str, copies: &[(usize, &Tensor)]) -> Result<(), Fault> {
+    let Some(((first, one), others)) = copies.split_first() else { return Ok(()) };
+    for (rank, other) in others {
+        let what = |why: &str| {
+            let (a, b) = (&ranks[*first].file, &ranks[*rank].file);
+            Fault::broken(format!("'{name}' {why} in '{a}' and '{b}', and is no part of a whole"))
+        };
+        if !is_alike(one, other) {
+            return Err(what("differs in type, shape or order"));
+        }
+        if !is_same(&ranks[*first], one, &ranks[*rank], other)? {
+            return Err(what("has other elements"));
+        }
+    }
+    Ok(())
+}
+
+/// True if two tensors that are looked at alike have the same bytes.
+fn is_same(a: &Rank, one: &Tensor, b: &Rank, other: &Tensor) -> Result<bool, Fault> {
+    let (Some(mut at), Some(mut beside)) = (span(a, one), span(b, other)) else { return Ok(true) };
+    let mut left = at.1.min(beside.1);
+    while left > 0 {
+        let len = left.min(WINDOW);
+        if a.source.bytes(at.0..at.0 + len)? != b.source.bytes(beside.0..beside.0 + len)? {
+            return Ok(false);
+        }
+        (at.0, beside.0, left) = (at.0 + len, beside.0 + len, left - len);
+    }
+    Ok(true)
+}
+
+/// Where in its file the elements of a tensor begin, and how many bytes they span.
+fn span(rank: &Rank, tensor: &Tensor) -> Option<(u64, u64)> {
+    let view = tensor.as_view()?;
+    let Location::Stored(range) = &view.storage().location else { return None };
+    let item = tensor.dtype.bytes()?;
+    if tensor.count() == 0 {
+        return None;
+    }
+    let steps = tensor.shape.iter().zip(view.strides());
+    let last: u64 = steps.map(|(size, stride)| (size - 1) * stride).sum();
+    let start = range.start.checked_sub(rank.start)?.checked_add(view.offset() * item)?;
+    Some((start, (last + 1) * item))
+}

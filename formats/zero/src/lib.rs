@@ -1,0 +1,146 @@
+//! DeepSpeed ZeRO checkpoints for statedict.
+//!
+//! In stages 1 and 2 every group of parameters is one flat vector that is cut over the ranks; in
+//! stage 3 every parameter is. The names and shapes are in the model states. So a parameter is a
+//! list of runs of flat tensors, which are put together as they are written.
+//!
+//! Parameters are the masters in full precision where there are any; the optimizer's moments are at
+//! `optimizer/<parameter>`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `names` | what files are, by their names |
+//! | `states` | a file, followed and never loaded |
+//! | `flat` | flat vectors, and parameters as runs of them |
+//! | `partitions`, `shards` | stages 1 and 2, stage 3 |
+//! | `universal` | what `ds_to_universal` writes |
+//! | `open` | all of it together |
+//!
+//! # Example
+//! ```
+//! use statedict_core::FolderFormat;
+//! use statedict_zero::ZERO;
+//!
+//! let names = ["latest", "zero_to_fp32.py"].map(String::from);
+//! assert_eq!(ZERO.manifests_among(&names)?, ["latest"]);
+//! # Ok::<(), statedict_core::Fault>(())
+//! ```
+
+mod flat;
+mod names;
+mod open;
+mod partitions;
+mod shards;
+mod states;
+mod universal;
+
+use statedict_core::{
+    Container, Facts, Fault, Folder, FolderFormat, Format, Opening, PendingFiles, Source, Store,
+    TensorSet, UnsupportedTensors,
+};
+
+use crate::names::role;
+
+/// DeepSpeed checkpoints.
+pub struct Zero;
+
+/// The format, for the registry.
+pub static ZERO: Zero = Zero;
+
+static FACTS: Facts =
+    Facts { orders_keys: true, holds_objects: true, ..Facts::of_tensors("deepspeed", &[]) };
+
+/// Files that say which folder the newest save is in.
+const LATEST: [&str; 2] = ["latest", "latest_universal"];
+
+/// The converter that DeepSpeed copies beside what it saves.
+const CONVERTER: &str = "zero_to_fp32.py";
+
+/// The longest name of a save, in bytes.
+const MAX_TAG: u64 = 4096;
+
+/// The endings of files that are checkpoints by themselves.
+const WEIGHTS: [&str; 5] = [".safetensors", ".bin", ".pt", ".pth", ".ckpt"];
+
+impl Format for Zero {
+    fn facts(&self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
+        // No single file is one.
+        Ok(None)
+    }
+
+    fn folders(&self) -> Option<&dyn FolderFormat> {
+        Some(self)
+    }
+
+    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
+        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
+        let why = "deepspeed checkpoints are read and not written".to_string();
+        Err(UnsupportedTensors { entries: vec![(first, why)] })
+    }
+}
+
+impl FolderFormat for Zero {
+    fn manifest(&self) -> &'static str {
+        "save"
+    }
+
+    fn is_manifest(&self, name: &str) -> bool {
+        LATEST.contains(&name)
+    }
+
+    fn manifests_among(&self, names: &[String]) -> Result<Vec<String>, Fault> {
+        if let Some(states) = names.iter().find(|name| role(name).is_some()) {
+            return Ok(vec![states.clone()]);
+        }
+        let is_weights = |name: &String| WEIGHTS.iter().any(|ending| name.ends_with(ending));
+        let is_own = names.iter().any(|name| name == CONVERTER) || !names.iter().any(is_weights);
+        let latest = LATEST.iter().find(|latest| names.iter().any(|name| name == *latest));
+        Ok(latest.filter(|_| is_own).map(|latest| latest.to_string()).into_iter().collect())
+    }
+
+    fn files(&self, store: &dyn Store, manifest: &str) -> Result<Vec<String>, Fault> {
+        let at = folder(store, manifest)?;
+        let path = |name: String| if at.is_empty() { name } else { format!("{at}/{name}") };
+        let names = store.list_in(&at)?.into_iter().filter(|name| role(name).is_some());
+        let mut files: Vec<String> = names.map(path).collect();
+        let zero = if at.is_empty() { universal::FOLDER.into() } else { format!("{at}/zero") };
+        for parameter in store.folders_in(&zero).unwrap_or_default() {
+            let folder = format!("{zero}/{parameter}");
+            let names = store.list_in(&folder)?;
+            files.extend(names.into_iter().map(|name| format!("{folder}/{name}")));
+        }
+        Ok(files)
+    }
+
+    fn open(
+        &self,
+        store: &dyn Store,
+        manifest: &str,
+        opening: &Opening,
+    ) -> Result<Box<dyn Folder>, Fault> {
+        let at = folder(store, manifest)?;
+        Ok(Box::new(open::open(store, &at, opening)?))
+    }
+}
+
+/// The folder that holds the save a manifest leads to: its own, or the one it names.
+///
+/// # Errors
+/// A name that leads nowhere, or out of the folder.
+fn folder(store: &dyn Store, manifest: &str) -> Result<String, Fault> {
+    if !LATEST.contains(&manifest) {
+        return Ok(String::new());
+    }
+    let text = store.read(manifest, MAX_TAG)?;
+    let tag = String::from_utf8_lossy(&text).trim().to_string();
+    let is_name = !tag.is_empty() && !tag.contains(['/', '\\', '\0']) && tag != "." && tag != "..";
+    if !is_name || !store.folders_in("")?.contains(&tag) {
+        let what = format!("it names '{}', and there is no such folder", tag.escape_debug());
+        return Err(Fault::broken(what).in_file(manifest));
+    }
+    Ok(tag)
+}

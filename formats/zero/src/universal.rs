@@ -1,0 +1,102 @@
+//! What `ds_to_universal` writes: a folder for each parameter.
+//!
+//! ```text
+//! zero/layers.0.weight/{fp32,exp_avg,exp_avg_sq}.pt
+//! mp_rank_00_model_states.pt                          buffers, names, what is shared
+//! ```
+
+use statedict_core::{Fault, IndexMap, Node, Store, Tensor};
+
+use crate::flat::{Made, count};
+use crate::open::{Models, Whole};
+use crate::partitions::MOMENTS;
+use crate::states::{States, shapes};
+
+/// The folder of the parameters.
+pub(crate) const FOLDER: &str = "zero";
+
+/// The elements of a parameter in full precision.
+const MASTER: &str = "fp32";
+
+/// Everything that a universal folder and the model states beside it hold.
+pub(crate) fn whole(store: &dyn Store, folder: &str, models: &Models) -> Result<Whole, Fault> {
+    let model = models.first();
+    let mut known = IndexMap::default();
+    for group in model.root().get("param_shapes").map(Node::items).unwrap_or_default() {
+        known.extend(shapes(model, group)?);
+    }
+    let mut whole = Whole::default();
+    let mut parameters = store.folders_in(folder)?;
+    parameters.sort();
+    for name in parameters {
+        let at = format!("{folder}/{name}");
+        if let Some((shape, made)) = part(store, &at, MASTER, known.get(&name))? {
+            whole.parameters.insert(name.clone(), (shape, made));
+        }
+        for moment in MOMENTS {
+            if let Some((shape, made)) = part(store, &at, moment, known.get(&name))? {
+                whole.moments.push((name.clone(), moment, shape, made));
+            }
+        }
+    }
+    if let Some(absent) = known.keys().find(|name| !whole.parameters.contains_key(*name)) {
+        let what = "is missing";
+        return Err(Fault::broken(what).in_file(format!("{folder}/{absent}/{MASTER}.pt")));
+    }
+    let buffers = model.root().get("buffer_names").map(Node::items).unwrap_or_default();
+    let buffers: Vec<&str> = buffers.into_iter().filter_map(Node::text).collect();
+    for (key, value) in model.need(model.root(), "module")?.entries() {
+        let Some(tensor) = value.tensor() else { continue };
+        let is_buffer = buffers.contains(&key.as_str());
+        // In stage 3 a parameter is an empty placeholder here.
+        let is_placeholder = models.of_ranks && tensor.shape == [0];
+        if is_buffer || (!is_placeholder && !whole.parameters.contains_key(key.as_str())) {
+            whole.add(key.as_str(), tensor);
+        }
+    }
+    let frozen = model.root().get("frozen_param_shapes").filter(|it| it.is_record());
+    for (name, shape) in frozen.map_or(Ok(Vec::new()), |it| shapes(model, it))? {
+        if !whole.parameters.contains_key(&name)
+            && let Some(made) = models.frozen(&name, &shape)?
+        {
+            whole.parameters.insert(name, (shape, made));
+        }
+    }
+    whole.share(model)?;
+    Ok(whole)
+}
+
+/// One file of a parameter, in the shape that it is known to have.
+fn part(
+    store: &dyn Store,
+    at: &str,
+    what: &str,
+    known: Option<&Vec<u64>>,
+) -> Result<Option<(Vec<u64>, Made)>, Fault> {
+    let file = format!("{at}/{what}.pt");
+    if !store.has(&file) {
+        return Ok(None);
+    }
+    let states = States::open(store, &file)?;
+    let tensor = states.root().tensor().or_else(|| states.root().get("param")?.tensor());
+    let tensor = tensor.ok_or_else(|| states.broken("it holds no tensor"))?;
+    let Some(shape) = known.filter(|shape| **shape != tensor.shape) else {
+        return Ok(Some((tensor.shape.clone(), Ok(tensor.clone()))));
+    };
+    let reshaped = reshaped(tensor, shape)?;
+    let reshaped = reshaped.ok_or_else(|| {
+        states.broken(format!("{:?} elements cannot be of shape {shape:?}", tensor.shape))
+    })?;
+    Ok(Some((shape.clone(), Ok(reshaped))))
+}
+
+/// The elements of a flat tensor in another shape.
+fn reshaped(tensor: &Tensor, shape: &[u64]) -> Result<Option<Tensor>, Fault> {
+    let Some(view) = tensor.as_view().filter(|view| view.is_contiguous()) else { return Ok(None) };
+    if count("parameter", shape)? != tensor.count() {
+        return Ok(None);
+    }
+    let storage = view.storage().clone();
+    let made = Tensor::dense(tensor.dtype.clone(), shape.to_vec(), view.offset(), storage);
+    Ok(made.ok())
+}
