@@ -403,7 +403,8 @@ fn a_plan_makes_of_a_sister_what_was_made_of_the_first() {
     };
     refused("apply plan.json b.safetensors", "the plan names key 'module.layers.0.fc.weight'");
     refused("apply plan.json a.safetensors -i", "computes tensors, and in place only names change");
-    refused("apply plan.json a.safetensors --cast f16 -o c.pth", "leave --cast out");
+    let cast = folder.typed("apply plan.json a.safetensors --cast f16 -o cast.pth");
+    assert!(cast.err.contains("5 tensors cast to F16"), "{}", cast.err);
     refused("apply plan.json a.safetensors --inverse -o c.pth", "the plan has no inverse");
     let keeps = "fit a.safetensors --to b.safetensors --init **=target --save-plan own.json";
     refused(keeps, "a plan cannot hold the target's own tensors");

@@ -392,3 +392,22 @@ fn what_is_cut_off_or_filled_in_has_one_place() {
     check("embed[v d] -> t[(v | _=x) d]", "'x' after '_=' is not a number to fill in");
     check("embed[v d] -> t[v n d]", "the place 'n' is on one side of '->' only");
 }
+
+#[test]
+fn what_is_computed_is_cast_once_it_is_made() {
+    let file = safetensors(&[
+        ("qkv", "F32", &[3, 1], f32s(&[1.0, 1e6, -2.5])),
+        ("norm", "F32", &[1], f32s(&[0.5])),
+    ]);
+    let folder = Folder::of([("a.safetensors", file)]);
+    let rule = "qkv[(p o) d] -> {p=q,k,v}[o d]";
+    let ran =
+        folder.run(&["rename", rule, "a.safetensors", "-o", "b.safetensors", "--cast", "f16"]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert!(ran.err.contains("4 tensors cast to F16"), "{}", ran.err);
+    assert!(ran.err.contains("note: 1 value became infinite in 1 tensor: k"), "{}", ran.err);
+    let cast = ["rename", rule, "a.safetensors", "-o", "c.safetensors", "--cast", "q=f64"];
+    assert_eq!(folder.run(&cast).status, 0);
+    let listed = folder.typed("ls c.safetensors").out;
+    assert!(listed.contains("F64") && listed.matches("F32").count() == 3, "{listed}");
+}

@@ -129,6 +129,48 @@ fn recipes_give_what_the_official_converters_give_and_lead_back() {
     tally.close("conversions come out and lead back");
 }
 
+/// Writes what `ls --json` would print of what the official converter made.
+fn write_listing(conversion: &Value, path: &Path) {
+    let rows = conversion["b"].as_array().expect("tensors").iter();
+    let tensors =
+        rows.map(|row| json!({"at": "", "key": row[0], "dtype": row[1], "shape": row[2]}));
+    let tensors: Vec<Value> = tensors.collect();
+    let listing = json!({"file": "b.safetensors", "format": "safetensors", "tensors": tensors});
+    fs::write(path, listing.to_string()).expect("written");
+}
+
+/// Of the recorded conversions so many fit by themselves: names, types and shapes of the model alone
+/// lead to the recipe, and no tensor is another than the official converter's.
+const FIT: usize = 70;
+
+#[test]
+fn what_fits_by_a_recipe_is_what_the_official_converter_gives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let (source, listing, result) =
+        (at("a.safetensors"), at("model.json"), at("fitted.safetensors"));
+    let (mut tally, mut fitted) = (Tally::new(), 0);
+    for conversion in conversions() {
+        let _ = fs::remove_file(&result);
+        write_source(&conversion, &source);
+        write_listing(&conversion, &listing);
+        fs::write(at("config.json"), conversion["config"].to_string()).expect("written");
+        let mut words = vec!["fit".to_string(), source.display().to_string()];
+        words.extend(["--to".to_string(), listing.display().to_string()]);
+        words.extend(["-o".to_string(), result.display().to_string()]);
+        for (name, number) in conversion["set"].as_object().expect("sizes") {
+            words.extend(["--set".to_string(), format!("{name}={number}")]);
+        }
+        if statedict(words).status == Some(0) {
+            fitted += 1;
+            let problem = difference(&tensors(&result), &expected(&conversion));
+            tally.note(text(&conversion["name"]), problem);
+        }
+    }
+    assert!(fitted >= FIT, "{fitted} fit");
+    tally.close("conversions that fit are right");
+}
+
 #[test]
 fn conversions_of_other_elements_and_twice_the_size_come_out_too() {
     let named = env::var_os("STATEDICT_CONVERTERS").unwrap_or_default();

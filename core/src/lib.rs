@@ -68,9 +68,9 @@ pub use layout::{
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{
-    BadPlan, Example, Expression, Formula, Issue, Mentions, Modules, NotInvertible, Origination,
-    Places, Plan, PlanError, Planned, Policy, Regrouping, Returns, Section, Undefined, Unmatched,
-    block_sizes, plan, plan_inverse, plan_stages, plan_stages_after,
+    BadPlan, Example, Expression, Foreseen, Formula, Issue, Mentions, Modules, NotInvertible,
+    Origination, Places, Plan, PlanError, Planned, Policy, Regrouping, Returns, Section, Undefined,
+    Unmatched, block_sizes, plan, plan_inverse, plan_stages, plan_stages_after,
 };
 pub use rules::{
     BadFill, BadRemap, BadSeparators, BadTemplate, CannotFill, Captured, Dequantise, Fate, Fill,

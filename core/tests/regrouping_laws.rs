@@ -98,4 +98,29 @@ proptest! {
         let there = moved(&file, &planned(&[random.rule()], &file)?);
         prop_assert_eq!(there, moved(&file, &planned(&[other], &file)?), "{}", random.text);
     }
+
+    #[test]
+    fn rules_that_recognise_no_key_together_may_stand_in_any_order(random in rules()) {
+        let mut file = random.file();
+        for (key, shape) in [("w.0", [2, 3]), ("w.1", [3, 1]), ("other.x", [1, 2])] {
+            file.add(key.to_string(), shape.to_vec());
+        }
+        let rule = |text: &str| Rule::rename(text, '.').expect("a rule");
+        let mut rules =
+            vec![random.rule(), rule("w.{k}[x y] -> v.{k}[y x]"), rule("other.{r..} -> {r..}")];
+        let there = moved(&file, &planned(&[Rule::FirstOf(rules.clone())], &file)?);
+        rules.reverse();
+        let other = moved(&file, &planned(&[Rule::FirstOf(rules)], &file)?);
+        prop_assert_eq!(there, other, "{}", random.text);
+    }
+
+    #[test]
+    fn a_rule_without_places_is_a_rename(random in rules()) {
+        let file = random.file();
+        let rule = |text: &str| Rule::rename(text, '.').expect("a rule");
+        let plain = planned(&[rule("g{i}.{r..} -> h{i}.{r..}")], &file)?;
+        let tensors = planned(&[rule("g{i}.{r..}[..] -> h{i}.{r..}[..]")], &file)?;
+        prop_assert!(tensors.is_renaming());
+        prop_assert_eq!(plain, tensors);
+    }
 }

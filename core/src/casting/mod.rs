@@ -12,7 +12,11 @@ mod spelling;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{Catalog, DType, Data, IndexMap, Key, Plan, StateDict, Template, Tensor};
+use crate::diff::Side;
+use crate::{
+    Catalog, DType, Data, Expression, IndexMap, IndexSet, Key, Origination, Plan, StateDict,
+    Template, Tensor,
+};
 
 pub use spelling::BadCast;
 
@@ -93,6 +97,15 @@ impl Casting {
                 continue;
             };
             let scaled = scaled(catalog, state_dict, metadata);
+            if let Some(mut tensors) = section.tensors.take() {
+                let side = Side { catalog, state_dict };
+                let notes = (&mut used[..], &mut uncast);
+                let whole = self.cast_computed(&mut tensors, side, &scaled, notes);
+                section.tensors = Some(tensors);
+                section.casts.extend(whole);
+                uncast.tensors.extend(self.unnamed(catalog, state_dict));
+                continue;
+            }
             let mut casts = IndexMap::default();
             for (key, _) in section.fates.iter().filter(|(_, new)| new.is_some()) {
                 self.note_used(key, &mut used);
@@ -122,6 +135,42 @@ impl Casting {
         let unused = unused.filter_map(|(rule, _)| Some(rule.pattern.as_ref()?.to_string()));
         uncast.unused_rules = unused.collect();
         uncast
+    }
+
+    /// Casts what tensors are made of, once it is made; a rule's pattern is for the key in the file,
+    /// and for the new key where a tensor is computed. Gives the keys that are cast as they are.
+    fn cast_computed(
+        &self,
+        tensors: &mut IndexMap<String, Expression>,
+        Side { catalog, state_dict }: Side,
+        scaled: &IndexSet<String>,
+        (used, uncast): (&mut [bool], &mut Uncast),
+    ) -> IndexMap<String, DType> {
+        let mut whole = IndexMap::default();
+        let tensor = |key: &str| catalog.tensor(state_dict, key);
+        for (new, made) in tensors {
+            let key = match made {
+                Expression::Key { of: Origination::Source, key, .. } => key.clone(),
+                _ => new.clone(),
+            };
+            self.note_used(&key, used);
+            let dtype = made.dtype(&|key| tensor(key).map(|tensor| tensor.dtype.clone()));
+            let Some(dtype) = dtype.filter(DType::is_float) else { continue };
+            let Some(rule) = self.rule(&key).filter(|rule| rule.to != dtype) else { continue };
+            let is_calculated = matches!(made, Expression::Formula(_));
+            let is_scaled =
+                !is_calculated && made.source_keys().iter().any(|it| scaled.contains(*it));
+            if is_scaled && !rule.spells_out(&key) {
+                let (path, reason) = (state_dict.path.clone(), UncastReason::Scaled);
+                uncast.tensors.push(UncastTensor { path, key, reason });
+                continue;
+            }
+            if matches!(made, Expression::Key { .. }) {
+                whole.insert(key, rule.to.clone());
+            }
+            *made = made.clone().cast(rule.to.clone());
+        }
+        whole
     }
 
     /// The tensors of a state dict that would be cast if their keys were texts.

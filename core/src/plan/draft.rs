@@ -485,7 +485,7 @@ impl<'a> Draft<'a> {
 /// What becomes of each key beside tensors that are made of them: those of which one new tensor is made
 /// that is made of nothing else have its name, and those of which several are made have none, but for
 /// a tensor that is there under several keys.
-fn fates_beside(fates: Fates, tensors: &IndexMap<String, Expression>) -> Fates {
+pub(super) fn fates_beside(fates: Fates, tensors: &IndexMap<String, Expression>) -> Fates {
     let mut uses = IndexMap::<&str, Vec<(&str, bool)>>::default();
     for (new, made) in tensors {
         let sources: IndexSet<&str> = made.source_keys().into_iter().collect();

@@ -250,6 +250,16 @@ impl Expression {
         }
     }
 
+    /// The type that it is cast to once it is computed; none for a tensor that is cast as it is.
+    pub fn cast_when_computed(&self) -> Option<&DType> {
+        match self {
+            Expression::Cast { of, dtype } if !matches!(**of, Expression::Key { .. }) => {
+                Some(dtype)
+            }
+            _ => None,
+        }
+    }
+
     /// The tensors that it is made of, each as often as it is named.
     pub fn leaves(&self) -> Vec<&Expression> {
         match self {

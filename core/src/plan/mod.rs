@@ -5,6 +5,7 @@ mod draft;
 mod error;
 mod expression;
 mod expression_json;
+mod foreseen;
 mod formula;
 mod formulas;
 mod inverse;
@@ -20,6 +21,7 @@ mod undo;
 
 pub use error::{BadPlan, Issue, PlanError};
 pub use expression::{Expression, Origination, Returns};
+pub use foreseen::Foreseen;
 pub use formula::{Formula, block_sizes};
 pub use inverse::NotInvertible;
 pub use mentions::{Mentions, Places};

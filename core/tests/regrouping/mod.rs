@@ -49,7 +49,7 @@ impl File {
         self.0.values().map(|(_, elements)| elements.len() as u64).sum()
     }
 
-    fn add(&mut self, key: String, shape: Vec<u64>) {
+    pub(crate) fn add(&mut self, key: String, shape: Vec<u64>) {
         let (start, count) = (self.count(), shape.iter().product::<u64>());
         self.0.insert(key, (shape, (start..start + count).collect()));
     }

@@ -6,11 +6,13 @@ use clap::ValueEnum;
 use statedict::checkpoint::Existing;
 use statedict::core::fit::{Casts, FillOptions, MatchBy};
 use statedict::core::init::{InitRule, Initialiser, ResizeRule};
-use statedict::core::{SEPARATOR, Template};
+use statedict::core::{Name, SEPARATOR, Template};
+use statedict::jobs::sizes::SizeSources;
 use statedict::{Fit, Input};
 
 use crate::commands::fit::FitRequest;
 use crate::commands::output_args::OutputArgs;
+use crate::commands::rename::args::given_size;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
@@ -40,6 +42,15 @@ pub(crate) struct FitArgs {
     /// Skip the keys of the checkpoint that match this pattern; can be repeated
     #[arg(long, value_name = "PATTERN")]
     drop: Vec<String>,
+    /// Give a size of a recipe of the library its number: `heads=32`; can be repeated
+    ///
+    /// Where both sides follow naming conventions that a recipe leads between, that recipe is
+    /// applied; sizes are taken from config.json or params.json beside either side, too.
+    #[arg(long, value_name = "NAME=N", value_parser = given_size)]
+    set: Vec<(Name, u64)>,
+    /// Take those sizes from this file instead
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Skip the last N keys of the checkpoint
     #[arg(long, value_name = "N", default_value_t = 0)]
     drop_last: usize,
@@ -107,6 +118,7 @@ impl FitArgs {
             by: self.by.by(),
             drop: drop.collect::<Result<_, _>>().map_err(Failure::could_not)?,
             drop_last: self.drop_last,
+            sizes: SizeSources { set: self.set.into_iter().collect(), config: self.config },
             fill,
             metadata: self.metadata.edits()?,
             format: self.output.format(),

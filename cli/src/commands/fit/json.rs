@@ -26,7 +26,13 @@ struct Object<'a> {
     output_bytes: Option<String>,
     written: bool,
     fits: bool,
+    /// The recipe of the library by which it fits, if one was applied before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipe: Option<&'a str>,
     pairs: Vec<Pair<'a>>,
+    /// What the recipe makes of several tensors, or of parts of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    computed: Vec<Computed<'a>>,
     made: Vec<New<'a>>,
     misfits: Vec<Other<'a>>,
     missing: Vec<Needed<'a>>,
@@ -44,6 +50,12 @@ struct Pair<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cast: Option<[&'a str; 2]>,
+}
+
+#[derive(Serialize)]
+struct Computed<'a> {
+    to: &'a str,
+    of: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -97,7 +109,9 @@ pub(crate) fn fit(
         output_bytes: outcome.output.as_deref().and_then(path_bytes),
         written: outcome.output.is_some(),
         fits: made_of.is_some(),
+        recipe: outcome.recipe.as_deref(),
         pairs: fit.pairs.iter().map(Pair::of).collect(),
+        computed: outcome.computed.iter().map(|it| Computed { to: &it.to, of: &it.of }).collect(),
         made: made_of.iter().flat_map(|it| it.made.iter().map(New::of)).collect(),
         misfits: fit.misfits.iter().map(Other::of).collect(),
         missing: fit.missing.iter().map(Needed::of).collect(),

@@ -93,7 +93,7 @@ fn print_omitted(summary: &OutputSummary) {
 /// `24 of the 26 keys of net.pth found, 2 made`.
 fn counts(request: &FitRequest, outcome: &Outcome) -> String {
     let fit = &outcome.fit;
-    let (found, wanted) = (fit.pairs.len(), fit.wanted.len());
+    let (found, wanted) = (fit.pairs.len() + outcome.computed.len(), fit.wanted.len());
     let target = request.job.target.file.display();
     let mut text = format!("{found} of the {wanted} keys of {target} found");
     let made = outcome.result.as_ref().map_or(0, |summary| summary.made.len());
@@ -107,9 +107,22 @@ fn counts(request: &FitRequest, outcome: &Outcome) -> String {
     text
 }
 
+/// The recipe that was applied, and what it computes.
+fn by_recipe(outcome: &Outcome) -> Vec<String> {
+    let Some(name) = &outcome.recipe else { return Vec::new() };
+    let computed: Vec<String> = outcome.computed.iter().map(|it| it.to.clone()).collect();
+    let mut line = format!("  by the recipe {name}");
+    if !computed.is_empty() {
+        let tensors = count(computed.len(), "tensor");
+        line += &format!(", which computes {tensors}: {}", first_few(&computed, NAMED));
+    }
+    vec![line]
+}
+
 fn lines(outcome: &Outcome) -> Vec<String> {
     let fit = &outcome.fit;
-    let mut lines = pairs(fit);
+    let mut lines = by_recipe(outcome);
+    lines.extend(pairs(fit));
     lines.extend(casts(fit));
     lines.extend(outcome.result.iter().flat_map(made));
     lines.extend(gone(&fit.unused, "not wanted"));

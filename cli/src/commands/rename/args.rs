@@ -70,7 +70,7 @@ pub(crate) struct RuleArgs {
 }
 
 /// A size as it is typed: `heads=32`.
-fn given_size(text: &str) -> Result<(Name, u64), String> {
+pub(crate) fn given_size(text: &str) -> Result<(Name, u64), String> {
     let Some((name, number)) = text.split_once('=') else {
         return Err("expected NAME=N, such as heads=32".into());
     };
@@ -117,8 +117,8 @@ pub(super) struct WritingArgs {
     /// Types are f16, bf16, f32, f64, f8_e4m3 and f8_e5m2, also by the names they have in PyTorch.
     /// Values are rounded as `.to()` rounds them; those beyond the range of f8_e4m3 become its
     /// largest, as there.
-    /// Patterns are for keys as the file has them and are tried in order, the first that matches
-    /// decides; a DTYPE alone is for the tensors that no pattern matches. Everything else in the
+    /// Patterns are for keys as the file has them (of tensors that rules compute, as the new file has
+    /// them) and are tried in order, the first that matches decides; a DTYPE alone is for the tensors that no pattern matches. Everything else in the
     /// file stays as it is, an optimizer's state included. Quantized weights with recorded scales
     /// keep their type, unless a pattern spells out their last segment: '**.weight=f16'.
     #[arg(long, value_name = "[PATTERN=]DTYPE")]

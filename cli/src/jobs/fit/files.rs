@@ -2,7 +2,7 @@
 
 use statedict_checkpoint::{PendingFiles, SideFiles};
 use statedict_core::{
-    Format, Headroom, MetadataChange, Plan,
+    Format, Headroom, MetadataChange, Plan, Section,
     fit::{Assembled, Fit},
 };
 
@@ -21,7 +21,14 @@ pub(super) struct NewFile {
 
 impl Work<'_> {
     /// The new file: the old one with other keys where that is all, or the tensors encoded again.
-    pub(super) fn lay_out(&self, fit: &Fit, assembled: Assembled) -> Result<NewFile, Error> {
+    ///
+    /// `computed` says what becomes of the keys where tensors are taken apart, joined or turned.
+    pub(super) fn lay_out(
+        &self,
+        fit: &Fit,
+        computed: Option<Section>,
+        assembled: Assembled,
+    ) -> Result<NewFile, Error> {
         let (sharding, output) = (self.request.sharding, self.request.output.as_deref());
         let folder = output.filter(|it| target::is_folder(it, self.source, sharding.as_ref()));
         let side_files = match folder {
@@ -32,9 +39,12 @@ impl Work<'_> {
         let metadata = self.request.metadata.resolve(&self.source.metadata());
         target::refuse_metadata(&metadata, to)?;
         let Assembled { mut contents, expressions, left: mut omitted, made } = assembled;
-        let section = fit.section(self.side());
-        let is_renamed_only =
-            made.is_empty() && to.name() == self.source.format().name() && sharding.is_none();
+        let is_computed = computed.is_some();
+        let section = computed.unwrap_or_else(|| fit.section(self.side()));
+        let is_renamed_only = !is_computed
+            && made.is_empty()
+            && to.name() == self.source.format().name()
+            && sharding.is_none();
         let (pending, tied, plan) = if is_renamed_only && self.keeps_its_form(fit) {
             let plan = Plan::from(section).with_metadata(metadata.clone());
             (self.source.rewrite_plainly(&plan, Headroom::Usual)?, Vec::new(), plan)

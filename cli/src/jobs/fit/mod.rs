@@ -3,6 +3,7 @@
 mod files;
 mod outcome;
 mod target;
+mod through;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::jobs::opening::{joined, open};
 use crate::jobs::recipe;
 use crate::jobs::rename::FileSummary;
 use crate::jobs::selection::{Input, Role};
+use crate::jobs::sizes::SizeSources;
 use crate::jobs::suggestions::near_pattern;
 use crate::jobs::target::{
     Companions, Sharding, refuse_to_overwrite, refuse_to_save_over, stage_text,
@@ -30,8 +32,10 @@ use crate::jobs::target::{
 
 use files::NewFile;
 use target::Target;
+use through::Through;
 
 pub use outcome::{Outcome, OutputSummary};
+pub use through::ComputedTensor;
 
 /// Makes a checkpoint load into a model: the new file has the model's keys, shapes and types.
 ///
@@ -61,6 +65,8 @@ pub struct Fit {
     pub drop: Vec<Template>,
     /// How many of the last keys of the checkpoint to skip.
     pub drop_last: usize,
+    /// Where the numbers come from that recipes of the library know by name.
+    pub sizes: SizeSources,
     /// What is made where the checkpoint has nothing, or something of another shape or type.
     pub fill: FillOptions,
     /// What is to change of the text beside the tensors.
@@ -92,6 +98,7 @@ impl Default for Fit {
             by: MatchBy::Auto,
             drop: Vec::new(),
             drop_last: 0,
+            sizes: SizeSources::default(),
             fill: FillOptions::default(),
             metadata: MetadataEdits::default(),
             output: None,
@@ -125,7 +132,7 @@ impl Fit {
         work.notice_choices(observer);
         work.notice_unused_patterns(observer);
         let recipes = work.recipes();
-        let Prepared { fit, recipe, result } = work.prepare()?;
+        let Prepared { fit, through, recipe, result } = work.prepare(&recipes)?;
         let (mut overflows, mut output) = (Vec::new(), None);
         let result = match result {
             Err(unmet) => Err(unmet),
@@ -143,7 +150,19 @@ impl Fit {
             Err(_) => (composites(&source, &fit), recipes),
         };
         let source = FileSummary::of(&source);
-        Ok(Outcome { source, fit, composites, recipes, result, output, overflows })
+        let (recipe, computed) = through.unzip();
+        let computed = computed.unwrap_or_default();
+        Ok(Outcome {
+            source,
+            fit,
+            recipe,
+            computed,
+            composites,
+            recipes,
+            result,
+            output,
+            overflows,
+        })
     }
 
     /// Sees to it before any work that nothing is in the way.
@@ -203,6 +222,8 @@ impl Fit {
 /// What is known before anything is written.
 struct Prepared {
     fit: statedict_core::fit::Fit,
+    /// The recipe of the library that was applied before, and what it computes.
+    through: Option<(String, Vec<ComputedTensor>)>,
     /// The renames, if they are to be saved.
     recipe: Option<String>,
     /// The new file, or why there can be none.
@@ -233,14 +254,30 @@ impl<'a> Work<'a> {
     }
 
     /// Does all but the writing.
-    fn prepare(&self) -> Result<Prepared, Error> {
+    fn prepare(&self, recipes: &[String]) -> Result<Prepared, Error> {
+        if let Some(through) = self.through(recipes)? {
+            return self.prepare_through(through);
+        }
         let fit = self.fit()?;
         let result = match fit.assemble(self.side(), self.elements(), &self.request.fill) {
-            Ok(assembled) => Ok(self.lay_out(&fit, assembled)?),
+            Ok(assembled) => Ok(self.lay_out(&fit, None, assembled)?),
             Err(unmet) => Err(unmet),
         };
         let recipe = self.request.save_recipe.is_some().then(|| self.recipe(&fit));
-        Ok(Prepared { fit, recipe, result })
+        Ok(Prepared { fit, through: None, recipe, result })
+    }
+
+    /// The same where a recipe of the library leads to what the model wants.
+    fn prepare_through(&self, through: Through) -> Result<Prepared, Error> {
+        let Through { recipe: name, fit, assembled, section, computed } = through;
+        if self.request.save_recipe.is_some() {
+            return Err(Error::failed(format_args!(
+                "the recipe is there already: {name} of the library (statedict recipes {name}); \
+                 --save-plan saves what it does to this checkpoint"
+            )));
+        }
+        let new = self.lay_out(&fit, Some(section), assembled)?;
+        Ok(Prepared { fit, through: Some((name, computed)), recipe: None, result: Ok(new) })
     }
 
     /// Says which state dicts were taken, where none was named.
@@ -284,10 +321,15 @@ impl<'a> Work<'a> {
     }
 
     fn fit(&self) -> Result<statedict_core::fit::Fit, Error> {
-        let Fit { by, drop, drop_last, fill, .. } = self.request;
+        self.fit_side(self.side(), self.request.by)
+    }
+
+    /// How the tensors of a side fit into the model.
+    fn fit_side(&self, source: Side, by: MatchBy) -> Result<statedict_core::fit::Fit, Error> {
+        let Fit { drop, drop_last, fill, .. } = self.request;
         let made = fill.initialiser.rules.iter().map(|rule| rule.pattern.clone());
         let options = FitOptions {
-            by: *by,
+            by,
             drop: drop.clone(),
             drop_last: *drop_last,
             made: made.collect(),
@@ -297,7 +339,7 @@ impl<'a> Work<'a> {
             },
         };
         let target = Side { catalog: self.target.catalog(), state_dict: self.theirs };
-        fit(self.side(), target, &options).map_err(|error| {
+        fit(source, target, &options).map_err(|error| {
             let advice = match error {
                 NotFitted::Unordered(_) => Advice::OtherEvidence,
                 NotFitted::Counts { .. } => Advice::DropKeys,

@@ -8,6 +8,7 @@ use statedict_core::{
     fit::{Composite, Fit, FitError, Made},
 };
 
+use crate::jobs::fit::ComputedTensor;
 use crate::jobs::rename::FileSummary;
 
 /// What was found, and what was written.
@@ -16,6 +17,10 @@ pub struct Outcome {
     pub source: FileSummary,
     /// Which keys belong together.
     pub fit: Fit,
+    /// The recipe of the library by which it fits, if one was applied before.
+    pub recipe: Option<String>,
+    /// The tensors that this recipe takes apart, joins or turns; they are not among the pairs.
+    pub computed: Vec<ComputedTensor>,
     /// If it does not fit: tensors that one side has joined, stacked or transposed.
     pub composites: Vec<Composite>,
     /// If it does not fit: recipes of the library that lead from the names it has to the model's.

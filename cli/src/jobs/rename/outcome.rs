@@ -135,7 +135,11 @@ impl Outcome {
     /// The types that tensors get, one for each tensor that gets another one.
     pub fn casts(&self) -> impl Iterator<Item = &DType> {
         let sections = self.planned.plan.sections().iter();
-        sections.flat_map(|section| section.casts().map(|(_, to)| to))
+        sections.flat_map(|section| {
+            let computed = section.tensors().into_iter().flatten();
+            let computed = computed.filter_map(|(_, made)| made.cast_when_computed());
+            section.casts().map(|(_, to)| to).chain(computed)
+        })
     }
 
     /// How many keys became what, over all state dicts; those that were omitted are none.

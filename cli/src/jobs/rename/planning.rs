@@ -166,11 +166,6 @@ impl Rename {
 
     /// Writes into the plan what is to be cast; gives what is not.
     pub(super) fn cast(&self, checkpoint: &Checkpoint, plan: &mut Plan) -> Result<Uncast, Error> {
-        if plan.computes() && !self.encoding.casting.is_empty() {
-            let problem = "the plan says of every tensor what it is made of, and its type; leave \
-                           --cast out, or cast the new file";
-            return Err(Error::in_file(&self.file, problem));
-        }
         let uncast =
             self.encoding.casting.apply(plan, checkpoint.catalog(), &checkpoint.metadata());
         if self.strictness == Strictness::Refuse && !uncast.tensors.is_empty() {

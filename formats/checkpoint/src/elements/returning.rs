@@ -67,10 +67,13 @@ pub(crate) fn returning(catalog: &Catalog, lossy: &[Lossy], plan: Plan) -> Plan 
     })
 }
 
-/// The tensors given by formulas in which finite numbers had no room.
+/// The tensors that formulas give, or that are cast once they are made, in which finite numbers had no
+/// room.
 pub(crate) fn overflows(catalog: &Catalog, lossy: &[Lossy], plan: &Plan) -> Vec<Overflow> {
-    let is_formula = |made: &Expression| matches!(made, Expression::Formula(_));
-    let lost = losses(catalog, lossy, plan, is_formula).into_iter();
+    let is_rounded = |made: &Expression| {
+        matches!(made, Expression::Formula(_)) || made.cast_when_computed().is_some()
+    };
+    let lost = losses(catalog, lossy, plan, is_rounded).into_iter();
     let overflowed = lost.filter(|(_, (_, losses))| losses.overflows > 0);
     let named = overflowed.map(|((path, key), (elements, losses))| Overflow {
         path,
