@@ -28,6 +28,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroUsize;
 
 use thiserror::Error;
 
@@ -98,7 +99,22 @@ pub struct StateDict {
     pub modules: IndexMap<String, Option<u64>>,
     /// Why its keys cannot be renamed, if they cannot.
     pub fixed: Option<String>,
-    entries: IndexMap<Arc<str>, Option<usize>>,
+    entries: IndexMap<Arc<str>, Row>,
+}
+
+/// The row of a value that is a tensor; half as long as an `Option<usize>`, of which there may be very
+/// many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Row(Option<NonZeroUsize>);
+
+impl Row {
+    fn of(row: usize) -> Row {
+        Row(NonZeroUsize::new(row.wrapping_add(1)))
+    }
+
+    fn get(self) -> Option<usize> {
+        Some(self.0?.get() - 1)
+    }
 }
 
 /// Why no state dict was selected.
@@ -195,7 +211,7 @@ impl Catalog {
 
     /// The tensor under a key of a state dict of this catalog; `None` for a key of other payload.
     pub fn tensor(&self, state_dict: &StateDict, key: &str) -> Option<&Tensor> {
-        let row = (*state_dict.entries.get(key)?)?;
+        let row = state_dict.entries.get(key)?.get()?;
         self.rows.get(row).map(|row| &row.tensor)
     }
 }
@@ -217,7 +233,7 @@ impl StateDict {
                 Err(DuplicateKey(String::from(&**entry.key())))
             }
             indexmap::map::Entry::Vacant(entry) => {
-                entry.insert(row);
+                entry.insert(row.map(Row::of).unwrap_or_default());
                 Ok(())
             }
         }
@@ -225,20 +241,20 @@ impl StateDict {
 
     /// A state dict with these keys, none of them with a tensor yet.
     pub fn of_keys<K: Into<Arc<str>>>(keys: impl IntoIterator<Item = K>) -> StateDict {
-        let entries = keys.into_iter().map(|key| (key.into(), None)).collect();
+        let entries = keys.into_iter().map(|key| (key.into(), Row::default())).collect();
         StateDict { entries, ..StateDict::default() }
     }
 
     /// Says which row is the tensor of a key that is there.
     pub fn set_row(&mut self, key: &str, row: usize) {
         if let Some(entry) = self.entries.get_mut(key) {
-            *entry = Some(row);
+            *entry = Row::of(row);
         }
     }
 
     /// The rows of its tensors, in file order.
     pub(crate) fn rows(&self) -> impl Iterator<Item = usize> {
-        self.entries.values().filter_map(|row| *row)
+        self.entries.values().filter_map(|row| row.get())
     }
 
     /// How many of its values are tensors.

@@ -21,8 +21,25 @@ pub struct Recognised {
 
 /// The convention that these keys follow; nothing where several could be meant.
 pub fn recognise<'a>(keys: impl IntoIterator<Item = &'a str>) -> Recognised {
-    let table: &'static Table = &TABLE;
-    let followed = table.followed(keys);
+    Conventions::known().recognise(keys)
+}
+
+/// The conventions that are known, read.
+pub(crate) struct Conventions(&'static Table);
+
+impl Conventions {
+    /// Reads them, unless that was done before.
+    pub(crate) fn known() -> Conventions {
+        Conventions(&TABLE)
+    }
+
+    /// The one that these keys follow; nothing where several could be meant.
+    pub(crate) fn recognise<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> Recognised {
+        recognised(&self.0.followed(keys))
+    }
+}
+
+fn recognised(followed: &[&'static Convention]) -> Recognised {
     let Some(first) = followed.first() else { return Recognised::default() };
     if followed.iter().any(|other| !first.shares_names(other)) {
         return Recognised::default();

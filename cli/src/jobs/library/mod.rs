@@ -28,6 +28,7 @@ macro_rules! embedded {
 mod conventions;
 mod embedded;
 
+pub(crate) use conventions::Conventions;
 pub use conventions::{Recognised, leading, recognise};
 
 /// One recipe of the library.

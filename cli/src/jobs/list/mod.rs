@@ -15,7 +15,7 @@ use statedict_core::{
 };
 
 use crate::jobs::error::Error;
-use crate::jobs::library::{Recognised, recognise};
+use crate::jobs::library::{Conventions, Recognised};
 use crate::jobs::observer::Observer;
 use crate::jobs::opening::open_as;
 use crate::jobs::selection::Summary;
@@ -98,6 +98,8 @@ impl List {
     /// # Errors
     /// What keeps the file from being read, and a path that leads nowhere.
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
+        // What reading them takes is free again when the listing needs it.
+        let conventions = Conventions::known();
         let depth = if self.hash { Depth::Elements } else { Depth::Listing };
         let opening = Opening { depth, incomplete: self.incomplete };
         let checkpoint = open_as(&self.file, &opening, observer)?;
@@ -107,7 +109,8 @@ impl List {
         let digests = if self.hash { Some(Digests::all(&checkpoint, &rows)?) } else { None };
         let payload = if self.payload { checkpoint.payload()? } else { None };
         let wrapped = Wrapped::of(catalog);
-        let recognised = recognise(rows.iter().map(|row| catalog.rows[*row].key.as_str()));
+        let recognised =
+            conventions.recognise(rows.iter().map(|row| catalog.rows[*row].key.as_str()));
         let glance = Glance::of(&checkpoint, &rows, self.shown.is_everything())?;
         Ok(Outcome { payload, wrapped, recognised, glance, rows, digests, checkpoint })
     }
