@@ -115,6 +115,11 @@ impl Row {
     fn get(self) -> Option<usize> {
         Some(self.0?.get() - 1)
     }
+
+    /// The same behind this many others.
+    fn moved(self, by: usize) -> Row {
+        self.get().map(|row| Row::of(row + by)).unwrap_or_default()
+    }
 }
 
 /// Why no state dict was selected.

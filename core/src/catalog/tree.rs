@@ -138,7 +138,7 @@ impl Catalog {
             let mut moved = state_dict.clone();
             moved.path = below(&moved.path);
             moved.aliases.iter_mut().for_each(|alias| *alias = below(alias));
-            moved.entries.values_mut().flatten().for_each(|row| *row += first);
+            moved.entries.values_mut().for_each(|row| *row = row.moved(first));
             self.state_dicts.push(moved);
         }
         let kind = "checkpoint".to_string();

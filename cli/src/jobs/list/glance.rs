@@ -40,8 +40,8 @@ impl Glance {
         let catalog = checkpoint.catalog();
         let shown: Vec<&TensorEntry> = rows.iter().map(|row| &catalog.rows[*row]).collect();
         let model = if whole { model(catalog) } else { None };
-        let mut glance = Glance { load_bytes: total(&distinct(&shown)), ..Glance::default() };
-        glance.count(&model.unwrap_or_else(|| shown.clone()));
+        let mut glance = Glance { load_bytes: total(distinct(&shown)), ..Glance::default() };
+        glance.count(model.as_deref().unwrap_or(&shown));
         if whole {
             glance.facts.extend(counters(checkpoint)?);
             glance.facts.extend(optimizer(&shown));
@@ -78,21 +78,30 @@ fn model(catalog: &Catalog) -> Option<Vec<&TensorEntry>> {
 }
 
 /// The tensors, those in one place once.
-fn distinct<'a>(rows: &[&'a TensorEntry]) -> Vec<&'a Tensor> {
-    let mut places = HashSet::new();
-    let is_new = |tensor: &&Tensor| match &tensor.data {
-        Data::View(view) => {
-            let range = view.storage().location.range();
-            // An empty tensor is nowhere.
-            tensor.count() == 0 || places.insert((range.start, view.offset(), tensor.count()))
-        }
-        Data::Blocks(_) | Data::Opaque { .. } | Data::Unlocated => true,
+fn distinct<'a>(rows: &[&'a TensorEntry]) -> impl Iterator<Item = &'a Tensor> {
+    let places = rows.iter().filter_map(|row| place(&row.tensor));
+    // Most files have each tensor after the last; where they do not, places have to be remembered.
+    let mut known = (!places.is_sorted_by(|one, next| one < next)).then(HashSet::new);
+    let is_new = move |tensor: &&Tensor| match (&mut known, place(tensor)) {
+        (Some(known), Some(place)) => known.insert(place),
+        _ => true,
     };
-    rows.iter().map(|row| &row.tensor).filter(is_new).collect()
+    rows.iter().map(|row| &row.tensor).filter(is_new)
 }
 
-fn total(tensors: &[&Tensor]) -> u64 {
-    tensors.iter().map(|tensor| tensor.byte_len()).fold(0, u64::saturating_add)
+/// Where the elements of a tensor are, and how many; none where that does not say that another has the
+/// same: an empty tensor is nowhere.
+fn place(tensor: &Tensor) -> Option<(u64, u64, u64)> {
+    match &tensor.data {
+        Data::View(view) if tensor.count() > 0 => {
+            Some((view.storage().location.range().start, view.offset(), tensor.count()))
+        }
+        Data::View(_) | Data::Blocks(_) | Data::Opaque { .. } | Data::Unlocated => None,
+    }
+}
+
+fn total<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> u64 {
+    tensors.map(Tensor::byte_len).fold(0, u64::saturating_add)
 }
 
 /// How far a trainer had come, and which trainer it was.
