@@ -189,10 +189,12 @@ def _applied(
     plan: _statedict.Plan, state: Mapping[str, Any], target: Mapping[str, Any] | None
 ) -> Any:
     tensors = plan.tensors()
-    pairs: Iterable[tuple[str, Any]]
+    pairs: Iterable[tuple[str | None, Any]]
     if tensors is None:
-        names = zip(plan.new_names(), state.values())
-        pairs = ((new, value) for new, value in names if new is not None)
+        names = plan.new_names()
+        pairs = zip(names, state.values())
+        if None in names:
+            pairs = [(new, value) for new, value in pairs if new is not None]
     else:
         maker = Maker(state, target)
         _refuse_unequal(plan, maker)
