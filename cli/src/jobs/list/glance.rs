@@ -38,17 +38,17 @@ impl Glance {
         whole: bool,
     ) -> Result<Glance, Error> {
         let catalog = checkpoint.catalog();
-        let shown: Vec<&TensorEntry> = rows.iter().map(|row| &catalog.rows[*row]).collect();
-        let model = if whole { model(catalog) } else { None };
-        let mut glance = Glance { load_bytes: total(distinct(&shown)), ..Glance::default() };
-        glance.count(model.as_deref().unwrap_or(&shown));
+        let shown = Rows { catalog, numbers: rows, path: None };
+        let model = Rows { path: if whole { model(catalog) } else { None }, ..shown };
+        let mut glance = Glance { load_bytes: total(shown.distinct()), ..Glance::default() };
+        glance.count(model);
         if whole {
             glance.facts.extend(counters(checkpoint)?);
-            glance.facts.extend(optimizer(&shown));
+            glance.facts.extend(optimizer(shown));
         }
-        glance.facts.extend(averages(&shown));
-        glance.facts.extend(adapter(&shown));
-        glance.facts.extend(quantised(&shown));
+        glance.facts.extend(averages(shown));
+        glance.facts.extend(adapter(shown));
+        glance.facts.extend(quantised(shown));
         Ok(glance)
     }
 
@@ -57,10 +57,10 @@ impl Glance {
         self.dtypes.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add)
     }
 
-    fn count(&mut self, model: &[&TensorEntry]) {
-        self.tensors = model.len();
+    fn count(&mut self, model: Rows<'_>) {
+        self.tensors = model.iter().count();
         let mut dtypes = IndexMap::<&str, u64>::default();
-        for tensor in distinct(model) {
+        for tensor in model.distinct() {
             self.parameters = self.parameters.saturating_add(tensor.count());
             let bytes = dtypes.entry(tensor.dtype.name()).or_default();
             *bytes = bytes.saturating_add(tensor.byte_len());
@@ -70,23 +70,38 @@ impl Glance {
     }
 }
 
-/// The tensors of the state dict that is clearly meant.
-fn model(catalog: &Catalog) -> Option<Vec<&TensorEntry>> {
-    let meant = catalog.select(None).ok()?;
-    let path = meant.first()?.path.as_str();
-    Some(catalog.rows.iter().filter(|row| *row.path == *path).collect())
+/// Some tensors of a catalog, of which there may be very many.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    catalog: &'a Catalog,
+    numbers: &'a [usize],
+    /// Only those of the mapping at this path.
+    path: Option<&'a str>,
 }
 
-/// The tensors, those in one place once.
-fn distinct<'a>(rows: &[&'a TensorEntry]) -> impl Iterator<Item = &'a Tensor> {
-    let places = rows.iter().filter_map(|row| place(&row.tensor));
-    // Most files have each tensor after the last; where they do not, places have to be remembered.
-    let mut known = (!places.is_sorted_by(|one, next| one < next)).then(HashSet::new);
-    let is_new = move |tensor: &&Tensor| match (&mut known, place(tensor)) {
-        (Some(known), Some(place)) => known.insert(place),
-        _ => true,
-    };
-    rows.iter().map(|row| &row.tensor).filter(is_new)
+impl<'a> Rows<'a> {
+    fn iter(self) -> impl Iterator<Item = &'a TensorEntry> {
+        let rows = self.numbers.iter().map(move |number| &self.catalog.rows[*number]);
+        rows.filter(move |row| self.path.is_none_or(|path| *row.path == *path))
+    }
+
+    /// The tensors, those in one place once.
+    fn distinct(self) -> impl Iterator<Item = &'a Tensor> {
+        let places = self.iter().filter_map(|row| place(&row.tensor));
+        // Most files have each tensor after the last; where they do not, places have to be remembered.
+        let mut known = (!places.is_sorted_by(|one, next| one < next)).then(HashSet::new);
+        let is_new = move |tensor: &&Tensor| match (&mut known, place(tensor)) {
+            (Some(known), Some(place)) => known.insert(place),
+            _ => true,
+        };
+        self.iter().map(|row| &row.tensor).filter(is_new)
+    }
+}
+
+/// The path of the state dict that is clearly meant.
+fn model(catalog: &Catalog) -> Option<&str> {
+    let meant = catalog.select(None).ok()?;
+    Some(meant.first()?.path.as_str())
 }
 
 /// Where the elements of a tensor are, and how many; none where that does not say that another has the
@@ -119,16 +134,16 @@ fn counters(checkpoint: &Checkpoint) -> Result<Vec<String>, Error> {
     Ok(facts.collect())
 }
 
-fn optimizer(rows: &[&TensorEntry]) -> Option<String> {
-    let is_of_it = |row: &&&TensorEntry| {
+fn optimizer(rows: Rows<'_>) -> Option<String> {
+    let is_of_it = |row: &&TensorEntry| {
         row.path.split('/').next().is_some_and(|first| first.to_lowercase().contains("optim"))
     };
-    let own: Vec<&TensorEntry> = rows.iter().filter(is_of_it).copied().collect();
-    (!own.is_empty()).then(|| format!("optimizer state ({} tensors)", own.len()))
+    let own = rows.iter().filter(is_of_it).count();
+    (own > 0).then(|| format!("optimizer state ({own} tensors)"))
 }
 
 /// An average of the model beside it.
-fn averages(rows: &[&TensorEntry]) -> Option<String> {
+fn averages(rows: Rows<'_>) -> Option<String> {
     let is_average = |text: &str| {
         let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
         words.any(|word| word.eq_ignore_ascii_case("ema"))
@@ -140,10 +155,14 @@ fn averages(rows: &[&TensorEntry]) -> Option<String> {
 }
 
 /// Adapters of low rank, and the rank of the first.
-fn adapter(rows: &[&TensorEntry]) -> Option<String> {
-    let is_factor = |row: &&&TensorEntry| {
-        let key = row.key.as_str().to_lowercase();
-        key.contains("lora_a") || key.contains("lora_down") || key.contains("lora.down")
+fn adapter(rows: Rows<'_>) -> Option<String> {
+    let is_factor = |row: &&TensorEntry| {
+        let key = row.key.as_str();
+        let mut fours = key.as_bytes().windows(4);
+        fours.any(|four| four.eq_ignore_ascii_case(b"lora")) && {
+            let key = key.to_lowercase();
+            key.contains("lora_a") || key.contains("lora_down") || key.contains("lora.down")
+        }
     };
     let first = rows.iter().find(is_factor)?;
     let rank = first.tensor.shape.iter().min()?;
@@ -151,10 +170,10 @@ fn adapter(rows: &[&TensorEntry]) -> Option<String> {
 }
 
 /// How weights are quantised, by the names and types that its libraries give.
-fn quantised(rows: &[&TensorEntry]) -> Option<String> {
+fn quantised(rows: Rows<'_>) -> Option<String> {
     let ends = |suffix: &str| rows.iter().any(|row| row.key.as_str().ends_with(suffix));
-    let is_small = |row: &&TensorEntry| row.tensor.dtype.name().starts_with("F8_E4M3");
-    let is_packed = |row: &&TensorEntry| matches!(&row.tensor.data, Data::Opaque { layout, .. } if layout.contains("quantized"));
+    let is_small = |row: &TensorEntry| row.tensor.dtype.name().starts_with("F8_E4M3");
+    let is_packed = |row: &TensorEntry| matches!(&row.tensor.data, Data::Opaque { layout, .. } if layout.contains("quantized"));
     let kind = if ends(".qweight") && ends(".g_idx") {
         "GPTQ"
     } else if ends(".qweight") {
