@@ -193,3 +193,13 @@ fn a_recipe_replaces_no_file_without_force() {
     let ran = folder.derive(&read);
     assert_eq!((ran.status, ran.err.contains("would replace it")), (2, true), "{}", ran.err);
 }
+
+#[test]
+fn a_recipe_of_two_files_with_the_same_keys_is_one_that_applies() {
+    let folder = Folder::of([("a.safetensors", folder::numbered(&["a.weight", "b.weight"]))]);
+    let ran = folder.typed("derive a.safetensors a.safetensors --save-recipe r.toml");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let ran = folder.typed("apply r.toml a.safetensors -o c.safetensors");
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    assert_eq!(folder.typed("diff --weights-only a.safetensors c.safetensors").status, 0);
+}

@@ -34,6 +34,14 @@ impl Rules {
         Rules::Stages(one_stage(rules.into_iter().collect()).into_iter().collect())
     }
 
+    /// True for a recipe that says which families of models it is for.
+    pub fn are_for_families(&self) -> bool {
+        match self {
+            Rules::Recipe(recipe) | Rules::Undone(recipe) => !recipe.families.is_empty(),
+            Rules::Stages(_) | Rules::Saved(_) | Rules::Merge(_) => false,
+        }
+    }
+
     /// What each rule does, in words, stage by stage.
     pub fn in_words(&self) -> Vec<String> {
         let stages: Vec<&Rule> = match self {

@@ -66,9 +66,7 @@ pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
     if let Some(plan) = &request.job.save_plan {
         say(&format!("saved the plan as {}", plan.display()));
     }
-    for rule in &outcome.planned.unused_rules {
-        say(&format!("note: '{rule}' matches no key"));
-    }
+    print_unused(request, outcome);
     if outcome.planned.unmatched_keys > 0 {
         let keys = count(outcome.planned.unmatched_keys, "key");
         say(&format!(
@@ -216,6 +214,18 @@ fn print_conversion(conversion: &Conversion) {
             }
             OmittedBecause::Format => format!("note: not written, {to} cannot store it: {omitted}"),
         });
+    }
+}
+
+/// Rules that recognised nothing; a recipe for families of models has some for each.
+fn print_unused(request: &RenameRequest, outcome: &Outcome) {
+    let unused = &outcome.planned.unused_rules;
+    if request.job.rules.are_for_families() && !unused.is_empty() {
+        let rules = count(unused.len(), "rule");
+        return say(&format!("note: {rules} of the recipe match no key of this model"));
+    }
+    for rule in unused {
+        say(&format!("note: '{rule}' matches no key"));
     }
 }
 

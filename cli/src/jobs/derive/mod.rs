@@ -86,7 +86,14 @@ impl Derive {
         };
         outcome.keep_proven((&self.a.file, &a, ours), (&b, theirs))?;
         if let Some(path) = saved {
-            stage_text(outcome.recipe(), path, self.existing)?.commit()?;
+            let text = match outcome.recipe() {
+                // A recipe has a stage, if only one that changes nothing.
+                text if !text.contains("[[stage]]") => {
+                    text + "[[stage]]\nrename = \"{r..} -> {r..}\"\n"
+                }
+                text => text,
+            };
+            stage_text(text, path, self.existing)?.commit()?;
         }
         Ok(outcome)
     }

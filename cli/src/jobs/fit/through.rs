@@ -1,7 +1,7 @@
 //! A recipe of the library between the two sides: what it makes of the checkpoint is fitted.
 
 use statedict_core::diff::Side;
-use statedict_core::fit::{Assembled, Fit as Found, FitPair, MatchBy};
+use statedict_core::fit::{Assembled, Fit as Found, FitPair, MatchBy, Reason};
 use statedict_core::sizes::SizeTable;
 use statedict_core::{
     Expression, Foreseen, IndexSet, Policy, Rule, Section, TensorSet, Ties, Unmatched,
@@ -138,7 +138,7 @@ impl Work<'_> {
         let pairs = std::mem::take(&mut fit.pairs).into_iter();
         fit.pairs = pairs
             .filter_map(|pair: FitPair| match own(&pair.from) {
-                Some(from) => Some(FitPair { from, ..pair }),
+                Some(from) => Some(FitPair { from, reason: Reason::Recipe, ..pair }),
                 None => {
                     let of = section.tensors().and_then(|tensors| tensors.get(&pair.to));
                     let of = of.map(Expression::source_keys).unwrap_or_default();

@@ -81,6 +81,8 @@ pub enum Reason {
     Order,
     /// They are at the same place.
     Position,
+    /// A recipe leads from the one to the other.
+    Recipe,
 }
 
 impl Reason {
