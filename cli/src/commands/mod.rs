@@ -6,6 +6,7 @@ pub(crate) mod derive;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod fit;
+pub(crate) mod folder_args;
 pub(crate) mod index;
 pub(crate) mod ls;
 pub(crate) mod output_args;

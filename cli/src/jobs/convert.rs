@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use statedict_checkpoint::Existing;
-use statedict_core::{Incomplete, MetadataEdits, Policy, Unmatched};
+use statedict_core::{MetadataEdits, Opening, Policy, Unmatched};
 
 use crate::jobs::error::Error;
 use crate::jobs::observer::Observer;
@@ -32,8 +32,8 @@ pub struct Convert {
     pub file: PathBuf,
     /// The path of the state dict; none where only one can be meant.
     pub at: Option<String>,
-    /// What happens if some tensors of the file are not whole.
-    pub incomplete: Incomplete,
+    /// How a checkpoint of many files is opened.
+    pub opening: Opening,
     /// The file to write, whose extension chooses the format; none to see what would be done.
     pub output: Option<PathBuf>,
     /// How tensors are encoded.
@@ -55,7 +55,7 @@ impl Default for Convert {
         Convert {
             file: PathBuf::new(),
             at: None,
-            incomplete: Incomplete::default(),
+            opening: Opening::default(),
             output: None,
             encoding: Encoding::default(),
             metadata: MetadataEdits::default(),
@@ -83,7 +83,7 @@ impl From<Convert> for Rename {
         let Convert {
             file,
             at,
-            incomplete,
+            opening,
             output,
             encoding,
             metadata,
@@ -95,7 +95,7 @@ impl From<Convert> for Rename {
         Rename {
             file,
             at,
-            incomplete,
+            opening,
             policy: Policy { unmatched: Unmatched::Allow, ..Policy::default() },
             destination: output.map_or(Destination::Nowhere, Destination::File),
             encoding,

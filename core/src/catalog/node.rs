@@ -118,6 +118,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The number, whole or not.
+    pub fn number(self) -> Option<f64> {
+        match self.object() {
+            Object::Scalar(Scalar::Float(number)) => Some(*number),
+            Object::Scalar(Scalar::Int(number)) => Some(*number as f64),
+            _ => None,
+        }
+    }
+
     /// The number, if it is one from 0 on.
     pub fn count(self) -> Option<u64> {
         self.int().and_then(|number| u64::try_from(number).ok())

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::{
     Container, Fault, Finding, Format, Location, Manner, Opened, PendingFiles, Plan, Section,
-    Source, TensorSet, UnsupportedTensors,
+    Source, Template, TensorSet, UnsupportedTensors,
 };
 
 /// The files of one folder, by their names: a directory, one day what begins alike in a bucket.
@@ -79,6 +79,17 @@ pub struct Opening {
     pub depth: Depth,
     /// What happens to tensors some of whose elements are missing.
     pub incomplete: Incomplete,
+    /// Along which dimension tensors were cut where no file says so; the first that matches decides.
+    pub cuts: Vec<Cut>,
+}
+
+/// Along which dimension the tensors were cut whose keys match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The keys.
+    pub pattern: Template,
+    /// The dimension, counted from 0.
+    pub dimension: usize,
 }
 
 /// How much of a checkpoint is looked up when it is opened.
@@ -120,7 +131,8 @@ pub trait FolderFormat: Sync {
     /// True if a file of this name is the manifest of such a checkpoint.
     fn is_manifest(&self, name: &str) -> bool;
 
-    /// The manifests among the names of a folder's files, one for each checkpoint of this kind.
+    /// The manifests among the names of a folder's files, one for each checkpoint of this kind;
+    /// names that end with a slash are those of folders in it.
     ///
     /// # Errors
     /// Files of such a checkpoint, but nothing that leads to them.

@@ -1,9 +1,11 @@
 //! Layouts: a file described, not yet written.
 
 mod assembled;
+mod below;
 mod blocks;
 mod computed;
 mod container;
+mod copies;
 mod folder;
 mod format;
 mod headroom;
@@ -14,11 +16,13 @@ mod source;
 mod tensor_set;
 
 pub use assembled::{Assembled, ReadPayload};
+pub use below::Below;
 pub use blocks::Block;
 pub use computed::Computed;
 pub use container::{Container, Growth};
+pub use copies::WholeTensor;
 pub use folder::{
-    Depth, FilePart, Folder, FolderFormat, Incomplete, LeftOut, Opening, Store, StoreFile,
+    Cut, Depth, FilePart, Folder, FolderFormat, Incomplete, LeftOut, Opening, Store, StoreFile,
 };
 pub use format::{Facts, Format, ShardNames};
 pub use headroom::Headroom;

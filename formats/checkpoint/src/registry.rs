@@ -4,6 +4,7 @@ use std::path::Path;
 
 use statedict_core::Format;
 use statedict_dcp::{DCP, HUB};
+use statedict_megatron::MEGATRON;
 use statedict_npz::NPZ;
 use statedict_pth::PTH;
 use statedict_ranks::RANKS;
@@ -20,7 +21,7 @@ pub static FORMATS: &[&dyn Format] = &[
 ];
 
 /// Every format whose checkpoints are folders of many files, and are only read.
-pub static FOLDER_FORMATS: &[&dyn Format] = &[&DCP, &HUB, &ZERO, &RANKS];
+pub static FOLDER_FORMATS: &[&dyn Format] = &[&MEGATRON, &DCP, &HUB, &ZERO, &RANKS];
 
 /// The format that a file name's ending asks for.
 pub fn format_named_by(path: &Path) -> Option<&'static dyn Format> {

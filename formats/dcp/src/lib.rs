@@ -13,6 +13,7 @@
 //! | `item` | what a range of a data file holds |
 //! | `examine` | what loading it would run |
 //! | `hub` | pieces of safetensors, without metadata |
+//! | `rename` | other names, in the metadata alone |
 //! | `open` | all of it together: a folder, opened |
 //!
 //! # Example
@@ -34,15 +35,26 @@ mod metadata;
 mod names;
 mod open;
 mod pickle;
+mod rename;
 mod whole;
 
 use statedict_core::{
-    Container, Facts, Fault, FilePart, Finding, Folder, FolderFormat, Format, Opening,
+    Assembled, Container, Facts, Fault, FilePart, Finding, Folder, FolderFormat, Format, Opening,
     PendingFiles, Source, Store, TensorSet, UnsupportedTensors,
 };
 
+use crate::rename::Renamable;
+
 pub use hub::{HUB, Hub};
 pub use metadata::is_admitted;
+
+/// Opens a folder with a distributed checkpoint that is part of another one.
+///
+/// # Errors
+/// As [`FolderFormat::open`].
+pub fn open_part(store: &dyn Store, manifest: &str, opening: &Opening) -> Result<Assembled, Fault> {
+    Ok(open::open(store, manifest, opening)?.assembled)
+}
 
 /// Distributed checkpoints.
 pub struct Dcp;
@@ -105,6 +117,6 @@ impl FolderFormat for Dcp {
         manifest: &str,
         opening: &Opening,
     ) -> Result<Box<dyn Folder>, Fault> {
-        Ok(Box::new(open::open(store, manifest, opening)?))
+        Ok(Box::new(Renamable::open(store, manifest, opening)?))
     }
 }

@@ -1,7 +1,7 @@
 //! A folder with a distributed checkpoint, opened.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::ops::Range;
 
 use statedict_core::{
     Assembled, Depth, Fault, Incomplete, Nested, Opening, Shortfall, Step, Store, Tensor,
@@ -47,12 +47,18 @@ pub(crate) fn read(store: &dyn Store, names: &[String]) -> Result<Metadata, Faul
     Ok(all)
 }
 
+/// An opened folder, with what else is known of its files.
+pub(crate) struct Opened {
+    pub(crate) assembled: Assembled,
+    pub(crate) metadata: Metadata,
+    /// The data files: their names, and where they are in the address space.
+    pub(crate) data: Vec<(String, Range<u64>)>,
+    /// True if data files have names of tensors, too.
+    pub(crate) has_names_in_data: bool,
+}
+
 /// Opens a folder; elements are never read.
-pub(crate) fn open(
-    store: &dyn Store,
-    manifest: &str,
-    opening: &Opening,
-) -> Result<Assembled, Fault> {
+pub(crate) fn open(store: &dyn Store, manifest: &str, opening: &Opening) -> Result<Opened, Fault> {
     let names = store.list()?;
     let mut files = metadata_files(manifest, &names)?;
     let metadata = read(store, &files)?;
@@ -72,9 +78,15 @@ pub(crate) fn open(
     if is_strict {
         shortfall.refuse(total, None)?;
     }
-    let left_out = shortfall.left_out(|name| Step::joined(&path_of(&metadata, name)));
-    let data = places.data;
-    Ok(Assembled {
+    let left_out = shortfall.left_out(|name| Step::joined(&metadata.path(name)));
+    let (data, ranges) = (places.data, &mut Vec::new());
+    for (name, file) in metadata.files.iter().zip(&data) {
+        let range = file.as_ref().map(|it| it.start..it.start + it.source.len());
+        ranges.extend(range.map(|range| (name.to_string(), range)));
+    }
+    let (has_names_in_data, ranges) =
+        (data.iter().flatten().any(|file| !file.merged.is_empty()), std::mem::take(ranges));
+    let assembled = Assembled {
         format: &DCP,
         files,
         catalog: tree.into_catalog(),
@@ -88,7 +100,8 @@ pub(crate) fn open(
             }
             Ok(root.into_value())
         })),
-    })
+    };
+    Ok(Opened { assembled, metadata, data: ranges, has_names_in_data })
 }
 
 /// Something beside the tensors, and where it is.
@@ -177,13 +190,5 @@ impl Places<'_> {
 fn in_order(metadata: &Metadata) -> impl Iterator<Item = (&str, Cow<'_, [Step]>)> {
     let known = metadata.paths.keys().filter(|name| metadata.entries.contains_key(*name));
     let others = metadata.entries.keys().filter(|name| !metadata.paths.contains_key(*name));
-    known.chain(others).map(|name| (&**name, path_of(metadata, name)))
-}
-
-/// The path of a name, which is a key at the root if nothing else is known.
-fn path_of<'m>(metadata: &'m Metadata, name: &str) -> Cow<'m, [Step]> {
-    match metadata.paths.get(name) {
-        Some(path) => Cow::Borrowed(path),
-        None => Cow::Owned(vec![Step::Key(Arc::from(name))]),
-    }
+    known.chain(others).map(|name| (&**name, metadata.path(name)))
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use statedict::checkpoint::ending;
-use statedict::core::Incomplete;
 use statedict::jobs::list::Order;
 use statedict::{List, Shown};
 
+use crate::commands::folder_args::FolderArgs;
 use crate::commands::ls::{Lines, ListRequest, Shape};
 
 #[derive(Debug, clap::Args)]
@@ -38,9 +38,8 @@ pub(crate) struct LsArgs {
     /// Print one JSON object for each file
     #[arg(long)]
     json: bool,
-    /// Show what is whole of a checkpoint some of whose elements are missing
-    #[arg(long)]
-    partial: bool,
+    #[command(flatten)]
+    folder: FolderArgs,
     /// Show what the file holds beside tensors: numbers, texts, containers; objects by their class
     #[arg(long, conflicts_with_all = ["hash", "at", "tree"])]
     payload: bool,
@@ -72,6 +71,7 @@ impl LsArgs {
         let (files, patterns): (Vec<String>, Vec<String>) =
             self.more.into_iter().partition(|word| is_file(word));
         let files = [self.file].into_iter().chain(files.into_iter().map(PathBuf::from));
+        let opening = self.folder.opening();
         let jobs = files.map(|file| List {
             file,
             shown: Shown {
@@ -82,7 +82,7 @@ impl LsArgs {
             order: self.sort.map(Order::from).unwrap_or_default(),
             hash: self.hash,
             payload: self.payload,
-            incomplete: if self.partial { Incomplete::LeftOut } else { Incomplete::Refused },
+            opening: opening.clone(),
         });
         ListRequest { jobs: jobs.collect(), shape }
     }

@@ -6,13 +6,12 @@ use clap::ValueEnum;
 use statedict::checkpoint::Existing;
 use statedict::core::casting::{CastRule, Casting};
 use statedict::core::sizes::{SizeExpression, Sizes};
-use statedict::core::{
-    Headroom, Incomplete, Name, Policy, SEPARATOR, Separators, Ties, Undefined, Unmatched,
-};
+use statedict::core::{Headroom, Name, Policy, SEPARATOR, Separators, Ties, Undefined, Unmatched};
 use statedict::jobs::rename::{Destination, Encoding, Extent, Pickles, Strictness};
 use statedict::jobs::sizes::SizeSources;
 use statedict::{Rename, Rules};
 
+use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::{NamedFormat, OutputArgs, formats};
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::metadata_args::MetadataArgs;
@@ -106,9 +105,8 @@ pub(super) struct WritingArgs {
     /// is below it as one state dict with dots in its keys, which can be written to a new file.
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
-    /// Write what is whole of a checkpoint some of whose elements are missing, and list the rest
-    #[arg(long)]
-    partial: bool,
+    #[command(flatten)]
+    folder: FolderArgs,
     /// Write only the state dict, without optimizer and other entries, on the CPU
     #[arg(long)]
     alone: bool,
@@ -235,7 +233,7 @@ impl WritingArgs {
         let job = Rename {
             file,
             at: self.at,
-            incomplete: if self.partial { Incomplete::LeftOut } else { Incomplete::Refused },
+            opening: self.folder.opening(),
             metadata: self.metadata.edits()?,
             encoding: Encoding {
                 casting,

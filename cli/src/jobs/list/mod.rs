@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use statedict_checkpoint::Checkpoint;
 use statedict_core::{
-    Catalog, Depth, Fate, Incomplete, Opening, Policy, Rule, SEPARATOR, StateDict, TensorEntry,
-    Value, WRAPPERS, plan, wrapping,
+    Catalog, Depth, Fate, Opening, Policy, Rule, SEPARATOR, StateDict, TensorEntry, Value,
+    WRAPPERS, plan, wrapping,
 };
 
 use crate::jobs::error::Error;
@@ -50,8 +50,8 @@ pub struct List {
     pub hash: bool,
     /// Read what the file holds beside tensors.
     pub payload: bool,
-    /// What happens if some tensors are not whole.
-    pub incomplete: Incomplete,
+    /// How a checkpoint of many files is opened.
+    pub opening: Opening,
 }
 
 /// What was found.
@@ -101,7 +101,7 @@ impl List {
         // What reading them takes is free again when the listing needs it.
         let conventions = Conventions::known();
         let depth = if self.hash { Depth::Elements } else { Depth::Listing };
-        let opening = Opening { depth, incomplete: self.incomplete };
+        let opening = Opening { depth, ..self.opening.clone() };
         let checkpoint = open_as(&self.file, &opening, observer)?;
         let catalog = checkpoint.catalog();
         let mut rows = self.shown.rows(&checkpoint)?;

@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_checkpoint::{Existing, PendingFiles};
-use statedict_core::{
-    Format, Headroom, Incomplete, MetadataEdits, Opening, Policy, Ties, casting::Casting,
-};
+use statedict_core::{Format, Headroom, MetadataEdits, Opening, Policy, Ties, casting::Casting};
 
 use crate::jobs::error::Error;
 use crate::jobs::model_dtype::stale_dtype;
@@ -59,8 +57,8 @@ pub struct Rename {
     /// The path of the state dict, whose last part may do; `*` for all, none where only one can be
     /// meant.
     pub at: Option<String>,
-    /// What happens if some tensors of the file are not whole.
-    pub incomplete: Incomplete,
+    /// How a checkpoint of many files is opened.
+    pub opening: Opening,
     /// Where the new names come from.
     pub rules: Rules,
     /// Where the numbers come from that rules know by name.
@@ -154,7 +152,7 @@ impl Default for Rename {
         Rename {
             file: PathBuf::new(),
             at: None,
-            incomplete: Incomplete::default(),
+            opening: Opening::default(),
             rules: Rules::default(),
             sizes: SizeSources::default(),
             adapter: None,
@@ -182,8 +180,7 @@ impl Rename {
         let checkpoint = if writes && in_place {
             open_to_replace(&self.file, observer)?
         } else {
-            let opening = Opening { incomplete: self.incomplete, ..Opening::default() };
-            open_as(&self.file, &opening, observer)?
+            open_as(&self.file, &self.opening, observer)?
         };
         let mut checkpoint = joined(checkpoint, self.at.as_deref())?;
         if in_place {

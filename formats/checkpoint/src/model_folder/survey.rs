@@ -37,6 +37,7 @@ impl Survey {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Ok(there) = fs::metadata(entry.path()) else { continue };
             if there.is_dir() {
+                files.push(format!("{name}/"));
                 survey.folders.push(name);
             } else {
                 files.push(name);
@@ -48,6 +49,7 @@ impl Survey {
             survey.manifests.extend(manifests.into_iter().map(|name| (name, format)));
         }
         survey.manifests.sort_by(|(a, _), (b, _)| a.cmp(b));
+        files.retain(|name| !name.ends_with('/'));
         let is_weights = |name: &String| led_by(name).is_none() && Role::of(name) == Role::Weights;
         survey.weights = files.into_iter().filter(is_weights).collect();
         survey.folders.sort();

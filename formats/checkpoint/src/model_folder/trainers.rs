@@ -96,6 +96,7 @@ fn descend(path: &Path, depth: usize, found: &mut Vec<InFolder>) -> Result<(), C
 /// The names of what is in a folder, sorted.
 #[derive(Default)]
 struct Names {
+    /// Those of folders, too, with a slash behind them.
     files: Vec<String>,
     folders: Vec<String>,
 }
@@ -106,7 +107,12 @@ fn names(folder: &Path) -> Result<Names, Cause> {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let Ok(there) = fs::metadata(entry.path()) else { continue };
-        if there.is_dir() { &mut names.folders } else { &mut names.files }.push(name);
+        if there.is_dir() {
+            names.files.push(format!("{name}/"));
+            names.folders.push(name);
+        } else {
+            names.files.push(name);
+        }
     }
     names.files.sort();
     names.folders.sort();

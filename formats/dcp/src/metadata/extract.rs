@@ -110,7 +110,7 @@ impl Objects<'_> {
         let Value::Node(node) = path else { return None };
         let Kind::Sequence(steps) = &*node.kind() else { return None };
         let step = |step: &Value| match step {
-            Value::Text(text) => Some(Step::Key(self.names.text(*text).into())),
+            Value::Text(text) => Some(Step::Key(self.names.text(text.id).into())),
             Value::Int(index) => u64::try_from(*index).ok().map(Step::Index),
             _ => None,
         };
@@ -200,7 +200,7 @@ impl Objects<'_> {
 
     fn text(&self, text: &Value) -> Result<&str, Fault> {
         match text {
-            Value::Text(id) => Ok(self.names.text(*id)),
+            Value::Text(text) => Ok(self.names.text(text.id)),
             _ => Err(Fault::broken("a name that is not a text")),
         }
     }

@@ -4,12 +4,15 @@
 
 mod admitted;
 mod extract;
+mod names;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use statedict_core::{DType, Fault, IndexMap, IndexSet, Rectangle, Source, Step, Tensor};
 
 pub use admitted::is_admitted;
+pub(crate) use names::{Meaning, meanings};
 
 use crate::pickle::follow;
 
@@ -25,7 +28,7 @@ pub(crate) struct Metadata {
 }
 
 /// Something that was saved.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Tensor(Chunked),
     /// Anything else, pickled by itself.
@@ -33,7 +36,7 @@ pub(crate) enum Entry {
 }
 
 /// A tensor in chunks.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Chunked {
     pub(crate) dtype: DType,
     pub(crate) shape: Vec<u64>,
@@ -41,7 +44,7 @@ pub(crate) struct Chunked {
 }
 
 /// A rectangle of a tensor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk {
     pub(crate) at: Box<[u64]>,
     pub(crate) size: Box<[u64]>,
@@ -68,6 +71,14 @@ impl Metadata {
     pub(crate) fn read(source: &dyn Source) -> Result<Metadata, Fault> {
         let built = follow(source, is_admitted)?;
         extract::metadata(&built)
+    }
+
+    /// The path of a name, which is a key at the root if nothing else is known.
+    pub(crate) fn path(&self, name: &str) -> Cow<'_, [Step]> {
+        match self.paths.get(name) {
+            Some(path) => Cow::Borrowed(path),
+            None => Cow::Owned(vec![Step::key(name)]),
+        }
     }
 
     /// Adds what the metadata of another rank says, which was saved without collectives: each

@@ -7,7 +7,7 @@ use statedict_core::{Fault, IndexMap, Source};
 use super::fetched::{Places, fetched, pass_argument};
 use super::opcode;
 use super::reader::Reader;
-use super::value::{GlobalId, Kind, Misbuilt, Names, Value};
+use super::value::{GlobalId, Kind, Misbuilt, Names, Text, TextId, Value};
 
 /// What a pickle builds, and the names in it.
 pub(crate) struct Built {
@@ -32,6 +32,7 @@ pub(crate) fn follow(source: &dyn Source, is_admitted: fn(&str) -> bool) -> Resu
         stack: Vec::new(),
         marks: Vec::new(),
         names: Names::default(),
+        pushes: 0,
         at: 0,
     };
     let root = machine.run()?;
@@ -51,6 +52,8 @@ struct Machine<'s> {
     /// What the stack was at each mark.
     marks: Vec<Vec<Value>>,
     names: Names,
+    /// How many texts were pushed.
+    pushes: u32,
     /// Where the opcode is that is followed.
     at: u64,
 }
@@ -93,12 +96,7 @@ impl Machine<'_> {
                 pass_argument(&mut self.reader, code)?;
                 self.stack.push(Value::Opaque);
             }
-            opcode::UNICODE
-            | opcode::BINUNICODE
-            | opcode::SHORT_BINUNICODE
-            | opcode::BINUNICODE8
-            | opcode::BINSTRING
-            | opcode::SHORT_BINSTRING => self.text(code)?,
+            code if opcode::is_text(code) => self.text(code)?,
             opcode::GLOBAL | opcode::STACK_GLOBAL => self.global(code)?,
             opcode::PUT | opcode::BINPUT | opcode::LONG_BINPUT | opcode::MEMOIZE => {
                 self.put(code)?
@@ -218,27 +216,15 @@ impl Machine<'_> {
     }
 
     fn text(&mut self, code: u8) -> Result<(), Fault> {
-        let len = match code {
-            opcode::SHORT_BINUNICODE | opcode::SHORT_BINSTRING => u64::from(self.reader.byte()?),
-            opcode::BINUNICODE | opcode::BINSTRING => {
-                u64::from(u32::from_le_bytes(self.reader.bytes()?))
-            }
-            opcode::BINUNICODE8 => u64::from_le_bytes(self.reader.bytes()?),
-            _ => {
-                let line = self.reader.line()?;
-                let text = std::str::from_utf8(&line).ok().filter(|line| !line.contains('\\'));
-                let text = text.ok_or_else(|| self.broken("a text with escapes".into()))?;
-                let id = self.names.add_text(text);
-                self.stack.push(Value::Text(id));
-                return Ok(());
-            }
-        };
-        let at = self.at;
-        let text = std::str::from_utf8(self.reader.take(len)?)
-            .map_err(|_| Fault::malformed(at, "a text is not UTF-8"))?;
-        let id = self.names.add_text(text);
-        self.stack.push(Value::Text(id));
+        let text = self.reader.text(code)?;
+        let id = self.names.add_text(&text);
+        self.push_text(id);
         Ok(())
+    }
+
+    fn push_text(&mut self, id: TextId) {
+        self.stack.push(Value::Text(Text { id, push: self.pushes }));
+        self.pushes = self.pushes.saturating_add(1);
     }
 
     fn global(&mut self, code: u8) -> Result<(), Fault> {
@@ -251,7 +237,7 @@ impl Machine<'_> {
             let (Value::Text(module), Value::Text(name)) = (module, name) else {
                 return Err(self.broken("a class whose name is not a text".into()));
             };
-            format!("{}.{}", self.names.text(module), self.names.text(name))
+            format!("{}.{}", self.names.text(module.id), self.names.text(name.id))
         };
         if !(self.is_admitted)(&path) {
             let what = format!(
@@ -303,7 +289,10 @@ impl Machine<'_> {
                 Ok(Value::Sizes(self.names.add_sizes(sizes)))
             }
             "collections.OrderedDict" => Ok(Value::dict()),
-            _ => Ok(Value::object(class)),
+            _ => {
+                let made = Value::object(class, args.to_vec());
+                self.checked(made)
+            }
         }
     }
 
@@ -334,8 +323,11 @@ impl Machine<'_> {
             _ => self.place_in_line()?,
         };
         let what = || "fetches a value that was not put into the memo before".to_string();
-        let value = self.memo.get(&place).cloned().ok_or_else(|| self.broken(what()))?;
-        self.stack.push(value);
+        match self.memo.get(&place).cloned() {
+            Some(Value::Text(text)) => self.push_text(text.id),
+            Some(value) => self.stack.push(value),
+            None => return Err(self.broken(what())),
+        }
         Ok(())
     }
 

@@ -2,6 +2,14 @@
 //!
 //! Source: `pickletools.py`.
 
+/// True for opcodes that push a text.
+pub(super) fn is_text(code: u8) -> bool {
+    matches!(
+        code,
+        UNICODE | BINUNICODE | SHORT_BINUNICODE | BINUNICODE8 | BINSTRING | SHORT_BINSTRING
+    )
+}
+
 pub(super) const MARK: u8 = b'(';
 pub(super) const STOP: u8 = b'.';
 pub(super) const POP: u8 = b'0';

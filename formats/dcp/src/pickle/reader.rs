@@ -2,6 +2,8 @@
 
 use statedict_core::{Fault, Source};
 
+use super::opcode;
+
 /// How much is read at once, in bytes.
 const WINDOW: usize = 1 << 20;
 
@@ -81,6 +83,23 @@ impl<'s> Reader<'s> {
                 _ => return Err(self.too_long()),
             }
         }
+    }
+
+    /// The text behind an opcode that pushes one.
+    pub(super) fn text(&mut self, code: u8) -> Result<String, Fault> {
+        let at = self.at();
+        let len = match code {
+            opcode::SHORT_BINUNICODE | opcode::SHORT_BINSTRING => u64::from(self.byte()?),
+            opcode::BINUNICODE | opcode::BINSTRING => u64::from(u32::from_le_bytes(self.bytes()?)),
+            opcode::BINUNICODE8 => u64::from_le_bytes(self.bytes()?),
+            _ => {
+                let line = String::from_utf8(self.line()?).ok();
+                let plain = line.filter(|line| !line.contains('\\'));
+                return plain.ok_or_else(|| Fault::malformed(at, "a text with escapes"));
+            }
+        };
+        let bytes = self.take(len)?.to_vec();
+        String::from_utf8(bytes).map_err(|_| Fault::malformed(at, "a text is not UTF-8"))
     }
 
     /// Reads on until this many bytes are there.

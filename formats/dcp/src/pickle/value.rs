@@ -15,11 +15,19 @@ pub(crate) enum Value {
     Int(i64),
     /// A truth value, number or bytes that nothing here depends on.
     Opaque,
-    Text(TextId),
+    Text(Text),
     /// A `torch.Size`.
     Sizes(SizesId),
     Global(GlobalId),
     Node(Rc<Node>),
+}
+
+/// A text as one opcode pushed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) id: TextId,
+    /// The number of the push among those of all texts; who fetches a text pushes it again.
+    pub(crate) push: u32,
 }
 
 /// A text's place among those of the pickle.
@@ -51,9 +59,10 @@ pub(crate) enum Kind {
     /// A tuple, list or set.
     Sequence(Vec<Value>),
     Dict(Vec<(Value, Value)>),
-    /// An object: its class, and the state it was given.
+    /// An object: what was called with what, and the state it was given.
     Object {
         class: GlobalId,
+        args: Vec<Value>,
         state: Value,
     },
 }
@@ -82,8 +91,9 @@ impl Value {
         Value::node(Kind::Dict(Vec::new()), 1)
     }
 
-    pub(super) fn object(class: GlobalId) -> Value {
-        Value::node(Kind::Object { class, state: Value::None }, 1)
+    pub(super) fn object(class: GlobalId, args: Vec<Value>) -> Result<Value, Misbuilt> {
+        let depth = depth_above(&args)?;
+        Ok(Value::node(Kind::Object { class, args, state: Value::None }, depth))
     }
 
     fn node(kind: Kind, depth: u8) -> Value {

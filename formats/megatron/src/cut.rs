@@ -1,0 +1,86 @@
+//! Along which dimension the tensors of a model were cut, which no file says.
+
+use statedict_core::Cut;
+
+/// How a tensor was cut over the ranks of tensor parallelism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cutting {
+    /// Along this dimension.
+    Along(usize),
+    /// Along the first, after two halves were put together in each rank: gate and up.
+    Gated,
+    /// Not at all; every rank has a copy.
+    Copied,
+}
+
+/// The ends of keys that are cut along the first dimension in GPT models of Megatron-Core and before.
+const ROWS: [&str; 17] = [
+    "word_embeddings.weight",
+    "output_layer.weight",
+    "output_layer.bias",
+    "linear_qkv.weight",
+    "linear_qkv.bias",
+    "linear_q.weight",
+    "linear_q.bias",
+    "linear_kv.weight",
+    "linear_kv.bias",
+    "linear_fc1.weight",
+    "linear_fc1.bias",
+    "query_key_value.weight",
+    "query_key_value.bias",
+    "dense_h_to_4h.weight",
+    "dense_h_to_4h.bias",
+    "lm_head.weight",
+    "word_embeddings_for_head.weight",
+];
+
+/// The same along the second.
+const COLUMNS: [&str; 4] =
+    ["linear_proj.weight", "linear_fc2.weight", "attention.dense.weight", "dense_4h_to_h.weight"];
+
+/// The ends of keys that hold two halves in models with gated units.
+const GATED: [&str; 4] =
+    ["linear_fc1.weight", "linear_fc1.bias", "dense_h_to_4h.weight", "dense_h_to_4h.bias"];
+
+/// True if a key ends with these segments.
+fn ends_so(key: &str, end: &str) -> bool {
+    key.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// How a tensor was cut: as the user says, else as the known models are.
+pub(crate) fn cutting(key: &str, cuts: &[Cut], is_gated: bool) -> Cutting {
+    if let Some(cut) = cuts.iter().find(|cut| cut.pattern.matches(key)) {
+        return Cutting::Along(cut.dimension);
+    }
+    let is_one = |ends: &[&str]| ends.iter().any(|end| ends_so(key, end));
+    if is_gated && is_one(&GATED) {
+        Cutting::Gated
+    } else if is_one(&ROWS) {
+        Cutting::Along(0)
+    } else if is_one(&COLUMNS) {
+        Cutting::Along(1)
+    } else {
+        Cutting::Copied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use statedict_core::Template;
+
+    #[test]
+    fn the_user_knows_better_than_the_table_and_what_neither_knows_is_copied() {
+        let pattern = Template::parse("**.my_proj.weight", '.').expect("a template");
+        let cuts = [Cut { pattern, dimension: 1 }];
+        let check = |key: &str, is_gated: bool, expected: Cutting| {
+            assert_eq!(cutting(key, &cuts, is_gated), expected, "{key}");
+        };
+        check("decoder.layers.0.mlp.linear_fc1.weight", false, Cutting::Along(0));
+        check("decoder.layers.0.mlp.linear_fc1.weight", true, Cutting::Gated);
+        check("decoder.layers.0.mlp.linear_fc2.weight", true, Cutting::Along(1));
+        check("decoder.layers.0.my_proj.weight", false, Cutting::Along(1));
+        check("decoder.final_layernorm.weight", false, Cutting::Copied);
+        check("decoder.layers.0.mlp.not_linear_fc1.weight", false, Cutting::Copied);
+    }
+}

@@ -1,0 +1,402 @@
+//! The files of ranks of tensor and pipeline parallelism, joined.
+//!
+//! Source: `megatron/training/checkpointing.py`, the format `torch`.
+
+use statedict_core::{
+    Assembled, Depth, Fault, Format, Incomplete, IndexMap, Nested, Node, Opening, Shortfall,
+    Source, Step, Store, StoreFile, Tensor, TensorBlock, Total, Tree, WholeTensor,
+    objects::{Object, Objects},
+};
+use statedict_pth::PTH;
+
+use crate::MEGATRON;
+use crate::cut::{Cutting, cutting};
+use crate::names::{Rank, STATES};
+
+/// The entry that is the model, and where its tensors are listed.
+const MODEL: &str = "model";
+
+/// The lowest version whose queries, keys and values are in the order of today.
+const LEAST_VERSION: f64 = 2.0;
+
+/// The file of a rank.
+struct States {
+    file: String,
+    source: Box<dyn Source>,
+    /// Where it starts in the address space.
+    start: u64,
+    objects: Objects,
+}
+
+impl States {
+    fn open(store: &dyn Store, file: String) -> Result<States, Fault> {
+        let StoreFile { start, source } = store.open(&file)?;
+        let in_file = |fault: Fault| fault.in_file(file.as_str());
+        let objects = match PTH.open(source.as_ref()).map_err(in_file)? {
+            Some(container) => container.objects().map_err(in_file)?,
+            None => None,
+        };
+        let unknown = || in_file(Fault::broken("it is not a file that torch.save wrote"));
+        let mut objects = objects.ok_or_else(unknown)?;
+        for object in &mut objects.all {
+            if let Object::Tensor(tensor) = object {
+                *tensor = tensor.moved(start);
+            }
+        }
+        Ok(States { file, source, start, objects })
+    }
+
+    fn root(&self) -> Node<'_> {
+        Node::root(&self.objects)
+    }
+
+    fn broken(&self, what: impl Into<String>) -> Fault {
+        Fault::broken(what).in_file(self.file.as_str())
+    }
+
+    fn unsupported(&self, what: impl Into<String>) -> Fault {
+        Fault::Unsupported(what.into()).in_file(self.file.as_str())
+    }
+
+    fn model(&self) -> Result<Node<'_>, Fault> {
+        if let Some(model) = self.root().get(MODEL) {
+            return Ok(model);
+        }
+        if self.root().get("model0").is_some() {
+            let what = "its stage has several parts of the model (model0, model1), in an order \
+                        that no file says";
+            return Err(self.unsupported(what));
+        }
+        Err(self.broken("it has no 'model'"))
+    }
+
+    /// An argument that the training was started with.
+    fn argument(&self, name: &str) -> Option<Node<'_>> {
+        self.root().get("args")?.attribute(name)
+    }
+}
+
+/// All ranks of a save; none where a file is missing.
+struct Ranks {
+    states: IndexMap<Rank, States>,
+    /// How many there are of tensor parallelism, and along the pipeline.
+    tensor: u64,
+    stages: u64,
+    /// The name of a folder of a rank.
+    like: String,
+}
+
+impl Ranks {
+    fn open(store: &dyn Store) -> Result<Ranks, Fault> {
+        let folders = store.folders_in("")?;
+        let mut ranks: Vec<(Rank, &String)> =
+            folders.iter().filter_map(|name| Some((Rank::of(name)?, name))).collect();
+        ranks.sort();
+        let mut states = IndexMap::default();
+        for (rank, folder) in &ranks {
+            if rank.expert > 0 {
+                let what = "it is of a rank of experts, which are not put together";
+                return Err(Fault::Unsupported(what.into()).in_file(folder.as_str()));
+            }
+            let file = format!("{folder}/{STATES}");
+            if store.has(&file) {
+                states.insert(*rank, States::open(store, file)?);
+            }
+        }
+        let count = |number: fn(&Rank) -> u64| {
+            ranks.iter().map(|(rank, _)| number(rank) + 1).max().unwrap_or(0)
+        };
+        let written = |name: &str| {
+            let first = states.values().next()?;
+            first.argument(name).and_then(Node::count)
+        };
+        let tensor = written("tensor_model_parallel_size").unwrap_or(0);
+        let stages = written("pipeline_model_parallel_size").unwrap_or(0);
+        let like = ranks.first().map(|(_, name)| (*name).clone()).unwrap_or_default();
+        let tensor = tensor.max(count(|rank| rank.tensor));
+        let stages = stages.max(count(|rank| rank.stage));
+        Ok(Ranks { tensor, stages, like, states })
+    }
+
+    fn first(&self) -> Option<&States> {
+        self.states.values().next()
+    }
+
+    fn file(&self, rank: Rank) -> String {
+        format!("{}/{STATES}", rank.folder_like(&self.like))
+    }
+
+    /// The ranks of a stage of the pipeline.
+    fn of_stage(&self, stage: u64) -> Vec<(String, Option<&States>)> {
+        let ranks = (0..self.tensor).map(|tensor| Rank { stage, tensor, expert: 0 });
+        ranks.map(|rank| (self.file(rank), self.states.get(&rank))).collect()
+    }
+}
+
+/// Opens a folder with the folders of all ranks.
+pub(crate) fn open(store: &dyn Store, opening: &Opening) -> Result<Assembled, Fault> {
+    let ranks = Ranks::open(store)?;
+    let Some(first) = ranks.first() else {
+        return Err(Fault::broken("is missing").in_file(format!("{}/{STATES}", ranks.like)));
+    };
+    let version = first.root().get("checkpoint_version").and_then(Node::number);
+    if version.is_some_and(|version| version < LEAST_VERSION) {
+        let what = "checkpoints of versions below 2 have their queries, keys and values in another \
+                    order, and are not read";
+        return Err(first.unsupported(what));
+    }
+    let mut joining = Joining {
+        ranks: &ranks,
+        opening,
+        is_gated: ["swiglu", "gated_linear_unit"]
+            .iter()
+            .any(|name| first.argument(name).is_some_and(Node::is_true)),
+        tree: Tree::default(),
+        shortfall: Shortfall::default(),
+        total: Total::default(),
+        seen: IndexMap::default(),
+    };
+    let mut layers = 0;
+    for stage in 0..ranks.stages {
+        layers += joining.add_stage(stage, layers)?;
+    }
+    let Joining { mut tree, shortfall, total, .. } = joining;
+    if opening.incomplete == Incomplete::Refused {
+        shortfall.refuse(total, None)?;
+    }
+    let mut payload = Nested::default();
+    for (key, value) in first.root().entries().filter(|(key, _)| key.as_str() != MODEL) {
+        let (step, value) = ([Step::key(key.as_str())], value.shown());
+        let added = tree.add_object(&step, value.kind());
+        added.map_err(|twice| Fault::broken(twice.to_string()))?;
+        payload.place(&step, value);
+    }
+    let payload = payload.into_value();
+    Ok(Assembled {
+        format: &MEGATRON,
+        files: ranks.states.values().map(|states| states.file.clone()).collect(),
+        catalog: tree.into_catalog(),
+        left_out: shortfall.left_out(str::to_string),
+        payload: Some(Box::new(move || Ok(payload.clone()))),
+    })
+}
+
+/// The model while it is put together.
+struct Joining<'r> {
+    ranks: &'r Ranks,
+    opening: &'r Opening,
+    is_gated: bool,
+    tree: Tree,
+    shortfall: Shortfall,
+    total: Total,
+    /// Tensors that are whole in some rank, by their keys.
+    seen: IndexMap<String, (&'r States, &'r Tensor)>,
+}
+
+/// What all ranks of a stage have under one key.
+type Shares<'r> = Vec<(String, Option<(&'r States, &'r Tensor)>)>;
+
+impl<'r> Joining<'r> {
+    /// Adds a stage of the pipeline, before which there are so many layers; gives its own.
+    fn add_stage(&mut self, stage: u64, before: u64) -> Result<u64, Fault> {
+        let ranks = self.ranks.of_stage(stage);
+        let Some(first) = ranks.iter().find_map(|(_, states)| *states) else {
+            // Nothing says what the stage should have had.
+            let (file, _) = &ranks[0];
+            return Err(Fault::broken("is missing, and all others of its stage").in_file(file));
+        };
+        let mut layers = 0;
+        for (key, value) in first.model()?.entries() {
+            let key = key.as_str();
+            let (name, layer) = renumbered(key, before);
+            layers = layers.max(layer.map_or(0, |layer| layer + 1));
+            let path = [Step::key(MODEL), Step::key(name.as_str())];
+            if value.tensor().is_none() {
+                // Every stage may have one of the same name.
+                let _ = self.tree.add_object(&path, value.shown().kind());
+                continue;
+            }
+            let mut shares = Shares::new();
+            for (file, states) in &ranks {
+                let share = match states {
+                    Some(states) => {
+                        let tensor = states.model()?.get(key).and_then(Node::tensor);
+                        let lacking = || states.broken(format!("it has no tensor '{key}'"));
+                        Some((*states, tensor.ok_or_else(lacking)?))
+                    }
+                    None => None,
+                };
+                shares.push((file.clone(), share));
+            }
+            self.add(&path, key, &shares)?;
+        }
+        Ok(layers)
+    }
+
+    fn add(&mut self, path: &[Step; 2], key: &str, shares: &Shares<'r>) -> Result<(), Fault> {
+        let name = Step::joined(&path[1..]);
+        let there = shares.iter().filter_map(|(_, share)| *share).collect::<Vec<_>>();
+        let [(states, tensor), ..] = there.as_slice() else { return Ok(()) };
+        if let Some(known) = self.seen.get(&name) {
+            // Embeddings are in the first stage, and again in the last where they are tied.
+            return refuse_differing(&name, *known, &[(states, tensor)]);
+        }
+        let cutting = match shares.len() {
+            1 => Cutting::Copied,
+            _ => cutting(key, &self.opening.cuts, self.is_gated),
+        };
+        let made = match cutting {
+            Cutting::Copied => {
+                if self.opening.depth == Depth::Elements {
+                    refuse_differing(&name, (states, tensor), &there[1..])?;
+                }
+                self.total.add(tensor.count());
+                self.seen.insert(name, (states, tensor));
+                (*tensor).clone()
+            }
+            Cutting::Along(_) | Cutting::Gated => {
+                let count = tensor.count().saturating_mul(shares.len() as u64);
+                self.total.add(count);
+                let missing = shares.iter().filter(|(_, share)| share.is_none());
+                let missing: Vec<&String> = missing.map(|(file, _)| file).collect();
+                if let [file, ..] = missing.as_slice() {
+                    let lost = tensor.count().saturating_mul(missing.len() as u64);
+                    let cause = format!("'{file}' is missing");
+                    self.shortfall.tensor(&Step::joined(path), cause, lost);
+                    return Ok(());
+                }
+                let tensors: Vec<&Tensor> = there.iter().map(|(_, tensor)| *tensor).collect();
+                let broken = |why: String| states.broken(format!("'{key}': {why}"));
+                joined(&tensors, cutting).map_err(broken)?
+            }
+        };
+        let added = self.tree.add_tensor(path, made);
+        added.map_err(|twice| Fault::broken(twice.to_string()))
+    }
+}
+
+/// A key with the number of its layer counted from the first stage on, and the number it had.
+fn renumbered(key: &str, before: u64) -> (String, Option<u64>) {
+    let Some(at) = key.find("layers.").map(|at| at + "layers.".len()) else {
+        return (key.to_string(), None);
+    };
+    let (front, rest) = key.split_at(at);
+    let digits = rest.split('.').next().unwrap_or_default();
+    match digits.parse::<u64>().ok().and_then(|layer| Some((layer, layer.checked_add(before)?))) {
+        Some((layer, number)) => (format!("{front}{number}{}", &rest[digits.len()..]), Some(layer)),
+        None => (key.to_string(), None),
+    }
+}
+
+/// Refuses tensors that no rule joins and that are not the same in all ranks.
+fn refuse_differing(
+    name: &str,
+    (first, one): (&States, &Tensor),
+    others: &[(&States, &Tensor)],
+) -> Result<(), Fault> {
+    let whole = |states: &'_ States, tensor: &'_ Tensor| (states.start, tensor.clone());
+    let (start, tensor) = whole(first, one);
+    let one = WholeTensor { source: first.source.as_ref(), start, tensor: &tensor };
+    for (states, tensor) in others {
+        let other = WholeTensor { source: states.source.as_ref(), start: states.start, tensor };
+        if !one.is_copy_of(&other)? {
+            let what = format!(
+                "'{name}' is not the same as in '{}', and no rule says along which dimension it \
+                 was cut",
+                first.file
+            );
+            return Err(states.unsupported(what));
+        }
+    }
+    Ok(())
+}
+
+/// The shares of all ranks as one tensor.
+fn joined(shares: &[&Tensor], cutting: Cutting) -> Result<Tensor, String> {
+    let first = shares.first().ok_or("no rank has it")?;
+    let dimension = match cutting {
+        Cutting::Along(dimension) => dimension,
+        Cutting::Gated | Cutting::Copied => 0,
+    };
+    let mut shape = first.shape.clone();
+    let dimensions = shape.len();
+    let all = shape.get_mut(dimension);
+    let all =
+        all.ok_or_else(|| format!("it was cut along dimension {dimension}, and has {dimensions}"))?;
+    *all = 0;
+    for share in shares {
+        let is_alike = share.dtype == first.dtype
+            && share.shape.len() == dimensions
+            && (0..dimensions)
+                .all(|axis| axis == dimension || share.shape[axis] == first.shape[axis]);
+        if !is_alike {
+            return Err(format!("{:?} and {:?} cannot be joined", first.shape, share.shape));
+        }
+        *all = all.checked_add(share.shape[dimension]).ok_or("too many elements")?;
+    }
+    let parts = if cutting == Cutting::Gated { halves(shares)? } else { whole(shares, dimension) };
+    let made = Tensor::of_blocks(first.dtype.clone(), shape.clone(), shape, parts);
+    made.map_err(|why| why.to_string())
+}
+
+/// Every share after the one before it.
+fn whole(shares: &[&Tensor], dimension: usize) -> Vec<TensorBlock> {
+    let mut start = 0;
+    let part = |share: &&Tensor| {
+        let mut at = vec![0; share.shape.len()];
+        at[dimension] = start;
+        start += share.shape[dimension];
+        TensorBlock { at, tensor: (*share).clone() }
+    };
+    shares.iter().map(part).collect()
+}
+
+/// The first halves of all shares, then the second ones.
+fn halves(shares: &[&Tensor]) -> Result<Vec<TensorBlock>, String> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for second in [false, true] {
+        for share in shares {
+            let rows = share.shape[0];
+            if rows % 2 == 1 {
+                return Err(format!("{rows} rows of gate and up cannot be halved"));
+            }
+            let half = rows / 2;
+            let mut at = vec![0; share.shape.len()];
+            at[0] = start;
+            start += half;
+            let from = if second { half } else { 0 };
+            parts.push(TensorBlock { at, tensor: rows_of(share, from, half)? });
+        }
+    }
+    Ok(parts)
+}
+
+/// Some rows of a tensor.
+fn rows_of(tensor: &Tensor, from: u64, count: u64) -> Result<Tensor, String> {
+    let view = tensor.as_view().ok_or("it has no plain elements")?;
+    let stride = view.strides().first().copied().unwrap_or(0);
+    let offset = from.checked_mul(stride).and_then(|it| it.checked_add(view.offset()));
+    let mut shape = tensor.shape.clone();
+    shape[0] = count;
+    let (strides, storage) = (view.strides().to_vec(), view.storage().clone());
+    let offset = offset.ok_or("it is beyond counting")?;
+    let rows = Tensor::view(tensor.dtype.clone(), shape, strides, offset, storage);
+    rows.map_err(|why| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_counted_from_the_first_stage_on() {
+        let check = |key: &str, expected: (&str, Option<u64>)| {
+            let (name, layer) = renumbered(key, 3);
+            assert_eq!((name.as_str(), layer), expected, "{key}");
+        };
+        check("decoder.layers.1.mlp.weight", ("decoder.layers.4.mlp.weight", Some(1)));
+        check("decoder.layers.norm.weight", ("decoder.layers.norm.weight", None));
+        check("embedding.weight", ("embedding.weight", None));
+    }
+}
