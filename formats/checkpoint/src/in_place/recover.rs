@@ -52,7 +52,9 @@ pub fn recover_on(
 ) -> Result<Vec<Interrupted>, Error> {
     let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
     match locate(path).map_err(failed)? {
-        Located::File(file) => Ok(recover_file(&file, disk, journals)?.into_iter().collect()),
+        Located::File(file) => {
+            Ok(recover_by(restore, &file, disk, journals)?.into_iter().collect())
+        }
         Located::Folder(found) => recover_folder(&found, disk, journals),
         Located::Several(several) => {
             let mut all = Vec::new();
@@ -76,31 +78,24 @@ fn recover_folder(
     for name in found.files_of_locked(&locked.file, disk)? {
         let file = found.folder.join(name);
         if is_interrupted(&file) {
-            all.extend(recover_beside(&file, disk, journals)?);
+            all.extend(recover_by(restore_beside, &file, disk, journals)?);
         }
     }
     Ok(all)
 }
 
-fn recover_file(
-    path: &Path,
-    disk: &dyn Disk,
-    journals: Journals,
-) -> Result<Option<Interrupted>, Error> {
-    let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
-    let locked = Locked::new(path, disk).map_err(failed)?;
-    restore(&locked, disk, journals).map_err(failed)
-}
+/// A way in which a locked file is restored.
+type Restoring = fn(&Locked, &dyn Disk, Journals) -> Result<Option<Interrupted>, Cause>;
 
-/// The same for a file of a checkpoint whose manifest the caller has locked.
-fn recover_beside(
+fn recover_by(
+    way: Restoring,
     path: &Path,
     disk: &dyn Disk,
     journals: Journals,
 ) -> Result<Option<Interrupted>, Error> {
     let failed = |cause: Cause| Error::new(Action::Recover, path, cause);
     let locked = Locked::new(path, disk).map_err(failed)?;
-    restore_beside(&locked, disk, journals).map_err(failed)
+    way(&locked, disk, journals).map_err(failed)
 }
 
 /// Restores a file that nobody has open, if there is a journal; otherwise does not touch it. The caller
@@ -110,7 +105,10 @@ pub(crate) fn restore_if_needed(
     disk: &dyn Disk,
 ) -> Result<Option<Interrupted>, Error> {
     // Whoever opens a file that is not there finds out what is wrong.
-    if is_interrupted(path) { recover_beside(path, disk, Journals::Own) } else { Ok(None) }
+    if !is_interrupted(path) {
+        return Ok(None);
+    }
+    recover_by(restore_beside, path, disk, Journals::Own)
 }
 
 /// True if there is a journal beside a file.
