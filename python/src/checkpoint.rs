@@ -166,7 +166,7 @@ impl File {
 
     /// What is beside the tensors, or at a path in it; none where the format has no such thing.
     fn payload<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
-        let payload = briefly(py, || {
+        let payload = briefly(py, || -> Result<_, Error> {
             if self.checkpoint.objects()?.is_none() {
                 return Ok(None);
             }

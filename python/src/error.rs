@@ -8,7 +8,7 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use statedict::checkpoint::Kind;
-use statedict::core::{BadRemap, Issue, PlanError};
+use statedict::core::{BadRemap, DuplicateKey, Issue, PlanError};
 use statedict::{Advice, Error, ErrorKind};
 
 use crate::advice;
@@ -150,6 +150,12 @@ impl From<&statedict::checkpoint::Error> for Raised {
         };
         let path = Some(error.path().to_path_buf());
         Raised { path, hint: advice::of_file(error), ..Raised::of(class, kind, error.to_string()) }
+    }
+}
+
+impl From<DuplicateKey> for Raised {
+    fn from(error: DuplicateKey) -> Raised {
+        Raised::new("failed", error.to_string())
     }
 }
 

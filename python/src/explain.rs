@@ -26,7 +26,7 @@ pub(crate) fn explain(
         return Ok(None);
     }
     let job = Explain { text, file, target };
-    briefly(py, || Ok(note(&job, &job.run(&silent())?))).map(Some)
+    briefly(py, || job.run(&silent()).map(|outcome| note(&job, &outcome))).map(Some)
 }
 
 fn note(job: &Explain, outcome: &Outcome) -> String {

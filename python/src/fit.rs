@@ -15,6 +15,7 @@ use crate::advice;
 use crate::error::Raised;
 use crate::memory::{self, Value};
 use crate::plan::Plan;
+use crate::run::briefly;
 
 /// Lines and keys that an error names.
 const NAMED: usize = 20;
@@ -41,7 +42,7 @@ type Fitted = (Plan, Vec<(String, String)>, Vec<String>, Vec<String>);
 /// Finds for each key of a model what belongs there.
 #[pyfunction]
 pub(crate) fn fit(py: Python<'_>, request: Request) -> PyResult<Fitted> {
-    py.detach(|| request.fit()).map_err(|raised| raised.into_err(py))
+    briefly(py, || request.fit())
 }
 
 impl Request {

@@ -32,9 +32,7 @@ pub(crate) fn catalog(
     for Value(key, known) in values {
         let key = Arc::<str>::from(key);
         let row = known.is_some().then_some(catalog.rows.len());
-        state_dict
-            .insert(key.clone(), row)
-            .map_err(|twice| Raised::new("failed", twice.to_string()))?;
+        state_dict.insert(key.clone(), row).map_err(Raised::from)?;
         if let Some(known) = known {
             let tensor = storages.tensor(known);
             catalog.rows.push(TensorEntry { path: Arc::default(), key: Key::Text(key), tensor });

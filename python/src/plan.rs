@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyList, PyTuple};
+use statedict::Error;
 use statedict::checkpoint::NewCheckpoint;
 use statedict::core::{
     Catalog, Expression, Modules, Origination, Plan as CorePlan, Planned, Rule, Section,
@@ -13,6 +14,7 @@ use crate::advice;
 use crate::error::Raised;
 use crate::memory::{self, Value};
 use crate::rules::{self, Choices};
+use crate::run::briefly;
 use crate::save::{InMemory, NewTensor, dtype_of};
 
 /// What is asked of a state dict.
@@ -36,21 +38,20 @@ pub(crate) struct Plan {
 /// Plans rules that are given together; `describe` says what the tensors are, if that matters.
 #[pyfunction]
 pub(crate) fn plan(py: Python<'_>, request: Request, describe: Bound<'_, PyAny>) -> PyResult<Plan> {
-    let bound = py.detach(|| request.bound()).map_err(|raised| raised.into_err(py))?;
+    let bound = briefly(py, || request.bound())?;
     let needs_tensors = bound.iter().flat_map(Rule::alternatives).any(is_of_tensors);
     if !needs_tensors {
-        let planned = py.detach(|| {
-            let catalog = Catalog::of_keys(&request.keys).map_err(|_| ())?;
-            request.plan(&bound, &catalog).map_err(|_| ())
-        });
-        if let Ok(planned) = planned {
+        let planned = briefly(py, || {
+            let catalog = Catalog::of_keys(&request.keys).map_err(Raised::from)?;
+            Ok::<_, Raised>(request.plan(&bound, &catalog).ok())
+        })?;
+        if let Some(planned) = planned {
             return Ok(planned);
         }
         // What is refused is said with what is known of the tensors: keys that meet may be ties.
     }
     let values: Vec<Value> = describe.call0()?.extract()?;
-    py.detach(|| request.plan(&bound, &memory::catalog(values, Vec::new())?))
-        .map_err(|raised| raised.into_err(py))
+    briefly(py, || request.plan(&bound, &memory::catalog(values, Vec::new())?))
 }
 
 fn is_of_tensors(rule: &Rule) -> bool {
@@ -206,7 +207,7 @@ impl Computed {
         read: Py<PyAny>,
     ) -> PyResult<(String, Vec<u64>, Bound<'py, PyByteArray>)> {
         const MADE: &str = "";
-        let made = crate::run::briefly(py, || {
+        let made = briefly(py, || {
             let mut new = NewCheckpoint::new();
             for (number, NewTensor(key, dtype, shape, bytes, _)) in tensors.into_iter().enumerate()
             {
@@ -214,7 +215,7 @@ impl Computed {
                 new.tensor(key, InMemory { number, dtype, shape, bytes, read: &read });
             }
             new.made(MADE, self.0.clone());
-            Ok(new.read(MADE)?)
+            new.read(MADE).map_err(Error::from)
         });
         let (dtype, shape, elements) = made?;
         Ok((dtype.name().to_string(), shape, PyByteArray::new(py, &elements)))

@@ -129,13 +129,13 @@ fn report(progress: Option<&Bound<'_, PyAny>>, watch: &Watch) -> PyResult<()> {
 }
 
 /// Does what is over soon, without Python's lock.
-pub(crate) fn briefly<T: Send>(
+pub(crate) fn briefly<T: Send, E: Into<Raised> + Send>(
     py: Python<'_>,
-    work: impl FnOnce() -> Result<T, Error> + Send,
+    work: impl FnOnce() -> Result<T, E> + Send,
 ) -> PyResult<T> {
     match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(Raised::from(error).into_err(py)),
+        Ok(Err(error)) => Err(error.into().into_err(py)),
         Err(panic) => Err(of_panic(py, panic.as_ref())),
     }
 }

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ._errors import CheckpointError
-from ._tensors import dtype_of, is_numpy, is_torch, numpy_dtype, reader, shape_of, torch_dtype
+from ._tensors import (
+    dtype_name,
+    dtype_of,
+    is_numpy,
+    is_torch,
+    numpy_dtype,
+    reader,
+    shape_of,
+    torch_dtype,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,15 +43,21 @@ class Maker:
         whole = self.make(of)
         if is_torch(whole):
             return whole.detach().narrow(axis, start, stop - start)
-        return whole[(slice(None),) * axis + (slice(start, stop),)]
+        return whole[(*(slice(None),) * axis, slice(start, stop), ...)]
 
     def _permute(self, of: Expression, axes: list[int]) -> Any:
         whole = self.make(of)
-        return whole.detach().permute(axes) if is_torch(whole) else whole.transpose(axes)
+        if is_torch(whole):
+            return whole.detach().permute(axes)
+        library = _library(whole)
+        permute = getattr(library, "permute_dims", None) or library.transpose
+        return permute(whole, tuple(axes))
 
     def _reshape(self, of: Expression, shape: list[int]) -> Any:
         whole = self.make(of)
-        return (whole.detach() if is_torch(whole) else whole).reshape(shape)
+        if is_torch(whole):
+            return whole.detach().reshape(shape)
+        return _library(whole).reshape(whole, tuple(shape))
 
     def _concat(self, axis: int, parts: list[Expression]) -> Any:
         return self._joined("cat", "concat", "concatenate", axis, parts)
@@ -67,7 +82,10 @@ class Maker:
         whole = self.make(of)
         if is_torch(whole):
             return whole.detach().to(torch_dtype(dtype))
-        return whole.astype(numpy_dtype(dtype))
+        if is_numpy(whole):
+            return whole.astype(numpy_dtype(dtype))
+        library = _library(whole)
+        return library.astype(whole, getattr(library, dtype_name(dtype)))
 
     def _computed(self, computed: Any) -> Any:
         rows, readers, like = [], [], None

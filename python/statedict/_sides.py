@@ -55,7 +55,7 @@ def known(value: Any) -> Known | None:
     if not is_tensor(value):
         return None
     dtype = dtype_of(value)
-    bits = 4 if dtype == "F4" else 8 * int(value.dtype.itemsize)
+    bits = 4 if dtype == "F4" else 8 * int(getattr(value.dtype, "itemsize", 1))
     place = place_of(value)
     if place is not None and (not is_torch(value) or dtype == "F4"):
         place = (place[0], place[1], 0, None)

@@ -79,6 +79,11 @@ def numpy_dtype(name: str) -> Any:
         raise _no_dtype(f"NumPy has no type for elements of {name}") from None
 
 
+def dtype_name(name: str) -> str:
+    """What libraries call the type that a file calls `name`."""
+    return _NAMES.get(name, name)
+
+
 def _no_dtype(message: str, hint: str | None = None) -> CheckpointError:
     return CheckpointError(message, kind="unsupported", hint=hint)
 

@@ -87,6 +87,21 @@ def test_rules_of_tensors_are_views(kind: str) -> None:
     assert back["blocks.0.qkv.weight"].tolist() == weight.tolist()
 
 
+def test_arrays_of_the_array_api_are_known() -> None:
+    xp = pytest.importorskip("array_api_strict")
+    whole, other = xp.reshape(xp.arange(24, dtype=xp.float32), (6, 4)), xp.ones(3)
+    state = {"blocks.0.qkv.weight": whole, "x": other}
+    new = sd.rename(state, QKV, "x -> y")
+    assert new["y"] is other
+    assert np.array_equal(np.asarray(new["layers.0.k.weight"]), np.asarray(whole)[2:4])
+    turned = sd.rename({"f.w": whole}, "f.w[o i] -> f.k[i o]")["f.k"]
+    assert np.array_equal(np.asarray(turned), np.asarray(whole).T)
+    back = sd.rename(new, "layers.{i}.{p=q,k,v}.{t}[o ..] -> blocks.{i}.qkv.{t}[(p o) ..]")
+    assert np.array_equal(np.asarray(back["blocks.0.qkv.weight"]), np.asarray(whole))
+    sd.save_file(state, "a.safetensors")
+    assert np.array_equal(sd.open("a.safetensors", framework="np")["x"], np.ones(3))
+
+
 def test_rules_in_memory_make_what_they_make_of_files() -> None:
     state = {"blocks.0.qkv.weight": torch.rand(6, 4), "fc.weight": torch.rand(3, 5)}
     rules = [QKV, "fc.weight[o i] -> fc.kernel[i o]"]
