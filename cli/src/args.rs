@@ -243,7 +243,8 @@ enum Command {
     ///
     /// Keys whose elements the other file has under another key are shown as renames. Numbers are
     /// compared as numbers: NaN equals NaN, and -0 equals 0. A relative difference is
-    /// |a - b| / max(|a|, |b|). The order of keys does not count as a difference.
+    /// |a - b| / max(|a|, |b|); rel L2 is the norm of the difference, of the norm of the first. The
+    /// order of keys does not count as a difference.
     ///
     /// What lies beside the tensors is compared, too: numbers, texts, containers, optimizers,
     /// objects of any class by what they are made of, and metadata. What one file has and the

@@ -134,12 +134,19 @@ fn everything_that_differs_has_a_line() {
             "  old.w -> new.w",
             "~ cast: F32 -> BF16",
             "~ longer: [1] -> [2]",
-            "~ cast: max abs 0.5, max rel 0.0016, 1 of 2 elements",
-            "~ value.{0..1}: max abs 2, max rel 0.5, 3 of 4 elements, \
-             1 of them NaN on one side only  (2 keys)",
+            "~ value.{0..1}: max abs 2, max rel 0.5, rel L2 0.8416, cosine 0.977008, \
+             3 of 4 elements, 1 of them NaN on one side only  (2 keys)",
+            "~ cast: max abs 0.5, max rel 0.0016, rel L2 0.0016, cosine 1.000000, 1 of 2 elements",
         ],
     );
-    let found = folder.json(&[&files[..], &["--json"]].concat());
+    let mut found = folder.json(&[&files[..], &["--json"]].concat());
+    let distances = found["values"].as_array_mut().expect("a list").iter_mut().map(|values| {
+        let values = values.as_object_mut().expect("an object");
+        let distances = ["rel_l2", "cosine"].map(|name| values.remove(name).expect("there"));
+        distances.map(|distance| (distance.as_f64().expect("a number") * 1e6).round() / 1e6)
+    });
+    let distances: Vec<[f64; 2]> = distances.collect();
+    assert_eq!(distances, [[0.0016, 1.0], [0.894427, 0.976187], [0.5, 1.0]]);
     assert_eq!(
         found,
         json!({
@@ -262,4 +269,23 @@ fn metadata_is_compared_but_where_a_format_has_no_place_for_it() {
         "only in a.safetensors, npz has no place for it: author (metadata)",
     ];
     folder.check(&["diff", "a.safetensors", "a.npz"], 0, &lines);
+}
+
+#[test]
+fn what_is_within_a_tolerance_is_the_same() {
+    let folder = Folder::with(&[
+        ("a.safetensors", &[("w", "F32", &[1.0, 312.5]), ("x", "F32", &[2.0])]),
+        ("b.safetensors", &[("w", "BF16", &[1.0, 312.5]), ("x", "F32", &[2.25])]),
+    ]);
+    let status =
+        |words: &str| folder.typed(&format!("diff a.safetensors b.safetensors {words}")).status;
+    assert_eq!(status(""), 1);
+    assert_eq!(status("--atol 0.5"), 0);
+    assert_eq!(status("--atol 0.3"), 1);
+    assert_eq!(status("--rtol 0.01"), 1);
+    assert_eq!(status("--rtol 0.01 --atol 0.24"), 0);
+    let found = folder.json(&["diff", "a.safetensors", "b.safetensors", "--atol", "0.3", "--json"]);
+    let keys = found["values"].as_array().expect("a list").iter();
+    assert_eq!(keys.map(|it| &it["key"]).collect::<Vec<_>>(), ["w"]);
+    assert_eq!(status("--atol=-1"), 2);
 }

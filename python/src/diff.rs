@@ -32,7 +32,7 @@ pub(crate) fn diff<'py>(
         }
     };
     let input = |(file, at)| Input { file, at };
-    let job = Diff { a: input(a), b: input(b), depth };
+    let job = Diff { a: input(a), b: input(b), depth, ..Diff::default() };
     let outcome = run(py, progress.as_ref(), |observer| job.run(observer))?;
     found(py, &outcome)
 }
@@ -64,7 +64,7 @@ fn found<'py>(py: Python<'py>, outcome: &Outcome) -> PyResult<Bound<'py, PyDict>
 
 /// Elements that differ, of how many, the largest differences, and how many are NaN on one side.
 fn deviation(far: &Deviation) -> (u64, u64, Option<f64>, Option<f64>, u64) {
-    let Deviation { count, of, max_abs, max_rel, nan } = *far;
+    let Deviation { count, of, max_abs, max_rel, nan, .. } = *far;
     (count, of, max_abs, max_rel, nan)
 }
 

@@ -126,6 +126,77 @@ pub struct Deviation {
     pub max_rel: Option<f64>,
     /// Elements that are NaN on one side alone; on both sides they are equal.
     pub nan: u64,
+    /// Sums over elements that are finite on both sides.
+    pub products: Products,
+}
+
+/// Sums of products of the elements of two tensors; of a complex number, of its parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Products {
+    /// Of a and a.
+    pub aa: f64,
+    /// Of b and b.
+    pub bb: f64,
+    /// Of a and b.
+    pub ab: f64,
+    /// Of a − b and itself.
+    pub apart: f64,
+    /// Elements that are the same byte for byte, and were passed over.
+    pub passed_over: u64,
+}
+
+/// How far apart elements may be without being counted as different.
+///
+/// |a − b| is at most `atol + rtol * |b|`, as NumPy's `allclose` has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tolerance {
+    /// At all.
+    pub atol: f64,
+    /// Of the second.
+    pub rtol: f64,
+}
+
+impl Tolerance {
+    /// True if nothing but equal elements is within it.
+    pub fn is_none(self) -> bool {
+        self == Tolerance::default()
+    }
+
+    /// True for a difference that does not count, of an element of that magnitude.
+    pub fn holds(self, apart: f64, magnitude: f64) -> bool {
+        // Of what is infinite everything is a part.
+        apart < f64::INFINITY && apart <= self.atol + self.rtol * magnitude
+    }
+}
+
+impl Products {
+    /// Adds those of other elements.
+    pub fn merge(&mut self, other: &Products) {
+        self.aa += other.aa;
+        self.bb += other.bb;
+        self.ab += other.ab;
+        self.apart += other.apart;
+        self.passed_over += other.passed_over;
+    }
+
+    /// Adds elements that are the same on both sides, by the sum of their squares.
+    pub fn add_same(&mut self, squares: f64) {
+        self.aa += squares;
+        self.bb += squares;
+        self.ab += squares;
+        self.passed_over = 0;
+    }
+
+    /// The norm of the difference, of the norm of the first; none where that is zero.
+    pub fn relative_l2(&self) -> Option<f64> {
+        (self.aa > 0.0).then(|| libm::sqrt(self.apart) / libm::sqrt(self.aa))
+    }
+
+    /// The cosine of the angle between both; none where one of them is zero.
+    pub fn cosine(&self) -> Option<f64> {
+        let norms = libm::sqrt(self.aa) * libm::sqrt(self.bb);
+        (norms > 0.0).then(|| (self.ab / norms).clamp(-1.0, 1.0))
+    }
 }
 
 impl<'a> Side<'a> {
@@ -257,6 +328,7 @@ impl Deviation {
         self.count += other.count;
         self.of += other.of;
         self.nan += other.nan;
+        self.products.merge(&other.products);
         self.max_abs = self.max_abs.into_iter().chain(other.max_abs).reduce(f64::max);
         self.max_rel = self.max_rel.into_iter().chain(other.max_rel).reduce(f64::max);
     }
@@ -388,12 +460,22 @@ mod tests {
             max_abs: Some(max_abs),
             max_rel: Some(max_abs / 2.0),
             nan,
+            products: Products { aa: 1.0, bb: 2.0, ab: 1.0, apart: 0.5, passed_over: 3 },
         };
         let mut whole = Deviation::default();
         whole.merge(&part(1, 0.5, 0));
         whole.merge(&part(2, 0.25, 1));
-        let expected =
-            Deviation { count: 3, of: 20, max_abs: Some(0.5), max_rel: Some(0.25), nan: 1 };
+        let products = Products { aa: 2.0, bb: 4.0, ab: 2.0, apart: 1.0, passed_over: 6 };
+        let (max_abs, max_rel) = (Some(0.5), Some(0.25));
+        let expected = Deviation { count: 3, of: 20, max_abs, max_rel, nan: 1, products };
         assert_eq!(whole, expected);
+    }
+    #[test]
+    fn products_give_a_distance_and_an_angle() {
+        let mut products = Products { aa: 9.0, apart: 9.0, ..Products::default() };
+        assert_eq!((products.relative_l2(), products.cosine()), (Some(1.0), None));
+        products.add_same(16.0);
+        assert_eq!((products.relative_l2(), products.cosine()), (Some(0.6), Some(0.8)));
+        assert_eq!(Products::default().relative_l2(), None);
     }
 }

@@ -4,7 +4,7 @@ mod folder;
 
 use folder::Folder;
 use statedict_checkpoint::{Checkpoint, compare};
-use statedict_core::diff::{Diff, Matching, Side};
+use statedict_core::diff::{Diff, Matching, Side, Tolerance};
 
 /// A safetensors file with these F32 tensors of one dimension.
 fn safetensors(tensors: &[(&str, &[f32])]) -> Vec<u8> {
@@ -33,7 +33,7 @@ fn diff(a: &[(&str, &[f32])], b: &[(&str, &[f32])]) -> Diff {
         Side { catalog: a.catalog(), state_dict: &ours },
         Side { catalog: b.catalog(), state_dict: &theirs },
     );
-    compare(&matching, &a, &b).expect("readable")
+    compare(&matching, &a, &b, Tolerance::default()).expect("readable")
 }
 
 /// Renames, and what is left of removed and added keys.

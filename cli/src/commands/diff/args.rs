@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use statedict::core::diff::Tolerance;
 use statedict::jobs::diff::Depth;
 use statedict::{Diff, Input};
 
@@ -30,12 +31,27 @@ pub(crate) struct DiffArgs {
     /// Compare tensors, and leave out metadata and everything else that is not a tensor
     #[arg(long, conflicts_with = "keys_only")]
     weights_only: bool,
+    /// Take elements for the same that are at most this far apart
+    ///
+    /// With --rtol as well, |a - b| may be ATOL + RTOL * |b|. What is within does not differ, and
+    /// neither do types.
+    #[arg(long, value_name = "ATOL", value_parser = distance)]
+    atol: Option<f64>,
+    /// Take elements for the same that are at most this much of the second apart
+    #[arg(long, value_name = "RTOL", value_parser = distance)]
+    rtol: Option<f64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
     /// Say nothing but errors; the exit status gives the answer
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// A number that is not below 0.
+fn distance(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| *number >= 0.0 && number.is_finite());
+    number.ok_or_else(|| "expected a number that is not below 0".into())
 }
 
 impl DiffArgs {
@@ -47,6 +63,10 @@ impl DiffArgs {
             job: Diff {
                 a: Input { file: self.a, at: self.at },
                 b: Input { file: self.b, at: self.at_b },
+                tolerance: Tolerance {
+                    atol: self.atol.unwrap_or_default(),
+                    rtol: self.rtol.unwrap_or_default(),
+                },
                 depth: match (self.keys_only, self.weights_only) {
                     (true, _) => Depth::Keys,
                     (_, true) => Depth::Weights,

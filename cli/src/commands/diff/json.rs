@@ -83,6 +83,9 @@ struct Values<'a> {
     count: u64,
     of: u64,
     nan: u64,
+    /// The norm of the difference, of the norm of the first.
+    rel_l2: Option<f64>,
+    cosine: Option<f64>,
 }
 
 /// One object with all that differs.
@@ -93,7 +96,7 @@ pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), F
         sides: Sides::of(a, b),
         keys_only: outcome.depth == Depth::Keys,
         weights_only: outcome.depth == Depth::Weights,
-        same: diff.is_same(),
+        same: outcome.is_same(),
         added: diff.added.iter().map(Key::as_str).collect(),
         removed: diff.removed.iter().map(Key::as_str).collect(),
         renamed: diff.renamed.iter().map(Renamed::of).collect(),
@@ -154,7 +157,8 @@ impl<'a> Values<'a> {
     }
 
     fn new(key: &'a str, deviation: &Deviation) -> Values<'a> {
-        let Deviation { max_abs, max_rel, count, of, nan } = *deviation;
-        Values { key, max_abs, max_rel, count, of, nan }
+        let Deviation { max_abs, max_rel, count, of, nan, products } = *deviation;
+        let (rel_l2, cosine) = (products.relative_l2(), products.cosine());
+        Values { key, max_abs, max_rel, count, of, nan, rel_l2, cosine }
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Fail
         say(&format!("  {command}"));
     }
     let not_compared = &outcome.diff.not_compared;
-    match (outcome.diff.is_same(), not_compared.is_empty()) {
+    match (outcome.is_same(), not_compared.is_empty()) {
         (false, _) => Err(Failure::no(Vec::new())),
         (true, true) => Ok(()),
         (true, false) => {

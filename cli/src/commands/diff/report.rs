@@ -196,25 +196,37 @@ fn signed(sign: char, keys: &[Key]) -> Vec<String> {
     lines.iter().map(|line| format!("{sign} {}{}", line.old, line.number_of_keys())).collect()
 }
 
-/// How far apart values are; of several keys in one line, the farthest.
+/// How far apart values are, the farthest first; of several keys in one line, together.
 fn values(values: &[(Key, Deviation)]) -> Vec<String> {
     let lines = grouped(values.iter().map(|(key, _)| (key.as_str(), None)));
-    let lines = lines.iter().map(|line| {
-        let mut whole = Deviation::default();
-        let members = line.members.iter().filter_map(|place| values.get(*place));
-        members.for_each(|(_, deviation)| whole.merge(deviation));
-        format!("~ {}: {}{}", line.old, deviation(&whole), line.number_of_keys())
-    });
-    lines.collect()
+    let mut lines: Vec<(f64, String)> = lines
+        .iter()
+        .map(|line| {
+            let mut whole = Deviation::default();
+            let members = line.members.iter().filter_map(|place| values.get(*place));
+            members.for_each(|(_, deviation)| whole.merge(deviation));
+            // What has no distance is farther than anything that has.
+            let apart = whole.products.relative_l2().unwrap_or(f64::INFINITY);
+            (apart, format!("~ {}: {}{}", line.old, deviation(&whole), line.number_of_keys()))
+        })
+        .collect();
+    lines.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// `max abs 0.5, max rel 0.25, 3 of 10 elements`.
+/// `max abs 0.5, max rel 0.25, rel L2 0.1, cosine 0.99, 3 of 10 elements`.
 fn deviation(deviation: &Deviation) -> String {
-    let Deviation { count, of, max_abs, max_rel, nan } = deviation;
+    let Deviation { count, of, max_abs, max_rel, nan, products } = deviation;
     let mut text = match max_abs.zip(*max_rel) {
         Some((abs, rel)) => format!("max abs {}, max rel {}, ", figures(abs), figures(rel)),
         None => String::new(),
     };
+    if let Some(distance) = products.relative_l2() {
+        text += &format!("rel L2 {}, ", figures(distance));
+    }
+    if let Some(cosine) = products.cosine() {
+        text += &format!("cosine {cosine:.6}, ");
+    }
     text += &format!("{count} of {of} elements");
     if *nan > 0 {
         text += &format!(", {nan} of them NaN on one side only");
@@ -225,6 +237,7 @@ fn deviation(deviation: &Deviation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use statedict::core::diff::Products;
 
     #[test]
     fn changes_that_are_the_same_share_lines() {
@@ -236,13 +249,18 @@ mod tests {
 
     #[test]
     fn a_line_of_several_keys_has_the_farthest_values() {
-        let of = |key: &str, max_abs, nan| {
+        let of = |key: &str, max_abs, nan, apart| {
             let (max_abs, max_rel) = (Some(max_abs), Some(1.0));
-            (Key::Text(key.into()), Deviation { count: 1, of: 10, max_abs, max_rel, nan })
+            let products = Products { aa: 1.0, bb: 1.0, ab: 0.5, apart, passed_over: 0 };
+            let deviation = Deviation { count: 1, of: 10, max_abs, max_rel, nan, products };
+            (Key::Text(key.into()), deviation)
         };
-        let found = values(&[of("l.0", 0.5, 0), of("l.1", 2.0, 1)]);
-        let expected = "~ l.{0..1}: max abs 2, max rel 1, 2 of 20 elements, \
-                        1 of them NaN on one side only  (2 keys)";
-        assert_eq!(found, [expected]);
+        let found = values(&[of("l.0", 0.5, 0, 1.0), of("x", 0.5, 0, 9.0), of("l.1", 2.0, 1, 1.0)]);
+        let expected = [
+            "~ x: max abs 0.5, max rel 1, rel L2 3, cosine 0.500000, 1 of 10 elements",
+            "~ l.{0..1}: max abs 2, max rel 1, rel L2 1, cosine 0.500000, 2 of 20 elements, \
+             1 of them NaN on one side only  (2 keys)",
+        ];
+        assert_eq!(found, expected);
     }
 }

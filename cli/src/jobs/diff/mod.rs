@@ -7,7 +7,7 @@ use std::sync::Arc;
 use statedict_checkpoint::{Checkpoint, Scope, compare, compare_beside};
 use statedict_core::{
     Catalog, Rule, StateDict,
-    diff::{Diff as Difference, Matching, Side},
+    diff::{Diff as Difference, Matching, Side, Tolerance},
 };
 
 use crate::jobs::error::Error;
@@ -36,6 +36,8 @@ pub struct Diff {
     pub b: Input,
     /// How much of them is compared.
     pub depth: Depth,
+    /// How far apart elements of the state dicts may be; types do not count as a difference then.
+    pub tolerance: Tolerance,
 }
 
 /// How much of two files is compared.
@@ -58,6 +60,8 @@ pub struct Outcome {
     pub b: Compared,
     /// How much was compared.
     pub depth: Depth,
+    /// How far apart elements might be.
+    pub tolerance: Tolerance,
     /// Keys that both have.
     pub common: usize,
     /// What differs.
@@ -96,7 +100,7 @@ impl Diff {
         let matching = Matching::new(our_side, their_side);
         let mut diff = match self.depth {
             Depth::Keys => matching.diff(),
-            Depth::Weights | Depth::All => compare(&matching, &a, &b)?,
+            Depth::Weights | Depth::All => compare(&matching, &a, &b, self.tolerance)?,
         };
         if let Some(scope) = self.scope() {
             compare_beside(&mut diff, &matching, (&a, our_side), (&b, their_side), scope)?;
@@ -106,6 +110,7 @@ impl Diff {
             a: Compared::of(&a, our_side.state_dict),
             b: Compared::of(&b, their_side.state_dict),
             depth: self.depth,
+            tolerance: self.tolerance,
             common: matching.common.len(),
             renaming: renaming::find(a.catalog(), our_side.state_dict, &diff),
             diff,
@@ -121,6 +126,16 @@ impl Diff {
             Depth::All if is_selected => Some(Scope::StateDicts),
             Depth::All => Some(Scope::Files),
         }
+    }
+}
+
+impl Outcome {
+    /// True if nothing differs that counts: within a tolerance types do not.
+    pub fn is_same(&self) -> bool {
+        if self.tolerance.is_none() {
+            return self.diff.is_same();
+        }
+        Difference { dtypes: Vec::new(), ..self.diff.clone() }.is_same()
     }
 }
 

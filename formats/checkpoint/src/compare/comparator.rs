@@ -1,6 +1,9 @@
 //! How far apart elements are.
 
-use statedict_core::{DType, diff::Deviation};
+use statedict_core::{
+    DType,
+    diff::{Deviation, Products, Tolerance},
+};
 
 use crate::compare::numbers::Number;
 use crate::elements::numbers::{complex, floats, integers, is_integer, is_real};
@@ -35,6 +38,7 @@ pub(super) struct Run<'a> {
 pub(super) struct Comparator {
     floats: [Vec<f64>; 2],
     integers: [Vec<i128>; 2],
+    pub(super) tolerance: Tolerance,
 }
 
 impl NumberKind {
@@ -59,6 +63,8 @@ impl Comparator {
             if a.dtype != b.dtype || x != y {
                 let (x, y) = (Run { bytes: x, ..a }, Run { bytes: y, ..b });
                 deviation.merge(&self.block(scale, x, y));
+            } else {
+                deviation.products.passed_over += (x.len() / a.unit) as u64;
             }
         }
     }
@@ -74,50 +80,117 @@ impl Comparator {
                 let [x, y] = &mut self.integers;
                 integers(a.dtype, a.bytes, x);
                 integers(b.dtype, b.bytes, y);
-                deviation::<_, 1>(x, y)
+                deviation::<_, 1>(x, y, self.tolerance)
             }
             NumberKind::Floats => {
                 let [x, y] = &mut self.floats;
                 floats(a.dtype, a.bytes, x);
                 floats(b.dtype, b.bytes, y);
-                deviation::<_, 1>(x, y)
+                reals(x, y, self.tolerance)
             }
             NumberKind::Complex => {
                 let [x, y] = &mut self.floats;
                 complex(a.dtype, a.bytes, x);
                 complex(b.dtype, b.bytes, y);
-                deviation::<_, 2>(x, y)
+                deviation::<_, 2>(x, y, self.tolerance)
             }
         }
     }
 }
 
+/// Sums that are taken side by side, as processors take several numbers at once.
+const LANES: usize = 8;
+
+/// How far apart real numbers are.
+fn reals(a: &[f64], b: &[f64], tolerance: Tolerance) -> Deviation {
+    let ((xs, x_rest), (ys, y_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut lanes = Lanes::default();
+    for (x, y) in xs.iter().zip(ys) {
+        lanes.add(x, y, tolerance);
+    }
+    let mut found = lanes.deviation();
+    found.merge(&deviation::<_, 1>(x_rest, y_rest, tolerance));
+    found
+}
+
+/// What is found of every eighth pair of numbers.
+#[derive(Default)]
+struct Lanes {
+    max_abs: [f64; LANES],
+    max_rel: [f64; LANES],
+    count: [u64; LANES],
+    nan: [u64; LANES],
+    products: [[f64; LANES]; 4],
+}
+
+impl Lanes {
+    fn add(&mut self, a: &[f64; LANES], b: &[f64; LANES], tolerance: Tolerance) {
+        let [aa, bb, ab, apart] = &mut self.products;
+        for lane in 0..LANES {
+            let (x, y) = (a[lane], b[lane]);
+            let distance = (x - y).abs();
+            let (left, right) = (x.abs(), y.abs());
+            // What is not a number is larger than nothing.
+            let relative = distance / if right > left { right } else { left };
+            self.max_abs[lane] =
+                if distance > self.max_abs[lane] { distance } else { self.max_abs[lane] };
+            self.max_rel[lane] =
+                if relative > self.max_rel[lane] { relative } else { self.max_rel[lane] };
+            let is_same = x == y || x.is_nan() & y.is_nan() || tolerance.holds(distance, right);
+            self.count[lane] += u64::from(!is_same);
+            self.nan[lane] += u64::from(x.is_nan() != y.is_nan());
+            let are_finite = left <= f64::MAX && right <= f64::MAX;
+            let (x, y) = if are_finite { (x, y) } else { (0.0, 0.0) };
+            aa[lane] += x * x;
+            bb[lane] += y * y;
+            ab[lane] += x * y;
+            apart[lane] += (x - y) * (x - y);
+        }
+    }
+
+    fn deviation(&self) -> Deviation {
+        let most = |lanes: &[f64; LANES]| lanes.iter().copied().fold(0.0, f64::max);
+        let [aa, bb, ab, apart] = self.products.map(|lanes| lanes.iter().sum());
+        measured(
+            self.count.iter().sum(),
+            (most(&self.max_abs), most(&self.max_rel)),
+            self.nan.iter().sum(),
+            Products { aa, bb, ab, apart, passed_over: 0 },
+        )
+    }
+}
+
 /// How far apart elements of `PARTS` numbers are.
-fn deviation<N: Number, const PARTS: usize>(a: &[N], b: &[N]) -> Deviation {
+fn deviation<N: Number, const PARTS: usize>(a: &[N], b: &[N], tolerance: Tolerance) -> Deviation {
     let (mut max_abs, mut max_rel) = (0.0, 0.0);
+    let mut products = Products::default();
     for (x, y) in a.iter().zip(b) {
         // What is not a number is larger than nothing.
         let distance = x.distance(*y);
         let relative = distance / x.magnitude().max(y.magnitude());
         max_abs = if distance > max_abs { distance } else { max_abs };
         max_rel = if relative > max_rel { relative } else { max_rel };
+        if distance.is_finite() {
+            let (x, y) = (x.value(), y.value());
+            let apart = distance * distance;
+            let (aa, bb, ab) = (x * x, y * y, x * y);
+            products.merge(&Products { aa, bb, ab, apart, passed_over: 0 });
+        }
     }
-    if max_abs == f64::INFINITY {
-        max_rel = f64::INFINITY;
-    }
-    let count = |differs: fn(N, N) -> bool| {
+    let count = |differs: &dyn Fn(N, N) -> bool| {
         let elements = a.as_chunks::<PARTS>().0.iter().zip(b.as_chunks::<PARTS>().0);
         let differs =
             |(x, y): &(&[N; PARTS], &[N; PARTS])| (0..PARTS).any(|part| differs(x[part], y[part]));
         elements.filter(differs).count() as u64
     };
-    Deviation {
-        count: count(|x, y| !x.is_same(y)),
-        of: 0,
-        max_abs: Some(max_abs),
-        max_rel: Some(max_rel),
-        nan: count(|x, y| x.is_nan() != y.is_nan()),
-    }
+    let is_same = |x: N, y: N| x.is_same(y) || tolerance.holds(x.distance(y), y.magnitude());
+    let nan = count(&|x, y| x.is_nan() != y.is_nan());
+    measured(count(&|x, y| !is_same(x, y)), (max_abs, max_rel), nan, products)
+}
+
+fn measured(count: u64, (max_abs, max_rel): (f64, f64), nan: u64, products: Products) -> Deviation {
+    let max_rel = if max_abs == f64::INFINITY { f64::INFINITY } else { max_rel };
+    Deviation { count, of: 0, max_abs: Some(max_abs), max_rel: Some(max_rel), nan, products }
 }
 
 #[cfg(test)]
@@ -144,7 +217,8 @@ mod tests {
         Comparator::default().measure(scale, x, y, &mut found);
         let (count, max_abs, max_rel, nan) = expected;
         let (max_abs, max_rel) = (max_abs.into(), max_rel.into());
-        assert_eq!(found, Deviation { count, of: 0, max_abs, max_rel, nan });
+        let products = found.products;
+        assert_eq!(found, Deviation { count, of: 0, max_abs, max_rel, nan, products });
     }
 
     fn check_f32s(a: &[f32], b: &[f32], expected: (u64, Option<f64>, Option<f64>, u64)) {
@@ -158,6 +232,43 @@ mod tests {
         check_f32s(&[1.0, 2.0, 4.0], &[1.0, 2.5, 3.0], (2, Some(1.0), Some(0.25), 0));
         check_f32s(&[0.0], &[-3.0], (1, Some(3.0), Some(1.0), 0));
         check_f32s(&[1.0], &[-1.0], (1, Some(2.0), Some(2.0), 0));
+    }
+
+    #[test]
+    fn products_are_of_what_is_finite_on_both_sides() {
+        let (mut found, nan) = (Deviation::default(), f32::NAN);
+        // More than are added side by side.
+        let (mut a, mut b) = (vec![3.0; 19], vec![4.0; 19]);
+        (a[2], b[18]) = (nan, f32::INFINITY);
+        let (x, y) = (bytes(&a), bytes(&b));
+        let run = |bytes| Run { dtype: &DType::F32, unit: 4, bytes };
+        Comparator::default().measure(NumberKind::Floats, run(&x), run(&y), &mut found);
+        let expected = Products {
+            aa: 17.0 * 9.0,
+            bb: 17.0 * 16.0,
+            ab: 17.0 * 12.0,
+            apart: 17.0,
+            passed_over: 0,
+        };
+        assert_eq!((found.products, found.nan, found.count), (expected, 1, 19));
+    }
+
+    #[test]
+    fn what_is_within_a_tolerance_does_not_count() {
+        let check = |atol, rtol, expected| {
+            let tolerance = Tolerance { atol, rtol };
+            let mut comparator = Comparator { tolerance, ..Comparator::default() };
+            let (x, y) = (bytes(&[1.0, 100.0, f32::NAN]), bytes(&[1.5, 101.0, 1.0]));
+            let run = |bytes| Run { dtype: &DType::F32, unit: 4, bytes };
+            let mut found = Deviation::default();
+            comparator.measure(NumberKind::Floats, run(&x), run(&y), &mut found);
+            assert_eq!(found.count, expected);
+        };
+        check(0.0, 0.0, 3);
+        check(0.5, 0.0, 2);
+        check(1.0, 0.0, 1);
+        check(0.0, 0.01, 2);
+        check(0.5, 0.01, 1);
     }
 
     #[test]

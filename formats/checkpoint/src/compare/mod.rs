@@ -14,9 +14,11 @@ mod rows;
 mod slices;
 mod tensor_pair;
 
+use std::collections::HashMap;
+
 use statedict_core::{
-    Data, Elements, Tensor,
-    diff::{Diff, Matching, Pair},
+    Data, Elements, Key, Tensor,
+    diff::{Deviation, Diff, Matching, Pair, Tolerance},
     objects::Uncompared,
 };
 
@@ -26,17 +28,23 @@ pub use match_contents::match_contents;
 use crate::checkpoint::Checkpoint;
 use crate::compare::duplicate_groups::{Sort, halves, twins};
 use crate::compare::operand::Operand;
-use crate::compare::tensor_pair::{TensorPair, are_same, deviations};
+use crate::compare::tensor_pair::{TensorPair, are_same, deviations_within};
 use crate::error::Error;
 
 /// What differs between two state dicts, elements included.
 ///
 /// `matching` is of a state dict of `a` and one of `b`.
 /// Reads what both hold under the same key, and what may be under another, in bounded memory.
+/// Elements under the same key that are as near as `tolerance` says do not differ.
 ///
 /// # Errors
 /// What keeps the elements from being read.
-pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Result<Diff, Error> {
+pub fn compare(
+    matching: &Matching<'_>,
+    a: &Checkpoint,
+    b: &Checkpoint,
+    tolerance: Tolerance,
+) -> Result<Diff, Error> {
     let mut diff = matching.diff();
     let (mut keys, mut couples) = (Vec::new(), Vec::new());
     for pair in matching.common.iter().filter(|pair| !pair.differs_in_layout()) {
@@ -51,12 +59,38 @@ pub fn compare(matching: &Matching<'_>, a: &Checkpoint, b: &Checkpoint) -> Resul
             }
         }
     }
-    let found = keys.into_iter().zip(deviations(&couples)?);
+    let mut found = deviations_within(&couples, tolerance)?;
+    complete(&mut found, matching, &keys, a)?;
+    let found = keys.into_iter().zip(found);
     let differing = found.filter(|(_, deviation)| deviation.count > 0);
     diff.values.extend(differing.map(|(key, deviation)| (key.clone(), deviation)));
     let (removed, added) = (halves(a, &matching.removed), halves(b, &matching.added));
     diff.rename(&twins(removed, added, Sort::TypeAndShape)?);
     Ok(diff)
+}
+
+/// Adds to the products of tensors that differ those of the elements that were the same byte for
+/// byte, which are passed over.
+fn complete(
+    found: &mut [Deviation],
+    matching: &Matching<'_>,
+    keys: &[&Key],
+    a: &Checkpoint,
+) -> Result<(), Error> {
+    let own: HashMap<&Key, &Tensor> =
+        matching.common.iter().filter_map(|pair| Some((&pair.key, pair.a?))).collect();
+    let is_partial = |it: &Deviation| it.count > 0 && it.products.passed_over > 0;
+    let differing = found.iter_mut().zip(keys).filter(|(deviation, _)| is_partial(deviation));
+    let (deviations, tensors): (Vec<&mut Deviation>, Vec<&Tensor>) =
+        differing.filter_map(|(deviation, key)| Some((deviation, *own.get(key)?))).unzip();
+    for (deviation, measured) in deviations.into_iter().zip(a.statistics(&tensors)?) {
+        let squares = measured.ok().and_then(|statistics| statistics.l2()).map(|l2| l2 * l2);
+        let rest = squares.map_or(0.0, |squares| squares - deviation.products.aa);
+        if rest > 0.0 {
+            deviation.products.add_same(rest);
+        }
+    }
+    Ok(())
 }
 
 /// Which of some tensors, put together from those of `a`, are these of `b`, element by element.

@@ -10,6 +10,8 @@ pub(super) trait Number: Copy {
     fn distance(self, other: Self) -> f64;
     /// How far from zero it is.
     fn magnitude(self) -> f64;
+    /// The nearest floating-point number.
+    fn value(self) -> f64;
 }
 
 impl Number for f64 {
@@ -27,6 +29,10 @@ impl Number for f64 {
 
     fn magnitude(self) -> f64 {
         self.abs()
+    }
+
+    fn value(self) -> f64 {
+        self
     }
 }
 
@@ -46,5 +52,9 @@ impl Number for i128 {
 
     fn magnitude(self) -> f64 {
         self.unsigned_abs() as f64
+    }
+
+    fn value(self) -> f64 {
+        self as f64
     }
 }

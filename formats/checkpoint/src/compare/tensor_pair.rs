@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, Builder};
 
-use statedict_core::{Fault, diff::Deviation};
+use statedict_core::{
+    Fault,
+    diff::{Deviation, Tolerance},
+};
 
 use crate::compare::comparator::{Comparator, NumberKind};
 use crate::compare::operand::{Operand, Pipe};
@@ -46,6 +49,14 @@ enum Question {
 
 /// How far apart the tensors of each couple are, read by all processors.
 pub(super) fn deviations(couples: &[TensorPair<'_>]) -> Result<Vec<Deviation>, Error> {
+    deviations_within(couples, Tolerance::default())
+}
+
+/// The same, where what is within the tolerance is not counted.
+pub(super) fn deviations_within(
+    couples: &[TensorPair<'_>],
+    tolerance: Tolerance,
+) -> Result<Vec<Deviation>, Error> {
     let settled: Vec<AtomicBool> = couples.iter().map(|_| AtomicBool::new(false)).collect();
     let shares = couples.iter().zip(&settled).enumerate();
     let shares = shares.flat_map(|(place, (couple, settled))| {
@@ -53,20 +64,24 @@ pub(super) fn deviations(couples: &[TensorPair<'_>]) -> Result<Vec<Deviation>, E
     });
     let found = each(shares, || {
         let mut desk = Scratch::default();
-        move |(place, couple, units, settled)| {
-            let mut deviation = Deviation::default();
+        desk.meter.tolerance = tolerance;
+        move |(place, couple, units, settled): (_, &TensorPair<'_>, Range<u64>, &AtomicBool)| {
+            let (mut deviation, start) = (Deviation::default(), units.start);
             if !settled.load(Ordering::Relaxed) {
                 couple.hold(units, &mut desk, &mut deviation)?;
             }
             settled.fetch_or(couple.is_settled(&deviation), Ordering::Relaxed);
-            Ok((place, deviation))
+            Ok((place, start, deviation))
         }
     });
     let mut deviations: Vec<_> = couples
         .iter()
         .map(|couple| Deviation { of: couple.units, ..Deviation::default() })
         .collect();
-    found?.iter().for_each(|(place, part)| deviations[*place].merge(part));
+    let mut found = found?;
+    // In the order of the elements, so that sums are the same to the last bit.
+    found.sort_by_key(|(place, start, _)| (*place, *start));
+    found.iter().for_each(|(place, _, part)| deviations[*place].merge(part));
     Ok(deviations)
 }
 

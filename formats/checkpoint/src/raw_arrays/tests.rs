@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use statedict_core::{
     Format, Headroom, Plan, Policy, Rule, TensorSet, Ties, Verdict,
-    diff::{Diff, Matching, Side},
+    diff::{Diff, Matching, Side, Tolerance},
     plan,
 };
 use tempfile::TempDir;
@@ -61,7 +61,7 @@ fn differences(a: &Checkpoint, b: &Checkpoint) -> Diff {
         let catalog = it.catalog();
         Side { catalog, state_dict: &catalog.state_dicts[0] }
     });
-    compare(&Matching::new(ours, theirs), a, b).expect("readable")
+    compare(&Matching::new(ours, theirs), a, b, Tolerance::default()).expect("readable")
 }
 
 #[test]
