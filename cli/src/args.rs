@@ -34,6 +34,7 @@ use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::{ConvertArgs, RenameArgs, RuleArgs};
 use crate::commands::rename::merge_args::MergeArgs;
+use crate::commands::shell::ShellRequest;
 use crate::commands::stats::StatsRequest;
 use crate::commands::stats::args::StatsArgs;
 use crate::failure::Failure;
@@ -314,6 +315,19 @@ enum Command {
     /// nothing else. Shards that were edited together all become what they were, or, once their index
     /// has been replaced, what they were to become. Nothing to restore is not an error.
     Recover(RecoverArgs),
+    /// Print the completions of a shell
+    ///
+    /// 'source <(statedict completions bash)' in ~/.bashrc, or for fish:
+    /// 'statedict completions fish > ~/.config/fish/completions/statedict.fish'.
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder: statedict.1 and one for each command
+    Man {
+        /// The folder, such as ~/.local/share/man/man1
+        folder: PathBuf,
+    },
 }
 
 /// What is to be done.
@@ -327,6 +341,7 @@ pub(crate) enum Task {
     Explain(ExplainRequest),
     Index(IndexRequest),
     Recipes(RecipesRequest),
+    Shell(ShellRequest),
     Stats(StatsRequest),
     Cat(CatRequest),
     Prune(PruneRequest),
@@ -338,6 +353,10 @@ impl Args {
     pub(crate) fn task(self) -> Result<Task, Failure> {
         let (kind, words, rest) = match self.command {
             Command::Ls(ls) => return Ok(Task::List(ls.request())),
+            Command::Completions { shell } => {
+                return Ok(Task::Shell(ShellRequest::Completions(shell)));
+            }
+            Command::Man { folder } => return Ok(Task::Shell(ShellRequest::Pages(folder))),
             Command::Stats(stats) => return Ok(Task::Stats(stats.request())),
             Command::Cat(cat) => return Ok(Task::Cat(cat.request()?)),
             Command::Prune(prune) => return Ok(Task::Prune(prune.request())),

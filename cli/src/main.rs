@@ -18,7 +18,8 @@ use clap::Parser;
 
 use crate::args::{Args, Task};
 use crate::commands::{
-    cat, check, derive, diff, explain, fit, index, ls, prune, recipes, recover, rename, stats,
+    cat, check, derive, diff, explain, fit, index, ls, prune, recipes, recover, rename, shell,
+    stats,
 };
 use crate::failure::{Exit, Failure};
 use crate::terminal::text;
@@ -46,6 +47,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Recipes(request) => recipes::run(&request, &mut out)?,
         Task::Cat(request) => cat::run(&request, &mut out)?,
         Task::Prune(request) => prune::run(&request, &mut out)?,
+        Task::Shell(request) => shell::run(&request, &mut out)?,
         Task::Stats(request) => stats::run(&request, &mut out)?,
         Task::Recover(request) => recover::run(&request, &mut out)?,
     }

@@ -14,4 +14,5 @@ pub(crate) mod prune;
 pub(crate) mod recipes;
 pub(crate) mod recover;
 pub(crate) mod rename;
+pub(crate) mod shell;
 pub(crate) mod stats;

@@ -1,0 +1,50 @@
+//! `completions` and `man`: what a shell and `man` know of the command.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+
+use crate::args::Args;
+use crate::failure::Failure;
+use crate::terminal::text::{say, shell_path};
+
+/// What to write about the command.
+pub(crate) enum ShellRequest {
+    /// The completions of a shell, on standard output.
+    Completions(Shell),
+    /// Manual pages, in a folder.
+    Pages(PathBuf),
+}
+
+pub(crate) fn run(request: &ShellRequest, out: &mut dyn Write) -> Result<(), Failure> {
+    match request {
+        ShellRequest::Completions(shell) => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "statedict", &mut script);
+            Ok(out.write_all(&script)?)
+        }
+        ShellRequest::Pages(folder) => pages(folder),
+    }
+}
+
+/// Writes a page for the command, and one for each of its own.
+fn pages(folder: &Path) -> Result<(), Failure> {
+    let mut command = Args::command();
+    command.build();
+    let failed = |error| Failure::could_not(format_args!("{}: {error}", folder.display()));
+    fs::create_dir_all(folder).map_err(failed)?;
+    let own = command.get_subcommands().filter(|own| own.get_name() != "help");
+    let own = own.map(|own| (format!("statedict-{}", own.get_name()), own.clone()));
+    let all: Vec<(String, Command)> =
+        [("statedict".to_string(), command.clone())].into_iter().chain(own).collect();
+    for (name, command) in &all {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command.clone()).render(&mut page)?;
+        fs::write(folder.join(format!("{name}.1")), page).map_err(failed)?;
+    }
+    say(&format!("wrote {} pages to {}", all.len(), shell_path(folder)));
+    Ok(())
+}
