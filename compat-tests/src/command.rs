@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::thread;
@@ -75,6 +75,14 @@ const FOREVER: Duration = Duration::from_secs(30 * 60);
 /// If it takes a minute of processor time, which no test needs.
 pub fn statedict<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
     statedict_within(ENOUGH, arguments).expect("statedict ends within a minute")
+}
+
+/// The command itself, built.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn command() -> &'static Path {
+    binary()
 }
 
 /// Starts `statedict` and leaves it running; what it says goes nowhere.

@@ -37,9 +37,9 @@ mod weights_only;
 mod zoo;
 
 pub use agreement::{agree, agree_on_pickle};
-pub use command::{Run, start, statedict, statedict_reading, statedict_within};
+pub use command::{Run, command, start, statedict, statedict_reading, statedict_within};
 pub use corpus::corpus;
-pub use environment::cache;
+pub use environment::{cache, fresh_python, package_python, succeed};
 pub use frame::{archive, npz, safetensors};
 pub use interruption::{Ending, found, kill_while_writing, time_of_writing, unrecovered};
 pub use measured::{Measured, Meter};
