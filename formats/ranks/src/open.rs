@@ -1,9 +1,9 @@
 //! The files of all ranks, opened together.
 
 use statedict_core::{
-    Assembled, Depth, Fault, Format, Incomplete, IndexMap, Key, Location, Nested, Node, Opening,
-    Rectangle, Shortfall, Source, Step, Store, StoreFile, Tensor, TensorBlock, Total, Tree,
-    Unassembled, check_coverage,
+    Assembled, Depth, Fault, Format, Incomplete, IndexMap, IndexSet, Key, Location, Nested, Node,
+    Opening, Rectangle, Shortfall, Source, Step, Store, StoreFile, Tensor, TensorBlock, Total,
+    Tree, Unassembled, check_coverage,
     objects::{Object, Objects},
 };
 use statedict_pth::PTH;
@@ -239,15 +239,20 @@ fn mesh(all: &[OfRank<'_>], missing: &[String]) -> Vec<u64> {
         Parts::Placed { coordinate, .. } => Some(coordinate.as_slice()),
         Parts::Shards(_) => None,
     });
+    let coordinates: Vec<&[u64]> = coordinates.collect();
     let mut sizes = Vec::<u64>::new();
-    for coordinate in coordinates {
+    for coordinate in &coordinates {
         sizes.resize(sizes.len().max(coordinate.len()), 1);
-        for (size, place) in sizes.iter_mut().zip(coordinate) {
+        for (size, place) in sizes.iter_mut().zip(*coordinate) {
             *size = (*size).max(place.saturating_add(1));
         }
     }
-    if let [size] = sizes.as_mut_slice() {
-        // Files that are missing may be those of the last ranks.
+    // Files that are missing may be those of the last ranks, where every rank has a place of its own;
+    // a mesh of some of the ranks has several at one place.
+    let different: IndexSet<&[u64]> = coordinates.iter().copied().collect();
+    if let [size] = sizes.as_mut_slice()
+        && different.len() == coordinates.len()
+    {
         *size = (*size).max((all.len() + missing.len()) as u64);
     }
     sizes
@@ -297,4 +302,33 @@ fn span(rank: &Rank, tensor: &Tensor) -> Option<(u64, u64)> {
     let last: u64 = steps.map(|(size, stride)| (size - 1) * stride).sum();
     let start = range.start.checked_sub(rank.start)?.checked_add(view.offset() * item)?;
     Some((start, (last + 1) * item))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placement::Placement;
+    use statedict_core::DType;
+
+    #[test]
+    fn a_mesh_is_as_large_as_its_places_reach_and_may_be_of_some_of_the_ranks() {
+        let local = Tensor::unlocated(DType::F32, vec![1]);
+        let check = |places: &[&[u64]], missing: usize, expected: &[u64]| {
+            let of_rank = |place: &&[u64]| OfRank {
+                dtype: DType::F32,
+                shape: vec![4],
+                parts: Parts::Placed {
+                    local: &local,
+                    placements: vec![Placement::Shard { dim: 0 }; place.len()],
+                    coordinate: place.to_vec(),
+                },
+            };
+            let all: Vec<_> = places.iter().map(of_rank).collect();
+            assert_eq!(mesh(&all, &vec![String::new(); missing]), expected, "{places:?}");
+        };
+        check(&[&[0], &[1], &[2]], 0, &[3]);
+        check(&[&[0], &[1]], 1, &[3]);
+        check(&[&[0], &[0], &[1], &[1]], 0, &[2]);
+        check(&[&[0, 0], &[0, 1], &[1, 0]], 1, &[2, 2]);
+    }
 }
