@@ -54,6 +54,10 @@ impl Checkpoint {
             let Some(member) = self.member(file, locked)? else { return Ok(None) };
             members.push(member);
         }
+        if members.is_empty() {
+            // One file is replaced in one step as it is.
+            return Ok(None);
+        }
         let bytes = manifest.to_bytes();
         let decision = Decision {
             manifest: manifest.name().to_string(),

@@ -102,7 +102,8 @@ impl Together<'_> {
         let disk = self.disk;
         let locked = &Locked::new(&member.path, disk.as_ref())?;
         if !is_unchanged(&member.first, &locked.file.metadata()?) {
-            return Err(Cause::InUse);
+            let what = "it was changed or replaced while the checkpoint was being read";
+            return Err(io::Error::other(what).into());
         }
         let source = &PlainFile::new(locked.file.try_clone()?)?;
         let editor = Editor { locked, source, disk };
