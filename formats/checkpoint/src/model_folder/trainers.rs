@@ -58,7 +58,9 @@ pub(super) fn below(path: &Path, depth: usize) -> Result<Option<Located>, Cause>
         common.pop();
     }
     let part = |part: InFolder| {
-        let title = part.format.title(&part.manifest).map(String::from);
+        // The only one of its kind in a folder has none.
+        let title = part.format.title(&part.manifest).filter(|title| !title.is_empty());
+        let title = title.map(String::from);
         let below = part.folder.strip_prefix(&common).unwrap_or(&part.folder);
         let steps = below.iter().map(|step| step.to_string_lossy().into_owned()).chain(title);
         (steps.collect::<Vec<_>>().join("/"), part)

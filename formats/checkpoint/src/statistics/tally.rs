@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn elements_that_are_counted_are_as_if_they_were_added() {
         for dtype in [DType::Bf16, DType::F16, DType::I16, DType::U16, DType::F8E5M2, DType::Bool] {
-            let bytes: Vec<u8> = (0..200_000u32).map(|i| (i * i / 7) as u8).collect();
+            let bytes: Vec<u8> = (0..200_000u64).map(|i| (i * i / 7) as u8).collect();
             let (mut numbers, mut expected) = (Vec::new(), Statistics::default());
             floats(&dtype, &bytes, &mut numbers);
             expected.add(&numbers);
