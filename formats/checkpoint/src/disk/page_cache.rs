@@ -33,7 +33,7 @@ mod linux {
     use std::num::NonZero;
     use std::ops::Range;
 
-    use rustix::fs::{Advice, fadvise};
+    use rustix::fs::{Advice, SeekFrom, fadvise, seek};
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
     use crate::disk::plain_file::read_exact_at;
@@ -42,6 +42,10 @@ mod linux {
     const ASKED_FOR: usize = 256 << 10;
 
     pub(super) fn read_once_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        // The system has zeros of a hole at once, as if it had kept them, and keeps them from then on.
+        let hole = hole_at(file, offset, buffer.len());
+        buffer[..hole].fill(0);
+        let (offset, buffer) = (offset + hole as u64, &mut buffer[hole..]);
         let mut missing = 0..0;
         for start in (0..buffer.len()).step_by(ASKED_FOR) {
             let end = buffer.len().min(start + ASKED_FOR);
@@ -60,6 +64,17 @@ mod linux {
             }
         }
         read_and_drop(file, offset, buffer, missing)
+    }
+
+    /// How many of these bytes are in a hole that begins there, or before.
+    fn hole_at(file: &File, offset: u64, len: usize) -> usize {
+        let data = match seek(file, SeekFrom::Data(offset)) {
+            Ok(data) => data,
+            // There is none behind it; what is beyond the end is no hole.
+            Err(Errno::NXIO) => file.metadata().map_or(offset, |file| file.len()),
+            Err(_) => offset,
+        };
+        usize::try_from(data.saturating_sub(offset)).map_or(len, |hole| hole.min(len))
     }
 
     /// Reads what the cache has of the start of a range.
@@ -111,6 +126,24 @@ mod linux {
             assert!(read == bytes[4096..]);
             // Where the file system drops nothing, there is nothing to drop afterwards either.
             assert_eq!(cached(&file, bytes.len()), before);
+        }
+
+        #[test]
+        fn holes_are_zeros_and_do_not_come_into_the_cache() {
+            let mut file = tempfile::tempfile().expect("a file");
+            file.write_all(&[7; 4096]).expect("room");
+            file.set_len(3 << 20).expect("room");
+            file.write_all(&[9]).expect("room");
+            let _ = file.sync_all();
+            let mut read = vec![1; (3 << 20) - 10];
+            read_once_at(&file, 10, &mut read).expect("readable");
+            let expected = [&[7; 4086][..], &[9], &vec![0; (3 << 20) - 4097]].concat();
+            assert!(read == expected);
+            let mut behind = vec![1; 1 << 20];
+            read_once_at(&file, 1 << 20, &mut behind).expect("readable");
+            assert!(behind == vec![0; 1 << 20]);
+            let end = (3 << 20) - 4096;
+            read_once_at(&file, end, &mut [1; 4097]).expect_err("beyond the end");
         }
 
         #[test]
