@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Folder, Format, LeftOut, Manner, Opened, PendingFiles, TensorSet, UnsupportedTensors};
@@ -72,7 +72,6 @@ impl Folder for Assembled {
         contents: TensorSet,
         _section: &Section,
     ) -> Result<PendingFiles, UnsupportedTensors> {
-        let first = contents.tensors.first().map(|(key, _)| key.to_string()).unwrap_or_default();
-        Err(UnsupportedTensors { entries: [(first, self.unwritable())].into() })
+        Err(UnsupportedTensors::none_written(&contents, self.unwritable()))
     }
 }

@@ -1,6 +1,7 @@
 //! What a file format provides.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::{
@@ -75,13 +76,16 @@ pub trait Format: Sync {
         self.facts().name
     }
 
-    /// Reads what the file holds; `None` if the bytes are those of another format.
+    /// Reads what the file holds; `None` if the bytes are those of another format, as every single
+    /// file is to a format whose checkpoints are folders alone.
     ///
     /// Tensor bytes are never read.
     ///
     /// # Errors
     /// What is wrong with a file that is of this format.
-    fn open(&self, source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault>;
+    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
+        Ok(None)
+    }
 
     /// What is wrong with a file of this format that opens all the same: what readers pass over, and
     /// what its usual loader fails on. Nothing of files of other formats.
@@ -100,9 +104,12 @@ pub trait Format: Sync {
         None
     }
 
-    /// Lays out a new checkpoint.
+    /// Lays out a new checkpoint, if checkpoints of this format are not only read.
     ///
     /// # Errors
     /// Every tensor that the format cannot hold.
-    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors>;
+    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
+        let why = format!("{} checkpoints are read and not written", self.name());
+        Err(UnsupportedTensors::none_written(contents, why))
+    }
 }

@@ -82,6 +82,14 @@ pub struct UnsupportedTensors {
     pub entries: Vec<(String, String)>,
 }
 
+impl UnsupportedTensors {
+    /// The refusal of a format that writes no tensor at all; the first stands for them.
+    pub fn none_written(contents: &TensorSet, why: impl Into<String>) -> UnsupportedTensors {
+        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
+        UnsupportedTensors { entries: [(first, why.into())].into() }
+    }
+}
+
 impl Omitted {
     /// True if everything came along.
     pub fn is_empty(&self) -> bool {

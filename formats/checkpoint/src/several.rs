@@ -80,7 +80,6 @@ impl Folder for SeveralFolders {
         contents: TensorSet,
         _section: &Section,
     ) -> Result<PendingFiles, UnsupportedTensors> {
-        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        Err(UnsupportedTensors { entries: vec![(first, UNWRITABLE.to_string())] })
+        Err(UnsupportedTensors::none_written(&contents, UNWRITABLE))
     }
 }

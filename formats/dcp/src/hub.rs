@@ -9,9 +9,9 @@
 //! Source: `torch/distributed/checkpoint/hf_storage.py`, 2.8 to 2.15.
 
 use statedict_core::{
-    Assembled, Container, DType, Depth, Facts, Fault, Folder, FolderFormat, Format, Incomplete,
-    IndexMap, Opening, PendingFiles, Rectangle, Shortfall, Source, Step, Store, Tensor,
-    TensorBlock, TensorSet, Total, Tree, Unassembled, UnsupportedTensors, check_coverage,
+    Assembled, DType, Depth, Facts, Fault, Folder, FolderFormat, Format, Incomplete, IndexMap,
+    Opening, PendingFiles, Rectangle, Shortfall, Step, Store, Tensor, TensorBlock, TensorSet,
+    Total, Tree, Unassembled, UnsupportedTensors, check_coverage,
 };
 use statedict_safetensors::SAFETENSORS;
 
@@ -60,19 +60,13 @@ impl Format for Hub {
         &FACTS
     }
 
-    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
-        // A single piece is safetensors.
-        Ok(None)
-    }
-
     fn folders(&self) -> Option<&dyn FolderFormat> {
         Some(self)
     }
 
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
-        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        let why = "pieces of safetensors are read and not written".to_string();
-        Err(UnsupportedTensors { entries: vec![(first, why)] })
+        let why = "pieces of safetensors are read and not written";
+        Err(UnsupportedTensors::none_written(contents, why))
     }
 }
 

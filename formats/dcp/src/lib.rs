@@ -39,8 +39,8 @@ mod rename;
 mod whole;
 
 use statedict_core::{
-    Assembled, Container, Facts, Fault, FilePart, Finding, Folder, FolderFormat, Format, Opening,
-    PendingFiles, Source, Store, TensorSet, UnsupportedTensors,
+    Assembled, Facts, Fault, FilePart, Finding, Folder, FolderFormat, Format, Opening,
+    PendingFiles, Store, TensorSet, UnsupportedTensors,
 };
 
 use crate::rename::Renamable;
@@ -70,19 +70,13 @@ impl Format for Dcp {
         &FACTS
     }
 
-    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
-        // No single file is one.
-        Ok(None)
-    }
-
     fn folders(&self) -> Option<&dyn FolderFormat> {
         Some(self)
     }
 
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
-        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        let why = "distributed checkpoints are read and not written".to_string();
-        Err(UnsupportedTensors { entries: vec![(first, why)] })
+        let why = "distributed checkpoints are read and not written";
+        Err(UnsupportedTensors::none_written(contents, why))
     }
 }
 

@@ -26,8 +26,7 @@ mod names;
 mod ranks;
 
 use statedict_core::{
-    Assembled, Below, Container, Facts, Fault, Folder, FolderFormat, Format, Opening, PendingFiles,
-    Source, Store, TensorSet, UnsupportedTensors,
+    Assembled, Below, Facts, Fault, Folder, FolderFormat, Format, Opening, Store,
 };
 use statedict_dcp::{DCP, open_part};
 
@@ -56,19 +55,8 @@ impl Format for Megatron {
         &FACTS
     }
 
-    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
-        // No single file is one.
-        Ok(None)
-    }
-
     fn folders(&self) -> Option<&dyn FolderFormat> {
         Some(self)
-    }
-
-    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
-        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        let why = "megatron checkpoints are read and not written".to_string();
-        Err(UnsupportedTensors { entries: vec![(first, why)] })
     }
 }
 

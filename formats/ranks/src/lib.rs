@@ -26,10 +26,7 @@ mod open;
 mod placement;
 mod wrapped;
 
-use statedict_core::{
-    Container, Facts, Fault, Folder, FolderFormat, Format, Opening, PendingFiles, Source, Store,
-    TensorSet, UnsupportedTensors,
-};
+use statedict_core::{Facts, Fault, Folder, FolderFormat, Format, Opening, Store};
 
 /// Checkpoints of one file for each rank.
 pub struct Ranks;
@@ -45,19 +42,8 @@ impl Format for Ranks {
         &FACTS
     }
 
-    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
-        // A single file is one of torch.save.
-        Ok(None)
-    }
-
     fn folders(&self) -> Option<&dyn FolderFormat> {
         Some(self)
-    }
-
-    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
-        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        let why = "per-rank checkpoints are read and not written".to_string();
-        Err(UnsupportedTensors { entries: vec![(first, why)] })
     }
 }
 

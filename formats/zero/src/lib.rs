@@ -34,10 +34,7 @@ mod shards;
 mod states;
 mod universal;
 
-use statedict_core::{
-    Container, Facts, Fault, Folder, FolderFormat, Format, Opening, PendingFiles, Source, Store,
-    TensorSet, UnsupportedTensors,
-};
+use statedict_core::{Facts, Fault, Folder, FolderFormat, Format, Opening, Store};
 
 use crate::names::role;
 
@@ -67,19 +64,8 @@ impl Format for Zero {
         &FACTS
     }
 
-    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
-        // No single file is one.
-        Ok(None)
-    }
-
     fn folders(&self) -> Option<&dyn FolderFormat> {
         Some(self)
-    }
-
-    fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
-        let first = contents.tensors.first().map(|(key, _)| key.clone()).unwrap_or_default();
-        let why = "deepspeed checkpoints are read and not written".to_string();
-        Err(UnsupportedTensors { entries: vec![(first, why)] })
     }
 }
 

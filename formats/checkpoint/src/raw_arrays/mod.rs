@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use statedict_core::{
-    Catalog, Container, DType, Facts, Fault, Folder, FolderFormat, Format, IndexMap, Key, Layout,
-    Manifest, Manner, NewFile, Opened, Opening, PendingFiles, Plan, Section, Source, StateDict,
-    Storage, Store, Tensor, TensorEntry, TensorSet, UnsupportedTensors,
+    Catalog, DType, Facts, Fault, Folder, FolderFormat, Format, IndexMap, Key, Layout, Manifest,
+    Manner, NewFile, Opened, Opening, PendingFiles, Plan, Section, StateDict, Storage, Store,
+    Tensor, TensorEntry, TensorSet, UnsupportedTensors,
 };
 
 /// The name of the index.
@@ -52,11 +52,6 @@ struct Arrays {
 impl Format for RawArrays {
     fn facts(&self) -> &'static Facts {
         &FACTS
-    }
-
-    fn open(&self, _source: &dyn Source) -> Result<Option<Box<dyn Container>>, Fault> {
-        // No single file is one.
-        Ok(None)
     }
 
     fn folders(&self) -> Option<&dyn FolderFormat> {
