@@ -66,38 +66,30 @@ impl Interrupted {
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.file().display();
         match self {
-            Interrupted::Pending { file } => {
-                let file = file.display();
-                write!(f, "found an interrupted edit of '{file}'; reading the original")
+            Interrupted::Pending { .. } => {
+                write!(f, "found an interrupted edit of '{named}'; reading the original")
             }
-            Interrupted::Restored { file } => {
-                let file = file.display();
-                write!(f, "found an interrupted edit of '{file}'; restored the original")
+            Interrupted::Restored { .. } => {
+                write!(f, "found an interrupted edit of '{named}'; restored the original")
             }
-            Interrupted::Decided { file } => {
-                let file = file.display();
-                write!(
-                    f,
-                    "found an edit of '{file}' that was interrupted at its end; reading the new file"
-                )
+            Interrupted::Decided { .. } => write!(
+                f,
+                "found an edit of '{named}' that was interrupted at its end; reading the new file"
+            ),
+            Interrupted::Finished { .. } => {
+                write!(f, "found an edit of '{named}' that was interrupted at its end; finished it")
             }
-            Interrupted::Finished { file } => {
-                let file = file.display();
-                write!(f, "found an edit of '{file}' that was interrupted at its end; finished it")
+            Interrupted::Discarded { .. } => write!(
+                f,
+                "found an edit of '{named}' that was interrupted before it began; the file is whole"
+            ),
+            Interrupted::Untrusted { why, .. } => {
+                write!(f, "the journal '{named}' is not trusted: {why}")
             }
-            Interrupted::Discarded { file } => {
-                let file = file.display();
-                write!(
-                    f,
-                    "found an edit of '{file}' that was interrupted before it began; the file is whole"
-                )
-            }
-            Interrupted::Untrusted { journal, why } => {
-                write!(f, "the journal '{}' is not trusted: {why}", journal.display())
-            }
-            Interrupted::Ignored { journal, why } => {
-                write!(f, "the journal '{}' is ignored: {why}", journal.display())
+            Interrupted::Ignored { why, .. } => {
+                write!(f, "the journal '{named}' is ignored: {why}")
             }
         }
     }

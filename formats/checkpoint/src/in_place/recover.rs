@@ -127,12 +127,13 @@ pub(crate) fn restore(
         Pending::Whole(view) | Pending::Untrusted(view, _) => manifest_of(&view, &locked.path),
         Pending::Nothing | Pending::Torn | Pending::Foreign(_) => None,
     };
-    let _kept = manifest.map(|manifest| {
-        let file = regular(&manifest)?;
-        keep_from_editors(&file).map(|()| file)
-    });
-    let _kept = _kept.transpose()?;
-    restore_beside(locked, disk, journals)
+    let Some(manifest) = manifest else { return restore_beside(locked, disk, journals) };
+    let manifest = regular(&manifest)?;
+    keep_from_editors(&manifest)?;
+    let restored = restore_beside(locked, disk, journals);
+    // It is kept from them as long as it is open.
+    drop(manifest);
+    restored
 }
 
 /// The same if the caller has locked the manifest, or has edited the file alone.
