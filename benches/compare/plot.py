@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 420, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 36, 96
+LEFT, RIGHT, TOP, BOTTOM = 64, 36, 36, 96
 COLOURS = ["#0b6fb8", "#d1495b", "#6b8e23", "#8d6a9f"]
 STYLE = "font-family:system-ui,sans-serif;font-size:12px"
 
@@ -31,8 +31,9 @@ def picture(panels: list[Panel]) -> str:
 
 def panel_of(panel: Panel) -> str:
     points = [point for curve in panel.curves.values() for point in curve]
-    x_axis = Axis([x for x, _ in points], LEFT, WIDTH - RIGHT)
-    y_axis = Axis([y for _, y in points], HEIGHT - BOTTOM, TOP)
+    xs, ys = ([math.log10(value) for value in values] for values in zip(*points, strict=True))
+    x_axis = Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT)
+    y_axis = Axis(math.floor(min(ys)), math.ceil(max(ys)), HEIGHT - BOTTOM, TOP)
     parts = [text((LEFT + WIDTH - RIGHT) / 2, 20, panel.title, "middle", "font-weight:bold")]
     for value in sorted({x for x, _ in points}):
         parts.append(text(x_axis.at(value), HEIGHT - BOTTOM + 18, panel.across(value), "middle"))
@@ -52,19 +53,23 @@ def panel_of(panel: Panel) -> str:
     return "".join(parts)
 
 
+@dataclass
 class Axis:
-    """Places of values between two edges, in whole decades."""
+    """Places of values between two edges, by their logarithms."""
 
-    def __init__(self, values: list[float], start: float, end: float):
-        self.low, self.high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-        self.low = min(self.low, self.high - 1)
-        self.start, self.end = start, end
+    low: float
+    high: float
+    start: float
+    end: float
 
     def at(self, value: float) -> float:
-        return self.start + (math.log10(value) - self.low) / (self.high - self.low) * (self.end - self.start)
+        # One value alone is in the middle.
+        share = (math.log10(value) - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+        return self.start + share * (self.end - self.start)
 
     def decades(self) -> list[float]:
-        return [10.0**exponent for exponent in range(self.low, self.high + 1)]
+        """The whole decades of an axis that begins and ends with one."""
+        return [10.0**exponent for exponent in range(int(self.low), int(self.high) + 1)]
 
 
 def text(x: float, y: float, words: str, anchor: str = "start", style: str = "") -> str:
