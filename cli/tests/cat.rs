@@ -69,3 +69,18 @@ fn what_is_not_there_is_named() {
     folder.typed("cat net.safetensors w --slice 0,0,0").check(2, "3 indices for 2 dimensions");
     folder.typed("cat net.safetensors w --slice x").check(2, "cannot read 'x'");
 }
+
+#[test]
+fn more_dimensions_than_a_line_has_characters_are_not_printed() {
+    let header = |dimensions: usize| {
+        let shape = vec!["1"; dimensions].join(",");
+        format!(r#"{{"w":{{"dtype":"F32","shape":[{shape}],"data_offsets":[0,4]}}}}"#)
+    };
+    let file = |dimensions| safetensors(&header(dimensions), &1f32.to_le_bytes());
+    let folder = Folder::of([("64.safetensors", file(64)), ("100k.safetensors", file(100_000))]);
+    let printed = format!("{}1.{}\n", "[".repeat(64), "]".repeat(64));
+    folder.typed("cat 64.safetensors w").check(0, &printed);
+    let refused = folder.typed("cat 100k.safetensors w");
+    refused.check(2, "100000 dimensions; at most 64 are printed");
+    refused.check(2, "--slice takes a part, --raw writes the bytes");
+}

@@ -28,6 +28,9 @@ const THRESHOLD: u64 = 1000;
 /// Entries at both ends of each dimension that a summary shows.
 const EDGE: u64 = 3;
 
+/// The most dimensions that are printed, which is NumPy's limit, too: each of them indents further.
+const MAX_DIMENSIONS: usize = 64;
+
 /// Values of a `.csv` file at most, which is made in memory.
 const MAX_CSV: u64 = 1 << 26;
 
@@ -84,7 +87,7 @@ impl CatRequest {
     fn save_csv(&self, outcome: &Outcome, path: &std::path::Path) -> Result<(), Failure> {
         refuse_to_save(Some(path), "table", [outcome.checkpoint.path()], self.existing)?;
         let part = printable(outcome.part()?);
-        let count = part.shape().iter().fold(1, |product: u64, size| product.saturating_mul(*size));
+        let count = count(&part);
         if count > MAX_CSV {
             let error = format!("{count} values; a .csv file has at most {MAX_CSV}");
             return Err(Failure::could_not(error).hint("use .npy, or --slice for a part"));
@@ -103,8 +106,12 @@ fn printable(part: TensorPart<'_>) -> TensorPart<'_> {
 }
 
 fn text(part: &TensorPart<'_>, summary: Summary, out: &mut dyn Write) -> Result<(), Failure> {
-    let count = part.shape().iter().fold(1, |product: u64, size| product.saturating_mul(*size));
-    let edge = (summary == Summary::OfMany && count > THRESHOLD).then_some(EDGE);
+    let dimensions = part.shape().len();
+    if dimensions > MAX_DIMENSIONS {
+        let error = format!("{dimensions} dimensions; at most {MAX_DIMENSIONS} are printed");
+        return Err(Failure::could_not(error).hint("--slice takes a part, --raw writes the bytes"));
+    }
+    let edge = (summary == Summary::OfMany && count(part) > THRESHOLD).then_some(EDGE);
     let bytes = match edge {
         Some(edge) => part.read_corners(edge)?,
         None => part.read()?,
@@ -112,6 +119,11 @@ fn text(part: &TensorPart<'_>, summary: Summary, out: &mut dyn Write) -> Result<
     let values = read_values(part, bytes)?;
     array_text::write(&values, part.shape(), edge, out)?;
     Ok(writeln!(out)?)
+}
+
+/// How many values there are.
+fn count(part: &TensorPart<'_>) -> u64 {
+    part.shape().iter().copied().fold(1, u64::saturating_mul)
 }
 
 fn read_values(part: &TensorPart<'_>, bytes: Vec<u8>) -> Result<Values, Failure> {
