@@ -89,10 +89,10 @@ fn placed(digits: &str, power: i32) -> String {
 
 /// Without zeros at the end of the fraction, and without a fraction where that is all there is.
 fn trimmed(text: &str) -> &str {
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => text,
+    if !text.contains('.') {
+        return text;
     }
+    text.trim_end_matches('0').trim_end_matches('.')
 }
 
 #[cfg(test)]
