@@ -412,8 +412,8 @@ pub(crate) fn completed(typed: impl Iterator<Item = OsString>) -> Vec<OsString> 
     let mut words: Vec<OsString> = typed.collect();
     let is_command = |word: &str| Args::command().find_subcommand(word).is_some() || word == "help";
     if let Some(first) = words.get(1)
-        && !first.to_str().is_some_and(|word| word.starts_with('-') || is_command(word))
         && Path::new(first).exists()
+        && !first.to_str().is_some_and(|word| word.starts_with('-') || is_command(word))
     {
         words.insert(1, "ls".into());
     }
