@@ -35,8 +35,8 @@ impl<'a> Folded<'a> {
             let members: Vec<&str> = line.members.iter().map(|at| paths[*at]).collect();
             let tensors = members.iter().flat_map(|path| &groups[path]);
             let text = summary(&line.old, tensors);
-            let first = paths.iter().find(|path| members.contains(path));
-            folded.lines.extend(first.map(|first| (*first, text)));
+            let first = line.members.iter().min().map(|at| paths[*at]);
+            folded.lines.extend(first.map(|first| (first, text)));
             folded.paths.extend(members);
         }
         folded
