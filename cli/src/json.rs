@@ -78,6 +78,30 @@ pub(crate) fn path_bytes(path: &Path) -> Option<String> {
     path.to_str().is_none().then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// Begins an object about a file, whose other fields come one by one.
+pub(crate) fn begin_object(path: &Path, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, r#"{{"schema_version":{SCHEMA_VERSION},"file":"#)?;
+    put(&path.display().to_string(), out)?;
+    if let Some(bytes) = path_bytes(path) {
+        write!(out, r#","file_bytes":"#)?;
+        put(&bytes, out)?;
+    }
+    Ok(())
+}
+
+/// A list with a line for each item, written as they come.
+pub(crate) fn put_lines(
+    items: impl Iterator<Item = impl Serialize>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    out.write_all(b"[")?;
+    for (i, item) in items.enumerate() {
+        out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
+        put(&item, out)?;
+    }
+    out.write_all(b"\n]")
+}
+
 pub(crate) fn put(value: &(impl Serialize + ?Sized), out: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer(out, value).map_err(io::Error::from)
 }

@@ -8,7 +8,7 @@ use statedict::core::{Data, IndexMap, Value};
 use statedict::jobs::list::{Listed, Outcome};
 
 use crate::failure::Failure;
-use crate::json::{NotWhole, SCHEMA_VERSION, Shown, path_bytes, put};
+use crate::json::{NotWhole, Shown, begin_object, put, put_lines};
 
 /// One tensor of `ls --json`.
 #[derive(Serialize)]
@@ -27,13 +27,7 @@ struct Tensor<'a> {
 /// One object with every tensor, written as the tensors come.
 pub(crate) fn listing(job: &List, outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     let checkpoint = &outcome.checkpoint;
-    let file = checkpoint.path().display().to_string();
-    write!(out, r#"{{"schema_version":{SCHEMA_VERSION},"file":"#)?;
-    put(&file, out)?;
-    if let Some(bytes) = path_bytes(checkpoint.path()) {
-        write!(out, r#","file_bytes":"#)?;
-        put(&bytes, out)?;
-    }
+    begin_object(checkpoint.path(), out)?;
     write!(out, r#","format":"#)?;
     put(checkpoint.kind(), out)?;
     write!(out, r#","metadata":"#)?;
@@ -54,12 +48,8 @@ pub(crate) fn listing(job: &List, outcome: &Outcome, out: &mut dyn Write) -> Res
         write!(out, r#","left_out":"#)?;
         put(&NotWhole::all(checkpoint.left_out()), out)?;
     }
-    write!(out, r#","tensors":["#)?;
-    for (i, listed) in outcome.tensors().enumerate() {
-        out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
-        put(&Tensor::of(&listed), out)?;
-    }
-    write!(out, "\n]")?;
+    write!(out, r#","tensors":"#)?;
+    put_lines(outcome.tensors().map(|listed| Tensor::of(&listed)), out)?;
     if job.payload {
         write!(out, r#","payload":"#)?;
         put(&Shown(outcome.payload.as_ref().unwrap_or(&Value::None)), out)?;

@@ -7,7 +7,7 @@ use statedict::core::Statistics;
 use statedict::jobs::stats::{Group, Outcome, TensorStats};
 
 use crate::failure::Failure;
-use crate::json::{SCHEMA_VERSION, path_bytes, put};
+use crate::json::{begin_object, put_lines};
 
 /// One tensor of `stats --json`.
 #[derive(Serialize)]
@@ -34,7 +34,7 @@ struct Keys<'a> {
 }
 
 /// The figures; null where there is no finite number, and all of them where nothing was read.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Figures {
     count: u64,
     mean: Option<f64>,
@@ -53,24 +53,12 @@ struct Figures {
 
 /// One object with every tensor, written as the tensors come.
 pub(crate) fn figures(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
-    let path = outcome.checkpoint.path();
-    write!(out, r#"{{"schema_version":{SCHEMA_VERSION},"file":"#)?;
-    put(&path.display().to_string(), out)?;
-    if let Some(bytes) = path_bytes(path) {
-        write!(out, r#","file_bytes":"#)?;
-        put(&bytes, out)?;
-    }
-    write!(out, r#","tensors":["#)?;
-    for (i, tensor) in outcome.tensors().enumerate() {
-        out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
-        put(&Tensor::of(&tensor), out)?;
-    }
-    write!(out, "\n],\"groups\":[")?;
-    for (i, group) in outcome.groups().iter().enumerate() {
-        out.write_all(if i == 0 { b"\n" } else { b",\n" })?;
-        put(&Keys::of(group), out)?;
-    }
-    Ok(writeln!(out, "\n]}}")?)
+    begin_object(outcome.checkpoint.path(), out)?;
+    write!(out, r#","tensors":"#)?;
+    put_lines(outcome.tensors().map(|tensor| Tensor::of(&tensor)), out)?;
+    write!(out, r#","groups":"#)?;
+    put_lines(outcome.groups().iter().map(Keys::of), out)?;
+    Ok(writeln!(out, "}}")?)
 }
 
 impl<'a> Tensor<'a> {
@@ -83,7 +71,7 @@ impl<'a> Tensor<'a> {
             shape: &entry.tensor.shape,
             figures: match tensor.measured {
                 Ok(found) => Figures::of(found),
-                Err(_) => Figures::none(entry.tensor.count()),
+                Err(_) => Figures { count: entry.tensor.count(), ..Figures::default() },
             },
             why: tensor.measured.err(),
         }
@@ -118,25 +106,6 @@ impl Figures {
             histogram: histogram.map(|histogram| histogram.counts()),
             histogram_start: histogram.map(|histogram| histogram.start()),
             histogram_width: histogram.map(|histogram| histogram.width()),
-        }
-    }
-
-    fn none(count: u64) -> Figures {
-        let (mean, zeros) = (None, None);
-        Figures {
-            count,
-            mean,
-            std: mean,
-            min: mean,
-            max: mean,
-            absmax: mean,
-            l2: mean,
-            zeros,
-            nan: zeros,
-            inf: zeros,
-            histogram: None,
-            histogram_start: mean,
-            histogram_width: mean,
         }
     }
 }

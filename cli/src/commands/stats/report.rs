@@ -72,7 +72,7 @@ fn table(mut lines: Vec<Cells>, outcome: &Outcome, out: &mut dyn Write) -> Resul
     if !lines.is_empty() {
         let is_any = |column: usize| lines.iter().any(|line| !line[column].is_empty());
         let head = std::array::from_fn(|column| match HEAD[column].0 {
-            special @ ("NaN" | "Inf") if !is_any(column) => special[..0].to_string(),
+            "NaN" | "Inf" if !is_any(column) => String::new(),
             head => head.to_string(),
         });
         lines.insert(0, head);
