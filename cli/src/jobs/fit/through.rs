@@ -95,19 +95,18 @@ impl Work<'_> {
         let (catalog, ours) = (self.source.catalog(), [self.ours]);
         let planned = match &rules {
             Rules::Stages(stages) => {
-                let stages =
-                    self.bound(&SizeTable::default(), &stages.iter().collect::<Vec<_>>())?;
+                let stages = self.bound(&SizeTable::default(), stages.iter())?;
                 plan_stages(&stages, catalog, &ours, policy)
             }
             Rules::Recipe(recipe) => {
                 if recipe.expect.iter().any(|it| self.ours.keys().any(|key| it.matches(key))) {
                     return None;
                 }
-                let stages = self.bound(&recipe.sizes, &recipe.rules().collect::<Vec<_>>())?;
+                let stages = self.bound(&recipe.sizes, recipe.rules())?;
                 plan_stages(&stages, catalog, &ours, policy)
             }
             Rules::Undone(recipe) => {
-                let stages = self.bound(&recipe.sizes, &recipe.rules().collect::<Vec<_>>())?;
+                let stages = self.bound(&recipe.sizes, recipe.rules())?;
                 plan_inverse(&stages, catalog, &ours, policy)
             }
             Rules::Saved(_) | Rules::Merge(_) => return None,
@@ -116,10 +115,14 @@ impl Work<'_> {
     }
 
     /// The rules with their sizes, which the configuration beside either side says.
-    fn bound(&self, sizes: &SizeTable, rules: &[&Rule]) -> Option<Vec<Rule>> {
-        let given = &self.request.sizes;
+    fn bound<'r>(
+        &self,
+        sizes: &SizeTable,
+        rules: impl Iterator<Item = &'r Rule>,
+    ) -> Option<Vec<Rule>> {
+        let (given, rules) = (&self.request.sizes, rules.collect::<Vec<_>>());
         let beside = [&self.request.source.file, &self.request.target.file];
-        let mut bound = beside.into_iter().map(|file| given.bind(sizes, rules, file));
+        let mut bound = beside.into_iter().map(|file| given.bind(sizes, &rules, file));
         bound.find_map(Result::ok)
     }
 
