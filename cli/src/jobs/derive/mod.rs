@@ -86,13 +86,11 @@ impl Derive {
         };
         outcome.keep_proven((&self.a.file, &a, ours), (&b, theirs))?;
         if let Some(path) = saved {
-            let text = match outcome.recipe() {
-                // A recipe has a stage, if only one that changes nothing.
-                text if !text.contains("[[stage]]") => {
-                    text + "[[stage]]\nrename = \"{r..} -> {r..}\"\n"
-                }
-                text => text,
-            };
+            let mut text = outcome.recipe();
+            if !outcome.has_stages() {
+                // A recipe that is read has one, if only one that changes nothing.
+                text += "[[stage]]\nrename = \"{r..} -> {r..}\"\n";
+            }
             stage_text(text, path, self.existing)?.commit()?;
         }
         Ok(outcome)

@@ -23,11 +23,16 @@ impl Outcome {
         for line in self.beyond() {
             text += &format!("# {}\n", printable(&line));
         }
-        let derivation = &self.derivation;
-        if derivation.rules.stages.is_empty() && derivation.tensor_rules.is_empty() {
+        if !self.has_stages() {
             text += "# no key has another name\n";
         }
         text + "\n" + &self.stages()
+    }
+
+    /// True if the recipe does anything.
+    pub(super) fn has_stages(&self) -> bool {
+        let Derivation { rules, tensor_rules, .. } = &self.derivation;
+        !rules.stages.is_empty() || !tensor_rules.is_empty()
     }
 
     fn stages(&self) -> String {
