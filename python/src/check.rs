@@ -29,14 +29,13 @@ pub(crate) fn check(
     let allowed = allowed.map_err(|what| Raised::new("failed", what).into_err(py))?;
     let is_file = !path.is_dir();
     let job = Check { paths: vec![path], allowed };
-    let outcome = run(py, progress.as_ref(), |observer| {
+    run(py, progress.as_ref(), |observer| {
         let mut results = Vec::new();
         for found in job.run(observer)?.results {
             results.extend(examined(found, is_file)?);
         }
         Ok(results)
-    })?;
-    Ok(outcome)
+    })
 }
 
 /// One file alone that cannot be read is an error.

@@ -66,11 +66,7 @@ pub(crate) fn rename_file(
     progress: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Done> {
     let job = request.job().map_err(|raised| raised.into_err(py))?;
-    let outcome = run(py, progress.as_ref(), |observer| {
-        let outcome = job.run(observer)?;
-        Ok(done(&outcome))
-    })?;
-    Ok(outcome)
+    run(py, progress.as_ref(), |observer| Ok(done(&job.run(observer)?)))
 }
 
 impl Request {

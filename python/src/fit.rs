@@ -79,7 +79,6 @@ fn fitted(
     options: &FitOptions,
     filling: &FillOptions,
 ) -> Result<Fitted, Raised> {
-    let side = |catalog| -> Side<'_> { side(catalog) };
     let fit = find(side(source), side(target), options).map_err(|error| {
         let advice = match error {
             NotFitted::Unordered(_) => Advice::OtherEvidence,

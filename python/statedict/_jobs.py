@@ -6,7 +6,8 @@ import os
 import warnings
 
 from . import _statedict
-from ._arguments import casts, existing, metadata, rules, size
+from ._arguments import casts, existing, rules, size
+from ._arguments import metadata as checked_metadata
 from ._errors import UnsafeError
 from ._progress import Follow
 
@@ -177,7 +178,7 @@ def convert(
     options = _options(
         at=at, casts=casts(dtype), max_shard_size=size(max_shard_size), ties=ties, alone=alone,
         protocol=protocol, weights_only=weights_only, overwrite=overwrite,
-        metadata=_metadata(metadata), choices=_choices(strict=strict, allow_unchanged=True),
+        metadata=checked_metadata(metadata), choices=_choices(strict=strict, allow_unchanged=True),
     )  # fmt: skip
     return _run({**options, "path": os.fspath(path), "output": output}, progress)
 
@@ -212,7 +213,7 @@ def rename_file(
     options = _options(
         at=at, rules=given, in_place=in_place, casts=casts(dtype), alone=alone,
         sizes=list((sizes or {}).items()), overwrite=overwrite, save_plan=save_plan,
-        metadata=_metadata(metadata),
+        metadata=checked_metadata(metadata),
         choices=_choices(strict=strict, only=only, allow_unchanged=allow_unchanged),
     )  # fmt: skip
     return _run({**options, "path": os.fspath(path), "output": output}, progress)
@@ -251,10 +252,6 @@ def apply(
         choices=_choices(strict=strict, only=only, allow_unchanged=allow_unchanged),
     )  # fmt: skip
     return _run({**options, "path": os.fspath(path), "output": output}, progress)
-
-
-def _metadata(given: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    return metadata(given)
 
 
 def _choices(

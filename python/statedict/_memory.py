@@ -9,7 +9,7 @@ from ._algebra import Maker
 from ._arguments import rules
 from ._checkpoint import Checkpoint
 from ._errors import CheckpointError
-from ._sides import described, file_of, keys_of, module_paths, state_of
+from ._sides import described, keys_of, module_paths, state_of
 from ._tensors import dtype_of, is_tensor, reader
 
 TYPE_CHECKING = False
@@ -181,7 +181,7 @@ def load_into(
     state: Any = checkpoint.state_dict()
     if rename is not None:
         state = _rename(state, rename)
-    with explaining(file_of(checkpoint._arguments[0])):
+    with explaining(checkpoint._arguments[0]):
         return model.load_state_dict(state, strict=strict, assign=assign)
 
 

@@ -12,8 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._arguments import StrPath
-
     State = Any  # a mapping, a module, a path, a Checkpoint
     Known = tuple[str, int, tuple[int, ...], Any]
 
@@ -70,18 +68,10 @@ def _text(key: object) -> str:
 
 def keys_of(state: Mapping[str, Any]) -> list[str]:
     """The keys, all of them texts."""
-    keys = list(state)
-    for key in keys:
-        _text(key)
-    return keys
+    return [_text(key) for key in state]
 
 
 def module_paths(state: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a state dict says of modules, if it does."""
     found = getattr(state, "_metadata", None)
     return found if isinstance(found, dict) else None
-
-
-def file_of(value: StrPath | None) -> str | None:
-    """The path as a text."""
-    return None if value is None else os.fspath(value)
