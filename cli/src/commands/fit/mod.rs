@@ -3,6 +3,7 @@
 mod ambiguous;
 pub(crate) mod args;
 mod json;
+mod refusal;
 mod report;
 
 use std::io::Write;
@@ -36,7 +37,7 @@ pub(crate) fn run(request: &FitRequest, out: &mut dyn Write) -> Result<(), Failu
     }
     out.flush()?;
     if let Err(unmet) = &outcome.result {
-        return Err(report::refusal(&outcome, unmet));
+        return Err(refusal::refusal(&outcome, unmet));
     }
     if request.verbosity == Verbosity::All {
         report::print(request, &outcome);

@@ -1,6 +1,7 @@
 //! Everything that writes by rules: strip, add, unwrap, rename, keep, drop, apply and convert.
 
 pub(crate) mod args;
+pub(crate) mod changes;
 pub(crate) mod json;
 pub(crate) mod merge_args;
 pub(crate) mod metadata_args;
