@@ -284,11 +284,15 @@ fn layout(tensor: &Tensor) -> String {
 impl Diff {
     /// True if nothing that was compared differs; the order of keys does not count.
     pub fn is_same(&self) -> bool {
+        self.dtypes.is_empty() && self.is_same_but_for_dtypes()
+    }
+
+    /// True if nothing differs but types of elements.
+    pub fn is_same_but_for_dtypes(&self) -> bool {
         self.removed.is_empty()
             && self.added.is_empty()
             && self.renamed.is_empty()
             && self.layouts.is_empty()
-            && self.dtypes.is_empty()
             && self.shapes.is_empty()
             && self.values.is_empty()
             && self.objects.is_empty()
