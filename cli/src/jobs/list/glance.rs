@@ -121,8 +121,8 @@ fn total<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> u64 {
 
 /// How far a trainer had come, and which trainer it was.
 fn counters(checkpoint: &Checkpoint) -> Result<Vec<String>, Error> {
-    let is_told = |path: &str| COUNTERS.contains(&path) || path == LIGHTNING;
-    if !checkpoint.catalog().payload.iter().any(|thing| is_told(&thing.path)) {
+    let is_counter = |path: &str| COUNTERS.contains(&path) || path == LIGHTNING;
+    if !checkpoint.catalog().payload.iter().any(|thing| is_counter(&thing.path)) {
         return Ok(Vec::new());
     }
     let Some(Value::Map(entries)) = checkpoint.payload()? else { return Ok(Vec::new()) };
@@ -148,9 +148,8 @@ fn averages(rows: Rows<'_>) -> Option<String> {
         let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
         words.any(|word| word.eq_ignore_ascii_case("ema"))
     };
-    let first = |row: &TensorEntry| row.key.as_str().split('.').next().map(is_average);
-    let mut all = rows.iter();
-    let found = all.any(|row| is_average(&row.path) || first(row) == Some(true));
+    let is_below = |row: &TensorEntry| row.key.as_str().split('.').next().is_some_and(is_average);
+    let found = rows.iter().any(|row| is_average(&row.path) || is_below(row));
     found.then(|| "EMA weights".to_string())
 }
 
