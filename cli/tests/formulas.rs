@@ -1,4 +1,4 @@
-//! What is no rearrangement, as users of the commands and of recipes meet it.
+//! Rules that calculate, fill in and cut off, as users of the commands and of recipes meet them.
 
 mod folder;
 
@@ -181,13 +181,18 @@ fn what_is_no_longer_what_was_filled_in_is_not_taken_out() {
     assert!(ran.err.contains("h.0.k.bias and zeros[2] are not the same"), "{}", ran.err);
 }
 
+/// That a command with a rule fails, and says this.
+fn refused_rule(folder: &Folder, words: [&str; 3], expected: &str) {
+    let ran = folder.run(&words);
+    assert_ne!(ran.status, 0, "{words:?}");
+    assert!(ran.err.contains(expected), "{words:?}: {}", ran.err);
+}
+
 #[test]
 fn bad_fillings_say_what_is_wrong() {
     let folder = Folder::of([("a.safetensors", attention())]);
     let check = |filling: &str, expected: &str| {
-        let ran = folder.run(&["fill", filling, "a.safetensors"]);
-        assert_ne!(ran.status, 0, "{filling}");
-        assert!(ran.err.contains(expected), "{filling}: {}", ran.err);
+        refused_rule(&folder, ["fill", filling, "a.safetensors"], expected);
     };
     check("a[2]", "expected 'KEY[places] = WHAT DTYPE'");
     check("a[2] = zeros", "the type of 'a' is not said");
@@ -381,9 +386,7 @@ fn what_there_is_once_is_repeated_and_compared() {
 fn what_is_cut_off_or_filled_in_has_one_place() {
     let folder = Folder::of([("a.safetensors", table())]);
     let check = |rule: &str, expected: &str| {
-        let ran = folder.run(&["rename", rule, "a.safetensors"]);
-        assert_ne!(ran.status, 0, "{rule}");
-        assert!(ran.err.contains(expected), "{rule}: {}", ran.err);
+        refused_rule(&folder, ["rename", rule, "a.safetensors"], expected);
     };
     check("embed[_ d] -> t[d]", "a part of a dimension of its own: [(v | _) d]");
     check("embed[(v | _ 2) d] -> t[v d]", "a part of a dimension of its own: [(v | _) d]");
