@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use statedict::checkpoint::{FORMATS, format_called};
+use statedict::checkpoint::{format_called, written_formats};
 use statedict::core::Format;
 use statedict::jobs::target::{Companions, Sharding, sharded_formats};
 
@@ -20,6 +20,9 @@ pub(crate) struct OutputArgs {
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     /// Write this format, whatever the extension of OUT
+    ///
+    /// `dcp` is a distributed checkpoint of PyTorch: OUT is a folder, which
+    /// torch.distributed.checkpoint loads on any number of ranks.
     #[arg(long, value_name = "FORMAT", value_parser = formats())]
     pub(crate) format: Option<NamedFormat>,
     /// Write files of at most this size and an index into the folder OUT: `5GB`, `500MiB`
@@ -44,7 +47,7 @@ impl std::fmt::Debug for NamedFormat {
 
 /// The names of formats, as values of an option.
 pub(crate) fn formats() -> impl TypedValueParser<Value = NamedFormat> {
-    PossibleValuesParser::new(FORMATS.iter().map(|format| format.name()))
+    PossibleValuesParser::new(written_formats().map(|format| format.name()))
         .map(|name| NamedFormat(format_called(&name).expect("the names of the formats")))
 }
 
@@ -63,12 +66,13 @@ impl OutputArgs {
     pub(crate) fn sharding(&self) -> Result<Option<Sharding>, Failure> {
         let Some(limit) = self.shard_size else { return Ok(None) };
         let usual = sharded_formats().next_back();
+        let known = || sharded_formats().map(|format| format.name());
         if let Some(format) = self.format().or(usual)
-            && format.facts().shard_names.is_some()
+            && known().any(|known| known == format.name())
         {
             return Ok(Some(Sharding { limit, format }));
         }
-        let known = sharded_formats().map(|format| format.name()).collect::<Vec<_>>().join(", ");
+        let known = known().collect::<Vec<_>>().join(", ");
         let error = "this format is not spread over several files";
         Err(Failure::could_not(error)
             .hint(format!("with --shard-size, --format is one of {known}")))

@@ -5,7 +5,7 @@ pub(crate) mod command_line;
 use std::path::Path;
 
 use statedict::Advice;
-use statedict::checkpoint::FORMATS;
+use statedict::checkpoint::{FORMATS, written_formats};
 use statedict::jobs::selection::{Choice, Role, Summary};
 use statedict::jobs::target::stem;
 
@@ -115,7 +115,7 @@ fn select(of: Role, path: &str) -> String {
 fn name_format() -> String {
     let extensions = FORMATS.iter().flat_map(|format| format.facts().extensions);
     let extensions: Vec<_> = extensions.map(|extension| format!(".{extension}")).collect();
-    let formats: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
+    let formats: Vec<&str> = written_formats().map(|format| format.name()).collect();
     let formats = formats.join(", ");
     format!("use one of {}, or add --format FORMAT ({formats})", extensions.join(", "))
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use statedict_checkpoint::{
-    Checkpoint, Disk, Existing, FORMATS, Protection, SideFiles, Staged, System, ending,
-    format_named_by,
+    Checkpoint, Disk, Existing, Protection, SideFiles, Staged, System, ending, format_named_by,
+    written_formats,
 };
 use statedict_core::{Format, MetadataChange};
 
@@ -36,10 +36,13 @@ pub enum Companions {
 pub(crate) fn is_folder(
     output: &Path,
     checkpoint: &Checkpoint,
+    asked: Option<&dyn Format>,
     sharding: Option<&Sharding>,
 ) -> bool {
     let from_folder = checkpoint.is_sharded() || checkpoint.model_folder().is_some();
-    sharding.is_some() || (from_folder && format_named_by(output).is_none())
+    sharding.is_some()
+        || asked.is_some_and(|format| format.facts().writes_folders)
+        || (from_folder && format_named_by(output).is_none())
 }
 
 /// The name of the one file of a model folder in a format.
@@ -80,15 +83,31 @@ pub(crate) fn format_of(
     })
 }
 
-/// Refuses the name of a file for a folder of several.
-pub(crate) fn refuse_file_name(output: &Path) -> Result<(), Error> {
+/// Refuses the name of a file for a folder of several files, which `option` writes.
+pub(crate) fn refuse_file_name(output: &Path, option: &str) -> Result<(), Error> {
     match format_named_by(output) {
         Some(_) if !output.is_dir() => Err(Error::failed(format_args!(
-            "cannot write '{}': it is the name of a file, and --shard-size writes a folder",
+            "cannot write '{}': it is the name of a file, and {option} writes a folder",
             output.display()
         ))),
         _ => Ok(()),
     }
+}
+
+/// The format of what is written to a folder, if its name or options ask for one.
+pub(crate) fn format_of_folder(
+    output: &Path,
+    asked: Option<&'static dyn Format>,
+    sharding: Option<&Sharding>,
+) -> Result<Option<&'static dyn Format>, Error> {
+    if let Some(sharding) = sharding {
+        refuse_file_name(output, "--shard-size")?;
+        return Ok(Some(sharding.format));
+    }
+    if let Some(format) = asked.filter(|format| format.facts().writes_folders) {
+        refuse_file_name(output, &format!("--format {}", format.name()))?;
+    }
+    Ok(asked)
 }
 
 /// Refuses to put metadata into a file that has no place for them.
@@ -195,7 +214,8 @@ pub fn stem(file: &Path) -> String {
 
 /// The formats whose checkpoints can be several files.
 pub fn sharded_formats() -> impl DoubleEndedIterator<Item = &'static dyn Format> {
-    FORMATS.iter().copied().filter(|format| format.facts().shard_names.is_some())
+    written_formats()
+        .filter(|format| format.facts().shard_names.is_some() || format.facts().writes_folders)
 }
 
 /// True for two paths of one file.

@@ -46,6 +46,8 @@ pub struct Facts {
     pub holds_metadata: bool,
     /// True if a key that shares another key's elements is recorded in the metadata.
     pub records_ties: bool,
+    /// True if new checkpoints are folders: files of tensors, and one that leads to them.
+    pub writes_folders: bool,
 }
 
 impl Facts {
@@ -62,6 +64,7 @@ impl Facts {
             casts_in_files: false,
             holds_metadata: false,
             records_ties: false,
+            writes_folders: false,
         }
     }
 }
@@ -111,5 +114,16 @@ pub trait Format: Sync {
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
         let why = format!("{} checkpoints are read and not written", self.name());
         Err(UnsupportedTensors::none_written(contents, why))
+    }
+
+    /// Lays out a new checkpoint that is a folder, with these tensors in one file each, if the
+    /// format [writes folders](Facts::writes_folders).
+    ///
+    /// # Errors
+    /// Every tensor that the format cannot hold.
+    fn encode_files(&self, files: &[TensorSet]) -> Result<PendingFiles, UnsupportedTensors> {
+        let why = format!("{} checkpoints are not spread over several files", self.name());
+        let none = TensorSet::default();
+        Err(UnsupportedTensors::none_written(files.first().unwrap_or(&none), why))
     }
 }

@@ -146,6 +146,19 @@ impl Layout {
         }
     }
 
+    /// Appends another file, whose checksums are over its own parts as before.
+    pub fn append(&mut self, file: Layout) {
+        let first = self.parts.len();
+        for part in file.parts {
+            self.push(match part {
+                Part::Crc32(Span { parts }) => {
+                    Part::Crc32(Span { parts: first + parts.start..first + parts.end })
+                }
+                other => other,
+            });
+        }
+    }
+
     /// Appends the checksum of parts that are there already.
     pub fn crc32(&mut self, span: Span) {
         debug_assert!(span.parts.end <= self.parts.len(), "a checksum follows what it covers");
@@ -269,6 +282,17 @@ mod tests {
         };
         let ranges: Vec<_> = layout.parts().iter().filter_map(read).collect();
         assert_eq!(ranges, [100..104, 108..116, 108..116, 108..116]);
+    }
+
+    #[test]
+    fn a_file_within_another_has_the_checksums_of_its_own_parts() {
+        let mut inner = layout(&[Err(b"ab"), Err(b"cd")]);
+        inner.crc32(inner.span_from(1));
+        let mut outer = layout(&[Err(b"abc")]);
+        outer.append(inner);
+        assert_eq!(outer.len(), 3 + 4 + 4);
+        let Some(Part::Crc32(span)) = outer.parts().last() else { panic!("a checksum is last") };
+        assert_eq!(*span, Span { parts: 2..3 });
     }
 
     #[test]

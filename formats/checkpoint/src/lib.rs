@@ -83,7 +83,9 @@ pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recove
 pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;
 pub use reading::{Index, Stored, TensorPart, TensorRef};
-pub use registry::{FOLDER_FORMATS, FORMATS, ending, format_called, format_named_by};
+pub use registry::{
+    FOLDER_FORMATS, FORMATS, ending, format_called, format_named_by, written_formats,
+};
 pub use statistics::Measured;
 pub use write::{Protected, Protection, Staged, stage_text};
 

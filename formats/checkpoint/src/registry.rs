@@ -20,7 +20,7 @@ pub static FORMATS: &[&dyn Format] = &[
     &crate::raw_arrays::RAW_ARRAYS,
 ];
 
-/// Every format whose checkpoints are folders of many files, and are only read.
+/// Every format whose checkpoints are always folders of many files; most are only read.
 pub static FOLDER_FORMATS: &[&dyn Format] = &[&MEGATRON, &DCP, &HUB, &ZERO, &RANKS];
 
 /// The format that a file name's ending asks for.
@@ -40,9 +40,15 @@ pub fn ending(path: &Path) -> Option<(&'static dyn Format, &'static str)> {
     })
 }
 
-/// The format of this name.
+/// Every format that is written.
+pub fn written_formats() -> impl DoubleEndedIterator<Item = &'static dyn Format> {
+    let folders = FOLDER_FORMATS.iter().filter(|format| format.facts().writes_folders);
+    folders.chain(FORMATS).copied()
+}
+
+/// The written format of this name.
 pub fn format_called(name: &str) -> Option<&'static dyn Format> {
-    FORMATS.iter().copied().find(|format| format.name() == name)
+    written_formats().find(|format| format.name() == name)
 }
 
 #[cfg(test)]

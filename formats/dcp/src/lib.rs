@@ -15,6 +15,7 @@
 //! | `hub` | pieces of safetensors, without metadata |
 //! | `rename` | other names, in the metadata alone |
 //! | `open` | all of it together: a folder, opened |
+//! | `encode` | new checkpoints |
 //!
 //! # Example
 //! ```
@@ -28,6 +29,7 @@
 //! # Ok::<(), statedict_core::Fault>(())
 //! ```
 
+mod encode;
 mod examine;
 mod hub;
 mod item;
@@ -62,8 +64,12 @@ pub struct Dcp;
 /// The format, for the registry.
 pub static DCP: Dcp = Dcp;
 
-static FACTS: Facts =
-    Facts { orders_keys: true, holds_objects: true, ..Facts::of_tensors("dcp", &[]) };
+static FACTS: Facts = Facts {
+    orders_keys: true,
+    holds_objects: true,
+    writes_folders: true,
+    ..Facts::of_tensors("dcp", &[])
+};
 
 impl Format for Dcp {
     fn facts(&self) -> &'static Facts {
@@ -75,8 +81,11 @@ impl Format for Dcp {
     }
 
     fn encode(&self, contents: &TensorSet) -> Result<PendingFiles, UnsupportedTensors> {
-        let why = "distributed checkpoints are read and not written";
-        Err(UnsupportedTensors::none_written(contents, why))
+        encode::encode(std::slice::from_ref(contents))
+    }
+
+    fn encode_files(&self, files: &[TensorSet]) -> Result<PendingFiles, UnsupportedTensors> {
+        encode::encode(files)
     }
 }
 

@@ -6,8 +6,9 @@ use statedict_core::{
     TensorSet, UnsupportedTensors, Value,
 };
 
+use crate::encode::encode;
 use crate::metadata::{Meaning, Metadata, is_admitted, meanings};
-use crate::names::metadata_files;
+use crate::names::{METADATA, metadata_files};
 use crate::open;
 use crate::pickle::{Edits, edited, follow};
 
@@ -124,6 +125,31 @@ impl Renamable {
             }
             None => Ok(names),
         }
+    }
+
+    /// Tensors by the data files that they were in, those of no file last.
+    fn by_file(&self, contents: TensorSet, section: &Section) -> Vec<TensorSet> {
+        let mut files = IndexMap::<&str, usize>::default();
+        for (name, entry) in &self.metadata.entries {
+            let path = self.metadata.path(name);
+            if let Some((Step::Key(last), above)) = path.split_last()
+                && let Some(Some(new)) = section.fate(last)
+                && Step::joined(above) == section.path()
+            {
+                files.extend(entry.first_file().map(|file| (new, file)));
+            }
+        }
+        let mut sets: IndexMap<usize, TensorSet> = IndexMap::default();
+        for (key, elements) in contents.tensors {
+            let file = files.get(&*key).copied().unwrap_or(usize::MAX);
+            sets.entry(file).or_default().tensors.push((key, elements));
+        }
+        sets.sort_keys();
+        let mut sets: Vec<TensorSet> = sets.into_values().collect();
+        if let Some(first) = sets.first_mut() {
+            first.ties = contents.ties;
+        }
+        sets
     }
 
     /// The metadata with other names.
@@ -298,6 +324,13 @@ impl Folder for Renamable {
         contents: TensorSet,
         section: &Section,
     ) -> Result<PendingFiles, UnsupportedTensors> {
-        self.assembled.encode(contents, section)
+        let mut pending = encode(&self.by_file(contents, section))?;
+        // In the place of the old checkpoint nothing leads to its files any more.
+        if let PendingFiles::Folder { files, gone, .. } = &mut pending {
+            let is_new = |name: &&str| files.iter().any(|file| file.name == **name);
+            let old = self.files().into_iter().filter(|name| *name != METADATA && !is_new(name));
+            gone.extend(old.map(String::from));
+        }
+        Ok(pending)
     }
 }

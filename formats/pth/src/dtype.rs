@@ -96,6 +96,27 @@ pub(crate) fn to_torch(dtype: &DType) -> Option<(&'static str, Storing)> {
     })
 }
 
+/// What PyTorch calls an element type: `float32`.
+pub(crate) fn name_in_torch(dtype: &DType) -> Option<&'static str> {
+    let (name, storing) = to_torch(dtype)?;
+    Some(match (storing, name) {
+        (Storing::Untyped, name) => name,
+        (Storing::Typed, "DoubleStorage") => "float64",
+        (Storing::Typed, "FloatStorage") => "float32",
+        (Storing::Typed, "HalfStorage") => "float16",
+        (Storing::Typed, "BFloat16Storage") => "bfloat16",
+        (Storing::Typed, "LongStorage") => "int64",
+        (Storing::Typed, "IntStorage") => "int32",
+        (Storing::Typed, "ShortStorage") => "int16",
+        (Storing::Typed, "CharStorage") => "int8",
+        (Storing::Typed, "ByteStorage") => "uint8",
+        (Storing::Typed, "BoolStorage") => "bool",
+        (Storing::Typed, "ComplexFloatStorage") => "complex64",
+        (Storing::Typed, "ComplexDoubleStorage") => "complex128",
+        (Storing::Typed, _) => return None,
+    })
+}
+
 /// The shape that PyTorch gives a tensor: of 4-bit floats it counts pairs, along the last dimension.
 ///
 /// `None` if the last dimension has no whole number of pairs.

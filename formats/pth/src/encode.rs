@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors, row_major_strides};
 use statedict_zip::Writer;
 
-use crate::dtype::{Storing, shape_in_torch, to_torch};
+use crate::dtype::{Storing, name_in_torch, shape_in_torch, to_torch};
 use crate::metadata;
 use crate::pickle::graph::Value;
 use crate::pickle::opcode;
@@ -30,9 +30,8 @@ const BATCH: usize = 1000;
 pub(crate) fn encode(contents: &TensorSet) -> Result<Layout, UnsupportedTensors> {
     let mut entries: Vec<(String, String)> = Vec::new();
     for (key, elements) in &contents.tensors {
-        let (dtype, shape) = (elements.dtype(), elements.shape());
-        if to_torch(dtype).is_none() || shape_in_torch(dtype, shape).is_none() {
-            entries.push((key.clone(), format!("PyTorch has no dtype for {dtype} of {shape:?}")));
+        if to_torch(elements.dtype()).is_none() || shape_of(elements).is_none() {
+            entries.push((key.clone(), unknown(elements)));
         }
     }
     for (key, kept) in &contents.ties {
@@ -47,6 +46,43 @@ pub(crate) fn encode(contents: &TensorSet) -> Result<Layout, UnsupportedTensors>
     let reserve = contents.reserve.beside(contents.byte_len());
     let storages = storages.into_iter().cloned();
     Ok(archive(pickler.out, storages, &contents.metadata, reserve))
+}
+
+/// One tensor as `torch.save` saves it, and what PyTorch says of it.
+#[derive(Debug)]
+pub struct SavedTensor {
+    /// The archive.
+    pub archive: Layout,
+    /// What PyTorch calls the element type: `float32`.
+    pub dtype: &'static str,
+    /// The shape that it has in PyTorch, which counts 4-bit floats by pairs.
+    pub shape: Vec<u64>,
+}
+
+impl SavedTensor {
+    /// Lays out an archive of one tensor.
+    ///
+    /// # Errors
+    /// A type that PyTorch does not have.
+    pub fn new(elements: &Elements) -> Result<SavedTensor, String> {
+        let known = name_in_torch(elements.dtype()).zip(shape_of(elements));
+        let (dtype, shape) = known.ok_or_else(|| unknown(elements))?;
+        let mut pickler = Pickler::sharing();
+        pickler.push(&[opcode::PROTO, 2]);
+        pickler.whole(elements, &shape, 0);
+        pickler.push(&[opcode::STOP]);
+        let archive = archive(pickler.out, [elements.clone()].into_iter(), &[], 0);
+        Ok(SavedTensor { archive, dtype, shape })
+    }
+}
+
+/// The shape that a tensor has in PyTorch.
+fn shape_of(elements: &Elements) -> Option<Vec<u64>> {
+    shape_in_torch(elements.dtype(), elements.shape())
+}
+
+fn unknown(elements: &Elements) -> String {
+    format!("PyTorch has no dtype for {} of {:?}", elements.dtype(), elements.shape())
 }
 
 /// An archive of a pickle and the storages it names `0`, `1`, … in the order in which it does.
@@ -189,22 +225,8 @@ impl Pickler {
                 if storage == storages.len() {
                     storages.push(elements);
                 }
-                let shape = shape_in_torch(elements.dtype(), elements.shape())
-                    .expect("every shape was checked");
-                self.tensor(&Placed {
-                    storage: Named {
-                        dtype: elements.dtype(),
-                        key: &storage.to_string(),
-                        location: "cpu",
-                        count: elements.count(),
-                        parts: 5,
-                    },
-                    shape: &shape,
-                    strides: &row_major_strides(&shape),
-                    offset: 0,
-                    gradient: Gradient::NotRequired,
-                    parameter: None,
-                });
+                let shape = shape_of(elements).expect("every shape was checked");
+                self.whole(elements, &shape, storage);
             }
             self.push(&[opcode::SETITEMS]);
         }
@@ -242,6 +264,24 @@ impl Pickler {
         self.push(&[gradient.opcode()]);
         self.empty_ordered_dict();
         self.push(&[opcode::TUPLE, opcode::REDUCE]);
+    }
+
+    /// A tensor that is all of the storage of this number.
+    fn whole(&mut self, elements: &Elements, shape: &[u64], storage: usize) {
+        self.tensor(&Placed {
+            storage: Named {
+                dtype: elements.dtype(),
+                key: &storage.to_string(),
+                location: "cpu",
+                count: elements.count(),
+                parts: 5,
+            },
+            shape,
+            strides: &row_major_strides(shape),
+            offset: 0,
+            gradient: Gradient::NotRequired,
+            parameter: None,
+        });
     }
 
     fn tensor(&mut self, tensor: &Placed<'_>) {

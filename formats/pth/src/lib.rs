@@ -76,6 +76,7 @@ use crate::stream::StreamFile;
 use crate::tar::TarFile;
 
 pub use dtype::named as torch_dtype;
+pub use encode::SavedTensor;
 pub use scan::{Loader, Scan, Trust, Unread, scan, search};
 pub use tar::{TarMember, tar_members};
 

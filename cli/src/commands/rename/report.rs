@@ -126,6 +126,10 @@ fn suggested(request: &RenameRequest, outcome: &Outcome) -> PathBuf {
     let other = FORMATS.iter().copied().rev().find(|format| format.name() != own.name());
     let is_read_alone = own.facts().extensions.is_empty();
     let format = format.or(other.filter(|_| request.converts() || is_read_alone)).unwrap_or(own);
+    if format.facts().writes_folders {
+        let from = outcome.source.model_folder.as_deref().unwrap_or(file);
+        return from.with_file_name(format!("{}-{}", stem(from), format.name()));
+    }
     if is_read_alone && sharding.is_none() {
         return sibling(outcome.source.model_folder.as_deref().unwrap_or(file), "", format);
     }

@@ -30,7 +30,9 @@ impl Work<'_> {
         assembled: Assembled,
     ) -> Result<NewFile, Error> {
         let (sharding, output) = (self.request.sharding, self.request.output.as_deref());
-        let folder = output.filter(|it| target::is_folder(it, self.source, sharding.as_ref()));
+        let asked = self.request.format;
+        let folder =
+            output.filter(|it| target::is_folder(it, self.source, asked, sharding.as_ref()));
         let side_files = match folder {
             Some(folder) => target::side_files(folder, self.source, self.request.companions)?,
             None => SideFiles::default(),
@@ -78,15 +80,13 @@ impl Work<'_> {
     }
 
     fn format_wanted(&self, is_folder: bool) -> Result<&'static dyn Format, Error> {
-        let format = self.request.format;
-        match (self.request.sharding, &self.request.output) {
-            (Some(sharding), output) => {
-                output.as_deref().map_or(Ok(()), target::refuse_file_name)?;
-                Ok(sharding.format)
-            }
-            (None, Some(path)) if !is_folder => target::format_of(path, format),
-            (None, _) => Ok(format.unwrap_or_else(|| self.source.format())),
-        }
+        let (format, sharding) = (self.request.format, self.request.sharding);
+        let wanted = match &self.request.output {
+            Some(path) if is_folder => target::format_of_folder(path, format, sharding.as_ref())?,
+            Some(path) => Some(target::format_of(path, format)?),
+            None => sharding.map(|sharding| sharding.format).or(format),
+        };
+        Ok(wanted.unwrap_or_else(|| self.source.format()))
     }
 
     /// True if the source is a state dict as it is, whose tensors are wanted in their order.

@@ -57,16 +57,18 @@ impl Rename {
     /// file keeps its own.
     fn format_wanted(&self, checkpoint: &Checkpoint) -> Result<Option<&'static dyn Format>, Error> {
         let Encoding { format, sharding, .. } = &self.encoding;
-        if let Some(sharding) = sharding {
-            self.new_file().map_or(Ok(()), target::refuse_file_name)?;
-            return Ok(Some(sharding.format));
-        }
         match self.new_file() {
-            Some(path) if !target::is_folder(path, checkpoint, None) => {
-                target::format_of(path, *format).map(Some)
+            None => Ok(sharding.map(|sharding| sharding.format).or(*format)),
+            Some(path) if self.is_folder(path, checkpoint) => {
+                target::format_of_folder(path, *format, sharding.as_ref())
             }
-            _ => Ok(*format),
+            Some(path) => target::format_of(path, *format).map(Some),
         }
+    }
+
+    fn is_folder(&self, output: &Path, checkpoint: &Checkpoint) -> bool {
+        let Encoding { format, sharding, .. } = &self.encoding;
+        target::is_folder(output, checkpoint, *format, sharding.as_ref())
     }
 
     /// True if the file keeps its form, in which it holds all of its state dicts.
@@ -79,8 +81,7 @@ impl Rename {
 
     /// The folder that is written to, if the output is one.
     fn new_folder(&self, checkpoint: &Checkpoint) -> Option<&Path> {
-        let sharding = self.encoding.sharding.as_ref();
-        self.new_file().filter(|output| target::is_folder(output, checkpoint, sharding))
+        self.new_file().filter(|output| self.is_folder(output, checkpoint))
     }
 
     /// What lies beside the weights of a model folder and is copied to another.
@@ -131,7 +132,14 @@ impl Rename {
         let folder = self.new_folder(checkpoint);
         let work = match encodes {
             Some(because) => self.encode(checkpoint, (plan, adapter), (named, to), because)?,
-            None => self.rewrite(checkpoint, plan)?,
+            None => match self.rewrite(checkpoint, plan) {
+                // What cannot be left out of its files, or renamed in them, can be written again.
+                Err(_) if named.is_some() && to.facts().writes_folders => {
+                    let because = OmittedBecause::Encoded;
+                    self.encode(checkpoint, (plan, adapter), (named, to), because)?
+                }
+                rewritten => rewritten?,
+            },
         };
         // One file of a model folder keeps its name in another, or gets the usual one.
         Ok(match (work, folder) {

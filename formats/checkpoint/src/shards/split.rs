@@ -21,23 +21,28 @@ pub(crate) fn split(
     limit: u64,
     stem: &str,
 ) -> Result<PendingFiles, UnsupportedTensors> {
+    let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
+    let sets = groups(tensors, limit).into_iter().map(|tensors| TensorSet {
+        tensors,
+        metadata: metadata.clone(),
+        modules: modules.clone(),
+        ties: Vec::new(),
+        reserve,
+    });
+    let mut sets: Vec<TensorSet> = sets.collect();
+    if format.facts().writes_folders {
+        sets[0].ties = ties;
+        return format.encode_files(&sets);
+    }
     let Some(ShardNames { extension, .. }) = format.facts().shard_names else {
         let why = format!("{} checkpoints are not spread over several files", format.name());
         return Err(UnsupportedTensors { entries: vec![("*".into(), why)] });
     };
-    let TensorSet { tensors, metadata, modules, ties, reserve } = contents;
-    let groups = groups(tensors, limit);
-    let count = groups.len();
+    let count = sets.len();
     let series = Series::new(stem, count, extension);
-    let groups = (1..).zip(groups).map(|(number, tensors)| Group {
+    let groups = (1..).zip(sets).map(|(number, contents)| Group {
         name: if count == 1 { format!("{stem}.{extension}") } else { series.name(number) },
-        contents: TensorSet {
-            tensors,
-            metadata: metadata.clone(),
-            modules: modules.clone(),
-            ties: Vec::new(),
-            reserve,
-        },
+        contents,
     });
     let (files, index) = lay_out(format, groups.collect(), ties, Index::default())?;
     let is_several = count > 1;

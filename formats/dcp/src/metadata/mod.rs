@@ -125,6 +125,16 @@ impl Chunked {
 }
 
 impl Entry {
+    /// The number of the file with its first chunk, if it is a tensor.
+    pub(crate) fn first_file(&self) -> Option<usize> {
+        match self {
+            Entry::Object(_) => None,
+            Entry::Tensor(tensor) => {
+                tensor.chunks.iter().find_map(|chunk| Some(chunk.item.as_ref()?.file))
+            }
+        }
+    }
+
     /// Gives the files of its items other numbers.
     fn renumber(&mut self, files: &[usize]) {
         let renumber = |item: &mut Item| item.file = files[item.file];

@@ -3,7 +3,7 @@
 mod edit;
 mod fetched;
 mod machine;
-mod opcode;
+pub(crate) mod opcode;
 mod reader;
 mod value;
 

@@ -1,0 +1,117 @@
+//! Distributed checkpoints of PyTorch that are written, and read again.
+
+mod folder;
+
+use std::fs;
+
+use folder::{Folder, numbered};
+use serde_json::{Value, json};
+
+const LENET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lenet-dataparallel.pth");
+
+/// A folder with `net.safetensors`, of which each key has one number, and its distributed form `run`.
+fn written(keys: &[&str]) -> Folder {
+    let folder = Folder::of([("net.safetensors", numbered(keys))]);
+    folder.typed("convert net.safetensors run --format dcp").check(0, "wrote run (dcp, ");
+    folder
+}
+
+impl Folder {
+    fn names(&self, name: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(name)).expect("a folder");
+        let names = entries.map(|it| it.expect("an entry").file_name().into_string());
+        let mut names: Vec<String> = names.map(|name| name.expect("UTF-8")).collect();
+        names.sort();
+        names
+    }
+
+    fn keys(&self, name: &str) -> Vec<String> {
+        let ran = self.run(&["ls", "--json", name]);
+        let listing: Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
+        let rows = listing["tensors"].as_array().expect("a list").iter();
+        rows.map(|row| row["key"].as_str().expect("a text").to_string()).collect()
+    }
+}
+
+#[test]
+fn a_file_becomes_a_distributed_checkpoint_with_the_same_tensors() {
+    let folder = Folder::of([]);
+    fs::copy(LENET, folder.path("net.pth")).expect("copied");
+    folder.typed("convert net.pth run --format dcp").check(0, "");
+    assert_eq!(folder.names("run"), [".metadata", "__0_0.distcp"]);
+    folder.typed("diff net.pth run").check(0, "the same");
+    folder.typed("check run").check(0, "safe");
+    folder.typed("convert run again.safetensors").check(0, "wrote again.safetensors");
+    folder.typed("diff net.pth again.safetensors").check(0, "the same");
+}
+
+#[test]
+fn every_command_that_writes_a_file_writes_one() {
+    let folder = written(&["module.a", "module.b"]);
+    for (words, keys) in [
+        ("strip module net.safetensors -o out --format dcp", ["a", "b"]),
+        ("add x net.safetensors -o out --format dcp", ["x.module.a", "x.module.b"]),
+        ("unwrap net.safetensors -o out --format dcp", ["a", "b"]),
+        ("convert net.safetensors -o out --format dcp --cast bf16", ["module.a", "module.b"]),
+        ("convert run -o out --format dcp --cast f16", ["module.a", "module.b"]),
+    ] {
+        folder.typed(&format!("{words} --force")).check(0, "wrote out (dcp");
+        assert_eq!(folder.keys("out"), keys, "{words}");
+    }
+    folder.typed("strip module net.safetensors --save-plan plan.json").check(0, "");
+    folder
+        .typed("apply plan.json net.safetensors -o applied --format dcp")
+        .check(0, "wrote applied");
+    assert_eq!(folder.keys("applied"), ["a", "b"]);
+}
+
+#[test]
+fn there_is_one_data_file_for_each_shard() {
+    let folder = written(&["a", "b", "c"]);
+    let words = "convert net.safetensors out --format dcp --shard-size 8";
+    folder.typed(words).check(0, "2 files");
+    assert_eq!(folder.names("out"), [".metadata", "__0_0.distcp", "__0_1.distcp"]);
+    folder.typed("diff net.safetensors out").check(0, "the same");
+    // Each file takes the place of another under a name that was free.
+    folder.typed(words).check(2, "already exists");
+    folder.typed(&format!("{words} --force")).check(0, "wrote out");
+    folder.typed("diff net.safetensors out").check(0, "the same");
+}
+
+#[test]
+fn the_name_of_a_file_is_refused_and_a_folder_proposed() {
+    let folder = written(&["a"]);
+    let said = "it is the name of a file, and --format dcp writes a folder";
+    folder.typed("convert net.safetensors out.pth --format dcp").check(2, said);
+    let said = "statedict convert net.safetensors --format dcp -o net-dcp";
+    folder.typed("convert net.safetensors --format dcp").check(0, said);
+}
+
+#[test]
+fn what_has_no_place_there_is_refused_or_listed() {
+    let header = r#"{"__metadata__":{"license":"mit","b":"a"},
+        "a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+        "f":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[4,7]}}"#;
+    let folder = Folder::of([("net.safetensors", folder::safetensors(header, &[0; 7]))]);
+    let ran = folder.typed("convert net.safetensors out --format dcp");
+    ran.check(1, "'f': PyTorch has no dtype for F6_E2M3 of [4]");
+    let ran = folder.typed("drop f net.safetensors -o out --format dcp");
+    ran.check(0, "not written, dcp cannot store it: license (metadata)");
+    assert_eq!(folder.keys("out"), ["a", "b"]);
+}
+
+#[test]
+fn what_metadata_alone_cannot_say_is_written_again() {
+    let folder = written(&["a", "b", "c"]);
+    folder.typed("drop b run -o less --format dcp").check(0, "wrote less (dcp");
+    assert_eq!(folder.keys("less"), ["a", "c"]);
+    folder.typed("drop b run -o less2").check(2, "would be dropped");
+    folder.typed("convert run -i --cast bf16").check(2, "");
+    folder.typed("rename a->z run -i --cast bf16").check(0, "wrote run");
+    assert_eq!(folder.keys("run"), ["z", "b", "c"]);
+    assert_eq!(folder.names("run"), [".metadata", "__0_0.r1.distcp"]);
+    let listing = folder.typed("ls --json run");
+    let listing: Value = serde_json::from_str(&listing.out).expect("JSON");
+    assert_eq!(listing["tensors"][0]["dtype"], json!("BF16"));
+}
