@@ -95,15 +95,21 @@ fn spelled(dtype: &str) -> String {
 
 impl Pattern {
     fn read(typed: &str) -> Result<Pattern, Error> {
-        let mut templates = Vec::new();
+        let (mut templates, mut refused) = (Vec::new(), None);
         for separator in [SEPARATOR, SLASH] {
             let below = format!("{}{separator}**", typed.trim_end_matches(separator));
             for text in [typed, &below] {
-                let template = Template::parse(text, separator);
-                templates.push(template.map_err(|bad| Error::failed(bad.to_string()))?);
+                match Template::parse(text, separator) {
+                    Ok(template) => templates.push(template),
+                    // `a.**` has no whole segments where they end at a slash.
+                    Err(bad) => refused = refused.or(Some(bad)),
+                }
             }
         }
-        Ok(Pattern { typed: typed.to_string(), templates })
+        match refused {
+            Some(bad) if templates.is_empty() => Err(Error::failed(bad)),
+            _ => Ok(Pattern { typed: typed.to_string(), templates }),
+        }
     }
 
     fn matches(&self, row: &TensorEntry) -> bool {
@@ -146,6 +152,15 @@ fn rows_where(catalog: &Catalog, is_wanted: impl Fn(&str) -> bool) -> Vec<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_of_whole_segments_may_be_of_dots_or_of_slashes() {
+        let count = |typed: &str| Pattern::read(typed).map(|pattern| pattern.templates.len());
+        assert_eq!(count("**.weight").ok(), Some(2));
+        assert_eq!(count("model/**").ok(), Some(2));
+        assert_eq!(count("*.weight").ok(), Some(4));
+        assert!(count("a**").is_err());
+    }
 
     #[test]
     fn types_have_one_spelling() {
