@@ -1,14 +1,19 @@
 //! The list of commands, and the task that each of them means.
 
+mod examples;
+pub(crate) mod headings;
+mod talk;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use statedict::Rules;
 use statedict::core::{RuleKind, Separators};
 use statedict::jobs::library;
 use statedict::jobs::recipe::{self, Direction};
 
+use crate::args::talk::TalkArgs;
 use crate::commands::cat::CatRequest;
 use crate::commands::cat::args::CatArgs;
 use crate::commands::check::CheckRequest;
@@ -52,9 +57,13 @@ use crate::failure::Failure;
 /// Ctrl-C does not reach it.
 #[derive(Debug, Parser)]
 #[command(name = "statedict", version, max_term_width = 100)]
+#[command(disable_help_flag = true)]
+#[command(disable_version_flag = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    talk: TalkArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -351,29 +360,33 @@ pub(crate) enum Task {
 impl Args {
     /// The task that was typed.
     pub(crate) fn task(self) -> Result<Task, Failure> {
-        let (kind, words, rest) = match self.command {
-            Command::Ls(ls) => return Ok(Task::List(ls.request())),
+        let Args { command, talk } = self;
+        let verbosity = talk.verbosity();
+        let (kind, words, rest) = match command {
+            Command::Ls(ls) => return Ok(Task::List(ls.request(verbosity))),
             Command::Completions { shell } => {
                 return Ok(Task::Shell(ShellRequest::Completions(shell)));
             }
-            Command::Man { folder } => return Ok(Task::Shell(ShellRequest::Pages(folder))),
-            Command::Stats(stats) => return Ok(Task::Stats(stats.request())),
-            Command::Cat(cat) => return Ok(Task::Cat(cat.request()?)),
-            Command::Prune(prune) => return Ok(Task::Prune(prune.request())),
-            Command::Diff(diff) => return Ok(Task::Diff(diff.request())),
-            Command::Check(check) => return Ok(Task::Check(check.request())),
-            Command::Derive(derive) => return Ok(Task::Derive(derive.request())),
-            Command::Fit(fit) => return Ok(Task::Fit(fit.request()?)),
-            Command::Explain(explain) => return Ok(Task::Explain(explain.request())),
-            Command::Index(index) => return Ok(Task::Index(index.request())),
-            Command::Recipes(recipes) => return Ok(Task::Recipes(recipes.request())),
-            Command::Recover(recover) => return Ok(Task::Recover(recover.request())),
-            Command::Convert(convert) => return Ok(Task::Rename(convert.request()?)),
-            Command::Merge(merge) => return Ok(Task::Rename(merge.request()?)),
+            Command::Man { folder } => {
+                return Ok(Task::Shell(ShellRequest::Pages(folder, verbosity)));
+            }
+            Command::Stats(stats) => return Ok(Task::Stats(stats.request(verbosity))),
+            Command::Cat(cat) => return Ok(Task::Cat(cat.request(verbosity)?)),
+            Command::Prune(prune) => return Ok(Task::Prune(prune.request(verbosity))),
+            Command::Diff(diff) => return Ok(Task::Diff(diff.request(verbosity))),
+            Command::Check(check) => return Ok(Task::Check(check.request(verbosity))),
+            Command::Derive(derive) => return Ok(Task::Derive(derive.request(verbosity))),
+            Command::Fit(fit) => return Ok(Task::Fit(fit.request(verbosity)?)),
+            Command::Explain(explain) => return Ok(Task::Explain(explain.request(verbosity))),
+            Command::Index(index) => return Ok(Task::Index(index.request(verbosity))),
+            Command::Recipes(recipes) => return Ok(Task::Recipes(recipes.request(verbosity))),
+            Command::Recover(recover) => return Ok(Task::Recover(recover.request(verbosity))),
+            Command::Convert(convert) => return Ok(Task::Rename(convert.request(verbosity)?)),
+            Command::Merge(merge) => return Ok(Task::Rename(merge.request(verbosity)?)),
             Command::Apply { recipe, inverse, adapter, given, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
                 let rules = recipe_rules(&recipe, direction, rest.own_separators())?;
-                let mut request = given.complete(rest.request(rules)?);
+                let mut request = given.complete(rest.request(rules, verbosity)?);
                 request.job.adapter = adapter;
                 return Ok(Task::Rename(request));
             }
@@ -382,17 +395,17 @@ impl Args {
                     [] => Vec::new(),
                     words => vec![RuleKind::Rename.rule(words, rest.separators())?],
                 };
-                let request = rest.request(Rules::Stages(stages))?;
+                let request = rest.request(Rules::Stages(stages), verbosity)?;
                 return Ok(Task::Rename(given.complete(request)));
             }
             Command::Dequantise { types, given, rest } => {
                 let stage = RuleKind::Dequantise.rule(&types, rest.separators())?;
-                let request = rest.request(Rules::Stages(vec![stage]))?;
+                let request = rest.request(Rules::Stages(vec![stage]), verbosity)?;
                 return Ok(Task::Rename(given.complete(request)));
             }
             Command::Fill { fillings, given, rest } => {
                 let stage = RuleKind::Fill.rule(&fillings, rest.separators())?;
-                let request = rest.request(Rules::Stages(vec![stage]))?;
+                let request = rest.request(Rules::Stages(vec![stage]), verbosity)?;
                 return Ok(Task::Rename(given.complete(request)));
             }
             Command::FoldWeightNorm { weights, rest } => (RuleKind::FoldWeightNorm, weights, rest),
@@ -403,14 +416,26 @@ impl Args {
             Command::Drop { patterns, rest } => (RuleKind::Drop, patterns, rest),
         };
         let stage = kind.rule(&words, rest.separators())?;
-        Ok(Task::Rename(rest.request(Rules::Stages(vec![stage]))?))
+        Ok(Task::Rename(rest.request(Rules::Stages(vec![stage]), verbosity)?))
     }
+}
+
+/// The command with all that its help, its completions and its manual pages say.
+pub(crate) fn command() -> clap::Command {
+    examples::given(headings::given(Args::command()))
+}
+
+/// What these words mean.
+pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
+    let mut command = command();
+    let found = command.try_get_matches_from_mut(words)?;
+    Args::from_arg_matches(&found).map_err(|error| error.format(&mut command))
 }
 
 /// The words that were typed; a file alone is listed.
 pub(crate) fn completed(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = typed.collect();
-    let is_command = |word: &str| Args::command().find_subcommand(word).is_some() || word == "help";
+    let is_command = |word: &str| command().find_subcommand(word).is_some() || word == "help";
     if let Some(first) = words.get(1)
         && Path::new(first).exists()
         && !first.to_str().is_some_and(|word| word.starts_with('-') || is_command(word))

@@ -14,8 +14,6 @@ mod terminal;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Args, Task};
 use crate::commands::{
     cat, check, derive, diff, explain, fit, index, ls, prune, recipes, recover, rename, shell,
@@ -26,7 +24,7 @@ use crate::terminal::text;
 use crate::terminal::text::Visible;
 
 fn main() -> ExitCode {
-    let exit = match Args::try_parse_from(args::completed(std::env::args_os())) {
+    let exit = match args::parse(&args::completed(std::env::args_os())) {
         Ok(args) => exit_of(run(args)),
         Err(usage) => return print_usage(&usage),
     };

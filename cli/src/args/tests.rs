@@ -1,6 +1,5 @@
 //! A rule is the same as text, in a recipe and as arguments, there and back.
 
-use clap::CommandFactory;
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any};
 use proptest::sample::select;
@@ -66,7 +65,8 @@ fn typed(rule: &Rule) -> Rules {
     let (name, mut words, options) = words_of_rule(rule).expect("each kind has a command");
     words.push("net.pth".into());
     let line = [vec!["statedict".into()], joined(name, words, options)].concat();
-    let args = Args::try_parse_from(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+    let words: Vec<OsString> = line.iter().map(OsString::from).collect();
+    let args = parse(&words).unwrap_or_else(|error| panic!("{line:?}: {error}"));
     match args.task() {
         Ok(Task::Rename(request)) => request.job.rules,
         Ok(_) => panic!("{line:?} renames nothing"),
@@ -137,7 +137,7 @@ fn each_kind_of_rule_is_text_a_recipe_and_a_command() {
 
 #[test]
 fn the_help_of_apply_names_each_kind_of_rule() {
-    let args = Args::command();
+    let args = command();
     let apply = args.find_subcommand("apply").expect("a command");
     let help = apply.get_long_about().expect("a long help").to_string();
     for kind in RuleKind::ALL {

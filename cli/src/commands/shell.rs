@@ -4,11 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::args::Args;
+use crate::args;
 use crate::failure::Failure;
+use crate::terminal::Verbosity;
 use crate::terminal::text::{say, shell_path};
 
 /// What to write about the command.
@@ -16,23 +17,23 @@ pub(crate) enum ShellRequest {
     /// The completions of a shell, on standard output.
     Completions(Shell),
     /// Manual pages, in a folder.
-    Pages(PathBuf),
+    Pages(PathBuf, Verbosity),
 }
 
 pub(crate) fn run(request: &ShellRequest, out: &mut dyn Write) -> Result<(), Failure> {
     match request {
         ShellRequest::Completions(shell) => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Args::command(), "statedict", &mut script);
+            clap_complete::generate(*shell, &mut args::command(), "statedict", &mut script);
             Ok(out.write_all(&script)?)
         }
-        ShellRequest::Pages(folder) => pages(folder),
+        ShellRequest::Pages(folder, verbosity) => pages(folder, *verbosity),
     }
 }
 
 /// Writes a page for the command, and one for each of its own.
-fn pages(folder: &Path) -> Result<(), Failure> {
-    let mut command = Args::command();
+fn pages(folder: &Path, verbosity: Verbosity) -> Result<(), Failure> {
+    let mut command = args::command();
     command.build();
     let failed = |error| Failure::could_not(format_args!("{}: {error}", folder.display()));
     fs::create_dir_all(folder).map_err(failed)?;
@@ -45,6 +46,8 @@ fn pages(folder: &Path) -> Result<(), Failure> {
         clap_mangen::Man::new(command.clone()).render(&mut page)?;
         fs::write(folder.join(format!("{name}.1")), page).map_err(failed)?;
     }
-    say(&format!("wrote {} pages to {}", all.len(), shell_path(folder)));
+    if verbosity == Verbosity::All {
+        say(&format!("wrote {} pages to {}", all.len(), shell_path(folder)));
+    }
     Ok(())
 }

@@ -33,9 +33,6 @@ pub(crate) struct CatArgs {
     /// Replace OUT if it exists
     #[arg(long)]
     force: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 /// A part of each dimension.
@@ -48,7 +45,7 @@ fn whole_slice(text: &str) -> Result<Slice, String> {
 
 impl CatArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> Result<CatRequest, Failure> {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<CatRequest, Failure> {
         let slice = self.slice.map(|Slice(indices)| indices).unwrap_or_default();
         let form = match self.output {
             None if self.raw => Form::Raw,
@@ -65,7 +62,7 @@ impl CatArgs {
             job: Cat { file: self.file, key: self.key, slice },
             form,
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::args::headings::VERDICT;
 use crate::commands::check::{CheckRequest, Unknown, Unread};
 use crate::terminal::{OutputFormat, Verbosity};
 
@@ -22,26 +23,23 @@ pub(crate) struct CheckArgs {
     /// Fail if a folder has files that are not looked at
     ///
     /// Those are neither checkpoints or pickles, by their names or their bytes, nor plain text.
-    #[arg(long)]
+    #[arg(long, help_heading = VERDICT)]
     strict: bool,
     /// Print one JSON object a line for each file, and one for files that are not looked at
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors; the exit status gives the answer
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl CheckArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> CheckRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> CheckRequest {
         CheckRequest {
             paths: self.files,
             unknown: if self.allow_unknown { Unknown::Allowed } else { Unknown::Refused },
             unread: if self.strict { Unread::Refused } else { Unread::Allowed },
             allow_list: self.allow,
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
         }
     }
 }

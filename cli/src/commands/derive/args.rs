@@ -33,17 +33,14 @@ pub(crate) struct DeriveArgs {
     /// Print one JSON object, the recipe in it
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl DeriveArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> DeriveRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> DeriveRequest {
         DeriveRequest {
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
             job: Derive {
                 a: Input { file: self.a, at: self.at },
                 b: Input { file: self.b, at: self.at_b },

@@ -6,6 +6,7 @@ use statedict::core::diff::Tolerance;
 use statedict::jobs::diff::Depth;
 use statedict::{Diff, Input};
 
+use crate::args::headings::SELECTION;
 use crate::commands::diff::DiffRequest;
 use crate::terminal::{OutputFormat, Verbosity};
 
@@ -26,10 +27,10 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "PATH")]
     at_b: Option<String>,
     /// Compare keys, dtypes and shapes, and read no elements
-    #[arg(long)]
+    #[arg(long, help_heading = SELECTION)]
     keys_only: bool,
     /// Compare tensors, and leave out metadata and everything else that is not a tensor
-    #[arg(long, conflicts_with = "keys_only")]
+    #[arg(long, conflicts_with = "keys_only", help_heading = SELECTION)]
     weights_only: bool,
     /// Take elements for the same that are at most this far apart
     ///
@@ -43,9 +44,6 @@ pub(crate) struct DiffArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors; the exit status gives the answer
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 /// A number that is not below 0.
@@ -56,10 +54,10 @@ fn distance(text: &str) -> Result<f64, String> {
 
 impl DiffArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> DiffRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> DiffRequest {
         DiffRequest {
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
             job: Diff {
                 a: Input { file: self.a, at: self.at },
                 b: Input { file: self.b, at: self.at_b },

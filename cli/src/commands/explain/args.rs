@@ -16,19 +16,16 @@ pub(crate) struct ExplainArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Print the command alone
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl ExplainArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> ExplainRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> ExplainRequest {
         ExplainRequest {
             file: self.file,
             target: self.target,
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
         }
     }
 }

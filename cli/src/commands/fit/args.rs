@@ -88,9 +88,6 @@ pub(crate) struct FitArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -109,7 +106,7 @@ enum Evidence {
 
 impl FitArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> Result<FitRequest, Failure> {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<FitRequest, Failure> {
         let fill = self.fill()?;
         let drop = self.drop.iter().map(|text| Template::parse(text, SEPARATOR));
         let job = Fit {
@@ -134,7 +131,7 @@ impl FitArgs {
             job,
             typed: typed(),
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
         })
     }
 

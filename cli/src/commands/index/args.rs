@@ -24,17 +24,14 @@ pub(crate) struct IndexArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl IndexArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> IndexRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> IndexRequest {
         IndexRequest {
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
             job: Index {
                 folder: self.folder,
                 files: self.files,

@@ -9,6 +9,7 @@ use statedict::{List, Shown};
 
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::ls::{Lines, ListRequest, Shape};
+use crate::terminal::Verbosity;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LsArgs {
@@ -61,7 +62,7 @@ enum NamedOrder {
 
 impl LsArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> ListRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> ListRequest {
         let shape = match (self.json, self.tree || self.depth.is_some(), self.payload) {
             (true, _, _) => Shape::Json,
             (_, true, _) => Shape::Tree(self.depth.unwrap_or(usize::MAX)),
@@ -84,7 +85,7 @@ impl LsArgs {
             payload: self.payload,
             opening: opening.clone(),
         });
-        ListRequest { jobs: jobs.collect(), shape }
+        ListRequest { jobs: jobs.collect(), shape, verbosity }
     }
 }
 

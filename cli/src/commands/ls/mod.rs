@@ -21,6 +21,7 @@ use crate::terminal::progress::followed;
 pub(crate) struct ListRequest {
     pub(crate) jobs: Vec<List>,
     pub(crate) shape: Shape,
+    pub(crate) verbosity: Verbosity,
 }
 
 /// How to show it.
@@ -66,7 +67,7 @@ pub(crate) fn run(request: &ListRequest, out: &mut dyn Write) -> Result<(), Fail
 
 impl ListRequest {
     fn show(&self, job: &List, out: &mut dyn Write) -> Result<(), Failure> {
-        let outcome = followed(Verbosity::All, |observer| job.run(observer))?;
+        let outcome = followed(self.verbosity, |observer| job.run(observer))?;
         match self.shape {
             Shape::Json => json::listing(job, &outcome, out),
             Shape::Payload => {

@@ -31,14 +31,11 @@ pub(crate) struct PruneArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl PruneArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> PruneRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> PruneRequest {
         let destination = match self.output {
             _ if self.dry_run => Destination::Nowhere,
             Some(out) => Destination::File(out),
@@ -47,7 +44,7 @@ impl PruneArgs {
         };
         PruneRequest {
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
             job: Prune {
                 file: self.file,
                 destination,

@@ -1,7 +1,7 @@
 //! What can be typed after `recipes`, and the request that it means.
 
 use crate::commands::recipes::RecipesRequest;
-use crate::terminal::OutputFormat;
+use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecipesArgs {
@@ -14,7 +14,7 @@ pub(crate) struct RecipesArgs {
 
 impl RecipesArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> RecipesRequest {
-        RecipesRequest { name: self.name, output_format: OutputFormat::of(self.json) }
+    pub(crate) fn request(self, verbosity: Verbosity) -> RecipesRequest {
+        RecipesRequest { name: self.name, output_format: OutputFormat::of(self.json), verbosity }
     }
 }

@@ -10,13 +10,14 @@ use statedict::jobs::recipe::Direction;
 
 use crate::commands::recipes::json::Detail;
 use crate::failure::Failure;
-use crate::terminal::OutputFormat;
 use crate::terminal::text::say;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// Which recipes to show, and how.
 pub(crate) struct RecipesRequest {
     pub(crate) name: Option<String>,
     pub(crate) output_format: OutputFormat,
+    pub(crate) verbosity: Verbosity,
 }
 
 pub(crate) fn run(request: &RecipesRequest, out: &mut dyn Write) -> Result<(), Failure> {
@@ -27,7 +28,7 @@ pub(crate) fn run(request: &RecipesRequest, out: &mut dyn Write) -> Result<(), F
         return json::recipes([recipe].into_iter(), Detail::Text, out);
     }
     out.write_all(recipe.text.as_bytes())?;
-    if found.direction == Direction::Inverse {
+    if found.direction == Direction::Inverse && request.verbosity == Verbosity::All {
         out.flush()?;
         say(&format!("note: {name} applies {} backwards", recipe.name));
     }

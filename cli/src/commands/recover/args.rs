@@ -22,17 +22,14 @@ pub(crate) struct RecoverArgs {
     /// Print one JSON object that says what was done
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 impl RecoverArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> RecoverRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> RecoverRequest {
         RecoverRequest {
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
             job: Recover {
                 file: self.file,
                 journals: if self.trust_journal { Journals::Any } else { Journals::Own },

@@ -149,9 +149,6 @@ pub(super) struct WritingArgs {
     /// Print one JSON object that says what was done
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -191,7 +188,11 @@ impl RenameArgs {
     }
 
     /// What was asked for, with these rules.
-    pub(crate) fn request(self, rules: Rules) -> Result<RenameRequest, Failure> {
+    pub(crate) fn request(
+        self,
+        rules: Rules,
+        verbosity: Verbosity,
+    ) -> Result<RenameRequest, Failure> {
         let undefined = match (self.writing.strict, self.only) {
             (true, _) => Undefined::Refuse,
             (_, true) => Undefined::Drop,
@@ -200,7 +201,7 @@ impl RenameArgs {
         let unmatched = if self.allow_unchanged { Unmatched::Allow } else { Unmatched::Refuse };
         let policy = Policy { undefined, unmatched };
         let separator = self.separators().left;
-        let mut request = self.writing.request(self.file, self.output, separator)?;
+        let mut request = self.writing.request(self.file, self.output, separator, verbosity)?;
         if self.in_place {
             request.job.destination = Destination::InPlace;
         }
@@ -211,11 +212,11 @@ impl RenameArgs {
 
 impl ConvertArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> Result<RenameRequest, Failure> {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<RenameRequest, Failure> {
         let ConvertArgs { file, operand, mut output, to, writing } = self;
         output.output = output.output.or(operand);
         output.format = output.format.or(to);
-        let request = writing.request(file, output, SEPARATOR)?;
+        let request = writing.request(file, output, SEPARATOR, verbosity)?;
         let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
         Ok(RenameRequest { job: Rename { policy, ..request.job }, ..request })
     }
@@ -227,6 +228,7 @@ impl WritingArgs {
         file: PathBuf,
         output: OutputArgs,
         separator: char,
+        verbosity: Verbosity,
     ) -> Result<RenameRequest, Failure> {
         let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
         let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
@@ -256,7 +258,7 @@ impl WritingArgs {
             typed: typed(),
             explanation: Vec::new(),
             output_format: OutputFormat::of(self.json),
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
         })
     }
 }

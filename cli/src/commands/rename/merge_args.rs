@@ -10,6 +10,7 @@ use crate::commands::output_args::OutputArgs;
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::WritingArgs;
 use crate::failure::Failure;
+use crate::terminal::Verbosity;
 
 /// What `merge` takes.
 #[derive(Debug, clap::Args)]
@@ -40,11 +41,11 @@ pub(crate) struct MergeArgs {
 
 impl MergeArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> Result<RenameRequest, Failure> {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<RenameRequest, Failure> {
         let MergeArgs { base, adapter, config, alpha, weight, drop, output, writing } = self;
         let drop = drop.iter().map(|text| Template::parse(text, SEPARATOR));
         let drop = drop.collect::<Result<_, _>>().map_err(Failure::could_not)?;
-        let request = writing.request(base, output, SEPARATOR)?;
+        let request = writing.request(base, output, SEPARATOR, verbosity)?;
         let rules = Rules::Merge(MergeRules { config, alpha, weight, drop });
         Ok(RenameRequest { job: Rename { rules, adapter, ..request.job }, ..request })
     }

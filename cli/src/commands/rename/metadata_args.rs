@@ -13,12 +13,12 @@ pub(crate) struct MetadataArgs {
     /// trainers keep their settings, and in a .pth the record `__metadata__.json` of the archive,
     /// which `torch.load` passes over and a conversion to safetensors brings back. npz has no place
     /// for them. `ls --payload` shows them.
-    #[arg(long, value_name = "KEY=VALUE", help_heading = "Metadata")]
+    #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<String>,
     /// Remove the metadata entries whose name matches: `ss_*`; can be repeated
     ///
     /// `*` matches any characters, `?` one. An entry that --metadata sets stays.
-    #[arg(long, value_name = "PATTERN", help_heading = "Metadata")]
+    #[arg(long, value_name = "PATTERN")]
     drop_metadata: Vec<Glob>,
 }
 

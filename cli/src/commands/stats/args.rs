@@ -36,9 +36,6 @@ pub(crate) struct StatsArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Say nothing but errors; the exit status gives the answer of --fail-on
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 /// What can be wrong with a tensor.
@@ -51,7 +48,7 @@ enum NamedFlaw {
 
 impl StatsArgs {
     /// What was asked for.
-    pub(crate) fn request(self) -> StatsRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> StatsRequest {
         let form = match (self.json, self.csv, self.each) {
             (true, _, _) => Form::Json,
             (_, true, _) => Form::Csv,
@@ -65,7 +62,7 @@ impl StatsArgs {
             },
             fail_on: self.fail_on.into_iter().map(Flaw::from).collect(),
             form,
-            verbosity: Verbosity::of(self.quiet),
+            verbosity,
         }
     }
 }
