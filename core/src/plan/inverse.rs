@@ -54,11 +54,10 @@ impl Section {
         let mut fates = back.collect::<Fates>();
         let mut back = Section { path: self.path.clone(), ..Section::default() };
         if let Some(tensors) = &self.tensors {
-            let mut pieces = IndexMap::<String, Whole>::default();
-            let checks = &mut back.checks;
+            let mut known = Known::default();
             // What was cut off as some number is that number again.
             for (filled, part) in self.checks.iter().filter(|(filled, _)| is_fixed(filled)) {
-                let undone = undo(part, filled.clone(), &mut Vec::new(), (&mut pieces, checks));
+                let undone = undo(part, filled.clone(), &mut Vec::new(), &mut known);
                 refused.extend(undone.err().map(|why| format!("'{part}' {why}")));
             }
             for (new, made) in tensors {
@@ -67,17 +66,13 @@ impl Section {
                     key: new.clone(),
                     shape: made.shape(),
                 };
-                if is_fixed(made) {
-                    // What was filled in is taken out again, if it is still that.
-                    checks.push((own, made.clone()));
-                    continue;
-                }
-                if let Err(why) = undo(made, own, &mut Vec::new(), (&mut pieces, checks)) {
+                if let Err(why) = undo(made, own, &mut Vec::new(), &mut known) {
                     refused.push(format!("'{new}' {why}"));
                 }
             }
             let mut found = IndexMap::default();
-            for (old, whole) in pieces {
+            back.checks = known.checks;
+            for (old, whole) in known.pieces {
                 match whole.joined(&mut back.checks) {
                     Ok(joined) => drop(found.insert(old, joined)),
                     Err(why) => refused.push(format!("'{old}' {why}")),
@@ -102,23 +97,30 @@ fn is_fixed(made: &Expression) -> bool {
     matches!(made, Expression::Init(drawing) if drawing.init().is_fixed())
 }
 
+/// What is known of the old tensors so far.
+#[derive(Default)]
+struct Known {
+    pieces: IndexMap<String, Whole>,
+    /// What must be the same, or something would be lost.
+    checks: Same,
+}
+
 /// Says of the old tensors in an expression what they are, the expression being `is`, or the part of
 /// it that `steps` lead to from the outside inwards.
 fn undo(
     made: &Expression,
     is: Expression,
     steps: &mut Vec<Step>,
-    (pieces, checks): (&mut IndexMap<String, Whole>, &mut Same),
+    known: &mut Known,
 ) -> Result<(), String> {
-    let known = (&mut *pieces, &mut *checks);
     match made {
         // What was filled in is taken out again, if it is still that.
         Expression::Init(_) if is_fixed(made) && steps.is_empty() => {
-            checks.push((is, made.clone()));
+            known.checks.push((is, made.clone()));
             Ok(())
         }
         Expression::Key { of: Origination::Source, key, shape } => {
-            let whole = pieces.entry(key.clone());
+            let whole = known.pieces.entry(key.clone());
             let whole = whole.or_insert_with(|| Whole::new(shape.clone()));
             whole.add(Piece::new(steps.iter().rev().cloned().collect(), is));
             Ok(())
@@ -157,12 +159,7 @@ fn undo(
             for part in parts {
                 let size = part.shape().get(*axis).copied().unwrap_or(0);
                 let end = start.saturating_add(size);
-                undo(
-                    part,
-                    is.clone().slice(*axis, start..end),
-                    steps,
-                    (&mut *pieces, &mut *checks),
-                )?;
+                undo(part, is.clone().slice(*axis, start..end), steps, known)?;
                 start = end;
             }
             Ok(())
@@ -170,7 +167,7 @@ fn undo(
         Expression::Stack { axis, parts } => {
             for (index, part) in (0u64..).zip(parts) {
                 let one = is.clone().slice(*axis, index..index + 1);
-                undo(part, one.reshape(part.shape()), steps, (&mut *pieces, &mut *checks))?;
+                undo(part, one.reshape(part.shape()), steps, known)?;
             }
             Ok(())
         }
@@ -183,7 +180,7 @@ fn below(
     of: &Expression,
     is: Expression,
     steps: &mut Vec<Step>,
-    known: (&mut IndexMap<String, Whole>, &mut Same),
+    known: &mut Known,
 ) -> Result<(), String> {
     steps.push(step);
     let result = undo(of, is, steps, known);
