@@ -77,8 +77,7 @@ fn dequantised(
         blocks,
         dtype: to.clone(),
     };
-    let made = Expression::Formula(Box::new(formula));
-    Ok(made)
+    Ok(Expression::Formula(Box::new(formula)))
 }
 
 /// The sizes of blocks that are said, if there is a scale for each block of that size.

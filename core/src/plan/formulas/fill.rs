@@ -59,36 +59,32 @@ pub(super) fn undo(fills: &[Fill], all: &AllFound) -> Calculated {
 /// Every tensor that fillings add, the first of several with one name.
 fn added<'a>(fills: &[Fill], all: &'a AllFound, problems: &mut Vec<String>) -> Vec<Added<'a>> {
     let mut added = IndexMap::<String, Added>::default();
-    let mut add = |new: Added<'a>, problems: &mut Vec<String>| match added.get(&new.name) {
-        Some(other) if other.is != new.is => {
-            problems.push(format!("'{}' would be filled in two ways", new.name));
-        }
-        Some(_) => {}
-        None => drop(added.insert(new.name.clone(), new)),
-    };
-    for fill in fills {
-        let Some(from) = fill.from() else {
-            let position = all.len();
-            for new in of_one(fill, position, (&Held::default(), None)) {
-                match new {
-                    Ok(new) => add(new, problems),
-                    Err(why) => problems.push(why),
+    for new in fills.iter().flat_map(|fill| of_all(fill, all)) {
+        match new {
+            Err(why) => problems.push(why),
+            Ok(new) => match added.get(&new.name) {
+                Some(other) if other.is != new.is => {
+                    problems.push(format!("'{}' would be filled in two ways", new.name));
                 }
-            }
-            continue;
-        };
-        for (name, found) in all {
-            let Some(held) = from.template().recognise(name) else { continue };
-            let Some(own) = &found.tensor else { continue };
-            for new in of_one(fill, found.position, (&held, Some((name, own)))) {
-                match new {
-                    Ok(new) => add(new, problems),
-                    Err(why) => problems.push(why),
-                }
-            }
+                Some(_) => {}
+                None => drop(added.insert(new.name.clone(), new)),
+            },
         }
     }
     added.into_values().collect()
+}
+
+/// What one filling adds, for each tensor that it is for or once for all.
+fn of_all<'a>(fill: &Fill, all: &'a AllFound) -> Vec<Result<Added<'a>, String>> {
+    let Some(from) = fill.from() else {
+        return of_one(fill, all.len(), (&Held::default(), None));
+    };
+    let found = all.iter().filter_map(|(name, found)| {
+        let held = from.template().recognise(name)?;
+        let own = found.tensor.as_ref()?;
+        Some(of_one(fill, found.position, (&held, Some((name, own)))))
+    });
+    found.flatten().collect()
 }
 
 /// What one filling adds for one tensor.
@@ -97,8 +93,8 @@ fn of_one<'a>(
     position: usize,
     (held, because): (&Held, Option<(&'a str, &FoundTensor)>),
 ) -> Vec<Result<Added<'a>, String>> {
-    let shape = because.map(|(_, own)| own.made.shape());
-    let source = because.map(|(name, _)| name).zip(shape.as_deref());
+    let shape_of_source = because.map(|(_, own)| own.made.shape());
+    let source = because.map(|(name, _)| name).zip(shape_of_source.as_deref());
     let (known, inline) = (fill.sizes(), fill.inline());
     let sizes = match sizes_of(fill.from(), source, (known, inline)) {
         Ok(sizes) => sizes,
@@ -111,7 +107,7 @@ fn of_one<'a>(
         let shape = shape.ok_or_else(|| format!("the shape of '{name}' is not known"))?;
         let is = RandomInit::fixed(fill.what(), dtype.cloned().unwrap_or(DType::F32), shape);
         let is = is.map_err(|why| format!("'{name}': {why}"))?;
-        let because = because.map(|(name, own)| (name, own.made.shape()));
+        let because = because.map(|(name, _)| name).zip(shape_of_source.clone());
         Ok(Added { position, name: name.to_string(), is, because })
     });
     terms.collect()

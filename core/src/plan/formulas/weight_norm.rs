@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use super::{AllFound, Calculated, tensor};
+use super::{AllFound, Calculated};
 use crate::catalog::tensor::count_of;
 use crate::rules::formula::FoldWeightNorm;
 use crate::{Expression, Formula};
@@ -27,9 +27,8 @@ pub(super) fn calculate(rule: &FoldWeightNorm, all: &AllFound) -> Calculated {
             [] => weight.rsplit(rule.separator()).next().is_some_and(|it| it.starts_with(WEIGHT)),
             patterns => patterns.iter().any(|pattern| pattern.matches(&weight)),
         };
-        let (magnitude, direction_of) = (found.tensor.as_ref(), tensor(all, &direction));
-        let (Some(magnitude), Some(direction_of), true) = (magnitude, direction_of, is_meant)
-        else {
+        let Some(second) = all.get(direction.as_str()).filter(|_| is_meant) else { continue };
+        let (Some(magnitude), Some(direction_of)) = (&found.tensor, &second.tensor) else {
             continue;
         };
         let (g, v) = (magnitude.made.shape(), direction_of.made.shape());
@@ -51,8 +50,7 @@ pub(super) fn calculate(rule: &FoldWeightNorm, all: &AllFound) -> Calculated {
             direction: direction_of.made.clone(),
             magnitude: magnitude.made.clone(),
         };
-        let second = all.get(direction.as_str()).map_or(usize::MAX, |it| it.position);
-        let position = found.position.min(second);
+        let position = found.position.min(second.position);
         let made = Expression::Formula(Box::new(formula));
         calculated.add(position, weight, made, &[(&**name, g), (direction.as_str(), v)]);
         calculated.taken.extend([name.to_string(), direction]);
