@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::rules::template::{Name, Template};
-use crate::rules::tensor::{Dimensions, Filling, Place, TensorRule, Term};
+use crate::rules::tensor::{Dimensions, Filling, Place, TensorRule, Term, is_beyond};
 use crate::{Arithmetic, Operation, Remap, Rule};
 
 impl Rule {
@@ -269,7 +269,7 @@ fn dimensions(term: &Term, rule: &TensorRule) -> Vec<Vec<Name>> {
     let places = term.places().map_or(&[][..], Dimensions::places);
     let stays = |name: &Name| {
         let moves = [&roles.gathered, &roles.spread, &roles.repeated, &roles.compared];
-        !moves.iter().any(|names| names.contains(name)) && !name.starts_with("_ ")
+        !moves.iter().any(|names| names.contains(name)) && !is_beyond(name)
     };
     let dims = places.iter().map(|place| place.names().into_iter().filter(stays).collect());
     dims.filter(|names: &Vec<Name>| !names.is_empty()).collect()

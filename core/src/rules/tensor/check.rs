@@ -1,14 +1,14 @@
 //! What must be so in every rule: the same parts on both sides, each once.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::rules::limits::{MAX_PARTS, MAX_TERMS};
 use crate::rules::sizes::SizeExpression;
 use crate::rules::template::{Affine, Form, Name};
+use crate::rules::tensor::place::beyond_name;
 use crate::rules::tensor::{
-    BEYOND, BadTensorRule, Dimensions, Filling, Inline, Place, Problem, Roles, TensorRule, Term,
+    BadTensorRule, Dimensions, Filling, Inline, Place, Problem, Roles, TensorRule, Term,
 };
 use crate::{IndexMap, IndexSet};
 
@@ -127,7 +127,7 @@ impl TensorRule {
                 places.map(&mut |place| match place {
                     Place::Beyond { filled, .. } => {
                         count += 1;
-                        Place::Beyond { name: format!("{BEYOND} {count}").into(), filled }
+                        Place::Beyond { name: beyond_name(count), filled }
                     }
                     place => place,
                 })

@@ -55,7 +55,7 @@ pub use place::{Dimensions, Filling, Place};
 pub use problem::{BadTensorRule, Problem};
 pub use roles::Roles;
 
-pub(crate) use place::BEYOND;
+pub(crate) use place::{BEYOND, is_beyond};
 
 pub(crate) use parse::{Parsed, parse, read_term, terms_of};
 
