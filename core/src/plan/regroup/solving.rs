@@ -4,14 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Source;
 use super::groups::{Counts, Group};
 use super::layout::{Dimension, Sizes, dimensions, rest_name, size};
 use crate::IndexMap;
 use crate::rules::sizes::{Operation, SizeExpression};
 use crate::rules::template::Name;
-use crate::rules::tensor::{BEYOND, Dimensions, Place};
-use crate::rules::tensor::{TensorRule, Term};
+use crate::rules::tensor::{BEYOND, Dimensions, Place, TensorRule, Term, is_beyond};
 
 /// Sizes that refer to each other deeper than this refer to themselves.
 const MAX_DEPTH: usize = 32;
@@ -26,7 +24,8 @@ struct Linear {
 
 /// That a dimension of a tensor has so many entries.
 struct Equation<'a> {
-    source: &'a Source,
+    name: &'a str,
+    shape: &'a [u64],
     dimension: Dimension<'a>,
     total: u64,
 }
@@ -43,7 +42,8 @@ pub(super) fn solve(
     let mut equations = Vec::new();
     for (term, members) in rule.left().iter().zip(&group.members) {
         for member in members.values() {
-            match equations_of(term.places(), &member.source) {
+            let (name, shape) = (&*member.source.name, member.source.shape());
+            match equations_of(term.places(), (name, shape)) {
                 Ok(own) => equations.extend(own),
                 Err(why) => problems.push(why),
             }
@@ -81,11 +81,7 @@ pub(in crate::plan) fn sizes_of(
 ) -> Result<Settled, Vec<String>> {
     let mut solver = Solver { inline, said: Vec::new(), sizes: known.clone() };
     let (mut problems, mut rest) = (Vec::new(), 0);
-    let source = source.map(|(name, shape)| Source {
-        name: name.into(),
-        tensor: Ok((shape.to_vec(), crate::DType::F32)),
-    });
-    let equations = match (term, &source) {
+    let equations = match (term, source) {
         (Some(term), Some(source)) => {
             let equations = equations_of(term.places(), source).map_err(|why| [why].to_vec())?;
             let is_rest = |it: &&Equation| matches!(it.dimension, Dimension::Rest(_));
@@ -101,22 +97,23 @@ pub(in crate::plan) fn sizes_of(
 /// What the shape of a tensor says of its places.
 fn equations_of<'a>(
     places: Option<&'a Dimensions>,
-    source: &'a Source,
+    (name, shape): (&'a str, &'a [u64]),
 ) -> Result<Vec<Equation<'a>>, String> {
-    let shape = source.shape();
     let rank = |count: usize| {
         if count == 1 { "1 dimension".into() } else { format!("{count} dimensions") }
     };
     let has_rest = places.is_none_or(Dimensions::has_rest);
     let named = places.map_or(0, |places| places.places().len() - usize::from(has_rest));
     if named > shape.len() || (named < shape.len() && !has_rest) {
-        let (name, most) = (&source.name, if has_rest { "at least " } else { "" });
+        let most = if has_rest { "at least " } else { "" };
         let (has, wants) = (rank(shape.len()), rank(named));
         return Err(format!("'{name}' has {has}, and the rule names {most}{wants}"));
     }
     let dimensions = dimensions(places, shape.len() - named);
     let equations = dimensions.into_iter().zip(shape);
-    Ok(equations.map(|(dimension, total)| Equation { source, dimension, total: *total }).collect())
+    let equation =
+        |(dimension, total): (_, &u64)| Equation { name, shape, dimension, total: *total };
+    Ok(equations.map(equation).collect())
 }
 
 struct Solver<'r> {
@@ -201,7 +198,7 @@ impl<'r> Solver<'r> {
 
     /// Finds out a size by an equation; true if one was found that was not known.
     fn take(&mut self, equation: &Equation, problems: &mut Vec<String>) -> bool {
-        let Equation { source, dimension, total } = equation;
+        let Equation { name: tensor, dimension, total, .. } = equation;
         let place = match dimension {
             Dimension::Rest(number) => {
                 let name = rest_name(*number);
@@ -222,10 +219,9 @@ impl<'r> Solver<'r> {
         match size {
             Some(size) => self.sizes.insert(name, size).is_none(),
             None => {
-                let source = &source.name;
                 let by = if by > 1 { format!(", by {by}") } else { String::new() };
                 let problem =
-                    format!("'{source}': {total} is not divisible as [{place}] wants{by}");
+                    format!("'{tensor}': {total} is not divisible as [{place}] wants{by}");
                 problems.push(problem);
                 true
             }
@@ -271,8 +267,7 @@ impl<'r> Solver<'r> {
 
     /// What is wrong with a dimension, now that all is known that can be.
     fn problem(&self, equation: &Equation) -> Option<String> {
-        let Equation { source, dimension, total } = equation;
-        let (name, shape) = (&source.name, source.shape());
+        let Equation { name, shape, dimension, total } = equation;
         let place = match dimension {
             Dimension::Rest(number) => {
                 let size = self.sizes.get(&rest_name(*number))?;
@@ -353,7 +348,7 @@ impl<'r> Solver<'r> {
 pub(super) fn unknown_names(names: &[Name], sizes: &Sizes) -> Vec<String> {
     let mut unknown = Vec::new();
     for name in names.iter().filter(|name| !sizes.contains_key(*name)) {
-        let shown = if name.starts_with("_ ") { BEYOND } else { &**name };
+        let shown = if is_beyond(name) { BEYOND } else { &**name };
         if !unknown.iter().any(|known| *known == *shown) {
             unknown.push(String::from(shown));
         }
