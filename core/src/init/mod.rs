@@ -92,7 +92,7 @@ impl Init {
                 Some(alloc::format!("{dtype} does not hold {}", spelling::Short(*number)))
             }
             Init::Triangle if !holds(dtype, 1.0) => Some(alloc::format!("{dtype} does not hold 1")),
-            Init::Arange if !counts(dtype) => {
+            Init::Arange if counted_to(dtype).is_none() => {
                 Some(alloc::format!("{dtype} is not a type that counts"))
             }
             _ if is_drawn && !is_drawable(dtype) => Some(alloc::format!(
@@ -107,25 +107,9 @@ fn is_drawable(dtype: &DType) -> bool {
     matches!(dtype, DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
 }
 
-/// True for types with whole numbers that follow each other.
-fn counts(dtype: &DType) -> bool {
-    is_drawable(dtype)
-        || matches!(
-            dtype,
-            DType::U8
-                | DType::I8
-                | DType::U16
-                | DType::I16
-                | DType::U32
-                | DType::I32
-                | DType::U64
-                | DType::I64
-        )
-}
-
-/// The largest number up to which every whole one is its own in a type that counts.
-fn counted_to(dtype: &DType) -> u64 {
-    match dtype {
+/// The largest number up to which a type holds every whole one; none for types that do not count.
+fn counted_to(dtype: &DType) -> Option<u64> {
+    Some(match dtype {
         DType::F16 => 1 << 11,
         DType::Bf16 => 1 << 8,
         DType::F32 => 1 << 24,
@@ -136,8 +120,9 @@ fn counted_to(dtype: &DType) -> u64 {
         DType::I16 => i16::MAX as u64,
         DType::U32 => u64::from(u32::MAX),
         DType::I32 => i32::MAX as u64,
-        _ => i64::MAX as u64,
-    }
+        DType::U64 | DType::I64 => i64::MAX as u64,
+        _ => return None,
+    })
 }
 
 /// True if a type has room for a number, which a float may round.
