@@ -119,9 +119,11 @@ impl Catalog {
     pub fn beside_models(&self) -> Vec<&str> {
         let models = self.all();
         let is_root = models.iter().any(|model| model.path.is_empty());
-        let is_needed = |entry: &str| match is_root {
-            true => Role::of(entry) != Role::Training,
-            false => models.iter().any(|it| it.path == entry || is_within(&it.path, entry)),
+        let is_needed = |entry: &str| {
+            if is_root {
+                return Role::of(entry) != Role::Training;
+            }
+            models.iter().any(|it| it.path == entry || is_within(&it.path, entry))
         };
         self.outermost().filter(|entry| !is_needed(entry)).collect()
     }
