@@ -7,7 +7,9 @@
 
 use alloc::vec::Vec;
 
-use crate::matching::derive::overlap::{Step, merged};
+use crate::matching::derive::digits::{Digits, folded};
+use crate::matching::derive::divisors::{divisors, divisors_from_largest, primes};
+use crate::matching::derive::overlap::merged;
 use crate::matching::derive::run::{Run, shifts};
 use crate::{IndexSet, row_major_strides};
 
@@ -22,9 +24,6 @@ const BLOCK_SAMPLES: u64 = 12;
 
 /// Elements by which a part is held to be in a second place.
 const SHIFT_SAMPLES: u64 = 256;
-
-/// Parts of one tensor that are in several places of the other.
-const MAX_PARTS: usize = 64;
 
 /// Steps that are tried; beyond them the shapes have too many divisors.
 const MAX_STEPS: usize = 4096;
@@ -145,7 +144,7 @@ impl<E, F: FnMut(u64, u64) -> Result<bool, E>> Search<'_, F> {
     }
 
     fn all_digits(&mut self, candidates: &[u64], count: u64) -> Result<Vec<Run>, E> {
-        let mut digits = Digits { steps: Vec::new(), block: 1, last: None };
+        let mut digits = Digits::none();
         while digits.block < count {
             let left = count / digits.block;
             match self.next_digit(&digits, candidates, left)? {
@@ -303,97 +302,6 @@ impl<E, F: FnMut(u64, u64) -> Result<bool, E>> Search<'_, F> {
     }
 }
 
-/// The digits that were found, and how many elements they count together.
-struct Digits {
-    steps: Vec<Step>,
-    block: u64,
-    last: Option<(u64, u64)>,
-}
-
-impl Digits {
-    fn push(&mut self, size: u64, step: u64) {
-        self.steps.push(Step { size, in_a: step, in_b: self.block });
-        self.block *= size;
-        self.last = Some((size, step));
-    }
-
-    /// How far in the whole an element is from the first of its block.
-    fn distance(&self, in_part: u64) -> u64 {
-        self.steps.iter().map(|step| in_part / step.in_b % step.size * step.in_a).sum()
-    }
-
-    /// The first of all elements to which the digits lead, seen from one of them.
-    fn start(&self, in_part: u64, in_whole: u64) -> (u64, u64) {
-        let back: u64 =
-            self.steps.iter().map(|step| in_part / step.in_b % step.size * step.in_b).sum();
-        (in_part - back, in_whole - self.distance(in_part))
-    }
-
-    /// The first element of the block in which one is, and where it is in the whole.
-    fn start_of_block(&self, in_part: u64, in_whole: u64) -> (u64, Option<u64>) {
-        (in_part - in_part % self.block, in_whole.checked_sub(self.distance(in_part)))
-    }
-}
-
-/// Blocks at these places of the whole as few runs; none if there are too many.
-fn folded(offsets: &[u64], digits: &Digits) -> Option<Vec<Run>> {
-    let mut runs: Vec<(u64, Vec<Step>, u64)> =
-        offsets.iter().enumerate().map(|(at, offset)| (at as u64, Vec::new(), *offset)).collect();
-    loop {
-        let before = runs.len();
-        runs = fold(runs, digits.block);
-        if runs.len() == before {
-            break;
-        }
-    }
-    if runs.len() > MAX_PARTS {
-        return None;
-    }
-    let run = |(block, mut steps, in_whole): (u64, Vec<Step>, u64)| {
-        steps.extend(digits.steps.iter().copied());
-        Run { in_part: block * digits.block, in_whole, steps: merged(steps) }
-    };
-    Some(runs.into_iter().map(run).collect())
-}
-
-/// Runs of the same form at equal distances become one, whatever lies between them.
-fn fold(runs: Vec<(u64, Vec<Step>, u64)>, block: u64) -> Vec<(u64, Vec<Step>, u64)> {
-    let mut left: Vec<Option<(u64, Vec<Step>, u64)>> = runs.into_iter().map(Some).collect();
-    let mut all = Vec::new();
-    for at in 0..left.len() {
-        let Some((first, steps, offset)) = left[at].take() else { continue };
-        let next = (1..left.len() - at).find_map(|gap| {
-            let (in_part, in_whole) = distance(&left, at + gap, (first, &steps, offset))?;
-            Some((gap, in_part, in_whole))
-        });
-        let Some((gap, in_part, in_whole)) = next else {
-            all.push((first, steps, offset));
-            continue;
-        };
-        let mut size = 1;
-        while distance(&left, at + gap * size, (first, &steps, offset))
-            == Some((in_part * size as u64, in_whole * size as u64))
-        {
-            left[at + gap * size] = None;
-            size += 1;
-        }
-        let step = Step { size: size as u64, in_a: in_whole, in_b: in_part * block };
-        all.push((first, [&[step], steps.as_slice()].concat(), offset));
-    }
-    all
-}
-
-/// How far a run of this form is from another in the part and in the whole.
-fn distance(
-    runs: &[Option<(u64, Vec<Step>, u64)>],
-    other: usize,
-    (first, steps, offset): (u64, &[Step], u64),
-) -> Option<(u64, u64)> {
-    let (next, others, place) = runs.get(other)?.as_ref()?;
-    let by = place.checked_sub(offset).filter(|by| *by > 0)?;
-    (others == steps).then_some((next - first, by))
-}
-
 fn count(shape: &[u64]) -> u64 {
     shape.iter().product()
 }
@@ -403,40 +311,6 @@ fn values(size: u64, own: u64) -> impl Iterator<Item = u64> {
     let step = if size > MAX_VALUES { size / MAX_VALUES } else { 1 };
     let some = (0..size).step_by(usize::try_from(step).unwrap_or(usize::MAX));
     some.chain([size - 1]).filter(move |value| *value != own)
-}
-
-/// The primes that divide a number, the smallest first.
-fn primes(mut number: u64) -> Vec<u64> {
-    let mut primes = Vec::new();
-    let mut prime = 2;
-    while prime * prime <= number {
-        if number.is_multiple_of(prime) {
-            primes.push(prime);
-            while number.is_multiple_of(prime) {
-                number /= prime;
-            }
-        }
-        prime += 1;
-    }
-    if number > 1 {
-        primes.push(number);
-    }
-    primes
-}
-
-/// The numbers that divide another, the largest first.
-fn divisors_from_largest(number: u64) -> Vec<u64> {
-    let mut all = divisors(number);
-    all.sort_unstable_by_key(|divisor| u64::MAX - divisor);
-    all.dedup();
-    all
-}
-
-/// The numbers that divide another.
-fn divisors(number: u64) -> Vec<u64> {
-    let small = (1..).take_while(|n| n * n <= number).filter(|n| number.is_multiple_of(*n));
-    let small: Vec<u64> = small.collect();
-    small.iter().copied().chain(small.iter().map(|n| number / n)).collect()
 }
 
 #[cfg(test)]

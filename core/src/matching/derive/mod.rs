@@ -5,6 +5,8 @@
 
 mod clusters;
 mod components;
+mod digits;
+mod divisors;
 mod evidence;
 mod factor;
 mod families;
