@@ -67,16 +67,17 @@ impl<E, F: FnMut(u64, u64) -> Result<bool, E>> Search<'_, F> {
         }
         let candidates = self.candidates();
         let all = self.anchors.clone();
+        let mut tried = Vec::new();
         if self.sure >= MIN_SURE || self.sure == all.len() {
             self.anchors.truncate(self.sure);
             let runs = self.all_digits(&candidates, count)?;
             if !runs.is_empty() {
                 return Ok(runs);
             }
+            tried = core::mem::replace(&mut self.anchors, all.clone());
         }
-        self.anchors.clone_from(&all);
         self.keep_likely(&candidates, count)?;
-        if self.anchors.len() < MIN_RIGHT {
+        if self.anchors.len() < MIN_RIGHT || self.anchors == tried {
             return Ok(Vec::new());
         }
         let mut runs = self.all_digits(&candidates, count)?;
