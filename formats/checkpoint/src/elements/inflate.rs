@@ -31,9 +31,7 @@ pub(crate) fn reader<'a>(
         Location::Deflated { compressed, skip, len, crc32 } => {
             let expected = crc32.map(|crc32| (skip.saturating_add(*len), crc32));
             let mut inflated = Inflater::new(source, compressed.clone(), expected);
-            let skip = skip.saturating_add(from);
-            let skipped = io::copy(&mut inflated.by_ref().take(skip), &mut io::sink());
-            if skipped.map_err(fault)? == skip {
+            if pass_over(&mut inflated, skip.saturating_add(from))? {
                 Ok(Box::new(inflated))
             } else {
                 Err(inflated.ended())
@@ -41,9 +39,7 @@ pub(crate) fn reader<'a>(
         }
         Location::Zstandard { compressed, skip, .. } => {
             let mut unpacked = Unpacked::new(source, compressed.clone())?;
-            let skip = skip.saturating_add(from);
-            let skipped = io::copy(&mut unpacked.by_ref().take(skip), &mut io::sink());
-            if skipped.map_err(fault)? == skip {
+            if pass_over(&mut unpacked, skip.saturating_add(from))? {
                 Ok(Box::new(unpacked))
             } else {
                 Err(unpacked.ended())
@@ -51,14 +47,19 @@ pub(crate) fn reader<'a>(
         }
         Location::Latin1 { text, .. } => {
             let mut bytes = Latin1 { text: reader(source, text, 0)?, left: text.len(), lead: None };
-            let skipped = io::copy(&mut bytes.by_ref().take(from), &mut io::sink());
-            if skipped.map_err(fault)? == from {
+            if pass_over(&mut bytes, from)? {
                 Ok(Box::new(bytes))
             } else {
                 Err(Fault::broken("unexpected end of a text that holds bytes"))
             }
         }
     }
+}
+
+/// Reads bytes that nobody asked for; false if there are fewer.
+fn pass_over(bytes: &mut impl Read, count: u64) -> Result<bool, Fault> {
+    let passed = io::copy(&mut bytes.by_ref().take(count), &mut io::sink());
+    Ok(passed.map_err(fault)? == count)
 }
 
 /// A Zstandard frame as a reader whose errors say where it is.
