@@ -30,7 +30,7 @@ pub(crate) fn stream(drawing: &RandomInit, sink: &mut Sink<'_>) -> io::Result<()
 /// Elements that are drawn one after another.
 pub(crate) struct Drawn {
     numbers: Numbers,
-    /// How many were drawn already, by which those go that go by their places.
+    /// How many were drawn already.
     place: u64,
     generator: ChaCha8Rng,
     /// The bytes of the one number, if all are the same.
@@ -62,11 +62,6 @@ impl Drawn {
         if let Numbers::Same(_) = self.numbers {
             return same(&self.same, count, sink);
         }
-        if let Numbers::Placed(pattern) = &self.numbers {
-            let places = self.place..self.place + count;
-            self.place += count;
-            return pattern.deliver(places, sink);
-        }
         while count > 0 {
             let now = count.min(PIECE / 8);
             sink(self.draw(now))?;
@@ -77,8 +72,14 @@ impl Drawn {
 
     fn draw(&mut self, count: u64) -> &[u8] {
         self.piece.clear();
-        if let Numbers::Drawn(distribution) = &self.numbers {
-            distribution.draw(count, &mut self.generator, &mut self.piece);
+        let places = self.place..self.place + count;
+        self.place = places.end;
+        match &self.numbers {
+            Numbers::Same(_) => {}
+            Numbers::Placed(pattern) => pattern.write(places, &mut self.piece),
+            Numbers::Drawn(distribution) => {
+                distribution.draw(count, &mut self.generator, &mut self.piece);
+            }
         }
         match &mut self.cast {
             Some(cast) => {
@@ -106,33 +107,16 @@ struct Pattern {
 }
 
 impl Pattern {
-    /// Delivers the elements at these places, some at a time.
-    fn deliver(&self, places: Range<u64>, sink: &mut Sink<'_>) -> io::Result<()> {
-        let mut cast = match self.dtype {
-            DType::F64 => None,
-            _ => Cast::new(&DType::F64, &self.dtype),
-        };
-        let width = self.dtype.bytes().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(1);
-        let (mut piece, mut out) = (Vec::new(), Vec::new());
-        let most = PIECE / 8;
-        for start in places.clone().step_by(length(most)) {
-            piece.clear();
-            for number in (start..places.end.min(start + most)).map(|place| self.number(place)) {
-                if self.dtype.is_float() {
-                    piece.extend((number as f64).to_le_bytes());
-                } else {
-                    piece.extend(number.to_le_bytes().into_iter().take(width));
-                }
-            }
-            match &mut cast {
-                Some(cast) => {
-                    cast.apply(&piece, &mut out);
-                    sink(&out)?;
-                }
-                None => sink(&piece)?,
-            }
+    /// Appends the numbers at these places, whole ones as elements and others as `f64`.
+    fn write(&self, places: Range<u64>, into: &mut Vec<u8>) {
+        let numbers = places.map(|place| self.number(place));
+        if self.dtype.is_float() {
+            into.extend(numbers.flat_map(|number| (number as f64).to_le_bytes()));
+        } else {
+            let width = self.dtype.bytes().and_then(|bytes| usize::try_from(bytes).ok());
+            let width = width.unwrap_or(1);
+            into.extend(numbers.flat_map(|number| number.to_le_bytes().into_iter().take(width)));
         }
-        Ok(())
     }
 
     /// The number at a place.
