@@ -119,12 +119,6 @@ impl Cast {
         }
     }
 
-    /// Whole little-endian elements as `f32`, which holds all but those of `F64` exactly.
-    pub(crate) fn decode(&mut self, elements: &[u8]) -> &[f32] {
-        self.read(elements);
-        &self.numbers
-    }
-
     fn read(&mut self, elements: &[u8]) {
         let numbers = &mut self.numbers;
         match &self.decode {

@@ -43,6 +43,9 @@ pub(crate) fn floats(dtype: &DType, elements: &[u8], into: &mut Vec<f64>) {
         DType::Bf16 => each(elements, into, |bytes| bf16::from_le_bytes(bytes).to_f32().into()),
         DType::F16 => halves(elements, into),
         complex if complex.is_complex() => halves(elements, into),
+        // What weights are quantized to: without the way over wider integers.
+        DType::U8 => each(elements, into, |bytes| u8::from_le_bytes(bytes).into()),
+        DType::I8 => each(elements, into, |bytes| i8::from_le_bytes(bytes).into()),
         integer if is_integer(integer) => {
             let mut whole = Vec::new();
             integers(integer, elements, &mut whole);
@@ -87,6 +90,7 @@ mod tests {
     #[test]
     fn every_type_has_its_numbers() {
         check(DType::Bool, &[0, 1, 2], &[0.0, 1.0, 1.0]);
+        check(DType::U8, &[255, 2], &[255.0, 2.0]);
         check(DType::I8, &[255, 2], &[-1.0, 2.0]);
         check(DType::U16, &[1, 1], &[257.0]);
         check(DType::I64, &[255; 8], &[-1.0]);

@@ -5,6 +5,7 @@ use std::io;
 use statedict_core::{DType, Elements, Fault, Origin, Source};
 
 use crate::elements::cast::Cast;
+use crate::elements::numbers::floats;
 use crate::elements::{Sink, StreamError, item, stream_counting};
 
 /// Numbers that are calculated at once: 2 MiB of them.
@@ -26,13 +27,15 @@ pub(super) fn deliver(
     if let Origin::Computed(computed) = elements.origin() {
         return super::calculate(source, computed, deliver);
     }
-    let unknown = || Fault::Unsupported(format!("{} is not calculated with", elements.dtype()));
-    let mut decoder = Decoder::of(elements.dtype()).ok_or_else(unknown)?;
-    let most = CHUNK * usize::try_from(item(elements.dtype())).expect("16 bytes at most");
+    let dtype = elements.dtype();
+    if !(dtype.is_float() || matches!(dtype, DType::I8 | DType::U8)) {
+        return Err(Fault::Unsupported(format!("{dtype} is not calculated with")).into());
+    }
+    let most = CHUNK * usize::try_from(item(dtype)).expect("16 bytes at most");
     let (mut numbers, mut failed) = (Vec::new(), None);
     let streamed = stream_counting(source, elements, &mut |bytes| {
         for piece in bytes.chunks(most) {
-            decoder.read(piece, &mut numbers);
+            floats(dtype, piece, &mut numbers);
             if let Err(error) = deliver(&mut numbers) {
                 failed = Some(error);
                 return Err(io::ErrorKind::Other.into());
@@ -54,38 +57,6 @@ pub(super) fn all(source: &dyn Source, elements: &Elements) -> Result<Vec<f64>, 
         Ok(())
     })?;
     Ok(numbers)
-}
-
-enum Decoder {
-    F64,
-    I8,
-    U8,
-    Float(Box<Cast>),
-}
-
-impl Decoder {
-    fn of(dtype: &DType) -> Option<Decoder> {
-        Some(match dtype {
-            DType::F64 => Decoder::F64,
-            DType::I8 => Decoder::I8,
-            DType::U8 => Decoder::U8,
-            float => Decoder::Float(Box::new(Cast::new(float, &DType::F32)?)),
-        })
-    }
-
-    fn read(&mut self, bytes: &[u8], numbers: &mut Vec<f64>) {
-        numbers.clear();
-        match self {
-            Decoder::F64 => {
-                numbers.extend(bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)));
-            }
-            Decoder::I8 => numbers.extend(bytes.iter().map(|byte| f64::from(byte.cast_signed()))),
-            Decoder::U8 => numbers.extend(bytes.iter().map(|byte| f64::from(*byte))),
-            Decoder::Float(cast) => {
-                numbers.extend(cast.decode(bytes).iter().map(|number| f64::from(*number)));
-            }
-        }
-    }
 }
 
 /// Rounds numbers to elements of one type, as `.to()` does.
