@@ -78,6 +78,17 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// One of these values, by its place.
+    pub fn item(self, place: usize) -> Option<Node<'a>> {
+        match self.object() {
+            Object::Sequence(_, items) => items.get(place).map(|id| self.to(*id)),
+            Object::Record(record) if !record.elements.is_empty() => {
+                record.elements.get(place).map(|id| self.to(*id))
+            }
+            _ => self.items().get(place).copied(),
+        }
+    }
+
     /// What an instance is of, or what was called to make it: `torch.Size`.
     pub fn class(self) -> Option<&'a str> {
         let Object::Record(record) = self.object() else { return None };

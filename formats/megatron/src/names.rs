@@ -11,8 +11,8 @@ pub(crate) const LATEST: &str = "latest_checkpointed_iteration.txt";
 /// The file of a rank.
 pub(crate) const STATES: &str = "model_optim_rng.pt";
 
-/// A number of ranks that no name of a folder is trusted to exceed.
-const MAX_RANK: u64 = 1 << 20;
+/// A number of ranks that neither names of folders nor what is in files are trusted to exceed.
+pub(crate) const MAX_RANKS: u64 = 1 << 20;
 
 /// A rank, by the name of its folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +30,7 @@ impl Rank {
     pub(crate) fn of(folder: &str) -> Option<Rank> {
         let mut numbers = folder.strip_prefix("mp_rank_")?.split('_').map(|text| {
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|number| is_number && *number < MAX_RANK)
+            text.parse().ok().filter(|number| is_number && *number < MAX_RANKS)
         });
         let tensor = numbers.next()??;
         let stage = numbers.next().unwrap_or(Some(0))?;

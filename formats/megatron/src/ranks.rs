@@ -11,7 +11,7 @@ use statedict_pth::PTH;
 
 use crate::MEGATRON;
 use crate::cut::{Cutting, cutting};
-use crate::names::{Rank, STATES};
+use crate::names::{MAX_RANKS, Rank, STATES};
 
 /// The entry that is the model, and where its tensors are listed.
 const MODEL: &str = "model";
@@ -74,6 +74,15 @@ impl States {
     fn argument(&self, name: &str) -> Option<Node<'_>> {
         self.root().get("args")?.attribute(name)
     }
+
+    /// How many ranks an argument says that there were, each of which takes memory; 0 if it is not
+    /// there.
+    fn ranks(&self, name: &str) -> Result<u64, Fault> {
+        match self.argument(name).and_then(Node::count).unwrap_or(0) {
+            count if count > MAX_RANKS => Err(self.broken(format!("its {name} is {count}"))),
+            count => Ok(count),
+        }
+    }
 }
 
 /// All ranks of a save; none where a file is missing.
@@ -106,12 +115,12 @@ impl Ranks {
         let count = |number: fn(&Rank) -> u64| {
             ranks.iter().map(|(rank, _)| number(rank) + 1).max().unwrap_or(0)
         };
-        let written = |name: &str| {
-            let first = states.values().next()?;
-            first.argument(name).and_then(Node::count)
+        let written = |name: &str| match states.values().next() {
+            Some(first) => first.ranks(name),
+            None => Ok(0),
         };
-        let tensor = written("tensor_model_parallel_size").unwrap_or(0);
-        let stages = written("pipeline_model_parallel_size").unwrap_or(0);
+        let tensor = written("tensor_model_parallel_size")?;
+        let stages = written("pipeline_model_parallel_size")?;
         let like = ranks.first().map(|(_, name)| (*name).clone()).unwrap_or_default();
         let tensor = tensor.max(count(|rank| rank.tensor));
         let stages = stages.max(count(|rank| rank.stage));
@@ -194,7 +203,7 @@ struct Joining<'r> {
 }
 
 /// What all ranks of a stage have under one key.
-type Shares<'r> = Vec<(String, Option<(&'r States, &'r Tensor)>)>;
+type Shares<'s, 'r> = Vec<(&'s str, Option<(&'r States, &'r Tensor)>)>;
 
 impl<'r> Joining<'r> {
     /// Adds a stage of the pipeline, before which there are so many layers; gives its own.
@@ -226,14 +235,14 @@ impl<'r> Joining<'r> {
                     }
                     None => None,
                 };
-                shares.push((file.clone(), share));
+                shares.push((file.as_str(), share));
             }
             self.add(&path, key, &shares)?;
         }
         Ok(layers)
     }
 
-    fn add(&mut self, path: &[Step; 2], key: &str, shares: &Shares<'r>) -> Result<(), Fault> {
+    fn add(&mut self, path: &[Step; 2], key: &str, shares: &Shares<'_, 'r>) -> Result<(), Fault> {
         let name = Step::joined(&path[1..]);
         let there = shares.iter().filter_map(|(_, share)| *share).collect::<Vec<_>>();
         let [(states, tensor), ..] = there.as_slice() else { return Ok(()) };
@@ -258,7 +267,7 @@ impl<'r> Joining<'r> {
                 let count = tensor.count().saturating_mul(shares.len() as u64);
                 self.total.add(count);
                 let missing = shares.iter().filter(|(_, share)| share.is_none());
-                let missing: Vec<&String> = missing.map(|(file, _)| file).collect();
+                let missing: Vec<&str> = missing.map(|(file, _)| *file).collect();
                 if let [file, ..] = missing.as_slice() {
                     let lost = tensor.count().saturating_mul(missing.len() as u64);
                     let cause = format!("'{file}' is missing");

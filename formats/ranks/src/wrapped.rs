@@ -147,6 +147,14 @@ pub(crate) fn rectangles(
     tensor: &Tensor,
     axes: &[Axis],
 ) -> Result<Vec<(Vec<u64>, Tensor)>, String> {
+    let splits = axes.iter().map(|axis| match axis.placement {
+        Placement::Strided { split, .. } => split,
+        _ => 1,
+    });
+    // Each split of a dimension looks at all that the ones before left of it.
+    if splits.fold(1, u64::saturating_mul) > MAX_SPLIT {
+        return Err(format!("its placement cuts it into over {MAX_SPLIT} parts"));
+    }
     let dims = local(shape, axes).ok_or("it was cut along a dimension that it does not have")?;
     let sizes: Vec<u64> =
         dims.iter().map(|dim| dim.iter().map(|it| it.end - it.start).sum()).collect();

@@ -10,8 +10,8 @@
 
 use statedict_core::{Fault, IndexMap};
 
-/// A number of ranks that no name of a file is trusted to exceed.
-const MAX_RANK: u64 = 1 << 20;
+/// A number of ranks that neither names of files nor what is in them are trusted to exceed.
+pub(crate) const MAX_RANKS: u64 = 1 << 20;
 
 /// A file, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ fn ranks(text: &str) -> Option<(u64, u64)> {
 fn number(text: &str) -> Option<u64> {
     let digits = text.split('_').next()?;
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|number| is_number && *number < MAX_RANK)
+    digits.parse().ok().filter(|number| is_number && *number < MAX_RANKS)
 }
 
 /// The files of a folder, by what they are.

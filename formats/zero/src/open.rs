@@ -9,7 +9,7 @@ use statedict_core::{
 
 use crate::ZERO;
 use crate::flat::{Flat, Lost, Made, count, cut, first, made};
-use crate::names::{Files, of_rank};
+use crate::names::{Files, MAX_RANKS, of_rank};
 use crate::partitions::{Parameter, Ranks, partition_count};
 use crate::states::{States, shapes};
 use crate::{partitions, shards, universal};
@@ -100,6 +100,8 @@ pub(crate) struct Models {
     states: IndexMap<u64, States>,
     /// True if each rank has its own.
     pub(crate) of_ranks: bool,
+    /// How many ranks there were.
+    world: u64,
 }
 
 impl Models {
@@ -115,12 +117,15 @@ impl Models {
         let states = all.into_iter().map(|(rank, name)| Ok((rank, load(name)?)));
         let mut states = states.collect::<Result<IndexMap<_, _>, Fault>>()?;
         states.sort_keys();
-        let models = Models { states, of_ranks };
+        let highest = states.keys().max().map_or(1, |rank| rank + 1);
+        let mut models = Models { states, of_ranks, world: highest };
         if !models.states.contains_key(&0) {
             let missing = of_rank(&models.first().file, 0);
             let what = "is missing, and alone says which parameters are shared";
             return Err(Fault::broken(what).in_file(missing));
         }
+        let written = models.first().root().get("dp_world_size").and_then(Node::count);
+        models.world = within_limit(written.unwrap_or(highest), models.first())?.max(highest);
         Ok(models)
     }
 
@@ -133,13 +138,6 @@ impl Models {
         self.states.values()
     }
 
-    /// How many ranks there were.
-    fn world(&self) -> u64 {
-        let written = self.first().root().get("dp_world_size").and_then(Node::count);
-        let highest = self.states.keys().max().map_or(1, |rank| rank + 1);
-        written.unwrap_or(highest).max(highest)
-    }
-
     /// A parameter that was not trained: whole in one file, or in fragments of all ranks.
     pub(crate) fn frozen(&self, name: &str, shape: &[u64]) -> Result<Option<Made>, Fault> {
         let fragment = |states: &States| {
@@ -150,9 +148,9 @@ impl Models {
             return Ok(fragment(self.first()).map(Ok));
         }
         let size = count(name, shape)?;
-        let each = size.div_ceil(self.world().max(1));
+        let each = size.div_ceil(self.world.max(1));
         let mut flats = Vec::new();
-        for rank in 0..self.world() {
+        for rank in 0..self.world {
             flats.push(match self.states.get(&rank) {
                 Some(states) => match fragment(states) {
                     Some(tensor) => {
@@ -225,6 +223,14 @@ fn whole(
     }
 }
 
+/// A number of ranks that a file says, of which each takes memory.
+fn within_limit(world: u64, states: &States) -> Result<u64, Fault> {
+    if world > MAX_RANKS {
+        return Err(states.broken(format!("it says that there were {world} ranks")));
+    }
+    Ok(world)
+}
+
 /// The optimizer states of as many ranks as the files say there were.
 fn ranks<'a>(optimizers: &'a IndexMap<u64, States>, like: &str) -> Result<Ranks<'a>, Fault> {
     let mut world = 0;
@@ -240,6 +246,9 @@ fn ranks<'a>(optimizers: &'a IndexMap<u64, States>, like: &str) -> Result<Ranks<
         && world == 0
     {
         return Err(states.broken("it has no partition_count: it is not of ZeRO"));
+    }
+    if let Some(states) = optimizers.values().next() {
+        within_limit(world, states)?;
     }
     if let Some((_, beyond)) = optimizers.iter().find(|(rank, _)| **rank >= world) {
         let what = format!("it is of another save: the others are of {world} ranks");

@@ -2,6 +2,8 @@
 //!
 //! Source: `deepspeed/runtime/zero/stage_1_and_2.py` and `utils/zero_to_fp32.py`, 0.19.
 
+use std::collections::HashSet;
+
 use statedict_core::{Fault, IndexMap, Node};
 
 use crate::flat::{Flat, Made, count, cut, made};
@@ -62,13 +64,15 @@ pub(crate) fn parameters(ranks: &Ranks<'_>, model: &States) -> Result<Parameters
             return Err(states.broken(what));
         }
         let apart = ranks.len() / shares;
+        let shapes = shapes(model, group)?;
+        let experts = experts(&shapes);
         for expert in 0..apart {
             let group = Group {
                 number,
-                shapes: shapes(model, group)?,
+                shapes: &shapes,
                 ranks,
                 of: (expert..ranks.len()).step_by(usize::try_from(apart).unwrap_or(1)).collect(),
-                expert: (apart > 1).then_some(expert),
+                before: (apart > 1).then(|| expert.saturating_mul(experts)),
                 is_round_robin: is_round_robin(model),
             };
             group.add_to(&mut parameters, states, first)?;
@@ -82,7 +86,7 @@ pub(crate) fn partition_count(states: Node<'_>, group: usize) -> Option<u64> {
     let count = states.get("partition_count")?;
     match count.count() {
         Some(all) => Some(all),
-        None => count.items().get(group)?.count(),
+        None => count.item(group)?.count(),
     }
 }
 
@@ -96,12 +100,12 @@ fn is_round_robin(model: &States) -> bool {
 /// A group of parameters, whose flat vector lies over some ranks.
 struct Group<'a, 'r> {
     number: usize,
-    shapes: Vec<(String, Vec<u64>)>,
+    shapes: &'r [(String, Vec<u64>)],
     ranks: &'r Ranks<'a>,
     /// The ranks, in the order of their partitions.
     of: Vec<u64>,
-    /// Which rank of experts it is of, if it is one of experts.
-    expert: Option<u64>,
+    /// How many experts are on the ranks of experts before it, if it is a group of experts.
+    before: Option<u64>,
     is_round_robin: bool,
 }
 
@@ -112,9 +116,8 @@ impl<'a> Group<'a, '_> {
         states: &States,
         first: Node<'_>,
     ) -> Result<(), Fault> {
-        let masters = self.flats(|states| {
-            states.get("single_partition_of_fp32_groups")?.items().get(self.number).copied()
-        })?;
+        let masters =
+            self.flats(|states| states.get("single_partition_of_fp32_groups")?.item(self.number))?;
         let Some(masters) = masters else {
             let what =
                 format!("it has no single_partition_of_fp32_groups of group {}", self.number);
@@ -125,13 +128,13 @@ impl<'a> Group<'a, '_> {
             let flats = self.flats(|states| {
                 let base = states.get("base_optimizer_state")?;
                 let groups = base.get("state").unwrap_or(base);
-                let of_group = || groups.items().get(self.number).copied();
+                let of_group = || groups.item(self.number);
                 groups.numbered(self.number).or_else(of_group)?.get(moment)
             })?;
             moments.extend(flats.map(|flats| (moment, flats)));
         }
         let paddings = first.get("param_alignment_paddings");
-        let paddings = paddings.and_then(|all| all.items().get(self.number).copied());
+        let paddings = paddings.and_then(|all| all.item(self.number));
         let paddings: Vec<Node<'_>> = paddings.map(Node::items).unwrap_or_default();
         let mut at = 0u64;
         for (place, (name, shape)) in self.shapes.iter().enumerate() {
@@ -187,12 +190,12 @@ impl<'a> Group<'a, '_> {
         let mut start = 0u64;
         for (rank, flat) in self.of.iter().zip(flats) {
             let next = start.saturating_add(flat.len());
-            let (first, last) = (at.max(start), (at + size).min(next));
+            let (first, last) = (at.max(start), at.saturating_add(size).min(next));
             let own = (first < last).then(|| (first - start, last - first));
             start = next;
             let Some((states, node)) = self.ranks.of(*rank) else { continue };
             let Some(mappings) = node.get("param_slice_mappings") else { continue };
-            let mapping = mappings.items().get(self.number).and_then(|it| it.get(name));
+            let mapping = mappings.item(self.number).and_then(|it| it.get(name));
             let address = |address: Node<'_>| {
                 let field = |field| address.attribute(field).and_then(Node::count);
                 Some((field("start")?, field("numel")?)).filter(|(_, numel)| *numel > 0)
@@ -211,20 +214,21 @@ impl<'a> Group<'a, '_> {
 
     /// The name that a parameter has in the whole model: the experts of each rank are counted from 0.
     fn name(&self, name: &str) -> Result<String, Fault> {
-        let Some(expert_rank) = self.expert else { return Ok(name.to_string()) };
-        let Some((_, own, _)) = expert(name) else {
+        let Some(others) = self.before else { return Ok(name.to_string()) };
+        let Some((before, own, after)) = expert(name) else {
             let what = format!("'{name}' is in a group of experts, and its name is not one's");
             return Err(Fault::Unsupported(what));
         };
-        let mut local: Vec<u64> =
-            self.shapes.iter().filter_map(|(name, _)| expert(name)).map(|it| it.1).collect();
-        local.sort_unstable();
-        local.dedup();
-        let (before, _, after) = expert(name).expect("it was found above");
-        let number = own.checked_add(expert_rank.saturating_mul(local.len() as u64));
+        let number = own.checked_add(others);
         let number = number.ok_or_else(|| Fault::broken("experts are beyond counting"))?;
         Ok(format!("{before}{number}{after}"))
     }
+}
+
+/// How many experts have parameters among these.
+fn experts(shapes: &[(String, Vec<u64>)]) -> u64 {
+    let numbers = shapes.iter().filter_map(|(name, _)| expert(name));
+    numbers.map(|(_, number, _)| number).collect::<HashSet<_>>().len() as u64
 }
 
 /// What stands before the number of an expert in a name, the number, and what stands behind.

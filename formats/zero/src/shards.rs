@@ -2,7 +2,7 @@
 //!
 //! Source: `deepspeed/runtime/zero/stage3.py` and `utils/zero_to_fp32.py`, 0.19.
 
-use statedict_core::{Fault, Node};
+use statedict_core::{Fault, IndexMap, Node};
 
 use crate::flat::{Flat, Made, count, cut, first, made};
 use crate::partitions::{MOMENTS, Parameter, Parameters, Ranks};
@@ -57,13 +57,16 @@ fn shard(
     vectors: &[OfRank],
     (at, each): (u64, u64),
 ) -> Result<Made, Fault> {
-    let missing: Vec<Flat> =
-        (0..ranks.len()).map(|rank| Flat::Missing { file: ranks.file(rank), len: each }).collect();
+    let missing = |rank: usize| Flat::Missing { file: ranks.file(rank as u64), len: each };
+    let lost: IndexMap<usize, Flat> = (0..vectors.len())
+        .filter(|rank| vectors[*rank].is_none())
+        .map(|rank| (rank, missing(rank)))
+        .collect();
     let mut runs = Vec::new();
-    for (flats, missing) in vectors.iter().zip(&missing) {
+    for (rank, flats) in vectors.iter().enumerate() {
         match flats {
             Some(flats) => runs.extend(cut(flats, at, each)),
-            None => runs.extend(cut([missing], 0, each)),
+            None => runs.extend(cut(lost.get(&rank), 0, each)),
         }
     }
     made(name, shape, &first(runs, count(name, shape)?))
