@@ -60,8 +60,8 @@ pub use catalog::{
 };
 pub use finding::{Finding, Findings, Verdict};
 pub use layout::{
-    Assembled, Below, Block, Computed, Container, Cut, Depth, Edits, Elements, Facts, Fault,
-    FilePart, Folder, FolderFormat, Format, Growth, Headroom, Incomplete, Layout, LeftOut,
+    Assembled, Below, Block, Comparison, Computed, Container, Cut, Depth, Edits, Elements, Facts,
+    Fault, FilePart, Folder, FolderFormat, Format, Growth, Headroom, Incomplete, Layout, LeftOut,
     Manifest, Manner, NewFile, Omitted, Opened, Opening, Origin, Part, PendingFiles, Place,
     ReadPayload, Renamed, ShardNames, Shortfall, Source, Span, Store, StoreFile, Stretch,
     TensorSet, Ties, Total, UnsupportedTensors, WholeTensor, is_implied, is_recorded_tie,

@@ -7,6 +7,19 @@ use crate::{Fault, Location, Source, Tensor, row_major_strides};
 /// How much of two tensors is compared at once, in bytes.
 const WINDOW: u64 = 1 << 20;
 
+/// What two tensors are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// They have the same elements, looked at in the same way.
+    Same,
+    /// They differ in type or shape, or look at their elements in another order.
+    Unlike,
+    /// They have other elements.
+    OtherElements,
+    /// What is packed is not known to be the same.
+    Packed,
+}
+
 /// A tensor that a file has whole.
 #[derive(Clone, Copy)]
 pub struct WholeTensor<'a> {
@@ -19,34 +32,33 @@ pub struct WholeTensor<'a> {
 }
 
 impl WholeTensor<'_> {
-    /// True if the other has the same elements, looked at in the same way.
+    /// What it is to another one.
     ///
     /// # Errors
     /// What keeps elements from being read.
-    pub fn is_copy_of(&self, other: &WholeTensor<'_>) -> Result<bool, Fault> {
+    pub fn compared(&self, other: &WholeTensor<'_>) -> Result<Comparison, Fault> {
         let is_alike = self.tensor.dtype == other.tensor.dtype
             && self.tensor.shape == other.tensor.shape
             && strides(self.tensor) == strides(other.tensor);
         if !is_alike {
-            return Ok(false);
+            return Ok(Comparison::Unlike);
         }
         if self.tensor.count() == 0 {
-            return Ok(true);
+            return Ok(Comparison::Same);
         }
-        // What is packed is not known to be the same.
         let (Some((mut at, len)), Some((mut beside, _))) = (self.span(), other.span()) else {
-            return Ok(false);
+            return Ok(Comparison::Packed);
         };
         let mut left = len;
         while left > 0 {
             let some = left.min(WINDOW);
             let (a, b) = (at..at + some, beside..beside + some);
             if self.source.bytes(a)? != other.source.bytes(b)? {
-                return Ok(false);
+                return Ok(Comparison::OtherElements);
             }
             (at, beside, left) = (at + some, beside + some, left - some);
         }
-        Ok(true)
+        Ok(Comparison::Same)
     }
 
     /// Where in its file the elements begin, and how many bytes they span; none if they are packed.

@@ -20,7 +20,7 @@ pub use below::Below;
 pub use blocks::Block;
 pub use computed::Computed;
 pub use container::{Container, Growth};
-pub use copies::WholeTensor;
+pub use copies::{Comparison, WholeTensor};
 pub use folder::{
     Cut, Depth, FilePart, Folder, FolderFormat, Incomplete, LeftOut, Opening, Store, StoreFile,
 };

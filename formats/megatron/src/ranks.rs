@@ -3,11 +3,10 @@
 //! Source: `megatron/training/checkpointing.py`, the format `torch`.
 
 use statedict_core::{
-    Assembled, Depth, Fault, Format, Incomplete, IndexMap, Nested, Node, Opening, Shortfall,
-    Source, Step, Store, StoreFile, Tensor, TensorBlock, Total, Tree, WholeTensor,
-    objects::{Object, Objects},
+    Assembled, Comparison, Depth, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall,
+    Step, Store, Tensor, TensorBlock, Total, Tree,
 };
-use statedict_pth::PTH;
+use statedict_pth::SavedFile;
 
 use crate::MEGATRON;
 use crate::cut::{Cutting, cutting};
@@ -20,66 +19,31 @@ const MODEL: &str = "model";
 const LEAST_VERSION: f64 = 2.0;
 
 /// The file of a rank.
-struct States {
-    file: String,
-    source: Box<dyn Source>,
-    /// Where it starts in the address space.
-    start: u64,
-    objects: Objects,
-}
+struct States(SavedFile);
 
 impl States {
-    fn open(store: &dyn Store, file: String) -> Result<States, Fault> {
-        let StoreFile { start, source } = store.open(&file)?;
-        let in_file = |fault: Fault| fault.in_file(file.as_str());
-        let objects = match PTH.open(source.as_ref()).map_err(in_file)? {
-            Some(container) => container.objects().map_err(in_file)?,
-            None => None,
-        };
-        let unknown = || in_file(Fault::broken("it is not a file that torch.save wrote"));
-        let mut objects = objects.ok_or_else(unknown)?;
-        for object in &mut objects.all {
-            if let Object::Tensor(tensor) = object {
-                *tensor = tensor.moved(start);
-            }
-        }
-        Ok(States { file, source, start, objects })
-    }
-
-    fn root(&self) -> Node<'_> {
-        Node::root(&self.objects)
-    }
-
-    fn broken(&self, what: impl Into<String>) -> Fault {
-        Fault::broken(what).in_file(self.file.as_str())
-    }
-
-    fn unsupported(&self, what: impl Into<String>) -> Fault {
-        Fault::Unsupported(what.into()).in_file(self.file.as_str())
-    }
-
     fn model(&self) -> Result<Node<'_>, Fault> {
-        if let Some(model) = self.root().get(MODEL) {
+        if let Some(model) = self.0.root().get(MODEL) {
             return Ok(model);
         }
-        if self.root().get("model0").is_some() {
+        if self.0.root().get("model0").is_some() {
             let what = "its stage has several parts of the model (model0, model1), in an order \
                         that no file says";
-            return Err(self.unsupported(what));
+            return Err(self.0.unsupported(what));
         }
-        Err(self.broken("it has no 'model'"))
+        Err(self.0.broken("it has no 'model'"))
     }
 
     /// An argument that the training was started with.
     fn argument(&self, name: &str) -> Option<Node<'_>> {
-        self.root().get("args")?.attribute(name)
+        self.0.root().get("args")?.attribute(name)
     }
 
     /// How many ranks an argument says that there were, each of which takes memory; 0 if it is not
     /// there.
     fn ranks(&self, name: &str) -> Result<u64, Fault> {
         match self.argument(name).and_then(Node::count).unwrap_or(0) {
-            count if count > MAX_RANKS => Err(self.broken(format!("its {name} is {count}"))),
+            count if count > MAX_RANKS => Err(self.0.broken(format!("its {name} is {count}"))),
             count => Ok(count),
         }
     }
@@ -109,7 +73,7 @@ impl Ranks {
             }
             let file = format!("{folder}/{STATES}");
             if store.has(&file) {
-                states.insert(*rank, States::open(store, file)?);
+                states.insert(*rank, States(SavedFile::open(store, &file)?));
             }
         }
         let count = |number: fn(&Rank) -> u64| {
@@ -148,11 +112,11 @@ pub(crate) fn open(store: &dyn Store, opening: &Opening) -> Result<Assembled, Fa
     let Some(first) = ranks.first() else {
         return Err(Fault::broken("is missing").in_file(format!("{}/{STATES}", ranks.like)));
     };
-    let version = first.root().get("checkpoint_version").and_then(Node::number);
+    let version = first.0.root().get("checkpoint_version").and_then(Node::number);
     if version.is_some_and(|version| version < LEAST_VERSION) {
         let what = "checkpoints of versions below 2 have their queries, keys and values in another \
                     order, and are not read";
-        return Err(first.unsupported(what));
+        return Err(first.0.unsupported(what));
     }
     let mut joining = Joining {
         ranks: &ranks,
@@ -174,7 +138,7 @@ pub(crate) fn open(store: &dyn Store, opening: &Opening) -> Result<Assembled, Fa
         shortfall.refuse(total, None)?;
     }
     let mut payload = Nested::default();
-    for (key, value) in first.root().entries().filter(|(key, _)| key.as_str() != MODEL) {
+    for (key, value) in first.0.root().entries().filter(|(key, _)| key.as_str() != MODEL) {
         let (step, value) = ([Step::key(key.as_str())], value.shown());
         let added = tree.add_object(&step, value.kind());
         added.map_err(|twice| Fault::broken(twice.to_string()))?;
@@ -183,7 +147,7 @@ pub(crate) fn open(store: &dyn Store, opening: &Opening) -> Result<Assembled, Fa
     let payload = payload.into_value();
     Ok(Assembled {
         format: &MEGATRON,
-        files: ranks.states.values().map(|states| states.file.clone()).collect(),
+        files: ranks.states.values().map(|states| states.0.name.clone()).collect(),
         catalog: tree.into_catalog(),
         left_out: shortfall.left_out(str::to_string),
         payload: Some(Box::new(move || Ok(payload.clone()))),
@@ -230,7 +194,7 @@ impl<'r> Joining<'r> {
                 let share = match states {
                     Some(states) => {
                         let tensor = states.model()?.get(key).and_then(Node::tensor);
-                        let lacking = || states.broken(format!("it has no tensor '{key}'"));
+                        let lacking = || states.0.broken(format!("it has no tensor '{key}'"));
                         Some((*states, tensor.ok_or_else(lacking)?))
                     }
                     None => None,
@@ -275,7 +239,7 @@ impl<'r> Joining<'r> {
                     return Ok(());
                 }
                 let tensors: Vec<&Tensor> = there.iter().map(|(_, tensor)| *tensor).collect();
-                let broken = |why: String| states.broken(format!("'{key}': {why}"));
+                let broken = |why: String| states.0.broken(format!("'{key}': {why}"));
                 joined(&tensors, cutting).map_err(broken)?
             }
         };
@@ -303,18 +267,15 @@ fn refuse_differing(
     (first, one): (&States, &Tensor),
     others: &[(&States, &Tensor)],
 ) -> Result<(), Fault> {
-    let whole = |states: &'_ States, tensor: &'_ Tensor| (states.start, tensor.clone());
-    let (start, tensor) = whole(first, one);
-    let one = WholeTensor { source: first.source.as_ref(), start, tensor: &tensor };
+    let one = first.0.whole(one);
     for (states, tensor) in others {
-        let other = WholeTensor { source: states.source.as_ref(), start: states.start, tensor };
-        if !one.is_copy_of(&other)? {
+        if one.compared(&states.0.whole(tensor))? != Comparison::Same {
             let what = format!(
                 "'{name}' is not the same as in '{}', and no rule says along which dimension it \
                  was cut",
-                first.file
+                first.0.name
             );
-            return Err(states.unsupported(what));
+            return Err(states.0.unsupported(what));
         }
     }
     Ok(())
@@ -375,23 +336,11 @@ fn halves(shares: &[&Tensor]) -> Result<Vec<TensorBlock>, String> {
             at[0] = start;
             start += half;
             let from = if second { half } else { 0 };
-            parts.push(TensorBlock { at, tensor: rows_of(share, from, half)? });
+            let rows = share.rows(from..from + half);
+            parts.push(TensorBlock { at, tensor: rows.ok_or("it has no plain elements")? });
         }
     }
     Ok(parts)
-}
-
-/// Some rows of a tensor.
-fn rows_of(tensor: &Tensor, from: u64, count: u64) -> Result<Tensor, String> {
-    let view = tensor.as_view().ok_or("it has no plain elements")?;
-    let stride = view.strides().first().copied().unwrap_or(0);
-    let offset = from.checked_mul(stride).and_then(|it| it.checked_add(view.offset()));
-    let mut shape = tensor.shape.clone();
-    shape[0] = count;
-    let (strides, storage) = (view.strides().to_vec(), view.storage().clone());
-    let offset = offset.ok_or("it is beyond counting")?;
-    let rows = Tensor::view(tensor.dtype.clone(), shape, strides, offset, storage);
-    rows.map_err(|why| why.to_string())
 }
 
 #[cfg(test)]

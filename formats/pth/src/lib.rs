@@ -58,6 +58,7 @@ mod pickle;
 mod python_repr;
 mod recast;
 mod reserve;
+mod saved;
 mod scan;
 mod stream;
 mod tar;
@@ -77,6 +78,7 @@ use crate::tar::TarFile;
 
 pub use dtype::named as torch_dtype;
 pub use encode::SavedTensor;
+pub use saved::SavedFile;
 pub use scan::{Loader, Scan, Trust, Unread, scan, search};
 pub use tar::{TarMember, tar_members};
 

@@ -1,35 +1,22 @@
 //! The files of all ranks, opened together.
 
 use statedict_core::{
-    Assembled, Depth, Fault, Format, Incomplete, IndexMap, IndexSet, Key, Location, Nested, Node,
-    Opening, Rectangle, Shortfall, Source, Step, Store, StoreFile, Tensor, TensorBlock, Total,
-    Tree, Unassembled, check_coverage,
-    objects::{Object, Objects},
+    Assembled, Comparison, Depth, Fault, Incomplete, IndexMap, IndexSet, Key, Nested, Node,
+    Opening, Rectangle, Shortfall, Step, Store, Tensor, TensorBlock, Total, Tree, Unassembled,
+    check_coverage,
 };
-use statedict_pth::PTH;
+use statedict_pth::SavedFile;
 
 use crate::RANKS;
 use crate::names::{RankFile, set_of};
 use crate::placement::Axis;
-use crate::wrapped::{OfRank, Parts, is_alike, of_rank, rectangles};
+use crate::wrapped::{OfRank, Parts, of_rank, rectangles};
 
 /// How deeply mappings may nest that hold tensors.
 const MAX_DEPTH: usize = 64;
 
-/// How much of two tensors is compared at once, in bytes.
-const WINDOW: u64 = 1 << 20;
-
 /// The endings of keys under which FSDP keeps several parameters as one vector.
 const FLAT: &str = "flat_param";
-
-/// A file of one rank.
-struct Rank {
-    file: String,
-    source: Box<dyn Source>,
-    /// Where it starts in the address space.
-    start: u64,
-    objects: Objects,
-}
 
 /// A thing that some ranks have under one path.
 type Leaf<'a> = Vec<(usize, Node<'a>)>;
@@ -37,11 +24,12 @@ type Leaf<'a> = Vec<(usize, Node<'a>)>;
 /// Opens the files of all ranks.
 pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<Assembled, Fault> {
     let names = set_of(first, &store.list()?);
-    let ranks = names.values().map(|name| opened(store, name)).collect::<Result<Vec<_>, _>>()?;
+    let ranks = names.values().map(|name| SavedFile::open(store, name));
+    let ranks = ranks.collect::<Result<Vec<_>, _>>()?;
     let missing = missing(first, &names);
     let mut leaves = IndexMap::<Vec<Step>, Leaf<'_>>::default();
     for (number, rank) in ranks.iter().enumerate() {
-        walk(Node::root(&rank.objects), &mut Vec::new(), &mut |path, node| {
+        walk(rank.root(), &mut Vec::new(), &mut |path, node| {
             leaves.entry(path).or_default().push((number, node));
         });
     }
@@ -86,24 +74,6 @@ pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<
     })
 }
 
-fn opened(store: &dyn Store, file: &str) -> Result<Rank, Fault> {
-    let StoreFile { start, source } = store.open(file)?;
-    let in_file = |fault: Fault| fault.in_file(file);
-    let container = PTH.open(source.as_ref()).map_err(in_file)?;
-    let objects = match container {
-        Some(container) => container.objects().map_err(in_file)?,
-        None => None,
-    };
-    let unknown = || Fault::broken("it is not a file that torch.save wrote").in_file(file);
-    let mut objects = objects.ok_or_else(unknown)?;
-    for object in &mut objects.all {
-        if let Object::Tensor(tensor) = object {
-            *tensor = tensor.moved(start);
-        }
-    }
-    Ok(Rank { file: file.to_string(), source, start, objects })
-}
-
 /// The files of ranks between others, or below the number that their names say, that are not there.
 fn missing(first: &str, names: &IndexMap<u64, String>) -> Vec<String> {
     let Some(file) = RankFile::of(first) else { return Vec::new() };
@@ -145,7 +115,7 @@ type Joined = Result<Tensor, (String, u64, u64)>;
 
 /// What all ranks have under one path; none if it is no tensor.
 fn joined(
-    ranks: &[Rank],
+    ranks: &[SavedFile],
     name: &str,
     leaf: &Leaf<'_>,
     (missing, depth): (&[String], Depth),
@@ -166,7 +136,7 @@ fn joined(
     let mut all = Vec::new();
     for (rank, part) in parts {
         let in_file = |why: String| Fault::Unsupported(format!("'{name}': {why}"));
-        all.push(part.map_err(|why| in_file(why).in_file(&ranks[rank].file))?);
+        all.push(part.map_err(|why| in_file(why).in_file(&ranks[rank].name))?);
     }
     let [first, ..] = all.as_slice() else { return Ok(None) };
     if name.ends_with(FLAT) {
@@ -259,49 +229,24 @@ fn mesh(all: &[OfRank<'_>], missing: &[String]) -> Vec<u64> {
 }
 
 /// Plain tensors are copies, and have to be the same in all files.
-fn refuse_differing(ranks: &[Rank], name: &str, copies: &[(usize, &Tensor)]) -> Result<(), Fault> {
+fn refuse_differing(
+    ranks: &[SavedFile],
+    name: &str,
+    copies: &[(usize, &Tensor)],
+) -> Result<(), Fault> {
     let Some(((first, one), others)) = copies.split_first() else { return Ok(()) };
     for (rank, other) in others {
         let what = |why: &str| {
-            let (a, b) = (&ranks[*first].file, &ranks[*rank].file);
+            let (a, b) = (&ranks[*first].name, &ranks[*rank].name);
             Fault::broken(format!("'{name}' {why} in '{a}' and '{b}', and is no part of a whole"))
         };
-        if !is_alike(one, other) {
-            return Err(what("differs in type, shape or order"));
-        }
-        if !is_same(&ranks[*first], one, &ranks[*rank], other)? {
-            return Err(what("has other elements"));
+        match ranks[*first].whole(one).compared(&ranks[*rank].whole(other))? {
+            Comparison::Same | Comparison::Packed => {}
+            Comparison::Unlike => return Err(what("differs in type, shape or order")),
+            Comparison::OtherElements => return Err(what("has other elements")),
         }
     }
     Ok(())
-}
-
-/// True if two tensors that are looked at alike have the same bytes.
-fn is_same(a: &Rank, one: &Tensor, b: &Rank, other: &Tensor) -> Result<bool, Fault> {
-    let (Some(mut at), Some(mut beside)) = (span(a, one), span(b, other)) else { return Ok(true) };
-    let mut left = at.1.min(beside.1);
-    while left > 0 {
-        let len = left.min(WINDOW);
-        if a.source.bytes(at.0..at.0 + len)? != b.source.bytes(beside.0..beside.0 + len)? {
-            return Ok(false);
-        }
-        (at.0, beside.0, left) = (at.0 + len, beside.0 + len, left - len);
-    }
-    Ok(true)
-}
-
-/// Where in its file the elements of a tensor begin, and how many bytes they span.
-fn span(rank: &Rank, tensor: &Tensor) -> Option<(u64, u64)> {
-    let view = tensor.as_view()?;
-    let Location::Stored(range) = &view.storage().location else { return None };
-    let item = tensor.dtype.bytes()?;
-    if tensor.count() == 0 {
-        return None;
-    }
-    let steps = tensor.shape.iter().zip(view.strides());
-    let last: u64 = steps.map(|(size, stride)| (size - 1) * stride).sum();
-    let start = range.start.checked_sub(rank.start)?.checked_add(view.offset() * item)?;
-    Some((start, (last + 1) * item))
 }
 
 #[cfg(test)]

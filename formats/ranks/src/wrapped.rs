@@ -3,7 +3,7 @@
 //! Source: `torch/distributed/_shard/sharded_tensor/api.py` and `torch/distributed/tensor/_api.py`,
 //! 2.0 to 2.15.
 
-use statedict_core::{DType, Node, Tensor, row_major_strides};
+use statedict_core::{DType, Node, Tensor};
 use statedict_pth::torch_dtype;
 
 use crate::placement::{Axis, Placement, local};
@@ -182,35 +182,15 @@ pub(crate) fn rectangles(
         boxes = next;
     }
     let part = |(at, start, size): (Vec<u64>, Vec<u64>, Vec<u64>)| {
-        Ok((at, narrowed(tensor, &start, size).ok_or("its local tensor has no plain elements")?))
+        Ok((at, narrowed(tensor, &start, &size).ok_or("its local tensor has no plain elements")?))
     };
     boxes.into_iter().map(part).collect()
 }
 
 /// A rectangle of a tensor.
-fn narrowed(tensor: &Tensor, start: &[u64], size: Vec<u64>) -> Option<Tensor> {
-    if size == tensor.shape {
-        return Some(tensor.clone());
-    }
-    let view = tensor.as_view()?;
-    let (strides, storage) = (view.strides().to_vec(), view.storage().clone());
-    let mut offset = view.offset();
-    for (start, stride) in start.iter().zip(&strides) {
-        offset = offset.checked_add(start.checked_mul(*stride)?)?;
-    }
-    let mut part = Tensor::view(tensor.dtype.clone(), size, strides, offset, storage).ok()?;
-    if let statedict_core::Data::View(own) = &mut part.data {
-        (own.conjugate, own.negate) = (view.conjugate, view.negate);
-    }
-    Some(part)
-}
-
-/// True if two tensors look at their storages in the same way.
-pub(crate) fn is_alike(a: &Tensor, b: &Tensor) -> bool {
-    let strides = |tensor: &Tensor| match tensor.as_view() {
-        Some(view) if view.is_contiguous() => row_major_strides(&tensor.shape),
-        Some(view) => view.strides().to_vec(),
-        None => Vec::new(),
-    };
-    a.dtype == b.dtype && a.shape == b.shape && strides(a) == strides(b)
+fn narrowed(tensor: &Tensor, start: &[u64], size: &[u64]) -> Option<Tensor> {
+    let ranges = start.iter().zip(size).map(|(start, size)| *start..*start + *size).enumerate();
+    // Elements that are not plain are not cut.
+    let mut ranges = ranges.filter(|(dimension, range)| *range != (0..tensor.shape[*dimension]));
+    ranges.try_fold(tensor.clone(), |part, (dimension, range)| part.narrowed(dimension, range))
 }

@@ -10,7 +10,7 @@
 //! | file | what |
 //! |---|---|
 //! | `names` | what files are, by their names |
-//! | `states` | a file, followed and never loaded |
+//! | `states` | names with their shapes, as files of a save have them |
 //! | `flat` | flat vectors, and parameters as runs of them |
 //! | `partitions`, `shards` | stages 1 and 2, stage 3 |
 //! | `universal` | what `ds_to_universal` writes |

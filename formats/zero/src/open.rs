@@ -6,12 +6,13 @@ use statedict_core::{
     Assembled, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall, Step, Store, Tensor,
     Total, Tree,
 };
+use statedict_pth::SavedFile;
 
 use crate::ZERO;
 use crate::flat::{Flat, Lost, Made, count, cut, first, made};
 use crate::names::{Files, MAX_RANKS, of_rank};
 use crate::partitions::{Parameter, Ranks, partition_count};
-use crate::states::{States, shapes};
+use crate::states::shapes;
 use crate::{partitions, shards, universal};
 
 /// The entries of model states that are the model, or say where it is.
@@ -52,7 +53,7 @@ impl Whole {
     }
 
     /// Keys that share the elements of others get them, too.
-    pub(crate) fn share(&mut self, model: &States) -> Result<(), Fault> {
+    pub(crate) fn share(&mut self, model: &SavedFile) -> Result<(), Fault> {
         let shared = model.root().get("shared_params").filter(|it| it.is_record());
         for (alias, name) in shared.map(|it| it.entries()).into_iter().flatten() {
             let name = name.text().unwrap_or_default();
@@ -79,11 +80,11 @@ pub(crate) fn open(store: &dyn Store, at: &str, opening: &Opening) -> Result<Ass
         let what = "is missing, and has the names and shapes of the parameters";
         return Err(Fault::broken(what).in_file(path(missing)));
     }
-    let load = |name: &String| States::open(store, &path(name));
+    let load = |name: &String| SavedFile::open(store, &path(name));
     let models = Models::load(&files, load)?;
     let experts = files.experts.iter().map(load).collect::<Result<Vec<_>, _>>()?;
     let optimizers = files.optimizers.iter();
-    let optimizers: IndexMap<u64, States> =
+    let optimizers: IndexMap<u64, SavedFile> =
         optimizers.map(|(rank, name)| Ok((*rank, load(name)?))).collect::<Result<_, Fault>>()?;
     let whole = if store.folders_in(at)?.iter().any(|folder| folder == universal::FOLDER) {
         universal::whole(store, &path(universal::FOLDER), &models)?
@@ -91,13 +92,13 @@ pub(crate) fn open(store: &dyn Store, at: &str, opening: &Opening) -> Result<Ass
         whole(&models, &optimizers, &files, &experts)?
     };
     let loaded = models.all().chain(&experts).chain(optimizers.values());
-    let files = loaded.map(|states| states.file.clone()).collect();
+    let files = loaded.map(|states| states.name.clone()).collect();
     assembled(whole, models.first(), files, opening)
 }
 
 /// The model states: of all ranks together, or of each.
 pub(crate) struct Models {
-    states: IndexMap<u64, States>,
+    states: IndexMap<u64, SavedFile>,
     /// True if each rank has its own.
     pub(crate) of_ranks: bool,
     /// How many ranks there were.
@@ -107,7 +108,7 @@ pub(crate) struct Models {
 impl Models {
     fn load(
         files: &Files,
-        load: impl Fn(&String) -> Result<States, Fault>,
+        load: impl Fn(&String) -> Result<SavedFile, Fault>,
     ) -> Result<Models, Fault> {
         let of_ranks = !files.rank_models.is_empty();
         let all: Vec<(u64, &String)> = match &files.model {
@@ -120,7 +121,7 @@ impl Models {
         let highest = states.keys().max().map_or(1, |rank| rank + 1);
         let mut models = Models { states, of_ranks, world: highest };
         if !models.states.contains_key(&0) {
-            let missing = of_rank(&models.first().file, 0);
+            let missing = of_rank(&models.first().name, 0);
             let what = "is missing, and alone says which parameters are shared";
             return Err(Fault::broken(what).in_file(missing));
         }
@@ -130,17 +131,17 @@ impl Models {
     }
 
     /// Those of rank 0.
-    pub(crate) fn first(&self) -> &States {
+    pub(crate) fn first(&self) -> &SavedFile {
         self.states.values().next().expect("there is a model")
     }
 
-    fn all(&self) -> impl Iterator<Item = &States> {
+    fn all(&self) -> impl Iterator<Item = &SavedFile> {
         self.states.values()
     }
 
     /// A parameter that was not trained: whole in one file, or in fragments of all ranks.
     pub(crate) fn frozen(&self, name: &str, shape: &[u64]) -> Result<Option<Made>, Fault> {
-        let fragment = |states: &States| {
+        let fragment = |states: &SavedFile| {
             let fragments = states.root().get("frozen_param_fragments")?;
             fragments.get(name)?.tensor().cloned()
         };
@@ -154,11 +155,11 @@ impl Models {
             flats.push(match self.states.get(&rank) {
                 Some(states) => match fragment(states) {
                     Some(tensor) => {
-                        Flat::new(&tensor).map_err(|fault| fault.in_file(&states.file))?
+                        Flat::new(&tensor).map_err(|fault| fault.in_file(&states.name))?
                     }
                     None => return Ok(None),
                 },
-                None => Flat::Missing { file: of_rank(&self.first().file, rank), len: each },
+                None => Flat::Missing { file: of_rank(&self.first().name, rank), len: each },
             });
         }
         let all = flats.iter().map(Flat::len).fold(0, u64::saturating_add);
@@ -169,9 +170,9 @@ impl Models {
 /// Everything that model and optimizer states hold together.
 fn whole(
     models: &Models,
-    optimizers: &IndexMap<u64, States>,
+    optimizers: &IndexMap<u64, SavedFile>,
     files: &Files,
-    experts: &[States],
+    experts: &[SavedFile],
 ) -> Result<Whole, Fault> {
     let model = models.first();
     let mut whole = Whole::default();
@@ -224,7 +225,7 @@ fn whole(
 }
 
 /// A number of ranks that a file says, of which each takes memory.
-fn within_limit(world: u64, states: &States) -> Result<u64, Fault> {
+fn within_limit(world: u64, states: &SavedFile) -> Result<u64, Fault> {
     if world > MAX_RANKS {
         return Err(states.broken(format!("it says that there were {world} ranks")));
     }
@@ -232,7 +233,7 @@ fn within_limit(world: u64, states: &States) -> Result<u64, Fault> {
 }
 
 /// The optimizer states of as many ranks as the files say there were.
-fn ranks<'a>(optimizers: &'a IndexMap<u64, States>, like: &str) -> Result<Ranks<'a>, Fault> {
+fn ranks<'a>(optimizers: &'a IndexMap<u64, SavedFile>, like: &str) -> Result<Ranks<'a>, Fault> {
     let mut world = 0;
     for states in optimizers.values() {
         let node = states.need(states.root(), "optimizer_state_dict")?;
@@ -261,7 +262,7 @@ fn ranks<'a>(optimizers: &'a IndexMap<u64, States>, like: &str) -> Result<Ranks<
 /// What was put together, as a checkpoint.
 fn assembled(
     whole: Whole,
-    model: &States,
+    model: &SavedFile,
     files: Vec<String>,
     opening: &Opening,
 ) -> Result<Assembled, Fault> {

@@ -5,10 +5,11 @@
 use std::collections::HashSet;
 
 use statedict_core::{Fault, IndexMap, Node};
+use statedict_pth::SavedFile;
 
 use crate::flat::{Flat, Made, count, cut, made};
 use crate::names::of_rank;
-use crate::states::{States, shapes};
+use crate::states::shapes;
 
 /// What the optimizer keeps of each parameter.
 pub(crate) const MOMENTS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
@@ -25,19 +26,19 @@ pub(crate) type Parameters = IndexMap<String, Parameter>;
 
 /// The optimizer states of all ranks; none where a file is missing.
 pub(crate) struct Ranks<'a> {
-    pub(crate) states: Vec<Option<&'a States>>,
+    pub(crate) states: Vec<Option<&'a SavedFile>>,
     /// The name of a file that is there.
     pub(crate) like: String,
 }
 
 impl<'a> Ranks<'a> {
     /// The optimizer states of the file of a rank.
-    pub(crate) fn of(&self, rank: u64) -> Option<(&'a States, Node<'a>)> {
+    pub(crate) fn of(&self, rank: u64) -> Option<(&'a SavedFile, Node<'a>)> {
         let states = self.states.get(usize::try_from(rank).ok()?).copied().flatten()?;
         Some((states, states.root().get("optimizer_state_dict")?))
     }
 
-    fn first(&self) -> Option<(&'a States, Node<'a>)> {
+    fn first(&self) -> Option<(&'a SavedFile, Node<'a>)> {
         (0..self.len()).find_map(|rank| self.of(rank))
     }
 
@@ -52,7 +53,7 @@ impl<'a> Ranks<'a> {
 }
 
 /// All parameters of the model states, put together.
-pub(crate) fn parameters(ranks: &Ranks<'_>, model: &States) -> Result<Parameters, Fault> {
+pub(crate) fn parameters(ranks: &Ranks<'_>, model: &SavedFile) -> Result<Parameters, Fault> {
     let mut parameters = Parameters::default();
     let Some((states, first)) = ranks.first() else { return Ok(parameters) };
     let groups = model.need(model.root(), "param_shapes")?.items();
@@ -92,7 +93,7 @@ pub(crate) fn partition_count(states: Node<'_>, group: usize) -> Option<u64> {
 
 /// With round-robin gradients the addresses that DeepSpeed writes beside the partitions are wrong,
 /// and the order of the parameters is right (0.19.8).
-fn is_round_robin(model: &States) -> bool {
+fn is_round_robin(model: &SavedFile) -> bool {
     let config = model.root().get("ds_config").and_then(|it| it.get("zero_optimization"));
     config.and_then(|it| it.get("round_robin_gradients")).is_some_and(Node::is_true)
 }
@@ -113,7 +114,7 @@ impl<'a> Group<'a, '_> {
     fn add_to(
         &self,
         parameters: &mut Parameters,
-        states: &States,
+        states: &SavedFile,
         first: Node<'_>,
     ) -> Result<(), Fault> {
         let masters =
@@ -163,7 +164,7 @@ impl<'a> Group<'a, '_> {
             flats.push(match self.ranks.of(*rank) {
                 Some((states, node)) => match find(node).and_then(Node::tensor) {
                     Some(tensor) => {
-                        Flat::new(tensor).map_err(|fault| fault.in_file(&states.file))?
+                        Flat::new(tensor).map_err(|fault| fault.in_file(&states.name))?
                     }
                     None => return Ok(None),
                 },

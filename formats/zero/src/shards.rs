@@ -3,16 +3,17 @@
 //! Source: `deepspeed/runtime/zero/stage3.py` and `utils/zero_to_fp32.py`, 0.19.
 
 use statedict_core::{Fault, IndexMap, Node};
+use statedict_pth::SavedFile;
 
 use crate::flat::{Flat, Made, count, cut, first, made};
 use crate::partitions::{MOMENTS, Parameter, Parameters, Ranks};
-use crate::states::{States, shapes};
+use crate::states::shapes;
 
 /// The vectors of one rank, one for each sub-group, laid end to end; none where its file is missing.
 type OfRank = Option<Vec<Flat>>;
 
 /// All parameters of the model states, put together.
-pub(crate) fn parameters(ranks: &Ranks<'_>, model: &States) -> Result<Parameters, Fault> {
+pub(crate) fn parameters(ranks: &Ranks<'_>, model: &SavedFile) -> Result<Parameters, Fault> {
     let masters = vectors(ranks, |states| {
         states.get("fp32_flat_groups").map(Node::items).unwrap_or_default()
     })?;
@@ -91,7 +92,7 @@ fn vectors<'a>(
         let Some((states, node)) = ranks.of(rank) else { return Ok(None) };
         let flats = find(node).into_iter().filter_map(Node::tensor).map(Flat::new);
         let flats = flats.collect::<Result<Vec<Flat>, Fault>>();
-        flats.map(Some).map_err(|fault| fault.in_file(&states.file))
+        flats.map(Some).map_err(|fault| fault.in_file(&states.name))
     };
     (0..ranks.len()).map(of_rank).collect()
 }

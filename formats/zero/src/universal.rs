@@ -6,11 +6,12 @@
 //! ```
 
 use statedict_core::{Fault, IndexMap, Node, Store, Tensor};
+use statedict_pth::SavedFile;
 
 use crate::flat::{Made, count};
 use crate::open::{Models, Whole};
 use crate::partitions::MOMENTS;
-use crate::states::{States, shapes};
+use crate::states::shapes;
 
 /// The folder of the parameters.
 pub(crate) const FOLDER: &str = "zero";
@@ -77,7 +78,7 @@ fn part(
     if !store.has(&file) {
         return Ok(None);
     }
-    let states = States::open(store, &file)?;
+    let states = SavedFile::open(store, &file)?;
     let tensor = states.root().tensor().or_else(|| states.root().get("param")?.tensor());
     let tensor = tensor.ok_or_else(|| states.broken("it holds no tensor"))?;
     let Some(shape) = known.filter(|shape| **shape != tensor.shape) else {
