@@ -78,6 +78,7 @@ use crate::tar::TarFile;
 
 pub use dtype::named as torch_dtype;
 pub use encode::SavedTensor;
+pub use pickle::opcode;
 pub use saved::SavedFile;
 pub use scan::{Loader, Scan, Trust, Unread, scan, search};
 pub use tar::{TarMember, tar_members};

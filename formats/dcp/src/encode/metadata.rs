@@ -7,7 +7,7 @@ use statedict_core::Manifest;
 
 use super::pickler::Pickler;
 use crate::names::METADATA;
-use crate::pickle::opcode;
+use statedict_pth::opcode;
 
 const CLASSES: &str = "torch.distributed.checkpoint.metadata";
 const FILE_CLASSES: &str = "torch.distributed.checkpoint.filesystem";

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::pickle::opcode;
+use statedict_pth::opcode;
 
 /// Writes one pickle; what repeats is written once and fetched from the memo.
 #[derive(Default)]

@@ -5,10 +5,10 @@
 //! spelled out where it stays.
 
 use statedict_core::{Fault, IndexMap};
+use statedict_pth::opcode;
 
 use super::fetched::pass_argument;
-use super::opcode;
-use super::reader::Reader;
+use super::reader::{Reader, is_text};
 
 /// New texts for pushes of texts, by their numbers.
 pub(crate) type Edits = IndexMap<u32, String>;
@@ -33,7 +33,7 @@ pub(crate) fn edited(pickle: &[u8], edits: &Edits) -> Result<Vec<u8>, Fault> {
     loop {
         let start = reader.at();
         let code = reader.byte()?;
-        let text = if opcode::is_text(code) { Some(reader.text(code)?) } else { None };
+        let text = if is_text(code) { Some(reader.text(code)?) } else { None };
         let mut place = None;
         match code {
             _ if text.is_some() => {}

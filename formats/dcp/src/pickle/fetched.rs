@@ -4,8 +4,8 @@
 //! fetched, and only that is kept while the pickle is followed.
 
 use statedict_core::{Fault, Source};
+use statedict_pth::opcode::{self, Argument};
 
-use super::opcode;
 use super::reader::Reader;
 
 /// Places in a memo.
@@ -59,29 +59,18 @@ pub(super) fn fetched(source: &dyn Source) -> Result<Places, Fault> {
 
 /// Passes over what an opcode has behind it.
 pub(super) fn pass_argument(reader: &mut Reader<'_>, code: u8) -> Result<(), Fault> {
-    let len = match code {
-        opcode::PROTO | opcode::BININT1 | opcode::BINPUT | opcode::BINGET => 1,
-        opcode::BININT2 => 2,
-        opcode::BININT | opcode::LONG_BINPUT | opcode::LONG_BINGET => 4,
-        opcode::BINFLOAT | opcode::FRAME => 8,
-        opcode::SHORT_BINUNICODE
-        | opcode::SHORT_BINBYTES
-        | opcode::SHORT_BINSTRING
-        | opcode::LONG1 => u64::from(reader.byte()?),
-        opcode::BINUNICODE | opcode::BINBYTES | opcode::BINSTRING | opcode::LONG4 => {
-            u64::from(u32::from_le_bytes(reader.bytes()?))
-        }
-        opcode::BINUNICODE8 | opcode::BINBYTES8 => u64::from_le_bytes(reader.bytes()?),
-        opcode::GLOBAL => {
-            reader.line()?;
-            reader.line()?;
+    let len = match opcode::argument(code) {
+        Some(Argument::Fixed(len)) => len as u64,
+        Some(Argument::Counted(width)) => opcode::little_endian(reader.take(width as u64)?),
+        Some(Argument::CountedSigned) => u64::from(u32::from_le_bytes(reader.bytes()?)),
+        Some(Argument::Lines(lines)) => {
+            for _ in 0..lines {
+                reader.line()?;
+            }
             0
         }
-        opcode::INT | opcode::LONG | opcode::FLOAT | opcode::UNICODE | opcode::PUT => {
-            reader.line()?;
-            0
-        }
-        _ => 0,
+        // What is not an opcode is refused where it is followed.
+        None => 0,
     };
     reader.skip(len)
 }

@@ -3,10 +3,10 @@
 use std::mem;
 
 use statedict_core::{Fault, IndexMap, Source};
+use statedict_pth::opcode;
 
 use super::fetched::{Places, fetched, pass_argument};
-use super::opcode;
-use super::reader::Reader;
+use super::reader::{Reader, is_text};
 use super::value::{GlobalId, Kind, Misbuilt, Names, Text, TextId, Value};
 
 /// What a pickle builds, and the names in it.
@@ -96,7 +96,7 @@ impl Machine<'_> {
                 pass_argument(&mut self.reader, code)?;
                 self.stack.push(Value::Opaque);
             }
-            code if opcode::is_text(code) => self.text(code)?,
+            code if is_text(code) => self.text(code)?,
             opcode::GLOBAL | opcode::STACK_GLOBAL => self.global(code)?,
             opcode::PUT | opcode::BINPUT | opcode::LONG_BINPUT | opcode::MEMOIZE => {
                 self.put(code)?

@@ -3,7 +3,6 @@
 mod edit;
 mod fetched;
 mod machine;
-pub(crate) mod opcode;
 mod reader;
 mod value;
 

@@ -1,14 +1,18 @@
 //! The bytes of a pickle, a window of them at a time.
 
 use statedict_core::{Fault, Source};
-
-use super::opcode;
+use statedict_pth::opcode;
 
 /// How much is read at once, in bytes.
 const WINDOW: usize = 1 << 20;
 
 /// The longest text or number that is read, in bytes; names of parameters have some hundred.
 const MAX_ARGUMENT: usize = 1 << 16;
+
+/// True for opcodes that push a text, but for the one whose text is in quotes: no metadata has it.
+pub(super) fn is_text(code: u8) -> bool {
+    code != opcode::STRING && opcode::is_text(code)
+}
 
 /// Reads a source from front to back.
 pub(super) struct Reader<'s> {

@@ -5,7 +5,7 @@ mod emit;
 pub(crate) mod graph;
 pub(crate) mod literal;
 mod machine;
-pub(crate) mod opcode;
+pub mod opcode;
 mod padding;
 pub(crate) mod patch;
 mod protocol;

@@ -6,7 +6,7 @@ use statedict_core::Fault;
 
 macro_rules! opcodes {
     ($($name:ident = $byte:literal),* $(,)?) => {
-        $(pub(crate) const $name: u8 = $byte;)*
+        $(#[doc = concat!("`", stringify!($name), "`")] pub const $name: u8 = $byte;)*
     };
 }
 
@@ -33,7 +33,7 @@ opcodes! {
 
 /// How an opcode's argument is laid out after its byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Argument {
+pub enum Argument {
     /// This many bytes.
     Fixed(usize),
     /// A little-endian count of this many bytes, then as many bytes as it says.
@@ -44,7 +44,8 @@ pub(crate) enum Argument {
     Lines(usize),
 }
 
-pub(crate) fn argument(code: u8) -> Option<Argument> {
+/// How the argument of an opcode is laid out; none of what is not an opcode.
+pub fn argument(code: u8) -> Option<Argument> {
     use Argument::*;
     Some(match code {
         PROTO | BININT1 | BINPUT | BINGET | EXT1 => Fixed(1),
@@ -156,7 +157,8 @@ fn extents(pickle: &[u8], at: usize, argument: Argument) -> Option<(usize, usize
     }
 }
 
-pub(crate) fn little_endian(bytes: &[u8]) -> u64 {
+/// A number without a sign, the lowest byte first; of more than eight bytes the lowest eight.
+pub fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
@@ -171,7 +173,7 @@ pub(crate) fn is_get(code: u8) -> bool {
 }
 
 /// True for the opcodes that push a text.
-pub(crate) fn is_text(code: u8) -> bool {
+pub fn is_text(code: u8) -> bool {
     matches!(
         code,
         BINUNICODE
