@@ -18,7 +18,7 @@ mod folder;
 mod limits;
 mod pieces;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -198,6 +198,7 @@ fn check_parts(
     checked: &[std::ops::Range<u64>],
     budget: &Budget,
 ) -> Result<Vec<Finding>, Fault> {
+    let checked: HashSet<&std::ops::Range<u64>> = checked.iter().collect();
     let (mut findings, mut seen) = (Vec::new(), HashSet::new());
     for FilePart { location, name, .. } in parts {
         let range = location.range();
@@ -297,11 +298,15 @@ fn check_several(found: &InFolder, observer: &Arc<dyn Observer>) -> Result<Vec<F
     let examined = found.format.examine(&store, &found.manifest);
     findings.extend(examined.map_err(|fault| found.error(fault))?);
     let parts = found.format.parts(&store, &found.manifest).unwrap_or_default();
+    let mut of_files = HashMap::<&str, Vec<&FilePart>>::new();
+    for part in &parts {
+        of_files.entry(&part.file).or_default().push(part);
+    }
     let files = found.files(&System).unwrap_or_default();
     // Manifests are examined.
     for name in files.into_iter().filter(|name| !found.format.is_manifest(name)) {
-        let parts: Vec<&FilePart> = parts.iter().filter(|part| part.file == name).collect();
-        match check_file_with(&found.folder.join(&name), &parts, observer) {
+        let parts = of_files.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+        match check_file_with(&found.folder.join(&name), parts, observer) {
             Ok(found) => findings.extend(found.into_iter().map(|finding| finding.within(&name))),
             Err(error) if error.kind() == Kind::Stopped => return Err(error),
             // A file that is missing is named above.

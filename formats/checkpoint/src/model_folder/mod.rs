@@ -5,6 +5,7 @@
 //! that are none of its business: the configuration, the tokenizer. In a hub cache all of them are
 //! links.
 
+mod in_folder;
 mod indexing;
 mod kinds;
 mod names;

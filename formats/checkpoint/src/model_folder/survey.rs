@@ -1,11 +1,11 @@
 //! What is in a folder, by the names of its files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use statedict_core::FolderFormat;
 
 use crate::error::Cause;
+use crate::model_folder::in_folder::names;
 use crate::model_folder::kinds::{folder_formats, led_by};
 use crate::model_folder::roles::Role;
 use crate::model_folder::series::series_of;
@@ -29,30 +29,18 @@ pub(crate) struct Survey {
 impl Survey {
     /// Looks at the names in a folder; links are followed, as hub caches need.
     pub(crate) fn of(folder: &Path) -> Result<Survey, Cause> {
-        let mut files = Vec::new();
+        let names = names(folder)?;
         let mut survey = Survey { folder: folder.to_path_buf(), ..Survey::default() };
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            // Names that are not text are not those of checkpoints.
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let Ok(there) = fs::metadata(entry.path()) else { continue };
-            if there.is_dir() {
-                files.push(format!("{name}/"));
-                survey.folders.push(name);
-            } else {
-                files.push(name);
-            }
-        }
-        files.sort();
         for format in folder_formats() {
-            let manifests = format.manifests_among(&files).map_err(Cause::from)?;
+            let manifests = format.manifests_among(&names.files).map_err(Cause::from)?;
             survey.manifests.extend(manifests.into_iter().map(|name| (name, format)));
         }
         survey.manifests.sort_by(|(a, _), (b, _)| a.cmp(b));
-        files.retain(|name| !name.ends_with('/'));
-        let is_weights = |name: &String| led_by(name).is_none() && Role::of(name) == Role::Weights;
-        survey.weights = files.into_iter().filter(is_weights).collect();
-        survey.folders.sort();
+        let is_weights = |name: &String| {
+            !name.ends_with('/') && led_by(name).is_none() && Role::of(name) == Role::Weights
+        };
+        survey.weights = names.files.into_iter().filter(is_weights).collect();
+        survey.folders = names.folders;
         Ok(survey)
     }
 
@@ -168,6 +156,7 @@ fn count(number: usize, thing: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_folder_has_one_checkpoint_or_says_which_it_has() {

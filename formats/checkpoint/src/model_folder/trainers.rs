@@ -1,12 +1,12 @@
 //! Folders of trainers, which keep checkpoints of many files in folders below.
 
-use std::fs;
 use std::path::Path;
 
 use statedict_core::{Fault, FolderFormat};
 
 use crate::error::Cause;
 use crate::folder::InFolder;
+use crate::model_folder::in_folder::names;
 use crate::model_folder::{Located, Several};
 use crate::registry::FOLDER_FORMATS;
 
@@ -95,35 +95,10 @@ fn descend(path: &Path, depth: usize, found: &mut Vec<InFolder>) -> Result<(), C
     Ok(())
 }
 
-/// The names of what is in a folder, sorted.
-#[derive(Default)]
-struct Names {
-    /// Those of folders, too, with a slash behind them.
-    files: Vec<String>,
-    folders: Vec<String>,
-}
-
-fn names(folder: &Path) -> Result<Names, Cause> {
-    let mut names = Names::default();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let Ok(there) = fs::metadata(entry.path()) else { continue };
-        if there.is_dir() {
-            names.files.push(format!("{name}/"));
-            names.folders.push(name);
-        } else {
-            names.files.push(name);
-        }
-    }
-    names.files.sort();
-    names.folders.sort();
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// The titles of what is found below a folder of empty files, and where they begin.
     fn found(files: &[&str]) -> Option<Vec<String>> {
