@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use statedict_checkpoint::{Checkpoint, Existing};
-use statedict_core::{Catalog, Headroom, IndexSet, Plan, TensorEntry};
+use statedict_core::{Catalog, Headroom, IndexMap, IndexSet, Plan, TensorEntry};
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::nearest::nearest;
@@ -131,7 +131,7 @@ impl Prune {
         }
         let beside: IndexSet<&str> = catalog.beside_models().into_iter().collect();
         let goes = |key: &str| beside.contains(key) && !self.keep.iter().any(|it| it == key);
-        let entries = catalog.outermost().map(|key| Entry::of(catalog, key));
+        let entries = Entry::all(catalog).into_iter();
         let (left_out, kept): (Vec<_>, Vec<_>) = entries.partition(|entry| goes(&entry.key));
         if left_out.is_empty() {
             let problem = format!("{}: nothing to leave out", self.file.display());
@@ -142,18 +142,31 @@ impl Prune {
 }
 
 impl Entry {
-    fn of(catalog: &Catalog, key: &str) -> Entry {
-        let is_inside = |row: &&TensorEntry| match row.path.strip_prefix(key) {
-            Some(rest) => rest.is_empty() || rest.starts_with('/'),
-            None => row.path.is_empty() && row.key.as_str() == key,
-        };
-        let (mut tensors, mut bytes) = (0, 0u64);
-        for row in catalog.rows.iter().filter(is_inside) {
-            tensors += 1;
-            bytes = bytes.saturating_add(row.tensor.byte_len());
+    /// The entries of a file's outermost mapping.
+    fn all(catalog: &Catalog) -> Vec<Entry> {
+        let mut kinds = IndexMap::<&str, &str>::default();
+        for thing in &catalog.payload {
+            kinds.entry(&thing.path).or_insert(&thing.kind);
         }
-        let kind = catalog.payload.iter().find(|thing| thing.path == key);
-        let kind = kind.map_or("tensor", |thing| &thing.kind).to_string();
-        Entry { key: key.to_string(), kind, tensors, bytes }
+        let mut inside = IndexMap::<&str, (usize, u64)>::default();
+        for row in &catalog.rows {
+            let (tensors, bytes) = inside.entry(outermost(row)).or_default();
+            *tensors += 1;
+            *bytes = bytes.saturating_add(row.tensor.byte_len());
+        }
+        let entries = catalog.outermost().map(|key| {
+            let kind = kinds.get(key).copied().unwrap_or("tensor").to_string();
+            let (tensors, bytes) = inside.get(key).copied().unwrap_or_default();
+            Entry { key: key.to_string(), kind, tensors, bytes }
+        });
+        entries.collect()
+    }
+}
+
+/// The key of the entry that a tensor is, or is in.
+fn outermost(row: &TensorEntry) -> &str {
+    match &*row.path {
+        "" => row.key.as_str(),
+        path => path.split('/').next().unwrap_or(path),
     }
 }
