@@ -282,6 +282,11 @@ impl StateDict {
         self.entries.get_index(number).map(|(key, _)| &**key)
     }
 
+    /// The number of that key in file order.
+    pub(crate) fn number(&self, key: &str) -> Option<usize> {
+        self.entries.get_index_of(key)
+    }
+
     /// True if it has this key.
     pub fn contains(&self, key: &str) -> bool {
         self.entries.contains_key(key)

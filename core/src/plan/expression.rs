@@ -262,12 +262,18 @@ impl Expression {
 
     /// The tensors that it is made of, each as often as it is named.
     pub fn leaves(&self) -> Vec<&Expression> {
+        let mut leaves = Vec::new();
+        self.add_leaves(&mut leaves);
+        leaves
+    }
+
+    fn add_leaves<'a>(&'a self, leaves: &mut Vec<&'a Expression>) {
         match self {
-            Expression::Key { .. } | Expression::Init(_) => [self].into(),
+            Expression::Key { .. } | Expression::Init(_) => leaves.push(self),
             Expression::Formula(formula) => {
-                formula.operands().into_iter().flat_map(Expression::leaves).collect()
+                formula.operands().into_iter().for_each(|operand| operand.add_leaves(leaves));
             }
-            made => made.inner().iter().flat_map(Expression::leaves).collect(),
+            made => made.inner().iter().for_each(|inner| inner.add_leaves(leaves)),
         }
     }
 

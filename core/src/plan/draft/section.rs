@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::{Content, Draft};
 use crate::plan::Fates;
-use crate::{Expression, IndexMap, IndexSet, Section};
+use crate::{Expression, IndexMap, Section};
 
 impl Draft<'_> {
     /// The section that the stages come to.
@@ -50,21 +50,36 @@ impl Draft<'_> {
 /// that is made of nothing else have its name, and those of which several are made have none, but for
 /// a tensor that is there under several keys.
 pub(in crate::plan) fn fates_beside(fates: Fates, tensors: &IndexMap<String, Expression>) -> Fates {
-    let mut uses = IndexMap::<&str, Vec<(&str, bool)>>::default();
+    let mut uses = IndexMap::<&str, Use>::default();
     for (new, made) in tensors {
-        let sources: IndexSet<&str> = made.source_keys().into_iter().collect();
-        for source in &sources {
-            uses.entry(*source).or_default().push((new.as_str(), sources.len() == 1));
+        let sources = made.source_keys();
+        let is_alone = sources.iter().all(|source| *source == sources[0]);
+        let is_whole = matches!(made, Expression::Key { .. });
+        for source in sources {
+            let found = uses.entry(source).or_insert(Use { by: new, is_alone, whole: None });
+            found.is_alone &= found.by == new;
+            if is_whole {
+                found.whole.get_or_insert(new);
+            }
         }
     }
-    let is_whole = |new: &str| matches!(tensors.get(new), Some(Expression::Key { .. }));
     let fates = fates.iter().filter_map(|(key, fate)| {
-        let fate = match uses.get(&**key).map(Vec::as_slice) {
+        let fate = match uses.get(&**key) {
             None => fate.clone(),
-            Some([(new, true)]) => Some((*new).into()),
-            Some(news) => Some(news.iter().find(|(new, _)| is_whole(new))?.0.into()),
+            Some(Use { by, is_alone: true, .. }) => Some((*by).into()),
+            Some(used) => Some(used.whole?.into()),
         };
         Some((key.clone(), fate))
     });
     fates.collect()
+}
+
+/// What is made of a tensor.
+struct Use<'a> {
+    /// The first that is made of it.
+    by: &'a str,
+    /// That it is the only one, and is made of nothing else.
+    is_alone: bool,
+    /// The first that it is as it is there.
+    whole: Option<&'a str>,
 }

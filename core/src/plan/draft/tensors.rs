@@ -3,25 +3,21 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Content, Draft, Item};
 use crate::plan::Regrouping;
 use crate::plan::companions::{Companions, Moves};
 use crate::plan::formulas::{self, Calculated, Found, FoundTensor};
-use crate::plan::regroup::{self, Claim, New, Source};
+use crate::plan::regroup::{self, Claim, Known, New, Source};
 use crate::rules::formula::FormulaRule;
-use crate::{DType, Data, Expression, IndexMap, Issue, Rule, StateDict, Tensor};
+use crate::{DType, Data, Expression, IndexMap, Issue, Origination, Rule, StateDict, Tensor};
 
 /// What a rule of tensors recognised in a stage.
 #[derive(Default)]
 pub(super) struct Claims {
     claims: Vec<Claim>,
-    /// The numbers of the file's keys that are as they were, by the names that the stage found.
-    numbers: IndexMap<Arc<str>, usize>,
-    /// What each tensor is made of, by the same names.
-    known: IndexMap<Arc<str>, Expression>,
+    known: Known,
 }
 
 impl Claims {
@@ -29,10 +25,7 @@ impl Claims {
         let name = claim.source.name.clone();
         let made = match is {
             Content::Made(made) => *made,
-            Content::Key(number) => {
-                self.numbers.insert(name.clone(), number);
-                claim.source.under(state_dict.key(number).unwrap_or_default())
-            }
+            Content::Key(number) => claim.source.under(state_dict.key(number).unwrap_or_default()),
         };
         self.known.insert(name, made);
         self.claims.push(claim);
@@ -188,13 +181,13 @@ impl<'a> Draft<'a> {
     fn regroup(
         &mut self,
         rule: &'a Rule,
-        Claims { claims, numbers, known }: Claims,
+        Claims { claims, known }: Claims,
         items: &mut Vec<(usize, Item<'a>)>,
         issues: &mut Vec<Issue>,
     ) {
         let Rule::Tensor(tensor_rule) = rule else { return };
         let from = claims.len();
-        let made = regroup::regroup(tensor_rule, claims);
+        let made = regroup::regroup(tensor_rule, claims, &known);
         issues.extend(made.problems.into_iter().map(|problem| self.refusal(Some(rule), problem)));
         if let Some(example) = made.example {
             let (path, rule) = (self.state_dict.path.clone(), rule.to_string());
@@ -203,18 +196,16 @@ impl<'a> Draft<'a> {
         }
         let pairs = made.same.iter().filter_map(|(a, b)| Some((known.get(a)?, known.get(b)?)));
         self.checks.extend(pairs.map(|(a, b)| (a.clone(), b.clone())));
-        let over_file = |part: Expression| part.over(&|name| known.get(name));
-        let checks = made.checks.into_iter().map(|(a, b)| (over_file(a), over_file(b)));
-        self.checks.extend(checks);
+        self.checks.extend(made.checks);
         for New { position, name, made } in made.made {
             let number = match &made {
-                Expression::Key { key, .. } => numbers.get(key.as_str()),
+                Expression::Key { of: Origination::Source, key, .. } => self.state_dict.number(key),
                 _ => None,
             };
             let is = match number {
                 // A tensor that only gets another name stays what it is.
-                Some(number) => Content::Key(*number),
-                None => Content::Made(Box::new(made.over(&|name| known.get(name)))),
+                Some(number) => Content::Key(number),
+                None => Content::Made(Box::new(made)),
             };
             let problem = self.packed(&name, &is);
             issues.extend(problem.map(|problem| self.refusal(Some(rule), problem)));

@@ -35,6 +35,12 @@ pub(super) fn gathered<'r>(rule: &'r TensorRule, term: &Term) -> Vec<&'r Name> {
     names.filter_map(|name| rule.roles().gathered.get(name)).collect()
 }
 
+/// The names of a term's key that several of its tensors differ by, in their order there.
+pub(super) fn spread<'r>(rule: &'r TensorRule, term: &Term) -> Vec<&'r Name> {
+    let names = term.template().names();
+    names.filter_map(|name| rule.roles().spread.get(name)).collect()
+}
+
 /// How many entries the gathered names have: as many as their list has words, as a size says, or one
 /// more than the largest number in any group.
 pub(super) fn counts(rule: &TensorRule, claims: &[Claim]) -> Result<Counts, String> {
@@ -134,6 +140,11 @@ impl Group {
         if missing > 0 {
             problems.push(format!("{missing} more keys of '{}' are missing", term.template()));
         }
+    }
+
+    /// Its tensors, those of one term after those of another.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().flat_map(IndexMap::values)
     }
 
     /// What is carried, with values of other names.

@@ -8,10 +8,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::groups::{Group, Member, advance, combinations, gathered};
+use super::MAX_COPIES;
+use super::groups::{Group, Member, advance, combinations, gathered, spread};
 use super::layout::{Atom, Dimension, Sizes, atoms_of, dimensions, shape};
+use super::pattern::{Made, Pattern};
 use super::solving::unknown_names;
-use super::{Example, MAX_COPIES, New, Regrouped, Shapes};
 use crate::catalog::views::has_arithmetic;
 use crate::init::{Init, RandomInit};
 use crate::plan::Expression;
@@ -51,27 +52,28 @@ struct Maker<'g> {
     fixed: Vec<(Name, u64)>,
 }
 
-/// Adds the tensors that a group becomes.
-pub(super) fn make(rule: &TensorRule, group: &Group, sizes: &Sizes, regrouped: &mut Regrouped) {
+/// What a group becomes, and every reason why it cannot.
+pub(super) fn make(rule: &TensorRule, group: &Group, sizes: &Sizes) -> Pattern {
     let rest = rest_of(sizes);
     let parts = Parts::of(rule, group, sizes);
-    if let Err(problem) = parts.note_beyond(regrouped).and_then(|()| parts.note_copies(regrouped)) {
-        regrouped.problems.push(problem);
-        return;
+    let mut pattern = Pattern::of(group);
+    if let Err(problem) =
+        parts.note_beyond(&mut pattern).and_then(|()| parts.note_copies(&mut pattern))
+    {
+        pattern.problems.push(problem);
+        return pattern;
     }
-    let first = regrouped.made.len();
     for term in rule.right() {
-        if let Err(problem) = make_term(rule, term, group, &parts, (sizes, rest), regrouped) {
-            regrouped.problems.push(problem);
+        let made = make_term(rule, term, group, &parts, (sizes, rest));
+        match made {
+            Ok(made) => pattern.terms.push(made),
+            Err(problem) => {
+                pattern.terms.push(Vec::new());
+                pattern.problems.push(problem);
+            }
         }
     }
-    if regrouped.example.is_none() {
-        let members = group.members.iter().flat_map(IndexMap::values);
-        let from = members.map(|it| (it.source.name.to_string(), it.source.shape().to_vec()));
-        let made = regrouped.made[first..].iter();
-        let to: Shapes = made.map(|new| (new.name.clone(), new.made.shape())).collect();
-        regrouped.example = Some(Example { from: from.collect(), to });
-    }
+    pattern
 }
 
 /// How many dimensions `..` stands for.
@@ -79,17 +81,15 @@ fn rest_of(sizes: &Sizes) -> usize {
     (0..).take_while(|number| sizes.contains_key(&super::layout::rest_name(*number))).count()
 }
 
-/// Adds the tensors of one term on the right.
+/// The tensors of one term on the right.
 fn make_term(
     rule: &TensorRule,
     term: &Term,
     group: &Group,
     parts: &Parts,
     (sizes, rest): (&Sizes, usize),
-    regrouped: &mut Regrouped,
-) -> Result<(), String> {
-    let own: Vec<&Name> =
-        term.template().names().filter_map(|name| rule.roles().spread.get(name)).collect();
+) -> Result<Vec<Made>, String> {
+    let own = spread(rule, term);
     let counts: Vec<u64> = own.iter().map(|name| sizes.get(*name).copied().unwrap_or(0)).collect();
     let dimensions = dimensions(term.places(), rest);
     let whole: Option<Vec<u64>> = dimensions.iter().map(|it| it.size(sizes)).collect();
@@ -102,30 +102,22 @@ fn make_term(
     })?;
     let atoms = flattened(&dimensions);
     let mut values = alloc::vec![0u64; own.len()];
+    let mut all = Vec::new();
     for _ in 0..combinations(&counts, term.template())? {
-        let held = group.held(&own, &values);
         let fixed = own.iter().zip(&values).map(|(name, value)| ((*name).clone(), *value));
         let mut maker = Maker { parts, rule, sizes, fixed: fixed.collect() };
         let made = maker.build(&atoms)?.reshape(whole.clone());
         let made = term.steps().iter().fold(made, |made, step| made.combined(*step));
-        let (position, one_type) = group.sources_of(&made);
+        let (members, one_type) = group.sources_of(&made);
         if made.is_combined()
             && let Some(problem) = group.uncombined(&made)
         {
             return Err(problem);
         }
-        for template in term.templates() {
-            let name = template.fill(&held).map_err(|why| format!("'{template}': {why}"))?;
-            if let Err(types) = &one_type {
-                regrouped
-                    .problems
-                    .push(format!("'{name}' would hold elements of several types: {types}"));
-            }
-            regrouped.made.push(New { position, name, made: made.clone() });
-        }
+        all.push(Made { values: values.clone(), expression: made, members, one_type });
         advance(&mut values, &counts);
     }
-    Ok(())
+    Ok(all)
 }
 
 fn flattened<'r>(dimensions: &[Dimension<'r>]) -> Vec<Atom<'r>> {
@@ -176,17 +168,17 @@ impl<'g> Parts<'g> {
     }
 
     /// Counts what is cut off, and has what is said of it compared.
-    fn note_beyond(&self, regrouped: &mut Regrouped) -> Result<(), String> {
+    fn note_beyond(&self, pattern: &mut Pattern) -> Result<(), String> {
         for (part, dtype, filled) in &self.beyond {
             let shape = part.shape();
             match filled {
                 Some(filled) => {
                     let filling = filling(*filled, dtype, shape)?;
-                    regrouped.checks.push((filling, part.clone()));
+                    pattern.checks.push((filling, part.clone()));
                 }
                 None => {
                     let count = shape.iter().fold(1u64, |all, size| all.saturating_mul(*size));
-                    regrouped.cut = regrouped.cut.saturating_add(count);
+                    pattern.cut = pattern.cut.saturating_add(count);
                 }
             }
         }
@@ -194,7 +186,7 @@ impl<'g> Parts<'g> {
     }
 
     /// Has the copies compared of which one is taken.
-    fn note_copies(&self, regrouped: &mut Regrouped) -> Result<(), String> {
+    fn note_copies(&self, pattern: &mut Pattern) -> Result<(), String> {
         for part in self.of.iter().flat_map(IndexMap::values).flatten() {
             for (at, name) in part.axes.iter().enumerate() {
                 if !self.compared.contains(name) {
@@ -203,7 +195,7 @@ impl<'g> Parts<'g> {
                 let count = part.expression.shape().get(at).copied().unwrap_or(0);
                 few_copies(count, name)?;
                 let one = |index: u64| part.expression.clone().slice(at, index..index + 1);
-                regrouped.checks.extend((1..count).map(|index| (one(0), one(index))));
+                pattern.checks.extend((1..count).map(|index| (one(0), one(index))));
             }
         }
         Ok(())
@@ -385,8 +377,7 @@ impl Group {
     /// That constants are for other types than one that a tensor has.
     fn uncombined(&self, made: &Expression) -> Option<String> {
         let keys: IndexSet<&str> = made.source_keys().into_iter().collect();
-        let members = self.members.iter().flat_map(IndexMap::values);
-        let mut sources = members.map(|member| &member.source);
+        let mut sources = self.all().map(|member| &member.source);
         let found = sources.find_map(|source| {
             let (_, dtype) = source.tensor.as_ref().ok()?;
             (keys.contains(&*source.name) && !has_arithmetic(dtype)).then_some((source, dtype))
@@ -396,27 +387,26 @@ impl Group {
         Some(format!("'{name}' is {dtype}, and constants are for F16, BF16, F32 and F64"))
     }
 
-    /// The place of the first key that a tensor is made of, and their type, or the several types with
-    /// a key of each.
-    fn sources_of(&self, made: &Expression) -> (usize, Result<(), String>) {
+    /// The members that a tensor is made of, and that they have one type, or the several types with a
+    /// key of each.
+    fn sources_of(&self, made: &Expression) -> (Vec<usize>, Result<(), String>) {
         let mut types = IndexMap::<&DType, &str>::default();
-        let mut position = usize::MAX;
+        let mut numbers = Vec::new();
         let keys: IndexSet<&str> = made.source_keys().into_iter().collect();
-        for member in self.members.iter().flat_map(IndexMap::values) {
-            let Member { position: own, source } = member;
+        for (number, Member { source, .. }) in self.all().enumerate() {
             if !keys.contains(&*source.name) {
                 continue;
             }
-            position = position.min(*own);
+            numbers.push(number);
             if let Ok((_, dtype)) = &source.tensor {
                 types.entry(dtype).or_insert(&source.name);
             }
         }
         if types.len() <= 1 {
-            return (position, Ok(()));
+            return (numbers, Ok(()));
         }
         let types = types.into_iter().map(|(dtype, key)| format!("{dtype} in '{key}'"));
         let types: Vec<String> = types.collect();
-        (position, Err(types.join(", ")))
+        (numbers, Err(types.join(", ")))
     }
 }

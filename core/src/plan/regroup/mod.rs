@@ -7,6 +7,7 @@
 mod groups;
 mod layout;
 mod making;
+mod pattern;
 mod solving;
 
 pub(super) use solving::sizes_of;
@@ -19,6 +20,7 @@ use crate::plan::Expression;
 use crate::rules::template::Held;
 use crate::rules::tensor::TensorRule;
 use crate::{DType, IndexMap};
+use pattern::{Likeness, Pattern};
 
 /// The most tensors that one rule makes of one group, and the most that are listed as missing.
 pub(super) const MAX_MADE: u64 = 1 << 20;
@@ -79,9 +81,11 @@ pub(super) struct New {
     /// The place of the first key that it is made of.
     pub(super) position: usize,
     pub(super) name: String,
-    /// Over the names that the stage found.
     pub(super) made: Expression,
 }
+
+/// What each tensor that a rule recognised is made of, by the name that the stage found.
+pub(super) type Known = IndexMap<Arc<str>, Expression>;
 
 /// What a rule makes of the keys that it recognised.
 #[derive(Default)]
@@ -92,7 +96,7 @@ pub(super) struct Regrouped {
     pub(super) example: Option<Example>,
     /// Names under which the same elements must be, the first of which is taken.
     pub(super) same: Vec<(Arc<str>, Arc<str>)>,
-    /// Expressions that must have the same elements, over the names that the stage found.
+    /// Expressions that must have the same elements.
     pub(super) checks: Vec<(Expression, Expression)>,
     /// How many elements are cut off and lost.
     pub(super) cut: u64,
@@ -112,13 +116,13 @@ pub struct Example {
     pub to: Shapes,
 }
 
-/// What a rule makes of the keys that it recognised.
-pub(super) fn regroup(rule: &TensorRule, claims: Vec<Claim>) -> Regrouped {
+/// What a rule makes of the keys that it recognised, over what these are made of.
+pub(super) fn regroup(rule: &TensorRule, claims: Vec<Claim>, known: &Known) -> Regrouped {
     let mut regrouped = Regrouped::default();
     let claims = apart_from_ties(claims, &mut regrouped);
     if is_rename(rule) {
         for claim in claims {
-            renamed(rule, claim, &mut regrouped);
+            renamed(rule, claim, known, &mut regrouped);
         }
         return regrouped;
     }
@@ -129,17 +133,27 @@ pub(super) fn regroup(rule: &TensorRule, claims: Vec<Claim>) -> Regrouped {
             return regrouped;
         }
     };
+    let mut patterns = IndexMap::<Likeness, Pattern>::default();
     for group in groups::groups(rule, claims) {
         let before = regrouped.problems.len();
         group.check_members(rule, &counts, &mut regrouped.problems);
         if regrouped.problems.len() > before {
             continue;
         }
+        regrouped.groups += 1;
+        let likeness = Likeness::of(&group);
+        if let Some(pattern) = patterns.get(&likeness) {
+            pattern.add(rule, &group, known, &mut regrouped);
+            continue;
+        }
         let Some(sizes) = solving::solve(rule, &group, &counts, &mut regrouped.problems) else {
             continue;
         };
-        regrouped.groups += 1;
-        making::make(rule, &group, &sizes, &mut regrouped);
+        let pattern = making::make(rule, &group, &sizes);
+        pattern.add(rule, &group, known, &mut regrouped);
+        if pattern.is_for_others() {
+            patterns.insert(likeness, pattern);
+        }
     }
     regrouped
 }
@@ -188,15 +202,15 @@ pub(super) fn is_rename(rule: &TensorRule) -> bool {
 }
 
 /// The names that a tensor gets from a rule that makes none.
-fn renamed(rule: &TensorRule, claim: Claim, regrouped: &mut Regrouped) {
+fn renamed(rule: &TensorRule, claim: Claim, known: &Known, regrouped: &mut Regrouped) {
     let Claim { position, held, source, .. } = claim;
+    let made = known.get(&source.name).cloned().unwrap_or_else(|| source.expression());
     regrouped.groups += 1;
     for term in rule.right() {
         for template in term.templates() {
             match template.fill(&held) {
                 Ok(name) => {
-                    let made = source.expression();
-                    regrouped.made.push(New { position, name, made });
+                    regrouped.made.push(New { position, name, made: made.clone() });
                 }
                 Err(why) => regrouped.problems.push(alloc::format!("'{}': {why}", source.name)),
             }
