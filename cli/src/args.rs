@@ -42,6 +42,8 @@ use crate::commands::rename::merge_args::MergeArgs;
 use crate::commands::shell::ShellRequest;
 use crate::commands::stats::StatsRequest;
 use crate::commands::stats::args::StatsArgs;
+use crate::commands::view::ViewRequest;
+use crate::commands::view::args::ViewArgs;
 use crate::failure::Failure;
 
 /// Rename, match, convert and check the keys of model checkpoints
@@ -83,6 +85,13 @@ enum Command {
     ///
     /// Exit status: 0 done, 1 --fail-on found what it looks for, 2 error.
     Stats(StatsArgs),
+    /// Write a page that shows what files hold: findings, maps, every tensor in a table
+    ///
+    /// One HTML file that needs no network and no server: what is found wrong with the command that
+    /// mends it, where the bytes are, parts by layers, a table to sort and filter, training state,
+    /// shards, metadata. With --stats every value is read, and the map of parts and layers is
+    /// shaded by how far values are spread; NaN stand out.
+    View(ViewArgs),
     /// Print the values of one tensor
     ///
     /// As NumPy prints them: of more than 1000 values the first and last three along each
@@ -352,6 +361,7 @@ pub(crate) enum Task {
     Recipes(RecipesRequest),
     Shell(ShellRequest),
     Stats(StatsRequest),
+    View(ViewRequest),
     Cat(CatRequest),
     Prune(PruneRequest),
     Recover(RecoverRequest),
@@ -371,6 +381,7 @@ impl Args {
                 return Ok(Task::Shell(ShellRequest::Pages(folder, verbosity)));
             }
             Command::Stats(stats) => return Ok(Task::Stats(stats.request(verbosity))),
+            Command::View(view) => return Ok(Task::View(view.request(verbosity))),
             Command::Cat(cat) => return Ok(Task::Cat(cat.request(verbosity)?)),
             Command::Prune(prune) => return Ok(Task::Prune(prune.request(verbosity))),
             Command::Diff(diff) => return Ok(Task::Diff(diff.request(verbosity))),

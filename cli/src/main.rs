@@ -9,6 +9,7 @@ mod commands;
 mod failure;
 mod hints;
 mod json;
+mod page;
 mod terminal;
 
 use std::io::{self, BufWriter, Write};
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use crate::args::{Args, Task};
 use crate::commands::{
     cat, check, derive, diff, explain, fit, index, ls, prune, recipes, recover, rename, shell,
-    stats,
+    stats, view,
 };
 use crate::failure::{Exit, Failure};
 use crate::terminal::text;
@@ -47,6 +48,7 @@ fn run(args: Args) -> Result<(), Failure> {
         Task::Prune(request) => prune::run(&request, &mut out)?,
         Task::Shell(request) => shell::run(&request, &mut out)?,
         Task::Stats(request) => stats::run(&request, &mut out)?,
+        Task::View(request) => view::run(&request, &mut out)?,
         Task::Recover(request) => recover::run(&request, &mut out)?,
     }
     Ok(out.flush()?)

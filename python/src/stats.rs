@@ -45,7 +45,8 @@ pub(crate) fn stats(
     at: Option<String>,
     progress: Option<Bound<'_, PyAny>>,
 ) -> PyResult<Vec<Py<PyAny>>> {
-    let job = Stats { file: path, shown: Shown { at, patterns, ..Shown::default() } };
+    let shown = Shown { at, patterns, ..Shown::default() };
+    let job = Stats { file: path, shown, ..Stats::default() };
     let rows = run(py, progress.as_ref(), |observer| {
         let outcome = job.run(observer)?;
         let rows = outcome.tensors().map(|tensor| Row {

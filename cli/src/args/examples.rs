@@ -9,7 +9,7 @@ use clap::builder::StyledStr;
 type Example = (&'static str, &'static str);
 
 /// The examples of the command itself, and of each of its commands.
-const EXAMPLES: [(&str, &[Example]); 27] = [
+const EXAMPLES: [(&str, &[Example]); 28] = [
     (
         "statedict",
         &[
@@ -35,6 +35,14 @@ const EXAMPLES: [(&str, &[Example]); 27] = [
             ("statedict stats model.pth", ""),
             ("statedict stats model.pth module.conv1 --each", "one module, each tensor"),
             ("statedict stats model.pth --fail-on nan,inf -q", "for scripts: the exit status"),
+        ],
+    ),
+    (
+        "view",
+        &[
+            ("statedict view model.pth -o page.html", ""),
+            ("statedict view --stats run.ckpt -o run.html", "the values, too: NaN, deviations"),
+            ("statedict view model.pth half.pth -o both.html", "several files on one page"),
         ],
     ),
     (

@@ -56,6 +56,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "dry-run",
             "force",
             "format",
+            "html",
             "in-place",
             "output",
             "raw",
@@ -71,7 +72,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
         REPORT,
         &[
             "all", "csv", "depth", "each", "explain", "full", "hash", "json", "payload", "sort",
-            "tree",
+            "stats", "tree",
         ],
     ),
 ];

@@ -16,3 +16,4 @@ pub(crate) mod recover;
 pub(crate) mod rename;
 pub(crate) mod shell;
 pub(crate) mod stats;
+pub(crate) mod view;

@@ -2,12 +2,12 @@
 
 pub(crate) mod args;
 mod folded;
-mod glance;
+pub(crate) mod glance;
 mod json;
 pub(crate) mod payload;
 mod table;
 mod tree;
-mod wrapped;
+pub(crate) mod wrapped;
 
 use std::io::Write;
 

@@ -59,6 +59,7 @@ impl StatsArgs {
             job: Stats {
                 file: self.file,
                 shown: Shown { at: self.at, patterns: self.patterns, dtypes: self.dtype },
+                ..Stats::default()
             },
             fail_on: self.fail_on.into_iter().map(Flaw::from).collect(),
             form,

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use statedict_checkpoint::{Checkpoint, Measured};
-use statedict_core::{IndexMap, Statistics, Tensor, TensorEntry};
+use statedict_core::{IndexMap, Opening, Statistics, Tensor, TensorEntry};
 
 use crate::jobs::error::Error;
 use crate::jobs::grouping::grouped_whole;
 use crate::jobs::observer::Observer;
-use crate::jobs::opening::open;
+use crate::jobs::opening::open_as;
 use crate::jobs::shown::Shown;
 
 /// Takes the figures of tensors' elements: mean, deviation, extremes, norm, zeros, NaN, histogram.
@@ -32,6 +32,8 @@ pub struct Stats {
     pub file: PathBuf,
     /// Which of its tensors.
     pub shown: Shown,
+    /// How a checkpoint of many files is opened.
+    pub opening: Opening,
 }
 
 /// What was found.
@@ -85,7 +87,7 @@ impl Stats {
     /// What keeps the file from being read, a path that leads nowhere, and patterns that match no
     /// tensor.
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
-        let checkpoint = open(&self.file, observer)?;
+        let checkpoint = open_as(&self.file, &self.opening, observer)?;
         let rows = self.shown.rows(&checkpoint)?;
         let tensors: Vec<&Tensor> =
             rows.iter().map(|row| &checkpoint.catalog().rows[*row].tensor).collect();

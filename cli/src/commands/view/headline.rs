@@ -1,0 +1,62 @@
+//! What a file is, in a sentence and a few numbers.
+
+use statedict::core::TensorEntry;
+use statedict::jobs::list::Outcome;
+
+use crate::page::Fact;
+use crate::terminal::numbers::amount;
+use crate::terminal::text::{count, size};
+
+/// Bytes for each parameter while it is trained with Adam: weights and gradients, and two moments; in
+/// half precision it is as many, since a copy in F32 is kept beside.
+const BYTES_TO_TRAIN: u64 = 16;
+
+/// `pth, 54.5 MB: epoch 3, EMA weights; names of llama (hf)`.
+pub(super) fn summary(listed: &Outcome) -> String {
+    let checkpoint = &listed.checkpoint;
+    let mut parts = vec![format!("{}, {} on disk", checkpoint.kind(), size(checkpoint.len()))];
+    parts.extend(listed.glance.facts.iter().cloned());
+    let recognised = &listed.recognised;
+    if !recognised.conventions.is_empty() {
+        parts.push(format!("names of {}", recognised.conventions.join(" or ")));
+    }
+    parts.join(" · ")
+}
+
+/// Parameters, and the memory that they take.
+pub(super) fn facts(listed: &Outcome) -> Vec<Fact> {
+    let glance = &listed.glance;
+    let mut facts = vec![
+        fact(
+            "parameters",
+            amount(glance.parameters),
+            format!("in {}", count(glance.tensors, "tensor")),
+        ),
+        fact("weights", size(glance.bytes()), String::new()),
+        fact("to load", size(glance.load_bytes), "memory for all tensors of the file".into()),
+    ];
+    let half = glance.parameters.saturating_mul(2);
+    if half < glance.bytes() {
+        facts.push(fact("as BF16", size(half), "memory for the weights alone".into()));
+    }
+    let trained = glance.parameters.saturating_mul(BYTES_TO_TRAIN);
+    let note = format!(
+        "weights, gradients, Adam: {BYTES_TO_TRAIN} bytes for each parameter, and activations"
+    );
+    facts.push(fact("to train", size(trained), note));
+    facts
+}
+
+fn fact(label: &'static str, value: String, note: String) -> Fact {
+    Fact { label, value, note }
+}
+
+/// The bytes of the model's tensors by type.
+pub(super) fn types(listed: &Outcome) -> Vec<(String, u64)> {
+    listed.glance.dtypes.clone()
+}
+
+/// The tensors of a file as the catalog has them.
+pub(super) fn entries(listed: &Outcome) -> impl Iterator<Item = &TensorEntry> {
+    listed.tensors().map(|listed| listed.entry)
+}

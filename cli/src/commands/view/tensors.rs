@@ -1,0 +1,82 @@
+//! The tensors of a file with their figures, in columns.
+
+use statedict::core::{Data, Statistics, Tensor};
+use statedict::jobs::{list, stats};
+
+use crate::commands::view::headline::entries;
+use crate::page::{Figure, Kind, Row, Tensors};
+
+/// Bins of a histogram on the page.
+const BINS: usize = 16;
+
+/// The height of the highest bin.
+const HIGHEST: u64 = 15;
+
+/// A figure's name, what it is called, and how it is taken.
+type Taken = (&'static str, &'static str, fn(&Statistics) -> Option<f64>);
+
+const FIGURES: [Taken; 8] = [
+    ("mean", "mean", Statistics::mean),
+    ("std", "std", Statistics::std),
+    ("min", "min", Statistics::min),
+    ("max", "max", Statistics::max),
+    ("l2", "L2", Statistics::l2),
+    ("zeros", "zeros", |found| share(found.zeros, found.count)),
+    ("nan", "NaN", |found| Some(found.nan as f64)),
+    ("inf", "Inf", |found| Some(found.inf as f64)),
+];
+
+/// All tensors of a file.
+pub(super) fn all(listed: &list::Outcome, measured: Option<&stats::Outcome>) -> Tensors {
+    let rows = entries(listed).map(|entry| row(&entry.path, entry.key.as_str(), &entry.tensor));
+    let mut tensors = Tensors { rows: rows.collect(), ..Tensors::default() };
+    let Some(measured) = measured else { return tensors };
+    let found: Vec<Option<&Statistics>> =
+        measured.tensors().map(|tensor| tensor.measured.ok()).collect();
+    if found.len() != tensors.rows.len() {
+        return tensors;
+    }
+    tensors.figures = FIGURES
+        .into_iter()
+        .map(|(name, title, take)| {
+            let values = found.iter().map(|found| found.and_then(take)).collect();
+            Figure { name, title, values }
+        })
+        .collect();
+    tensors.histograms = found.iter().map(|found| heights(*found)).collect();
+    tensors.shade = Some("std");
+    tensors
+}
+
+/// A tensor as the page lists it.
+fn row(path: &str, key: &str, tensor: &Tensor) -> Row {
+    let layout = match &tensor.data {
+        Data::Opaque { layout, .. } => layout.clone(),
+        Data::View(_) | Data::Blocks(_) | Data::Unlocated => String::new(),
+    };
+    let kind = Kind {
+        dtype: tensor.dtype.name().to_string(),
+        shape: tensor.shape.iter().map(u64::to_string).collect::<Vec<_>>().join("×"),
+        count: tensor.count(),
+        bytes: tensor.byte_len(),
+        layout,
+    };
+    Row { path: path.to_string(), key: key.to_string(), kind }
+}
+
+fn share(part: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| part as f64 / of as f64)
+}
+
+/// The histogram as heights, neighbours together where there are more bins; what is there is seen.
+fn heights(found: Option<&Statistics>) -> [u8; BINS] {
+    let mut heights = [0; BINS];
+    let counts = found.and_then(|found| Some(found.histogram()?.counts())).unwrap_or_default();
+    let together = counts.len().div_ceil(BINS).max(1);
+    let sums: Vec<u64> = counts.chunks(together).map(|counts| counts.iter().sum()).collect();
+    let most = u128::from(sums.iter().copied().max().unwrap_or(0).max(1));
+    for (height, sum) in heights.iter_mut().zip(sums) {
+        *height = (u128::from(sum) * u128::from(HIGHEST)).div_ceil(most) as u8;
+    }
+    heights
+}
