@@ -1,8 +1,9 @@
 //! The list of commands, and the task that each of them means.
 
+pub(crate) mod completion;
 mod examples;
 pub(crate) mod headings;
-mod talk;
+pub(crate) mod talk;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,9 @@ use crate::commands::stats::args::StatsArgs;
 use crate::commands::view::ViewRequest;
 use crate::commands::view::args::ViewArgs;
 use crate::failure::Failure;
+use crate::guesses;
+use crate::terminal::OutputFormat;
+use crate::terminal::progress::Following;
 
 /// Rename, match, convert and check the keys of model checkpoints
 ///
@@ -72,9 +76,12 @@ pub(crate) struct Args {
 enum Command {
     /// List keys with their dtypes, shapes and sizes; also `statedict FILE`
     ///
+    /// Other names of this command are info, list, show and inspect.
+    ///
     /// First come the parameters, and what else is known: what a trainer left, EMA, LoRA,
     /// quantisation, the memory that loading takes. The states of an optimizer share a line.
-    #[command(visible_aliases = ["info", "list", "show", "inspect"])]
+    // A shell would offer the least of visible ones in place of the name.
+    #[command(aliases = ["info", "list", "show", "inspect"])]
     Ls(LsArgs),
     /// Show figures of tensors: mean, deviation, extremes, norm, zeros, NaN, a histogram
     ///
@@ -368,6 +375,11 @@ pub(crate) enum Task {
 }
 
 impl Args {
+    /// How the work is followed.
+    pub(crate) fn following(&self) -> Following {
+        self.talk.following()
+    }
+
     /// The task that was typed.
     pub(crate) fn task(self) -> Result<Task, Failure> {
         let Args { command, talk } = self;
@@ -433,14 +445,21 @@ impl Args {
 
 /// The command with all that its help, its completions and its manual pages say.
 pub(crate) fn command() -> clap::Command {
-    examples::given(headings::given(Args::command()))
+    completion::given(examples::given(headings::given(Args::command())))
 }
 
 /// What these words mean.
 pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
     let mut command = command();
-    let found = command.try_get_matches_from_mut(words)?;
+    let found = command.try_get_matches_from_mut(words);
+    let found = found.map_err(|error| guesses::with_tip(error, &command, words))?;
     Args::from_arg_matches(&found).map_err(|error| error.format(&mut command))
+}
+
+/// How the outcome is to be printed, also of words that mean nothing.
+pub(crate) fn output_format(words: &[OsString]) -> OutputFormat {
+    let options = words.iter().take_while(|word| *word != "--");
+    OutputFormat::of(options.into_iter().any(|word| word == "--json"))
 }
 
 /// The words that were typed; a file alone is listed.

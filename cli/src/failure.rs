@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use statedict::checkpoint::{Indexing, Kind, index_folder};
 use statedict::core::casting::BadCast;
@@ -13,8 +13,8 @@ use crate::hints;
 use crate::terminal::text::{first_few, shell_path};
 use statedict::jobs::grouping::grouped_whole;
 
-/// What a command ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a command ends with, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
     /// It did what was asked.
     Done,
@@ -30,6 +30,10 @@ pub(crate) enum Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
+    /// What went wrong, in a word that stays.
+    pub(crate) kind: &'static str,
+    /// The file that is to blame, where that is known.
+    pub(crate) path: Option<PathBuf>,
     /// One line each; none if there is nothing to say.
     pub(crate) errors: Vec<String>,
     pub(crate) hints: Vec<String>,
@@ -49,20 +53,32 @@ impl Exit {
 }
 
 impl Failure {
+    /// An end of which nothing is to be said.
+    pub(crate) fn silent(exit: Exit) -> Failure {
+        Failure { exit, kind: "failed", path: None, errors: Vec::new(), hints: Vec::new() }
+    }
+
     /// Something was in the way.
     pub(crate) fn could_not(error: impl fmt::Display) -> Failure {
-        Failure { exit: Exit::CouldNot, errors: vec![error.to_string()], hints: Vec::new() }
+        Failure { errors: vec![error.to_string()], ..Failure::silent(Exit::CouldNot) }
+    }
+
+    /// The system refused to read or write a file.
+    pub(crate) fn in_file(path: &Path, error: &io::Error) -> Failure {
+        let failure = Failure::could_not(format_args!("{}: {error}", path.display()));
+        Failure { kind: Kind::Io.name(), path: Some(path.into()), ..failure }
     }
 
     /// A signal ended the work, which left nothing behind.
     pub(crate) fn stopped(signal: u8) -> Failure {
         let error = format!("stopped by signal {signal}; every file is as it was");
-        Failure { exit: Exit::Stopped(signal), errors: vec![error], hints: Vec::new() }
+        let kind = Kind::Stopped.name();
+        Failure { kind, errors: vec![error], ..Failure::silent(Exit::Stopped(signal)) }
     }
 
     /// What was asked for cannot be, for each of these reasons.
     pub(crate) fn no(errors: Vec<String>) -> Failure {
-        Failure { exit: Exit::No, errors, hints: Vec::new() }
+        Failure { kind: "refused", errors, ..Failure::silent(Exit::No) }
     }
 
     /// The same, with a way out.
@@ -76,9 +92,10 @@ impl Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure { exit: Exit::Done, errors: Vec::new(), hints: Vec::new() };
+            return Failure::silent(Exit::Done);
         }
-        Failure::could_not(format_args!("cannot write to standard output: {error}"))
+        let failure = Failure::could_not(format_args!("cannot write to standard output: {error}"));
+        Failure { kind: Kind::Io.name(), ..failure }
     }
 }
 
@@ -94,7 +111,8 @@ impl From<Error> for Failure {
         };
         let of_file = error.checkpoint_error().map(hints_of_file).unwrap_or_default();
         let hints = of_file.into_iter().chain(hints::of(error.advice())).collect();
-        Failure { exit, errors, hints }
+        let (kind, path) = (error.kind_name(), error.path().map(Path::to_path_buf));
+        Failure { exit, kind, path, errors, hints }
     }
 }
 

@@ -12,7 +12,7 @@ const HEADINGS: [&str; 8] =
     ["Selection", "Rules", "Tensors", "Output", "Metadata", "Verdict", "Report", "General options"];
 
 /// What every command takes.
-const GENERAL: [&str; 2] = ["--quiet", "--help"];
+const GENERAL: [&str; 5] = ["--quiet", "--verbose", "--no-progress", "--color", "--help"];
 
 #[cfg(unix)]
 const ERROR: &str = "RuntimeError: Error(s) in loading state_dict for LeNet:\n\

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use statedict::checkpoint::Kind;
 use statedict::core::{BadRemap, DuplicateKey, Issue, PlanError};
-use statedict::{Advice, Error, ErrorKind};
+use statedict::{Error, ErrorKind};
 
 use crate::advice;
 
@@ -102,13 +102,10 @@ impl From<Error> for Raised {
             Some(checkpoint) => Raised::from(checkpoint),
             None => {
                 let message = error.problems().join("\n");
-                match (error.plan_error(), error.kind()) {
-                    _ if error.advice().contains(&Advice::ReplaceExisting) => {
-                        Raised::of(Class::System(FILE_EXISTS), "exists", message)
-                    }
+                match (error.plan_error(), error.kind_name()) {
+                    (_, kind @ "exists") => Raised::of(Class::System(FILE_EXISTS), kind, message),
                     (Some(refused), _) => Raised::of_plan(refused, message),
-                    (None, ErrorKind::Refused) => Raised::new("refused", message),
-                    (None, _) => Raised::new("failed", message),
+                    (None, kind) => Raised::new(kind, message),
                 }
             }
         };
@@ -126,28 +123,15 @@ fn keys(issue: &Issue) -> Option<(String, Vec<String>)> {
 /// What is wrong with a file.
 impl From<&statedict::checkpoint::Error> for Raised {
     fn from(error: &statedict::checkpoint::Error) -> Raised {
-        let (class, kind) = match error.kind() {
-            Kind::Stopped => (Class::Interrupt, "stopped"),
-            Kind::AlreadyExists => (Class::System(FILE_EXISTS), "exists"),
-            Kind::NotAFile if error.path().is_dir() => {
-                (Class::System(IS_A_DIRECTORY), "not-a-file")
-            }
-            Kind::Io => match number(error) {
-                Some(number) => (Class::System(number), "io"),
-                None => (Class::Checkpoint, "io"),
-            },
-            Kind::Malformed => (Class::Malformed, "malformed"),
-            Kind::Unsupported => (Class::Checkpoint, "unsupported"),
-            Kind::TooLarge => (Class::Checkpoint, "too-large"),
-            Kind::Incomplete => (Class::Checkpoint, "incomplete"),
-            Kind::Foreign => (Class::Checkpoint, "unknown-format"),
-            Kind::Folder => (Class::Checkpoint, "folder"),
-            Kind::NotAFile => (Class::Checkpoint, "not-a-file"),
-            Kind::InUse => (Class::Checkpoint, "in-use"),
-            Kind::Journal | Kind::UntrustedJournal => (Class::Checkpoint, "journal"),
-            Kind::NoSuchTensor => (Class::Checkpoint, "no-such-tensor"),
-            Kind::Mismatch => (Class::Checkpoint, "mismatch"),
+        let class = match error.kind() {
+            Kind::Stopped => Class::Interrupt,
+            Kind::AlreadyExists => Class::System(FILE_EXISTS),
+            Kind::NotAFile if error.path().is_dir() => Class::System(IS_A_DIRECTORY),
+            Kind::Io => number(error).map_or(Class::Checkpoint, Class::System),
+            Kind::Malformed => Class::Malformed,
+            _ => Class::Checkpoint,
         };
+        let kind = error.kind().name();
         let path = Some(error.path().to_path_buf());
         Raised { path, hint: advice::of_file(error), ..Raised::of(class, kind, error.to_string()) }
     }

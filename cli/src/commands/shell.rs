@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Command;
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 
-use crate::args;
+use crate::args::{self, completion::VARIABLE};
 use crate::failure::Failure;
 use crate::terminal::Verbosity;
 use crate::terminal::text::{say, shell_path};
@@ -23,8 +24,10 @@ pub(crate) enum ShellRequest {
 pub(crate) fn run(request: &ShellRequest, out: &mut dyn Write) -> Result<(), Failure> {
     match request {
         ShellRequest::Completions(shell) => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut args::command(), "statedict", &mut script);
+            let shells = Shells::builtins();
+            let shell = shells.completer(&shell.to_string()).expect("both know the same shells");
+            let (name, mut script) = ("statedict", Vec::new());
+            shell.write_registration(VARIABLE, name, name, name, &mut script)?;
             Ok(out.write_all(&script)?)
         }
         ShellRequest::Pages(folder, verbosity) => pages(folder, *verbosity),
@@ -35,7 +38,7 @@ pub(crate) fn run(request: &ShellRequest, out: &mut dyn Write) -> Result<(), Fai
 fn pages(folder: &Path, verbosity: Verbosity) -> Result<(), Failure> {
     let mut command = args::command();
     command.build();
-    let failed = |error| Failure::could_not(format_args!("{}: {error}", folder.display()));
+    let failed = |error| Failure::in_file(folder, &error);
     fs::create_dir_all(folder).map_err(failed)?;
     let own = command.get_subcommands().filter(|own| own.get_name() != "help");
     let own = own.map(|own| (format!("statedict-{}", own.get_name()), own.clone()));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use statedict_checkpoint::Kind;
-use statedict_core::{PlanError, UnsupportedTensors};
+use statedict_core::{Issue, PlanError, UnsupportedTensors};
 
 use crate::jobs::choice::Role;
 
@@ -14,6 +14,8 @@ pub struct Error {
     kind: ErrorKind,
     problems: Vec<String>,
     advice: Vec<Advice>,
+    /// The file that is to blame, unless the error behind it names it.
+    path: Option<PathBuf>,
     source: Option<Source>,
 }
 
@@ -107,42 +109,48 @@ pub enum Advice {
 impl Error {
     /// The answer is no, for each of these reasons.
     pub(crate) fn refused(problems: Vec<String>) -> Error {
-        Error { kind: ErrorKind::Refused, problems, advice: Vec::new(), source: None }
+        Error::of(ErrorKind::Refused, problems)
     }
 
     /// Something is in the way.
     pub(crate) fn failed(problem: impl fmt::Display) -> Error {
-        let problems = vec![problem.to_string()];
-        Error { kind: ErrorKind::Failed, problems, advice: Vec::new(), source: None }
+        Error::of(ErrorKind::Failed, vec![problem.to_string()])
     }
 
     /// The observer stopped it.
     pub(crate) fn stopped() -> Error {
-        Error { kind: ErrorKind::Stopped, ..Error::failed("stopped") }
+        Error::of(ErrorKind::Stopped, vec!["stopped".into()])
     }
 
     /// Several things are in the way.
     pub(crate) fn all_failed(problems: Vec<String>) -> Error {
-        Error { kind: ErrorKind::Failed, problems, advice: Vec::new(), source: None }
+        Error::of(ErrorKind::Failed, problems)
     }
 
     /// Something is wrong with a file.
     pub(crate) fn in_file(file: &Path, problem: impl fmt::Display) -> Error {
-        Error::failed(format_args!("{}: {problem}", file.display()))
+        let error = Error::failed(format_args!("{}: {problem}", file.display()));
+        Error { path: Some(file.into()), ..error }
     }
 
     /// There is no such plan for a file.
     pub(crate) fn impossible(file: &Path, refused: PlanError) -> Error {
         let issues = refused.issues.iter();
         let problems = issues.map(|issue| format!("{}: {issue}", file.display())).collect();
-        Error { source: Some(Source::Plan(Box::new(refused))), ..Error::refused(problems) }
+        let source = Some(Source::Plan(Box::new(refused)));
+        Error { source, path: Some(file.into()), ..Error::refused(problems) }
     }
 
     /// A format cannot hold these tensors.
     pub(crate) fn unsupported(file: &Path, unsupported: &UnsupportedTensors) -> Error {
         let entries = unsupported.entries.iter();
         let lines = entries.map(|(key, why)| format!("{}: '{key}': {why}", file.display()));
-        Error::refused(lines.collect()).advise(Advice::DropUnsupported)
+        let error = Error::refused(lines.collect()).advise(Advice::DropUnsupported);
+        Error { path: Some(file.into()), ..error }
+    }
+
+    fn of(kind: ErrorKind, problems: Vec<String>) -> Error {
+        Error { kind, problems, advice: Vec::new(), path: None, source: None }
     }
 
     /// The same, with something that would help.
@@ -155,6 +163,30 @@ impl Error {
     /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What went wrong, in a word that stays, for programs to compare: `refused`, `collision`,
+    /// `exists`, `failed`, `stopped`, or the [name](statedict_checkpoint::Kind::name) of what is wrong
+    /// with a file.
+    pub fn kind_name(&self) -> &'static str {
+        match (&self.source, self.kind) {
+            (_, ErrorKind::Stopped) => Kind::Stopped.name(),
+            (Some(Source::Checkpoint(error)), _) => error.kind().name(),
+            _ if self.advice.contains(&Advice::ReplaceExisting) => Kind::AlreadyExists.name(),
+            (Some(Source::Plan(refused)), _) if refused.issues.iter().any(is_collision) => {
+                "collision"
+            }
+            (_, ErrorKind::Refused) => "refused",
+            (_, ErrorKind::Failed) => "failed",
+        }
+    }
+
+    /// The file that is to blame, where that is known.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.source {
+            Some(Source::Checkpoint(error)) => Some(error.path()),
+            _ => self.path.as_deref(),
+        }
     }
 
     /// What is wrong, all of it, one line each.
@@ -184,6 +216,10 @@ impl Error {
     }
 }
 
+fn is_collision(issue: &Issue) -> bool {
+    matches!(issue, Issue::Collision { .. })
+}
+
 impl IntoIterator for Advice {
     type Item = Advice;
     type IntoIter = std::iter::Once<Advice>;
@@ -200,12 +236,7 @@ impl From<statedict_checkpoint::Error> for Error {
             _ => ErrorKind::Failed,
         };
         let problems = vec![error.to_string()];
-        Error {
-            kind,
-            problems,
-            advice: Vec::new(),
-            source: Some(Source::Checkpoint(Box::new(error))),
-        }
+        Error { source: Some(Source::Checkpoint(Box::new(error))), ..Error::of(kind, problems) }
     }
 }
 

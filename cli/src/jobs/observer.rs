@@ -30,6 +30,17 @@ impl<F: Fn(u64) -> ControlFlow<()> + Send + Sync> Observer for F {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {
+    /// A checkpoint was opened, and what it holds is known.
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+        /// How many tensors it has.
+        tensors: usize,
+        /// Its length.
+        bytes: u64,
+    },
     /// A folder was named, and this file in it was opened.
     Opened(PathBuf),
     /// Files of weights in the folder that are not part of the checkpoint.

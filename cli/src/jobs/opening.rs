@@ -45,6 +45,12 @@ pub(crate) fn noticed(checkpoint: Checkpoint, observer: &Arc<dyn Observer>) -> C
     if checkpoint.model_folder().is_some_and(|folder| folder != checkpoint.path()) {
         observer.notice(&Notice::Opened(checkpoint.path().to_path_buf()));
     }
+    observer.notice(&Notice::Read {
+        path: checkpoint.path().to_path_buf(),
+        kind: checkpoint.kind().to_string(),
+        tensors: checkpoint.catalog().rows.len(),
+        bytes: checkpoint.len(),
+    });
     let strays = checkpoint.strays();
     if !strays.is_empty() {
         observer.notice(&Notice::Strays(strays));

@@ -1,5 +1,6 @@
 //! The terminal: words, progress, signals, sizes.
 
+pub(crate) mod color;
 pub(crate) mod columns;
 pub(crate) mod numbers;
 pub(crate) mod progress;

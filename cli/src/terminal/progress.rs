@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::hints;
 use crate::terminal::Verbosity;
 use crate::terminal::signals::SignalGuard;
-use crate::terminal::text::{first_few, quoted, say, shell_path};
+use crate::terminal::text::{count, first_few, quoted, say, shell_path, size};
 
 /// Work that is done sooner shows no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,9 +24,49 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const BAR: &str = "{msg} {wide_bar} {decimal_bytes} of {decimal_total_bytes}, \
                    {decimal_bytes_per_sec}, {eta} left";
 
+/// How all work of this run is followed; chosen once, for there is one terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Following {
+    pub(crate) bar: Bar,
+    pub(crate) details: Details,
+}
+
+/// Whether a bar is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bar {
+    Shown,
+    Hidden,
+}
+
+/// Whether what each file is, and what was read and written, is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Details {
+    Said,
+    Unsaid,
+}
+
+static FOLLOWING: OnceLock<Following> = OnceLock::new();
+
+/// Chooses how all work of this run is followed.
+pub(crate) fn follow(following: Following) {
+    FOLLOWING.get_or_init(|| following);
+}
+
+impl Following {
+    fn chosen() -> Following {
+        let usual = Following { bar: Bar::Shown, details: Details::Unsaid };
+        FOLLOWING.get().copied().unwrap_or(usual)
+    }
+}
+
 /// Follows a job.
 pub(crate) struct Progress {
     verbosity: Verbosity,
+    following: Following,
+    start: Instant,
+    /// Bytes that were read, and that were written.
+    read: AtomicU64,
+    written: AtomicU64,
     done: AtomicU64,
     work: OnceLock<Work>,
     bar: OnceLock<ProgressBar>,
@@ -66,6 +106,10 @@ pub(crate) fn followed_with<T>(
 ) -> Result<T, Failure> {
     let progress = Arc::new(Progress {
         verbosity,
+        following: Following::chosen(),
+        start: Instant::now(),
+        read: AtomicU64::new(0),
+        written: AtomicU64::new(0),
         done: AtomicU64::new(0),
         work: OnceLock::new(),
         bar: OnceLock::new(),
@@ -80,6 +124,12 @@ impl Progress {
         if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }
+        if self.following.details == Details::Said {
+            let [read, written] = [&self.read, &self.written].map(|it| it.load(Ordering::Relaxed));
+            let seconds = self.start.elapsed().as_secs_f64();
+            let (read, written) = (size(read), size(written));
+            say(&format!("note: read {read}, wrote {written} in {seconds:.2} s"));
+        }
         match (outcome, self.caught()) {
             (Err(_), Some(signal)) => Err(Failure::stopped(signal)),
             (outcome, _) => outcome,
@@ -91,12 +141,16 @@ impl Progress {
         self.work.get()?.signals.as_ref()?.caught()
     }
 
+    fn is_bar_wanted(&self) -> bool {
+        self.verbosity == Verbosity::All && self.following.bar == Bar::Shown
+    }
+
     fn begin(&self, kind: Kind, total: u64) {
         self.work.get_or_init(|| Work {
             kind,
             start: Instant::now(),
             total,
-            is_shown: self.verbosity == Verbosity::All && io::stderr().is_terminal(),
+            is_shown: self.is_bar_wanted() && io::stderr().is_terminal(),
             signals: SignalGuard::new().ok(),
         });
     }
@@ -134,10 +188,12 @@ impl Progress {
 
 impl statedict::checkpoint::Observer for Progress {
     fn advance(&self, bytes: u64) -> ControlFlow<()> {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
         self.count(Kind::Writing, bytes)
     }
 
     fn read(&self, bytes: u64) -> ControlFlow<()> {
+        self.read.fetch_add(bytes, Ordering::Relaxed);
         self.count(Kind::Reading, bytes)
     }
 }
@@ -153,6 +209,12 @@ impl Observer for Progress {
 
     fn notice(&self, notice: &Notice) {
         match notice {
+            Notice::Read { path, kind, tensors, bytes }
+                if self.following.details == Details::Said =>
+            {
+                let (path, tensors) = (path.display(), count(*tensors, "tensor"));
+                say(&format!("note: {path}: {kind}, {tensors}, {}", size(*bytes)));
+            }
             Notice::Opened(path) => say(&format!("note: opened {}", path.display())),
             Notice::Strays(names) => {
                 let names = first_few(names, 6);

@@ -7,9 +7,11 @@ use std::path::Path;
 use statedict::jobs::words::cut;
 pub(crate) use statedict::jobs::words::{NAMED, count, first_few, is_hidden, printable, short};
 
+use crate::terminal::color;
+
 /// Writes a line to standard error; where that fails nothing can be said.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(line));
+    let _ = writeln!(io::stderr(), "{}", color::said(&printable(line)));
 }
 
 /// Characters of a sentence that are shown.

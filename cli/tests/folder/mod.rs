@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// Variables by which a user says how wide, colourful or foreign output is to be.
-const MANNERS: [&str; 10] = [
+const MANNERS: [&str; 12] = [
     "COLUMNS",
     "LINES",
     "NO_COLOR",
@@ -21,6 +21,8 @@ const MANNERS: [&str; 10] = [
     "CI",
     "LANG",
     "LC_ALL",
+    "STATEDICT_COLOR",
+    "STATEDICT_NO_PROGRESS",
 ];
 
 /// The command, which behaves the same whoever runs the test.

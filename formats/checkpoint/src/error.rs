@@ -54,6 +54,28 @@ pub enum Kind {
     Io,
 }
 
+impl Kind {
+    /// Its name in a word that stays, for programs to compare.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Malformed => "malformed",
+            Kind::Unsupported => "unsupported",
+            Kind::TooLarge => "too-large",
+            Kind::Incomplete => "incomplete",
+            Kind::Foreign => "unknown-format",
+            Kind::Folder => "folder",
+            Kind::AlreadyExists => "exists",
+            Kind::NotAFile => "not-a-file",
+            Kind::Stopped => "stopped",
+            Kind::InUse => "in-use",
+            Kind::Journal | Kind::UntrustedJournal => "journal",
+            Kind::NoSuchTensor => "no-such-tensor",
+            Kind::Mismatch => "mismatch",
+            Kind::Io => "io",
+        }
+    }
+}
+
 /// What was being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {

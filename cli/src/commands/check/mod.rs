@@ -13,6 +13,7 @@ use statedict::core::Verdict;
 use statedict::jobs::check::Found;
 
 use crate::failure::{Exit, Failure};
+use crate::outcome;
 use crate::terminal::progress::followed_with;
 use crate::terminal::{OutputFormat, Verbosity};
 
@@ -48,35 +49,37 @@ pub(crate) fn run(request: &CheckRequest, out: &mut dyn Write) -> Result<(), Fai
         None => Default::default(),
     };
     let job = Check { paths: request.paths.clone(), allowed };
-    let mut failure = Failure { exit: Exit::Done, errors: Vec::new(), hints: Vec::new() };
+    let mut exit = Exit::Done;
     followed_with(request.verbosity, |observer| {
-        job.run_each(observer, &mut |found| request.show(found, out, &mut failure))
+        job.run_each(observer, &mut |found| request.show(found, out, &mut exit))
     })?;
-    match failure.exit {
-        Exit::Done => Ok(()),
-        _ => Err(failure),
-    }
+    if exit == Exit::Done { Ok(()) } else { Err(Failure::silent(exit)) }
 }
 
 impl CheckRequest {
-    fn show(
-        &self,
-        found: Found,
-        out: &mut dyn Write,
-        failure: &mut Failure,
-    ) -> Result<(), Failure> {
+    fn show(&self, found: Found, out: &mut dyn Write, exit: &mut Exit) -> Result<(), Failure> {
         match found {
-            Found::Checked(checked) => self.show_checked(&checked, out, failure)?,
-            Found::Unreadable(error) => failure.add(error),
+            Found::Checked(checked) => self.show_checked(&checked, out, exit)?,
+            Found::Unreadable(error) => self.fail(error.into(), out, exit),
             Found::Empty(folder) => {
-                failure.add(format_args!("{}: the folder holds no checkpoint", folder.display()));
+                let error = format!("{}: the folder holds no checkpoint", folder.display());
+                let failure = Failure { path: Some(folder), ..Failure::could_not(error) };
+                self.fail(failure, out, exit);
             }
             Found::NotExamined { folder, found } => {
-                self.show_unread(&folder, &found, out, failure)?;
+                self.show_unread(&folder, &found, out, exit)?;
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Says that something could not be read, which leaves what is dangerous an answer.
+    fn fail(&self, failure: Failure, out: &mut dyn Write, exit: &mut Exit) {
+        let failed = outcome::ended(self.output_format, out, |_| Err(failure));
+        if *exit == Exit::Done {
+            *exit = failed;
+        }
     }
 
     /// Names what of a folder was not looked at, which --strict does not put up with.
@@ -85,7 +88,7 @@ impl CheckRequest {
         folder: &std::path::Path,
         found: &Checkable,
         out: &mut dyn Write,
-        failure: &mut Failure,
+        exit: &mut Exit,
     ) -> Result<(), Failure> {
         match (self.output_format, self.verbosity) {
             (OutputFormat::Json, _) => json::unread(folder, found, out)?,
@@ -94,8 +97,8 @@ impl CheckRequest {
             }
             (OutputFormat::Text, Verbosity::Errors) => {}
         }
-        if self.unread == Unread::Refused && failure.exit == Exit::Done {
-            failure.exit = Exit::No;
+        if self.unread == Unread::Refused && *exit == Exit::Done {
+            *exit = Exit::No;
         }
         Ok(())
     }
@@ -104,10 +107,10 @@ impl CheckRequest {
         &self,
         checked: &Checked,
         out: &mut dyn Write,
-        failure: &mut Failure,
+        exit: &mut Exit,
     ) -> Result<(), Failure> {
         let is_allowed = self.unknown == Unknown::Allowed;
-        failure.exit = match (checked.verdict(), failure.exit) {
+        *exit = match (checked.verdict(), *exit) {
             (Verdict::Safe, exit) => exit,
             (Verdict::Unknown, exit) if is_allowed => exit,
             // Something dangerous is an answer, whatever else is unknown.
@@ -129,15 +132,5 @@ impl CheckRequest {
             }
         }
         Ok(())
-    }
-}
-
-impl Failure {
-    /// Adds a file that could not be read, which leaves what is dangerous an answer.
-    fn add(&mut self, error: impl std::fmt::Display) {
-        self.errors.push(error.to_string());
-        if self.exit == Exit::Done {
-            self.exit = Exit::CouldNot;
-        }
     }
 }

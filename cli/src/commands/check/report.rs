@@ -9,6 +9,7 @@ use statedict::jobs::check::salvage;
 
 use crate::failure::Failure;
 use crate::hints::command_line;
+use crate::terminal::color::{Meaning, Stream, painted};
 use crate::terminal::text::{count, printable, say};
 
 /// The most files that are not looked at that are named as text; JSON has more.
@@ -35,12 +36,24 @@ pub(crate) fn unread(folder: &Path, found: &Checkable) -> String {
 /// The verdict of a file, and why.
 pub(crate) fn report(checked: &Checked, out: &mut dyn Write) -> Result<(), Failure> {
     let name = checked.path.display().to_string();
-    writeln!(out, "{}: {}{}", printable(&name), checked.verdict(), summary(checked))?;
+    let verdict = checked.verdict();
+    let shown = verdict.to_string();
+    let shown = painted(Stream::Out, meaning(verdict), &shown);
+    writeln!(out, "{}: {shown}{}", printable(&name), summary(checked))?;
     for verdict in [Verdict::Dangerous, Verdict::Malformed, Verdict::Unknown] {
         let findings = checked.findings.iter().filter(|finding| finding.verdict == verdict);
         section(&findings.collect::<Vec<_>>(), "", out)?;
     }
     section(&checked.notes.iter().collect::<Vec<_>>(), "note: ", out)
+}
+
+/// What a verdict means for who reads it.
+fn meaning(verdict: Verdict) -> Meaning {
+    match verdict {
+        Verdict::Safe => Meaning::Good,
+        Verdict::Unknown => Meaning::Changed,
+        Verdict::Dangerous | Verdict::Malformed => Meaning::Bad,
+    }
 }
 
 /// How many unknown classes, known harm and notes there are, as far as that is worth saying.
@@ -64,7 +77,9 @@ fn section(findings: &[&Finding], kind: &str, out: &mut dyn Write) -> Result<(),
     for (i, finding) in shown.iter().enumerate() {
         let Finding { verdict, place, what, why, .. } = finding;
         let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-        writeln!(out, "  {kind}{}", printable(&format!("{place}{what}")))?;
+        let line = format!("{place}{what}");
+        let line = printable(&line);
+        writeln!(out, "  {kind}{}", painted(Stream::Out, meaning(*verdict), &line))?;
         let is_same = shown.get(i + 1).is_some_and(|next| next.why == *why);
         if *verdict != Verdict::Unknown || !is_same {
             writeln!(out, "      {}", printable(why))?;

@@ -43,7 +43,7 @@ pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Fail
             let errors = not_compared.iter();
             let errors =
                 errors.map(|it| format!("could not compare '{}': {}", it.path, it.why)).collect();
-            Err(Failure { exit: Exit::CouldNot, errors, hints: Vec::new() })
+            Err(Failure { errors, ..Failure::silent(Exit::CouldNot) })
         }
     }
 }

@@ -16,6 +16,7 @@ use statedict::jobs::grouping::{Line, grouped};
 
 use crate::commands::ls::payload::brief;
 use crate::failure::Failure;
+use crate::terminal::color;
 use crate::terminal::numbers::figures;
 use crate::terminal::text::{count, first_few, printable, short};
 
@@ -29,7 +30,7 @@ const NAMED: usize = 6;
 pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     let headline = [headline(outcome)];
     for line in headline.into_iter().chain(lines(outcome)) {
-        writeln!(out, "{}", printable(&line))?;
+        writeln!(out, "{}", color::signed(&printable(&line)))?;
     }
     Ok(())
 }

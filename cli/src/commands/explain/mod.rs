@@ -31,7 +31,7 @@ pub(crate) struct ExplainRequest {
 pub(crate) fn run(request: &ExplainRequest, out: &mut dyn Write) -> Result<(), Failure> {
     for file in request.file.iter().chain(&request.target) {
         let known = std::fs::metadata(file);
-        known.map_err(|error| Failure::could_not(format_args!("{}: {error}", file.display())))?;
+        known.map_err(|error| Failure::in_file(file, &error))?;
     }
     let (file, target) = (request.file.clone(), request.target.clone());
     let job = Explain { text: text(request.verbosity)?, file, target };

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use statedict::jobs::list::{Glance, Outcome};
 
+use crate::terminal::color::{Meaning, Stream, painted};
 use crate::terminal::numbers::amount;
 use crate::terminal::text::{count, printable, size};
 
@@ -16,7 +17,8 @@ pub(crate) fn head(outcome: &Outcome, out: &mut dyn Write) -> io::Result<()> {
         parameters => format!("{} parameters", amount(parameters)),
     };
     let tensors = count(glance.tensors, "tensor");
-    writeln!(out, "{parameters} in {tensors}, {} ({kind})", printable(&bytes(glance)))?;
+    let title = format!("{parameters} in {tensors}, {} ({kind})", printable(&bytes(glance)));
+    writeln!(out, "{}", painted(Stream::Out, Meaning::Title, &title))?;
     let mut facts = glance.facts.clone();
     if glance.load_bytes > glance.bytes() {
         facts.push(format!("{} to load all of it", size(glance.load_bytes)));

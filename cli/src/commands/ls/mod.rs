@@ -13,9 +13,10 @@ use std::io::Write;
 
 use statedict::List;
 
-use crate::failure::{Exit, Failure};
-use crate::terminal::Verbosity;
+use crate::failure::Failure;
+use crate::outcome;
 use crate::terminal::progress::followed;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// What to show of which files, and how.
 pub(crate) struct ListRequest {
@@ -47,25 +48,21 @@ pub(crate) enum Lines {
 }
 
 pub(crate) fn run(request: &ListRequest, out: &mut dyn Write) -> Result<(), Failure> {
-    if let [only] = request.jobs.as_slice() {
-        return request.show(only, out);
-    }
-    let mut failure = Failure { exit: Exit::Done, errors: Vec::new(), hints: Vec::new() };
-    for (i, job) in request.jobs.iter().enumerate() {
-        if request.shape != Shape::Json {
-            let gap = if i == 0 { "" } else { "\n" };
+    let first = request.jobs.first().map(|job| &job.file);
+    outcome::each(&request.jobs, request.output_format(), out, |job, out| {
+        if request.jobs.len() > 1 && request.shape != Shape::Json {
+            let gap = if Some(&job.file) == first { "" } else { "\n" };
             writeln!(out, "{gap}{}:", job.file.display())?;
         }
-        if let Err(failed) = request.show(job, out) {
-            failure.exit = failed.exit;
-            failure.errors.extend(failed.errors);
-            failure.hints.extend(failed.hints);
-        }
-    }
-    if failure.errors.is_empty() { Ok(()) } else { Err(failure) }
+        request.show(job, out)
+    })
 }
 
 impl ListRequest {
+    fn output_format(&self) -> OutputFormat {
+        OutputFormat::of(self.shape == Shape::Json)
+    }
+
     fn show(&self, job: &List, out: &mut dyn Write) -> Result<(), Failure> {
         let outcome = followed(self.verbosity, |observer| job.run(observer))?;
         match self.shape {

@@ -12,6 +12,7 @@ use statedict::jobs::list::{Listed, Outcome};
 use crate::commands::ls::folded::Folded;
 use crate::commands::ls::{Lines, glance, wrapped};
 use crate::failure::Failure;
+use crate::terminal::color::{Meaning, Stream, painted};
 use crate::terminal::columns::width;
 use crate::terminal::text::{count, first_few, name, printable, size};
 
@@ -71,6 +72,9 @@ struct Cells {
     bytes: Option<u64>,
 }
 
+/// The column of types, which have a colour.
+const DTYPE: usize = 1;
+
 /// The column that is aligned to the right: sizes.
 const RIGHT: usize = 3;
 
@@ -110,7 +114,11 @@ impl Cells {
             let (before, after) = if i == RIGHT { (padding, 0) } else { (0, padding) };
             lines.push_str(gap);
             lines.extend(iter::repeat_n(' ', before));
-            lines.push_str(cell);
+            if i == DTYPE {
+                lines.push_str(&painted(Stream::Out, Meaning::Type, cell));
+            } else {
+                lines.push_str(cell);
+            }
             lines.extend(iter::repeat_n(' ', after));
         }
         lines.truncate(start + lines[start..].trim_end().len());
@@ -146,7 +154,10 @@ pub(crate) fn by_path(outcome: &Outcome) -> IndexMap<&str, Vec<Listed<'_>>> {
 pub(crate) fn head(at: &str, tensors: usize, out: &mut dyn Write) -> io::Result<()> {
     match at {
         "" => Ok(()),
-        at => writeln!(out, "{} ({}):", name(at), count(tensors, "tensor")),
+        at => {
+            let title = format!("{} ({}):", name(at), count(tensors, "tensor"));
+            writeln!(out, "{}", painted(Stream::Out, Meaning::Title, &title))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use statedict::jobs::target::stem;
 
 use crate::commands::output_args::refuse_standard_output;
 use crate::failure::Failure;
+use crate::terminal::color;
 use crate::terminal::progress::followed;
 use crate::terminal::text::{count, name, say, shell_path, shell_word, size};
 use crate::terminal::{OutputFormat, Verbosity};
@@ -45,7 +46,8 @@ pub(crate) fn run(request: &PruneRequest, out: &mut dyn Write) -> Result<(), Fai
 fn entries(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     for (sign, entries) in [('-', &outcome.left_out), (' ', &outcome.kept)] {
         for entry in entries {
-            writeln!(out, "{sign} {}", described(entry))?;
+            let line = format!("{sign} {}", described(entry));
+            writeln!(out, "{}", color::signed(&line))?;
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ use crate::commands::rename::changes::{changes, counts, unprefixed};
 use crate::failure::Failure;
 use crate::hints;
 use crate::hints::command_line::suggestion;
+use crate::terminal::color::{Meaning, Stream, painted};
 use crate::terminal::text::{NAMED, count, first_few, printable, say, size};
 
 /// Lines of a plan that are repeated after writing; the rest is counted.
@@ -30,7 +31,10 @@ pub(crate) fn plan(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure
     let file = outcome.source.path.display().to_string();
     writeln!(out, "{}: {}", printable(&file), counts(outcome))?;
     for line in changes(outcome) {
-        writeln!(out, "{}", printable(&line))?;
+        let line = printable(&line);
+        let is_loss = line.contains(" -> (dropped)");
+        let meaning = if is_loss { Meaning::Bad } else { Meaning::Plain };
+        writeln!(out, "{}", painted(Stream::Out, meaning, &line))?;
     }
     Ok(())
 }

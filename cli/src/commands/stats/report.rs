@@ -7,6 +7,7 @@ use statedict::jobs::grouping::first_grouped;
 use statedict::jobs::stats::{Flaw, Group, Outcome};
 
 use crate::failure::Failure;
+use crate::terminal::color::{Meaning, Stream, painted};
 use crate::terminal::columns::{Side, write_columns};
 use crate::terminal::numbers::{amount, figures, sparkline};
 use crate::terminal::text::{NAMED, count, first_few, name};
@@ -100,7 +101,7 @@ fn foot(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "{elements} elements in {}{clean}", count(tensors, "tensor"))?;
     for flaw in [Flaw::Nan, Flaw::Inf] {
         if let Some(line) = flawed(outcome, flaw) {
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", painted(Stream::Out, Meaning::Bad, &line))?;
         }
     }
     if !left_out.is_empty() {

@@ -89,8 +89,12 @@ impl Check {
         observer: &Arc<dyn Observer>,
         each: &mut dyn FnMut(Found) -> Result<(), E>,
     ) -> Result<(), E> {
-        for path in &self.paths {
-            let found = match checkable(path) {
+        let found: Vec<_> = self.paths.iter().map(|path| (path, checkable(path))).collect();
+        let files = found.iter().filter_map(|(_, found)| found.as_ref().ok());
+        let sizes = files.flat_map(|found| &found.files).map(|file| length(file));
+        observer.begin_reading(sizes.fold(0, u64::saturating_add));
+        for (path, found) in found {
+            let found = match found {
                 Ok(found) => found,
                 Err(error) => {
                     each(Found::Unreadable(error.into()))?;
@@ -121,6 +125,11 @@ impl Check {
             Err(error) => Ok(Found::Unreadable(error.into())),
         }
     }
+}
+
+/// The length of a file, as far as it is known.
+fn length(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |known| known.len())
 }
 
 impl Outcome {

@@ -75,6 +75,7 @@ impl Derive {
         self.a.notice_choice(a.catalog(), ours, Role::First, observer);
         self.b.notice_choice(b.catalog(), theirs, Role::Second, observer);
         let (in_a, in_b) = (entries(&a, ours), entries(&b, theirs));
+        observer.begin_reading(a.len().saturating_add(b.len()));
         let evidence = match_contents((&a, &in_a), (&b, &in_b))?;
         let derivation =
             Derivation::with_sizes(&in_a, &in_b, &evidence, &sizes::beside(&self.a.file));

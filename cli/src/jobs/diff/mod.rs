@@ -100,7 +100,10 @@ impl Diff {
         let matching = Matching::new(our_side, their_side);
         let mut diff = match self.depth {
             Depth::Keys => matching.diff(),
-            Depth::Weights | Depth::All => compare(&matching, &a, &b, self.tolerance)?,
+            Depth::Weights | Depth::All => {
+                observer.begin_reading(a.len().saturating_add(b.len()));
+                compare(&matching, &a, &b, self.tolerance)?
+            }
         };
         if let Some(scope) = self.scope() {
             compare_beside(&mut diff, &matching, (&a, our_side), (&b, their_side), scope)?;

@@ -106,6 +106,9 @@ impl List {
         let catalog = checkpoint.catalog();
         let mut rows = self.shown.rows(&checkpoint)?;
         order::sort(&mut rows, catalog, self.order);
+        if self.hash {
+            observer.begin_reading(checkpoint.len());
+        }
         let digests = if self.hash { Some(Digests::all(&checkpoint, &rows)?) } else { None };
         let payload = if self.payload { checkpoint.payload()? } else { None };
         let wrapped = Wrapped::of(catalog);

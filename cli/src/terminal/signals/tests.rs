@@ -4,7 +4,7 @@
 //! process sends itself the signal, so that nothing depends on who is faster.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::process::{self, Command, Output};
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use statedict::jobs::rename::Destination;
 use statedict::{Observer, Rename, Rules, checkpoint};
 use tempfile::TempDir;
 
-use crate::terminal::Verbosity;
+use crate::outcome;
 use crate::terminal::progress::followed;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// Says to this program, run again, that it is to write and to be signalled: by which signal,
 /// before which step, and with which disposition of it.
@@ -82,7 +83,8 @@ fn play(role: &str) -> ! {
             Raising { progress: progress.clone(), signal, step, steps: AtomicUsize::new(0) };
         rename.run(&(Arc::new(raising) as Arc<dyn Observer>))
     });
-    process::exit(crate::exit_of(written.map(drop)).status().into())
+    let exit = outcome::ended(OutputFormat::Text, &mut io::sink(), |_| written.map(drop));
+    process::exit(exit.status().into())
 }
 
 /// Sends this process a signal before one step of writing.

@@ -1,0 +1,53 @@
+//! What is said of words that other tools have.
+
+mod folder;
+
+use folder::{Folder, numbered};
+
+/// The command line is refused with this tip, or with none.
+fn check(words: &str, tip: Option<&str>) {
+    let folder = Folder::of([("m.safetensors", numbered(&["a.w"]))]);
+    let ran = folder.typed(words);
+    assert_eq!(ran.status, 2, "{words}: {}", ran.err);
+    let mut tips = ran.err.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+    assert_eq!(tips.next(), tip, "{words}: {}", ran.err);
+}
+
+#[test]
+fn commands_of_other_tools_are_answered_with_the_one_that_does_it() {
+    check("tree m.safetensors", Some("statedict ls --tree FILE"));
+    check("keys m.safetensors", Some("statedict ls FILE"));
+    check("remove a m.safetensors", Some("statedict drop PATTERN FILE -o OUT"));
+    check("scan m.safetensors", Some("statedict check FILE"));
+    check("SHA256 m.safetensors", Some("statedict ls --hash FILE"));
+}
+
+#[test]
+fn a_slip_of_the_fingers_is_mended_and_nothing_farther() {
+    check("unwarp m.safetensors", Some("did you mean 'statedict unwrap'?"));
+    check("insepct m.safetensors", Some("did you mean 'statedict inspect'?"));
+    check("frobnicate m.safetensors", None);
+    check("train m.safetensors", None);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_misspelled_command() {
+    let tip = "there is no file 'none.pth' either; a file alone is listed";
+    check("none.pth", Some(tip));
+}
+
+#[test]
+fn options_of_other_tools_are_answered_with_the_one_that_does_it() {
+    check(
+        "convert m.safetensors x.npz --dtype f16",
+        Some("did you mean '--cast [PATTERN=]DTYPE'?"),
+    );
+    check("convert m.safetensors --shard_size 5GB", Some("did you mean '--shard-size SIZE'?"));
+    check("convert m.safetensors --max-shard-size=5GB", Some("did you mean '--shard-size SIZE'?"));
+    check("strip a m.safetensors --inplace", Some("did you mean '--in-place'?"));
+    check("strip a m.safetensors -i --overwrite", Some("did you mean '--force'?"));
+    check("ls m.safetensors --no-color", Some("did you mean '--color WHEN'?"));
+    check("ls m.safetensors --jsno", Some("did you mean '--json'?"));
+    let tip = "to pass '--frobnicate' as a value, use '-- --frobnicate'";
+    check("ls m.safetensors --frobnicate", Some(tip));
+}
