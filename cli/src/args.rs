@@ -29,6 +29,7 @@ use crate::commands::fit::FitRequest;
 use crate::commands::fit::args::FitArgs;
 use crate::commands::index::IndexRequest;
 use crate::commands::index::args::IndexArgs;
+use crate::commands::join::args::JoinArgs;
 use crate::commands::ls::ListRequest;
 use crate::commands::ls::args::LsArgs;
 use crate::commands::prune::PruneRequest;
@@ -41,6 +42,8 @@ use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::{ConvertArgs, RenameArgs, RuleArgs};
 use crate::commands::rename::merge_args::MergeArgs;
 use crate::commands::shell::ShellRequest;
+use crate::commands::split::SplitRequest;
+use crate::commands::split::args::SplitArgs;
 use crate::commands::stats::StatsRequest;
 use crate::commands::stats::args::StatsArgs;
 use crate::commands::view::ViewRequest;
@@ -265,6 +268,17 @@ enum Command {
     /// 'statedict merge sd.safetensors style.safetensors --drop 'lora_te_*.**' -o new.safetensors'
     /// a kohya file without its text encoder.
     Merge(MergeArgs),
+    /// Join files, or state dicts of one, in one new file
+    ///
+    /// Tensors are copied as they are, whatever the formats; two that would have one key are refused
+    /// and listed, and so is whatever is no tensor. With no --output nothing is written: what would
+    /// be in the file is shown.
+    Join(JoinArgs),
+    /// Split a file into several, by the names of its keys
+    ///
+    /// Tensors are copied as they are. Every tensor must go to a file, unless --only leaves the rest
+    /// out. All files are written before the first takes its place.
+    Split(SplitArgs),
     /// Compare the keys, dtypes, shapes and values of two files of any formats
     ///
     /// Keys whose elements the other file has under another key are shown as renames. Numbers are
@@ -367,6 +381,7 @@ pub(crate) enum Task {
     Index(IndexRequest),
     Recipes(RecipesRequest),
     Shell(ShellRequest),
+    Split(SplitRequest),
     Stats(StatsRequest),
     View(ViewRequest),
     Cat(CatRequest),
@@ -405,6 +420,8 @@ impl Args {
             Command::Recipes(recipes) => return Ok(Task::Recipes(recipes.request(verbosity))),
             Command::Recover(recover) => return Ok(Task::Recover(recover.request(verbosity))),
             Command::Convert(convert) => return Ok(Task::Rename(convert.request(verbosity)?)),
+            Command::Join(join) => return Ok(Task::Rename(join.request(verbosity)?)),
+            Command::Split(split) => return Ok(Task::Split(split.request(verbosity)?)),
             Command::Merge(merge) => return Ok(Task::Rename(merge.request(verbosity)?)),
             Command::Apply { recipe, inverse, adapter, given, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use crate::args::{Args, Task, completion};
 use crate::commands::{
     cat, check, derive, diff, explain, fit, index, ls, prune, recipes, recover, rename, shell,
-    stats, view,
+    split, stats, view,
 };
 use crate::failure::Failure;
 use crate::outcome::ended;
@@ -59,6 +59,7 @@ fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
         Task::Cat(request) => cat::run(&request, out),
         Task::Prune(request) => prune::run(&request, out),
         Task::Shell(request) => shell::run(&request, out),
+        Task::Split(request) => split::run(&request, out),
         Task::Stats(request) => stats::run(&request, out),
         Task::View(request) => view::run(&request, out),
         Task::Recover(request) => recover::run(&request, out),

@@ -53,10 +53,10 @@ mod rules;
 mod statistics;
 
 pub use catalog::{
-    Arithmetic, BadMetadata, Blocks, ByteOrder, Catalog, DType, Data, DuplicateKey, Glob, Key,
-    Location, MetadataChange, MetadataEdits, Misplaced, Nested, Node, NotSelected, Operation,
-    Payload, Rectangle, StateDict, Step, Storage, Tensor, TensorBlock, TensorEntry, Tree,
-    Unassembled, Value, View, check_coverage, objects, row_major_strides,
+    Arithmetic, BadMetadata, Blocks, ByteOrder, Catalog, Collision, DType, Data, DuplicateKey,
+    Glob, Key, Location, MetadataChange, MetadataEdits, Misplaced, Nested, Node, NotSelected,
+    Operation, Payload, Rectangle, StateDict, Step, Storage, Tensor, TensorBlock, TensorEntry,
+    Tree, Unassembled, Value, View, check_coverage, objects, row_major_strides,
 };
 pub use finding::{Finding, Findings, Verdict};
 pub use layout::{

@@ -137,7 +137,7 @@ fn of_fit(fit: &Fit) -> String {
 fn alone(extent: Extent) -> &'static str {
     match extent {
         Extent::Alone => ", alone=True",
-        Extent::Whole => "",
+        Extent::Whole | Extent::Tensors => "",
     }
 }
 

@@ -178,6 +178,7 @@ fn of_conversion(conversion: &Conversion) -> Vec<Note> {
         let because = match conversion.because {
             OmittedBecause::Alone => "not written, because of alone=True",
             OmittedBecause::Extracted => "not written, since only the state dict is extracted",
+            OmittedBecause::TensorsOnly => "not written, since only tensors are taken",
             OmittedBecause::Shards => "not written, since shards hold only the state dict",
             OmittedBecause::Encoded => "not written, since only the tensors are encoded again",
             OmittedBecause::Format => "not written, the format cannot store it",

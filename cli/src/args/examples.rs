@@ -9,7 +9,7 @@ use clap::builder::StyledStr;
 type Example = (&'static str, &'static str);
 
 /// The examples of the command itself, and of each of its commands.
-const EXAMPLES: [(&str, &[Example]); 28] = [
+const EXAMPLES: [(&str, &[Example]); 30] = [
     (
         "statedict",
         &[
@@ -136,6 +136,7 @@ const EXAMPLES: [(&str, &[Example]); 28] = [
             ("statedict convert model.pth model.safetensors", ""),
             ("statedict convert weights.safetensors new.npz --cast f16", ""),
             ("statedict convert model.pth shards/ --shard-size 100KB", "several files, an index"),
+            ("statedict convert model.pth run/ --format dcp", "for torch.distributed.checkpoint"),
         ],
     ),
     (
@@ -143,6 +144,27 @@ const EXAMPLES: [(&str, &[Example]); 28] = [
         &[
             ("statedict merge base.safetensors lora/ -o merged.safetensors", ""),
             ("statedict merge base.safetensors lora/ --weight 0.5 -o halfway.safetensors", ""),
+        ],
+    ),
+    (
+        "join",
+        &[
+            (
+                "statedict join ours.pth linear.pth -o all.safetensors --prefix text= --prefix vision=",
+                "",
+            ),
+            ("statedict join run.ckpt --at '*' -o flat.safetensors", "all state dicts of a file"),
+            ("statedict join base.safetensors lora/ -o both.safetensors", "an adapter beside it"),
+        ],
+    ),
+    (
+        "split",
+        &[
+            (
+                "statedict split model.pth 'module.conv1.**=conv1.pth' '**=rest.safetensors'",
+                "by patterns",
+            ),
+            ("statedict split model.pth --prefix module=bare.safetensors", "without the prefix"),
         ],
     ),
     (

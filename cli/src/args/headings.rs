@@ -39,6 +39,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "inverse",
             "keep",
             "only",
+            "prefix",
             "resize",
             "seed",
             "set",

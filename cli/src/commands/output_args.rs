@@ -10,15 +10,32 @@ use statedict::jobs::target::{Companions, Sharding, sharded_formats};
 use crate::failure::Failure;
 use crate::terminal::size;
 
-/// The options that say how and where a new file is written.
+/// The options that say how and where the new file of a model is written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OutputArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Leave behind what lies beside the weights in a model folder: configuration, tokenizer
+    #[arg(long)]
+    pub(crate) weights_only: bool,
+}
+
+/// The options that say where and in which format a new file is written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlaceArgs {
     /// Write the result to this file; its extension chooses the format
     ///
     /// A model folder is written to a folder, and one file to a file. An existing symbolic link is
     /// replaced itself, not what it leads to.
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) format: FormatArgs,
+}
+
+/// The options that say in which format a new file is written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FormatArgs {
     /// Write this format, whatever the extension of OUT
     ///
     /// `dcp` is a distributed checkpoint of PyTorch: OUT is a folder, which
@@ -30,9 +47,6 @@ pub(crate) struct OutputArgs {
     /// They are safetensors unless --format says otherwise.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) shard_size: Option<u64>,
-    /// Leave behind what lies beside the weights in a model folder: configuration, tokenizer
-    #[arg(long)]
-    pub(crate) weights_only: bool,
 }
 
 /// A format that was asked for by name.
@@ -56,7 +70,9 @@ impl OutputArgs {
     pub(crate) fn companions(&self) -> Companions {
         if self.weights_only { Companions::LeftOut } else { Companions::Copied }
     }
+}
 
+impl FormatArgs {
     /// The format that was asked for.
     pub(crate) fn format(&self) -> Option<&'static dyn Format> {
         self.format.map(|NamedFormat(format)| format)

@@ -62,6 +62,17 @@ fn line(advice: &Advice) -> String {
         Advice::AdapterConfig => "--config FILE names adapter_config.json, --alpha N gives its \
                                   lora_alpha, and --drop PATTERN leaves keys of the adapter out"
             .into(),
+        Advice::SelectEach => {
+            "with --at once for each file each has its own: --at / for a file that \
+                               is one state dict"
+                .into()
+        }
+        Advice::TakeRest => {
+            "'**=rest.safetensors' last takes the rest, --only leaves it out".into()
+        }
+        Advice::TellApart => {
+            "--prefix NAME=, once for each file, puts NAME. before its keys".into()
+        }
         Advice::DropUnsupported => {
             "statedict drop KEY... FILE -o OUT leaves tensors out and converts the others".into()
         }

@@ -88,6 +88,12 @@ pub enum Advice {
     CastWithinRange,
     /// Name the configuration of an adapter, or give its alpha.
     AdapterConfig,
+    /// Name the state dict of each of several files.
+    SelectEach,
+    /// Give the files or state dicts to be joined prefixes that tell them apart.
+    TellApart,
+    /// Say where the rest of the keys goes, or leave it out.
+    TakeRest,
     /// Drop the tensors that the format cannot hold.
     DropUnsupported,
     /// Without strictness, names elsewhere in the file stay as they are.

@@ -8,6 +8,8 @@
 //! | [`Rename`] | renames, drops and keeps keys by rules, a recipe or a saved plan |
 //! | [`Convert`] | writes a file in another format, with casts |
 //! | [`Merge`] | merges an adapter (LoRA) into the model it was trained for |
+//! | [`Join`] | joins files, or state dicts of one, in one new file |
+//! | [`Split`] | splits a file into several, by the names of its keys |
 //! | [`Fit`] | makes a checkpoint load into a model |
 //! | [`Derive`] | finds the recipe that leads from one file's keys to another's |
 //! | [`Diff`] | compares two files |
@@ -30,6 +32,7 @@ pub mod explain;
 pub mod fit;
 pub mod grouping;
 pub mod index;
+pub mod join;
 pub mod library;
 pub mod list;
 pub mod merge;
@@ -43,6 +46,7 @@ pub mod rules;
 pub mod selection;
 pub mod shown;
 pub mod sizes;
+pub mod split;
 pub mod stats;
 pub mod suggestions;
 pub mod target;
@@ -62,6 +66,7 @@ pub use error::{Advice, Error, ErrorKind};
 pub use explain::Explain;
 pub use fit::Fit;
 pub use index::Index;
+pub use join::Join;
 pub use list::List;
 pub use merge::Merge;
 pub use observer::{Notice, Observer, silent};
@@ -71,4 +76,5 @@ pub use rename::Rename;
 pub use rules::Rules;
 pub use selection::Input;
 pub use shown::Shown;
+pub use split::Split;
 pub use stats::Stats;

@@ -1,17 +1,63 @@
-//! One state dict made of mappings that are nested in each other, as Megatron's are.
+//! One state dict made of several: of mappings that are nested in each other, as Megatron's are, or of
+//! any that are named.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::iter;
 
 use crate::catalog::selection::{ancestors, is_of_a_model, is_of_training, is_within};
-use crate::{Catalog, DuplicateKey, IndexSet, Key, NotSelected, SEPARATOR, StateDict};
+use crate::{
+    Catalog, DuplicateKey, IndexMap, IndexSet, Key, NotSelected, SEPARATOR, Section, StateDict,
+};
 
 /// Why the keys of a joined state dict cannot be renamed.
 const JOINED: &str = "they are joined from mappings in mappings; 'convert' extracts the state dict \
                       into a file of its own";
 
+/// A key that tensors of several state dicts would have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collision {
+    /// The key.
+    pub key: String,
+    /// The paths of the state dicts, each as often as it has such a tensor.
+    pub paths: Vec<String>,
+}
+
 impl Catalog {
+    /// Adds a state dict at the root that holds the tensors of others, under the keys that the
+    /// sections of these give them; what is no tensor is not in it.
+    ///
+    /// # Errors
+    /// Every key that several tensors would have.
+    pub fn put_together(&mut self, sections: &[Section]) -> Result<(), Vec<Collision>> {
+        let mut found = IndexMap::<&str, Vec<(usize, &str)>>::default();
+        let mut joined = StateDict { fixed: Some(JOINED.into()), ..StateDict::default() };
+        for section in sections {
+            let Some(state_dict) = self.state_dict_at(section.path()) else { continue };
+            for (old, new) in section.kept() {
+                if let Some(row) = state_dict.row(old) {
+                    found.entry(new).or_default().push((row, section.path()));
+                }
+            }
+            let (modules, unknown) = section.versions(&state_dict.modules);
+            let known = modules.into_iter().map(|(path, version)| (path, Some(version)));
+            joined.modules.extend(known.chain(unknown.into_iter().map(|path| (path, None))));
+        }
+        let mut collisions = Vec::new();
+        for (key, tensors) in found {
+            if tensors.len() > 1 {
+                let paths = tensors.iter().map(|(_, path)| path.to_string()).collect();
+                collisions.push(Collision { key: key.to_string(), paths });
+            }
+            let _ = joined.insert(key, Some(tensors[0].0));
+        }
+        if collisions.is_empty() {
+            self.state_dicts.push(joined);
+            return Ok(());
+        }
+        Err(collisions)
+    }
+
     /// All tensors below a path as one state dict, whose keys are their paths from there, joined by
     /// dots: `encoder.layers.0.weight` for `weight` in `model/encoder/layers/0` and `model`.
     ///
@@ -168,6 +214,25 @@ mod tests {
     fn two_tensors_on_one_key_are_refused() {
         let twice = catalog(&["a/b/c", "a.b/c"]).join("/");
         assert_eq!(twice.map(|_| ()), Err(DuplicateKey("a.b.c".into())));
+    }
+
+    #[test]
+    fn state_dicts_are_put_together_under_the_keys_that_sections_give() {
+        let mut two = catalog(&["a/w", "b/w", "b/v", "c/w"]);
+        let section = |catalog: &Catalog, path: &str, prefix: &str| {
+            let rule: crate::Rule = alloc::format!("add:{prefix}").parse().expect("a rule");
+            let selected = catalog.select(Some(path)).expect("there");
+            let planned = crate::plan(&[rule], catalog, &selected, crate::Policy::default());
+            planned.expect("planned").plan.sections()[0].clone()
+        };
+        let sections = [section(&two, "a", "x"), section(&two, "b", "y")];
+        assert_eq!(two.put_together(&sections), Ok(()));
+        let joined = two.state_dict_at("/").expect("at the root");
+        assert_eq!(joined.keys().collect::<Vec<_>>(), ["x.w", "y.w", "y.v"]);
+        assert_eq!(joined.row("y.v"), Some(2));
+        let same = [section(&two, "a", "x"), section(&two, "b", "x")];
+        let collision = Collision { key: "x.w".into(), paths: ["a".into(), "b".into()].into() };
+        assert_eq!(two.put_together(&same), Err([collision].into()));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub use arithmetic::{Arithmetic, Operation};
 pub use blocks::{Blocks, TensorBlock, Unassembled};
 pub use coverage::{Rectangle, check_coverage};
 pub use dtype::DType;
+pub use joining::Collision;
 pub use metadata::{BadMetadata, Glob, MetadataChange, MetadataEdits};
 pub use node::Node;
 pub use tensor::{ByteOrder, Data, Location, Misplaced, Storage, Tensor, View, row_major_strides};
@@ -216,7 +217,7 @@ impl Catalog {
 
     /// The tensor under a key of a state dict of this catalog; `None` for a key of other payload.
     pub fn tensor(&self, state_dict: &StateDict, key: &str) -> Option<&Tensor> {
-        let row = state_dict.entries.get(key)?.get()?;
+        let row = state_dict.row(key)?;
         self.rows.get(row).map(|row| &row.tensor)
     }
 }
@@ -255,6 +256,11 @@ impl StateDict {
         if let Some(entry) = self.entries.get_mut(key) {
             *entry = Row::of(row);
         }
+    }
+
+    /// The row of the tensor under a key.
+    pub(crate) fn row(&self, key: &str) -> Option<usize> {
+        self.entries.get(key)?.get()
     }
 
     /// The rows of its tensors, in file order.

@@ -205,6 +205,17 @@ impl Section {
         Section { path: self.path.clone(), fates: fates.into(), casts, ..Section::default() }
     }
 
+    /// The same for the state dict where the checkpoint is one of several, below a path of its own.
+    #[must_use]
+    pub fn below(self, path: &str) -> Section {
+        let path = if self.path.is_empty() {
+            path.to_string()
+        } else {
+            alloc::format!("{path}/{}", self.path)
+        };
+        Section { path, ..self }
+    }
+
     /// The path to the state dict.
     pub fn path(&self) -> &str {
         &self.path

@@ -1,8 +1,8 @@
-//! Several checkpoints that are looked at as one: a trainer's folder.
+//! Several checkpoints that are looked at as one: a trainer's folder, or files that are joined.
 
 use statedict_core::{
-    Catalog, Fault, Folder, Format, LeftOut, Manner, Opened, PendingFiles, Plan, Section,
-    TensorSet, UnsupportedTensors, Value,
+    Catalog, Collision, Fault, Folder, Format, LeftOut, Manner, Opened, Payload, PendingFiles,
+    Plan, Section, TensorSet, UnsupportedTensors, Value,
 };
 
 /// Why they are not written as they are.
@@ -14,14 +14,28 @@ pub(crate) struct SeveralFolders {
     catalog: Catalog,
     files: Vec<String>,
     left_out: Vec<LeftOut>,
+    /// Text beside the tensors, of all of them.
+    metadata: Vec<(String, String)>,
+}
+
+/// One of several checkpoints.
+pub(crate) struct Part {
+    /// The path that it is below.
+    pub(crate) prefix: String,
+    /// Where its files start in the address space.
+    pub(crate) start: u64,
+    pub(crate) folder: Box<dyn Folder>,
+    /// What it holds, where that is more than its files say.
+    pub(crate) catalog: Option<Catalog>,
 }
 
 impl SeveralFolders {
-    /// Checkpoints with their paths, and where their files start in the address space.
-    pub(crate) fn new(parts: Vec<(String, u64, Box<dyn Folder>)>) -> SeveralFolders {
+    /// Checkpoints as one.
+    pub(crate) fn new(parts: Vec<Part>) -> SeveralFolders {
         let (mut catalog, mut files, mut left_out) = (Catalog::default(), Vec::new(), Vec::new());
-        for (prefix, start, part) in &parts {
-            catalog.append_below(prefix, part.opened().catalog(), *start);
+        for Part { prefix, start, folder: part, catalog: own } in &parts {
+            let own = own.as_ref().unwrap_or_else(|| part.opened().catalog());
+            catalog.append_below(prefix, own, *start);
             files.extend(part.files().into_iter().map(|file| format!("{prefix}/{file}")));
             left_out.extend(
                 part.left_out().iter().map(|it| LeftOut {
@@ -30,8 +44,28 @@ impl SeveralFolders {
                 }),
             );
         }
-        let parts = parts.into_iter().map(|(prefix, _, part)| (prefix, part)).collect();
-        SeveralFolders { parts, catalog, files, left_out }
+        let parts = parts.into_iter().map(|part| (part.prefix, part.folder)).collect();
+        SeveralFolders { parts, catalog, files, left_out, metadata: Vec::new() }
+    }
+
+    /// Adds the state dict at the root that sections make of those of the parts.
+    pub(crate) fn put_together(&mut self, sections: &[Section]) -> Result<(), Vec<Collision>> {
+        self.catalog.put_together(sections)
+    }
+
+    /// Adds the text beside the tensors of a part; where another part says something else under the
+    /// same name, it is one of the things that are left behind.
+    pub(crate) fn add_metadata(&mut self, title: &str, metadata: Vec<(String, String)>) {
+        for (key, value) in metadata {
+            match self.metadata.iter().find(|(known, _)| *known == key) {
+                None => self.metadata.push((key, value)),
+                Some((_, known)) if *known == value => {}
+                Some(_) => {
+                    let path = format!("{title}/__metadata__/{key}");
+                    self.catalog.payload.push(Payload { path, kind: "other text".into() });
+                }
+            }
+        }
     }
 }
 
@@ -43,6 +77,10 @@ impl Opened for SeveralFolders {
 
     fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    fn metadata(&self) -> Vec<(String, String)> {
+        self.metadata.clone()
     }
 
     fn payload(&self) -> Result<Option<Value>, Fault> {

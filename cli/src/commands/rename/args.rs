@@ -152,7 +152,7 @@ pub(super) struct WritingArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TiesWritten {
+pub(crate) enum TiesWritten {
     /// Under each key
     Each,
     /// Under the first key, recording the others
@@ -214,8 +214,9 @@ impl ConvertArgs {
     /// What was asked for.
     pub(crate) fn request(self, verbosity: Verbosity) -> Result<RenameRequest, Failure> {
         let ConvertArgs { file, operand, mut output, to, writing } = self;
-        output.output = output.output.or(operand);
-        output.format = output.format.or(to);
+        output.place.output = output.place.output.or(operand);
+        let format = &mut output.place.format;
+        format.format = format.format.or(to);
         let request = writing.request(file, output, SEPARATOR, verbosity)?;
         let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
         Ok(RenameRequest { job: Rename { policy, ..request.job }, ..request })
@@ -244,10 +245,10 @@ impl WritingArgs {
                 pickles: self.protocol.map_or(Pickles::Kept, |_| Pickles::Protocol2),
                 headroom: self.reserve.map_or(Headroom::Usual, Headroom::Bytes),
                 companions: output.companions(),
-                format: output.format(),
-                sharding: output.sharding()?,
+                format: output.place.format.format(),
+                sharding: output.place.format.sharding()?,
             },
-            destination: output.output.map_or(Destination::Nowhere, Destination::File),
+            destination: output.place.output.map_or(Destination::Nowhere, Destination::File),
             strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             save_plan: self.save_plan,
@@ -264,7 +265,7 @@ impl WritingArgs {
 }
 
 impl TiesWritten {
-    fn ties(self) -> Ties {
+    pub(crate) fn ties(self) -> Ties {
         match self {
             TiesWritten::Each => Ties::Each,
             TiesWritten::One => Ties::One,

@@ -2,6 +2,7 @@
 
 use statedict::core::{DType, IndexMap, IndexSet, MetadataChange, Regrouping, Section};
 use statedict::jobs::grouping::{Line, grouped};
+use statedict::jobs::join::JoinedSource;
 use statedict::jobs::rename::{MergeSummary, Outcome};
 
 use crate::terminal::text::{NAMED, bounded, count, first_few};
@@ -19,6 +20,10 @@ pub(super) fn counts(outcome: &Outcome) -> String {
 
 fn key_counts(outcome: &Outcome) -> String {
     let counts = outcome.counts();
+    if !outcome.joined.is_empty() {
+        let keys = outcome.joined.iter().map(|source| source.keys).sum();
+        return count(keys, "key");
+    }
     let all =
         [(counts.renamed, "renamed"), (counts.unchanged, "unchanged"), (counts.dropped, "dropped")];
     let mut some = all.into_iter().filter(|(number, _)| *number > 0);
@@ -50,8 +55,17 @@ pub(super) fn changes(outcome: &Outcome) -> Vec<String> {
         lines.extend(regroupings.filter(|it| it.path == section.path()).map(regrouping));
     }
     lines.extend(outcome.merged.iter().flat_map(merged));
+    lines.extend(outcome.joined.iter().map(joined));
     lines.extend(outcome.planned.plan.metadata().iter().map(metadata_change));
     lines
+}
+
+/// `  text.*: 12 keys of a.safetensors`, and the path of the state dict where it has one.
+fn joined(source: &JoinedSource) -> String {
+    let prefix = if source.prefix.is_empty() { "" } else { "." };
+    let at = if source.at.is_empty() { String::new() } else { format!(" ('{}')", source.at) };
+    let (keys, file) = (count(source.keys, "key"), source.file.display());
+    format!("  {}{prefix}*: {keys} of {file}{at}", source.prefix)
 }
 
 /// `  a.qkv[(p o) ..] -> a.{p=q,k,v}[o ..]  (12 tensors -> 36, each [48, 16] -> 3 x [16, 16])`.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use statedict::checkpoint::{Overflow, WriteMethod};
 use statedict::core::casting::{UncastReason, UncastTensor};
 use statedict::core::{MetadataChange, Omitted, Places, Regrouping};
+use statedict::jobs::join::JoinedSource;
 use statedict::jobs::rename::{MergeSummary, Outcome};
 
 use crate::failure::Failure;
@@ -72,6 +73,9 @@ struct Done<'a> {
     /// What was merged, if an adapter was.
     #[serde(skip_serializing_if = "Option::is_none")]
     merged: Option<MergedJson<'a>>,
+    /// What was joined, if something was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    joined: Vec<JoinedJson<'a>>,
     /// Tensors from which nothing leads back, if there are such.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     one_way: Vec<OneWay<'a>>,
@@ -100,6 +104,15 @@ struct MergedJson<'a> {
     adapted: Vec<Adapted<'a>>,
     replaced: &'a [String],
     dropped: &'a [String],
+}
+
+/// A state dict that was joined with others.
+#[derive(Serialize)]
+struct JoinedJson<'a> {
+    file: String,
+    at: &'a str,
+    prefix: &'a str,
+    keys: usize,
 }
 
 /// A weight that has an adapter merged.
@@ -162,8 +175,9 @@ pub(crate) struct Retexted<'a> {
     new: Option<&'a str>,
 }
 
+/// What has no place in a new file.
 #[derive(Default, Serialize)]
-struct Behind<'a> {
+pub(crate) struct Behind<'a> {
     keys: Vec<&'a str>,
     metadata: &'a [String],
     payload: Vec<Thing<'a>>,
@@ -218,6 +232,7 @@ pub(crate) fn outcome(outcome: &Outcome, out: &mut dyn Write) -> Result<(), Fail
         left_behind,
         metadata: outcome.planned.plan.metadata().iter().map(Retexted::of).collect(),
         merged: outcome.merged.as_ref().map(MergedJson::of),
+        joined: outcome.joined.iter().map(JoinedJson::of).collect(),
         one_way: one_way(outcome),
         plan: serde_json::from_str(&outcome.planned.plan.to_json()).map_err(io::Error::from)?,
     };
@@ -245,6 +260,13 @@ impl<'a> MergedJson<'a> {
             replaced: &summary.replaced,
             dropped: &summary.dropped,
         }
+    }
+}
+
+impl<'a> JoinedJson<'a> {
+    fn of(source: &'a JoinedSource) -> JoinedJson<'a> {
+        let JoinedSource { file, at, prefix, keys } = source;
+        JoinedJson { file: file.display().to_string(), at, prefix, keys: *keys }
     }
 }
 
@@ -300,7 +322,7 @@ impl<'a> Retexted<'a> {
 }
 
 impl<'a> Behind<'a> {
-    fn of(left: &'a Omitted) -> Behind<'a> {
+    pub(crate) fn of(left: &'a Omitted) -> Behind<'a> {
         let payload = left.payload.iter().map(|(at, kind)| Thing { at, kind });
         let keys = left.keys.iter().map(|(key, _)| key.as_str());
         Behind { keys: keys.collect(), metadata: &left.metadata, payload: payload.collect() }

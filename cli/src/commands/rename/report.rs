@@ -81,10 +81,12 @@ pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
     }
     print_overflows(&outcome.overflows);
     if let Some(conversion) = &outcome.conversion {
-        print_conversion(conversion);
+        print_ties(conversion);
+        print_omitted(conversion);
     }
     if request.job.destination == Destination::Nowhere {
-        let or_in_place = if request.converts() || outcome.planned.plan.computes() {
+        let is_joined = !outcome.joined.is_empty();
+        let or_in_place = if request.converts() || is_joined || outcome.planned.plan.computes() {
             ""
         } else {
             " (-i instead of -o replaces the file)"
@@ -130,6 +132,9 @@ fn suggested(request: &RenameRequest, outcome: &Outcome) -> PathBuf {
     let other = FORMATS.iter().copied().rev().find(|format| format.name() != own.name());
     let is_read_alone = own.facts().extensions.is_empty();
     let format = format.or(other.filter(|_| request.converts() || is_read_alone)).unwrap_or(own);
+    if !outcome.joined.is_empty() {
+        return sibling(&file.with_file_name("joined"), "", format);
+    }
     if format.facts().writes_folders {
         let from = outcome.source.model_folder.as_deref().unwrap_or(file);
         return from.with_file_name(format!("{}-{}", stem(from), format.name()));
@@ -149,7 +154,7 @@ fn suggested(request: &RenameRequest, outcome: &Outcome) -> PathBuf {
 }
 
 /// What was written where, and by which way.
-fn written(outcome: &Outcome, output: &Path) -> String {
+pub(crate) fn written(outcome: &Outcome, output: &Path) -> String {
     let format = outcome.conversion.as_ref().map_or(outcome.source.format, |c| c.to);
     let (name, output) = (format.name(), output.display());
     let bytes = size(outcome.bytes_written().unwrap_or_default());
@@ -188,7 +193,8 @@ fn print_changes(outcome: &Outcome) {
     }
 }
 
-fn print_conversion(conversion: &Conversion) {
+/// Tensors that several keys share, and how they are written.
+pub(crate) fn print_ties(conversion: &Conversion) {
     if !conversion.tied.is_empty() {
         let groups: Vec<String> = conversion.tied.iter().map(|keys| keys.join(" = ")).collect();
         let groups = first_few(&groups, NAMED);
@@ -204,12 +210,19 @@ fn print_conversion(conversion: &Conversion) {
         let groups = first_few(&groups, NAMED);
         say(&format!("note: keys that the metadata records as shared are written again: {groups}"));
     }
+}
+
+/// What is not in a new file.
+pub(crate) fn print_omitted(conversion: &Conversion) {
     if !conversion.omitted.is_empty() {
         let (to, omitted) = (conversion.to.name(), omitted(&conversion.omitted));
         say(&match conversion.because {
             OmittedBecause::Alone => format!("note: not written, because of --alone: {omitted}"),
             OmittedBecause::Extracted => {
                 format!("note: not written, since only the state dict is extracted: {omitted}")
+            }
+            OmittedBecause::TensorsOnly => {
+                format!("note: not written, since only tensors are taken: {omitted}")
             }
             OmittedBecause::Shards => {
                 format!("note: not written, since shards hold only the state dict: {omitted}")
@@ -287,7 +300,7 @@ pub(crate) fn print_overflows(overflows: &[Overflow]) {
 }
 
 /// Tensors that keep their type, and patterns that name none.
-fn print_uncast(uncast: &Uncast) {
+pub(crate) fn print_uncast(uncast: &Uncast) {
     for pattern in &uncast.unused_rules {
         say(&format!("note: --cast '{pattern}' matches no key"));
     }

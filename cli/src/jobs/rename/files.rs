@@ -29,7 +29,7 @@ pub(super) struct Approach {
 }
 
 /// What is to be written.
-pub(super) enum Work {
+pub(crate) enum Work {
     /// The file itself with other keys, by the cheapest way there is.
     Rename,
     /// What has been laid out; with what it means, if tensors are encoded again.
@@ -172,6 +172,7 @@ impl Rename {
     fn omitted_because(&self, extracts: bool) -> OmittedBecause {
         match self.encoding.extent {
             Extent::Alone => OmittedBecause::Alone,
+            Extent::Tensors => OmittedBecause::TensorsOnly,
             Extent::Whole if extracts => OmittedBecause::Extracted,
             Extent::Whole if self.encoding.sharding.is_some() => OmittedBecause::Shards,
             Extent::Whole => OmittedBecause::Format,

@@ -9,10 +9,14 @@ mod writing;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{Existing, PendingFiles};
-use statedict_core::{Format, Headroom, MetadataEdits, Opening, Policy, Ties, casting::Casting};
+use statedict_checkpoint::{Checkpoint, Existing, PendingFiles, SideFiles};
+use statedict_core::{
+    Format, Headroom, Mentions, MetadataEdits, Opening, Planned, Policy, Ties,
+    casting::{Casting, Uncast},
+};
 
 use crate::jobs::error::Error;
+use crate::jobs::join::{JoinedSource, Sources};
 use crate::jobs::model_dtype::stale_dtype;
 use crate::jobs::observer::Observer;
 use crate::jobs::opening::{joined, open_as, open_to_replace};
@@ -22,6 +26,8 @@ use crate::jobs::sizes::SizeSources;
 use crate::jobs::target::{self, Companions, Sharding};
 
 use adapter::OpenAdapter;
+use files::Work;
+use writing::Written;
 
 pub use adapter::MergeSummary;
 pub(crate) use files::broken_ties;
@@ -65,6 +71,8 @@ pub struct Rename {
     pub sizes: SizeSources,
     /// An adapter that the rules speak of.
     pub adapter: Option<PathBuf>,
+    /// What is joined in place of the one file, if something is.
+    pub sources: Option<Sources>,
     /// What becomes of keys that no rule recognises.
     pub policy: Policy,
     /// What is to change of the text beside the tensors.
@@ -82,6 +90,19 @@ pub struct Rename {
     pub save_plan: Option<PathBuf>,
     /// Do all but the writing.
     pub dry_run: bool,
+}
+
+/// What is to be written, before it is.
+pub(crate) struct Prepared {
+    pub(crate) planned: Planned,
+    merged: Option<MergeSummary>,
+    uncast: Uncast,
+    mentions: Mentions,
+    pub(crate) work: Work,
+    side_files: SideFiles,
+    /// How many bytes it has.
+    pub(crate) bytes: u64,
+    replaced_link: Option<PathBuf>,
 }
 
 /// Where the result goes.
@@ -125,6 +146,8 @@ pub enum Extent {
     Whole,
     /// A state dict, and nothing beside it; its tensors are on the CPU.
     Alone,
+    /// The same where a file is joined with others, or split: nothing else was asked for.
+    Tensors,
 }
 
 /// How the pickle of a file is written that keeps its format.
@@ -156,6 +179,7 @@ impl Default for Rename {
             rules: Rules::default(),
             sizes: SizeSources::default(),
             adapter: None,
+            sources: None,
             policy: Policy::default(),
             metadata: MetadataEdits::default(),
             destination: Destination::default(),
@@ -175,62 +199,91 @@ impl Rename {
     /// Why it was not done; nothing has been changed then.
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
         self.refuse_to_overwrite()?;
-        let writes = !self.dry_run;
-        let in_place = self.destination == Destination::InPlace;
-        let checkpoint = if writes && in_place {
+        let (mut checkpoint, joined) = self.open(observer)?;
+        if self.destination == Destination::InPlace {
+            target::refuse_protected(&checkpoint, self.existing)?;
+        }
+        let prepared = self.prepare(&mut checkpoint, observer)?;
+        let mut written = Written::default();
+        if !self.dry_run {
+            observer.begin_writing(prepared.bytes);
+            let ready = self.stage(&checkpoint, &prepared, observer.as_ref())?;
+            written = self.commit(&checkpoint, ready, &prepared.work)?;
+        }
+        Ok(Outcome { joined, ..self.outcome(&checkpoint, prepared, written) })
+    }
+
+    /// Plans and lays out what is to be written.
+    pub(crate) fn prepare(
+        &self,
+        checkpoint: &mut Checkpoint,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Prepared, Error> {
+        let adapter = match &self.adapter {
+            Some(path) => Some(OpenAdapter::beside(checkpoint, path, observer)?),
+            None => None,
+        };
+        let checkpoint = &*checkpoint;
+        let (mut planned, merged) = self.plan(checkpoint, adapter.as_ref())?;
+        let uncast = self.cast(checkpoint, &mut planned.plan)?;
+        let approach = self.approach(checkpoint, &planned.plan)?;
+        // Before anything is laid out, which takes as much memory as what looks for them.
+        let mentions = self.mentions(checkpoint, &planned.plan, &approach)?;
+        self.refuse_unequal(checkpoint, &planned.plan)?;
+        let work = self.lay_out(checkpoint, (&planned.plan, adapter.as_ref()), &approach)?;
+        let side_files = self.side_files(checkpoint)?;
+        let bytes = work.pending().map_or(checkpoint.len(), PendingFiles::len);
+        let replaced_link = self.new_file().and_then(target::replaced_link);
+        Ok(Prepared { planned, merged, uncast, mentions, work, side_files, bytes, replaced_link })
+    }
+
+    /// What was done, or would be.
+    pub(crate) fn outcome(
+        &self,
+        checkpoint: &Checkpoint,
+        prepared: Prepared,
+        written: Written,
+    ) -> Outcome {
+        let Prepared { mut planned, merged, uncast, mentions, work, .. } = prepared;
+        let files = work.pending().map_or(1, PendingFiles::files);
+        let replaced = written.replaced;
+        planned.plan = written.plan.unwrap_or(planned.plan);
+        Outcome {
+            choice: self.choice(checkpoint, &planned.plan),
+            aliases: outcome::aliases(checkpoint, &planned.plan),
+            mentions,
+            uncast: (!self.encoding.casting.is_empty()).then_some(uncast),
+            overflows: written.overflows,
+            output: self.output().filter(|_| !self.dry_run).map(Path::to_path_buf),
+            replaced,
+            bytes: replaced.map_or(prepared.bytes, |replaced| replaced.written),
+            files: replaced.map_or(files, |replaced| replaced.files),
+            replaced_link: prepared.replaced_link,
+            stale_dtype: self
+                .keeps_configuration(checkpoint)
+                .then(|| stale_dtype(checkpoint, &planned.plan))
+                .flatten(),
+            side_files: prepared.side_files,
+            left_out: checkpoint.left_out().to_vec(),
+            conversion: work.into_conversion(),
+            merged,
+            joined: Vec::new(),
+            source: FileSummary::of(checkpoint),
+            planned,
+        }
+    }
+
+    /// Opens what is read, and says what was joined, if something was.
+    fn open(&self, observer: &Arc<dyn Observer>) -> Result<(Checkpoint, Vec<JoinedSource>), Error> {
+        if let Some(sources) = &self.sources {
+            return sources.open(&self.opening, observer);
+        }
+        let checkpoint = if !self.dry_run && self.destination == Destination::InPlace {
             open_to_replace(&self.file, observer)?
         } else {
             open_as(&self.file, &self.opening, observer)?
         };
-        let mut checkpoint = joined(checkpoint, self.at.as_deref())?;
-        if in_place {
-            target::refuse_protected(&checkpoint, self.existing)?;
-        }
-        let adapter = match &self.adapter {
-            Some(path) => Some(OpenAdapter::beside(&mut checkpoint, path, observer)?),
-            None => None,
-        };
-        let (mut planned, merged) = self.plan(&checkpoint, adapter.as_ref())?;
-        let uncast = self.cast(&checkpoint, &mut planned.plan)?;
-        let approach = self.approach(&checkpoint, &planned.plan)?;
-        // Before anything is laid out, which takes as much memory as what looks for them.
-        let mentions = self.mentions(&checkpoint, &planned.plan, &approach)?;
-        self.refuse_unequal(&checkpoint, &planned.plan)?;
-        let work = self.lay_out(&checkpoint, (&planned.plan, adapter.as_ref()), &approach)?;
-        let side_files = self.side_files(&checkpoint)?;
-        let total = work.pending().map_or(checkpoint.len(), PendingFiles::len);
-        let files = work.pending().map_or(1, PendingFiles::files);
-        let replaced_link = self.new_file().and_then(target::replaced_link);
-        let written = if writes {
-            observer.begin_writing(total);
-            self.write(&checkpoint, &planned.plan, &work, &side_files, observer.as_ref())?
-        } else {
-            writing::Written::default()
-        };
-        let replaced = written.replaced;
-        planned.plan = written.plan.unwrap_or(planned.plan);
-        Ok(Outcome {
-            choice: self.choice(&checkpoint, &planned.plan),
-            aliases: outcome::aliases(&checkpoint, &planned.plan),
-            mentions,
-            uncast: (!self.encoding.casting.is_empty()).then_some(uncast),
-            overflows: written.overflows,
-            output: self.output().filter(|_| writes).map(Path::to_path_buf),
-            replaced,
-            bytes: replaced.map_or(total, |replaced| replaced.written),
-            files: replaced.map_or(files, |replaced| replaced.files),
-            replaced_link,
-            stale_dtype: self
-                .keeps_configuration(&checkpoint)
-                .then(|| stale_dtype(&checkpoint, &planned.plan))
-                .flatten(),
-            side_files,
-            left_out: checkpoint.left_out().to_vec(),
-            conversion: work.into_conversion(),
-            merged,
-            source: FileSummary::of(&checkpoint),
-            planned,
-        })
+        Ok((joined(checkpoint, self.at.as_deref())?, Vec::new()))
     }
 
     /// The file to write that has a name of its own, if one is; its extension chooses the format.
@@ -254,16 +307,15 @@ impl Rename {
     fn refuse_to_overwrite(&self) -> Result<(), Error> {
         let files = [self.file.as_path()].into_iter().chain(self.output());
         target::refuse_to_save_over(self.save_plan.as_deref(), "plan", files)?;
+        if let (Some(sources), Some(output)) = (&self.sources, self.new_file()) {
+            sources.refuse_output(output)?;
+        }
         let new = self.new_file().into_iter().chain(self.save_plan.as_deref());
         target::refuse_to_overwrite(new, self.existing)
     }
 
     /// Which state dict was taken, where neither the request nor a plan named it.
-    fn choice(
-        &self,
-        checkpoint: &statedict_checkpoint::Checkpoint,
-        plan: &statedict_core::Plan,
-    ) -> Option<Choice> {
+    fn choice(&self, checkpoint: &Checkpoint, plan: &statedict_core::Plan) -> Option<Choice> {
         let (None, Rules::Stages(_) | Rules::Recipe(_) | Rules::Undone(_), [section]) =
             (&self.at, &self.rules, plan.sections())
         else {

@@ -8,6 +8,7 @@ use statedict_core::{
     DType, Format, LeftOut, Mentions, Omitted, Plan, Planned, Ties, casting::Uncast,
 };
 
+use crate::jobs::join::JoinedSource;
 use crate::jobs::model_dtype::StaleDtype;
 use crate::jobs::rename::MergeSummary;
 use crate::jobs::selection::Choice;
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub left_out: Vec<LeftOut>,
     /// What was merged; none where no adapter was.
     pub merged: Option<MergeSummary>,
+    /// What was joined; empty where one file was read.
+    pub joined: Vec<JoinedSource>,
 }
 
 /// A file that was read.
@@ -90,6 +93,8 @@ pub enum OmittedBecause {
     Alone,
     /// The state dict is taken out of an object whose keys are fixed.
     Extracted,
+    /// Only tensors are taken, where files are joined or split.
+    TensorsOnly,
     /// It is spread over several files, which hold tensors only.
     Shards,
     /// The tensors are encoded again, and what is beside them is not.

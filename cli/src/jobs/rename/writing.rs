@@ -1,19 +1,31 @@
 //! Writing the output and the plan, each wholly or not at all.
 
-use statedict_checkpoint::{Checkpoint, Overflow, Replaced, SideFiles, WriteMethod};
+use statedict_checkpoint::{Checkpoint, Overflow, Replaced, Staged, WriteMethod};
 use statedict_core::{Plan, Section};
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::observer::Observer;
 use crate::jobs::rename::files::Work;
-use crate::jobs::rename::{Destination, Rename, Strictness};
+use crate::jobs::rename::{Destination, Prepared, Rename, Strictness};
 use crate::jobs::rules::Rules;
 use crate::jobs::target;
 use crate::jobs::words;
 
+/// What has been written and is not yet in its place.
+pub(crate) struct Ready {
+    /// A file that has a name of its own.
+    pub(crate) output: Option<Staged>,
+    /// The plan as a file.
+    saved: Option<Staged>,
+    /// What takes the place of the file itself.
+    replacement: Option<Staged>,
+    plan: Plan,
+    overflows: Vec<Overflow>,
+}
+
 /// What came of writing.
 #[derive(Default)]
-pub(super) struct Written {
+pub(crate) struct Written {
     /// How the file itself was replaced, if that was asked for.
     pub(super) replaced: Option<Replaced>,
     pub(super) overflows: Vec<Overflow>,
@@ -22,21 +34,20 @@ pub(super) struct Written {
 }
 
 impl Rename {
-    /// Writes the output and the plan, so far as they are wanted, each wholly or not at all.
-    pub(super) fn write(
+    /// Writes the output and the plan beside their places, so far as they are wanted.
+    pub(crate) fn stage(
         &self,
         checkpoint: &Checkpoint,
-        plan: &Plan,
-        work: &Work,
-        side_files: &SideFiles,
+        Prepared { planned, work, side_files, .. }: &Prepared,
         observer: &dyn Observer,
-    ) -> Result<Written, Error> {
+    ) -> Result<Ready, Error> {
         let output = match self.new_file().zip(work.pending()) {
             Some((path, new)) => {
                 Some(checkpoint.stage_model(new, side_files, path, self.existing)?)
             }
             None => None,
         };
+        let plan = &planned.plan;
         let plan = match &output {
             Some(staged) => checkpoint.returning(staged, plan.clone()),
             None => plan.clone(),
@@ -64,6 +75,18 @@ impl Rename {
         if observer.advance(0).is_break() {
             return Err(Error::stopped());
         }
+        Ok(Ready { output, saved, replacement, plan, overflows })
+    }
+
+    /// Puts everything in its place, each wholly or not at all.
+    pub(crate) fn commit(
+        &self,
+        checkpoint: &Checkpoint,
+        ready: Ready,
+        work: &Work,
+    ) -> Result<Written, Error> {
+        let Ready { output, saved, replacement, plan, overflows } = ready;
+        let in_place = self.destination == Destination::InPlace;
         let replaced = match (replacement, work) {
             (Some(staged), Work::Write(new, _)) => {
                 staged.commit()?;

@@ -1,9 +1,11 @@
 //! An opened checkpoint: how it is opened, and what it holds.
 
 mod editing;
+mod parts;
 mod rewriting;
 mod writing;
 
+pub use parts::JoinedPart;
 pub use writing::Unequal;
 
 use std::fmt;
@@ -26,7 +28,7 @@ use crate::model_folder::{
 };
 use crate::observer::Observer;
 use crate::one_file::OneFile;
-use crate::several::SeveralFolders;
+use crate::several::{Part, SeveralFolders};
 use crate::source::FileSource;
 
 /// A checkpoint, opened for reading; no tensor byte is read before it is asked for.
@@ -430,7 +432,8 @@ impl Found {
             let opened = Found::folder(&part.folder, part, store, opening)?;
             let start = source.len();
             source.append(opened.source);
-            parts.push((title.clone(), start, opened.files));
+            let prefix = title.clone();
+            parts.push(Part { prefix, start, folder: opened.files, catalog: None });
         }
         let (path, folder) = (found.folder.clone(), Some(found.folder.clone()));
         Ok(Found { path, folder, source, files: Box::new(SeveralFolders::new(parts)) })

@@ -287,6 +287,15 @@ impl Staged {
         self.files.push(file);
     }
 
+    /// These files and others, which take their places together; both were written through one disk.
+    pub fn with(mut self, mut other: Staged) -> Staged {
+        self.files.append(&mut other.files);
+        self.obsolete.append(&mut other.obsolete);
+        self.made.paths.append(&mut other.made.paths);
+        self.lossy.append(&mut other.lossy);
+        self
+    }
+
     /// The elements that lost something.
     pub(crate) fn lossy(&self) -> &[Lossy] {
         &self.lossy

@@ -1,0 +1,3 @@
+//! `join` and `split`: several files in one, and one in several.
+
+pub(crate) mod args;
