@@ -185,3 +185,124 @@ fn a_page_replaces_nothing_unasked() {
     folder.typed("view gone.safetensors -o new.html").check(2, "gone.safetensors");
     assert!(!folder.path("new.html").exists());
 }
+
+/// Two models of three layers, of which the second has other values in one part of the last two.
+fn tuned() -> Folder {
+    let keys: Vec<String> = (0..3)
+        .flat_map(|layer| {
+            ["attn.weight", "mlp.weight"].map(|part| format!("layers.{layer}.{part}"))
+        })
+        .collect();
+    let base = file(keys.iter().map(String::as_str));
+    let mut tuned = base.clone();
+    let end = tuned.len();
+    tuned[end - 1] = 0x42;
+    tuned[end - 17] = 0x42;
+    Folder::of([("base.safetensors", base), ("tuned.safetensors", tuned)])
+}
+
+/// The words of a column, one for each row.
+fn words(page: &str, name: &str) -> Vec<String> {
+    let block = between(page, r#"class="data">"#, "</script>")[0];
+    let mut bytes = Vec::new();
+    let packed = STANDARD.decode(block).expect("base64");
+    DeflateDecoder::new(packed.as_slice()).read_to_end(&mut bytes).expect("deflated");
+    let (head, _) = heads(page).remove(0);
+    let rows = head["rests"].as_array().expect("a list").len();
+    let labels = head["labels"].as_array().expect("a list");
+    let place = labels.iter().position(|label| label["name"] == name).expect("a column");
+    let distinct = &labels[place]["values"]["distinct"];
+    let start = bytes.len() - columns_behind(&head, place, rows);
+    let codes = bytes[start..start + rows].iter();
+    codes.map(|code| distinct[usize::from(*code)].as_str().expect("a word").to_string()).collect()
+}
+
+/// Bytes of a label's column and of all columns behind it.
+fn columns_behind(head: &Value, place: usize, rows: usize) -> usize {
+    let labels = head["labels"].as_array().expect("a list")[place..].len();
+    let figures = head["figures"].as_array().expect("a list").iter();
+    let figures: u64 = figures.map(|figure| figure["width"].as_u64().expect("a number")).sum();
+    rows * (labels + usize::try_from(figures).expect("few"))
+}
+
+#[test]
+fn a_comparison_has_a_page_of_what_differs() {
+    let folder = tuned();
+    let ran = folder.typed("diff base.safetensors tuned.safetensors --html diff.html");
+    ran.check(1, "wrote diff.html");
+    assert!(ran.out.contains("2 keys with other values"), "{}", ran.out);
+    let page = fs::read_to_string(folder.path("diff.html")).expect("written");
+    let same = "the same";
+    let expected = [same, same, same, "other values", same, "other values"];
+    assert_eq!(words(&page, "difference"), expected);
+    let (head, _) = heads(&page).remove(0);
+    assert_eq!(head["shade"], "rel_l2");
+    folder
+        .typed("diff base.safetensors tuned.safetensors --html diff.html")
+        .check(2, "already exists");
+    folder
+        .typed("diff base.safetensors tuned.safetensors --html diff.html --force")
+        .check(1, "wrote");
+    let piped = folder.typed("diff base.safetensors tuned.safetensors --html -");
+    assert_eq!((piped.status, piped.out.as_str()), (1, page.as_str()));
+    folder
+        .typed("diff base.safetensors base.safetensors --html same.html")
+        .check(0, "wrote same.html");
+}
+
+#[test]
+fn keys_of_one_file_alone_are_on_the_page_of_a_comparison() {
+    let folder = Folder::of([
+        ("a.safetensors", file(["module.a", "module.b", "gone"])),
+        ("b.safetensors", file(["a", "b", "more", "new"])),
+    ]);
+    folder.typed("diff a.safetensors b.safetensors --html diff.html").check(1, "wrote");
+    let page = fs::read_to_string(folder.path("diff.html")).expect("written");
+    let expected = ["renamed", "renamed", "renamed", "only in the second"];
+    assert_eq!(words(&page, "difference"), expected);
+    assert_eq!(words(&page, "becomes"), ["a", "b", "more", ""]);
+    folder.typed("diff --keys-only a.safetensors b.safetensors --html keys.html").check(1, "wrote");
+    let page = fs::read_to_string(folder.path("keys.html")).expect("written");
+    let (head, _) = heads(&page).remove(0);
+    assert_eq!(head["figures"], serde_json::json!([]));
+}
+
+#[test]
+fn a_fit_has_a_page_of_what_goes_where_whether_it_fits_or_not() {
+    let folder = Folder::of([
+        ("old.safetensors", file(["module.enc.0.w", "module.enc.1.w"])),
+        ("model.safetensors", file(["enc.0.w", "enc.1.w", "head.w"])),
+    ]);
+    let ran = folder.typed("fit old.safetensors --to model.safetensors --html fit.html");
+    ran.check(1, "head.w: missing");
+    let page = fs::read_to_string(folder.path("fit.html")).expect("written");
+    let (head, _) = heads(&page).remove(0);
+    let ribbons = &head["ribbons"];
+    assert_eq!(ribbons["titles"], serde_json::json!(["old.safetensors", "model.safetensors"]));
+    let left = serde_json::json!([["module.enc.{0..1}.w", 2, "", ""]]);
+    let right = serde_json::json!([["enc.{0..1}.w", 2, "", ""], ["head.w", 1, "missing", "fault"]]);
+    assert_eq!((&ribbons["groups"][0], &ribbons["groups"][1]), (&left, &right));
+    assert_eq!(ribbons["links"][0][2], 2);
+    let reason = "the same name without wrappers";
+    assert_eq!(words(&page, "reason"), [reason, reason, "missing"]);
+    let commands = between(&page, "<code>", "</code>");
+    let command = commands[0].replace("&#39;", "");
+    folder.typed(&command["statedict ".len()..]).check(0, "wrote old-new.safetensors");
+    let ran = folder.typed("fit model.safetensors --to old.safetensors --html back.html");
+    ran.check(0, "wrote back.html");
+    assert!(ran.err.contains("model.safetensors --to old.safetensors -o"), "{}", ran.err);
+    let page = fs::read_to_string(folder.path("back.html")).expect("written");
+    let (head, _) = heads(&page).remove(0);
+    let alone = serde_json::json!(["head.w", 1, "not wanted", ""]);
+    assert_eq!(head["ribbons"]["groups"][0][1], alone);
+}
+
+#[test]
+fn shards_are_on_the_page() {
+    let folder = Folder::of([("net.safetensors", file(["a", "b", "c"]))]);
+    folder.typed("convert net.safetensors sharded/ --shard-size 16B").check(0, "");
+    let page = page(&folder, "sharded");
+    assert!(page.contains("<h2>Shards</h2>"));
+    assert!(page.contains("model-00001-of-00002.safetensors"), "{page}");
+    assert!(page.contains("2 tensors") && page.contains("1 tensor<"));
+}

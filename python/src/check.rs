@@ -28,7 +28,7 @@ pub(crate) fn check(
     let allowed = AllowList::parse(&allow.join("\n"));
     let allowed = allowed.map_err(|what| Raised::new("failed", what).into_err(py))?;
     let is_file = !path.is_dir();
-    let job = Check { paths: vec![path], allowed };
+    let job = Check { paths: vec![path], allowed, ..Check::default() };
     run(py, progress.as_ref(), |observer| {
         let mut results = Vec::new();
         for found in job.run(observer)?.results {

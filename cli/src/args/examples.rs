@@ -173,6 +173,7 @@ const EXAMPLES: [(&str, &[Example]); 30] = [
             ("statedict diff model.pth weights.safetensors", ""),
             ("statedict diff model.pth half.pth --rtol 1e-2 -q", "the exit status alone"),
             ("statedict diff --keys-only model.pth ours.pth", "no element is read"),
+            ("statedict diff model.pth half.pth --html changed.html", "a page to look at"),
         ],
     ),
     (
@@ -195,6 +196,7 @@ const EXAMPLES: [(&str, &[Example]); 30] = [
         &[
             ("statedict fit model.pth --to ours.pth", "what was found"),
             ("statedict fit model.pth --to ours.pth -o fitted.pth", ""),
+            ("statedict fit model.pth --to ours.pth --html fit.html", "a page of what goes where"),
             (
                 "statedict fit model.pth --to model.json --init 'fc3.**=normal(0,0.02)' -o fitted.pth",
                 "",

@@ -28,13 +28,15 @@ pub(crate) fn suggestion(words: &[String], output: &Path) -> String {
 }
 
 /// Options that write something beside the output.
-const SAVES: [&str; 2] = ["--save-plan", "--save-recipe"];
+const SAVES: [&str; 3] = ["--save-plan", "--save-recipe", "--html"];
 
 /// Takes these out, which has been done by then.
 fn forget_saved_plan(words: &mut Vec<String>) {
-    let options = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    let option = words[..options].iter().position(|word| SAVES.contains(&word.as_str()));
-    if let Some(at) = option {
+    let saved = |words: &[String]| {
+        let options = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        words[..options].iter().position(|word| SAVES.contains(&word.as_str()))
+    };
+    while let Some(at) = saved(words) {
         words.drain(at..words.len().min(at + 2));
     }
     let is_saved =

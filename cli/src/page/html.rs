@@ -212,7 +212,8 @@ fn entries(entries: &[Entry], out: &mut String) {
     put!(out, "<ul class=\"entries\">");
     for Entry { name, value, below } in entries {
         let (name, value) = (escaped(name), escaped(value));
-        let line = format!("<b><bdi>{name}</bdi></b> <span><bdi>{value}</bdi></span>");
+        let name = if name.is_empty() { name } else { format!("<b><bdi>{name}</bdi></b> ") };
+        let line = format!("{name}<span><bdi>{value}</bdi></span>");
         if below.is_empty() {
             put!(out, "<li>{line}</li>");
         } else {

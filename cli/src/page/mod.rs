@@ -12,6 +12,7 @@ mod pack;
 mod save;
 
 pub(crate) use model::{
-    Block, Entry, Fact, Figure, Finding, Grade, Kind, Page, Row, Sheet, Tensors,
+    Block, Entry, Fact, Figure, Finding, Grade, Group, Kind, Label, Link, Page, Ribbons, Row,
+    Sheet, Tensors,
 };
-pub(crate) use save::{refuse_to_replace, save};
+pub(crate) use save::PageFile;

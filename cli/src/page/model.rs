@@ -2,6 +2,9 @@
 
 use crate::terminal::text::printable;
 
+/// Details of one finding that are shown; its command shows them all.
+const DETAILS: usize = 12;
+
 /// One page.
 pub(crate) struct Page {
     pub(crate) title: String,
@@ -155,8 +158,13 @@ impl Finding {
         Finding { grade, what: what.into(), details: Vec::new(), remedy: None }
     }
 
-    /// The same with sentences or keys below it.
-    pub(crate) fn details(mut self, details: Vec<String>) -> Finding {
+    /// The same with sentences or keys below it, as many as there is room for.
+    pub(crate) fn bounded(mut self, mut details: Vec<String>) -> Finding {
+        let more = details.len().saturating_sub(DETAILS);
+        details.truncate(DETAILS);
+        if more > 0 {
+            details.push(format!("and {more} more"));
+        }
         self.details = details;
         self
     }
@@ -165,6 +173,13 @@ impl Finding {
     pub(crate) fn remedy(mut self, does: &'static str, command: String) -> Finding {
         self.remedy = Some(Remedy { does, command });
         self
+    }
+}
+
+impl Figure {
+    /// True if some row has a number other than zero.
+    pub(crate) fn is_anywhere(&self) -> bool {
+        self.values.iter().flatten().any(|number| *number != 0.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a page goes.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use statedict::Error;
 use statedict::checkpoint::Existing;
@@ -13,37 +13,45 @@ use crate::failure::Failure;
 use crate::terminal::Verbosity;
 use crate::terminal::text::{say, shell_path, size};
 
-/// Standard output, where a file is expected.
-const STANDARD_OUTPUT: &str = "-";
-
-/// Sees to it before any work that a page can be saved and is none of the files that are read.
-pub(crate) fn refuse_to_replace<'a>(
-    page: &Path,
-    files: impl IntoIterator<Item = &'a Path>,
-    existing: Existing,
-) -> Result<(), Failure> {
-    if page.as_os_str() == STANDARD_OUTPUT {
-        return Ok(());
-    }
-    Ok(refuse_to_save(Some(page), "page", files, existing)?)
+/// The file that a page is written to; `-` is standard output.
+pub(crate) struct PageFile {
+    pub(crate) path: PathBuf,
+    pub(crate) existing: Existing,
 }
 
-/// Writes a page wholly or not at all; `-` is standard output.
-pub(crate) fn save(
-    page: &Page,
-    path: &Path,
-    existing: Existing,
-    verbosity: Verbosity,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let html = to_html(page);
-    if path.as_os_str() == STANDARD_OUTPUT {
-        return Ok(out.write_all(html.as_bytes())?);
+impl PageFile {
+    /// True if the page is all that may be printed.
+    pub(crate) fn is_standard_output(&self) -> bool {
+        self.path.as_os_str() == "-"
     }
-    let bytes = html.len() as u64;
-    stage_text(html, path, existing)?.commit().map_err(Error::from)?;
-    if verbosity == Verbosity::All {
-        say(&format!("wrote {} ({})", shell_path(path), size(bytes)));
+
+    /// Sees to it before any work that the page can be saved and is none of these files.
+    pub(crate) fn refuse_to_replace<'a>(
+        &self,
+        files: impl IntoIterator<Item = &'a Path>,
+    ) -> Result<(), Failure> {
+        if self.is_standard_output() {
+            return Ok(());
+        }
+        Ok(refuse_to_save(Some(&self.path), "page", files, self.existing)?)
     }
-    Ok(())
+
+    /// Writes a page wholly or not at all.
+    pub(crate) fn save(
+        &self,
+        page: &Page,
+        verbosity: Verbosity,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
+        let html = to_html(page);
+        if self.is_standard_output() {
+            return Ok(out.write_all(html.as_bytes())?);
+        }
+        let bytes = html.len() as u64;
+        stage_text(html, &self.path, self.existing)?.commit().map_err(Error::from)?;
+        if verbosity == Verbosity::All {
+            say(&format!("wrote {} ({})", shell_path(&self.path), size(bytes)));
+        }
+        Ok(())
+    }
 }

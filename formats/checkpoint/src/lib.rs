@@ -71,9 +71,9 @@ mod statistics;
 mod write;
 
 pub use check::{
-    AllowList, Checkable, Checked, check, check_observed, check_source_named, checkable,
+    AllowList, Checkable, Checked, Checksums, check, check_observed, check_source_named, checkable,
 };
-pub use checkpoint::{Checkpoint, JoinedPart, Unequal};
+pub use checkpoint::{Checkpoint, JoinedPart, Shard, Unequal};
 pub use compare::{Scope, are_made, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};
 pub use disk::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System};

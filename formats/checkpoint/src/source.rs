@@ -232,8 +232,7 @@ impl FileSource {
     }
 
     fn file_with(&self, offset: u64) -> Option<&Placed> {
-        let place = self.files.partition_point(|placed| placed.start <= offset);
-        self.files.get(place.checked_sub(1)?)
+        self.files.get(self.number_at(offset)?)
     }
 
     /// Reads in one of the files, in one of the ways that it can be read.
@@ -262,15 +261,20 @@ impl FileSource {
         }
     }
 
+    /// The bytes of each of the files.
+    pub(crate) fn lengths(&self) -> impl Iterator<Item = u64> {
+        let ends = self.files.iter().skip(1).map(|placed| placed.start).chain([self.len]);
+        self.files.iter().zip(ends).map(|(placed, end)| end - placed.start)
+    }
+
     /// The most bytes that one of the files has.
     pub(crate) fn largest_file(&self) -> u64 {
-        let ends = self.files.iter().skip(1).map(|placed| placed.start).chain([self.len]);
-        self.files
-            .iter()
-            .zip(ends)
-            .map(|(placed, end)| end - placed.start)
-            .max()
-            .unwrap_or_default()
+        self.lengths().max().unwrap_or_default()
+    }
+
+    /// Which of the files has this byte.
+    pub(crate) fn number_at(&self, offset: u64) -> Option<usize> {
+        self.files.partition_point(|placed| placed.start <= offset).checked_sub(1)
     }
 
     /// What the system says of the first file.

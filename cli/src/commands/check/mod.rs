@@ -48,7 +48,7 @@ pub(crate) fn run(request: &CheckRequest, out: &mut dyn Write) -> Result<(), Fai
         Some(path) => Check::read_allow_list(path)?,
         None => Default::default(),
     };
-    let job = Check { paths: request.paths.clone(), allowed };
+    let job = Check { paths: request.paths.clone(), allowed, ..Check::default() };
     let mut exit = Exit::Done;
     followed_with(request.verbosity, |observer| {
         job.run_each(observer, &mut |found| request.show(found, out, &mut exit))

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use statedict::checkpoint::Existing;
 use statedict::core::diff::Tolerance;
 use statedict::jobs::diff::Depth;
 use statedict::{Diff, Input};
 
 use crate::args::headings::SELECTION;
 use crate::commands::diff::DiffRequest;
+use crate::page::PageFile;
 use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
@@ -41,6 +43,12 @@ pub(crate) struct DiffArgs {
     /// Take elements for the same that are at most this much of the second apart
     #[arg(long, value_name = "RTOL", value_parser = distance)]
     rtol: Option<f64>,
+    /// Write a page of what differs, too: shaded by the relative distance; `-` is standard output
+    #[arg(long, value_name = "PAGE.html")]
+    html: Option<PathBuf>,
+    /// Replace the page if it exists
+    #[arg(long, requires = "html")]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -58,6 +66,10 @@ impl DiffArgs {
         DiffRequest {
             output_format: OutputFormat::of(self.json),
             verbosity,
+            page: self.html.map(|path| PageFile {
+                path,
+                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            }),
             job: Diff {
                 a: Input { file: self.a, at: self.at },
                 b: Input { file: self.b, at: self.at_b },

@@ -2,14 +2,17 @@
 
 pub(crate) mod args;
 mod json;
+mod page;
 mod report;
 
 use std::io::Write;
 
-use statedict::Diff;
+use statedict::jobs::{diff, list};
+use statedict::{Diff, Input, List};
 
 use crate::failure::{Exit, Failure};
 use crate::hints::command_line;
+use crate::page::{Page, PageFile};
 use crate::terminal::progress::followed;
 use crate::terminal::text::say;
 use crate::terminal::{OutputFormat, Verbosity};
@@ -17,13 +20,23 @@ use crate::terminal::{OutputFormat, Verbosity};
 /// What to compare, and how to show what differs.
 pub(crate) struct DiffRequest {
     pub(crate) job: Diff,
+    /// Where a page of it goes, if one is wanted.
+    pub(crate) page: Option<PageFile>,
     pub(crate) output_format: OutputFormat,
     pub(crate) verbosity: Verbosity,
 }
 
 pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Failure> {
+    if let Some(page) = &request.page {
+        let files = [&request.job.a, &request.job.b].map(|input| input.file.as_path());
+        page.refuse_to_replace(files)?;
+    }
     let outcome = followed(request.verbosity, |observer| request.job.run(observer))?;
+    if let Some(page) = &request.page {
+        page.save(&request.page_of(&outcome)?, request.verbosity, out)?;
+    }
     match (request.output_format, request.verbosity) {
+        _ if request.page.as_ref().is_some_and(PageFile::is_standard_output) => {}
         (OutputFormat::Json, _) => json::difference(&outcome, out)?,
         (OutputFormat::Text, Verbosity::All) => report::difference(&outcome, out)?,
         (OutputFormat::Text, Verbosity::Errors) => {}
@@ -45,5 +58,17 @@ pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Fail
                 errors.map(|it| format!("could not compare '{}': {}", it.path, it.why)).collect();
             Err(Failure { errors, ..Failure::silent(Exit::CouldNot) })
         }
+    }
+}
+
+impl DiffRequest {
+    /// The page of what was found; both files are listed for it.
+    fn page_of(&self, outcome: &diff::Outcome) -> Result<Page, Failure> {
+        Ok(page::page(outcome, [&self.listed(&self.job.a)?, &self.listed(&self.job.b)?]))
+    }
+
+    fn listed(&self, input: &Input) -> Result<list::Outcome, Failure> {
+        let list = List { file: input.file.clone(), ..List::default() };
+        followed(Verbosity::Errors, |observer| list.run(observer))
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), F
 }
 
 /// `a.pth and b.pth differ: 2 keys removed, 1 added`.
-fn headline(outcome: &Outcome) -> String {
+pub(super) fn headline(outcome: &Outcome) -> String {
     let names = format!("{} and {}", named(&outcome.a), named(&outcome.b));
     let (diff, keys) = (&outcome.diff, count(outcome.common, "key"));
     let differing = differing(diff);
@@ -124,7 +124,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 }
 
 /// A value that differs, or that only one side has.
-fn object(change: &ObjectChange) -> String {
+pub(super) fn object(change: &ObjectChange) -> String {
     let path = if change.path.is_empty() { "/".into() } else { short(&change.path) };
     match (&change.a, &change.b) {
         (Some(a), None) => format!("- {path}: {}", brief(a)),
@@ -136,7 +136,7 @@ fn object(change: &ObjectChange) -> String {
     }
 }
 
-fn metadata(change: &Change<Option<String>>) -> String {
+pub(super) fn metadata(change: &Change<Option<String>>) -> String {
     let key = short(change.key.as_str());
     match (&change.a, &change.b) {
         (Some(a), None) => format!("- metadata {key}: '{}'", short(a)),
@@ -175,7 +175,7 @@ fn rename(line: &Line) -> String {
 }
 
 /// The changes, those that are the same in one line.
-fn changes<T>(changes: &[Change<T>], shown: impl Fn(&T) -> String) -> Vec<String> {
+pub(super) fn changes<T>(changes: &[Change<T>], shown: impl Fn(&T) -> String) -> Vec<String> {
     let mut alike = IndexMap::<String, Vec<&str>>::default();
     for Change { key, a, b } in changes {
         let change = format!("{} -> {}", shown(a), shown(b));
@@ -192,7 +192,7 @@ fn changes<T>(changes: &[Change<T>], shown: impl Fn(&T) -> String) -> Vec<String
 }
 
 /// A line for each group of keys that only one file has.
-fn signed(sign: char, keys: &[Key]) -> Vec<String> {
+pub(super) fn signed(sign: char, keys: &[Key]) -> Vec<String> {
     let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
     lines.iter().map(|line| format!("{sign} {}{}", line.old, line.number_of_keys())).collect()
 }

@@ -16,6 +16,7 @@ use crate::commands::rename::args::given_size;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
+use crate::page::PageFile;
 use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
@@ -85,6 +86,9 @@ pub(crate) struct FitArgs {
     /// Replace files that exist
     #[arg(long)]
     force: bool,
+    /// Write a page of what goes where, too; `-` is standard output
+    #[arg(long, value_name = "PAGE.html")]
+    html: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -108,6 +112,7 @@ impl FitArgs {
     /// What was asked for.
     pub(crate) fn request(self, verbosity: Verbosity) -> Result<FitRequest, Failure> {
         let fill = self.fill()?;
+        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let drop = self.drop.iter().map(|text| Template::parse(text, SEPARATOR));
         let job = Fit {
             source: Input { file: self.file, at: self.at },
@@ -124,12 +129,13 @@ impl FitArgs {
             output: self.output.place.output,
             save_recipe: self.save_recipe,
             save_plan: self.save_plan,
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            existing,
             dry_run: false,
         };
         Ok(FitRequest {
             job,
             typed: typed(),
+            page: self.html.map(|path| PageFile { path, existing }),
             output_format: OutputFormat::of(self.json),
             verbosity,
         })

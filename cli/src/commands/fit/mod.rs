@@ -3,8 +3,10 @@
 mod ambiguous;
 pub(crate) mod args;
 mod json;
+mod page;
 mod refusal;
 mod report;
+mod ribbons;
 
 use std::io::Write;
 
@@ -13,6 +15,7 @@ use statedict::Fit;
 use crate::commands::output_args::refuse_standard_output;
 use crate::commands::rename::report::print_overflows;
 use crate::failure::Failure;
+use crate::page::PageFile;
 use crate::terminal::progress::followed;
 use crate::terminal::{OutputFormat, Verbosity};
 
@@ -21,6 +24,8 @@ pub(crate) struct FitRequest {
     pub(crate) job: Fit,
     /// What was typed, to suggest it with an output where nothing was written.
     pub(crate) typed: Vec<String>,
+    /// Where a page of it goes, if one is wanted.
+    pub(crate) page: Option<PageFile>,
     pub(crate) output_format: OutputFormat,
     pub(crate) verbosity: Verbosity,
 }
@@ -29,8 +34,16 @@ pub(crate) fn run(request: &FitRequest, out: &mut dyn Write) -> Result<(), Failu
     let job = &request.job;
     let files = [&job.output, &job.save_recipe, &job.save_plan];
     refuse_standard_output(files.into_iter().filter_map(Option::as_deref))?;
+    if let Some(page) = &request.page {
+        let read = [&job.source, &job.target].map(|input| input.file.as_path());
+        page.refuse_to_replace(files.into_iter().filter_map(Option::as_deref).chain(read))?;
+    }
     let outcome = followed(request.verbosity, |observer| job.run(observer))?;
+    if let Some(page) = &request.page {
+        page.save(&page::page(request, &outcome), request.verbosity, out)?;
+    }
     match (request.output_format, &job.output) {
+        _ if request.page.as_ref().is_some_and(PageFile::is_standard_output) => {}
         (OutputFormat::Json, _) => json::fit(request, &outcome, out)?,
         (OutputFormat::Text, None) => report::fit(request, &outcome, out)?,
         (OutputFormat::Text, Some(_)) => {}

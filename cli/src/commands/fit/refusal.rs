@@ -3,7 +3,7 @@
 use statedict::core::fit::{
     Composed, Composite, Fit, FitError, ShapeMismatch, TargetTensor, Whose,
 };
-use statedict::core::{IndexMap, SEPARATOR, Template};
+use statedict::core::{IndexMap, IndexSet, SEPARATOR, Template};
 use statedict::jobs::fit::Outcome;
 use statedict::jobs::grouping::{first_grouped, grouped};
 
@@ -146,6 +146,41 @@ fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
         );
     }
     hints
+}
+
+/// The options with which it fits; none where there is an obstacle that no option removes.
+pub(super) fn options(unmet: &[FitError]) -> Option<Vec<String>> {
+    let mut options = IndexSet::<Vec<String>>::default();
+    for unmet in unmet {
+        let wanted = match unmet {
+            FitError::Cast { .. } => {
+                options.insert(vec!["--cast".into()]);
+                continue;
+            }
+            FitError::Missing(wanted, _) => wanted,
+            FitError::ShapeMismatch(misfit, _) => {
+                if is_resizable(misfit) {
+                    let dimensions = resized(&misfit.has, &misfit.wanted.shape);
+                    let pattern = pattern(&misfit.wanted.key);
+                    options.insert(vec!["--resize".into(), format!("{pattern}={dimensions}")]);
+                }
+                &misfit.wanted
+            }
+            _ => return None,
+        };
+        let init = if wanted.dtype.is_float() { "normal(0,0.02)" } else { "zeros" };
+        options.insert(vec!["--init".into(), format!("{}={init}", pattern(&wanted.key))]);
+    }
+    Some(options.into_iter().flatten().collect())
+}
+
+/// A pattern for a key and for those that are alike in other blocks.
+fn pattern(key: &str) -> String {
+    let segments = key.split(SEPARATOR).map(|segment| {
+        let is_number = !segment.is_empty() && segment.bytes().all(|it| it.is_ascii_digit());
+        if is_number { "*".into() } else { Template::literal(segment, SEPARATOR).to_string() }
+    });
+    segments.collect::<Vec<String>>().join(".")
 }
 
 fn is_resizable(misfit: &ShapeMismatch) -> bool {

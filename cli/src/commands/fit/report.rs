@@ -71,14 +71,26 @@ pub(crate) fn print(request: &FitRequest, outcome: &Outcome) {
         say(&format!("saved the plan as {}", plan.display()));
     }
     if request.job.output.is_none() {
-        let file = &outcome.source.path;
-        let output = match &request.job.sharding {
-            Some(_) => file.with_file_name(format!("{}-new", stem(file))),
-            None => sibling(file, "-new", summary.to),
-        };
         say("dry run, nothing written; to apply:");
-        say(&format!("  {}", suggestion(&request.typed, &output)));
+        say(&format!("  {}", applying(request, outcome, summary)));
     }
+}
+
+/// What was typed, with these options and an output.
+pub(super) fn fitting(request: &FitRequest, outcome: &Outcome, options: Vec<String>) -> String {
+    let output = sibling(&outcome.source.path, "-new", outcome.source.format);
+    let words = [request.typed.clone(), options].concat();
+    suggestion(&words, request.job.output.as_deref().unwrap_or(&output))
+}
+
+/// What was typed, with an output.
+pub(super) fn applying(request: &FitRequest, outcome: &Outcome, summary: &OutputSummary) -> String {
+    let file = &outcome.source.path;
+    let output = match &request.job.sharding {
+        Some(_) => file.with_file_name(format!("{}-new", stem(file))),
+        None => sibling(file, "-new", summary.to),
+    };
+    suggestion(&request.typed, &output)
 }
 
 fn print_omitted(summary: &OutputSummary) {
@@ -89,7 +101,7 @@ fn print_omitted(summary: &OutputSummary) {
 }
 
 /// `24 of the 26 keys of net.pth found, 2 made`.
-fn counts(request: &FitRequest, outcome: &Outcome) -> String {
+pub(super) fn counts(request: &FitRequest, outcome: &Outcome) -> String {
     let fit = &outcome.fit;
     let (found, wanted) = (fit.pairs.len() + outcome.computed.len(), fit.wanted.len());
     let target = request.job.target.file.display();
@@ -130,7 +142,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 }
 
 /// Keys of the checkpoint that go nowhere.
-fn gone(keys: &[String], why: &str) -> Vec<String> {
+pub(super) fn gone(keys: &[String], why: &str) -> Vec<String> {
     let lines = grouped(keys.iter().map(|key| (key.as_str(), None)));
     lines.iter().map(|line| format!("- {} ({why}){}", line.old, line.number_of_keys())).collect()
 }
@@ -186,7 +198,7 @@ fn below(path: &str, name: &str) -> String {
 }
 
 /// Why two keys belong together, in a few words.
-fn because(reason: &Reason) -> String {
+pub(super) fn because(reason: &Reason) -> String {
     match reason {
         Reason::SameName => "the same name".into(),
         Reason::Wrapper => "the same name without wrappers".into(),

@@ -6,6 +6,7 @@ use statedict::checkpoint::Existing;
 
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::view::{Depth, ViewRequest};
+use crate::page::PageFile;
 use crate::terminal::Verbosity;
 
 #[derive(Debug, clap::Args)]
@@ -33,10 +34,12 @@ impl ViewArgs {
     pub(crate) fn request(self, verbosity: Verbosity) -> ViewRequest {
         ViewRequest {
             files: self.files,
-            page: self.output,
+            page: PageFile {
+                path: self.output,
+                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            },
             depth: if self.stats { Depth::Values } else { Depth::Structure },
             opening: self.folder.opening(),
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
             verbosity,
         }
     }

@@ -5,7 +5,7 @@ use statedict::jobs::list::Outcome;
 
 use crate::commands::ls::payload::brief;
 use crate::page::{Block, Entry};
-use crate::terminal::text::{count, shell_path};
+use crate::terminal::text::{count, shell_path, size};
 
 /// Entries of one block that are shown; `ls --payload` shows them all.
 const MOST: usize = 2000;
@@ -18,7 +18,7 @@ const LONGEST: usize = 4000;
 
 /// A block for each that there is something for.
 pub(super) fn blocks(listed: &Outcome) -> Vec<Block> {
-    let blocks = [training_state(listed), metadata(listed)];
+    let blocks = [training_state(listed), shards(listed), metadata(listed)];
     blocks.into_iter().flatten().collect()
 }
 
@@ -79,6 +79,17 @@ fn holds_tensors_alone(value: &Value) -> bool {
         }
         _ => false,
     }
+}
+
+fn shards(listed: &Outcome) -> Option<Block> {
+    let shards = listed.checkpoint.shards();
+    let more = (shards.len() > MOST).then(|| format!("and {} more", shards.len() - MOST));
+    let entries = shards.into_iter().take(MOST).map(|shard| {
+        let value = format!("{}, {}", size(shard.bytes), count(shard.tensors, "tensor"));
+        Entry { name: shard.name, value, below: Vec::new() }
+    });
+    let entries: Vec<Entry> = entries.collect();
+    (!entries.is_empty()).then_some(Block { title: "Shards", entries, more })
 }
 
 fn metadata(listed: &Outcome) -> Option<Block> {

@@ -16,9 +16,6 @@ use crate::hints::command_line;
 use crate::page::{Finding, Grade};
 use crate::terminal::text::{NAMED, count, shell_option, shell_path, size};
 
-/// Details of one finding that are shown; its command shows them all.
-const DETAILS: usize = 12;
-
 /// State dicts of a file that are held against each other, at most.
 const MODELS: usize = 8;
 
@@ -42,9 +39,11 @@ pub(super) fn all(file: &Path, known: &Known) -> Vec<Finding> {
 /// What was looked at, and what would look at the rest.
 pub(super) fn looked_at(file: &Path, depth: Depth) -> String {
     match depth {
-        Depth::Values => "Looked at: structure, checksums, pickles, and every value.".into(),
+        Depth::Values => {
+            "Looked at: structure, checksums, what unpickling would execute, every value.".into()
+        }
         Depth::Structure => format!(
-            "Looked at: structure, checksums and pickles. Values were not read: statedict view --stats {} \
+            "Looked at: structure, and what unpickling would execute. Values and checksums were not read: statedict view --stats {} \
              -o PAGE.html looks for NaN and shades the map by them.",
             shell_path(file)
         ),
@@ -73,7 +72,7 @@ fn of_verdict(file: &Path, verdict: Verdict, faults: &[&Fault]) -> Finding {
         Verdict::Malformed => (Grade::Danger, "the file contradicts itself or its format"),
         _ => (Grade::Fault, "loading this file needs classes that are not known to be safe"),
     };
-    let finding = Finding::new(grade, what).details(described(faults));
+    let finding = Finding::new(grade, what).bounded(described(faults));
     match salvage::conversion(file).filter(|_| verdict != Verdict::Malformed) {
         Some(convert) => finding
             .remedy("takes the tensors out, and runs nothing", command_line::of_convert(&convert)),
@@ -87,16 +86,7 @@ fn described(faults: &[&Fault]) -> Vec<String> {
         let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
         format!("{place}{what}: {why}")
     });
-    bounded(lines.collect())
-}
-
-fn bounded(mut lines: Vec<String>) -> Vec<String> {
-    let more = lines.len().saturating_sub(DETAILS);
-    lines.truncate(DETAILS);
-    if more > 0 {
-        lines.push(format!("and {more} more"));
-    }
-    lines
+    lines.collect()
 }
 
 fn interrupted(known: &Known) -> Option<Finding> {
@@ -104,7 +94,7 @@ fn interrupted(known: &Known) -> Option<Finding> {
     let all: Vec<String> = checkpoint.interrupted().iter().map(ToString::to_string).collect();
     let recover = format!("statedict recover {}", shell_path(checkpoint.path()));
     let finding = Finding::new(Grade::Fault, "an edit of the file was interrupted");
-    (!all.is_empty()).then(|| finding.details(bounded(all)).remedy("restores the file", recover))
+    (!all.is_empty()).then(|| finding.bounded(all).remedy("restores the file", recover))
 }
 
 /// Tensors that are not whole.
@@ -114,7 +104,7 @@ fn left_out(file: &Path, known: &Known) -> Option<Finding> {
     let what = format!("{} not whole, and left out", count(left_out.len(), "tensor"));
     let out = beside(file, "whole", ".safetensors");
     let convert = format!("statedict convert --partial {} {}", shell_path(file), shell_path(&out));
-    let finding = Finding::new(Grade::Fault, what).details(bounded(lines));
+    let finding = Finding::new(Grade::Fault, what).bounded(lines);
     (!left_out.is_empty()).then(|| finding.remedy("takes what is whole", convert))
 }
 
@@ -138,7 +128,7 @@ fn flaws(file: &Path, known: &Known) -> Vec<Finding> {
         let lines: Vec<String> = lines.collect();
         let what = format!("{what} {}", count(lines.len(), "tensor"));
         let shows = format!("statedict stats {} --each --fail-on {name}", shell_path(file));
-        let finding = Finding::new(grade, what).details(bounded(lines.clone()));
+        let finding = Finding::new(grade, what).bounded(lines.clone());
         (!lines.is_empty()).then(|| finding.remedy("shows them all", shows))
     });
     findings.collect()
@@ -150,7 +140,7 @@ fn strays(file: &Path, known: &Known) -> Option<Finding> {
     let what =
         format!("{} of weights beside it not part of the checkpoint", count(strays.len(), "file"));
     let index = format!("statedict index {}", shell_path(file));
-    let finding = Finding::new(Grade::Fault, what).details(bounded(strays.clone()));
+    let finding = Finding::new(Grade::Fault, what).bounded(strays.clone());
     (!strays.is_empty())
         .then(|| finding.remedy("shows what an index of all shards would say", index))
 }
@@ -169,7 +159,7 @@ fn wrapped_keys(file: &Path, known: &Known, wrapped: &Wrapped) -> Finding {
         None => format!("statedict unwrap {path}{at} -i"),
     };
     Finding::new(Grade::Advice, what)
-        .details(bounded(named.collect()))
+        .bounded(named.collect())
         .remedy("takes that off, in place", command)
 }
 
@@ -201,7 +191,7 @@ fn training(file: &Path, known: &Known) -> Option<Finding> {
     let what = format!("{} of {} hold what its models do not need", size(saved), size(found.bytes));
     let out = beside(file, "pruned", &extension(file));
     let command = format!("statedict prune {} -o {}", shell_path(file), shell_path(&out));
-    let finding = Finding::new(Grade::Advice, what).details(bounded(lines.collect()));
+    let finding = Finding::new(Grade::Advice, what).bounded(lines.collect());
     Some(finding.remedy("leaves it out", command))
 }
 
@@ -276,7 +266,7 @@ fn wide(file: &Path, known: &Known) -> Option<Finding> {
     let what = format!("{} in F64, {}: F32 takes half", count(wide.len(), "tensor"), size(bytes));
     let out = beside(file, "f32", &extension(file));
     let command = format!("statedict convert {} {} --cast f32", shell_path(file), shell_path(&out));
-    let finding = Finding::new(Grade::Advice, what).details(vec![keys]);
+    let finding = Finding::new(Grade::Advice, what).bounded(vec![keys]);
     match (wide.is_empty(), is_half_there) {
         (true, _) => None,
         (false, true) => Some(finding),
@@ -295,7 +285,7 @@ fn notes(file: &Path, known: &Known) -> Option<Finding> {
     let finding =
         Finding::new(Grade::Note, count(notes.len(), "thing") + " to know when it is loaded");
     let shows = format!("statedict check {}", shell_path(file));
-    (!notes.is_empty()).then(|| finding.details(described(&notes)).remedy("shows them", shows))
+    (!notes.is_empty()).then(|| finding.bounded(described(&notes)).remedy("shows them", shows))
 }
 
 /// `run-pruned.ckpt` for `run.ckpt`.

@@ -1,8 +1,9 @@
 //! What a file is, in a sentence and a few numbers.
 
-use statedict::core::TensorEntry;
+use statedict::core::{TensorEntry, Verdict};
 use statedict::jobs::list::Outcome;
 
+use crate::commands::view::Known;
 use crate::page::Fact;
 use crate::terminal::numbers::amount;
 use crate::terminal::text::{count, size};
@@ -23,9 +24,9 @@ pub(super) fn summary(listed: &Outcome) -> String {
     parts.join(" · ")
 }
 
-/// Parameters, and the memory that they take.
-pub(super) fn facts(listed: &Outcome) -> Vec<Fact> {
-    let glance = &listed.glance;
+/// Parameters, the memory that they take, and whether it is safe to load them.
+pub(super) fn facts(known: &Known) -> Vec<Fact> {
+    let glance = &known.listed.glance;
     let mut facts = vec![
         fact(
             "parameters",
@@ -44,7 +45,19 @@ pub(super) fn facts(listed: &Outcome) -> Vec<Fact> {
         "weights, gradients, Adam: {BYTES_TO_TRAIN} bytes for each parameter, and activations"
     );
     facts.push(fact("to train", size(trained), note));
+    let verdict = known.checked.verdict();
+    facts.push(fact("unpickling is", verdict.name().into(), executed(verdict).into()));
     facts
+}
+
+/// What a verdict means to somebody who is about to load the file.
+fn executed(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Safe => "nothing in it is executed when it is loaded",
+        Verdict::Unknown => "it needs classes that are not known",
+        Verdict::Malformed => "the file is not whole",
+        Verdict::Dangerous => "loading it runs code",
+    }
 }
 
 fn fact(label: &'static str, value: String, note: String) -> Fact {

@@ -9,23 +9,24 @@ mod tensors;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use statedict::checkpoint::Existing;
+use statedict::checkpoint::Checksums;
 use statedict::core::Opening;
 use statedict::jobs::{check, list, stats};
 use statedict::{Check, List, Stats};
 
 use crate::failure::Failure;
-use crate::page::{Page, Sheet, refuse_to_replace, save};
+use crate::page::{Page, PageFile, Sheet};
 use crate::terminal::Verbosity;
 use crate::terminal::progress::followed;
+
+pub(crate) use tensors::row;
 
 /// What to show of which files, and where the page goes.
 pub(crate) struct ViewRequest {
     pub(crate) files: Vec<PathBuf>,
-    pub(crate) page: PathBuf,
+    pub(crate) page: PageFile,
     pub(crate) depth: Depth,
     pub(crate) opening: Opening,
-    pub(crate) existing: Existing,
     pub(crate) verbosity: Verbosity,
 }
 
@@ -47,7 +48,7 @@ struct Known {
 
 pub(crate) fn run(request: &ViewRequest, out: &mut dyn Write) -> Result<(), Failure> {
     let files = request.files.iter().map(PathBuf::as_path);
-    refuse_to_replace(&request.page, files, request.existing)?;
+    request.page.refuse_to_replace(files)?;
     let sheets = request.files.iter().map(|file| request.sheet(file));
     let sheets = sheets.collect::<Result<Vec<_>, _>>()?;
     let title = match sheets.as_slice() {
@@ -55,7 +56,7 @@ pub(crate) fn run(request: &ViewRequest, out: &mut dyn Write) -> Result<(), Fail
         several => format!("{} files", several.len()),
     };
     let page = Page { title, sheets };
-    save(&page, &request.page, request.existing, request.verbosity, out)
+    request.page.save(&page, request.verbosity, out)
 }
 
 impl ViewRequest {
@@ -65,7 +66,7 @@ impl ViewRequest {
         Ok(Sheet {
             title: file.display().to_string(),
             summary: headline::summary(listed),
-            facts: headline::facts(listed),
+            facts: headline::facts(&known),
             types: headline::types(listed),
             findings: findings::all(file, &known),
             looked_at: findings::looked_at(file, self.depth),
@@ -81,7 +82,11 @@ impl ViewRequest {
         let list =
             List { file: file.into(), payload: true, opening: opening.clone(), ..List::default() };
         let listed = followed(self.verbosity, |observer| list.run(observer))?;
-        let check = Check { paths: vec![file.into()], ..Check::default() };
+        let checksums = match self.depth {
+            Depth::Structure => Checksums::Skipped,
+            Depth::Values => Checksums::Verified,
+        };
+        let check = Check { paths: vec![file.into()], checksums, ..Check::default() };
         let checked = followed(self.verbosity, |observer| check.run(observer))?;
         let stats = Stats { file: file.into(), opening: opening.clone(), ..Stats::default() };
         let measured = match self.depth {

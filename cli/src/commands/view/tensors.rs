@@ -26,6 +26,9 @@ const FIGURES: [Taken; 8] = [
     ("inf", "Inf", |found| Some(found.inf as f64)),
 ];
 
+/// Figures that are hardly ever anything but zero, and have a column only then.
+const FLAWS: [&str; 2] = ["nan", "inf"];
+
 /// All tensors of a file.
 pub(super) fn all(listed: &list::Outcome, measured: Option<&stats::Outcome>) -> Tensors {
     let rows = entries(listed).map(|entry| row(&entry.path, entry.key.as_str(), &entry.tensor));
@@ -42,6 +45,7 @@ pub(super) fn all(listed: &list::Outcome, measured: Option<&stats::Outcome>) -> 
             let values = found.iter().map(|found| found.and_then(take)).collect();
             Figure { name, title, values }
         })
+        .filter(|figure| !FLAWS.contains(&figure.name) || figure.is_anywhere())
         .collect();
     tensors.histograms = found.iter().map(|found| heights(*found)).collect();
     tensors.shade = Some("std");
@@ -49,7 +53,7 @@ pub(super) fn all(listed: &list::Outcome, measured: Option<&stats::Outcome>) -> 
 }
 
 /// A tensor as the page lists it.
-fn row(path: &str, key: &str, tensor: &Tensor) -> Row {
+pub(crate) fn row(path: &str, key: &str, tensor: &Tensor) -> Row {
     let layout = match &tensor.data {
         Data::Opaque { layout, .. } => layout.clone(),
         Data::View(_) | Data::Blocks(_) | Data::Unlocated => String::new(),

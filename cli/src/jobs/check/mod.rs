@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_checkpoint::{AllowList, Checkable, Checked, Kind, check_observed, checkable};
+use statedict_checkpoint::{
+    AllowList, Checkable, Checked, Checksums, Kind, check_observed, checkable,
+};
 use statedict_core::Verdict;
 
 use crate::jobs::error::Error;
@@ -29,6 +31,8 @@ pub struct Check {
     pub paths: Vec<PathBuf>,
     /// Classes that are taken for safe.
     pub allowed: AllowList,
+    /// Whether elements are read, to hold them against their checksums.
+    pub checksums: Checksums,
 }
 
 /// What was found of every path.
@@ -116,7 +120,7 @@ impl Check {
 
     fn check(&self, file: &Path, observer: &Arc<dyn Observer>) -> Result<Found, Error> {
         let observer: Arc<dyn statedict_checkpoint::Observer> = observer.clone();
-        match check_observed(file, &observer) {
+        match check_observed(file, &observer, self.checksums) {
             Ok(mut checked) => {
                 checked.allow(&self.allowed);
                 Ok(Found::Checked(checked))

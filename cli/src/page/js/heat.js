@@ -116,7 +116,7 @@ function scaleOf(data, stacks, { metric, isRelative }) {
       const own = [...cells].map(([layer, rows]) => [layer, rows, value(rows)]);
       const middle = median(own.map(([, , it]) => Math.abs(it)).filter((it) => it > 0));
       for (const [layer, rows, it] of own) {
-        const ratio = own.length > 2 && middle > 0 ? Math.abs(it) / middle : NaN;
+        const ratio = own.length > 2 && middle > 0 && it !== 0 ? Math.abs(it) / middle : NaN;
         const flawed = rows.some((row) => nan(row) > 0 || inf(row) > 0);
         values.set(rows, { value: it, ratio, flawed, layer });
         if (Math.abs(it) > 0 && (!isOptimizer(stack) || isOptimizer(stacks[0]))) all.push(Math.abs(it));
@@ -143,7 +143,7 @@ function legendOf({ low, high, metric, isRelative }, state, shades) {
   const [least, most] = isRelative ? ['¼ of the median', '4 ×'] : [metricText(metric, low), metricText(metric, high)];
   return [make('span', {}, least),
     draw('svg', { viewBox: `0 0 ${SHADES + 1} 1`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${title} from ${least} to ${most}` }, cells),
-    make('span', {}, most), make('span', { class: 'marks' }, '▲▼ over 3 × off its part  ✖ NaN or Inf')];
+    make('span', {}, most), make('span', { class: 'marks' }, '▲▼ over 3 × off its part · ✖ NaN or Inf')];
 }
 
 function gridOf(stack, scale, state, readout, pick) {
@@ -183,8 +183,14 @@ function cellOf(rows, scale, { x, y, width }) {
   const mark = it.flawed ? '✖' : it.ratio > FAR ? '▲' : it.ratio < 1 / FAR ? '▼' : '';
   const text = { x: x + (width - 1) / 2, y: y + 14, class: isDark ? 'on-dark' : 'on-light' };
   if (mark) cell.push(draw('text', { ...text, class: `${text.class} mark` }, mark));
+  else if (isSame(scale.metric, it.value)) cell.push(draw('text', { ...text, class: 'same' }, '='));
   else if (width >= 40 && !Number.isNaN(it.value)) cell.push(draw('text', text, shortText(scale.metric, it.value)));
   return cell;
+}
+
+// True for a distance that is none: the values are the same.
+function isSame(metric, value) {
+  return value === 0 && ['rel_l2', 'max_abs', 'max_rel', 'changed'].includes(metric);
 }
 
 function shortText(metric, value) {

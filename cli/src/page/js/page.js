@@ -19,7 +19,7 @@ async function drawSheet(sheet) {
   const data = await unpacked(sheet.querySelector('.data').textContent);
   const table = tableOf(data);
   const pickBlock = (block) => table.pick(rowsBelow(block));
-  const parts = [ribbonsOf(data), treemapOf(data, pickBlock), heatOf(data, table.pick), table.section];
+  const parts = [ribbonsOf(data), treemapOf(data, pickBlock), data.ribbons ? null : heatOf(data, table.pick), table.section];
   put(sheet.querySelector('.drawn'), data.size || data.ribbons ? parts : []);
   sheet.dataset.drawn = 'yes';
   return table;

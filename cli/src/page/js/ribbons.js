@@ -10,7 +10,7 @@ function ribbonsOf(data) {
   const sides = ribbons.groups.map((groups, side) => placed(groups, ribbons.links, side));
   const height = Math.max(...sides.map((boxes) => (boxes.length ? boxes[boxes.length - 1].bottom : 0))) + 4;
   const svg = draw('svg', { class: 'ribbons', width: RIBBON_WIDTH, height, 'aria-hidden': 'true' });
-  const used = sides.map((boxes) => boxes.map(({ top }) => top));
+  const used = sides.map((boxes) => boxes.map(({ start }) => start));
   const paths = ribbons.links.map(([left, right, keys, reason, grade]) => {
     const [from, to] = [left, right].map((group, side) => {
       const start = used[side][group];
@@ -46,8 +46,9 @@ function placed(groups, links, side) {
   let top = 2;
   return groups.map(([name, keys, alone, grade], number) => {
     const own = links.filter((link) => link[side] === number);
-    const height = Math.max(22, own.reduce((sum, link) => sum + thickness(link[2]), 0));
-    const box = { name, keys, alone, grade, top, bottom: top + height, isAlone: !own.length };
+    const thick = own.reduce((sum, link) => sum + thickness(link[2]), 0);
+    const height = Math.max(22, thick);
+    const box = { name, keys, alone, grade, top, bottom: top + height, start: top + (height - thick) / 2, isAlone: !own.length };
     top += height + GROUP_GAP;
     return box;
   });

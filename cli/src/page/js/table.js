@@ -56,10 +56,9 @@ function columnsOf(data) {
     { name: 'shape', title: 'shape', isText: true, sort: (row) => kind(row).count, of: (row) => `[${kind(row).shape}]` },
     { name: 'count', title: 'elements', of: (row) => kind(row).count },
     { name: 'bytes', title: 'bytes', of: (row) => kind(row).bytes },
-    ...data.figures.map(({ name, title, values }) => ({ name, title, of: (row) => values[row] })),
   ];
   if (data.histograms) columns.push({ name: 'histogram', title: 'histogram', isPicture: true });
-  return columns;
+  return [...columns, ...data.figures.map(({ name, title, values }) => ({ name, title, of: (row) => values[row] }))];
 }
 
 function headOf(column, view) {
@@ -188,8 +187,10 @@ function together(column, rows) {
   if (rows.length === 1) return column.of(rows[0]);
   if (column.name === 'key') return foldedName(rows.map(column.of));
   if (column.isText) {
-    const first = column.of(rows[0]);
-    return rows.every((row) => column.of(row) === first) ? first : 'several';
+    const words = rows.map(column.of);
+    if (words.every((word) => word === words[0])) return words[0];
+    const form = templateOf(words[0]);
+    return words.every((word) => templateOf(word) === form) ? foldedName(words) : 'several';
   }
   const numbers = rows.map(column.of).filter((it) => !Number.isNaN(it));
   if (!numbers.length) return NaN;

@@ -3,6 +3,7 @@
 const MAP_HEIGHT = 420;
 const LEAST_AREA = 24;
 const MOST_BLOCKS = 300;
+const MOST_HUES = 12;
 const LABEL_HEIGHT = 19;
 
 function treemapOf(data, pick) {
@@ -68,7 +69,7 @@ function drawMap(view) {
   };
   const buttons = boxes.map(({ block: it, box, isFrame }, i) => {
     const word = isFrame ? 'frame' : wordOf(it, colour, bytes);
-    const hue = isFrame ? 'frame' : word === 'several' || !words.has(word) ? 'hueless' : `hue${words.get(word) % 8}`;
+    const hue = isFrame ? 'frame' : words.get(word) ?? 'hueless';
     const title = `${it.label}: ${describe(it)}${isFrame ? '' : `, ${word}`}`;
     const button = make('button', { class: `block ${hue}`, tabindex: i ? -1 : 0, title, 'aria-label': title,
       onclick: () => (it.below.length && it !== block ? go([...way, it]) : view.pick(it)),
@@ -85,7 +86,7 @@ function drawMap(view) {
   put(clear(crumbs), way.flatMap((it, i) => [i ? ' › ' : null, i + 1 < way.length
     ? make('button', { class: 'crumb', onclick: () => go(way.slice(0, i + 1)) }, nameText(it.label || 'all'))
     : make('b', {}, nameText(it.label || 'all'))]));
-  put(clear(legend), [...words].map(([word, hue]) => make('li', {}, make('i', { class: `hue${hue % 8}` }), nameText(word))));
+  put(clear(legend), [...words].map(([word, hue]) => make('li', {}, make('i', { class: hue }), nameText(word))));
 }
 
 // Each word's hue, the word of most bytes first.
@@ -95,7 +96,14 @@ function wordsOf(data, colour, bytes) {
     const word = colour.of(row);
     sums.set(word, (sums.get(word) ?? 0) + bytes(row));
   }
-  return new Map([...sums].sort((a, b) => b[1] - a[1]).slice(0, 12).map(([word], i) => [word, i]));
+  return new Map([...sums].sort((a, b) => b[1] - a[1]).slice(0, MOST_HUES).map(([word], i) => [word, hueOf(word, i)]));
+}
+
+// What is the same recedes, and what is missing or wrong stands out; others have hues in turn.
+function hueOf(word, place) {
+  if (word === 'the same' || word === 'the same name') return 'hue7';
+  if (/^(missing|ambiguous|another shape)/.test(word)) return 'hue6';
+  return `hue${place % 6}`;
 }
 
 function clear(element) {

@@ -44,8 +44,19 @@ const LEAST_INFLATED: u64 = 4 << 30;
 /// How many times its length a long file may inflate to.
 const INFLATION: u64 = 64;
 
+/// Whether the bytes of members are held against their checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checksums {
+    /// All of the file is read.
+    #[default]
+    Verified,
+    /// What would be executed is found all the same; elements are not read.
+    Skipped,
+}
+
 /// How much more may be read and inflated of a file.
 pub(super) struct Budget {
+    pub(super) checksums: Checksums,
     read: AtomicU64,
     inflated: AtomicU64,
 }
@@ -56,7 +67,13 @@ impl Budget {
         let read = len.saturating_mul(READS).saturating_add(of_small + LEAST_READ);
         let inflated = LEAST_INFLATED.max(len.saturating_mul(INFLATION));
         let inflated = inflated.min(len.saturating_mul(MOST_INFLATED)).saturating_add(LEAST_READ);
-        Budget { read: AtomicU64::new(read), inflated: AtomicU64::new(inflated) }
+        let (read, inflated) = (AtomicU64::new(read), AtomicU64::new(inflated));
+        Budget { checksums: Checksums::Verified, read, inflated }
+    }
+
+    /// The same, with checksums or without.
+    pub(super) fn with(self, checksums: Checksums) -> Budget {
+        Budget { checksums, ..self }
     }
 
     /// How many more bytes may be read.

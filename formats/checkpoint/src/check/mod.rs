@@ -28,6 +28,7 @@ use statedict_core::{
 };
 
 use self::content::{Content, Look};
+pub use self::limits::Checksums;
 use self::limits::{Budget, Metered};
 use self::pieces::pieces;
 use crate::disk::System;
@@ -91,27 +92,39 @@ impl Checked {
 /// # Errors
 /// Only what keeps the file from being read.
 pub fn check(path: &Path) -> Result<Checked, Error> {
-    check_observed(path, &(Arc::new(|_| ControlFlow::Continue(())) as Arc<dyn Observer>))
+    let observer = Arc::new(|_| ControlFlow::Continue(())) as Arc<dyn Observer>;
+    check_observed(path, &observer, Checksums::Verified)
 }
 
-/// The same with an observer, which can stop it.
+/// The same with an observer, which can stop it, and with checksums or without.
 ///
 /// # Errors
 /// Only what keeps the file from being read, and if the observer stops it.
-pub fn check_observed(path: &Path, observer: &Arc<dyn Observer>) -> Result<Checked, Error> {
+pub fn check_observed(
+    path: &Path,
+    observer: &Arc<dyn Observer>,
+    checksums: Checksums,
+) -> Result<Checked, Error> {
+    let manner = &Manner { observer, checksums };
     let findings = match locate(path).map_err(|cause| Error::new(Action::Read, path, cause))? {
-        Located::Folder(found) => check_several(&found, observer)?,
+        Located::Folder(found) => check_several(&found, manner)?,
         Located::Several(several) => {
             let mut findings = Vec::new();
             for (title, found) in &several.parts {
-                let own = check_several(found, observer)?;
+                let own = check_several(found, manner)?;
                 findings.extend(own.into_iter().map(|finding| finding.within(title)));
             }
             findings
         }
-        Located::File(file) => check_file(&file, observer)?,
+        Located::File(file) => check_file(&file, manner)?,
     };
     Ok(Checked::new(path, findings))
+}
+
+/// Who follows a check, and whether it reads the elements.
+struct Manner<'a> {
+    observer: &'a Arc<dyn Observer>,
+    checksums: Checksums,
 }
 
 /// Checks bytes that are in no file, or in part of one; the path is what they are named.
@@ -125,24 +138,24 @@ pub fn check_source_named(source: &dyn Source, path: &Path) -> Result<Checked, F
         .map(|findings| Checked::new(path, findings))
 }
 
-fn check_file(path: &Path, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
-    check_file_with(path, &[], observer)
+fn check_file(path: &Path, manner: &Manner<'_>) -> Result<Vec<Finding>, Error> {
+    check_file_with(path, &[], manner)
 }
 
 /// Checks a file some parts of which are known.
 fn check_file_with(
     path: &Path,
     parts: &[&FilePart],
-    observer: &Arc<dyn Observer>,
+    manner: &Manner<'_>,
 ) -> Result<Vec<Finding>, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, path, cause);
     let source = match FileSource::as_it_is(path) {
-        Ok(source) => source.observed_by(observer.clone()),
+        Ok(source) => source.observed_by(manner.observer.clone()),
         Err(Cause::Fault(fault @ Fault::Malformed { .. })) => return Ok(vec![broken(&fault)]),
         Err(cause) => return Err(failed(cause)),
     };
     let is_distributed = path.extension().is_some_and(|extension| extension == "distcp");
-    let budget = Budget::for_file(source.len());
+    let budget = Budget::for_file(source.len()).with(manner.checksums);
     let pieces = is_distributed.then(|| pieces(&source)).transpose();
     let pieces = pieces.map_err(|fault| failed(fault.into()))?.flatten();
     let findings = match &pieces {
@@ -284,9 +297,9 @@ fn broken(fault: &Fault) -> Finding {
 
 /// An index, or the like, with the files that it leads to: each by itself, and all of them against
 /// it.
-fn check_several(found: &InFolder, observer: &Arc<dyn Observer>) -> Result<Vec<Finding>, Error> {
+fn check_several(found: &InFolder, manner: &Manner<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = Vec::new();
-    let store = LocalFolder::new(&found.folder, &System).observed_by(observer.clone());
+    let store = LocalFolder::new(&found.folder, &System).observed_by(manner.observer.clone());
     if let Err(fault) = found.format.open(&store, &found.manifest, &Opening::default()) {
         let error = found.error(fault);
         if error.kind() == Kind::Io && error.path() == found.path() {
@@ -306,7 +319,7 @@ fn check_several(found: &InFolder, observer: &Arc<dyn Observer>) -> Result<Vec<F
     // Manifests are examined.
     for name in files.into_iter().filter(|name| !found.format.is_manifest(name)) {
         let parts = of_files.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
-        match check_file_with(&found.folder.join(&name), parts, observer) {
+        match check_file_with(&found.folder.join(&name), parts, manner) {
             Ok(found) => findings.extend(found.into_iter().map(|finding| finding.within(&name))),
             Err(error) if error.kind() == Kind::Stopped => return Err(error),
             // A file that is missing is named above.

@@ -3,9 +3,11 @@
 mod editing;
 mod parts;
 mod rewriting;
+mod shards;
 mod writing;
 
 pub use parts::JoinedPart;
+pub use shards::Shard;
 pub use writing::Unequal;
 
 use std::fmt;
