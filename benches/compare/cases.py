@@ -1,5 +1,6 @@
 """What is compared, and the figures that statedict is to reach."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,9 @@ from files import HERE, Files
 
 #: What is measured, and what makes it ready; it raises `Missing` where it cannot be measured.
 Work = tuple[str, Callable]
+
+#: How the command sft is run by Python.
+SFT = ("-c", "from sft.cli import _entry; _entry()")
 
 
 @dataclass
@@ -54,7 +58,18 @@ class Cases:
             for extension in ("pth", "safetensors", "npz"):
                 yield f"`ls` of {number:,} tensors, {extension}", with_(self.list_many, number, extension)
                 yield f"`strip -i` of {number:,} tensors, {extension}", with_(self.strip_many, number, extension)
+        yield "`strip -o` of a safetensors, beside sft", self.strip_by_peer
+        yield "DCP to safetensors", with_(self.joined, "dcp", "≤ 1.2")
+        yield "DCP to safetensors, beside PyTorch", self.joined_by_torch
+        yield "ZeRO-3 to safetensors", with_(self.joined, "zero3", "≤ 1.5")
+        yield "ZeRO-3 to safetensors, beside DeepSpeed", self.joined_by_deepspeed
+        yield "pieces of the hub to one safetensors", with_(self.joined, "hub", "≤ 1.2")
+        yield "`strip -i` of a DCP folder", self.rename_folder
         yield "`diff` of two equal safetensors", self.differ
+        yield "`diff` of bfloat16 and 32 bits", self.differ_in_type
+        yield "`stats` of a safetensors", self.stats
+        yield "`stats` of a safetensors, beside sft", self.stats_by_peer
+        yield "`view` of 100,000 tensors", self.view
         yield "`check` of a pth", self.check
 
     def rename_in_place(self, extension: str) -> Case:
@@ -143,17 +158,12 @@ class Cases:
         return self.files.free(f"{name}.safetensors")
 
     def check(self) -> Case:
-        """Beside what reads the file on every processor and does nothing with it."""
         source = self.files.large("pth")
-        half = source.stat().st_size // 2
-        both = 'head -c "$2" "$1" >/dev/null & tail -c "+$2" "$1" >/dev/null; wait'
         return Case(
             ours=[self.binary, "check", source],
-            beside="`cat` by two",
-            other=["sh", "-c", both, "sh", source, str(half)],
             reach="≤ 1.2",
             writes=False,
-            reads=[source],
+            **self.beside_two_readers(source),
         )
 
     def list_large(self, extension: str) -> Case:
@@ -185,6 +195,103 @@ class Cases:
             writes=False,
             reads=[source, out],
         )
+
+    def differ_in_type(self) -> Case:
+        wide, narrow = self.files.in_two_types()
+        out = self.files.free("equal.safetensors")
+        shutil.copyfile(wide, out)
+        return Case(
+            # They differ, within what bfloat16 rounds.
+            ours=[self.binary, "diff", narrow, wide, "--rtol", "0.01"],
+            beside="`cmp` of the longer",
+            other=["cmp", wide, out],
+            reach="≤ 2",
+            writes=False,
+            reads=[wide, narrow, out],
+        )
+
+    def stats(self) -> Case:
+        _, narrow = self.files.in_two_types()
+        return Case(
+            ours=[self.binary, "stats", narrow],
+            reach="≤ 1.5",
+            writes=False,
+            **self.beside_two_readers(narrow),
+        )
+
+    def stats_by_peer(self) -> Case:
+        _, narrow = self.files.in_two_types()
+        return Case(
+            ours=[self.binary, "stats", narrow],
+            beside="sft",
+            other=[*self.files.peer("sft.cli", *SFT), "stat", narrow],
+            reach="≤ 1/20",
+            writes=False,
+            reads=[narrow],
+        )
+
+    def view(self) -> Case:
+        source, out = self.files.many(100_000, "safetensors"), self.files.free("page.html")
+        return Case(
+            ours=[self.binary, "view", source, "-o", out],
+            before_ours=lambda: remove(out),
+            reach="≤ 1 s, 300 kB",
+        )
+
+    def strip_by_peer(self) -> Case:
+        source, made = self.files.large("safetensors"), self.files.free("by-peer.safetensors")
+        rename = [*self.files.peer("sft.cli", *SFT), "rename", source, "--sub", r"^module\.", "", "-o", made]
+        return replace(self.strip("safetensors"), beside="sft", other=rename, before_other=lambda: remove(made), reach="")
+
+    def joined(self, kind: str, reach: str) -> Case:
+        """Beside a copy of what the folder's files hold."""
+        source, copied = self.files.of_trainer(kind), self.files.free("copied")
+        copy = 'cp -r --reflink=never "$1" "$2" && sync -f "$2"'
+        return Case(
+            ours=[self.binary, "convert", source, self.out(kind)],
+            beside="`cp`, `sync`",
+            other=["sh", "-c", copy, "sh", source, copied],
+            before_other=lambda: shutil.rmtree(copied, ignore_errors=True),
+            reach=reach,
+            reads=sorted(path for path in source.rglob("*") if path.is_file()),
+            **self.anew(kind),
+        )
+
+    def joined_by_torch(self) -> Case:
+        source, made = self.files.of_trainer("dcp"), self.files.free("by-peer.pth")
+        tool = "torch.distributed.checkpoint.format_utils"
+        other = [self.files.python, "-m", tool, "dcp_to_torch", source, made]
+        joined, ready = self.joined("dcp", "≤ 1/4"), lambda: remove(made)
+        return replace(joined, beside="`dcp_to_torch`", other=other, before_other=ready)
+
+    def joined_by_deepspeed(self) -> Case:
+        source, made = self.files.of_trainer("zero3"), self.files.free("by-peer")
+        tool = self.files.peer("deepspeed.utils.zero_to_fp32")
+        other = [*tool, source, made, "--safe_serialization"]
+        joined, ready = self.joined("zero3", "≤ 1/3"), lambda: shutil.rmtree(made, ignore_errors=True)
+        return replace(joined, beside="`zero_to_fp32`", other=other, before_other=ready)
+
+    def rename_folder(self) -> Case:
+        source, out = self.files.of_trainer("dcp"), self.files.free("strip")
+
+        def anew() -> None:
+            shutil.rmtree(out, ignore_errors=True)
+            shutil.copytree(source, out, copy_function=os.link)
+            # What is edited is no other name of what is kept.
+            (out / ".metadata").unlink()
+            shutil.copyfile(source / ".metadata", out / ".metadata")
+
+        return Case(ours=[self.binary, "strip", "model", out, "-i"], before_ours=anew, reach="≤ 50 ms")
+
+    def beside_two_readers(self, source: Path) -> dict:
+        """What reads a file on two processors and does nothing with it."""
+        half = source.stat().st_size // 2
+        both = 'head -c "$2" "$1" >/dev/null & tail -c "+$2" "$1" >/dev/null; wait'
+        return {
+            "beside": "`cat` by two",
+            "other": ["sh", "-c", both, "sh", source, str(half)],
+            "reads": [source],
+        }
 
     def by_hand(self, mode: str, source: Path, *out: Path) -> list:
         return [self.files.python, HERE / "by_hand.py", mode, source, *out]

@@ -46,7 +46,7 @@ class Files:
         """Removes what was written."""
         for folder in (self.folder, *self.mounted.values()):
             for path in folder.glob("out-*"):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def __exit__(self, *_) -> None:
         self.clear()
@@ -66,6 +66,14 @@ class Files:
                 return python
         raise Missing("no Python with PyTorch, NumPy and safetensors")
 
+    def peer(self, module: str, *run: str) -> list:
+        """How a tool of others is run, which is a module of this Python or of the one that
+        STATEDICT_PEERS names."""
+        python = Path(os.environ.get("STATEDICT_PEERS") or self.python)
+        if not quietly([python, "-c", f"import {module}"]):
+            raise Missing(f"{module.split('.')[0]} is not installed (STATEDICT_PEERS names a Python that has it)")
+        return [python, *(run or ("-m", module))]
+
     def large(self, extension: str) -> Path:
         """A model of the size asked for, as the libraries write it."""
         per_block = 2 * sum(count(shape) for shape in BLOCK.values())
@@ -84,6 +92,22 @@ class Files:
         names = list(BLOCK)
         key = lambda i: f"module.model.layers.{i // len(names)}.{names[i % len(names)]}.weight"
         return self.file(f"many-{tensors}", {key(i): (16,) for i in range(tensors)}, extension)
+
+    def of_trainer(self, kind: str) -> Path:
+        """The folder that a trainer writes of a model of the size asked for."""
+        path = self.folder / f"{kind}-{self.gib:g}"
+        if not path.exists():
+            make = [self.python, HERE / "make_folder.py", kind]
+            whole(path, lambda partial: subprocess.run([*make, partial, str(self.gib)], check=True, capture_output=True))
+        return path
+
+    def in_two_types(self) -> tuple[Path, Path]:
+        """The same numbers in 32 bits and in bfloat16, so many bytes of the former."""
+        wide, narrow = (self.folder / f"{dtype}-{self.gib:g}.safetensors" for dtype in ("float32", "bfloat16"))
+        if not (wide.exists() and narrow.exists()):
+            make = [self.python, HERE / "make_types.py", str(self.gib)]
+            whole(narrow, lambda partial: subprocess.run([*make, wide, partial], check=True))
+        return wide, narrow
 
     def file(self, stem: str, tensors: dict, extension: str) -> Path:
         path, origin = self.folder / f"{stem}.{extension}", self.folder / f"{stem}.safetensors"
