@@ -240,7 +240,7 @@ class Cases:
 
     def strip_by_peer(self) -> Case:
         source, made = self.files.large("safetensors"), self.files.free("by-peer.safetensors")
-        rename = [*self.files.peer("sft.cli", *SFT), "rename", source, "--sub", r"^module\.", "", "-o", made]
+        rename = [*self.files.peer("sft.cli", *SFT), "rename", source, "--sub", r"^module\.", "--sub", "", "-o", made]
         return replace(self.strip("safetensors"), beside="sft", other=rename, before_other=lambda: remove(made), reach="")
 
     def joined(self, kind: str, reach: str) -> Case:
