@@ -233,8 +233,8 @@ enum Command {
     /// `statedict recipes` lists the library.
     /// A recipe has one `[[stage]]` after another, each with one of strip, add, unwrap, rename,
     /// keep, drop, table, dequantise, fold-weight-norm or fill, or with drop and rename; the first
-    /// may be merge-lora. `[size]` says what the sizes are that its
-    /// rules speak of, and `expect` which keys are not there before it is applied.
+    /// may be merge-lora. `[size]` says what the sizes are that its rules speak of, `[cut]` along
+    /// which dimension ranks cut tensors, and `expect` which keys are not there before it is applied.
     Apply {
         /// The file of a recipe or plan, or the name of a recipe of the library: hf-to-meta:llama
         recipe: PathBuf,

@@ -3,6 +3,7 @@
 mod folder;
 
 use std::fs;
+use std::path::Path;
 
 use folder::{Folder, numbered};
 use serde_json::{Value, json};
@@ -44,6 +45,47 @@ fn a_file_becomes_a_distributed_checkpoint_with_the_same_tensors() {
     folder.typed("check run").check(0, "safe");
     folder.typed("convert run again.safetensors").check(0, "wrote again.safetensors");
     folder.typed("diff net.pth again.safetensors").check(0, "the same");
+}
+
+#[test]
+fn a_recipe_says_along_which_dimension_ranks_cut_a_tensor() {
+    let folder = Folder::of([]);
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compat-tests/fixtures/folders");
+    let ranks = ["00", "01"].map(|rank| format!("iter_0000007/mp_rank_{rank}/model_optim_rng.pt"));
+    for file in &ranks {
+        let path = folder.path(&format!("run/{file}"));
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::copy(samples.join("megatron-legacy-tp2").join(file), path).expect("copied");
+    }
+    folder.typed("convert run whole.safetensors").check(0, "");
+    for file in &ranks {
+        let file = format!("run/{file}");
+        let rule = "{k..}.linear_fc2.weight -> {k..}.my_proj.weight";
+        folder.run(&["rename", rule, &file, "--at", "model", "-i"]).check(0, "2 keys renamed");
+    }
+    folder.typed("convert run new.safetensors").check(2, "no rule says along which dimension");
+    let stage = "[[stage]]\nrename = '{k..}.my_proj.weight -> {k..}.linear_fc2.weight'\n";
+    for cut in ["[cut]\n'**.my_proj.weight' = 1\n", "cut = ['**.my_proj.weight=1']\n"] {
+        folder.add("recipe.toml", format!("{cut}{stage}").as_bytes());
+        folder.typed("apply recipe.toml run -o new.safetensors --force").check(0, "2 keys renamed");
+        folder.typed("diff whole.safetensors new.safetensors").check(0, "the same");
+    }
+    // The longest pattern of a table decides, and what was typed before all of them.
+    folder.add(
+        "recipe.toml",
+        format!("[cut]\n'**.my_proj.weight' = 5\n'**' = 0\n{stage}").as_bytes(),
+    );
+    folder
+        .typed("apply recipe.toml run -o new.safetensors --force")
+        .check(2, "it was cut along dimension 5, and has 2");
+    folder.add("recipe.toml", format!("[cut]\n'**.my_proj.weight' = 5\n{stage}").as_bytes());
+    folder
+        .typed("apply recipe.toml run --cut **.my_proj.weight=1 -o new.safetensors --force")
+        .check(0, "2 keys renamed");
+    folder.add("recipe.toml", format!("cut = ['**.my_proj.weight']\n{stage}").as_bytes());
+    folder
+        .typed("apply recipe.toml run -o new.safetensors --force")
+        .check(2, "cut: expected PATTERN=DIM, such as **.my_proj.weight=1");
 }
 
 #[test]

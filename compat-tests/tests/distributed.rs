@@ -1,11 +1,10 @@
-//! Checkpoints of many files that trainers wrote, where there are such.
+//! Checkpoints of many files that trainers wrote.
 //!
-//! `STATEDICT_CORPUS` names a folder with `distributed/samples/truth.jsonl`: what is in the folders
-//! beside it, or what is to be said of those that are damaged. Without it these tests say so and
-//! pass.
+//! `fixtures/folders` has some, and `truth.jsonl` beside them says what they hold. `STATEDICT_CORPUS`
+//! may name a folder with more of them in `distributed/samples`, damaged ones among them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use compat_tests::{Run, Tally, corpus, statedict, text};
 use serde_json::Value;
@@ -18,6 +17,30 @@ fn truth(samples: &Path) -> Vec<(String, Value)> {
         (text(&line["file"]), line)
     });
     lines.collect()
+}
+
+/// The folders of samples: the one that is always there, and the one that may be.
+fn samples() -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/folders");
+    [own].into_iter().chain(corpus("distributed/samples")).collect()
+}
+
+/// A copy of a folder without one of its files.
+fn without(folder: &Path, gone: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    let mut left = vec![PathBuf::new()];
+    while let Some(below) = left.pop() {
+        for entry in fs::read_dir(folder.join(&below)).expect("a folder") {
+            let path = below.join(entry.expect("an entry").file_name());
+            if folder.join(&path).is_dir() {
+                fs::create_dir(copy.path().join(&path)).expect("made");
+                left.push(path);
+            } else if path != Path::new(gone) {
+                fs::copy(folder.join(&path), copy.path().join(&path)).expect("copied");
+            }
+        }
+    }
+    copy
 }
 
 fn list(path: &Path) -> Run {
@@ -55,12 +78,82 @@ fn difference(expected: &Value, run: &Run) -> Option<String> {
 
 #[test]
 fn folders_of_trainers_hold_what_was_saved() {
-    let Some(samples) = corpus("distributed/samples") else { return };
     let mut tally = Tally::new();
-    for (name, line) in truth(&samples).iter().filter(|(_, line)| line.get("expect").is_none()) {
-        tally.note(name, difference(line, &list(&samples.join(name))));
+    for samples in samples() {
+        let truth = truth(&samples);
+        for (name, line) in truth.iter().filter(|(_, line)| line.get("expect").is_none()) {
+            tally.note(name, difference(line, &list(&samples.join(name))));
+        }
     }
     tally.close("folders agree");
+}
+
+#[test]
+fn a_folder_without_one_of_its_files_is_refused_and_the_file_is_named() {
+    let folders = &samples()[0];
+    for (name, gone) in [
+        ("dcp-nocoll", "__1_0.distcp"),
+        ("dcp-nocoll", "__1.metadata"),
+        ("dcp-nested", "__0_0.distcp"),
+        ("dtensor-save", "model_world_size_3_rank_1.pt"),
+        ("zero2", "global_step1/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt"),
+        ("zero3", "global_step1/zero_pp_rank_1_mp_rank_00_model_states.pt"),
+        ("megatron-legacy-tp2", "iter_0000007/mp_rank_01/model_optim_rng.pt"),
+    ] {
+        let folder = without(&folders.join(name), gone);
+        let run = list(folder.path());
+        assert_eq!(run.impolite(2), None, "{name} without {gone}");
+        let file = gone.rsplit('/').next().expect("a name");
+        let folder = gone.rsplit('/').nth(1).unwrap_or(file);
+        let is_named = run.stderr.contains(file) || run.stderr.contains(folder);
+        assert!(is_named, "{name} without {gone}: {}", run.stderr);
+    }
+    let unfinished = without(&folders.join("dcp-nested"), ".metadata");
+    assert!(list(unfinished.path()).stderr.contains("unfinished save"));
+}
+
+#[test]
+fn a_folder_becomes_a_file_a_hub_folder_and_a_distributed_checkpoint() {
+    let folders = &samples()[0];
+    for (name, at) in [
+        ("dcp-nocoll", "model"),
+        ("dcp-zstd", "model"),
+        ("dcp-st", "/"),
+        ("hf-sharded", "/"),
+        ("dtensor-save", "/"),
+        ("zero3", "/"),
+        ("megatron-legacy-tp2", "model"),
+    ] {
+        let out = tempfile::tempdir().expect("a folder");
+        let source = folders.join(name);
+        let digests = |path: &Path, at: &str| {
+            let words = ["ls", "--json", "--hash", "--at", at, path.to_str().expect("UTF-8")];
+            let run = statedict(words);
+            assert_eq!(run.status, Some(0), "{name}: {}", run.stderr);
+            let tensors = run.json()["tensors"].as_array().expect("a list").clone();
+            let rows = tensors.iter().map(|row| {
+                ["key", "dtype", "shape", "sha256"].map(|field| row[field].to_string()).join(" ")
+            });
+            let mut rows: Vec<String> = rows.collect();
+            rows.sort();
+            rows
+        };
+        let wanted = digests(&source, at);
+        assert!(!wanted.is_empty(), "{name}");
+        let outputs: [(&str, &[&str]); 4] = [
+            ("one.safetensors", &[]),
+            ("one.pth", &[]),
+            ("hub", &["--shard-size", "1KB"]),
+            ("dcp", &["--format", "dcp", "--shard-size", "1KB"]),
+        ];
+        for (output, options) in outputs {
+            let output = out.path().join(output);
+            let paths = [&source, &output].map(|path| path.to_str().expect("UTF-8"));
+            let run = statedict([&["convert", paths[0], paths[1], "--at", at], options].concat());
+            assert_eq!(run.status, Some(0), "{name}: {}", run.stderr);
+            assert_eq!(digests(&output, "/"), wanted, "{name} as {}", output.display());
+        }
+    }
 }
 
 #[test]
@@ -92,10 +185,13 @@ fn folders_that_mean_harm_are_dangerous_and_not_read() {
 
 #[test]
 fn good_folders_are_safe_or_need_their_trainers_classes() {
-    let Some(samples) = corpus("distributed/samples") else { return };
     let mut tally = Tally::new();
-    for (name, _) in truth(&samples).iter().filter(|(_, line)| line.get("expect").is_none()) {
-        let path = samples.join(name);
+    let folders = samples().into_iter().flat_map(|samples| {
+        let good = truth(&samples).into_iter().filter(|(_, line)| line.get("expect").is_none());
+        good.map(|(name, _)| (samples.join(&name), name)).collect::<Vec<_>>()
+    });
+    for (path, name) in folders {
+        let name = &name;
         let run = statedict(["check".as_ref(), "--json".as_ref(), path.as_os_str()]);
         let is_known = ["dcp-", "hf-"].iter().any(|kind| name.starts_with(kind));
         let is_good = run.status == Some(0) || (!is_known && run.status == Some(1));

@@ -23,6 +23,13 @@ fn run(words: &[&str]) {
     assert_eq!(run.status, Some(0), "{words:?}: {}", run.stderr);
 }
 
+/// A key that one of the files only records as the same as another is a key of its own in a .pth.
+fn check_tie(tensors: &mut BTreeMap<String, Value>, alias: &str, kept: &str) {
+    if let Some(tensor) = tensors.remove(alias) {
+        assert_eq!(tensor, tensors[kept], "{alias}");
+    }
+}
+
 /// Files with the prefixes that they get, and the paths of their state dicts.
 const SOURCES: [(&str, &str, &str); 5] = [
     ("plain.safetensors", "a", ""),
@@ -52,7 +59,9 @@ fn files_of_all_formats_are_joined_and_split_again() {
         words.extend(prefixes.iter().flat_map(|prefix| ["--prefix", prefix]));
         words.extend(["-o", &all]);
         run(&words);
-        assert_eq!(truth(Path::new(&all), ""), expected, "{name}");
+        let mut joined = truth(Path::new(&all), "");
+        check_tie(&mut joined, "a.module.c", "a.module.a");
+        assert_eq!(joined, expected, "{name}");
 
         let parts =
             SOURCES.map(|(_, prefix, _)| format!("{prefix}={}", path(&format!("{prefix}-{name}"))));
@@ -60,8 +69,11 @@ fn files_of_all_formats_are_joined_and_split_again() {
         words.extend(parts.iter().flat_map(|part| ["--prefix", part]));
         run(&words);
         for (source, prefix, at) in SOURCES {
-            let part = path(&format!("{prefix}-{name}"));
-            assert_eq!(truth(Path::new(&part), ""), truth(&fixture(source), at), "{source}");
+            let mut part = truth(Path::new(&path(&format!("{prefix}-{name}"))), "");
+            if prefix == "a" {
+                check_tie(&mut part, "module.c", "module.a");
+            }
+            assert_eq!(part, truth(&fixture(source), at), "{source}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The options that say how a checkpoint of many files is put together.
 
-use statedict::core::{Cut, Depth, Incomplete, Opening, SEPARATOR, Template};
+use statedict::core::{Cut, Depth, Incomplete, Opening, SEPARATOR};
+use statedict::jobs::recipe::parse_cut;
 
 /// The options that say how a checkpoint of many files is put together.
 #[derive(Debug, clap::Args)]
@@ -18,11 +19,7 @@ pub(crate) struct FolderArgs {
 
 /// A dimension as it is typed: `**.my_proj.weight=1`.
 fn cut(text: &str) -> Result<Cut, String> {
-    let expected = || "expected PATTERN=DIM, such as **.my_proj.weight=1".to_string();
-    let (pattern, dimension) = text.rsplit_once('=').ok_or_else(expected)?;
-    let dimension = dimension.trim().parse().map_err(|_| expected())?;
-    let pattern = Template::parse(pattern.trim(), SEPARATOR).map_err(|error| error.to_string())?;
-    Ok(Cut { pattern, dimension })
+    parse_cut(text, SEPARATOR)
 }
 
 impl FolderArgs {

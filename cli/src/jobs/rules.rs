@@ -1,6 +1,6 @@
 //! Where new names come from: rules, alone or in stages, or a plan.
 
-use statedict_core::{BadRemap, Plan, Rule};
+use statedict_core::{BadRemap, Cut, Plan, Rule};
 
 use crate::jobs::merge::MergeRules;
 use crate::jobs::recipe::Recipe;
@@ -39,6 +39,14 @@ impl Rules {
         match self {
             Rules::Recipe(recipe) | Rules::Undone(recipe) => !recipe.families.is_empty(),
             Rules::Stages(_) | Rules::Saved(_) | Rules::Merge(_) => false,
+        }
+    }
+
+    /// Along which dimensions a recipe says that ranks cut tensors.
+    pub(crate) fn cuts(&self) -> &[Cut] {
+        match self {
+            Rules::Recipe(recipe) | Rules::Undone(recipe) => &recipe.cuts,
+            Rules::Stages(_) | Rules::Saved(_) | Rules::Merge(_) => &[],
         }
     }
 

@@ -1,10 +1,11 @@
 //! A recipe as TOML.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use statedict_core::sizes::{SizeExpression, SizeTable};
-use statedict_core::{SEPARATOR, Separators, Template};
+use statedict_core::{Cut, SEPARATOR, Separators, Template};
 
 use crate::jobs::merge::MergeRules;
 use crate::jobs::recipe::stage::{MERGE, MergeHow, MergeLora, Stage, Texts};
@@ -23,6 +24,7 @@ struct Document {
     separator: Option<SeparatorText>,
     #[serde(default)]
     size: BTreeMap<String, SizeText>,
+    cut: Option<CutText>,
     expect: Option<Texts>,
     #[serde(default)]
     stage: Vec<Stage>,
@@ -34,6 +36,17 @@ struct Document {
 enum SeparatorText {
     Both(char),
     Sides([char; 2]),
+}
+
+/// Along which dimensions ranks cut tensors: in order, or a table without one.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a table of patterns with dimensions, or a list of 'PATTERN=DIM'"
+)]
+enum CutText {
+    List(Vec<String>),
+    Table(BTreeMap<String, usize>),
 }
 
 /// What a size is: a number, an expression, or several of which the first known counts.
@@ -89,6 +102,7 @@ pub(super) fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe
         to: document.to,
         way: document.way,
         sizes: table(document.size)?,
+        cuts: cuts(document.cut, first.left).map_err(|error| format!("cut: {error}"))?,
         merge,
         expect: templates(document.expect, first.left)
             .map_err(|error| format!("expect: {error}"))?,
@@ -117,6 +131,35 @@ fn templates(texts: Option<Texts>, separator: char) -> Result<Vec<Template>, Str
     let texts = texts.map(Texts::list).unwrap_or_default();
     let templates = texts.iter().map(|text| Template::parse(text, separator));
     templates.collect::<Result<_, _>>().map_err(|error| error.to_string())
+}
+
+/// What was cut how; of the patterns of a table that match a key the longest decides.
+fn cuts(text: Option<CutText>, separator: char) -> Result<Vec<Cut>, String> {
+    match text {
+        None => Ok(Vec::new()),
+        Some(CutText::List(list)) => list.iter().map(|it| parse_cut(it, separator)).collect(),
+        Some(CutText::Table(table)) => {
+            let mut pairs: Vec<(String, usize)> = table.into_iter().collect();
+            pairs.sort_by_key(|(pattern, _)| Reverse(pattern.len()));
+            let cut = |(pattern, dimension): (String, usize)| {
+                let pattern = Template::parse(&pattern, separator);
+                Ok(Cut { pattern: pattern.map_err(|error| error.to_string())?, dimension })
+            };
+            pairs.into_iter().map(cut).collect()
+        }
+    }
+}
+
+/// Parses `**.my_proj.weight=1`: tensors, and the dimension along which they were cut.
+///
+/// # Errors
+/// No number behind the last `=`, or a pattern that cannot be read.
+pub fn parse_cut(text: &str, separator: char) -> Result<Cut, String> {
+    let expected = || "expected PATTERN=DIM, such as **.my_proj.weight=1".to_string();
+    let (pattern, dimension) = text.rsplit_once('=').ok_or_else(expected)?;
+    let dimension = dimension.trim().parse().map_err(|_| expected())?;
+    let pattern = Template::parse(pattern.trim(), separator).map_err(|error| error.to_string())?;
+    Ok(Cut { pattern, dimension })
 }
 
 fn table(sizes: BTreeMap<String, SizeText>) -> Result<SizeTable, String> {

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `separator` | what segments are joined by: one character, or `["/", "."]` for the two sides |
 //! | `[size]` | sizes by name: a number, an expression over `config.json`, or a list of them |
+//! | `[cut]` | along which dimension ranks cut tensors, by pattern, where no file says so |
 //! | `expect` | templates that no key may match before, at the top or in a stage |
 //! | `title`, `families`, `from`, `to` | what the recipe is for, and what its keys are before and after |
 //!
@@ -20,7 +21,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use statedict_core::sizes::SizeTable;
-use statedict_core::{Plan, Rule, Separators, Template};
+use statedict_core::{Cut, Plan, Rule, Separators, Template};
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::merge::MergeRules;
@@ -31,6 +32,7 @@ mod document;
 mod stage;
 mod text;
 
+pub use document::parse_cut;
 pub use text::{Beside, to_text, to_text_beside};
 
 /// Which way to apply what was read.
@@ -69,6 +71,8 @@ pub struct Recipe {
     pub way: Way,
     /// The sizes that its rules speak of.
     pub sizes: SizeTable,
+    /// Along which dimensions tensors were cut whose parts are in the files of ranks.
+    pub cuts: Vec<Cut>,
     /// What no key may match before; one that does has been through the recipe already.
     pub expect: Vec<Template>,
     /// How an adapter is merged before the first stage; none where none is.
@@ -103,10 +107,11 @@ impl Recipe {
     /// True if it has nothing but stages of rules.
     fn is_plain(&self) -> bool {
         let has_expectations = self.stages.iter().any(|stage| !stage.expect.is_empty());
-        let Recipe { title, families, from, to, way, sizes, expect, merge, stages: _ } = self;
+        let Recipe { title, families, from, to, way, sizes, cuts, expect, merge, stages: _ } = self;
         let has_names = from.is_some() || to.is_some() || *way != Way::default();
         let has_head = title.is_some() || !families.is_empty() || has_names;
-        merge.is_none() && !has_head && !has_expectations && sizes.is_empty() && expect.is_empty()
+        let has_facts = !sizes.is_empty() || !cuts.is_empty() || !expect.is_empty();
+        merge.is_none() && !has_head && !has_expectations && !has_facts
     }
 }
 

@@ -281,9 +281,16 @@ impl Rename {
         let checkpoint = if !self.dry_run && self.destination == Destination::InPlace {
             open_to_replace(&self.file, observer)?
         } else {
-            open_as(&self.file, &self.opening, observer)?
+            open_as(&self.file, &self.opening(), observer)?
         };
         Ok((joined(checkpoint, self.at.as_deref())?, Vec::new()))
+    }
+
+    /// How the file is opened: as was asked for, and with what a recipe says of it.
+    fn opening(&self) -> Opening {
+        let mut opening = self.opening.clone();
+        opening.cuts.extend(self.rules.cuts().iter().cloned());
+        opening
     }
 
     /// The file to write that has a name of its own, if one is; its extension chooses the format.
