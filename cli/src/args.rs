@@ -32,6 +32,8 @@ use crate::commands::index::args::IndexArgs;
 use crate::commands::join::args::JoinArgs;
 use crate::commands::ls::ListRequest;
 use crate::commands::ls::args::LsArgs;
+use crate::commands::parts::args::{FinishArgs, RunPartArgs};
+use crate::commands::parts::{FinishRequest, RunPartRequest};
 use crate::commands::prune::PruneRequest;
 use crate::commands::prune::args::PruneArgs;
 use crate::commands::recipes::args::RecipesArgs;
@@ -341,6 +343,18 @@ enum Command {
     /// keys that several files hold are refused. An index that is there and says something else is
     /// replaced with --force; without, what differs is shown.
     Index(IndexArgs),
+    /// Do one part of a job that was planned with --plan-parts
+    ///
+    /// Everything is planned once more from the same input, which must not have changed, and the files
+    /// of this part alone are written; those that are there stay. A part may be done anywhere and any
+    /// number of times, and one that was killed is done again: a file is complete or absent.
+    ///
+    /// Exit status: 0 the part is done, 1 the input has changed, or the plan, 2 error.
+    RunPart(RunPartArgs),
+    /// Verify the parts of a job and write the index of their files
+    ///
+    /// Exit status: 0 the job is done, 1 parts are not done, or the input has changed, 2 error.
+    Finish(FinishArgs),
     /// List the recipes that come with the program, or print one
     ///
     /// They are published conversions between the names and layouts of models, each tested against
@@ -387,6 +401,8 @@ pub(crate) enum Task {
     Cat(CatRequest),
     Prune(PruneRequest),
     Recover(RecoverRequest),
+    RunPart(RunPartRequest),
+    Finish(FinishRequest),
 }
 
 impl Args {
@@ -418,6 +434,8 @@ impl Args {
             Command::Explain(explain) => return Ok(Task::Explain(explain.request(verbosity))),
             Command::Index(index) => return Ok(Task::Index(index.request(verbosity))),
             Command::Recipes(recipes) => return Ok(Task::Recipes(recipes.request(verbosity))),
+            Command::RunPart(part) => return Ok(Task::RunPart(part.request(verbosity))),
+            Command::Finish(finish) => return Ok(Task::Finish(finish.request(verbosity))),
             Command::Recover(recover) => return Ok(Task::Recover(recover.request(verbosity))),
             Command::Convert(convert) => return Ok(Task::Rename(convert.request(verbosity)?)),
             Command::Join(join) => return Ok(Task::Rename(join.request(verbosity)?)),

@@ -42,8 +42,9 @@ mod readme {}
 pub mod jobs;
 
 pub use jobs::{
-    Advice, Cat, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, Fit, Index, Input, Join,
-    List, Merge, Notice, Observer, Prune, Recover, Rename, Rules, Shown, Split, Stats, silent,
+    Advice, Cat, Check, Convert, Derive, Diff, Error, ErrorKind, Explain, FinishJob, Fit, Index,
+    Input, Join, List, Merge, Notice, Observer, PlanParts, Prune, Recover, Rename, Rules, RunPart,
+    Shown, Split, Stats, silent,
 };
 pub use statedict_checkpoint as checkpoint;
 pub use statedict_core as core;

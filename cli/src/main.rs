@@ -20,8 +20,8 @@ use std::process::ExitCode;
 
 use crate::args::{Args, Task, completion};
 use crate::commands::{
-    cat, check, derive, diff, explain, fit, index, ls, prune, recipes, recover, rename, shell,
-    split, stats, view,
+    cat, check, derive, diff, explain, fit, index, ls, parts, prune, recipes, recover, rename,
+    shell, split, stats, view,
 };
 use crate::failure::Failure;
 use crate::outcome::ended;
@@ -63,5 +63,7 @@ fn run(args: Args, out: &mut dyn Write) -> Result<(), Failure> {
         Task::Stats(request) => stats::run(&request, out),
         Task::View(request) => view::run(&request, out),
         Task::Recover(request) => recover::run(&request, out),
+        Task::RunPart(request) => parts::run_part(&request, out),
+        Task::Finish(request) => parts::finish(&request, out),
     }
 }

@@ -146,6 +146,9 @@ fn samples() -> Folder {
         "convert linear.safetensors linear.pth",
         "convert model.pth half.pth --cast f16",
         "convert model.pth sharded/ --shard-size 100KB",
+        "convert model.pth parts/ --shard-size 100KB --plan-parts 2 --job job.json",
+        "run-part job.json 1",
+        "run-part job.json 2",
     ] {
         let ran = folder.typed(words);
         assert_eq!(ran.status, 0, "{words}: {}", ran.err);

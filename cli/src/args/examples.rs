@@ -9,7 +9,7 @@ use clap::builder::StyledStr;
 type Example = (&'static str, &'static str);
 
 /// The examples of the command itself, and of each of its commands.
-const EXAMPLES: [(&str, &[Example]); 30] = [
+const EXAMPLES: [(&str, &[Example]); 32] = [
     (
         "statedict",
         &[
@@ -217,6 +217,17 @@ const EXAMPLES: [(&str, &[Example]); 30] = [
             ("statedict index sharded/ --dry-run", "what would be written"),
         ],
     ),
+    (
+        "run-part",
+        &[
+            (
+                "statedict convert model.pth out/ --shard-size 99KB --plan-parts 2 --job new.json",
+                "",
+            ),
+            ("statedict run-part job.json 1", "here or on any other machine"),
+        ],
+    ),
+    ("finish", &[("statedict finish job.json", "when all parts are done")]),
     (
         "recipes",
         &[

@@ -11,6 +11,7 @@ pub(crate) mod index;
 pub(crate) mod join;
 pub(crate) mod ls;
 pub(crate) mod output_args;
+pub(crate) mod parts;
 pub(crate) mod prune;
 pub(crate) mod recipes;
 pub(crate) mod recover;

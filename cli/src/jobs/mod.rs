@@ -19,6 +19,7 @@
 //! | [`Cat`] | reads the values of one tensor |
 //! | [`Stats`] | takes figures of what is in tensors: mean, deviation, extremes, NaN |
 //! | [`Index`] | makes or corrects the index of a folder of shards |
+//! | [`PlanParts`], [`RunPart`], [`FinishJob`] | cut what writes several files into parts, for many machines |
 //! | [`Prune`] | leaves out of a trainer's file what its models do not need |
 //! | [`Recover`] | restores a file whose editing in place was interrupted |
 
@@ -38,6 +39,7 @@ pub mod list;
 pub mod merge;
 pub mod model_dtype;
 pub mod observer;
+pub mod parts;
 pub mod prune;
 pub mod recipe;
 pub mod recover;
@@ -70,6 +72,7 @@ pub use join::Join;
 pub use list::List;
 pub use merge::Merge;
 pub use observer::{Notice, Observer, silent};
+pub use parts::{FinishJob, PlanParts, RunPart};
 pub use prune::Prune;
 pub use recover::Recover;
 pub use rename::Rename;

@@ -72,9 +72,14 @@ impl SizeSources {
         if let Some(config) = &self.config {
             return Ok(vec![(config.clone(), read(config)?)]);
         }
-        let folder = text_file::folder_of(file);
-        let beside = BESIDE.iter().map(|name| folder.join(name)).filter(|path| path.is_file());
+        let beside = SizeSources::beside(file).into_iter().filter(|path| path.is_file());
         beside.map(|path| read(&path).map(|value| (path, value))).collect()
+    }
+
+    /// Where the configuration of a checkpoint may be.
+    pub(crate) fn beside(file: &Path) -> Vec<PathBuf> {
+        let folder = text_file::folder_of(file);
+        BESIDE.iter().map(|name| folder.join(name)).collect()
     }
 }
 

@@ -73,7 +73,7 @@ mod write;
 pub use check::{
     AllowList, Checkable, Checked, Checksums, check, check_observed, check_source_named, checkable,
 };
-pub use checkpoint::{Checkpoint, JoinedPart, Shard, Unequal};
+pub use checkpoint::{Checkpoint, InputFile, JoinedPart, Shard, Unequal, Workshop};
 pub use compare::{Scope, are_made, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};
 pub use disk::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System};

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use statedict_core::{Fault, Source};
@@ -79,6 +80,8 @@ struct Placed {
 #[derive(Debug)]
 struct Opened {
     file: ReadFile,
+    /// The path that led to it, where one did.
+    path: Option<PathBuf>,
     /// The whole file, if an edit of it was interrupted; that is what is read.
     whole: Option<Box<WholeView>>,
     near: Mutex<ReadAhead>,
@@ -138,7 +141,7 @@ impl FileSource {
             Some(files) if whole.is_none() => files.take(path, file)?,
             _ => ReadFile::staying_open(file),
         };
-        FileSource::new(file, whole, interrupted.into_iter().collect())?.with_bytes()
+        FileSource::new(file, Some(path), whole, interrupted.into_iter().collect())?.with_bytes()
     }
 
     /// Opens a file as it is, which is how other programs read it, whatever a journal beside it
@@ -147,7 +150,7 @@ impl FileSource {
         let file = regular(path)?;
         let (_whole, interrupted) = look(path, &file, &System)?;
         let file = ReadFile::staying_open(file);
-        FileSource::new(file, None, interrupted.into_iter().collect())?.with_bytes()
+        FileSource::new(file, Some(path), None, interrupted.into_iter().collect())?.with_bytes()
     }
 
     /// A file that is locked, as it is after what was found of an edit that was interrupted.
@@ -157,7 +160,7 @@ impl FileSource {
     ) -> Result<FileSource, Cause> {
         let interrupted = interrupted.into_iter().collect();
         let file = ReadFile::staying_open(file.try_clone()?);
-        FileSource::new(file, None, interrupted)?.with_bytes()
+        FileSource::new(file, None, None, interrupted)?.with_bytes()
     }
 
     fn with_bytes(self) -> Result<FileSource, Cause> {
@@ -174,11 +177,12 @@ impl FileSource {
 
     /// A file as it is.
     pub(crate) fn from_file(file: File) -> io::Result<FileSource> {
-        FileSource::new(ReadFile::staying_open(file), None, Vec::new())
+        FileSource::new(ReadFile::staying_open(file), None, None, Vec::new())
     }
 
     fn new(
         file: ReadFile,
+        path: Option<&Path>,
         whole: Option<Box<WholeView>>,
         interrupted: Vec<Interrupted>,
     ) -> io::Result<FileSource> {
@@ -186,12 +190,10 @@ impl FileSource {
             Some(whole) => whole.len(),
             None => file.get()?.metadata()?.len(),
         };
+        let (path, near) = (path.map(Path::to_path_buf), Mutex::default());
+        let opened = Arc::new(Opened { file, path, whole, near });
         Ok(FileSource {
-            files: [Placed {
-                start: 0,
-                opened: Arc::new(Opened { file, whole, near: Mutex::default() }),
-            }]
-            .into(),
+            files: [Placed { start: 0, opened }].into(),
             len,
             interrupted,
             reader: Reader::default(),
@@ -261,10 +263,16 @@ impl FileSource {
         }
     }
 
+    /// The places of all files, each with the path that led to it, where one did.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Range<u64>, Option<&Path>)> {
+        let ends = self.files.iter().skip(1).map(|placed| placed.start).chain([self.len]);
+        let files = self.files.iter().zip(ends);
+        files.map(|(placed, end)| (placed.start..end, placed.opened.path.as_deref()))
+    }
+
     /// The bytes of each of the files.
     pub(crate) fn lengths(&self) -> impl Iterator<Item = u64> {
-        let ends = self.files.iter().skip(1).map(|placed| placed.start).chain([self.len]);
-        self.files.iter().zip(ends).map(|(placed, end)| end - placed.start)
+        self.places().map(|(place, _)| place.end - place.start)
     }
 
     /// The most bytes that one of the files has.

@@ -11,6 +11,7 @@ use statedict::jobs::rename::{Encoding, Strictness};
 
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::PlaceArgs;
+use crate::commands::parts::args::PlanPartsArgs;
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::TiesWritten;
 use crate::commands::rename::metadata_args::MetadataArgs;
@@ -58,6 +59,8 @@ pub(crate) struct JoinArgs {
     reserve: Option<u64>,
     #[command(flatten)]
     metadata: MetadataArgs,
+    #[command(flatten)]
+    parts: PlanPartsArgs,
     /// Replace files that exist
     #[arg(long)]
     force: bool,
@@ -88,6 +91,7 @@ impl JoinArgs {
         };
         Ok(RenameRequest {
             job: join.into(),
+            parts: self.parts.parts(),
             typed: typed(),
             explanation: Vec::new(),
             output_format: OutputFormat::of(self.json),

@@ -13,6 +13,7 @@ use statedict::{Rename, Rules};
 
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::{NamedFormat, OutputArgs, formats};
+use crate::commands::parts::args::PlanPartsArgs;
 use crate::commands::rename::RenameRequest;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::failure::Failure;
@@ -33,7 +34,7 @@ pub(crate) struct RenameArgs {
     /// takes its place. A symbolic link stays, and what it leads to is edited. A file that is
     /// edited where it is changes under all its names (hard links). A crash leaves the old file
     /// or the new one, at the latest once `statedict recover` has run.
-    #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size", "weights_only"])]
+    #[arg(short, long, conflicts_with_all = ["output", "format", "shard_size", "weights_only", "plan_parts"])]
     in_place: bool,
     /// Drop the keys that no rule recognises
     #[arg(long, conflicts_with = "strict")]
@@ -141,8 +142,10 @@ pub(super) struct WritingArgs {
     #[command(flatten)]
     metadata: MetadataArgs,
     /// Save the plan to this file, for `apply`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "plan_parts")]
     save_plan: Option<PathBuf>,
+    #[command(flatten)]
+    parts: PlanPartsArgs,
     /// Replace files that exist, and edit read-only or linked ones in place
     #[arg(long)]
     force: bool,
@@ -256,6 +259,7 @@ impl WritingArgs {
         };
         Ok(RenameRequest {
             job,
+            parts: self.parts.parts(),
             typed: typed(),
             explanation: Vec::new(),
             output_format: OutputFormat::of(self.json),

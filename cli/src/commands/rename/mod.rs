@@ -8,11 +8,13 @@ pub(crate) mod metadata_args;
 pub(crate) mod report;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use statedict::Rename;
 use statedict::jobs::rename::Destination;
 
 use crate::commands::output_args::refuse_standard_output;
+use crate::commands::parts::{self, PartsWanted};
 use crate::failure::Failure;
 use crate::terminal::progress::followed;
 use crate::terminal::text::printable;
@@ -21,6 +23,8 @@ use crate::terminal::{OutputFormat, Verbosity};
 /// What to do, and how to show what was done.
 pub(crate) struct RenameRequest {
     pub(crate) job: Rename,
+    /// The parts that it is to be planned in, instead of doing it.
+    pub(crate) parts: Option<PartsWanted>,
     /// What was typed, to suggest it with an output where nothing was written.
     pub(crate) typed: Vec<String>,
     /// What the rules do, in words, where that is wanted.
@@ -33,6 +37,9 @@ pub(crate) fn run(request: &RenameRequest, out: &mut dyn Write) -> Result<(), Fa
     request.refuse_standard_output()?;
     for line in &request.explanation {
         writeln!(out, "{}", printable(line))?;
+    }
+    if let Some(wanted) = &request.parts {
+        return parts::plan(request, wanted, out);
     }
     let outcome = followed(request.verbosity, |observer| request.job.run(observer))?;
     match (request.output_format, &outcome.output) {
@@ -54,6 +61,8 @@ impl RenameRequest {
             Destination::File(path) => Some(path.as_path()),
             Destination::Nowhere | Destination::InPlace => None,
         };
-        refuse_standard_output(output.into_iter().chain(self.job.save_plan.as_deref()))
+        let job = self.parts.iter().flat_map(|parts| [Some(&parts.file), parts.slurm.as_ref()]);
+        let job = job.flatten().map(PathBuf::as_path);
+        refuse_standard_output(output.into_iter().chain(self.job.save_plan.as_deref()).chain(job))
     }
 }

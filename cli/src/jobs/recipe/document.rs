@@ -9,6 +9,7 @@ use statedict_core::{Cut, SEPARATOR, Separators, Template};
 
 use crate::jobs::merge::MergeRules;
 use crate::jobs::recipe::stage::{MERGE, MergeHow, MergeLora, Stage, Texts};
+use crate::jobs::recipe::text;
 use crate::jobs::recipe::{Recipe, RecipeStage, Way};
 
 #[derive(Deserialize)]
@@ -76,6 +77,7 @@ pub(super) fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe
     }
     let own = document.separator.map(SeparatorText::separators);
     let first = own.or(separators).unwrap_or(SEPARATOR.into());
+    let given = separators.filter(|_| own.is_none()).map(text::separator_line);
     let (mut merge, mut stages) = (None, Vec::new());
     for (i, mut stage) in document.stage.into_iter().enumerate() {
         if let Some(how) = stage.merge.take() {
@@ -107,6 +109,7 @@ pub(super) fn parse(text: &str, separators: Option<Separators>) -> Result<Recipe
         expect: templates(document.expect, first.left)
             .map_err(|error| format!("expect: {error}"))?,
         stages,
+        text: given.unwrap_or_default() + text,
     })
 }
 

@@ -79,6 +79,8 @@ pub struct Recipe {
     pub merge: Option<MergeRules>,
     /// The stages, one after another.
     pub stages: Vec<RecipeStage>,
+    /// The text that it was read from; empty where it was made of rules.
+    pub text: String,
 }
 
 /// One stage of a recipe.
@@ -104,10 +106,31 @@ impl Recipe {
         self.stages.iter().map(|stage| &stage.rule)
     }
 
+    /// A text that [`parse`](Recipe::parse) makes this recipe of; `None` where there is none for its
+    /// rules.
+    pub fn to_text(&self) -> Option<String> {
+        if !self.text.is_empty() {
+            return Some(self.text.clone());
+        }
+        to_text(&self.rules().cloned().collect::<Vec<_>>())
+    }
+
     /// True if it has nothing but stages of rules.
     fn is_plain(&self) -> bool {
         let has_expectations = self.stages.iter().any(|stage| !stage.expect.is_empty());
-        let Recipe { title, families, from, to, way, sizes, cuts, expect, merge, stages: _ } = self;
+        let Recipe {
+            title,
+            families,
+            from,
+            to,
+            way,
+            sizes,
+            cuts,
+            expect,
+            merge,
+            stages: _,
+            text: _,
+        } = self;
         let has_names = from.is_some() || to.is_some() || *way != Way::default();
         let has_head = title.is_some() || !families.is_empty() || has_names;
         let has_facts = !sizes.is_empty() || !cuts.is_empty() || !expect.is_empty();

@@ -9,12 +9,8 @@ use crate::jobs::words::is_hidden;
 pub fn to_text(stages: &[Rule]) -> Option<String> {
     let separators = separators_of(stages)?;
     let mut text = String::new();
-    let character = |c: char| quoted(&c.to_string());
-    if separators.are_two() {
-        let (left, right) = (character(separators.left), character(separators.right));
-        text = format!("separator = [{left}, {right}]\n\n");
-    } else if separators != Separators::default() {
-        text = format!("separator = {}\n\n", character(separators.left));
+    if separators != Separators::default() {
+        text = separator_line(separators) + "\n";
     }
     let lines = stages.iter().map(lines).collect::<Option<Vec<_>>>()?.concat();
     for (i, line) in lines.iter().enumerate() {
@@ -22,6 +18,16 @@ pub fn to_text(stages: &[Rule]) -> Option<String> {
         text += &format!("{gap}[[stage]]\n{line}\n");
     }
     Some(text)
+}
+
+/// The line that says what segments are joined by.
+pub(super) fn separator_line(separators: Separators) -> String {
+    let [left, right] = [separators.left, separators.right].map(|c| quoted(&c.to_string()));
+    if separators.are_two() {
+        format!("separator = [{left}, {right}]\n")
+    } else {
+        format!("separator = {left}\n")
+    }
 }
 
 /// What a recipe's keys are split at: before its first stage, and from then on; `None` if it cannot

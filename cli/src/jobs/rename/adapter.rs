@@ -20,7 +20,7 @@ use crate::jobs::text_file::{self, CONFIGURATION};
 const CONFIG: &str = "adapter_config.json";
 
 /// An adapter, opened.
-pub(super) struct OpenAdapter {
+pub(crate) struct OpenAdapter {
     /// As it was named.
     path: PathBuf,
     catalog: Catalog,
@@ -116,15 +116,16 @@ impl MergeRules {
         if let Some(alpha) = self.alpha {
             return Ok(Some(AdapterConfig::of_alpha(alpha)));
         }
-        let beside = text_file::folder_of(adapter).join(CONFIG);
-        let path = match &self.config {
-            Some(path) => path.clone(),
-            None if beside.is_file() => beside,
-            None => return Ok(None),
-        };
+        let Some(path) = self.configuration(adapter) else { return Ok(None) };
         let text = text_file::text(&path, &CONFIGURATION)?;
         let config = AdapterConfig::from_json(&text).map_err(|why| Error::in_file(&path, why))?;
         Ok(Some(config))
+    }
+
+    /// The configuration of an adapter: the one that was given, or the one beside it, if one is.
+    pub(super) fn configuration(&self, adapter: &Path) -> Option<PathBuf> {
+        let beside = text_file::folder_of(adapter).join(CONFIG);
+        self.config.clone().or_else(|| beside.is_file().then_some(beside))
     }
 }
 

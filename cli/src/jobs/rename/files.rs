@@ -37,7 +37,7 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(super) fn pending(&self) -> Option<&PendingFiles> {
+    pub(crate) fn pending(&self) -> Option<&PendingFiles> {
         match self {
             Work::Rename => None,
             Work::Write(pending, _) => Some(pending),

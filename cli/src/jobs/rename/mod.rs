@@ -27,13 +27,13 @@ use crate::jobs::target::{self, Companions, Sharding};
 
 use adapter::OpenAdapter;
 use files::Work;
-use writing::Written;
 
 pub use adapter::MergeSummary;
 pub(crate) use files::broken_ties;
 pub use files::not_followed;
 pub use outcome::{Conversion, Counts, FileSummary, OmittedBecause, Outcome};
 pub use planning::not_cast;
+pub(crate) use writing::Written;
 
 /// Renames the keys of a checkpoint.
 ///
@@ -99,7 +99,7 @@ pub(crate) struct Prepared {
     uncast: Uncast,
     mentions: Mentions,
     pub(crate) work: Work,
-    side_files: SideFiles,
+    pub(crate) side_files: SideFiles,
     /// How many bytes it has.
     pub(crate) bytes: u64,
     replaced_link: Option<PathBuf>,
@@ -219,22 +219,53 @@ impl Rename {
         checkpoint: &mut Checkpoint,
         observer: &Arc<dyn Observer>,
     ) -> Result<Prepared, Error> {
-        let adapter = match &self.adapter {
-            Some(path) => Some(OpenAdapter::beside(checkpoint, path, observer)?),
-            None => None,
-        };
-        let checkpoint = &*checkpoint;
-        let (mut planned, merged) = self.plan(checkpoint, adapter.as_ref())?;
+        let adapter = self.open_adapter(checkpoint, observer)?;
+        let prepared = self.prepare_with(checkpoint, adapter.as_ref())?;
+        self.refuse_unequal(checkpoint, &prepared.planned.plan)?;
+        Ok(prepared)
+    }
+
+    /// Opens the adapter, if there is one; its elements lie after those of the checkpoint.
+    pub(crate) fn open_adapter(
+        &self,
+        checkpoint: &mut Checkpoint,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Option<OpenAdapter>, Error> {
+        let adapter = self.adapter.as_ref();
+        adapter.map(|path| OpenAdapter::beside(checkpoint, path, observer)).transpose()
+    }
+
+    /// The same as [`prepare`](Rename::prepare) without reading any element.
+    pub(crate) fn prepare_with(
+        &self,
+        checkpoint: &Checkpoint,
+        adapter: Option<&OpenAdapter>,
+    ) -> Result<Prepared, Error> {
+        let (mut planned, merged) = self.plan(checkpoint, adapter)?;
         let uncast = self.cast(checkpoint, &mut planned.plan)?;
         let approach = self.approach(checkpoint, &planned.plan)?;
         // Before anything is laid out, which takes as much memory as what looks for them.
         let mentions = self.mentions(checkpoint, &planned.plan, &approach)?;
-        self.refuse_unequal(checkpoint, &planned.plan)?;
-        let work = self.lay_out(checkpoint, (&planned.plan, adapter.as_ref()), &approach)?;
+        let work = self.lay_out(checkpoint, (&planned.plan, adapter), &approach)?;
         let side_files = self.side_files(checkpoint)?;
         let bytes = work.pending().map_or(checkpoint.len(), PendingFiles::len);
         let replaced_link = self.new_file().and_then(target::replaced_link);
         Ok(Prepared { planned, merged, uncast, mentions, work, side_files, bytes, replaced_link })
+    }
+
+    /// The files beside the tensors whose settings may be read.
+    pub(crate) fn configurations(&self) -> Vec<PathBuf> {
+        let sizes = self.sizes.config.clone().map(|file| vec![file]);
+        let mut files = sizes.unwrap_or_else(|| SizeSources::beside(&self.file));
+        let adapter = self.adapter.as_deref().unwrap_or(&self.file);
+        let merge = match &self.rules {
+            Rules::Merge(rules) => Some(rules),
+            Rules::Recipe(recipe) => recipe.merge.as_ref(),
+            Rules::Stages(_) | Rules::Undone(_) | Rules::Saved(_) => None,
+        };
+        files.extend(merge.and_then(|rules| rules.configuration(adapter)));
+        files.retain(|file| file.is_file());
+        files
     }
 
     /// What was done, or would be.
@@ -274,7 +305,10 @@ impl Rename {
     }
 
     /// Opens what is read, and says what was joined, if something was.
-    fn open(&self, observer: &Arc<dyn Observer>) -> Result<(Checkpoint, Vec<JoinedSource>), Error> {
+    pub(crate) fn open(
+        &self,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<(Checkpoint, Vec<JoinedSource>), Error> {
         if let Some(sources) = &self.sources {
             return sources.open(&self.opening, observer);
         }

@@ -177,7 +177,7 @@ impl Rename {
     }
 
     /// Refuses a plan that leaves tensors out as the same as others, which they are not.
-    pub(super) fn refuse_unequal(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<(), Error> {
+    pub(crate) fn refuse_unequal(&self, checkpoint: &Checkpoint, plan: &Plan) -> Result<(), Error> {
         let unequal = checkpoint.unequal(plan)?;
         if unequal.is_empty() {
             return Ok(());

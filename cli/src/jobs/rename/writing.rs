@@ -47,12 +47,10 @@ impl Rename {
             }
             None => None,
         };
-        let plan = &planned.plan;
         let plan = match &output {
-            Some(staged) => checkpoint.returning(staged, plan.clone()),
-            None => plan.clone(),
+            Some(staged) => self.exact(checkpoint, staged, &planned.plan)?,
+            None => self.refuse_inexact(&planned.plan).map(|()| planned.plan.clone())?,
         };
-        self.refuse_inexact(&plan)?;
         let saved = match &self.save_plan {
             Some(path) => {
                 // What another checkpoint is made of the same way.
@@ -67,10 +65,9 @@ impl Rename {
             _ => None,
         };
         let overflows = match output.as_ref().or(replacement.as_ref()) {
-            Some(staged) => checkpoint.overflows(staged, &plan)?,
+            Some(staged) => self.overflows(checkpoint, staged, &plan)?,
             None => Vec::new(),
         };
-        self.refuse_to_overflow(&overflows)?;
         // An edit in place is small and goes through once it has begun.
         if observer.advance(0).is_break() {
             return Err(Error::stopped());
@@ -102,6 +99,30 @@ impl Rename {
             staged.commit()?;
         }
         Ok(Written { replaced, overflows, plan: Some(plan) })
+    }
+
+    /// The plan with what staging has shown of it, if that leads back where it has to.
+    pub(crate) fn exact(
+        &self,
+        checkpoint: &Checkpoint,
+        staged: &Staged,
+        plan: &Plan,
+    ) -> Result<Plan, Error> {
+        let plan = checkpoint.returning(staged, plan.clone());
+        self.refuse_inexact(&plan)?;
+        Ok(plan)
+    }
+
+    /// The tensors of which a cast made finite numbers infinite, if that is not refused.
+    pub(crate) fn overflows(
+        &self,
+        checkpoint: &Checkpoint,
+        staged: &Staged,
+        plan: &Plan,
+    ) -> Result<Vec<Overflow>, Error> {
+        let overflows = checkpoint.overflows(staged, plan)?;
+        self.refuse_to_overflow(&overflows)?;
+        Ok(overflows)
     }
 
     /// Refuses to undo a recipe of which a constant would not give every bit back.

@@ -1,13 +1,17 @@
 //! An opened checkpoint: how it is opened, and what it holds.
 
 mod editing;
+mod inputs;
 mod parts;
 mod rewriting;
 mod shards;
+mod workshop;
 mod writing;
 
+pub use inputs::InputFile;
 pub use parts::JoinedPart;
 pub use shards::Shard;
+pub use workshop::Workshop;
 pub use writing::Unequal;
 
 use std::fmt;
@@ -40,6 +44,8 @@ pub struct Checkpoint {
     model_folder: Option<PathBuf>,
     /// The folder that its files are in, if they are several.
     folder: Option<PathBuf>,
+    /// What led to its files, if they are several.
+    manifests: Vec<PathBuf>,
     source: FileSource,
     files: Box<dyn Folder>,
     disk: Arc<dyn Disk>,
@@ -56,6 +62,7 @@ pub struct Checkpoint {
 struct Found {
     path: PathBuf,
     folder: Option<PathBuf>,
+    manifests: Vec<PathBuf>,
     source: FileSource,
     files: Box<dyn Folder>,
 }
@@ -157,7 +164,7 @@ impl Checkpoint {
     }
 
     fn new(named: &Path, opened: Found, disk: Arc<dyn Disk>, locked: Option<Locked>) -> Checkpoint {
-        let Found { path, folder, source, files } = opened;
+        let Found { path, folder, manifests, source, files } = opened;
         let observer = Arc::new(|_| ControlFlow::Continue(()));
         let model_folder = named.is_dir().then(|| named.to_path_buf());
         let (meant, joined) = (OnceLock::new(), None);
@@ -165,6 +172,7 @@ impl Checkpoint {
             path,
             model_folder,
             folder,
+            manifests,
             source,
             files,
             disk,
@@ -402,7 +410,7 @@ impl Found {
     /// A file of any format.
     fn file(path: PathBuf, source: FileSource) -> Result<Found, Error> {
         let files = Box::new(OneFile::open(&source, &path)?);
-        Ok(Found { path, folder: None, source, files })
+        Ok(Found { path, folder: None, manifests: Vec::new(), source, files })
     }
 
     /// Several files, which the store opens.
@@ -418,7 +426,8 @@ impl Found {
         let is_below = named.is_dir() && found.folder != named;
         let path = if is_below { found.folder.clone() } else { named.to_path_buf() };
         let folder = Some(found.folder.clone());
-        Ok(Found { path, folder, source: store.into_source(), files })
+        let manifests = [found.path()].into();
+        Ok(Found { path, folder, manifests, source: store.into_source(), files })
     }
 
     /// Several checkpoints, each of several files.
@@ -429,16 +438,19 @@ impl Found {
         opening: &Opening,
     ) -> Result<Found, Error> {
         let (mut source, mut parts) = (FileSource::joined(Vec::new()), Vec::new());
+        let mut manifests = Vec::new();
         for (title, part) in &found.parts {
             let store = LocalFolder::new(&part.folder, disk).observed_by(observer.clone());
             let opened = Found::folder(&part.folder, part, store, opening)?;
             let start = source.len();
+            manifests.extend(opened.manifests);
             source.append(opened.source);
             let prefix = title.clone();
             parts.push(Part { prefix, start, folder: opened.files, catalog: None });
         }
         let (path, folder) = (found.folder.clone(), Some(found.folder.clone()));
-        Ok(Found { path, folder, source, files: Box::new(SeveralFolders::new(parts)) })
+        let files = Box::new(SeveralFolders::new(parts));
+        Ok(Found { path, folder, manifests, source, files })
     }
 }
 

@@ -33,11 +33,13 @@ impl Checkpoint {
         let path = parts.first().map_or(PathBuf::new(), |part| part.checkpoint.path.clone());
         let (mut source, mut folders) = (FileSource::joined(Vec::new()), Vec::new());
         let (mut sections, mut metadata) = (Vec::new(), Vec::new());
+        let mut manifests = Vec::new();
         for JoinedPart { title, checkpoint, sections: own } in parts {
             for section in own {
                 metadata.push((title.clone(), checkpoint.metadata_after(&section)));
                 sections.push(section.below(&title));
             }
+            manifests.extend(checkpoint.manifests);
             let (start, folder) = (source.len(), checkpoint.files);
             folders.push(Part { prefix: title, start, folder, catalog: checkpoint.joined });
             source.append(checkpoint.source);
@@ -47,7 +49,8 @@ impl Checkpoint {
         for (title, metadata) in metadata {
             files.add_metadata(&title, metadata);
         }
-        let found = Found { path, folder: None, source, files: Box::new(files) };
+        let files = Box::new(files);
+        let found = Found { path, folder: None, manifests, source, files };
         Ok(Checkpoint::new(&PathBuf::new(), found, Arc::new(System), None))
     }
 }

@@ -9,7 +9,7 @@ use crate::disk::Existing;
 use crate::elements;
 use crate::elements::overflow::{self, Overflow};
 use crate::elements::returning;
-use crate::error::{Action, Cause, Error};
+use crate::error::{Action, Error};
 use crate::in_place::{Replaced, WriteMethod};
 use crate::model_folder::SideFiles;
 use crate::write::stage::{Staged, Stager};
@@ -40,23 +40,21 @@ impl Checkpoint {
         out: &Path,
         existing: Existing,
     ) -> Result<Staged, Error> {
-        let failed = |cause: Cause| Error::new(Action::Write, out, cause);
-        for part in rewritten.layouts().flat_map(Layout::parts) {
-            if let Part::Elements(elements) = part
-                && let Some(fault) = elements::obstacle(elements)
-            {
-                return Err(failed(fault.into()));
-            }
+        if let Some(fault) = self.obstacle(rewritten) {
+            return Err(Error::new(Action::Write, out, fault));
         }
-        if let Some(fault) = elements::repetition(self.len(), rewritten) {
-            return Err(failed(fault.into()));
-        }
-        let like = self.source.metadata().map_err(|error| failed(error.into()))?;
-        let (source, observer) = (&self.source, self.observer.as_ref());
-        let revised = &|renamed: &Renamed| self.revised(renamed);
-        let stager =
-            Stager { source, like: Some(&like), existing, disk: &self.disk, observer, revised };
-        stager.stage(rewritten, out, self.folder.as_deref())
+        let folder = self.folder.as_deref();
+        self.with_stager(out, existing, None, |stager| stager.stage(rewritten, out, folder))
+    }
+
+    /// Why files cannot be written, if they cannot.
+    pub(super) fn obstacle(&self, rewritten: &PendingFiles) -> Option<Fault> {
+        let mut parts = rewritten.layouts().flat_map(Layout::parts);
+        let obstacle = parts.find_map(|part| match part {
+            Part::Elements(elements) => elements::obstacle(elements),
+            _ => None,
+        });
+        obstacle.or_else(|| elements::repetition(self.len(), rewritten))
     }
 
     /// Stages files for the folder `out`, with those that belong to the model: they take their
@@ -74,7 +72,7 @@ impl Checkpoint {
         let mut staged = self.stage(rewritten, out, existing)?;
         let (source, observer) = (&self.source, self.observer.as_ref());
         let (disk, revised) = (&self.disk, &|_: &Renamed| Vec::new());
-        let stager = Stager { source, like: None, existing, disk, observer, revised };
+        let stager = Stager { source, like: None, existing, disk, observer, revised, beside: None };
         stager.carry(sides, out, &mut staged)?;
         Ok(staged)
     }

@@ -218,8 +218,15 @@ impl<'a> NewCheckpoint<'a> {
         let pending =
             pending.map_err(|unsupported| failed(Cause::UnsupportedTensors(unsupported)))?;
         let (observer, revised) = (self.observer.as_ref(), &|_: &Renamed| Vec::new());
-        let stager =
-            Stager { source: &source, like: None, existing, disk: &self.disk, observer, revised };
+        let stager = Stager {
+            source: &source,
+            like: None,
+            existing,
+            disk: &self.disk,
+            observer,
+            revised,
+            beside: None,
+        };
         stager.stage(&pending, path, None)
     }
 

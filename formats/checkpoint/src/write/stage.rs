@@ -58,9 +58,15 @@ impl MadeFolders {
         if let Some(above) = below.parent() {
             self.make(above)?;
         }
-        self.disk.create_folder(below)?;
-        self.paths.push(below.to_path_buf());
-        self.disk.sync_folder(folder(below))
+        match self.disk.create_folder(below) {
+            // Another program that writes other files here has just made it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && below.is_dir() => Ok(()),
+            made => {
+                made?;
+                self.paths.push(below.to_path_buf());
+                self.disk.sync_folder(folder(below))
+            }
+        }
     }
 }
 
@@ -83,6 +89,8 @@ pub(crate) struct Stager<'a> {
     pub(crate) observer: &'a dyn Observer,
     /// Layouts of a renamed file to prefer where the file system can clone.
     pub(crate) revised: &'a dyn Fn(&Renamed) -> Vec<Layout>,
+    /// The folder in which files are until they take their places, if not the one of those.
+    pub(crate) beside: Option<&'a Path>,
 }
 
 /// Stages a text of one's own, such as a plan, with the mode that new files have.
@@ -110,7 +118,8 @@ pub(crate) fn stage_bytes(
     layout.bytes(bytes);
     let source = &FileSource::joined(Vec::new());
     let (observer, revised) = (&|_| ControlFlow::Continue(()), &|_: &Renamed| Vec::new());
-    Stager { source, like, existing, disk, observer, revised }.stage(&layout.into(), out, None)
+    let stager = Stager { source, like, existing, disk, observer, revised, beside: None };
+    stager.stage(&layout.into(), out, None)
 }
 
 impl Stager<'_> {
@@ -162,8 +171,40 @@ impl Stager<'_> {
     /// Nothing yet, for a folder, which is made if it is not there.
     fn in_folder(&self, out: &Path) -> Result<Staged, Error> {
         let mut staged = self.nothing();
-        make_folder(&mut staged.made, out)
-            .map_err(|cause| Error::new(Action::Write, out, cause))?;
+        let made = make_folder(self.disk.as_ref(), out);
+        if made.map_err(|cause| Error::new(Action::Write, out, cause))? == MadeFolder::New {
+            staged.made.paths.push(out.to_path_buf());
+        }
+        Ok(staged)
+    }
+
+    /// One of several files of a folder, under its own name.
+    pub(crate) fn one(&self, file: &NewFile, folder: &Path) -> Result<Staged, Error> {
+        let mut staged = self.nothing();
+        let path = folder.join(&file.name);
+        let failed = |cause: Cause| Error::new(Action::Write, &path, cause);
+        check_below(folder, &file.name).map_err(failed)?;
+        if let Some(parent) = path.parent() {
+            staged.made.make(parent).map_err(|error| Error::new(Action::Write, parent, error))?;
+        }
+        // Where the file system can clone, another layout might be written, which nobody knows of who
+        // writes the other files.
+        staged.add(self.file(&file.layout, None, &path, self.existing)?);
+        Ok(staged)
+    }
+
+    /// What leads to files that are there.
+    pub(crate) fn manifest(
+        &self,
+        manifest: Option<&dyn Manifest>,
+        folder: &Path,
+    ) -> Result<Staged, Error> {
+        let mut staged = self.nothing();
+        if let Some(manifest) = manifest {
+            let mut layout = Layout::new();
+            layout.bytes(manifest.to_bytes());
+            staged.add(self.file(&layout, None, &folder.join(manifest.name()), self.existing)?);
+        }
         Ok(staged)
     }
 
@@ -216,9 +257,8 @@ impl Stager<'_> {
             staged.add(self.file(&file.layout, renamed, &path, Existing::Refuse)?);
         }
         staged.obsolete.extend(gone.iter().map(|name| folder.join(name)));
-        let mut layout = Layout::new();
-        layout.bytes(manifest.to_bytes());
-        staged.add(self.file(&layout, None, &folder.join(manifest.name()), self.existing)?);
+        let last = self.manifest(Some(manifest.as_ref()), folder)?;
+        staged.files.extend(last.files);
         Ok(staged)
     }
 
@@ -232,7 +272,8 @@ impl Stager<'_> {
         let failed = |cause: Cause| Error::new(Action::Write, out, cause);
         check_target(out, existing).map_err(failed)?;
         let access = if self.like.is_some() { Access::Private } else { Access::Usual };
-        let beside = TempFile::new(self.disk, out, access).map_err(failed)?;
+        let near = self.beside.map_or_else(|| out.to_path_buf(), |folder| folder.join("part"));
+        let beside = TempFile::new(self.disk, &near, access).map_err(failed)?;
         let (disk, file) = (self.disk.as_ref(), &beside.file);
         let (source, observer, lossy) = (self.source, self.observer, Mutex::default());
         let path = beside.name.path();
@@ -331,17 +372,27 @@ impl Staged {
     }
 }
 
+/// Whether a folder was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MadeFolder {
+    New,
+    There,
+}
+
 /// Makes the folder of new files, unless it is there.
-fn make_folder(made: &mut MadeFolders, out: &Path) -> Result<(), Cause> {
+pub(crate) fn make_folder(disk: &dyn Disk, out: &Path) -> Result<MadeFolder, Cause> {
     if out.as_os_str().is_empty() || out.is_dir() {
-        return Ok(());
+        return Ok(MadeFolder::There);
     }
     // The folder it is to be in is one that the user meant to be there.
-    let folder_made = made.disk.create_folder(out);
-    match folder_made {
+    match disk.create_folder(out) {
         Ok(()) => {
-            made.paths.push(out.to_path_buf());
-            Ok(made.disk.sync_folder(folder(out))?)
+            disk.sync_folder(folder(out)).inspect_err(|_| drop(disk.remove_folder(out)))?;
+            Ok(MadeFolder::New)
+        }
+        // Another program that writes other files here has just made it.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && out.is_dir() => {
+            Ok(MadeFolder::There)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(Fault::Unsupported("several files are written, and this is not a folder".into())
@@ -352,7 +403,7 @@ fn make_folder(made: &mut MadeFolders, out: &Path) -> Result<(), Cause> {
 }
 
 /// Refuses a folder in which something would still lead to other files than the new one.
-fn refuse_manifest(out: &Path) -> Result<(), Error> {
+pub(crate) fn refuse_manifest(out: &Path) -> Result<(), Error> {
     let Ok(entries) = fs::read_dir(out) else { return Ok(()) };
     let mut names = entries.flatten().map(|entry| entry.path());
     let manifest = names.find(|path| {
