@@ -14,6 +14,7 @@ mod explain;
 mod files;
 mod fit;
 mod memory;
+mod parts;
 mod payload;
 mod plan;
 mod rules;
@@ -37,6 +38,8 @@ mod _statedict {
     use super::files::rename_file;
     #[pymodule_export]
     use super::fit::fit;
+    #[pymodule_export]
+    use super::parts::{finish, run_part};
     #[pymodule_export]
     use super::plan::{Computed, Plan, plan};
     #[pymodule_export]

@@ -53,6 +53,12 @@ if TYPE_CHECKING:
         rename,
         unwrap,
     )
+    from ._parts import (
+        FinishResult,
+        PartResult,
+        finish,
+        run_part,
+    )
     from ._save import (
         save_file,
     )
@@ -68,8 +74,10 @@ __all__ = [
     "FileCheck",
     "FileResult",
     "Finding",
+    "FinishResult",
     "MalformedError",
     "Opaque",
+    "PartResult",
     "Plan",
     "Slice",
     "StateDictWarning",
@@ -84,6 +92,7 @@ __all__ = [
     "diff",
     "explain",
     "explaining",
+    "finish",
     "fit",
     "install_excepthook",
     "load_file",
@@ -91,6 +100,7 @@ __all__ = [
     "open",
     "rename",
     "rename_file",
+    "run_part",
     "save_file",
     "stats",
     "unwrap",
@@ -104,6 +114,7 @@ _PLACES = {
     "_explain": {"explain", "explaining", "install_excepthook"},
     "_jobs": {"CheckResult", "FileCheck", "FileResult", "Finding", "StateDictWarning", "apply", "check", "convert", "rename_file"},
     "_memory": {"Plan", "fit", "load_into", "rename", "unwrap"},
+    "_parts": {"FinishResult", "PartResult", "finish", "run_part"},
     "_save": {"save_file"},
 }  # fmt: skip
 
