@@ -152,14 +152,18 @@ const ADMITTED: &[&str] = &[
 ];
 
 /// What it admits once `torch.distributed.tensor` is imported, which is what its error asks for.
-const OF_DISTRIBUTED_TENSORS: [&str; 7] = [
+const OF_DISTRIBUTED_TENSORS: [&str; 11] = [
+    "torch.distributed._mesh_layout._FlatLayout",
+    "torch.distributed._mesh_layout._MeshLayout",
     "torch.distributed.device_mesh.DeviceMesh",
     "torch.distributed.tensor.DTensor",
     "torch.distributed.tensor._dtensor_spec.DTensorSpec",
+    "torch.distributed.tensor._dtensor_spec.ShardOrderEntry",
     "torch.distributed.tensor._dtensor_spec.TensorMeta",
     "torch.distributed.tensor.placement_types.Partial",
     "torch.distributed.tensor.placement_types.Replicate",
     "torch.distributed.tensor.placement_types.Shard",
+    "torch.distributed.tensor.placement_types._StridedShard",
 ];
 
 /// True if weights-only loading lets a pickle use what has this path.

@@ -91,7 +91,7 @@ impl Callable {
     /// How what has an admitted path can be called.
     pub(super) fn at(path: &str) -> Callable {
         let name = path.rsplit('.').next().unwrap_or_default();
-        let is_class = name.starts_with(|c: char| c.is_ascii_uppercase());
+        let is_class = name.trim_start_matches('_').starts_with(|c: char| c.is_ascii_uppercase());
         match path {
             "torch.device" | "builtins.bytearray" | "builtins.complex" | "builtins.set" => {
                 Callable::Class
@@ -129,6 +129,7 @@ mod tests {
         check("torch._utils._rebuild_tensor_v2", Callable::Function);
         check("torch._tensor._rebuild_from_type_v2", Callable::Function);
         check("collections.Counter", Callable::Class);
+        check("torch.distributed._mesh_layout._MeshLayout", Callable::Class);
     }
 
     #[test]

@@ -41,10 +41,7 @@ const CONSTANT: &str = "a constant, which nothing calls";
 
 /// What describes the pieces of a distributed checkpoint, and tensors without values.
 const FILLED: &[Entry] = &[
-    Entry::called(
-        "torch.distributed.checkpoint.metadata._MEM_FORMAT_ENCODING",
-        "an enumeration, which looks a number up",
-    ),
+    Entry::called("torch.distributed.checkpoint.metadata._MEM_FORMAT_ENCODING", ENUMERATION),
     Entry::filled("torch.distributed.checkpoint.filesystem._StorageInfo", FIELDS),
     Entry::filled("torch.distributed.checkpoint.metadata.BytesStorageMetadata", FIELDS),
     Entry::filled("torch.distributed.checkpoint.metadata.ChunkStorageMetadata", FIELDS),
@@ -53,6 +50,11 @@ const FILLED: &[Entry] = &[
     Entry::filled("torch.distributed.checkpoint.metadata.StorageMeta", FIELDS),
     Entry::filled("torch.distributed.checkpoint.metadata.TensorProperties", FIELDS),
     Entry::filled("torch.distributed.checkpoint.metadata.TensorStorageMetadata", FIELDS),
+    Entry::filled("torch.distributed.checkpoint.planner.BytesIOWriteData", FIELDS),
+    Entry::filled("torch.distributed.checkpoint.planner.SavePlan", FIELDS),
+    Entry::filled("torch.distributed.checkpoint.planner.TensorWriteData", FIELDS),
+    Entry::filled("torch.distributed.checkpoint.planner.WriteItem", FIELDS),
+    Entry::called("torch.distributed.checkpoint.planner.WriteItemType", ENUMERATION),
     Entry::filled(
         "torch.nn.parallel.data_parallel.DataParallel",
         "a module, which takes the attributes it is given and adds those of later releases",
@@ -62,10 +64,41 @@ const FILLED: &[Entry] = &[
     Entry::filled("torch.nn.parameter.UninitializedParameter", EMPTY),
 ];
 
+/// What describes the shards of one rank, whose class ShardedTensor is not among them: filled, that
+/// one looks for the other ranks, and where they call each other's functions it calls theirs.
+const SHARDS: &[Entry] = &[
+    Entry::filled("torch.distributed._shard.metadata.ShardMetadata", FIELDS),
+    Entry::filled(
+        "torch.distributed._shard.sharded_tensor.api.ShardedTensor.ProcessGroupState",
+        FIELDS,
+    ),
+    Entry::called(
+        "torch.distributed._shard.sharded_tensor.metadata.MEM_FORMAT_ENCODING",
+        ENUMERATION,
+    ),
+    Entry::filled("torch.distributed._shard.sharded_tensor.metadata.ShardedTensorMetadata", FIELDS),
+    Entry::filled(
+        "torch.distributed._shard.sharded_tensor.metadata.TensorProperties",
+        "a data class, whose state is taken apart into its five or six fields",
+    ),
+    Entry::filled("torch.distributed._shard.sharded_tensor.shard.Shard", FIELDS),
+    Entry::filled("torch.distributed._shard.sharding_spec.api.DevicePlacementSpec", FIELDS),
+    Entry::filled("torch.distributed._shard.sharding_spec.api.EnumerableShardingSpec", FIELDS),
+    Entry::filled(
+        "torch.distributed._shard.sharding_spec.chunk_sharding_spec.ChunkShardingSpec",
+        FIELDS,
+    ),
+    Entry::filled(
+        "torch.distributed.remote_device._remote_device",
+        "the name of a device and of a worker; filled, it keeps them",
+    ),
+];
+
+const ENUMERATION: &str = "an enumeration, which looks a number up";
 const FIELDS: &str = "a data class, which keeps the fields it is given";
 const EMPTY: &str = "it detaches a tensor of the file, or makes one without elements";
 
-pub(super) const ENTRIES: [&[Entry]; 3] = [TENSORS, CONSTANTS, FILLED];
+pub(super) const ENTRIES: [&[Entry]; 4] = [TENSORS, CONSTANTS, FILLED, SHARDS];
 
 /// Why activations and losses do nothing.
 pub(super) const FUNCTIONAL: &str = "modules keep it to call it on tensors later, and all it does is to \
