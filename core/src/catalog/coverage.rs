@@ -52,6 +52,9 @@ pub fn check_coverage(shape: &[u64], rectangles: &[Rectangle<'_>]) -> Result<(),
         return Err(Unassembled::Outside { at: outside.at.into(), shape: shape.into() });
     }
     let mut full: Vec<&Rectangle<'_>> = rectangles.iter().filter(|it| !it.is_empty()).collect();
+    if are_slabs(shape, &full) {
+        return Ok(());
+    }
     refuse_overlaps(&mut full)?;
     // What does not overlap and lies within has no more elements than the shape.
     let found = full.iter().map(|it| count_of(it.size).unwrap_or(u64::MAX));
@@ -61,6 +64,24 @@ pub fn check_coverage(shape: &[u64], rectangles: &[Rectangle<'_>]) -> Result<(),
         return Err(Unassembled::Incomplete { found, count });
     }
     Ok(())
+}
+
+/// True if each begins where the one before ends, in one dimension, and has all of the others: how
+/// nearly every checkpoint is cut.
+fn are_slabs(shape: &[u64], rectangles: &[&Rectangle<'_>]) -> bool {
+    let Some(first) = rectangles.first() else { return false };
+    let mut cut = (0..shape.len()).filter(|axis| first.size[*axis] != shape[*axis]);
+    let (Some(along), None) = (cut.next().or((!shape.is_empty()).then_some(0)), cut.next()) else {
+        return false;
+    };
+    let mut end = 0;
+    let is_next = |it: &&Rectangle<'_>| {
+        let is_whole = |axis| axis == along || (it.at[axis] == 0 && it.size[axis] == shape[axis]);
+        let begins = it.at[along] == end;
+        end = it.end(along);
+        begins && (0..shape.len()).all(is_whole)
+    };
+    rectangles.iter().all(is_next) && end == shape[along]
 }
 
 /// Sweeps along the dimension in which most rectangles begin at places of their own, and keeps those

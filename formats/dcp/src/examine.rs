@@ -56,9 +56,11 @@ pub(crate) fn parts(store: &dyn Store, manifest: &str) -> Result<Vec<FilePart>, 
     let mut parts = Vec::new();
     for (name, entry) in &metadata.entries {
         match entry {
-            Entry::Object(item) => parts.extend(part(&metadata, name, item, None)),
+            Entry::Object(item) => {
+                parts.extend(part(&metadata, name, &metadata.item(*item), None));
+            }
             Entry::Tensor(tensor) => {
-                for chunk in tensor.chunks.iter().filter(|chunk| !chunk.is_empty()) {
+                for chunk in metadata.chunks(tensor) {
                     let of = Tensor::unlocated(tensor.dtype.clone(), chunk.size.to_vec());
                     let item = chunk.item.as_ref();
                     parts.extend(item.and_then(|item| part(&metadata, name, item, Some(&of))));

@@ -129,8 +129,9 @@ impl Places<'_> {
             }
             let twice = match &self.metadata.entries[name] {
                 Entry::Object(item) => {
-                    objects.push(Object { path: path.to_vec(), item: item.clone() });
+                    let item = self.metadata.item(*item);
                     self.file(item.file)?;
+                    objects.push(Object { path: path.to_vec(), item });
                     tree.add_object(&path, OBJECT)
                 }
                 Entry::Tensor(tensor) => match self.tensor(name, tensor)? {
@@ -148,14 +149,14 @@ impl Places<'_> {
 
     /// A tensor, or what is wrong with one of its items.
     fn tensor(&mut self, name: &str, tensor: &Chunked) -> Result<Result<Tensor, String>, Fault> {
-        let Chunked { dtype, shape, chunks } = tensor;
+        let Chunked { dtype, shape, .. } = tensor;
         if self.depth == Depth::Listing {
             return Ok(Ok(Tensor::unlocated(dtype.clone(), shape.clone())));
         }
-        let mut parts = Vec::new();
-        for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
+        let (metadata, mut parts) = (self.metadata, Vec::new());
+        for chunk in metadata.chunks(tensor) {
             let item = chunk.item.as_ref().expect("a tensor without it is known to lack it");
-            match self.file(item.file)?.chunk(item, name, dtype, chunk) {
+            match self.file(item.file)?.chunk(item, name, dtype, &chunk) {
                 Ok(tensor) => parts.push(TensorBlock { at: chunk.at.to_vec(), tensor }),
                 Err(fault @ Fault::Unreadable(_)) => return Err(fault),
                 Err(fault) => {

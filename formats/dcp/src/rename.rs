@@ -10,7 +10,7 @@ use crate::encode::encode;
 use crate::metadata::{Meaning, Metadata, is_admitted, meanings};
 use crate::names::{METADATA, metadata_files};
 use crate::open;
-use crate::pickle::{Edits, edited, follow};
+use crate::pickle::{Detail, Edits, edited, follow};
 
 /// The key under which an optimizer lists its parameters.
 const PARAMETERS: &str = "params";
@@ -136,7 +136,7 @@ impl Renamable {
                 && let Some(Some(new)) = section.fate(last)
                 && Step::joined(above) == section.path()
             {
-                files.extend(entry.first_file().map(|file| (new, file)));
+                files.extend(self.metadata.first_file(entry).map(|file| (new, file)));
             }
         }
         let mut sets: IndexMap<usize, TensorSet> = IndexMap::default();
@@ -156,7 +156,7 @@ impl Renamable {
     fn renamed(&self, file: &MetadataFile, plan: &Plan) -> Result<Vec<u8>, Fault> {
         let names = self.new_names(plan)?;
         let pickle = file.source.bytes(0..file.source.len())?;
-        let built = follow(&pickle.as_slice(), is_admitted)?;
+        let built = follow(&pickle.as_slice(), is_admitted, Detail::Everything)?;
         let mut edits = Edits::default();
         for (push, meaning) in meanings(&built)? {
             let new = match &meaning {

@@ -1,8 +1,6 @@
 //! Which tensors have all their elements, and what is missing of the others.
 
-use statedict_core::{
-    Fault, Rectangle, Shortfall, Store, Tensor, Total, Unassembled, check_coverage,
-};
+use statedict_core::{Fault, Shortfall, Store, Total, Unassembled, check_coverage};
 
 use crate::item::{refusal, too_small};
 use crate::metadata::{Chunked, Entry, Item, Metadata};
@@ -57,7 +55,7 @@ pub(crate) fn shortfall(metadata: &Metadata, lengths: &Lengths) -> Shortfall {
     for (name, entry) in &metadata.entries {
         match entry {
             Entry::Object(item) => {
-                if let Some(cause) = lengths.refusal(item, metadata) {
+                if let Some(cause) = lengths.refusal(&metadata.item(*item), metadata) {
                     shortfall.object(name, cause);
                 }
             }
@@ -79,22 +77,22 @@ fn lack(
     lengths: &Lengths,
 ) -> Option<(String, u64)> {
     let (mut lost, mut cause) = (0u64, None);
-    for chunk in tensor.chunks.iter().filter(|chunk| !chunk.is_empty()) {
-        let elements = Tensor::unlocated(tensor.dtype.clone(), chunk.size.to_vec());
+    for chunk in metadata.chunks(tensor) {
+        let count = chunk.size.iter().copied().fold(1, u64::saturating_mul);
+        let bits = u128::from(count) * u128::from(tensor.dtype.bits());
+        let bytes = u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX);
         let refused = match &chunk.item {
             None => Some(format!("'{name}': no file is said to have the chunk at {:?}", chunk.at)),
             Some(item) => lengths
                 .refusal(item, metadata)
-                .or_else(|| Some(format!("'{name}': {}", too_small(item, elements.byte_len())?))),
+                .or_else(|| Some(format!("'{name}': {}", too_small(item, bytes)?))),
         };
         if let Some(refused) = refused {
-            lost = lost.saturating_add(elements.count());
+            lost = lost.saturating_add(count);
             cause.get_or_insert(refused);
         }
     }
-    let rectangles: Vec<Rectangle<'_>> =
-        tensor.chunks.iter().map(|chunk| chunk.rectangle()).collect();
-    match check_coverage(&tensor.shape, &rectangles) {
+    match check_coverage(&tensor.shape, &metadata.rectangles(tensor)) {
         Ok(()) => {}
         Err(Unassembled::Incomplete { found, count }) => {
             let missing = count.saturating_sub(found);

@@ -149,7 +149,7 @@ impl DataFile {
             self.merged.push((at, merged));
         }
         let (_, merged) = self.merged.iter().find(|(known, _)| *known == at).expect("it was added");
-        Ok(merged.tensor(name, &chunk.at)?.moved(at))
+        Ok(merged.tensor(name, chunk.at)?.moved(at))
     }
 
     fn unpacked_chunk(&self, item: &Item, dtype: &DType, chunk: &Chunk) -> Result<Tensor, Fault> {

@@ -2,28 +2,31 @@
 
 use std::sync::Arc;
 
-use statedict_core::{DType, Fault, IndexMap, Step};
+use statedict_core::{DType, Fault, Step};
 use statedict_pth::torch_dtype;
 
-use super::{Chunk, Chunked, Entry, Item, Metadata};
-use crate::pickle::{Built, Kind, Names, SizesId, Value};
+use super::places::Places;
+use super::{Chunked, Entry, Metadata, Transforms};
+use crate::pickle::{Built, Info, Kind, Names, Placed, SizesId, TextId, Value};
 
 /// How many steps a path into nested state dicts may have.
 const MAX_STEPS: usize = 128;
 
-/// Where items are, by the name of what they hold and for chunks their first element.
-type Places = IndexMap<(Arc<str>, Option<SizesId>), Item>;
-
 /// What the pickle of a metadata file says.
-pub(super) fn metadata(built: &Built) -> Result<Metadata, Fault> {
-    let objects = Objects { names: &built.names };
-    let root = objects.object(&built.root, "Metadata")?;
+pub(super) fn metadata(built: Built) -> Result<Metadata, Fault> {
+    let Built { root, mut names } = built;
     let mut metadata = Metadata::default();
-    let places = objects.places(root.get("storage_data"), &mut metadata)?;
+    let Placing { mut placed, pending, transforms } = Objects { names: &names }.placed(&root)?;
+    for (item, path) in pending {
+        placed[item].file = names.add_file(path);
+    }
+    metadata.transforms = transforms;
+    let places = Places::new(placed, &names);
+    let objects = Objects { names: &names };
+    let root = objects.object(&root, "Metadata")?;
     for (name, entry) in objects.entries(root.get("state_dict_metadata"), "state_dict_metadata")? {
-        let name: Arc<str> = objects.text(&name)?.into();
         let entry = objects.entry(&name, &entry, &places)?;
-        metadata.entries.insert(name, entry);
+        metadata.entries.insert(objects.text(&name)?.into(), entry);
     }
     for (name, path) in objects.entries(root.get("planner_data"), "planner_data")? {
         // Other planners keep what they like there.
@@ -34,7 +37,18 @@ pub(super) fn metadata(built: &Built) -> Result<Metadata, Fault> {
         }
         metadata.paths.insert(name.into(), path);
     }
+    metadata.files = names.files().map(Arc::from).collect();
+    (metadata.items, metadata.order) = (places.placed, places.order);
+    metadata.sizes = names.into_sizes();
     Ok(metadata)
+}
+
+/// Where everything is.
+struct Placing {
+    placed: Vec<Placed>,
+    /// The paths of items whose files have no numbers yet.
+    pending: Vec<(usize, TextId)>,
+    transforms: Transforms,
 }
 
 struct Objects<'a> {
@@ -51,59 +65,90 @@ impl Attributes {
 }
 
 impl Objects<'_> {
-    fn entry(&self, name: &Arc<str>, entry: &Value, places: &Places) -> Result<Entry, Fault> {
+    fn entry(&self, key: &Value, entry: &Value, places: &Places) -> Result<Entry, Fault> {
+        let Value::Text(id) = key else { return Err(Fault::broken("a name that is not a text")) };
+        let name = self.names.text(id.id);
         if self.is(entry, "BytesStorageMetadata") {
-            let place = places.get(&(name.clone(), None)).cloned();
             let missing = || Fault::broken(format!("no file is said to have '{name}'"));
-            return Ok(Entry::Object(place.ok_or_else(missing)?));
+            return Ok(Entry::Object(places.object(id.id).ok_or_else(missing)?));
         }
         let attributes = self.object(entry, "TensorStorageMetadata")?;
-        let shape = self.sizes(attributes.get("size"), name)?;
+        let shape = self.sizes(attributes.get("size"), name)?.to_vec();
         let dtype = self.dtype(attributes.get("properties"), name)?;
-        let mut chunks = Vec::new();
-        for chunk in self.items(attributes.get("chunks"), name)? {
-            let attributes = self.object(&chunk, "ChunkStorageMetadata")?;
-            let at = self.sizes_id(attributes.get("offsets"), name)?;
-            let size = self.sizes(attributes.get("sizes"), name)?.into();
-            let item = places.get(&(name.clone(), Some(at))).cloned();
-            chunks.push(Chunk { at: self.names.sizes(at).into(), size, item });
-        }
-        Ok(Entry::Tensor(Chunked { dtype, shape: shape.to_vec(), chunks }))
+        let chunks = self.chunks(attributes.get("chunks"), name)?;
+        let items = places.items(id.id, &chunks);
+        Ok(Entry::Tensor(Chunked { dtype, shape, chunks, items }))
     }
 
-    /// Where everything is.
-    fn places(&self, data: Option<&Value>, metadata: &mut Metadata) -> Result<Places, Fault> {
-        let mut places = Places::default();
-        let mut known: Option<Arc<str>> = None;
-        let mut untransformed: Option<Arc<[Arc<str>]>> = None;
-        for (index, info) in self.entries(data, "storage_data")? {
-            let index = self.object(&index, "MetadataIndex")?;
-            let name = self.text_of(index.get("fqn"), "fqn")?;
-            // Chunks of one tensor mostly follow each other.
-            let name = match known.filter(|known| **known == *name) {
-                Some(known) => known,
-                None => Arc::from(name),
-            };
-            known = Some(name.clone());
-            let at = match index.get("offset") {
-                None | Some(Value::None) => None,
-                offset => Some(self.sizes_id(offset, &name)?),
-            };
-            let info = self.object(&info, "_StorageInfo")?;
-            let file = self.text_of(info.get("relative_path"), "relative_path")?;
-            let file = match metadata.files.get_index_of(file) {
-                Some(number) => number,
-                None => metadata.files.insert_full(Arc::from(file)).0,
-            };
-            let offset = number(info.get("offset"), &name)?;
-            let length = number(info.get("length"), &name)?;
-            let transforms = match info.get("transform_descriptors") {
-                None | Some(Value::None) => untransformed.get_or_insert_default().clone(),
-                list => self.texts(list, &name)?,
-            };
-            places.insert((name, at), Item { file, offset, length, transforms });
+    /// The offsets and sizes of chunks.
+    fn chunks(&self, list: Option<&Value>, name: &str) -> Result<Vec<(SizesId, SizesId)>, Fault> {
+        if let Some(Value::Node(node)) = list
+            && let Some(chunks) = node.take_chunks()
+        {
+            return Ok(chunks);
         }
-        Ok(places)
+        let chunks = self.items(list, name)?.into_iter().map(|chunk| {
+            if let Value::Chunk(at, size) = chunk {
+                return Ok((at, size));
+            }
+            let attributes = self.object(&chunk, "ChunkStorageMetadata")?;
+            let at = self.sizes_id(attributes.get("offsets"), name)?;
+            Ok((at, self.sizes_id(attributes.get("sizes"), name)?))
+        });
+        chunks.collect()
+    }
+
+    /// Where everything is, and how it was transformed.
+    fn placed(&self, root: &Value) -> Result<Placing, Fault> {
+        let root = self.object(root, "Metadata")?;
+        let data = root.get("storage_data");
+        let mut placed = match data {
+            Some(Value::Node(node)) => node.take_placed(),
+            _ => Vec::new(),
+        };
+        let (mut pending, mut transforms) = (Vec::new(), Transforms::default());
+        transforms.insert(Arc::default());
+        for (index, info) in self.entries(data, "storage_data")? {
+            let (name, at) = self.index(&index)?;
+            if let Value::Info(info) = &info {
+                placed.push(Placed::plain(name, at, info));
+                continue;
+            }
+            let what = self.names.text(name);
+            let (path, info, list) = self.info(&info, what)?;
+            let number = match list {
+                None => 0,
+                Some(list) => transforms.insert_full(self.texts(Some(&list), what)?).0,
+            };
+            let transforms = u32::try_from(number).unwrap_or(u32::MAX);
+            pending.push((placed.len(), path));
+            placed.push(Placed { transforms, ..Placed::plain(name, at, &info) });
+        }
+        Ok(Placing { placed, pending, transforms })
+    }
+
+    fn index(&self, index: &Value) -> Result<(TextId, Option<SizesId>), Fault> {
+        if let Value::Index(name, at) = index {
+            return Ok((*name, *at));
+        }
+        let index = self.object(index, "MetadataIndex")?;
+        let name = self.text_id(index.get("fqn"), "fqn")?;
+        let at = match index.get("offset") {
+            None | Some(Value::None) => None,
+            offset => Some(self.sizes_id(offset, self.names.text(name))?),
+        };
+        Ok((name, at))
+    }
+
+    /// The path of the file that something is in, where it is, and the list of its transforms.
+    fn info(&self, info: &Value, name: &str) -> Result<(TextId, Info, Option<Value>), Fault> {
+        let info = self.object(info, "_StorageInfo")?;
+        let path = self.text_id(info.get("relative_path"), "relative_path")?;
+        let offset = number(info.get("offset"), name)?;
+        let length = number(info.get("length"), name)?;
+        let transforms = info.get("transform_descriptors").cloned();
+        let transforms = transforms.filter(|list| !matches!(list, Value::None));
+        Ok((path, Info { file: u32::MAX, offset, length }, transforms))
     }
 
     fn path(&self, path: &Value) -> Option<Vec<Step>> {
@@ -160,7 +205,7 @@ impl Objects<'_> {
         match dict {
             None | Some(Value::None) => Ok(Vec::new()),
             Some(Value::Node(node)) => match &*node.kind() {
-                Kind::Dict(entries) => Ok(entries.clone()),
+                Kind::Dict(entries, _) => Ok(entries.clone()),
                 _ => Err(Fault::broken(format!("{what} is not a dict"))),
             },
             Some(_) => Err(Fault::broken(format!("{what} is not a dict"))),
@@ -193,9 +238,11 @@ impl Objects<'_> {
         }
     }
 
-    fn text_of(&self, text: Option<&Value>, what: &str) -> Result<&str, Fault> {
-        text.and_then(|text| self.text(text).ok())
-            .ok_or_else(|| Fault::broken(format!("{what} is not a text")))
+    fn text_id(&self, text: Option<&Value>, what: &str) -> Result<TextId, Fault> {
+        match text {
+            Some(Value::Text(text)) => Ok(text.id),
+            _ => Err(Fault::broken(format!("{what} is not a text"))),
+        }
     }
 
     fn text(&self, text: &Value) -> Result<&str, Fault> {

@@ -66,7 +66,7 @@ impl Looking<'_> {
     fn entries(&self, value: &Value) -> Vec<(Value, Value)> {
         let Value::Node(node) = value else { return Vec::new() };
         match &*node.kind() {
-            Kind::Dict(entries) => entries.clone(),
+            Kind::Dict(entries, _) => entries.clone(),
             _ => Vec::new(),
         }
     }
@@ -128,7 +128,8 @@ impl Looking<'_> {
         }
         match &*node.kind() {
             Kind::Sequence(items) => items.iter().for_each(|item| self.indexes(item)),
-            Kind::Dict(entries) => entries.iter().for_each(|(key, value)| {
+            Kind::Chunks(_) => {}
+            Kind::Dict(entries, _) => entries.iter().for_each(|(key, value)| {
                 self.indexes(key);
                 self.indexes(value);
             }),

@@ -6,6 +6,7 @@ use statedict_core::{Fault, IndexMap, Source};
 use statedict_pth::opcode;
 
 use super::fetched::{Places, fetched, pass_argument};
+use super::flat::{Recent, SIZE};
 use super::reader::{Reader, is_text};
 use super::value::{GlobalId, Kind, Misbuilt, Names, Text, TextId, Value};
 
@@ -15,16 +16,31 @@ pub(crate) struct Built {
     pub(crate) names: Names,
 }
 
+/// How much of a pickle is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Everything, as it was built.
+    Everything,
+    /// What objects say whose classes have millions of them.
+    Contents,
+}
+
 /// Follows the pickle at the start of a source.
 ///
 /// # Errors
 /// A pickle that is broken, one that names anything which `is_admitted` does not know, by its path,
 /// and one that uses opcodes which no such pickle has.
-pub(crate) fn follow(source: &dyn Source, is_admitted: fn(&str) -> bool) -> Result<Built, Fault> {
+pub(crate) fn follow(
+    source: &dyn Source,
+    is_admitted: fn(&str) -> bool,
+    detail: Detail,
+) -> Result<Built, Fault> {
     let (reader, fetched) = (Reader::new(source), fetched(source)?);
     let mut machine = Machine {
         reader,
         is_admitted,
+        detail,
+        recent: Recent::default(),
         fetched,
         put: Places::default(),
         memo_len: 0,
@@ -39,19 +55,21 @@ pub(crate) fn follow(source: &dyn Source, is_admitted: fn(&str) -> bool) -> Resu
     Ok(Built { root, names: machine.names })
 }
 
-struct Machine<'s> {
-    reader: Reader<'s>,
+pub(super) struct Machine<'s> {
+    pub(super) reader: Reader<'s>,
     is_admitted: fn(&str) -> bool,
+    detail: Detail,
     /// The places of the memo that are read.
-    fetched: Places,
+    pub(super) fetched: Places,
     /// The places of the memo that were written.
     put: Places,
-    memo_len: u32,
-    memo: IndexMap<u32, Value>,
+    pub(super) memo_len: u32,
+    pub(super) memo: IndexMap<u32, Value>,
+    pub(super) recent: Recent,
     stack: Vec<Value>,
     /// What the stack was at each mark.
     marks: Vec<Vec<Value>>,
-    names: Names,
+    pub(super) names: Names,
     /// How many texts were pushed.
     pushes: u32,
     /// Where the opcode is that is followed.
@@ -275,8 +293,8 @@ impl Machine<'_> {
     /// What a class makes of its arguments.
     fn made(&mut self, class: GlobalId, args: &[Value]) -> Result<Value, Fault> {
         match self.names.global(class) {
-            "torch.Size" => {
-                let sizes = match args {
+            SIZE => {
+                let sizes: Option<Vec<u64>> = match args {
                     [] => Some(Vec::new()),
                     [Value::Node(sizes)] => match &*sizes.kind() {
                         Kind::Sequence(sizes) => sizes.iter().map(count).collect(),
@@ -286,7 +304,7 @@ impl Machine<'_> {
                 };
                 let what = "a torch.Size that is not made of numbers from 0 on";
                 let sizes = sizes.ok_or_else(|| self.broken(what.into()))?;
-                Ok(Value::Sizes(self.names.add_sizes(sizes)))
+                Ok(Value::Sizes(self.names.add_sizes(&sizes)))
             }
             "collections.OrderedDict" => Ok(Value::dict()),
             _ => {
@@ -313,6 +331,7 @@ impl Machine<'_> {
         }
         let value = self.top()?.clone();
         self.memo.insert(place, value);
+        self.recent.forget(place);
         Ok(())
     }
 
@@ -325,6 +344,13 @@ impl Machine<'_> {
         let what = || "fetches a value that was not put into the memo before".to_string();
         match self.memo.get(&place).cloned() {
             Some(Value::Text(text)) => self.push_text(text.id),
+            Some(Value::Global(class)) => {
+                let flat = match self.detail {
+                    Detail::Contents => self.flat(class),
+                    Detail::Everything => None,
+                };
+                self.stack.push(flat.unwrap_or(Value::Global(class)));
+            }
             Some(value) => self.stack.push(value),
             None => return Err(self.broken(what())),
         }
@@ -376,7 +402,7 @@ fn count(value: &Value) -> Option<u64> {
 }
 
 /// A number in two's complement, the lowest byte first; `None` beyond 64 bits.
-fn little_endian(bytes: &[u8]) -> Option<i64> {
+pub(super) fn little_endian(bytes: &[u8]) -> Option<i64> {
     let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
     let mut all = [if negative { 0xff } else { 0 }; 8];
     all.get_mut(..bytes.len())?.copy_from_slice(bytes);

@@ -2,10 +2,11 @@
 
 mod edit;
 mod fetched;
+mod flat;
 mod machine;
 mod reader;
 mod value;
 
 pub(crate) use edit::{Edits, edited};
-pub(crate) use machine::{Built, follow};
-pub(crate) use value::{Kind, Names, Node, SizesId, Text, Value};
+pub(crate) use machine::{Built, Detail, follow};
+pub(crate) use value::{Info, Kind, Names, Node, Placed, SizesId, Text, TextId, Value};

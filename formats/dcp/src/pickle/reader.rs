@@ -64,6 +64,20 @@ impl<'s> Reader<'s> {
         Ok(bytes)
     }
 
+    /// The next bytes, as many as there are in the window and at least so many, not taken; none
+    /// before the end of the pickle.
+    pub(super) fn ahead(&mut self, len: usize) -> Option<&[u8]> {
+        if self.window.len() - self.taken < len {
+            self.fill(len).ok()?;
+        }
+        self.window.get(self.taken..)
+    }
+
+    /// Takes bytes that were looked at.
+    pub(super) fn pass(&mut self, len: usize) {
+        self.taken += len;
+    }
+
     /// Passes over bytes that are not looked at.
     pub(super) fn skip(&mut self, len: u64) -> Result<(), Fault> {
         let there = (self.window.len() - self.taken) as u64;

@@ -1,9 +1,11 @@
 //! What a pickle builds, nothing of it made.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::mem;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
-use statedict_core::IndexMap;
+use statedict_core::IndexSet;
 
 /// How deeply values may nest: metadata does not go beyond a dozen.
 const MAX_NESTING: u8 = 64;
@@ -19,7 +21,43 @@ pub(crate) enum Value {
     /// A `torch.Size`.
     Sizes(SizesId),
     Global(GlobalId),
+    /// A `ChunkStorageMetadata`: offsets and sizes.
+    Chunk(SizesId, SizesId),
+    /// A `MetadataIndex`: a name and, for chunks, an offset.
+    Index(TextId, Option<SizesId>),
+    /// A `_StorageInfo` without transforms.
+    Info(Rc<Info>),
     Node(Rc<Node>),
+}
+
+/// Where something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// The number of its file.
+    pub(crate) file: u32,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+/// An index with what it leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) name: TextId,
+    pub(crate) at: Option<SizesId>,
+    /// The number of its file.
+    pub(crate) file: u32,
+    /// The number of how it was transformed; 0 for not at all.
+    pub(crate) transforms: u32,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+impl Placed {
+    /// What is said of an item that was not transformed.
+    pub(crate) fn plain(name: TextId, at: Option<SizesId>, info: &Info) -> Placed {
+        let Info { file, offset, length } = *info;
+        Placed { name, at, file, transforms: 0, offset, length }
+    }
 }
 
 /// A text as one opcode pushed it.
@@ -30,13 +68,13 @@ pub(crate) struct Text {
     pub(crate) push: u32,
 }
 
-/// A text's place among those of the pickle.
+/// A text's place among the different ones of the pickle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TextId(u32);
 
 /// A `torch.Size`'s place among the different ones of the pickle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SizesId(u32);
+pub(crate) struct SizesId(NonZeroU32);
 
 /// A global's place among those of the pickle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +96,9 @@ pub(crate) struct Node {
 pub(crate) enum Kind {
     /// A tuple, list or set.
     Sequence(Vec<Value>),
-    Dict(Vec<(Value, Value)>),
+    /// A list of chunks alone, their offsets and sizes.
+    Chunks(Vec<(SizesId, SizesId)>),
+    Dict(Vec<(Value, Value)>, Vec<Placed>),
     /// An object: what was called with what, and the state it was given.
     Object {
         class: GlobalId,
@@ -79,6 +119,40 @@ impl Node {
     pub(crate) fn kind(&self) -> Ref<'_, Kind> {
         self.kind.borrow()
     }
+
+    /// Takes out what a dict has of indexes with their places, which may be most of what there is.
+    pub(crate) fn take_placed(&self) -> Vec<Placed> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Dict(_, placed) => mem::take(placed),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes out the chunks of a list that has nothing else.
+    pub(crate) fn take_chunks(&self) -> Option<Vec<(SizesId, SizesId)>> {
+        match &mut *self.kind.borrow_mut() {
+            Kind::Chunks(chunks) => Some(mem::take(chunks)),
+            _ => None,
+        }
+    }
+}
+
+impl Kind {
+    fn of_items(items: Vec<Value>) -> Kind {
+        match chunks(&items) {
+            Some(chunks) if !items.is_empty() => Kind::Chunks(chunks),
+            _ => Kind::Sequence(items),
+        }
+    }
+}
+
+/// Values that are all chunks.
+fn chunks(items: &[Value]) -> Option<Vec<(SizesId, SizesId)>> {
+    let chunk = |item: &Value| match item {
+        Value::Chunk(at, size) => Some((*at, *size)),
+        _ => None,
+    };
+    items.iter().map(chunk).collect()
 }
 
 impl Value {
@@ -88,7 +162,7 @@ impl Value {
     }
 
     pub(super) fn dict() -> Value {
-        Value::node(Kind::Dict(Vec::new()), 1)
+        Value::node(Kind::Dict(Vec::new(), Vec::new()), 1)
     }
 
     pub(super) fn object(class: GlobalId, args: Vec<Value>) -> Result<Value, Misbuilt> {
@@ -105,13 +179,20 @@ impl Value {
     pub(super) fn extend(&self, items: Vec<Value>) -> Result<(), Misbuilt> {
         let node = self.growing()?;
         node.deepen(depth_above(&items)?);
-        match &mut *node.kind.borrow_mut() {
-            Kind::Sequence(all) => {
-                all.extend(items);
-                Ok(())
-            }
-            _ => Err(Misbuilt::NotGrowing),
+        let kind = &mut *node.kind.borrow_mut();
+        match kind {
+            Kind::Sequence(all) if all.is_empty() => *kind = Kind::of_items(items),
+            Kind::Sequence(all) => all.extend(items),
+            Kind::Chunks(all) => match chunks(&items) {
+                Some(more) => all.extend(more),
+                None => {
+                    let all = all.iter().map(|(at, size)| Value::Chunk(*at, *size));
+                    *kind = Kind::Sequence(all.chain(items).collect());
+                }
+            },
+            _ => return Err(Misbuilt::NotGrowing),
         }
+        Ok(())
     }
 
     /// Adds entries to a dict.
@@ -121,8 +202,15 @@ impl Value {
             node.deepen(part(key)?.max(part(value)?));
         }
         match &mut *node.kind.borrow_mut() {
-            Kind::Dict(all) => {
-                all.extend(entries);
+            Kind::Dict(all, placed) => {
+                for (key, value) in entries {
+                    match (&key, &value) {
+                        (Value::Index(name, at), Value::Info(info)) => {
+                            placed.push(Placed::plain(*name, *at, info));
+                        }
+                        _ => all.push((key, value)),
+                    }
+                }
                 Ok(())
             }
             _ => Err(Misbuilt::NotGrowing),
@@ -138,8 +226,8 @@ impl Value {
                 *state = given;
                 Ok(())
             }
-            Kind::Dict(_) => Ok(()),
-            Kind::Sequence(_) => Err(Misbuilt::NotGrowing),
+            Kind::Dict(..) => Ok(()),
+            Kind::Sequence(_) | Kind::Chunks(_) => Err(Misbuilt::NotGrowing),
         }
     }
 
@@ -173,49 +261,57 @@ fn part(value: &Value) -> Result<u8, Misbuilt> {
     }
 }
 
-/// The texts, sizes and globals of a pickle.
+/// The texts, sizes and globals of a pickle, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    texts: Vec<Box<str>>,
-    sizes: Vec<Box<[u64]>>,
-    known_sizes: IndexMap<Box<[u64]>, SizesId>,
-    globals: Vec<String>,
-    known_globals: IndexMap<String, GlobalId>,
+    texts: IndexSet<Box<str>>,
+    sizes: IndexSet<Box<[u64]>>,
+    globals: IndexSet<String>,
+    /// The texts that are paths of data files.
+    files: IndexSet<TextId>,
 }
 
 impl Names {
-    pub(super) fn add_text(&mut self, text: &str) -> TextId {
-        self.texts.push(text.into());
-        TextId(place(self.texts.len()))
+    pub(crate) fn add_text(&mut self, text: &str) -> TextId {
+        let known = self.texts.get_index_of(text);
+        TextId(place(known.unwrap_or_else(|| self.texts.insert_full(text.into()).0)))
     }
 
-    pub(super) fn add_sizes(&mut self, sizes: Vec<u64>) -> SizesId {
-        if let Some(known) = self.known_sizes.get(sizes.as_slice()) {
-            return *known;
-        }
-        let sizes: Box<[u64]> = sizes.into();
-        self.sizes.push(sizes.clone());
-        let id = SizesId(place(self.sizes.len()));
-        self.known_sizes.insert(sizes, id);
-        id
+    pub(crate) fn add_sizes(&mut self, sizes: &[u64]) -> SizesId {
+        let known = self.sizes.get_index_of(sizes);
+        SizesId::at(known.unwrap_or_else(|| self.sizes.insert_full(sizes.into()).0))
     }
 
     pub(super) fn add_global(&mut self, path: String) -> GlobalId {
-        if let Some(known) = self.known_globals.get(&path) {
-            return *known;
-        }
-        self.globals.push(path.clone());
-        let id = GlobalId(place(self.globals.len()));
-        self.known_globals.insert(path, id);
-        id
+        GlobalId(place(self.globals.insert_full(path).0))
     }
 
     pub(crate) fn text(&self, id: TextId) -> &str {
         &self.texts[id.0 as usize]
     }
 
+    /// How many different texts there are.
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
     pub(crate) fn sizes(&self, id: SizesId) -> &[u64] {
-        &self.sizes[id.0 as usize]
+        &self.sizes[id.number() as usize]
+    }
+
+    /// The number of the data file with this path.
+    pub(crate) fn add_file(&mut self, path: TextId) -> u32 {
+        place(self.files.insert_full(path).0)
+    }
+
+    /// The paths of data files, by their numbers.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|path| self.text(*path))
+    }
+
+    /// The sizes by their numbers.
+    pub(crate) fn into_sizes(self) -> IndexSet<Box<[u64]>> {
+        self.sizes
     }
 
     /// A global as `module.name`.
@@ -224,7 +320,24 @@ impl Names {
     }
 }
 
-/// The place of the last of so many.
-fn place(count: usize) -> u32 {
-    u32::try_from(count - 1).expect("a pickle's memo has 32-bit places, and its reader a limit")
+impl TextId {
+    pub(crate) fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl SizesId {
+    /// The one of this number.
+    pub(crate) fn at(number: usize) -> SizesId {
+        SizesId(NonZeroU32::MIN.saturating_add(place(number)))
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
+/// A place among so many that a pickle has them.
+fn place(place: usize) -> u32 {
+    u32::try_from(place).expect("a pickle's memo has 32-bit places, and its reader a limit")
 }
