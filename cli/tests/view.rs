@@ -306,3 +306,16 @@ fn shards_are_on_the_page() {
     assert!(page.contains("model-00001-of-00002.safetensors"), "{page}");
     assert!(page.contains("2 tensors") && page.contains("1 tensor<"));
 }
+
+#[test]
+fn a_file_that_cannot_be_opened_has_a_page_of_what_is_wrong_with_it() {
+    let folder = Folder::of([("net.safetensors", file(["a", "b", "c"]))]);
+    folder.typed("convert net.safetensors sharded/ --shard-size 16B").check(0, "");
+    fs::remove_file(folder.path("sharded/model-00002-of-00002.safetensors")).expect("there");
+    let ran = folder.typed("view sharded net.safetensors -o page.html");
+    ran.check(2, "model-00002-of-00002.safetensors");
+    let page = fs::read_to_string(folder.path("page.html")).expect("written");
+    assert!(page.contains("it cannot be opened"));
+    assert_eq!(between(&page, "<code>", "</code>")[0], "statedict check sharded");
+    assert_eq!(heads(&page)[1].0["rests"], serde_json::json!(["a", "b", "c"]));
+}

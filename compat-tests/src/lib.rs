@@ -17,9 +17,11 @@
 //!   [`mutation`] changes files as their structure has it.
 //! - [`Loaders`] has weights-only PyTorch load files that may do it harm; [`Meter`] measures what a
 //!   run of the command takes.
+//! - [`Browser`] is a headless Chromium that draws pages.
 //! - [`Tally`] collects what went wrong over many files, so that one failure does not hide another.
 
 mod agreement;
+mod browser;
 mod command;
 mod corpus;
 mod environment;
@@ -37,6 +39,7 @@ mod weights_only;
 mod zoo;
 
 pub use agreement::{agree, agree_on_pickle};
+pub use browser::{Browser, Scheme};
 pub use command::{Run, command, start, statedict, statedict_reading, statedict_within};
 pub use corpus::corpus;
 pub use environment::{cache, fresh_python, package_python, succeed};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use statedict::core::{Catalog, DType, Finding as Fault, StateDict, Verdict, wrapper_names};
-use statedict::jobs::check::{Found, salvage};
+use statedict::jobs::check::{self, Found, salvage};
 use statedict::jobs::grouping::first_grouped;
 use statedict::jobs::list::Wrapped;
 use statedict::jobs::stats::Flaw;
@@ -12,6 +12,7 @@ use statedict::{Prune, silent};
 
 use crate::commands::ls::wrapped;
 use crate::commands::view::{Depth, Known};
+use crate::failure::Failure;
 use crate::hints::command_line;
 use crate::page::{Finding, Grade};
 use crate::terminal::text::{NAMED, count, shell_option, shell_path, size};
@@ -22,7 +23,7 @@ const MODELS: usize = 8;
 /// All findings, the worst first; those of one grade in the order in which they are looked for.
 pub(super) fn all(file: &Path, known: &Known) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(verdict(file, known));
+    findings.extend(verdict(file, &known.checked));
     findings.extend(interrupted(known));
     findings.extend(left_out(file, known));
     findings.extend(flaws(file, known));
@@ -36,6 +37,18 @@ pub(super) fn all(file: &Path, known: &Known) -> Vec<Finding> {
     findings
 }
 
+/// What is known of a file that cannot be opened; nothing if `check` finds no fault with it.
+pub(super) fn unopened(file: &Path, why: &Failure, checked: &check::Outcome) -> Vec<Finding> {
+    let mut findings = verdict(file, checked);
+    if !findings.is_empty() {
+        let check = format!("statedict check {}", shell_path(file));
+        let lines = why.errors.iter().chain(&why.hints).cloned();
+        let finding = Finding::new(Grade::Danger, "it cannot be opened");
+        findings.insert(0, finding.bounded(lines.collect()).remedy("shows all of it", check));
+    }
+    findings
+}
+
 /// What was looked at, and what would look at the rest.
 pub(super) fn looked_at(file: &Path, depth: Depth) -> String {
     match depth {
@@ -43,17 +56,17 @@ pub(super) fn looked_at(file: &Path, depth: Depth) -> String {
             "Looked at: structure, checksums, what unpickling would execute, every value.".into()
         }
         Depth::Structure => format!(
-            "Looked at: structure, and what unpickling would execute. Values and checksums were not read: statedict view --stats {} \
-             -o PAGE.html looks for NaN and shades the map by them.",
+            "Looked at: structure, and what unpickling would execute. Values and checksums were not \
+             read: statedict view --stats {} -o PAGE.html looks for NaN and shades the map by them.",
             shell_path(file)
         ),
     }
 }
 
 /// What `check` says against the file.
-fn verdict(file: &Path, known: &Known) -> Vec<Finding> {
+fn verdict(file: &Path, checked: &check::Outcome) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for found in &known.checked.results {
+    for found in &checked.results {
         let Found::Checked(checked) = found else { continue };
         for verdict in [Verdict::Dangerous, Verdict::Malformed, Verdict::Unknown] {
             let faults = checked.findings.iter().filter(|fault| fault.verdict == verdict);
@@ -139,7 +152,7 @@ fn strays(file: &Path, known: &Known) -> Option<Finding> {
     let strays = known.listed.checkpoint.strays();
     let what =
         format!("{} of weights beside it not part of the checkpoint", count(strays.len(), "file"));
-    let index = format!("statedict index {}", shell_path(file));
+    let index = format!("statedict index {} --dry-run", shell_path(file));
     let finding = Finding::new(Grade::Fault, what).bounded(strays.clone());
     (!strays.is_empty())
         .then(|| finding.remedy("shows what an index of all shards would say", index))
@@ -293,7 +306,10 @@ fn beside(file: &Path, suffix: &str, extension: &str) -> PathBuf {
     file.with_file_name(format!("{}-{suffix}{extension}", stem(file)))
 }
 
-/// The extension of a file with its dot.
+/// The extension of a file with its dot; what is made of a folder is one file.
 fn extension(file: &Path) -> String {
-    file.extension().map(|it| format!(".{}", it.to_string_lossy())).unwrap_or_default()
+    match file.extension().filter(|_| !file.is_dir()) {
+        Some(extension) => format!(".{}", extension.to_string_lossy()),
+        None => ".safetensors".to_string(),
+    }
 }

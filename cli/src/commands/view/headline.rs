@@ -1,6 +1,7 @@
 //! What a file is, in a sentence and a few numbers.
 
 use statedict::core::{TensorEntry, Verdict};
+use statedict::jobs::check;
 use statedict::jobs::list::Outcome;
 
 use crate::commands::view::Known;
@@ -12,7 +13,7 @@ use crate::terminal::text::{count, size};
 /// half precision it is as many, since a copy in F32 is kept beside.
 const BYTES_TO_TRAIN: u64 = 16;
 
-/// `pth, 54.5 MB: epoch 3, EMA weights; names of llama (hf)`.
+/// `pth, 54.5 MB on disk · epoch 3 · EMA weights · names of Llama`.
 pub(super) fn summary(listed: &Outcome) -> String {
     let checkpoint = &listed.checkpoint;
     let mut parts = vec![format!("{}, {} on disk", checkpoint.kind(), size(checkpoint.len()))];
@@ -45,16 +46,21 @@ pub(super) fn facts(known: &Known) -> Vec<Fact> {
         "weights, gradients, Adam: {BYTES_TO_TRAIN} bytes for each parameter, and activations"
     );
     facts.push(fact("to train", size(trained), note));
-    let verdict = known.checked.verdict();
-    facts.push(fact("unpickling is", verdict.name().into(), executed(verdict).into()));
+    facts.push(loading(&known.checked));
     facts
+}
+
+/// Whether it is safe to load the file.
+pub(super) fn loading(checked: &check::Outcome) -> Fact {
+    let verdict = checked.verdict();
+    fact("loading it is", verdict.name().into(), executed(verdict).into())
 }
 
 /// What a verdict means to somebody who is about to load the file.
 fn executed(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Safe => "nothing in it is executed when it is loaded",
-        Verdict::Unknown => "it needs classes that are not known",
+        Verdict::Safe => "nothing in it is executed",
+        Verdict::Unknown => "it needs classes that are not known to be safe",
         Verdict::Malformed => "the file is not whole",
         Verdict::Dangerous => "loading it runs code",
     }

@@ -14,7 +14,7 @@ use statedict::core::Opening;
 use statedict::jobs::{check, list, stats};
 use statedict::{Check, List, Stats};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::page::{Page, PageFile, Sheet};
 use crate::terminal::Verbosity;
 use crate::terminal::progress::followed;
@@ -47,23 +47,43 @@ struct Known {
 }
 
 pub(crate) fn run(request: &ViewRequest, out: &mut dyn Write) -> Result<(), Failure> {
-    let files = request.files.iter().map(PathBuf::as_path);
-    request.page.refuse_to_replace(files)?;
-    let sheets = request.files.iter().map(|file| request.sheet(file));
-    let sheets = sheets.collect::<Result<Vec<_>, _>>()?;
+    request.page.refuse_to_replace(request.files.iter().map(PathBuf::as_path))?;
+    let (mut sheets, mut failure) = (Vec::new(), Failure::silent(Exit::Done));
+    for file in &request.files {
+        let (sheet, unopened) = request.sheet(file)?;
+        sheets.push(sheet);
+        if let Some(unopened) = unopened {
+            failure.exit = failure.exit.max(unopened.exit);
+            failure.errors.extend(unopened.errors);
+            failure.hints.extend(unopened.hints);
+        }
+    }
     let title = match sheets.as_slice() {
         [only] => only.title.clone(),
         several => format!("{} files", several.len()),
     };
-    let page = Page { title, sheets };
-    request.page.save(&page, request.verbosity, out)
+    request.page.save(&Page { title, sheets }, request.verbosity, out)?;
+    if failure.exit == Exit::Done { Ok(()) } else { Err(failure) }
 }
 
 impl ViewRequest {
-    fn sheet(&self, file: &Path) -> Result<Sheet, Failure> {
-        let known = self.look(file)?;
+    /// What is shown of a file, and why it cannot be opened, if it cannot and `check` knows more.
+    fn sheet(&self, file: &Path) -> Result<(Sheet, Option<Failure>), Failure> {
+        let checked = self.checked(file)?;
+        let known = match self.listed(file) {
+            Ok(listed) => Known { listed, checked, measured: self.measured(file)? },
+            Err(why) => {
+                let findings = findings::unopened(file, &why, &checked);
+                if findings.is_empty() {
+                    return Err(why);
+                }
+                let (title, facts) =
+                    (file.display().to_string(), vec![headline::loading(&checked)]);
+                return Ok((Sheet { title, facts, findings, ..Sheet::default() }, Some(why)));
+            }
+        };
         let listed = &known.listed;
-        Ok(Sheet {
+        let sheet = Sheet {
             title: file.display().to_string(),
             summary: headline::summary(listed),
             facts: headline::facts(&known),
@@ -73,26 +93,31 @@ impl ViewRequest {
             tensors: tensors::all(listed, known.measured.as_ref()),
             ribbons: None,
             blocks: beside::blocks(listed),
-        })
+        };
+        Ok((sheet, None))
     }
 
-    /// Runs the jobs that find out what the page shows.
-    fn look(&self, file: &Path) -> Result<Known, Failure> {
-        let opening = &self.opening;
-        let list =
-            List { file: file.into(), payload: true, opening: opening.clone(), ..List::default() };
-        let listed = followed(self.verbosity, |observer| list.run(observer))?;
+    fn listed(&self, file: &Path) -> Result<list::Outcome, Failure> {
+        let (file, opening) = (file.into(), self.opening.clone());
+        let list = List { file, payload: true, opening, ..List::default() };
+        followed(self.verbosity, |observer| list.run(observer))
+    }
+
+    fn checked(&self, file: &Path) -> Result<check::Outcome, Failure> {
         let checksums = match self.depth {
             Depth::Structure => Checksums::Skipped,
             Depth::Values => Checksums::Verified,
         };
         let check = Check { paths: vec![file.into()], checksums, ..Check::default() };
-        let checked = followed(self.verbosity, |observer| check.run(observer))?;
-        let stats = Stats { file: file.into(), opening: opening.clone(), ..Stats::default() };
-        let measured = match self.depth {
-            Depth::Structure => None,
-            Depth::Values => Some(followed(Verbosity::Errors, |observer| stats.run(observer))?),
-        };
-        Ok(Known { listed, checked, measured })
+        followed(self.verbosity, |observer| check.run(observer))
+    }
+
+    fn measured(&self, file: &Path) -> Result<Option<stats::Outcome>, Failure> {
+        if self.depth == Depth::Structure {
+            return Ok(None);
+        }
+        let (file, opening) = (file.into(), self.opening.clone());
+        let stats = Stats { file, opening, ..Stats::default() };
+        followed(Verbosity::Errors, |observer| stats.run(observer)).map(Some)
     }
 }

@@ -87,6 +87,10 @@ function shadesOf(data) {
   return [...figures, ['bytes', 'bytes'], ['count', 'elements']];
 }
 
+function titleOf(data, metric) {
+  return shadesOf(data).find(([name]) => name === metric)?.[1] ?? metric;
+}
+
 function median(numbers) {
   if (!numbers.length) return NaN;
   const sorted = [...numbers].sort((a, b) => a - b);

@@ -165,7 +165,7 @@ function gridOf(stack, scale, state, readout, pick) {
   svg.append(cursor);
   followCells({ svg, cursor, stack, layers, parts, width, scale, readout, pick });
   const left = order.length - parts.length;
-  return make('figure', {}, make('figcaption', {}, nameText(stack.name || '(root)'), ` · ${plural(layers.length, 'layer')}`),
+  return make('figure', {}, make('figcaption', {}, nameText(stack.name || '(root)'), ` · ${plural(layers.length, isOptimizer(stack) ? 'parameter' : 'layer')}`),
     make('div', { class: 'rows' },
       make('ol', { class: 'parts' }, parts.map(([part]) => make('li', {}, nameText(part)))),
       make('div', { class: 'scroll' }, svg)),
@@ -242,9 +242,8 @@ function described(rows, { data, metric, values }) {
   const { distinct, index } = data.kinds;
   const kind = distinct[index[rows[0]]];
   const { value, ratio } = values.get(rows);
-  const title = shadesOf(data).find(([name]) => name === metric)[1];
   const several = rows.length > 1 ? `${plural(rows.length, 'tensor')}, ` : '';
   const off = ratio > FAR || ratio < 1 / FAR ? ` · ${figureText(ratio)} × the median of its part` : '';
-  return `${several}${title} ${metricText(metric, value)}${off} · ${kind.dtype} [${kind.shape}]`;
+  return `${several}${titleOf(data, metric)} ${metricText(metric, value)}${off} · ${kind.dtype} [${kind.shape}]`;
 }
 

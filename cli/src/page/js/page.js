@@ -29,7 +29,7 @@ async function start() {
   document.querySelectorAll('.remedy').forEach(copying);
   const tables = await Promise.all([...document.querySelectorAll('.sheet')].map(drawSheet));
   document.addEventListener('keydown', (event) => {
-    if (event.key !== '/' || event.target.closest('input, select, textarea')) return;
+    if (event.key !== '/' || event.target.closest('input[type=search], select')) return;
     event.preventDefault();
     tables[0]?.input.focus();
   });

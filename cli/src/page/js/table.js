@@ -2,10 +2,11 @@
 
 const ROW_HEIGHT = 26;
 const ROWS_BEYOND = 12;
+const MOST_POINTS = 2000;
 
 function tableOf(data) {
   const columns = columnsOf(data);
-  const state = { query: '', folded: data.size > 24, sort: null, down: true, open: new Set(), active: 0, only: null };
+  const state = { query: '', folded: data.size > 24, sort: null, down: true, open: new Set(), active: -1, only: null };
   const view = { data, columns, state, lines: [] };
   view.counted = make('output', { class: 'counted' });
   view.scroll = make('div', { class: 'scroll lines', tabindex: 0, role: 'region', 'aria-label': 'Tensors' });
@@ -133,7 +134,7 @@ function refresh(view) {
     const sign = head.querySelector('i');
     if (sign) sign.textContent = isSorted ? (state.down ? ' ▾' : ' ▴') : '';
   });
-  state.active = Math.min(state.active, Math.max(0, view.lines.length - 1));
+  state.active = Math.min(state.active, view.lines.length - 1);
   view.scroll.scrollTop = 0;
   fill(view, true);
 }
@@ -230,7 +231,7 @@ function rowOf(view, number) {
         return make('th', { scope: 'row', class: 'key' }, make('i', { class: 'twist', 'aria-hidden': 'true' }, isGroup ? (isOpen ? '▾' : '▸') : ''),
           nameText(cells.key), isGroup ? make('em', {}, ` ×${line.rows.length}`) : null);
       }
-      if (column.isPicture) return make('td', { class: 'histogram' }, isGroup ? null : pictureOf(data, line.rows[0]));
+      if (column.isPicture) return make('td', { class: 'histogram' }, isGroup ? courseOf(data, line.rows) : pictureOf(data, line.rows[0]));
       if (column.isText) return make('td', { class: column.name }, nameText(cells[column.name]));
       const isBad = (column.name === 'nan' || column.name === 'inf') && cells[column.name] > 0;
       return make('td', { class: isBad ? 'number bad' : 'number' }, isBad ? '✖ ' : null, metricText(column.name, cells[column.name]));
@@ -242,6 +243,18 @@ function pictureOf(data, row) {
   if (!heights) return null;
   const [least, most] = ['min', 'max'].map((name) => figureText(metricOf(data, name)(row)));
   return histogramOf(heights, `values from ${least} to ${most}`);
+}
+
+// How the figure that maps are shaded by goes along the tensors of a group.
+function courseOf(data, rows) {
+  const metric = data.shade;
+  const numbers = rows.map(metricOf(data, metric)).filter((it) => !Number.isNaN(it));
+  const [least, most] = [Math.min(...numbers.slice(0, MOST_POINTS)), Math.max(...numbers.slice(0, MOST_POINTS))];
+  if (numbers.length < 3 || numbers.length > MOST_POINTS || !(most > least)) return null;
+  const points = numbers.map((it, i) => `${(100 * i) / (numbers.length - 1)},${14 - (13 * (it - least)) / (most - least)}`);
+  const title = `${titleOf(data, metric)} along the ${rows.length}: ${metricText(metric, least)} to ${metricText(metric, most)}`;
+  return draw('svg', { class: 'histogram', viewBox: '0 0 100 15', preserveAspectRatio: 'none', role: 'img', 'aria-label': title },
+    draw('title', {}, title), draw('polyline', { points: points.join(' ') }));
 }
 
 function keyDown(event, view) {
