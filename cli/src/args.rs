@@ -41,8 +41,9 @@ use crate::commands::recipes::{self, RecipesRequest};
 use crate::commands::recover::RecoverRequest;
 use crate::commands::recover::args::RecoverArgs;
 use crate::commands::rename::RenameRequest;
-use crate::commands::rename::args::{ConvertArgs, RenameArgs, RuleArgs};
+use crate::commands::rename::args::{ConvertArgs, FilesArgs, LastFileArgs, RenameArgs, RuleArgs};
 use crate::commands::rename::merge_args::MergeArgs;
+use crate::commands::several::Several;
 use crate::commands::shell::ShellRequest;
 use crate::commands::split::SplitRequest;
 use crate::commands::split::args::SplitArgs;
@@ -114,12 +115,16 @@ enum Command {
         /// Whole leading segments: `module` and `module.` mean the same
         prefix: String,
         #[command(flatten)]
+        files: FilesArgs,
+        #[command(flatten)]
         rest: RenameArgs,
     },
     /// Put a prefix in front of keys
     Add {
         /// Whole leading segments: `module` and `module.` mean the same
         prefix: String,
+        #[command(flatten)]
+        files: FilesArgs,
         #[command(flatten)]
         rest: RenameArgs,
     },
@@ -131,6 +136,8 @@ enum Command {
         /// Remove this segment instead of the usual ones; can be repeated
         #[arg(long = "wrapper", value_name = "NAME")]
         wrappers: Vec<String>,
+        #[command(flatten)]
+        files: FilesArgs,
         #[command(flatten)]
         rest: RenameArgs,
     },
@@ -155,6 +162,8 @@ enum Command {
         #[arg(value_name = "FROM -> TO", required_unless_present_any = ["metadata", "drop_metadata"])]
         rules: Vec<String>,
         #[command(flatten)]
+        last: LastFileArgs,
+        #[command(flatten)]
         given: RuleArgs,
         #[command(flatten)]
         rest: RenameArgs,
@@ -165,6 +174,8 @@ enum Command {
         #[arg(value_name = "PATTERN", required = true)]
         patterns: Vec<String>,
         #[command(flatten)]
+        last: LastFileArgs,
+        #[command(flatten)]
         rest: RenameArgs,
     },
     /// Drop the keys that match a pattern
@@ -172,6 +183,8 @@ enum Command {
         /// Templates: `head.**`, `*.bias`
         #[arg(value_name = "PATTERN", required = true)]
         patterns: Vec<String>,
+        #[command(flatten)]
+        last: LastFileArgs,
         #[command(flatten)]
         rest: RenameArgs,
     },
@@ -190,6 +203,8 @@ enum Command {
         #[arg(value_name = "[PATTERN=]DTYPE", required = true)]
         types: Vec<String>,
         #[command(flatten)]
+        last: LastFileArgs,
+        #[command(flatten)]
         given: RuleArgs,
         #[command(flatten)]
         rest: RenameArgs,
@@ -204,6 +219,8 @@ enum Command {
         #[arg(long = "weight", value_name = "PATTERN")]
         weights: Vec<String>,
         #[command(flatten)]
+        files: FilesArgs,
+        #[command(flatten)]
         rest: RenameArgs,
     },
     /// Add tensors that are made of constants: zeros, ones, constant(c), arange, triangle
@@ -216,6 +233,8 @@ enum Command {
         /// What is added, and for what
         #[arg(value_name = "[FROM ->] KEY[places] = WHAT [DTYPE]", required = true)]
         fillings: Vec<String>,
+        #[command(flatten)]
+        last: LastFileArgs,
         #[command(flatten)]
         given: RuleArgs,
         #[command(flatten)]
@@ -240,6 +259,8 @@ enum Command {
     Apply {
         /// The file of a recipe or plan, or the name of a recipe of the library: hf-to-meta:llama
         recipe: PathBuf,
+        #[command(flatten)]
+        files: FilesArgs,
         /// Go back: apply what undoes the recipe or plan
         #[arg(long)]
         inverse: bool,
@@ -386,21 +407,21 @@ enum Command {
 /// What is to be done.
 pub(crate) enum Task {
     List(ListRequest),
-    Rename(RenameRequest),
+    Rename(Several<RenameRequest>),
     Diff(DiffRequest),
     Check(CheckRequest),
     Derive(DeriveRequest),
-    Fit(FitRequest),
+    Fit(Several<FitRequest>),
     Explain(ExplainRequest),
     Index(IndexRequest),
     Recipes(RecipesRequest),
     Shell(ShellRequest),
     Split(SplitRequest),
-    Stats(StatsRequest),
+    Stats(Several<StatsRequest>),
     View(ViewRequest),
     Cat(CatRequest),
-    Prune(PruneRequest),
-    Recover(RecoverRequest),
+    Prune(Several<PruneRequest>),
+    Recover(Several<RecoverRequest>),
     RunPart(RunPartRequest),
     Finish(FinishRequest),
 }
@@ -415,7 +436,7 @@ impl Args {
     pub(crate) fn task(self) -> Result<Task, Failure> {
         let Args { command, talk } = self;
         let verbosity = talk.verbosity();
-        let (kind, words, rest) = match command {
+        let (kind, (words, files), rest) = match command {
             Command::Ls(ls) => return Ok(Task::List(ls.request(verbosity))),
             Command::Completions { shell } => {
                 return Ok(Task::Shell(ShellRequest::Completions(shell)));
@@ -423,10 +444,10 @@ impl Args {
             Command::Man { folder } => {
                 return Ok(Task::Shell(ShellRequest::Pages(folder, verbosity)));
             }
-            Command::Stats(stats) => return Ok(Task::Stats(stats.request(verbosity))),
+            Command::Stats(stats) => return Ok(Task::Stats(stats.request(verbosity)?)),
             Command::View(view) => return Ok(Task::View(view.request(verbosity))),
             Command::Cat(cat) => return Ok(Task::Cat(cat.request(verbosity)?)),
-            Command::Prune(prune) => return Ok(Task::Prune(prune.request(verbosity))),
+            Command::Prune(prune) => return Ok(Task::Prune(prune.request(verbosity)?)),
             Command::Diff(diff) => return Ok(Task::Diff(diff.request(verbosity))),
             Command::Check(check) => return Ok(Task::Check(check.request(verbosity))),
             Command::Derive(derive) => return Ok(Task::Derive(derive.request(verbosity))),
@@ -438,43 +459,61 @@ impl Args {
             Command::Finish(finish) => return Ok(Task::Finish(finish.request(verbosity))),
             Command::Recover(recover) => return Ok(Task::Recover(recover.request(verbosity))),
             Command::Convert(convert) => return Ok(Task::Rename(convert.request(verbosity)?)),
-            Command::Join(join) => return Ok(Task::Rename(join.request(verbosity)?)),
+            Command::Join(join) => {
+                return Ok(Task::Rename(Several::one(join.request(verbosity)?)));
+            }
             Command::Split(split) => return Ok(Task::Split(split.request(verbosity)?)),
-            Command::Merge(merge) => return Ok(Task::Rename(merge.request(verbosity)?)),
-            Command::Apply { recipe, inverse, adapter, given, rest } => {
+            Command::Merge(merge) => {
+                return Ok(Task::Rename(Several::one(merge.request(verbosity)?)));
+            }
+            Command::Apply { recipe, files, inverse, adapter, given, rest } => {
                 let direction = if inverse { Direction::Inverse } else { Direction::Forward };
                 let rules = recipe_rules(&recipe, direction, rest.own_separators())?;
-                let mut request = given.complete(rest.request(rules, verbosity)?);
-                request.job.adapter = adapter;
-                return Ok(Task::Rename(request));
+                let requests = rest.request(files.files, rules, verbosity)?;
+                return Ok(Task::Rename(requests.map(|request| {
+                    let mut request = given.complete(request);
+                    request.job.adapter.clone_from(&adapter);
+                    request
+                })));
             }
-            Command::Rename { rules, given, rest } => {
+            Command::Rename { rules, last, given, rest } => {
+                let (rules, files) = last.parted(rules);
                 let stages = match rules.as_slice() {
                     [] => Vec::new(),
                     words => vec![RuleKind::Rename.rule(words, rest.separators())?],
                 };
-                let request = rest.request(Rules::Stages(stages), verbosity)?;
-                return Ok(Task::Rename(given.complete(request)));
+                let requests = rest.request(files, Rules::Stages(stages), verbosity)?;
+                return Ok(Task::Rename(requests.map(|request| given.complete(request))));
             }
-            Command::Dequantise { types, given, rest } => {
+            Command::Dequantise { types, last, given, rest } => {
+                let (types, files) = last.parted(types);
                 let stage = RuleKind::Dequantise.rule(&types, rest.separators())?;
-                let request = rest.request(Rules::Stages(vec![stage]), verbosity)?;
-                return Ok(Task::Rename(given.complete(request)));
+                let requests = rest.request(files, Rules::Stages(vec![stage]), verbosity)?;
+                return Ok(Task::Rename(requests.map(|request| given.complete(request))));
             }
-            Command::Fill { fillings, given, rest } => {
+            Command::Fill { fillings, last, given, rest } => {
+                let (fillings, files) = last.parted(fillings);
                 let stage = RuleKind::Fill.rule(&fillings, rest.separators())?;
-                let request = rest.request(Rules::Stages(vec![stage]), verbosity)?;
-                return Ok(Task::Rename(given.complete(request)));
+                let requests = rest.request(files, Rules::Stages(vec![stage]), verbosity)?;
+                return Ok(Task::Rename(requests.map(|request| given.complete(request))));
             }
-            Command::FoldWeightNorm { weights, rest } => (RuleKind::FoldWeightNorm, weights, rest),
-            Command::Strip { prefix, rest } => (RuleKind::Strip, vec![prefix], rest),
-            Command::Add { prefix, rest } => (RuleKind::Add, vec![prefix], rest),
-            Command::Unwrap { wrappers, rest } => (RuleKind::Unwrap, wrappers, rest),
-            Command::Keep { patterns, rest } => (RuleKind::Keep, patterns, rest),
-            Command::Drop { patterns, rest } => (RuleKind::Drop, patterns, rest),
+            Command::FoldWeightNorm { weights, files, rest } => {
+                (RuleKind::FoldWeightNorm, (weights, files.files), rest)
+            }
+            Command::Strip { prefix, files, rest } => {
+                (RuleKind::Strip, (vec![prefix], files.files), rest)
+            }
+            Command::Add { prefix, files, rest } => {
+                (RuleKind::Add, (vec![prefix], files.files), rest)
+            }
+            Command::Unwrap { wrappers, files, rest } => {
+                (RuleKind::Unwrap, (wrappers, files.files), rest)
+            }
+            Command::Keep { patterns, last, rest } => (RuleKind::Keep, last.parted(patterns), rest),
+            Command::Drop { patterns, last, rest } => (RuleKind::Drop, last.parted(patterns), rest),
         };
         let stage = kind.rule(&words, rest.separators())?;
-        Ok(Task::Rename(rest.request(Rules::Stages(vec![stage]), verbosity)?))
+        Ok(Task::Rename(rest.request(files, Rules::Stages(vec![stage]), verbosity)?))
     }
 }
 

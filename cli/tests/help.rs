@@ -140,6 +140,9 @@ fn samples() -> Folder {
         br#"{"model_type":"llama","num_attention_heads":2,"num_key_value_heads":2,"hidden_size":4}"#,
     );
     fs::copy(folder.path("model.pth"), folder.path("downloads/model.pth")).expect("copied");
+    for name in ["run-1.pth", "run-2.pth"] {
+        fs::copy(folder.path("model.pth"), folder.path(name)).expect("copied");
+    }
     for words in [
         "unwrap model.pth -o ours.pth --save-plan plan.json",
         "convert model.pth weights.safetensors",

@@ -72,7 +72,7 @@ const EXAMPLES: [(&str, &[Example]); 32] = [
         "unwrap",
         &[
             ("statedict unwrap model.pth -o bare.pth", ""),
-            ("statedict unwrap model.pth -i", "the file itself"),
+            ("statedict unwrap run-*.pth -o bare/", "several files, into a folder"),
             ("statedict unwrap model.pth --wrapper module -o bare.safetensors", "and converted"),
         ],
     ),
@@ -119,6 +119,7 @@ const EXAMPLES: [(&str, &[Example]); 32] = [
         &[
             ("statedict prune run.ckpt", "what would be left out"),
             ("statedict prune run.ckpt -o small.ckpt", ""),
+            ("statedict prune *.ckpt -i", "several files, in their places"),
             ("statedict prune run.ckpt --keep config -o small.ckpt", ""),
         ],
     ),
@@ -135,6 +136,7 @@ const EXAMPLES: [(&str, &[Example]); 32] = [
         &[
             ("statedict convert model.pth model.safetensors", ""),
             ("statedict convert weights.safetensors new.npz --cast f16", ""),
+            ("statedict convert model.pth ours.pth -o new/ --format safetensors", ""),
             ("statedict convert model.pth shards/ --shard-size 100KB", "several files, an index"),
             ("statedict convert model.pth run/ --format dcp", "for torch.distributed.checkpoint"),
         ],

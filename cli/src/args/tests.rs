@@ -68,7 +68,7 @@ fn typed(rule: &Rule) -> Rules {
     let words: Vec<OsString> = line.iter().map(OsString::from).collect();
     let args = parse(&words).unwrap_or_else(|error| panic!("{line:?}: {error}"));
     match args.task() {
-        Ok(Task::Rename(request)) => request.job.rules,
+        Ok(Task::Rename(several)) => several.requests[0].job.rules.clone(),
         Ok(_) => panic!("{line:?} renames nothing"),
         Err(_) => panic!("{line:?} asks for no rule"),
     }

@@ -16,6 +16,7 @@ pub(crate) mod prune;
 pub(crate) mod recipes;
 pub(crate) mod recover;
 pub(crate) mod rename;
+pub(crate) mod several;
 pub(crate) mod shell;
 pub(crate) mod split;
 pub(crate) mod stats;

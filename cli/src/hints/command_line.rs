@@ -13,12 +13,33 @@ use crate::terminal::text::{as_operand, shell_word};
 
 /// What was typed after the program's name.
 pub(crate) fn typed() -> Vec<String> {
-    env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+    let words = env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    of_command(words.collect())
 }
 
-/// What was typed, with an output.
-pub(crate) fn suggestion(words: &[String], output: &Path) -> String {
+/// The words from the command on, without options before it, which say how much is said.
+fn of_command(mut words: Vec<String>) -> Vec<String> {
+    while let Some(option) = words.first().filter(|word| word.starts_with('-')) {
+        let values = usize::from(option == "--color");
+        words.drain(..words.len().min(1 + values));
+    }
+    words
+}
+
+/// What was typed, to be done in earnest, with an output where there was none.
+pub(crate) fn suggestion(words: &[String], output: Option<&Path>) -> String {
     let mut words = words.to_vec();
+    let options = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let dry = |word: &String| word == "-n" || word == "--dry-run";
+    if let Some(at) = words[..options].iter().position(dry) {
+        words.remove(at);
+    }
+    let names_output = |word: &String| {
+        ["-o", "-i", "--output", "--in-place"].contains(&word.as_str())
+            || word.starts_with("--output=")
+    };
+    let is_named = words.iter().any(names_output);
+    let Some(output) = output.filter(|_| !is_named) else { return typed_as(&words) };
     forget_saved_plan(&mut words);
     // After `--` nothing is an option, and the subcommand comes before everything else.
     let at = if words.iter().any(|word| word == "--") { 1 } else { words.len() };
@@ -194,7 +215,7 @@ mod tests {
 
     fn check(typed: &[&str], expected: &str) {
         let words: Vec<String> = typed.iter().map(|word| (*word).to_string()).collect();
-        assert_eq!(suggestion(&words, Path::new("in/net-new.pth")), expected);
+        assert_eq!(suggestion(&words, Some(Path::new("in/net-new.pth"))), expected);
     }
 
     #[test]
@@ -221,7 +242,7 @@ mod tests {
     fn an_output_that_looks_like_an_option_is_given_its_folder() {
         let words = ["unwrap", "--", "-x.pth"].map(String::from);
         let expected = "statedict unwrap -o ./-x-new.pth -- -x.pth";
-        assert_eq!(suggestion(&words, Path::new("-x-new.pth")), expected);
+        assert_eq!(suggestion(&words, Some(Path::new("-x-new.pth"))), expected);
     }
 
     fn check_explained(text: &str, expected: &str) {

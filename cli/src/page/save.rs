@@ -14,6 +14,7 @@ use crate::terminal::Verbosity;
 use crate::terminal::text::{say, shell_path, size};
 
 /// The file that a page is written to; `-` is standard output.
+#[derive(Clone)]
 pub(crate) struct PageFile {
     pub(crate) path: PathBuf,
     pub(crate) existing: Existing,

@@ -7,6 +7,7 @@ use statedict::checkpoint::Existing;
 use statedict::core::fit::{Casts, FillOptions, MatchBy};
 use statedict::core::init::{InitRule, Initialiser, ResizeRule};
 use statedict::core::{Name, SEPARATOR, Template};
+use statedict::jobs::rename::Destination;
 use statedict::jobs::sizes::SizeSources;
 use statedict::{Fit, Input};
 
@@ -14,6 +15,7 @@ use crate::commands::fit::FitRequest;
 use crate::commands::output_args::OutputArgs;
 use crate::commands::rename::args::given_size;
 use crate::commands::rename::metadata_args::MetadataArgs;
+use crate::commands::several::{Placed, Several, Writing};
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
 use crate::page::PageFile;
@@ -21,9 +23,9 @@ use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FitArgs {
-    /// The checkpoint to read
-    #[arg(value_name = "CKPT")]
-    file: PathBuf,
+    /// The checkpoints to read; several are written into the folder OUT
+    #[arg(value_name = "CKPT", required = true)]
+    files: Vec<PathBuf>,
     /// The model: a checkpoint of it, or what `ls --json` printed of one
     #[arg(long = "to", value_name = "TARGET")]
     target: PathBuf,
@@ -83,6 +85,9 @@ pub(crate) struct FitArgs {
     /// the same keys and shapes
     #[arg(long, value_name = "FILE")]
     save_plan: Option<PathBuf>,
+    /// Show what was found, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
     /// Replace files that exist
     #[arg(long)]
     force: bool,
@@ -110,12 +115,12 @@ enum Evidence {
 
 impl FitArgs {
     /// What was asked for.
-    pub(crate) fn request(self, verbosity: Verbosity) -> Result<FitRequest, Failure> {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<Several<FitRequest>, Failure> {
         let fill = self.fill()?;
         let existing = if self.force { Existing::Replace } else { Existing::Refuse };
         let drop = self.drop.iter().map(|text| Template::parse(text, SEPARATOR));
         let job = Fit {
-            source: Input { file: self.file, at: self.at },
+            source: Input { at: self.at, ..Input::default() },
             target: Input { file: self.target, at: self.at_target },
             by: self.by.by(),
             drop: drop.collect::<Result<_, _>>().map_err(Failure::could_not)?,
@@ -126,19 +131,42 @@ impl FitArgs {
             format: self.output.place.format.format(),
             companions: self.output.companions(),
             sharding: self.output.place.format.sharding()?,
-            output: self.output.place.output,
+            output: None,
             save_recipe: self.save_recipe,
             save_plan: self.save_plan,
             existing,
             dry_run: false,
         };
-        Ok(FitRequest {
-            job,
-            typed: typed(),
-            page: self.html.map(|path| PageFile { path, existing }),
-            output_format: OutputFormat::of(self.json),
-            verbosity,
-        })
+        let output = self.output.place.output.filter(|_| !self.dry_run);
+        let destination = output.map_or(Destination::Nowhere, Destination::File);
+        let placed = match (self.files.len(), &job.sharding) {
+            (1, Some(_)) => Placed::as_said(self.files, destination),
+            _ => {
+                let writing = if self.dry_run { Writing::Shown } else { Writing::Done };
+                Placed::of(self.files, destination, job.format, writing)?
+            }
+        };
+        let page = self.html.map(|path| PageFile { path, existing });
+        let saves = job.save_plan.is_some() || job.save_recipe.is_some() || page.is_some();
+        if !placed.is_one() && saves {
+            let error = "--save-plan, --save-recipe and --html take what one file gives";
+            return Err(Failure::could_not(error));
+        }
+        let typed = typed();
+        Ok(placed.into_requests(|file, destination| {
+            let source = Input { file, ..job.source.clone() };
+            let output = match destination {
+                Destination::File(output) => Some(output),
+                Destination::Nowhere | Destination::InPlace => None,
+            };
+            FitRequest {
+                job: Fit { source, output, ..job.clone() },
+                typed: typed.clone(),
+                page: page.clone(),
+                output_format: OutputFormat::of(self.json),
+                verbosity,
+            }
+        }))
     }
 
     fn fill(&self) -> Result<FillOptions, Failure> {

@@ -14,6 +14,7 @@ use statedict::Fit;
 
 use crate::commands::output_args::refuse_standard_output;
 use crate::commands::rename::report::print_overflows;
+use crate::commands::several::Several;
 use crate::failure::Failure;
 use crate::page::PageFile;
 use crate::terminal::progress::followed;
@@ -30,7 +31,13 @@ pub(crate) struct FitRequest {
     pub(crate) verbosity: Verbosity,
 }
 
-pub(crate) fn run(request: &FitRequest, out: &mut dyn Write) -> Result<(), Failure> {
+/// Does it with each of the files.
+pub(crate) fn run_all(several: &Several<FitRequest>, out: &mut dyn Write) -> Result<(), Failure> {
+    let format = several.requests.first().map(|it| it.output_format);
+    several.run(format.unwrap_or(OutputFormat::Text), out, run)
+}
+
+fn run(request: &FitRequest, out: &mut dyn Write) -> Result<(), Failure> {
     let job = &request.job;
     let files = [&job.output, &job.save_recipe, &job.save_plan];
     refuse_standard_output(files.into_iter().filter_map(Option::as_deref))?;

@@ -80,7 +80,7 @@ pub(crate) fn print(request: &FitRequest, outcome: &Outcome) {
 pub(super) fn fitting(request: &FitRequest, outcome: &Outcome, options: Vec<String>) -> String {
     let output = sibling(&outcome.source.path, "-new", outcome.source.format);
     let words = [request.typed.clone(), options].concat();
-    suggestion(&words, request.job.output.as_deref().unwrap_or(&output))
+    suggestion(&words, Some(request.job.output.as_deref().unwrap_or(&output)))
 }
 
 /// What was typed, with an output.
@@ -90,7 +90,7 @@ pub(super) fn applying(request: &FitRequest, outcome: &Outcome, summary: &Output
         Some(_) => file.with_file_name(format!("{}-new", stem(file))),
         None => sibling(file, "-new", summary.to),
     };
-    suggestion(&request.typed, &output)
+    suggestion(&request.typed, Some(&output))
 }
 
 fn print_omitted(summary: &OutputSummary) {

@@ -12,9 +12,9 @@ use statedict::jobs::rename::{Encoding, Strictness};
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::PlaceArgs;
 use crate::commands::parts::args::PlanPartsArgs;
-use crate::commands::rename::RenameRequest;
 use crate::commands::rename::args::TiesWritten;
 use crate::commands::rename::metadata_args::MetadataArgs;
+use crate::commands::rename::{Count, RenameRequest};
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
 use crate::terminal::size;
@@ -94,6 +94,7 @@ impl JoinArgs {
             parts: self.parts.parts(),
             typed: typed(),
             explanation: Vec::new(),
+            count: Count::One,
             output_format: OutputFormat::of(self.json),
             verbosity,
         })

@@ -1,14 +1,14 @@
 //! What can be typed after `ls`, and the request that it means.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
-use statedict::checkpoint::ending;
 use statedict::jobs::list::Order;
 use statedict::{List, Shown};
 
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::ls::{Lines, ListRequest, Shape};
+use crate::commands::several::files_among;
 use crate::terminal::Verbosity;
 
 #[derive(Debug, clap::Args)]
@@ -69,11 +69,9 @@ impl LsArgs {
             (_, _, true) => Shape::Payload,
             _ => Shape::Table(if self.all { Lines::All } else { Lines::Folded }),
         };
-        let (files, patterns): (Vec<String>, Vec<String>) =
-            self.more.into_iter().partition(|word| is_file(word));
-        let files = [self.file].into_iter().chain(files.into_iter().map(PathBuf::from));
+        let (files, patterns) = files_among(self.file, self.more);
         let opening = self.folder.opening();
-        let jobs = files.map(|file| List {
+        let jobs = files.into_iter().map(|file| List {
             file,
             shown: Shown {
                 at: self.at.clone(),
@@ -87,12 +85,6 @@ impl LsArgs {
         });
         ListRequest { jobs: jobs.collect(), shape, verbosity }
     }
-}
-
-/// True for what is there, and for names that checkpoints have.
-fn is_file(word: &str) -> bool {
-    let path = Path::new(word);
-    path.exists() || ending(path).is_some()
 }
 
 impl From<NamedOrder> for Order {

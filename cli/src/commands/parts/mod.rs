@@ -16,6 +16,7 @@ use crate::terminal::text::{count, say, shell_path, size};
 use crate::terminal::{OutputFormat, Verbosity};
 
 /// The parts that a job is to be planned in.
+#[derive(Clone)]
 pub(crate) struct PartsWanted {
     pub(crate) parts: NonZeroUsize,
     /// The job file.

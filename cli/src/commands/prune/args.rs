@@ -7,12 +7,15 @@ use statedict::checkpoint::Existing;
 use statedict::jobs::rename::Destination;
 
 use crate::commands::prune::PruneRequest;
+use crate::commands::several::{Placed, Several, Writing};
+use crate::failure::Failure;
 use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PruneArgs {
-    /// The file to read
-    file: PathBuf,
+    /// The files to read; several are replaced with -i or written into the folder OUT
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// Keep these entries, too: `epoch,hyper_parameters`
     #[arg(long, value_name = "ENTRY", value_delimiter = ',')]
     keep: Vec<String>,
@@ -35,22 +38,24 @@ pub(crate) struct PruneArgs {
 
 impl PruneArgs {
     /// What was asked for.
-    pub(crate) fn request(self, verbosity: Verbosity) -> PruneRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<Several<PruneRequest>, Failure> {
         let destination = match self.output {
             _ if self.dry_run => Destination::Nowhere,
             Some(out) => Destination::File(out),
             None if self.in_place => Destination::InPlace,
             None => Destination::Nowhere,
         };
-        PruneRequest {
+        let writing = if self.dry_run { Writing::Shown } else { Writing::Done };
+        let placed = Placed::of(self.files, destination, None, writing)?;
+        Ok(placed.into_requests(|file, destination| PruneRequest {
             output_format: OutputFormat::of(self.json),
             verbosity,
             job: Prune {
-                file: self.file,
+                file,
                 destination,
-                keep: self.keep,
+                keep: self.keep.clone(),
                 existing: if self.force { Existing::Replace } else { Existing::Refuse },
             },
-        }
+        }))
     }
 }

@@ -11,6 +11,7 @@ use statedict::jobs::rename::Destination;
 use statedict::jobs::target::stem;
 
 use crate::commands::output_args::refuse_standard_output;
+use crate::commands::several::Several;
 use crate::failure::Failure;
 use crate::terminal::color;
 use crate::terminal::progress::followed;
@@ -24,7 +25,13 @@ pub(crate) struct PruneRequest {
     pub(crate) verbosity: Verbosity,
 }
 
-pub(crate) fn run(request: &PruneRequest, out: &mut dyn Write) -> Result<(), Failure> {
+/// Does it with each of the files.
+pub(crate) fn run_all(several: &Several<PruneRequest>, out: &mut dyn Write) -> Result<(), Failure> {
+    let format = several.requests.first().map(|it| it.output_format);
+    several.run(format.unwrap_or(OutputFormat::Text), out, run)
+}
+
+fn run(request: &PruneRequest, out: &mut dyn Write) -> Result<(), Failure> {
     let job = &request.job;
     if let Destination::File(path) = &job.destination {
         refuse_standard_output([path.as_path()])?;

@@ -6,12 +6,14 @@ use statedict::Recover;
 use statedict::checkpoint::Journals;
 
 use crate::commands::recover::RecoverRequest;
+use crate::commands::several::Several;
 use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecoverArgs {
-    /// The file to restore, or the folder or index of a sharded checkpoint
-    file: PathBuf,
+    /// The files to restore, or the folders or indexes of sharded checkpoints
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// Restore from a journal that another user or another machine may have written
     ///
     /// A journal beside a file says what the file was before an interrupted edit. One
@@ -26,14 +28,13 @@ pub(crate) struct RecoverArgs {
 
 impl RecoverArgs {
     /// What was asked for.
-    pub(crate) fn request(self, verbosity: Verbosity) -> RecoverRequest {
-        RecoverRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Several<RecoverRequest> {
+        let journals = if self.trust_journal { Journals::Any } else { Journals::Own };
+        let requests = self.files.into_iter().map(|file| RecoverRequest {
             output_format: OutputFormat::of(self.json),
             verbosity,
-            job: Recover {
-                file: self.file,
-                journals: if self.trust_journal { Journals::Any } else { Journals::Own },
-            },
-        }
+            job: Recover { file, journals },
+        });
+        Several::to_read(requests.collect())
     }
 }

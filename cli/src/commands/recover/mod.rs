@@ -7,6 +7,7 @@ use std::io::Write;
 
 use statedict::Recover;
 
+use crate::commands::several::Several;
 use crate::failure::Failure;
 use crate::terminal::progress::followed;
 use crate::terminal::text::say;
@@ -19,7 +20,16 @@ pub(crate) struct RecoverRequest {
     pub(crate) verbosity: Verbosity,
 }
 
-pub(crate) fn run(request: &RecoverRequest, out: &mut dyn Write) -> Result<(), Failure> {
+/// Does it with each of the files.
+pub(crate) fn run_all(
+    several: &Several<RecoverRequest>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let format = several.requests.first().map(|it| it.output_format);
+    several.run(format.unwrap_or(OutputFormat::Text), out, run)
+}
+
+fn run(request: &RecoverRequest, out: &mut dyn Write) -> Result<(), Failure> {
     let file = &request.job.file;
     let found = followed(request.verbosity, |observer| request.job.run(observer))?;
     if request.output_format == OutputFormat::Json {

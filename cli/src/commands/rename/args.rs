@@ -14,18 +14,41 @@ use statedict::{Rename, Rules};
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::{NamedFormat, OutputArgs, formats};
 use crate::commands::parts::args::PlanPartsArgs;
-use crate::commands::rename::RenameRequest;
 use crate::commands::rename::metadata_args::MetadataArgs;
+use crate::commands::rename::{Count, RenameRequest};
+use crate::commands::several::{self, Placed, Several, Writing};
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
 use crate::terminal::size;
 use crate::terminal::{OutputFormat, Verbosity};
 
+/// The files of a command whose other words are no list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FilesArgs {
+    /// The files to read; several are edited with -i or written into the folder OUT
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// The file that comes after a list of rules.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LastFileArgs {
+    /// The file to read; several are edited with -i or written into the folder OUT
+    ///
+    /// Words before it that have the extension of a checkpoint are files, too.
+    file: PathBuf,
+}
+
+impl LastFileArgs {
+    /// These words without those that are files, and the files.
+    pub(crate) fn parted(self, words: Vec<String>) -> (Vec<String>, Vec<PathBuf>) {
+        several::parted(words, self.file)
+    }
+}
+
 /// What every command that renames takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RenameArgs {
-    /// The file to read
-    file: PathBuf,
     #[command(flatten)]
     output: OutputArgs,
     /// Edit the file itself
@@ -84,9 +107,9 @@ pub(crate) fn given_size(text: &str) -> Result<(Name, u64), String> {
 
 impl RuleArgs {
     /// The request with what was typed of its rules.
-    pub(crate) fn complete(self, request: RenameRequest) -> RenameRequest {
-        let set = self.set.into_iter().collect::<Sizes>();
-        let sizes = SizeSources { set, config: self.config };
+    pub(crate) fn complete(&self, request: RenameRequest) -> RenameRequest {
+        let set = self.set.iter().cloned().collect::<Sizes>();
+        let sizes = SizeSources { set, config: self.config.clone() };
         let explanation = if self.explain { request.job.rules.in_words() } else { Vec::new() };
         RenameRequest { job: Rename { sizes, ..request.job }, explanation, ..request }
     }
@@ -146,6 +169,9 @@ pub(super) struct WritingArgs {
     save_plan: Option<PathBuf>,
     #[command(flatten)]
     parts: PlanPartsArgs,
+    /// Show what would be done, and write nothing
+    #[arg(short = 'n', long, conflicts_with = "plan_parts")]
+    dry_run: bool,
     /// Replace files that exist, and edit read-only or linked ones in place
     #[arg(long)]
     force: bool,
@@ -167,9 +193,11 @@ pub(crate) struct ConvertArgs {
     /// The file to read
     #[arg(value_name = "IN")]
     file: PathBuf,
-    /// The file to write, whose extension chooses the format
-    #[arg(value_name = "OUT", conflicts_with = "output")]
-    operand: Option<PathBuf>,
+    /// The file to write, whose extension chooses the format; with -o, more files to read
+    ///
+    /// Several files are written into a folder, each in the format of --format or its own.
+    #[arg(value_name = "OUT")]
+    operands: Vec<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
     /// The older name of --format
@@ -190,12 +218,13 @@ impl RenameArgs {
         self.separator
     }
 
-    /// What was asked for, with these rules.
+    /// What was asked for, with these rules for these files.
     pub(crate) fn request(
         self,
+        files: Vec<PathBuf>,
         rules: Rules,
         verbosity: Verbosity,
-    ) -> Result<RenameRequest, Failure> {
+    ) -> Result<Several<RenameRequest>, Failure> {
         let undefined = match (self.writing.strict, self.only) {
             (true, _) => Undefined::Refuse,
             (_, true) => Undefined::Drop,
@@ -204,32 +233,58 @@ impl RenameArgs {
         let unmatched = if self.allow_unchanged { Unmatched::Allow } else { Unmatched::Refuse };
         let policy = Policy { undefined, unmatched };
         let separator = self.separators().left;
-        let mut request = self.writing.request(self.file, self.output, separator, verbosity)?;
+        let mut request = self.writing.request(self.output, separator, verbosity)?;
         if self.in_place {
             request.job.destination = Destination::InPlace;
         }
         request.job = Rename { rules, policy, ..request.job };
-        Ok(request)
+        request.of_each(files)
     }
 }
 
 impl ConvertArgs {
     /// What was asked for.
-    pub(crate) fn request(self, verbosity: Verbosity) -> Result<RenameRequest, Failure> {
-        let ConvertArgs { file, operand, mut output, to, writing } = self;
-        output.place.output = output.place.output.or(operand);
-        let format = &mut output.place.format;
-        format.format = format.format.or(to);
-        let request = writing.request(file, output, SEPARATOR, verbosity)?;
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<Several<RenameRequest>, Failure> {
+        let ConvertArgs { file, mut operands, mut output, to, writing } = self;
+        // Without -o the last operand is the output, as for `cp`.
+        let place = &mut output.place;
+        place.output = place.output.take().or_else(|| operands.pop());
+        place.format.format = place.format.format.or(to);
+        let request = writing.request(output, SEPARATOR, verbosity)?;
         let policy = Policy { unmatched: Unmatched::Allow, ..Policy::default() };
-        Ok(RenameRequest { job: Rename { policy, ..request.job }, ..request })
+        let request = RenameRequest { job: Rename { policy, ..request.job }, ..request };
+        request.of_each([file].into_iter().chain(operands).collect())
+    }
+}
+
+impl RenameRequest {
+    /// The same for each of these files.
+    fn of_each(self, files: Vec<PathBuf>) -> Result<Several<RenameRequest>, Failure> {
+        let Encoding { format, sharding, .. } = &self.job.encoding;
+        let destination = self.job.destination.clone();
+        let writing = if self.job.dry_run { Writing::Shown } else { Writing::Done };
+        let placed = match (files.len(), sharding) {
+            (1, Some(_)) => Placed::as_said(files, destination),
+            _ => Placed::of(files, destination, *format, writing)?,
+        };
+        if !placed.is_one() && self.job.save_plan.is_some() {
+            return Err(Failure::could_not("--save-plan takes the plan of one file"));
+        }
+        if !placed.is_one() && self.parts.is_some() {
+            return Err(Failure::could_not("--plan-parts plans the job of one file"));
+        }
+        let count = if placed.is_one() { Count::One } else { Count::Several };
+        Ok(placed.into_requests(|file, destination| RenameRequest {
+            job: Rename { file, destination, ..self.job.clone() },
+            count,
+            ..self.clone()
+        }))
     }
 }
 
 impl WritingArgs {
     pub(super) fn request(
         self,
-        file: PathBuf,
         output: OutputArgs,
         separator: char,
         verbosity: Verbosity,
@@ -237,7 +292,6 @@ impl WritingArgs {
         let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
         let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
         let job = Rename {
-            file,
             at: self.at,
             opening: self.folder.opening(),
             metadata: self.metadata.edits()?,
@@ -255,6 +309,7 @@ impl WritingArgs {
             strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             save_plan: self.save_plan,
+            dry_run: self.dry_run,
             ..Rename::default()
         };
         Ok(RenameRequest {
@@ -262,6 +317,7 @@ impl WritingArgs {
             parts: self.parts.parts(),
             typed: typed(),
             explanation: Vec::new(),
+            count: Count::One,
             output_format: OutputFormat::of(self.json),
             verbosity,
         })

@@ -45,9 +45,9 @@ impl MergeArgs {
         let MergeArgs { base, adapter, config, alpha, weight, drop, output, writing } = self;
         let drop = drop.iter().map(|text| Template::parse(text, SEPARATOR));
         let drop = drop.collect::<Result<_, _>>().map_err(Failure::could_not)?;
-        let request = writing.request(base, output, SEPARATOR, verbosity)?;
+        let request = writing.request(output, SEPARATOR, verbosity)?;
         let rules = Rules::Merge(MergeRules { config, alpha, weight, drop });
-        Ok(RenameRequest { job: Rename { rules, adapter, ..request.job }, ..request })
+        Ok(RenameRequest { job: Rename { file: base, rules, adapter, ..request.job }, ..request })
     }
 }
 

@@ -15,12 +15,14 @@ use statedict::jobs::rename::Destination;
 
 use crate::commands::output_args::refuse_standard_output;
 use crate::commands::parts::{self, PartsWanted};
+use crate::commands::several::Several;
 use crate::failure::Failure;
 use crate::terminal::progress::followed;
 use crate::terminal::text::printable;
 use crate::terminal::{OutputFormat, Verbosity};
 
 /// What to do, and how to show what was done.
+#[derive(Clone)]
 pub(crate) struct RenameRequest {
     pub(crate) job: Rename,
     /// The parts that it is to be planned in, instead of doing it.
@@ -29,15 +31,32 @@ pub(crate) struct RenameRequest {
     pub(crate) typed: Vec<String>,
     /// What the rules do, in words, where that is wanted.
     pub(crate) explanation: Vec<String>,
+    pub(crate) count: Count,
     pub(crate) output_format: OutputFormat,
     pub(crate) verbosity: Verbosity,
 }
 
-pub(crate) fn run(request: &RenameRequest, out: &mut dyn Write) -> Result<(), Failure> {
-    request.refuse_standard_output()?;
-    for line in &request.explanation {
+/// Whether a file is the only one of the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    One,
+    Several,
+}
+
+/// Does it with each of the files.
+pub(crate) fn run_all(
+    several: &Several<RenameRequest>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Some(first) = several.requests.first() else { return Ok(()) };
+    for line in &first.explanation {
         writeln!(out, "{}", printable(line))?;
     }
+    several.run(first.output_format, out, run)
+}
+
+fn run(request: &RenameRequest, out: &mut dyn Write) -> Result<(), Failure> {
+    request.refuse_standard_output()?;
     if let Some(wanted) = &request.parts {
         return parts::plan(request, wanted, out);
     }

@@ -15,8 +15,8 @@ use statedict::jobs::selection::Role;
 use statedict::jobs::target::{sibling, stem};
 use statedict::jobs::words::{omitted, overflow_result, overflowed_values};
 
-use crate::commands::rename::RenameRequest;
 use crate::commands::rename::changes::{changes, counts, unprefixed};
+use crate::commands::rename::{Count, RenameRequest};
 use crate::failure::Failure;
 use crate::hints;
 use crate::hints::command_line::suggestion;
@@ -64,7 +64,7 @@ pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
              follow it cast them back"
         ));
     }
-    if let Some(plan) = &request.job.save_plan {
+    if let Some(plan) = request.job.save_plan.as_ref().filter(|_| !request.job.dry_run) {
         say(&format!("saved the plan as {}", plan.display()));
     }
     print_unused(request, outcome);
@@ -84,16 +84,23 @@ pub(crate) fn print(request: &RenameRequest, outcome: &Outcome) {
         print_ties(conversion);
         print_omitted(conversion);
     }
-    if request.job.destination == Destination::Nowhere {
-        let is_joined = !outcome.joined.is_empty();
-        let or_in_place = if request.converts() || is_joined || outcome.planned.plan.computes() {
-            ""
-        } else {
-            " (-i instead of -o replaces the file)"
-        };
-        say(&format!("dry run, nothing written; to apply{or_in_place}:"));
-        say(&format!("  {}", suggestion(&request.typed, &suggested(request, outcome))));
+    if request.job.destination == Destination::Nowhere || request.job.dry_run {
+        print_dry_run(request, outcome);
     }
+}
+
+/// That nothing was written, and the line that would do it.
+fn print_dry_run(request: &RenameRequest, outcome: &Outcome) {
+    let is_placed = request.job.destination != Destination::Nowhere;
+    let is_joined = !outcome.joined.is_empty();
+    let is_new = is_placed || is_joined || request.converts() || outcome.planned.plan.computes();
+    let or_in_place = if is_new { "" } else { " (-i instead of -o replaces the file)" };
+    if request.count == Count::Several {
+        return say("dry run, nothing written");
+    }
+    say(&format!("dry run, nothing written; to apply{or_in_place}:"));
+    let output = (!is_placed).then(|| suggested(request, outcome));
+    say(&format!("  {}", suggestion(&request.typed, output.as_deref())));
 }
 
 /// `net-new` for the folder `net/`.

@@ -10,9 +10,12 @@ use std::io::Write;
 use statedict::Stats;
 use statedict::jobs::stats::{Flaw, Outcome};
 
+use crate::commands::several::Several;
 use crate::failure::Failure;
-use crate::terminal::Verbosity;
+use crate::terminal::color::{Meaning, Stream, painted};
 use crate::terminal::progress::followed;
+use crate::terminal::text::printable;
+use crate::terminal::{OutputFormat, Verbosity};
 
 /// Which figures to take, and how to show them.
 pub(crate) struct StatsRequest {
@@ -20,6 +23,8 @@ pub(crate) struct StatsRequest {
     /// What the answer is no for.
     pub(crate) fail_on: Vec<Flaw>,
     pub(crate) form: Form,
+    /// What comes before the figures, where there are several files.
+    pub(crate) title: Option<String>,
     pub(crate) verbosity: Verbosity,
 }
 
@@ -36,8 +41,19 @@ pub(crate) enum Form {
     Json,
 }
 
-pub(crate) fn run(request: &StatsRequest, out: &mut dyn Write) -> Result<(), Failure> {
+/// Does it with each of the files.
+pub(crate) fn run_all(several: &Several<StatsRequest>, out: &mut dyn Write) -> Result<(), Failure> {
+    let format = several.requests.first().map(StatsRequest::output_format);
+    several.run(format.unwrap_or(OutputFormat::Text), out, run)
+}
+
+fn run(request: &StatsRequest, out: &mut dyn Write) -> Result<(), Failure> {
     let outcome = followed(request.verbosity, |observer| request.job.run(observer))?;
+    if let (Some(title), Form::Groups | Form::Tensors, Verbosity::All) =
+        (&request.title, request.form, request.verbosity)
+    {
+        writeln!(out, "{}", painted(Stream::Out, Meaning::Title, &printable(title)))?;
+    }
     match (request.form, request.verbosity) {
         (Form::Json, _) => json::figures(&outcome, out)?,
         (Form::Csv, _) => csv::table(&outcome, out)?,
@@ -49,6 +65,12 @@ pub(crate) fn run(request: &StatsRequest, out: &mut dyn Write) -> Result<(), Fai
     match found(request, &outcome) {
         none if none.is_empty() => Ok(()),
         flaws => Err(Failure::no(flaws)),
+    }
+}
+
+impl StatsRequest {
+    fn output_format(&self) -> OutputFormat {
+        OutputFormat::of(self.form == Form::Json)
     }
 }
 
