@@ -25,7 +25,7 @@ pub(crate) struct TalkArgs {
     #[arg(short, long, global = true)]
     verbose: bool,
     /// Show no progress bar; there is none where standard error is not a terminal
-    #[arg(long, global = true, env = "STATEDICT_NO_PROGRESS")]
+    #[arg(long, global = true, env = "STATEDICT_NO_PROGRESS", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     no_progress: bool,
     /// Choose when colours are used
@@ -33,6 +33,7 @@ pub(crate) struct TalkArgs {
     /// With auto NO_COLOR, CLICOLOR_FORCE and CLICOLOR decide, and otherwise whether it is a terminal
     /// that shows them. JSON and files have none.
     #[arg(long, global = true, value_name = "WHEN", env = "STATEDICT_COLOR")]
+    #[arg(hide_env_values = true)]
     #[arg(value_enum, default_value_t = When::Auto, ignore_case = true)]
     color: When,
     /// Print help; -h prints a summary
