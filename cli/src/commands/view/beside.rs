@@ -59,7 +59,8 @@ fn entry(key: &str, value: &Value, depth: usize, room: &mut usize) -> Entry {
         _ => Vec::new(),
     };
     let value = match value {
-        Value::Map(inner) => count(inner.len(), "entry").replace("entrys", "entries"),
+        Value::Map(inner) if inner.len() == 1 => "1 entry".into(),
+        Value::Map(inner) => format!("{} entries", inner.len()),
         Value::List(items) if items.iter().any(is_map) => count(items.len(), "item"),
         Value::Text(text) => text.chars().take(LONGEST).collect(),
         value => brief(value),

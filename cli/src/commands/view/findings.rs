@@ -2,23 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use statedict::core::{Catalog, DType, Finding as Fault, StateDict, Verdict, wrapper_names};
+use statedict::core::{Finding as Fault, StateDict, Verdict, wrapper_names};
 use statedict::jobs::check::{self, Found, salvage};
-use statedict::jobs::grouping::first_grouped;
 use statedict::jobs::list::Wrapped;
 use statedict::jobs::stats::Flaw;
 use statedict::jobs::target::stem;
 use statedict::{Prune, silent};
 
 use crate::commands::ls::wrapped;
-use crate::commands::view::{Depth, Known};
+use crate::commands::view::{Depth, Known, precision};
 use crate::failure::Failure;
 use crate::hints::command_line;
 use crate::page::{Finding, Grade};
-use crate::terminal::text::{NAMED, count, shell_option, shell_path, size};
-
-/// State dicts of a file that are held against each other, at most.
-const MODELS: usize = 8;
+use crate::terminal::text::{count, shell_path, size};
 
 /// All findings, the worst first; those of one grade in the order in which they are looked for.
 pub(super) fn all(file: &Path, known: &Known) -> Vec<Finding> {
@@ -30,8 +26,8 @@ pub(super) fn all(file: &Path, known: &Known) -> Vec<Finding> {
     findings.extend(strays(file, known));
     findings.extend(known.listed.wrapped.as_ref().map(|it| wrapped_keys(file, known, it)));
     findings.extend(training(file, known));
-    findings.extend(copies(file, known));
-    findings.extend(wide(file, known));
+    findings.extend(precision::copies(file, known));
+    findings.extend(precision::wide(file, known));
     findings.extend(notes(file, known));
     findings.sort_by_key(|finding| finding.grade);
     findings
@@ -208,85 +204,6 @@ fn training(file: &Path, known: &Known) -> Option<Finding> {
     Some(finding.remedy("leaves it out", command))
 }
 
-/// State dicts that are another one in half precision, or the other way round.
-fn copies(file: &Path, known: &Known) -> Vec<Finding> {
-    let catalog = known.listed.checkpoint.catalog();
-    let models = catalog.select(Some("*")).unwrap_or_default();
-    let mut findings = Vec::new();
-    for (i, one) in models.iter().take(MODELS).enumerate() {
-        for other in models.iter().take(MODELS).skip(i + 1) {
-            let Some([wide, half]) = in_two_precisions(catalog, one, other) else { continue };
-            let named =
-                |it: &StateDict| if it.path.is_empty() { "/".into() } else { it.path.clone() };
-            let (wide, half) = (named(wide), named(half));
-            let what = format!("{half} has the keys and shapes of {wide} in half precision");
-            let at = shell_option("--at", &half);
-            let out = beside(file, "half", ".safetensors");
-            let command =
-                format!("statedict convert {} {} {at}", shell_path(file), shell_path(&out));
-            findings
-                .push(Finding::new(Grade::Note, what).remedy("takes the half one alone", command));
-        }
-    }
-    findings
-}
-
-/// Two state dicts with the same keys and shapes, the wide one first, if the other is its half.
-fn in_two_precisions<'a>(
-    catalog: &Catalog,
-    one: &'a StateDict,
-    other: &'a StateDict,
-) -> Option<[&'a StateDict; 2]> {
-    let is_half = |wide: &StateDict, half: &StateDict| {
-        wide.len() == half.len()
-            && wide.keys().all(|key| match (catalog.tensor(wide, key), catalog.tensor(half, key)) {
-                (Some(wide), Some(half)) => {
-                    wide.shape == half.shape
-                        && (wide.dtype == half.dtype && !wide.dtype.is_float()
-                            || wide.dtype == DType::F32
-                                && half.dtype.is_float()
-                                && half.dtype.bits() == 16)
-                }
-                (wide, half) => wide.is_none() && half.is_none(),
-            })
-    };
-    let has_floats = |it: &StateDict| {
-        it.keys().any(|key| catalog.tensor(it, key).is_some_and(|it| it.dtype.is_float()))
-    };
-    match (is_half(one, other), is_half(other, one)) {
-        (true, _) if has_floats(one) => Some([one, other]),
-        (_, true) if has_floats(one) => Some([other, one]),
-        _ => None,
-    }
-}
-
-/// Numbers in double precision, which hardly any model is meant to have.
-fn wide(file: &Path, known: &Known) -> Option<Finding> {
-    let catalog = known.listed.checkpoint.catalog();
-    let models = catalog.select(Some("*")).unwrap_or_default();
-    let (mut wide, mut bytes, mut is_half_there) = (Vec::new(), 0u64, false);
-    for model in models {
-        for key in model.keys() {
-            let Some(tensor) = catalog.tensor(model, key) else { continue };
-            is_half_there |= tensor.dtype.is_float() && tensor.dtype.bits() < 32;
-            if tensor.dtype == DType::F64 && tensor.count() > 1 {
-                wide.push(key);
-                bytes = bytes.saturating_add(tensor.byte_len());
-            }
-        }
-    }
-    let keys = first_grouped(wide.iter().copied(), NAMED);
-    let what = format!("{} in F64, {}: F32 takes half", count(wide.len(), "tensor"), size(bytes));
-    let out = beside(file, "f32", &extension(file));
-    let command = format!("statedict convert {} {} --cast f32", shell_path(file), shell_path(&out));
-    let finding = Finding::new(Grade::Advice, what).bounded(vec![keys]);
-    match (wide.is_empty(), is_half_there) {
-        (true, _) => None,
-        (false, true) => Some(finding),
-        (false, false) => Some(finding.remedy("casts them", command)),
-    }
-}
-
 /// What `check` found worth noting.
 fn notes(file: &Path, known: &Known) -> Option<Finding> {
     let results = known.checked.results.iter();
@@ -302,12 +219,12 @@ fn notes(file: &Path, known: &Known) -> Option<Finding> {
 }
 
 /// `run-pruned.ckpt` for `run.ckpt`.
-fn beside(file: &Path, suffix: &str, extension: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, suffix: &str, extension: &str) -> PathBuf {
     file.with_file_name(format!("{}-{suffix}{extension}", stem(file)))
 }
 
 /// The extension of a file with its dot; what is made of a folder is one file.
-fn extension(file: &Path) -> String {
+pub(super) fn extension(file: &Path) -> String {
     match file.extension().filter(|_| !file.is_dir()) {
         Some(extension) => format!(".{}", extension.to_string_lossy()),
         None => ".safetensors".to_string(),

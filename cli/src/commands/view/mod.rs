@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod beside;
 mod findings;
 mod headline;
+mod precision;
 mod tensors;
 
 use std::io::Write;
