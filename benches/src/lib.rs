@@ -4,6 +4,8 @@
 //! file is written byte by byte and the other formats are converted from it. They are kept in the
 //! target folder, so that only the first run has to write them.
 
+pub mod simulate;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
