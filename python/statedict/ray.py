@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 
 from . import _parts
 
@@ -28,7 +29,7 @@ def run(job: StrPath, **options: Any) -> _parts.FinishResult:
     connected already.
     """
     try:
-        import ray
+        ray: Any = import_module("ray")
     except ImportError as error:
         raise ImportError("Ray is not installed: pip install 'statedict[ray]'") from error
     path = os.path.abspath(job)
