@@ -437,7 +437,7 @@ impl Args {
         let Args { command, talk } = self;
         let verbosity = talk.verbosity();
         let (kind, (words, files), rest) = match command {
-            Command::Ls(ls) => return Ok(Task::List(ls.request(verbosity))),
+            Command::Ls(ls) => return Ok(Task::List(ls.request(verbosity)?)),
             Command::Completions { shell } => {
                 return Ok(Task::Shell(ShellRequest::Completions(shell)));
             }
@@ -445,7 +445,7 @@ impl Args {
                 return Ok(Task::Shell(ShellRequest::Pages(folder, verbosity)));
             }
             Command::Stats(stats) => return Ok(Task::Stats(stats.request(verbosity)?)),
-            Command::View(view) => return Ok(Task::View(view.request(verbosity))),
+            Command::View(view) => return Ok(Task::View(view.request(verbosity)?)),
             Command::Cat(cat) => return Ok(Task::Cat(cat.request(verbosity)?)),
             Command::Prune(prune) => return Ok(Task::Prune(prune.request(verbosity)?)),
             Command::Diff(diff) => return Ok(Task::Diff(diff.request(verbosity))),

@@ -113,6 +113,29 @@ fn a_folder_without_one_of_its_files_is_refused_and_the_file_is_named() {
 }
 
 #[test]
+fn parameters_of_one_vector_are_told_apart_by_the_shapes_of_a_model() {
+    let folders = &samples()[0];
+    let flat = folders.join("fsdp1-local-save");
+    let truth = truth(folders);
+    let (_, expected) = truth.iter().find(|(name, _)| name == "fsdp1-local-save").expect("there");
+    let out = tempfile::tempdir().expect("a folder");
+    let listing = out.path().join("model.json");
+    let model = folders.join("dtensor-save");
+    let listed = statedict(["ls".as_ref(), "--json".as_ref(), model.as_os_str()]);
+    fs::write(&listing, listed.stdout).expect("written");
+    for target in [&listing, &model] {
+        let words = ["ls", "--json", "--hash", "--shapes"].map(std::ffi::OsStr::new);
+        let run = statedict(words.into_iter().chain([target.as_os_str(), flat.as_os_str()]));
+        assert_eq!(difference(expected, &run), None);
+    }
+    let other = folders.join("zero1");
+    let words = ["ls".as_ref(), "--shapes".as_ref(), other.as_os_str(), flat.as_os_str()];
+    let run = statedict(words);
+    assert_eq!(run.impolite(2), None);
+    assert!(run.stderr.contains("by the shapes that were given"), "{}", run.stderr);
+}
+
+#[test]
 fn a_folder_becomes_a_file_a_hub_folder_and_a_distributed_checkpoint() {
     let folders = &samples()[0];
     for (name, at) in [

@@ -24,7 +24,18 @@ pub(super) const GENERAL: &str = "General options";
 const OPTIONS: [(&str, &[&str]); 7] = [
     (
         SELECTION,
-        &["at", "at-b", "at-target", "cut", "drop-last", "dtype", "partial", "separator", "slice"],
+        &[
+            "at",
+            "at-b",
+            "at-target",
+            "cut",
+            "drop-last",
+            "dtype",
+            "partial",
+            "separator",
+            "shapes",
+            "slice",
+        ],
     ),
     (
         RULES,

@@ -1,7 +1,13 @@
 //! The options that say how a checkpoint of many files is put together.
 
+use std::path::PathBuf;
+
 use statedict::core::{Cut, Depth, Incomplete, Opening, SEPARATOR};
 use statedict::jobs::recipe::parse_cut;
+use statedict::jobs::shapes;
+use statedict::silent;
+
+use crate::failure::Failure;
 
 /// The options that say how a checkpoint of many files is put together.
 #[derive(Debug, clap::Args)]
@@ -15,6 +21,12 @@ pub(crate) struct FolderArgs {
     /// need none.
     #[arg(long, value_name = "PATTERN=DIM", value_parser = cut)]
     cut: Vec<Cut>,
+    /// Take the names and shapes of parameters from this file: a model, or its `ls --json`
+    ///
+    /// For files of ranks of FSDP's LOCAL_STATE_DICT, which have several parameters as one vector and
+    /// do not say which.
+    #[arg(long, value_name = "TARGET")]
+    shapes: Option<PathBuf>,
 }
 
 /// A dimension as it is typed: `**.my_proj.weight=1`.
@@ -24,8 +36,12 @@ fn cut(text: &str) -> Result<Cut, String> {
 
 impl FolderArgs {
     /// How it is opened.
-    pub(crate) fn opening(self) -> Opening {
+    pub(crate) fn opening(self) -> Result<Opening, Failure> {
+        let shapes = match &self.shapes {
+            Some(target) => shapes::read(target, &silent())?,
+            None => Vec::new(),
+        };
         let incomplete = if self.partial { Incomplete::LeftOut } else { Incomplete::Refused };
-        Opening { depth: Depth::Elements, incomplete, cuts: self.cut }
+        Ok(Opening { depth: Depth::Elements, incomplete, cuts: self.cut, shapes })
     }
 }

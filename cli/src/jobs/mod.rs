@@ -46,6 +46,7 @@ pub mod recover;
 pub mod rename;
 pub mod rules;
 pub mod selection;
+pub mod shapes;
 pub mod shown;
 pub mod sizes;
 pub mod split;

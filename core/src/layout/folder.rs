@@ -81,6 +81,9 @@ pub struct Opening {
     pub incomplete: Incomplete,
     /// Along which dimension tensors were cut where no file says so; the first that matches decides.
     pub cuts: Vec<Cut>,
+    /// The names and shapes of the model's tensors in its order, where a checkpoint has several
+    /// parameters as one vector.
+    pub shapes: Vec<(String, Vec<u64>)>,
 }
 
 /// Along which dimension the tensors were cut whose keys match.

@@ -9,6 +9,7 @@
 //! | `names` | which files are those of ranks, and of which |
 //! | `placement` | which elements a rank has |
 //! | `wrapped` | what a tensor says of itself |
+//! | `flat` | several parameters as one vector |
 //! | `open` | all ranks together |
 //!
 //! # Example
@@ -21,6 +22,7 @@
 //! # Ok::<(), statedict_core::Fault>(())
 //! ```
 
+mod flat;
 mod names;
 mod open;
 mod placement;

@@ -8,15 +8,13 @@ use statedict_core::{
 use statedict_pth::SavedFile;
 
 use crate::RANKS;
+use crate::flat;
 use crate::names::{RankFile, set_of};
 use crate::placement::Axis;
 use crate::wrapped::{OfRank, Parts, of_rank, rectangles};
 
 /// How deeply mappings may nest that hold tensors.
 const MAX_DEPTH: usize = 64;
-
-/// The endings of keys under which FSDP keeps several parameters as one vector.
-const FLAT: &str = "flat_param";
 
 /// A thing that some ranks have under one path.
 type Leaf<'a> = Vec<(usize, Node<'a>)>;
@@ -36,9 +34,25 @@ pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<
     let (mut tree, mut shortfall, mut total) =
         (Tree::default(), Shortfall::default(), Total::default());
     let mut payload = Nested::default();
+    let mut names_of_tensors = flat::Names::default();
+    leaves.keys().for_each(|path| names_of_tensors.add(path));
     for (path, leaf) in &leaves {
         let name = Step::joined(path);
+        let is_flat = flat::is_flat(path) && leaf[0].1.tensor().is_none();
         let added = match joined(&ranks, &name, leaf, (&missing, opening.depth))? {
+            Some(Ok(_)) if is_flat && opening.shapes.is_empty() => {
+                let what = format!(
+                    "'{name}' is several parameters as one vector (LOCAL_STATE_DICT of FSDP): \
+                     their names and shapes are in no file, and have to be given"
+                );
+                return Err(Fault::Unsupported(what));
+            }
+            Some(Ok(tensor)) if is_flat => {
+                total.add(tensor.count());
+                let (world, shapes) = (ranks.len() as u64, &opening.shapes);
+                let parameters = names_of_tensors.parameters(path, &tensor, world, shapes)?;
+                parameters.into_iter().try_for_each(|(path, it)| tree.add_tensor(&path, it))
+            }
             Some(Ok(tensor)) => {
                 total.add(tensor.count());
                 tree.add_tensor(path, tensor)
@@ -139,13 +153,6 @@ fn joined(
         all.push(part.map_err(|why| in_file(why).in_file(&ranks[rank].name))?);
     }
     let [first, ..] = all.as_slice() else { return Ok(None) };
-    if name.ends_with(FLAT) {
-        let what = format!(
-            "'{name}' is several parameters as one vector (LOCAL_STATE_DICT of FSDP): their names \
-             and shapes are in no file"
-        );
-        return Err(Fault::Unsupported(what));
-    }
     if all.iter().any(|it| (&it.dtype, &it.shape) != (&first.dtype, &first.shape)) {
         return Err(Fault::broken(format!(
             "the ranks do not agree on the type and shape of '{name}'"

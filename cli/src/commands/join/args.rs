@@ -74,7 +74,7 @@ impl JoinArgs {
     pub(crate) fn request(self, verbosity: Verbosity) -> Result<RenameRequest, Failure> {
         let casts = self.cast.iter().map(|text| CastRule::parse(text, SEPARATOR));
         let join = Join {
-            opening: self.folder.opening(),
+            opening: self.folder.opening()?,
             metadata: self.metadata.edits()?,
             encoding: Encoding {
                 casting: Casting { rules: casts.collect::<Result<_, _>>()? },

@@ -9,6 +9,7 @@ use statedict::{List, Shown};
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::ls::{Lines, ListRequest, Shape};
 use crate::commands::several::files_among;
+use crate::failure::Failure;
 use crate::terminal::Verbosity;
 
 #[derive(Debug, clap::Args)]
@@ -62,7 +63,7 @@ enum NamedOrder {
 
 impl LsArgs {
     /// What was asked for.
-    pub(crate) fn request(self, verbosity: Verbosity) -> ListRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<ListRequest, Failure> {
         let shape = match (self.json, self.tree || self.depth.is_some(), self.payload) {
             (true, _, _) => Shape::Json,
             (_, true, _) => Shape::Tree(self.depth.unwrap_or(usize::MAX)),
@@ -70,7 +71,7 @@ impl LsArgs {
             _ => Shape::Table(if self.all { Lines::All } else { Lines::Folded }),
         };
         let (files, patterns) = files_among(self.file, self.more);
-        let opening = self.folder.opening();
+        let opening = self.folder.opening()?;
         let jobs = files.into_iter().map(|file| List {
             file,
             shown: Shown {
@@ -83,7 +84,7 @@ impl LsArgs {
             payload: self.payload,
             opening: opening.clone(),
         });
-        ListRequest { jobs: jobs.collect(), shape, verbosity }
+        Ok(ListRequest { jobs: jobs.collect(), shape, verbosity })
     }
 }
 

@@ -293,7 +293,7 @@ impl WritingArgs {
         let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
         let job = Rename {
             at: self.at,
-            opening: self.folder.opening(),
+            opening: self.folder.opening()?,
             metadata: self.metadata.edits()?,
             encoding: Encoding {
                 casting,

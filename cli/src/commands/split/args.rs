@@ -86,7 +86,7 @@ impl SplitArgs {
                 input: Input { file: self.file, at: self.at },
                 parts,
                 rest: if self.only { Rest::LeftOut } else { Rest::Refused },
-                opening: self.folder.opening(),
+                opening: self.folder.opening()?,
                 encoding: Encoding {
                     casting: Casting { rules: casts.collect::<Result<_, _>>()? },
                     ties: self.ties.ties(),

@@ -6,6 +6,7 @@ use statedict::checkpoint::Existing;
 
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::view::{Depth, ViewRequest};
+use crate::failure::Failure;
 use crate::page::PageFile;
 use crate::terminal::Verbosity;
 
@@ -31,16 +32,16 @@ pub(crate) struct ViewArgs {
 
 impl ViewArgs {
     /// What was asked for.
-    pub(crate) fn request(self, verbosity: Verbosity) -> ViewRequest {
-        ViewRequest {
+    pub(crate) fn request(self, verbosity: Verbosity) -> Result<ViewRequest, Failure> {
+        Ok(ViewRequest {
             files: self.files,
             page: PageFile {
                 path: self.output,
                 existing: if self.force { Existing::Replace } else { Existing::Refuse },
             },
             depth: if self.stats { Depth::Values } else { Depth::Structure },
-            opening: self.folder.opening(),
+            opening: self.folder.opening()?,
             verbosity,
-        }
+        })
     }
 }

@@ -31,7 +31,7 @@ use crate::jobs::target::{
 };
 
 use files::NewFile;
-use target::Target;
+pub(crate) use target::Target;
 use through::Through;
 
 pub use outcome::{Outcome, OutputSummary};

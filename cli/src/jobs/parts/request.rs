@@ -68,6 +68,9 @@ pub(super) struct Request {
     partial: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cut: Vec<CutText>,
+    /// The names and shapes of parameters that lie in one vector.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    shapes: Vec<(String, Vec<u64>)>,
 }
 
 /// Where new names come from.
@@ -223,6 +226,7 @@ impl Request {
             cut: cuts
                 .map(|cut| CutText { keys: Pattern::of(&cut.pattern), dimension: cut.dimension })
                 .collect(),
+            shapes: job.opening.shapes.clone(),
         })
     }
 
@@ -272,6 +276,7 @@ impl Request {
             depth: Depth::Elements,
             incomplete: if self.partial { Incomplete::LeftOut } else { Incomplete::Refused },
             cuts: cuts.collect::<Result<_, String>>()?,
+            shapes: self.shapes.clone(),
         })
     }
 
@@ -463,6 +468,7 @@ mod tests {
                 depth: Depth::Elements,
                 incomplete: Incomplete::LeftOut,
                 cuts: vec![Cut { pattern, dimension: 1 }],
+                shapes: vec![("a.w".into(), vec![2, 3])],
             },
             encoding: Encoding {
                 casting: Casting { rules: vec![cast("a/*=f8_e4m3", '/'), cast("bf16", '.')] },
