@@ -20,6 +20,9 @@ from multiprocessing.connection import wait
 import numpy as np
 import torch
 
+# Whoever saves DTensors has imported this, and only then are they admitted.
+import torch.distributed.tensor  # noqa: F401
+
 import truth
 
 WORKERS = 2
