@@ -251,6 +251,26 @@ fn a_comparison_has_a_page_of_what_differs() {
 }
 
 #[test]
+fn what_became_nan_or_infinite_is_on_the_page_of_a_comparison() {
+    let mut broken = file(["l.0.w", "l.1.w", "l.2.w"]);
+    let end = broken.len();
+    broken[end - 4..].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    broken[end - 12..end - 8].copy_from_slice(&f32::NAN.to_le_bytes());
+    let folder = Folder::of([
+        ("whole.safetensors", file(["l.0.w", "l.1.w", "l.2.w"])),
+        ("broken.safetensors", broken),
+    ]);
+    folder.typed("diff whole.safetensors broken.safetensors --html diff.html").check(1, "wrote");
+    let page = fs::read_to_string(folder.path("diff.html")).expect("written");
+    assert!(page.contains("1 key with NaN in one file only"));
+    assert!(page.contains("1 key infinitely far apart"));
+    let (head, _) = heads(&page).remove(0);
+    let figures = head["figures"].as_array().expect("a list").iter();
+    let names: Vec<&str> = figures.filter_map(|it| it["name"].as_str()).collect();
+    assert_eq!(names, ["rel_l2", "cosine", "max_abs", "max_rel", "changed", "nan"]);
+}
+
+#[test]
 fn keys_of_one_file_alone_are_on_the_page_of_a_comparison() {
     let folder = Folder::of([
         ("a.safetensors", file(["module.a", "module.b", "gone"])),

@@ -1,7 +1,8 @@
 //! Columns of numbers as codes of one or two bytes.
 //!
 //! Code 0 is no number and code 1 is zero. The others are powers at even distances between the least
-//! and the largest magnitude; those of negative numbers come after those of positive ones.
+//! and the largest magnitude, and the last of them is infinite; those of negative numbers come after
+//! those of positive ones.
 
 use serde::Serialize;
 
@@ -24,12 +25,12 @@ pub(super) struct Scale {
 impl Scale {
     /// The scale of some numbers.
     pub(super) fn of(numbers: &[Option<f64>]) -> Scale {
+        let signed = numbers.iter().flatten().any(|it| *it < 0.0);
         let magnitudes = numbers.iter().flatten().filter(|it| it.is_finite() && **it != 0.0);
-        let (mut least, mut most, mut signed) = (f64::INFINITY, 0.0f64, false);
+        let (mut least, mut most) = (f64::INFINITY, 0.0f64);
         for number in magnitudes {
             least = least.min(number.abs());
             most = most.max(number.abs());
-            signed |= *number < 0.0;
         }
         let width = if numbers.len() > MOST_PRECISE { 1 } else { 2 };
         let codes = (1u32 << (8 * u32::from(width))) - 2;
@@ -38,24 +39,29 @@ impl Scale {
             return Scale { width, low: 0.0, step: 0.0, levels };
         }
         let (low, high) = (least.ln(), most.ln());
-        Scale { width, low, step: (high - low) / f64::from(levels - 1), levels }
+        Scale { width, low, step: (high - low) / f64::from(levels - 2), levels }
     }
 
-    /// The code of a number; an infinite one has that of the largest.
+    /// The code of a number.
     pub(super) fn code(&self, number: Option<f64>) -> u32 {
         let Some(number) = number.filter(|it| !it.is_nan()) else { return 0 };
         if number == 0.0 {
             return 1;
         }
-        let most = self.levels - 1;
-        let place = match self.step {
-            0.0 if number.is_finite() => 0,
-            0.0 => most,
-            step => {
-                ((number.abs().ln() - self.low) / step).round().clamp(0.0, f64::from(most)) as u32
-            }
-        };
-        2 + place + if number < 0.0 { self.levels } else { 0 }
+        2 + self.place(number.abs()) + if number < 0.0 { self.levels } else { 0 }
+    }
+
+    /// The place of a magnitude among the codes of one sign, the last of which is infinite.
+    fn place(&self, magnitude: f64) -> u32 {
+        let infinite = self.levels - 1;
+        if magnitude.is_infinite() {
+            infinite
+        } else if self.step == 0.0 {
+            0
+        } else {
+            let place = ((magnitude.ln() - self.low) / self.step).round();
+            place.clamp(0.0, f64::from(infinite - 1)) as u32
+        }
     }
 }
 
@@ -91,7 +97,9 @@ mod tests {
                 } else {
                     (1.0, code - 2)
                 };
-                Some(sign * (scale.low + scale.step * f64::from(place)).exp())
+                let is_infinite = place == scale.levels - 1;
+                let finite = (scale.low + scale.step * f64::from(place)).exp();
+                Some(sign * if is_infinite { f64::INFINITY } else { finite })
             }
         }
     }
@@ -126,9 +134,20 @@ mod tests {
         check(&[Some(-2.5)], 1e-12);
         check(&[Some(0.0), None], 0.0);
         check(&[], 0.0);
-        let scale = Scale::of(&[Some(f64::INFINITY), Some(2.0), Some(f64::NAN)]);
-        assert_eq!(scale.code(Some(f64::NAN)), 0);
-        assert!(scale.code(Some(f64::INFINITY)) > scale.code(Some(2.0)));
+        assert_eq!(Scale::of(&[Some(2.0)]).code(Some(f64::NAN)), 0);
+    }
+
+    #[test]
+    fn an_infinite_number_is_not_taken_for_the_largest() {
+        let all = [f64::INFINITY, f64::NEG_INFINITY, 2.0, -1e-3, 7e300, 0.0];
+        for numbers in [&all[..], &all[..3], &all[..1], &all[1..2]] {
+            let scale = Scale::of(&numbers.iter().copied().map(Some).collect::<Vec<_>>());
+            for number in numbers {
+                let found = decoded(&scale, scale.code(Some(*number))).expect("a number");
+                assert_eq!(found.is_infinite(), number.is_infinite(), "{number} in {numbers:?}");
+                assert_eq!(found.is_sign_negative(), number.is_sign_negative(), "{number}");
+            }
+        }
     }
 
     #[test]

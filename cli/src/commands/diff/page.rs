@@ -115,6 +115,14 @@ fn findings(outcome: &Outcome) -> Vec<Finding> {
         let shows = format!("statedict stats {b} --each --fail-on nan");
         finding.bounded(vec![worse]).remedy("shows where", shows)
     });
+    let infinite = diff.values.iter().filter(|(_, it)| it.max_abs == Some(f64::INFINITY));
+    let infinite: Vec<&str> = infinite.map(|(key, _)| key.as_str()).collect();
+    add(infinite.len(), &|keys| {
+        let finding = Finding::new(Grade::Fault, format!("{keys} infinitely far apart"));
+        let worse = first_grouped(infinite.iter().copied(), NAMED);
+        let shows = format!("statedict stats {b} --each --fail-on inf");
+        finding.bounded(vec![worse]).remedy("shows infinities", shows)
+    });
     add(diff.not_compared.len(), &|_| {
         let lines = diff.not_compared.iter().map(|it| format!("{}: {}", it.path, it.why));
         let what = format!("{} could not be compared", diff.not_compared.len());
@@ -200,12 +208,13 @@ fn tensors(outcome: &Outcome, [a, b]: [&list::Outcome; 2]) -> Tensors {
 /// How far values are apart, in columns; those that are the same are not apart.
 fn columns(deviations: &[(Option<&Deviation>, bool)]) -> Vec<Figure> {
     type Taken = (&'static str, &'static str, fn(&Deviation) -> Option<f64>, Option<f64>);
-    let columns: [Taken; 5] = [
+    let columns: [Taken; 6] = [
         ("rel_l2", "rel. L2", |it| it.products.relative_l2(), Some(0.0)),
         ("cosine", "cosine", |it| it.products.cosine(), Some(1.0)),
         ("max_abs", "max abs", |it| it.max_abs, Some(0.0)),
         ("max_rel", "max rel", |it| it.max_rel, Some(0.0)),
         ("changed", "changed", |it| Some(it.count as f64), Some(0.0)),
+        ("nan", "NaN", |it| Some(it.nan as f64), Some(0.0)),
     ];
     let columns = columns.into_iter().map(|(name, title, take, same)| {
         let values = deviations.iter().map(|(deviation, is_compared)| match deviation {

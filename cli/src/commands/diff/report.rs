@@ -206,13 +206,21 @@ fn values(values: &[(Key, Deviation)]) -> Vec<String> {
             let mut whole = Deviation::default();
             let members = line.members.iter().filter_map(|place| values.get(*place));
             members.for_each(|(_, deviation)| whole.merge(deviation));
-            // What has no distance is farther than anything that has.
-            let apart = whole.products.relative_l2().unwrap_or(f64::INFINITY);
-            (apart, format!("~ {}: {}{}", line.old, deviation(&whole), line.number_of_keys()))
+            (
+                distance(&whole),
+                format!("~ {}: {}{}", line.old, deviation(&whole), line.number_of_keys()),
+            )
         })
         .collect();
     lines.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// By what values are sorted: what has no distance is farther than anything that has, and so is what
+/// became NaN or infinite, which the norms leave out.
+fn distance(deviation: &Deviation) -> f64 {
+    let is_finite = deviation.nan == 0 && deviation.max_abs != Some(f64::INFINITY);
+    deviation.products.relative_l2().filter(|_| is_finite).unwrap_or(f64::INFINITY)
 }
 
 /// `max abs 0.5, max rel 0.25, rel L2 0.1, cosine 0.99, 3 of 10 elements`.
@@ -258,10 +266,26 @@ mod tests {
         };
         let found = values(&[of("l.0", 0.5, 0, 1.0), of("x", 0.5, 0, 9.0), of("l.1", 2.0, 1, 1.0)]);
         let expected = [
-            "~ x: max abs 0.5, max rel 1, rel L2 3, cosine 0.500000, 1 of 10 elements",
             "~ l.{0..1}: max abs 2, max rel 1, rel L2 1, cosine 0.500000, 2 of 20 elements, \
              1 of them NaN on one side only  (2 keys)",
+            "~ x: max abs 0.5, max rel 1, rel L2 3, cosine 0.500000, 1 of 10 elements",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn values_that_became_nan_or_infinite_come_first() {
+        let of = |key: &str, max_abs, nan, apart| {
+            let products = Products { aa: 1.0, apart, ..Products::default() };
+            let max_abs = Some(max_abs);
+            let deviation = Deviation { max_abs, nan, products, ..Deviation::default() };
+            (Key::Text(key.into()), deviation)
+        };
+        let infinite = f64::INFINITY;
+        let found =
+            values(&[of("far", 0.5, 0, 9.0), of("n", 0.0, 1, 0.0), of("i", infinite, 0, 0.0)]);
+        let keys: Vec<&str> =
+            found.iter().filter_map(|line| Some(line.split_once(':')?.0)).collect();
+        assert_eq!(keys, ["~ n", "~ i", "~ far"]);
     }
 }

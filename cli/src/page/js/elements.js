@@ -59,6 +59,7 @@ function amountText(number) {
 function figureText(number) {
   if (Number.isNaN(number)) return '';
   if (number === 0) return '0';
+  if (!Number.isFinite(number)) return number < 0 ? '−∞' : '∞';
   const size = Math.abs(number);
   if (size >= 1e-3 && size < 1e6) return String(Number(number.toPrecision(4)));
   return number.toExponential(2);

@@ -105,10 +105,16 @@ function valueOf(data, metric) {
   };
 }
 
+// Whether a tensor has NaN or infinities, or in a comparison what is due to them.
+function flawOf(data) {
+  const [nan, inf, apart] = ['nan', 'inf', 'max_abs'].map((name) => metricOf(data, name));
+  return (row) => nan(row) > 0 || inf(row) > 0 || apart(row) === Infinity;
+}
+
 // What each cell is worth, and how that becomes a shade.
 function scaleOf(data, stacks, { metric, isRelative }) {
   const value = valueOf(data, metric);
-  const [nan, inf] = ['nan', 'inf'].map((name) => metricOf(data, name));
+  const isFlawed = flawOf(data);
   const values = new Map();
   const all = [];
   for (const stack of stacks) {
@@ -117,9 +123,9 @@ function scaleOf(data, stacks, { metric, isRelative }) {
       const middle = median(own.map(([, , it]) => Math.abs(it)).filter((it) => it > 0));
       for (const [layer, rows, it] of own) {
         const ratio = own.length > 2 && middle > 0 && it !== 0 ? Math.abs(it) / middle : NaN;
-        const flawed = rows.some((row) => nan(row) > 0 || inf(row) > 0);
+        const flawed = rows.some(isFlawed);
         values.set(rows, { value: it, ratio, flawed, layer });
-        if (Math.abs(it) > 0 && (!isOptimizer(stack) || isOptimizer(stacks[0]))) all.push(Math.abs(it));
+        if (Math.abs(it) > 0 && Number.isFinite(it) && (!isOptimizer(stack) || isOptimizer(stacks[0]))) all.push(Math.abs(it));
       }
     }
   }
@@ -131,7 +137,8 @@ function scaleOf(data, stacks, { metric, isRelative }) {
     : ({ value: it }) => {
       if (Number.isNaN(it)) return null;
       const part = Math.log(Math.abs(it) / low) / Math.log(high / low);
-      return it === 0 ? 0 : Math.round(SHADES * Math.max(0, Math.min(1, part)));
+      // What is not zero never looks as if it were.
+      return it === 0 ? 0 : Math.max(1, Math.round(SHADES * Math.min(1, part)));
     };
   return { data, metric, isRelative, values, low, high, shade };
 }

@@ -35,7 +35,7 @@ function tableOf(data) {
   refresh(view);
   const section = make('section', { class: 'tensors' }, make('h2', {}, 'Tensors'),
     make('div', { class: 'tools' }, input, fold, view.counted), view.scroll, view.detail);
-  new ResizeObserver(() => fill(view)).observe(view.scroll);
+  new ResizeObserver(() => requestAnimationFrame(() => fill(view))).observe(view.scroll);
   return { section, input, pick: (rows) => {
     Object.assign(state, { only: new Set(rows), query: '', folded: rows.length > 24 });
     input.value = '';

@@ -46,12 +46,12 @@ function kindOf([dtype, shape, count, bytes, layout]) {
   return { dtype, shape, count, bytes, layout };
 }
 
-// Codes are powers at even distances; 0 is no number and 1 is zero.
+// Codes are powers at even distances, the last of a sign is infinite; 0 is no number and 1 is zero.
 function numbersOf({ low, step, levels }, codes) {
   return Float64Array.from(codes, (code) => {
     if (code < 2) return code ? 0 : NaN;
-    const place = code - 2;
-    return place < levels ? Math.exp(low + step * place) : -Math.exp(low + step * (place - levels));
+    const [sign, place] = code - 2 < levels ? [1, code - 2] : [-1, code - 2 - levels];
+    return sign * (place === levels - 1 ? Infinity : Math.exp(low + step * place));
   });
 }
 
