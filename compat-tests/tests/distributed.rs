@@ -206,11 +206,11 @@ fn folders_that_mean_harm_are_dangerous_and_not_read() {
     tally.close("hostile folders found");
 }
 
-/// The one class that is not known to do nothing: filled, it talks to the other ranks.
+/// The one class of PyTorch's that is not known to do nothing: filled, it talks to the other ranks.
 const SHARDED: &str = "torch.distributed._shard.sharded_tensor.api.ShardedTensor";
 
 #[test]
-fn good_folders_are_safe_unless_they_hold_sharded_tensors() {
+fn good_folders_are_safe_or_need_deepspeed_or_hold_sharded_tensors() {
     let mut tally = Tally::new();
     let folders = samples().into_iter().flat_map(|samples| {
         let good = truth(&samples).into_iter().filter(|(_, line)| line.get("expect").is_none());
@@ -224,7 +224,12 @@ fn good_folders_are_safe_unless_they_hold_sharded_tensors() {
             line["findings"].as_array().expect("findings").clone()
         });
         let findings: Vec<Value> = lines.flatten().collect();
-        let others = findings.iter().filter(|finding| finding["name"] != SHARDED).count();
+        let others = findings.iter().filter(|finding| {
+            let name = finding["name"].as_str().unwrap_or_default();
+            let is_unknown = finding["verdict"] == "unknown";
+            !(is_unknown && (name == SHARDED || name.starts_with("deepspeed.")))
+        });
+        let others = others.count();
         let status = if findings.is_empty() { 0 } else { 1 };
         let is_good = others == 0 && run.status == Some(status);
         let problem = format!("{:?} {} {}", run.status, run.stdout, run.stderr);

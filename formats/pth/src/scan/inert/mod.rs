@@ -6,7 +6,6 @@
 //! is given has to be brought in by the same pickle, and is judged by itself.
 //! Each entry says why that is so.
 
-mod deepspeed;
 mod modules;
 mod numpy;
 mod python;
@@ -57,7 +56,7 @@ impl Entry {
 
 fn entries() -> impl Iterator<Item = &'static Entry> {
     let lists = python::ENTRIES.into_iter().chain(numpy::ENTRIES).chain(torch::ENTRIES);
-    lists.chain(deepspeed::ENTRIES).flatten()
+    lists.flatten()
 }
 
 /// How what has this path does nothing; `None` if that is not known.
@@ -117,8 +116,6 @@ mod tests {
         check("torch.nn.functional.relu", Some(Inert::Named));
         check("torch.nn.functional.importlib", None);
         check("numpy.ndarray", Some(Inert::Named));
-        check("deepspeed.runtime.fp16.loss_scaler.LossScaler", Some(Inert::Filled));
-        check("deepspeed.runtime.fp16.loss_scaler.to_python_float", None);
         check("torch.distributed._shard.sharded_tensor.shard.Shard", Some(Inert::Filled));
         // Filled, it talks to other processes, if there are any.
         check("torch.distributed._shard.sharded_tensor.api.ShardedTensor", None);
