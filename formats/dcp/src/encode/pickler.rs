@@ -71,21 +71,7 @@ impl Pickler {
     }
 
     pub(super) fn number(&mut self, number: u64) {
-        let bytes = number.to_le_bytes();
-        match number {
-            0..=0xff => self.push(&[opcode::BININT1, bytes[0]]),
-            0x100..=0xffff => self.push(&[opcode::BININT2, bytes[0], bytes[1]]),
-            0x1_0000..=0x7fff_ffff => {
-                self.push(&[opcode::BININT]);
-                self.push(&bytes[..4]);
-            }
-            // A ninth byte of zero keeps the highest numbers from being read as negative.
-            _ => {
-                self.push(&[opcode::LONG1, 9]);
-                self.push(&bytes);
-                self.push(&[0]);
-            }
-        }
+        opcode::push_integer(&mut self.out, number);
     }
 
     /// A `torch.Size`.

@@ -31,6 +31,25 @@ opcodes! {
     EXT1 = 0x82, EXT2 = 0x83, EXT4 = 0x84,
 }
 
+/// Adds a number, in the shortest opcode that weights-only loading reads, to a pickle.
+pub fn push_integer(pickle: &mut Vec<u8>, number: u64) {
+    let bytes = number.to_le_bytes();
+    match number {
+        0..=0xff => pickle.extend([BININT1, bytes[0]]),
+        0x100..=0xffff => pickle.extend([BININT2, bytes[0], bytes[1]]),
+        0x1_0000..=0x7fff_ffff => {
+            pickle.push(BININT);
+            pickle.extend(&bytes[..4]);
+        }
+        // A ninth byte of zero keeps the highest numbers from being read as negative.
+        _ => {
+            pickle.extend([LONG1, 9]);
+            pickle.extend(bytes);
+            pickle.push(0);
+        }
+    }
+}
+
 /// How an opcode's argument is laid out after its byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Argument {
