@@ -114,7 +114,11 @@ fn each_kind_of_rule_is_text_a_recipe_and_a_command() {
                 check(kind, &["re:a$ -> b"]);
                 check(kind, &["a -> b", r"re:^a\.(\w+) -> b.$1", "b ; c -> a"]);
             }
-            Words::Patterns => check(kind, &["a.**", "*.b"]),
+            Words::Patterns => {
+                check(kind, &["a.**", "*.b"]);
+                // A blank before a sign and a number is escaped already, and is so once.
+                check(kind, &[r"a\ + 1", r"b\ - 2.c"]);
+            }
             Words::Pairs => check(kind, &["a", "b", "b.c", "a"]),
             Words::Types => {
                 check(kind, &["bf16"]);

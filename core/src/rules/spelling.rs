@@ -207,6 +207,20 @@ fn guarded(name: &str) -> String {
     out
 }
 
+/// A pattern with the blanks escaped that are not yet.
+fn blanks_escaped(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut escaped = false;
+    for c in pattern.chars() {
+        if c == ' ' && !escaped {
+            out.push('\\');
+        }
+        out.push(c);
+        escaped = c == '\\' && !escaped;
+    }
+    out
+}
+
 /// The reverse of [`guarded`].
 fn plain(name: &str) -> String {
     let mut out = String::new();
@@ -279,7 +293,7 @@ fn text_of(form: Words, words: &[String], separator: char) -> String {
             texts.map(|word| doubled(word)).collect::<Vec<_>>().join(" ; ")
         }
         Words::Patterns | Words::Types | Words::AnyPatterns => {
-            texts.map(|word| word.replace(' ', "\\ ")).collect::<Vec<_>>().join(" ")
+            texts.map(|word| blanks_escaped(word)).collect::<Vec<_>>().join(" ")
         }
         Words::Pairs => {
             let (pairs, _) = words.as_chunks::<2>();
