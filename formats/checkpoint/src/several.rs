@@ -1,8 +1,8 @@
 //! Several checkpoints that are looked at as one: a trainer's folder, or files that are joined.
 
 use statedict_core::{
-    Catalog, Collision, Fault, Folder, Format, LeftOut, Manner, Opened, Payload, PendingFiles,
-    Plan, Section, TensorSet, UnsupportedTensors, Value,
+    Catalog, Collision, Fault, Folder, Format, IndexMap, LeftOut, Manner, Opened, Payload,
+    PendingFiles, Plan, Section, TensorSet, UnsupportedTensors, Value,
 };
 
 /// Why they are not written as they are.
@@ -15,7 +15,7 @@ pub(crate) struct SeveralFolders {
     files: Vec<String>,
     left_out: Vec<LeftOut>,
     /// Text beside the tensors, of all of them.
-    metadata: Vec<(String, String)>,
+    metadata: IndexMap<String, String>,
 }
 
 /// One of several checkpoints.
@@ -45,7 +45,7 @@ impl SeveralFolders {
             );
         }
         let parts = parts.into_iter().map(|part| (part.prefix, part.folder)).collect();
-        SeveralFolders { parts, catalog, files, left_out, metadata: Vec::new() }
+        SeveralFolders { parts, catalog, files, left_out, metadata: IndexMap::default() }
     }
 
     /// Adds the state dict at the root that sections make of those of the parts.
@@ -57,9 +57,9 @@ impl SeveralFolders {
     /// same name, it is one of the things that are left behind.
     pub(crate) fn add_metadata(&mut self, title: &str, metadata: Vec<(String, String)>) {
         for (key, value) in metadata {
-            match self.metadata.iter().find(|(known, _)| *known == key) {
-                None => self.metadata.push((key, value)),
-                Some((_, known)) if *known == value => {}
+            match self.metadata.get(&key) {
+                None => drop(self.metadata.insert(key, value)),
+                Some(known) if *known == value => {}
                 Some(_) => {
                     let path = format!("{title}/__metadata__/{key}");
                     self.catalog.payload.push(Payload { path, kind: "other text".into() });
@@ -80,7 +80,7 @@ impl Opened for SeveralFolders {
     }
 
     fn metadata(&self) -> Vec<(String, String)> {
-        self.metadata.clone()
+        self.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     fn payload(&self) -> Result<Option<Value>, Fault> {

@@ -64,8 +64,7 @@ pub(super) fn make(rule: &TensorRule, group: &Group, sizes: &Sizes) -> Pattern {
         return pattern;
     }
     for term in rule.right() {
-        let made = make_term(rule, term, group, &parts, (sizes, rest));
-        match made {
+        match make_term(rule, term, group, &parts, (sizes, rest)) {
             Ok(made) => pattern.terms.push(made),
             Err(problem) => {
                 pattern.terms.push(Vec::new());

@@ -60,8 +60,8 @@ impl Checkpoint {
         let mut within = places.iter().map(|(place, _)| place.end..place.start).collect::<Vec<_>>();
         for row in &self.catalog().rows {
             each_range(&row.tensor, &mut |range| {
-                let place = places.partition_point(|(place, _)| place.start <= range.start);
-                if let Some(known) = place.checked_sub(1).and_then(|at| within.get_mut(at)) {
+                let place = self.source.number_at(range.start);
+                if let Some(known) = place.and_then(|place| within.get_mut(place)) {
                     *known = known.start.min(range.start)..known.end.max(range.end);
                 }
             });
@@ -90,11 +90,10 @@ impl Checkpoint {
     /// How many bytes of elements a layout takes from each of the [inputs](Checkpoint::inputs) that
     /// it reads, by the position of that input.
     pub fn reads(&self, layout: &Layout) -> Vec<(usize, u64)> {
-        let starts: Vec<u64> = self.source.places().map(|(place, _)| place.start).collect();
-        let mut bytes = vec![0u64; starts.len()];
+        let mut bytes = vec![0u64; self.source.lengths().count()];
         let mut count = |range: Range<u64>| {
-            let place = starts.partition_point(|start| *start <= range.start);
-            if let Some(read) = place.checked_sub(1).and_then(|at| bytes.get_mut(at)) {
+            let place = self.source.number_at(range.start);
+            if let Some(read) = place.and_then(|place| bytes.get_mut(place)) {
                 *read = read.saturating_add(range.end.saturating_sub(range.start));
             }
         };

@@ -14,6 +14,9 @@ use crate::model_folder::SideFiles;
 use crate::source::FileSource;
 use crate::write::stage::{Staged, Stager, make_folder, refuse_manifest, stage_text};
 
+/// How much is compared at once.
+const WINDOW: usize = 1 << 20;
+
 /// A folder below the one that files are written to: for files that are not complete yet, and for
 /// notes of those that are.
 ///
@@ -185,6 +188,3 @@ fn has_same(from: &Path, to: &Path) -> bool {
             matches!((from.bytes(range.clone()), to.bytes(range)), (Ok(a), Ok(b)) if a == b)
         })
 }
-
-/// How much is compared at once.
-const WINDOW: usize = 1 << 20;
