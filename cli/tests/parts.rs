@@ -252,6 +252,18 @@ fn a_job_file_of_another_kind_or_plan_is_refused() {
 }
 
 #[test]
+fn a_job_file_of_no_parts_is_refused() {
+    let folder = folder();
+    done(folder.typed("convert in -o out --shard-size 9KB --plan-parts 2 --job job.json"));
+    done(folder.typed("run-part job.json 1"));
+    let mut job = job(&folder);
+    job["parts"] = Value::Array(Vec::new());
+    folder.add("job.json", job.to_string().as_bytes());
+    folder.typed("finish job.json").check(2, "job.json: parts: expected one or more");
+    assert!(!folder.path("out/model.safetensors.index.json").exists());
+}
+
+#[test]
 fn a_part_that_was_killed_while_it_wrote_is_done_again() {
     let folder = Folder::of([]);
     fs::create_dir(folder.path("in")).expect("a folder");

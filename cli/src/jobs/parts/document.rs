@@ -121,6 +121,10 @@ impl Document {
             ));
         }
         let document: Document = serde_json::from_str(text).map_err(bad)?;
+        // Of no parts all would be done, and only the index would be written.
+        if document.parts.is_empty() {
+            return Err("parts: expected one or more".into());
+        }
         let is_id = document.id.len() == 2 * ID_BYTES
             && document.id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_id {
