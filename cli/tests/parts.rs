@@ -264,6 +264,19 @@ fn a_job_file_of_no_parts_is_refused() {
 }
 
 #[test]
+fn a_job_file_that_reserves_more_room_than_there_is_is_refused() {
+    for format in ["safetensors", "pth"] {
+        let folder = folder();
+        let words = format!("convert in -o out --shard-size 9KB --format {format} --reserve 10");
+        done(folder.typed(&format!("{words} --plan-parts 2 --job job.json")));
+        let mut job = job(&folder);
+        job["request"]["reserve"] = u64::MAX.into();
+        folder.add("job.json", job.to_string().as_bytes());
+        folder.typed("run-part job.json 1").check(1, "would write other files in part 1");
+    }
+}
+
+#[test]
 fn a_part_that_was_killed_while_it_wrote_is_done_again() {
     let folder = Folder::of([]);
     fs::create_dir(folder.path("in")).expect("a folder");

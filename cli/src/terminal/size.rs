@@ -1,9 +1,7 @@
 //! Sizes as people type them.
 
 use bytesize::ByteSize;
-
-/// The most room that can be asked for: the longest header that safetensors has.
-const MOST_RESERVED: u64 = 100_000_000;
+use statedict::core::Headroom;
 
 /// A number of bytes above 0.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
@@ -16,7 +14,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
 /// A number of bytes to keep free, which may be none.
 pub(crate) fn reserve(text: &str) -> Result<u64, String> {
     let bytes = bytes(text)?;
-    if bytes > MOST_RESERVED { Err("expected at most 100MB".into()) } else { Ok(bytes) }
+    if bytes > Headroom::LIMIT { Err("expected at most 100MB".into()) } else { Ok(bytes) }
 }
 
 /// A number of bytes: `5GB`, `1.5 GiB`, `1000000`; the largest number if it is beyond counting.

@@ -7,7 +7,7 @@ pub enum Headroom {
     /// 64 KiB, or a hundredth of the tensors if that is less.
     #[default]
     Usual,
-    /// This many, or as near to that as the format comes.
+    /// This many, or as near to that as the format comes; no more than [`Headroom::LIMIT`].
     Bytes(u64),
 }
 
@@ -15,11 +15,15 @@ impl Headroom {
     /// The most that is kept unasked.
     const MOST: u64 = 64 << 10;
 
+    /// The most that is kept if it is asked for: the longest header that safetensors has. It is laid
+    /// out in memory.
+    pub const LIMIT: u64 = 100_000_000;
+
     /// The bytes to keep in a file with this many bytes of tensors.
     pub fn beside(self, tensors: u64) -> u64 {
         match self {
             Headroom::Usual => Headroom::MOST.min(tensors / 100),
-            Headroom::Bytes(bytes) => bytes,
+            Headroom::Bytes(bytes) => bytes.min(Headroom::LIMIT),
         }
     }
 }
@@ -39,5 +43,6 @@ mod tests {
     fn what_is_asked_for_is_kept_whatever_the_size() {
         assert_eq!(Headroom::Bytes(0).beside(u64::MAX), 0);
         assert_eq!(Headroom::Bytes(1 << 20).beside(1), 1 << 20);
+        assert_eq!(Headroom::Bytes(u64::MAX).beside(1), Headroom::LIMIT);
     }
 }
