@@ -163,6 +163,11 @@ fn a_trainers_file_shows_its_state_and_what_prunes_it() {
     assert!(page.contains("statedict prune run.pth -o run-pruned.pth"), "{page}");
     assert!(page.contains("<h2>Training state</h2>"));
     folder.typed("prune run.pth -o run-pruned.pth").check(0, "");
+    let named =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../compat-tests/fixtures/trainers/timm-like.pth.tar");
+    fs::copy(named, folder.path("run.pth.tar")).expect("copied");
+    let page = self::page(&folder, "run.pth.tar");
+    assert!(page.contains("statedict prune run.pth.tar -o run-pruned.pth.tar"), "{page}");
 }
 
 #[test]

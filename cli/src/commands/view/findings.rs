@@ -6,7 +6,7 @@ use statedict::core::{Finding as Fault, StateDict, Verdict, wrapper_names};
 use statedict::jobs::check::{self, Found, salvage};
 use statedict::jobs::list::Wrapped;
 use statedict::jobs::stats::Flaw;
-use statedict::jobs::target::stem;
+use statedict::jobs::target::{sibling, stem};
 use statedict::{Prune, silent};
 
 use crate::commands::ls::wrapped;
@@ -111,7 +111,7 @@ fn left_out(file: &Path, known: &Known) -> Option<Finding> {
     let left_out = known.listed.checkpoint.left_out();
     let lines: Vec<String> = left_out.iter().map(|it| format!("{}: {}", it.path, it.why)).collect();
     let what = format!("{} not whole, and left out", count(left_out.len(), "tensor"));
-    let out = beside(file, "whole", ".safetensors");
+    let out = tensors(file, "-whole");
     let convert = format!("statedict convert --partial {} {}", shell_path(file), shell_path(&out));
     let finding = Finding::new(Grade::Fault, what).bounded(lines);
     (!left_out.is_empty()).then(|| finding.remedy("takes what is whole", convert))
@@ -198,7 +198,7 @@ fn training(file: &Path, known: &Known) -> Option<Finding> {
         tensors => format!("{}: {}, {}", entry.key, count(tensors, "tensor"), size(entry.bytes)),
     });
     let what = format!("{} of {} hold what its models do not need", size(saved), size(found.bytes));
-    let out = beside(file, "pruned", &extension(file));
+    let out = alike(file, "-pruned", known);
     let command = format!("statedict prune {} -o {}", shell_path(file), shell_path(&out));
     let finding = Finding::new(Grade::Advice, what).bounded(lines.collect());
     Some(finding.remedy("leaves it out", command))
@@ -218,15 +218,16 @@ fn notes(file: &Path, known: &Known) -> Option<Finding> {
     (!notes.is_empty()).then(|| finding.bounded(described(&notes)).remedy("shows them", shows))
 }
 
-/// `run-pruned.ckpt` for `run.ckpt`.
-pub(super) fn beside(file: &Path, suffix: &str, extension: &str) -> PathBuf {
-    file.with_file_name(format!("{}-{suffix}{extension}", stem(file)))
+/// `run-pruned.ckpt` for `run.ckpt`: a file of the same format; what is made of a folder is one file.
+pub(super) fn alike(file: &Path, suffix: &str, known: &Known) -> PathBuf {
+    let format = known.listed.checkpoint.format();
+    if file.is_dir() || format.facts().extensions.is_empty() {
+        return tensors(file, suffix);
+    }
+    sibling(file, suffix, format)
 }
 
-/// The extension of a file with its dot; what is made of a folder is one file.
-pub(super) fn extension(file: &Path) -> String {
-    match file.extension().filter(|_| !file.is_dir()) {
-        Some(extension) => format!(".{}", extension.to_string_lossy()),
-        None => ".safetensors".to_string(),
-    }
+/// `run-whole.safetensors` for `run.ckpt`.
+pub(super) fn tensors(file: &Path, suffix: &str) -> PathBuf {
+    file.with_file_name(format!("{}{suffix}.safetensors", stem(file)))
 }

@@ -6,7 +6,7 @@ use statedict::core::{Catalog, DType, StateDict};
 use statedict::jobs::grouping::first_grouped;
 
 use crate::commands::view::Known;
-use crate::commands::view::findings::{beside, extension};
+use crate::commands::view::findings::{alike, tensors};
 use crate::page::{Finding, Grade};
 use crate::terminal::text::{NAMED, count, shell_option, shell_path, size};
 
@@ -26,7 +26,7 @@ pub(super) fn copies(file: &Path, known: &Known) -> Vec<Finding> {
             let (wide, half) = (named(wide), named(half));
             let what = format!("{half} has the keys and shapes of {wide} in half precision");
             let at = shell_option("--at", &half);
-            let out = beside(file, "half", ".safetensors");
+            let out = tensors(file, "-half");
             let command =
                 format!("statedict convert {} {} {at}", shell_path(file), shell_path(&out));
             findings
@@ -82,7 +82,7 @@ pub(super) fn wide(file: &Path, known: &Known) -> Option<Finding> {
     }
     let keys = first_grouped(wide.iter().copied(), NAMED);
     let what = format!("{} in F64, {}: F32 takes half", count(wide.len(), "tensor"), size(bytes));
-    let out = beside(file, "f32", &extension(file));
+    let out = alike(file, "-f32", known);
     let command = format!("statedict convert {} {} --cast f32", shell_path(file), shell_path(&out));
     let finding = Finding::new(Grade::Advice, what).bounded(vec![keys]);
     match (wide.is_empty(), is_half_there) {
