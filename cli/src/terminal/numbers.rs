@@ -34,16 +34,20 @@ pub(crate) fn amount(number: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-/// Counts as bars, neighbours together where there are many; what is there is seen.
+/// Counts as bars.
 pub(crate) fn sparkline(counts: &[u64]) -> String {
-    let together = counts.len().div_ceil(MAX_BARS).max(1);
+    let heights = heights(counts, MAX_BARS, 7).into_iter();
+    heights.map(|height| if height == 0 { ' ' } else { BARS[usize::from(height)] }).collect()
+}
+
+/// Counts as heights up to the highest, neighbours together where there are more than so many bins;
+/// what is there is seen.
+pub(crate) fn heights(counts: &[u64], bins: usize, highest: u8) -> Vec<u8> {
+    let together = counts.len().div_ceil(bins).max(1);
     let sums: Vec<u64> = counts.chunks(together).map(|counts| counts.iter().sum()).collect();
-    let most = sums.iter().copied().max().unwrap_or(0).max(1);
-    let bar = |sum: &u64| match sum {
-        0 => ' ',
-        sum => BARS[(u128::from(*sum) * 7).div_ceil(u128::from(most)) as usize],
-    };
-    sums.iter().map(bar).collect()
+    let most = u128::from(sums.iter().copied().max().unwrap_or(0).max(1));
+    let height = |sum: &u64| (u128::from(*sum) * u128::from(highest)).div_ceil(most) as u8;
+    sums.iter().map(height).collect()
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use statedict::jobs::{list, stats};
 
 use crate::commands::view::headline::entries;
 use crate::page::{Figure, Kind, Row, Tensors};
+use crate::terminal::numbers::heights;
 
 /// Bins of a histogram on the page.
 const BINS: usize = 16;
 
 /// The height of the highest bin.
-const HIGHEST: u64 = 15;
+const HIGHEST: u8 = 15;
 
 /// A figure's name, what it is called, and how it is taken.
 type Taken = (&'static str, &'static str, fn(&Statistics) -> Option<f64>);
@@ -47,7 +48,7 @@ pub(super) fn all(listed: &list::Outcome, measured: Option<&stats::Outcome>) -> 
         })
         .filter(|figure| !FLAWS.contains(&figure.name) || figure.is_anywhere())
         .collect();
-    tensors.histograms = found.iter().map(|found| heights(*found)).collect();
+    tensors.histograms = found.iter().map(|found| histogram(*found)).collect();
     tensors.shade = Some("std");
     tensors
 }
@@ -72,15 +73,11 @@ fn share(part: u64, of: u64) -> Option<f64> {
     (of > 0).then(|| part as f64 / of as f64)
 }
 
-/// The histogram as heights, neighbours together where there are more bins; what is there is seen.
-fn heights(found: Option<&Statistics>) -> [u8; BINS] {
-    let mut heights = [0; BINS];
+/// The histogram as heights, those of its bins that there are.
+fn histogram(found: Option<&Statistics>) -> [u8; BINS] {
+    let mut bins = [0; BINS];
     let counts = found.and_then(|found| Some(found.histogram()?.counts())).unwrap_or_default();
-    let together = counts.len().div_ceil(BINS).max(1);
-    let sums: Vec<u64> = counts.chunks(together).map(|counts| counts.iter().sum()).collect();
-    let most = u128::from(sums.iter().copied().max().unwrap_or(0).max(1));
-    for (height, sum) in heights.iter_mut().zip(sums) {
-        *height = (u128::from(sum) * u128::from(HIGHEST)).div_ceil(most) as u8;
-    }
-    heights
+    let heights = heights(&counts, BINS, HIGHEST);
+    bins[..heights.len()].copy_from_slice(&heights);
+    bins
 }
