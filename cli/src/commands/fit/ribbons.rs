@@ -1,7 +1,7 @@
 //! Two columns of groups of keys, and a ribbon for each reason why keys belong together.
 
 use statedict::core::fit::Ambiguous;
-use statedict::core::{IndexMap, SEPARATOR};
+use statedict::core::{IndexMap, IndexSet, SEPARATOR};
 use statedict::jobs::fit::Outcome;
 use statedict::jobs::grouping::grouped_whole;
 
@@ -100,11 +100,11 @@ fn cut(name: &str, depth: usize) -> String {
 }
 
 fn is_short(strands: &[Strand], depth: usize) -> bool {
-    let names = |side: fn(&Strand) -> Option<&String>| {
+    let groups = |side: fn(&Strand) -> Option<&String>| {
         let names = strands.iter().filter_map(side).map(|name| cut(name, depth));
-        names.collect::<std::collections::HashSet<String>>().len()
+        names.collect::<IndexSet<String>>().len()
     };
-    names(|strand| strand.old.as_ref()) <= GROUPS && names(|strand| strand.new.as_ref()) <= GROUPS
+    groups(|strand| strand.old.as_ref()) <= GROUPS && groups(|strand| strand.new.as_ref()) <= GROUPS
 }
 
 /// All keys of both sides, those together that differ in numbers alone, in the order of the model.
@@ -129,20 +129,24 @@ fn strands(outcome: &Outcome) -> Vec<Strand> {
             from.iter().zip(to.iter().cycle()).map(|(from, to)| (from.as_str(), Some(to.as_str())));
         strands.extend(joined(keys, "ambiguous", Some(Grade::Fault)));
     }
-    let open_from = |key: &&String| !fit.open.iter().any(|open| open.from.contains(key));
-    let open_to = |key: &&str| !fit.open.iter().any(|open| open.to.iter().any(|to| to == key));
     let made = outcome.result.iter().flat_map(|it| &it.made).map(|made| made.wanted.key.as_str());
-    let made: Vec<&str> = made.collect();
+    let made: IndexSet<&str> = made.collect();
+    let open_to = names(fit.open.iter().flat_map(|open| &open.to));
     let missing = fit.missing.iter().map(|it| it.key.as_str());
-    let missing = missing.filter(|key| !made.contains(key)).filter(open_to);
+    let missing = missing.filter(|key| !made.contains(key) && !open_to.contains(key));
     strands.extend(alone(missing, "missing", Some(Grade::Fault)).map(Strand::turned));
-    let misfits: Vec<&str> = fit.misfits.iter().map(|it| it.wanted.key.as_str()).collect();
+    let misfits = names(fit.misfits.iter().map(|it| &it.wanted.key));
     let made = made.iter().copied().filter(|key| !misfits.contains(key));
     strands.extend(alone(made, "made", None).map(Strand::turned));
-    let unused = fit.unused.iter().filter(open_from).map(String::as_str);
+    let open_from = names(fit.open.iter().flat_map(|open| &open.from));
+    let unused = fit.unused.iter().map(String::as_str).filter(|key| !open_from.contains(key));
     strands.extend(alone(unused, "not wanted", None));
     strands.extend(alone(fit.skipped.iter().map(String::as_str), "skipped", None));
     strands
+}
+
+fn names<'a>(keys: impl Iterator<Item = &'a String>) -> IndexSet<&'a str> {
+    keys.map(String::as_str).collect()
 }
 
 fn joined<'a>(
