@@ -3,7 +3,7 @@
 use statedict::core::fit::{
     Composed, Composite, Fit, FitError, ShapeMismatch, TargetTensor, Whose,
 };
-use statedict::core::{IndexMap, IndexSet, SEPARATOR, Template};
+use statedict::core::{DType, IndexMap, IndexSet, SEPARATOR, Template};
 use statedict::jobs::fit::Outcome;
 use statedict::jobs::grouping::{first_grouped, grouped};
 
@@ -126,8 +126,7 @@ fn hints(fit: &Fit, unmet: &[FitError], is_rearranged: bool) -> Vec<String> {
     });
     if let Some(TargetTensor { key, dtype, .. }) = made {
         let pattern = Template::literal(key, SEPARATOR);
-        let init = if dtype.is_float() { "normal(0,0.02)" } else { "zeros" };
-        let rule = shell_word(&format!("{pattern}={init}")).into_owned();
+        let rule = shell_word(&format!("{pattern}={}", init(dtype))).into_owned();
         hints.push(format!("--init {rule} makes a new tensor"));
     }
     if let Some(ShapeMismatch { has, wanted, .. }) = misfit.map(AsRef::as_ref) {
@@ -168,10 +167,15 @@ pub(super) fn options(unmet: &[FitError]) -> Option<Vec<String>> {
             }
             _ => return None,
         };
-        let init = if wanted.dtype.is_float() { "normal(0,0.02)" } else { "zeros" };
-        options.insert(vec!["--init".into(), format!("{}={init}", pattern(&wanted.key))]);
+        let rule = format!("{}={}", pattern(&wanted.key), init(&wanted.dtype));
+        options.insert(vec!["--init".into(), rule]);
     }
     Some(options.into_iter().flatten().collect())
+}
+
+/// What a new tensor of a type is filled with.
+fn init(dtype: &DType) -> &'static str {
+    if dtype.is_float() { "normal(0,0.02)" } else { "zeros" }
 }
 
 /// A pattern for a key and for those that are alike in other blocks.
