@@ -7,12 +7,11 @@ mod report;
 
 use std::io::Write;
 
-use statedict::jobs::{diff, list};
-use statedict::{Diff, Input, List};
+use statedict::Diff;
 
 use crate::failure::{Exit, Failure};
 use crate::hints::command_line;
-use crate::page::{Page, PageFile};
+use crate::page::PageFile;
 use crate::terminal::progress::followed;
 use crate::terminal::text::say;
 use crate::terminal::{OutputFormat, Verbosity};
@@ -33,7 +32,7 @@ pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Fail
     }
     let outcome = followed(request.verbosity, |observer| request.job.run(observer))?;
     if let Some(page) = &request.page {
-        page.save(&request.page_of(&outcome)?, request.verbosity, out)?;
+        page.save(&page::page(&outcome), request.verbosity, out)?;
     }
     match (request.output_format, request.verbosity) {
         _ if request.page.as_ref().is_some_and(PageFile::is_standard_output) => {}
@@ -58,17 +57,5 @@ pub(crate) fn run(request: &DiffRequest, out: &mut dyn Write) -> Result<(), Fail
                 errors.map(|it| format!("could not compare '{}': {}", it.path, it.why)).collect();
             Err(Failure { errors, ..Failure::silent(Exit::CouldNot) })
         }
-    }
-}
-
-impl DiffRequest {
-    /// The page of what was found; both files are listed for it.
-    fn page_of(&self, outcome: &diff::Outcome) -> Result<Page, Failure> {
-        Ok(page::page(outcome, [&self.listed(&self.job.a)?, &self.listed(&self.job.b)?]))
-    }
-
-    fn listed(&self, input: &Input) -> Result<list::Outcome, Failure> {
-        let list = List { file: input.file.clone(), ..List::default() };
-        followed(Verbosity::Errors, |observer| list.run(observer))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use statedict::checkpoint::Checkpoint;
 use statedict::core::diff::Deviation;
 use statedict::core::{DType, Key, Tensor};
 use statedict::jobs::diff::{Depth, Outcome};
 use statedict::jobs::grouping::first_grouped;
-use statedict::jobs::list;
 
 use crate::commands::diff::report::{changes, headline, metadata, object, signed};
 use crate::commands::view::row;
@@ -32,17 +32,16 @@ enum Fate {
     NotCompared,
 }
 
-/// The page of a comparison of two files, which were listed as well.
-pub(crate) fn page(outcome: &Outcome, [a, b]: [&list::Outcome; 2]) -> Page {
+/// The page of a comparison.
+pub(crate) fn page(outcome: &Outcome) -> Page {
     let title = format!("{} and {}", outcome.a.name(), outcome.b.name());
-    let tensors = tensors(outcome, [a, b]);
     let sheet = Sheet {
         title: title.clone(),
         summary: headline(outcome),
         facts: facts(outcome),
         findings: findings(outcome),
         looked_at: looked_at(outcome),
-        tensors,
+        tensors: tensors(outcome),
         blocks: blocks(outcome),
         ..Sheet::default()
     };
@@ -169,12 +168,13 @@ fn only_cast(outcome: &Outcome) -> Option<&DType> {
 }
 
 /// Every key of either file, with how far its values are apart.
-fn tensors(outcome: &Outcome, [a, b]: [&list::Outcome; 2]) -> Tensors {
+fn tensors(outcome: &Outcome) -> Tensors {
     let fates = fates(outcome);
     let renamed: HashMap<&str, &str> =
         outcome.diff.renamed.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
     let values: HashMap<&str, &Deviation> =
         outcome.diff.values.iter().map(|(key, deviation)| (key.as_str(), deviation)).collect();
+    let [a, b] = &outcome.checkpoints;
     let [ours, theirs] = [of_side(a, &outcome.a.path), of_side(b, &outcome.b.path)];
     let other: HashMap<&str, &Tensor> = theirs.iter().copied().collect();
     let added = theirs.iter().filter(|(key, _)| fates.get(key) == Some(&Fate::Added));
@@ -242,9 +242,8 @@ fn fates(outcome: &Outcome) -> HashMap<&str, Fate> {
 }
 
 /// The tensors of the mapping that was compared.
-fn of_side<'a>(listed: &'a list::Outcome, path: &str) -> Vec<(&'a str, &'a Tensor)> {
-    let entries = listed.tensors().map(|listed| listed.entry);
-    let own = entries.filter(|entry| *entry.path == *path);
+fn of_side<'a>(checkpoint: &'a Checkpoint, path: &str) -> Vec<(&'a str, &'a Tensor)> {
+    let own = checkpoint.catalog().rows.iter().filter(|entry| *entry.path == *path);
     own.map(|entry| (entry.key.as_str(), &entry.tensor)).collect()
 }
 

@@ -69,6 +69,8 @@ pub struct Outcome {
     /// The rule that renames the keys of the first as they are in the second, if there is one that
     /// makes all of the renames and no other.
     pub renaming: Option<Rule>,
+    /// Both files, opened.
+    pub checkpoints: [Checkpoint; 2],
 }
 
 /// A state dict that was compared, and its file.
@@ -117,6 +119,7 @@ impl Diff {
             common: matching.common.len(),
             renaming: renaming::find(a.catalog(), our_side.state_dict, &diff),
             diff,
+            checkpoints: [a, b],
         })
     }
 
