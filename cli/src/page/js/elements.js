@@ -7,6 +7,11 @@ function put(parent, children) {
   return parent;
 }
 
+function clear(element) {
+  element.replaceChildren();
+  return element;
+}
+
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -80,6 +85,16 @@ function metricOf(data, metric) {
   if (metric === 'count') return (row) => distinct[index[row]].count;
   const figure = data.figures.find((it) => it.name === metric);
   return (row) => (figure ? figure.values[row] : NaN);
+}
+
+// The figure of several tensors: of counts the sum, of extremes the farthest, of others the mean.
+function together(metric, all) {
+  const numbers = all.filter((it) => !Number.isNaN(it));
+  if (!numbers.length) return NaN;
+  if (['count', 'bytes', 'nan', 'inf', 'changed'].includes(metric)) return numbers.reduce((a, b) => a + b);
+  if (metric === 'min') return numbers.reduce((a, b) => Math.min(a, b));
+  if (metric.startsWith('max')) return numbers.reduce((a, b) => Math.max(a, b));
+  return numbers.reduce((a, b) => a + b) / numbers.length;
 }
 
 // The columns that maps can be shaded by.

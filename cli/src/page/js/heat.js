@@ -21,8 +21,8 @@ function heatOf(data, pick) {
   const show = () => {
     const [shown, hidden] = [stacks.slice(0, MOST_STACKS), stacks.slice(MOST_STACKS)];
     const scale = scaleOf(data, shown, state);
-    put(clear(legend), legendOf(scale, state, shades));
-    put(clear(figures), shown.map((stack) => gridOf(stack, scale, state, readout, pick)));
+    put(clear(legend), legendOf(scale));
+    put(clear(figures), shown.map((stack) => gridOf(stack, scale, readout, pick)));
     if (hidden.length) figures.append(make('p', { class: 'aside' }, `and ${plural(hidden.length, 'smaller stack')}`));
   };
   const metric = choice('shade by ', shades, state.metric, (name) => {
@@ -47,11 +47,12 @@ function layerOf(name) {
   const before = name.slice(0, at);
   let [layer, rest] = [[Number(found[2])], name.slice(at + found[2].length)];
   const inner = INNER.exec(rest);
-  if (inner && !/[./]$/.test(before) || inner && inner[0].length > inner[1].length + 1) {
+  if (inner && (!/[./]$/.test(before) || inner[0].length > inner[1].length + 1)) {
     layer = [...layer, Number(inner[1])];
     rest = rest.slice(inner[0].length);
   }
-  return { before: before.replace(/[./]$/, ''), layer, rest: rest.replace(/^[./]/, '') || '(itself)' };
+  rest = rest.replace(/^[./]/, '') || '(itself)';
+  return { before: before.replace(/[./]$/, ''), layer, rest, form: rest.replace(/\b\d+\b/g, '*') };
 }
 
 // Stacks of layers, the largest first: their parts, their layers, and the rows of each cell.
@@ -59,7 +60,7 @@ function stacksOf(data) {
   const numbers = new Map();
   const places = data.names.map((name) => {
     const place = layerOf(name);
-    if (place) countNumbers(`${place.before}\n${place.rest.replace(/\b\d+\b/g, '*')}`, place.rest, numbers);
+    if (place) countNumbers(place, numbers);
     return place;
   });
   const stacks = new Map();
@@ -68,8 +69,7 @@ function stacksOf(data) {
     if (!place) return;
     if (!stacks.has(place.before)) stacks.set(place.before, { name: place.before, bytes: 0, parts: new Map(), layers: new Map() });
     const stack = stacks.get(place.before);
-    const form = place.rest.replace(/\b\d+\b/g, '*');
-    const part = numbers.get(`${place.before}\n${form}`).size > MOST_NUMBERS ? form : place.rest;
+    const part = numbers.get(`${place.before}\n${place.form}`).size > MOST_NUMBERS ? place.form : place.rest;
     const layer = place.layer.join('.');
     stack.bytes += bytes(row);
     stack.layers.set(layer, place.layer);
@@ -86,23 +86,11 @@ function isOptimizer(stack) {
   return /(^|\/)optim/.test(stack.name.toLowerCase());
 }
 
-function countNumbers(form, rest, numbers) {
+function countNumbers({ before, form: own, rest }, numbers) {
+  const form = `${before}\n${own}`;
   if (!numbers.has(form)) numbers.set(form, new Set());
   const known = numbers.get(form);
   if (known.size <= MOST_NUMBERS) known.add(rest);
-}
-
-// The figure of a cell: of several tensors the mean, of counts the sum, of extremes the farthest.
-function valueOf(data, metric) {
-  const of = metricOf(data, metric);
-  return (rows) => {
-    const numbers = rows.map(of).filter((it) => !Number.isNaN(it));
-    if (!numbers.length) return NaN;
-    if (['bytes', 'count', 'nan', 'inf'].includes(metric)) return numbers.reduce((a, b) => a + b);
-    if (metric === 'max' || metric.startsWith('max')) return Math.max(...numbers);
-    if (metric === 'min') return Math.min(...numbers);
-    return numbers.reduce((a, b) => a + b) / numbers.length;
-  };
 }
 
 // Whether a tensor has NaN or infinities, or in a comparison what is due to them.
@@ -113,13 +101,13 @@ function flawOf(data) {
 
 // What each cell is worth, and how that becomes a shade.
 function scaleOf(data, stacks, { metric, isRelative }) {
-  const value = valueOf(data, metric);
+  const of = metricOf(data, metric);
   const isFlawed = flawOf(data);
   const values = new Map();
   const all = [];
   for (const stack of stacks) {
     for (const cells of stack.parts.values()) {
-      const own = [...cells].map(([layer, rows]) => [layer, rows, value(rows)]);
+      const own = [...cells].map(([layer, rows]) => [layer, rows, together(metric, rows.map(of))]);
       const middle = median(own.map(([, , it]) => Math.abs(it)).filter((it) => it > 0));
       for (const [layer, rows, it] of own) {
         const ratio = own.length > 2 && middle > 0 && it !== 0 ? Math.abs(it) / middle : NaN;
@@ -143,17 +131,16 @@ function scaleOf(data, stacks, { metric, isRelative }) {
   return { data, metric, isRelative, values, low, high, shade };
 }
 
-function legendOf({ low, high, metric, isRelative }, state, shades) {
+function legendOf({ data, low, high, metric, isRelative }) {
   const cells = Array.from({ length: SHADES + 1 }, (_, i) => draw('rect', {
     x: i, y: 0, width: 1.02, height: 1, class: `${isRelative ? 'tilt' : 'shade'}${i}` }));
-  const title = shades.find(([name]) => name === metric)[1];
   const [least, most] = isRelative ? ['¼ of the median', '4 ×'] : [metricText(metric, low), metricText(metric, high)];
   return [make('span', {}, least),
-    draw('svg', { viewBox: `0 0 ${SHADES + 1} 1`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${title} from ${least} to ${most}` }, cells),
+    draw('svg', { viewBox: `0 0 ${SHADES + 1} 1`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${titleOf(data, metric)} from ${least} to ${most}` }, cells),
     make('span', {}, most), make('span', { class: 'marks' }, '▲▼ over 3 × off its part · ✖ NaN or Inf')];
 }
 
-function gridOf(stack, scale, state, readout, pick) {
+function gridOf(stack, scale, readout, pick) {
   const layers = [...stack.layers].sort(([, a], [, b]) => a[0] - b[0] || (a[1] ?? 0) - (b[1] ?? 0)).map(([layer]) => layer);
   const order = [...stack.parts];
   const parts = order.slice(0, MOST_PARTS);

@@ -113,7 +113,7 @@ function numberOf(text) {
   return Number(found[1]) * unit * (found[3] === '%' ? 0.01 : 1);
 }
 
-// Finds the lines of the table anew.
+// Works out the lines of the table.
 function refresh(view) {
   const { data, state } = view;
   const test = testOf(state.query, view);
@@ -167,7 +167,7 @@ function sortLines(lines, { sort, down }) {
   if (!sort) return;
   const sign = down ? -1 : 1;
   const collator = new Intl.Collator('en', { numeric: true });
-  const key = (line) => (sort.sort ? sort.sort(line.rows[0]) : line.cells()[sort.name]);
+  const key = (line) => (sort.sort ? sort.sort(line.rows[0]) : cellOfRows(sort, line.rows));
   const keyed = lines.map((line, i) => [key(line), i, line]);
   keyed.sort(([a, i], [b, j]) => {
     if (typeof a === 'string') return sign * collator.compare(a, b) || i - j;
@@ -181,10 +181,10 @@ function sortLines(lines, { sort, down }) {
 function groupCells(columns, rows) {
   let cells = null;
   return () => (cells ??= Object.fromEntries(columns.filter((it) => !it.isPicture)
-    .map((column) => [column.name, together(column, rows)])));
+    .map((column) => [column.name, cellOfRows(column, rows)])));
 }
 
-function together(column, rows) {
+function cellOfRows(column, rows) {
   if (rows.length === 1) return column.of(rows[0]);
   if (column.name === 'key') return foldedName(rows.map(column.of));
   if (column.isText) {
@@ -193,12 +193,7 @@ function together(column, rows) {
     const form = templateOf(words[0]);
     return words.every((word) => templateOf(word) === form) ? foldedName(words) : 'several';
   }
-  const numbers = rows.map(column.of).filter((it) => !Number.isNaN(it));
-  if (!numbers.length) return NaN;
-  if (['count', 'bytes', 'nan', 'inf', 'changed'].includes(column.name)) return numbers.reduce((a, b) => a + b);
-  if (column.name === 'min') return numbers.reduce((a, b) => Math.min(a, b));
-  if (column.name.startsWith('max')) return numbers.reduce((a, b) => Math.max(a, b));
-  return numbers.reduce((a, b) => a + b) / numbers.length;
+  return together(column.name, rows.map(column.of));
 }
 
 // Puts the lines in sight into the table.
@@ -223,12 +218,11 @@ function rowOf(view, number) {
   const line = lines[number];
   const cells = line.cells();
   const isGroup = line.rows.length > 1;
-  const isOpen = isGroup && state.open.has(line.form);
   const name = `${isGroup ? 'group' : ''} ${line.isBelow ? 'below' : ''} ${number === state.active ? 'active' : ''}`;
   return make('tr', { class: name, 'data-line': number, 'aria-rowindex': number + 1, 'aria-selected': number === state.active },
     columns.map((column) => {
       if (column.name === 'key') {
-        return make('th', { scope: 'row', class: 'key' }, make('i', { class: 'twist', 'aria-hidden': 'true' }, isGroup ? (isOpen ? '▾' : '▸') : ''),
+        return make('th', { scope: 'row', class: 'key' }, make('i', { class: 'twist', 'aria-hidden': 'true' }, isGroup ? (isOpen(view, number) ? '▾' : '▸') : ''),
           nameText(cells.key), isGroup ? make('em', {}, ` ×${line.rows.length}`) : null);
       }
       if (column.isPicture) return make('td', { class: 'histogram' }, isGroup ? courseOf(data, line.rows) : pictureOf(data, line.rows[0]));
@@ -298,10 +292,9 @@ function activate(view, number, isClick) {
 // All that is known of a line.
 function detailOf({ columns, data }, line) {
   const cells = line.cells();
-  const heights = line.rows.length === 1 ? heightsOf(data, line.rows[0]) : null;
   return [make('h3', {}, nameText(cells.key)),
     make('dl', {}, columns.filter((it) => !it.isPicture && it.name !== 'key').map((column) => make('div', {},
       make('dt', {}, column.title), make('dd', {}, column.isText ? nameText(cells[column.name]) : metricText(column.name, cells[column.name]))))),
-    heights ? pictureOf(data, line.rows[0]) : null];
+    line.rows.length === 1 ? pictureOf(data, line.rows[0]) : null];
 }
 

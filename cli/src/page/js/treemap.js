@@ -44,15 +44,18 @@ function coloursOf(data) {
 
 // The word of most bytes of a block, if it has over nine tenths of them.
 function wordOf(block, colour, bytes) {
+  const [word, most] = bytesByWord(rowsBelow(block), colour, bytes)[0] ?? ['', 0];
+  return most >= 0.9 * block.bytes ? word : 'several';
+}
+
+// The words of rows with the bytes of each, the most first.
+function bytesByWord(rows, colour, bytes) {
   const sums = new Map();
-  let all = 0;
-  for (const row of rowsBelow(block)) {
+  for (const row of rows) {
     const word = colour.of(row);
     sums.set(word, (sums.get(word) ?? 0) + bytes(row));
-    all += bytes(row);
   }
-  const [word, most] = [...sums].sort((a, b) => b[1] - a[1])[0] ?? ['', 0];
-  return most >= 0.9 * all ? word : 'several';
+  return [...sums].sort((a, b) => b[1] - a[1]);
 }
 
 function drawMap(view) {
@@ -91,12 +94,8 @@ function drawMap(view) {
 
 // Each word's hue, the word of most bytes first.
 function wordsOf(data, colour, bytes) {
-  const sums = new Map();
-  for (let row = 0; row < data.size; row++) {
-    const word = colour.of(row);
-    sums.set(word, (sums.get(word) ?? 0) + bytes(row));
-  }
-  return new Map([...sums].sort((a, b) => b[1] - a[1]).slice(0, MOST_HUES).map(([word], i) => [word, hueOf(word, i)]));
+  const words = bytesByWord(data.names.keys(), colour, bytes);
+  return new Map(words.slice(0, MOST_HUES).map(([word], i) => [word, hueOf(word, i)]));
 }
 
 // What is the same recedes, and what is missing or wrong stands out; others have hues in turn.
@@ -104,11 +103,6 @@ function hueOf(word, place) {
   if (word === 'the same' || word === 'the same name') return 'hue7';
   if (/^(missing|ambiguous|another shape)/.test(word)) return 'hue6';
   return `hue${place % 6}`;
-}
-
-function clear(element) {
-  element.replaceChildren();
-  return element;
 }
 
 // Arrows go from one element to the next, Escape goes out.
