@@ -42,8 +42,8 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     pieces.filter_map(|piece| Some(piece.split_once(end)?.0)).collect()
 }
 
-/// The head of the packed blocks of a page, and how many bytes of columns are behind each.
-fn heads(page: &str) -> Vec<(Value, usize)> {
+/// The packed blocks of a page: the head of each, and the columns behind it.
+fn blocks(page: &str) -> Vec<(Value, Vec<u8>)> {
     let blocks = between(page, r#"class="data">"#, "</script>").into_iter();
     let unpacked = blocks.map(|block| {
         let packed = STANDARD.decode(block).expect("base64");
@@ -52,9 +52,14 @@ fn heads(page: &str) -> Vec<(Value, usize)> {
         let (length, rest) = bytes.split_at(4);
         let length = u32::from_le_bytes(length.try_into().expect("four bytes")) as usize;
         let (head, columns) = rest.split_at(length);
-        (serde_json::from_slice(head).expect("JSON"), columns.len())
+        (serde_json::from_slice(head).expect("JSON"), columns.to_vec())
     });
     unpacked.collect()
+}
+
+/// The heads, and how many bytes of columns are behind each.
+fn heads(page: &str) -> Vec<(Value, usize)> {
+    blocks(page).into_iter().map(|(head, columns)| (head, columns.len())).collect()
 }
 
 #[test]
@@ -208,17 +213,13 @@ fn tuned() -> Folder {
 
 /// The words of a column, one for each row.
 fn words(page: &str, name: &str) -> Vec<String> {
-    let block = between(page, r#"class="data">"#, "</script>")[0];
-    let mut bytes = Vec::new();
-    let packed = STANDARD.decode(block).expect("base64");
-    DeflateDecoder::new(packed.as_slice()).read_to_end(&mut bytes).expect("deflated");
-    let (head, _) = heads(page).remove(0);
+    let (head, columns) = blocks(page).remove(0);
     let rows = head["rests"].as_array().expect("a list").len();
     let labels = head["labels"].as_array().expect("a list");
     let place = labels.iter().position(|label| label["name"] == name).expect("a column");
     let distinct = &labels[place]["values"]["distinct"];
-    let start = bytes.len() - columns_behind(&head, place, rows);
-    let codes = bytes[start..start + rows].iter();
+    let start = columns.len() - columns_behind(&head, place, rows);
+    let codes = columns[start..start + rows].iter();
     codes.map(|code| distinct[usize::from(*code)].as_str().expect("a word").to_string()).collect()
 }
 
