@@ -176,6 +176,39 @@ impl Finding {
     }
 }
 
+impl Fact {
+    pub(crate) fn new(label: &'static str, value: impl Into<String>) -> Fact {
+        Fact { label, value: value.into(), note: String::new() }
+    }
+
+    /// The same with a note below it.
+    pub(crate) fn note(self, note: impl Into<String>) -> Fact {
+        Fact { note: note.into(), ..self }
+    }
+
+    /// Numbers of things, those of which there are some.
+    pub(crate) fn numbers<const N: usize>(
+        numbers: [(&'static str, usize); N],
+    ) -> impl Iterator<Item = Fact> {
+        let numbers = numbers.into_iter().filter(|(_, number)| *number > 0);
+        numbers.map(|(label, number)| Fact::new(label, number.to_string()))
+    }
+}
+
+impl Block {
+    /// The first of some entries, and how many there are beyond; nothing if there are none.
+    pub(crate) fn bounded(
+        title: &'static str,
+        entries: impl ExactSizeIterator<Item = Entry>,
+        most: usize,
+    ) -> Option<Block> {
+        let beyond = entries.len().saturating_sub(most);
+        let more = (beyond > 0).then(|| format!("and {beyond} more"));
+        let entries: Vec<Entry> = entries.take(most).collect();
+        (!entries.is_empty()).then_some(Block { title, entries, more })
+    }
+}
+
 impl Figure {
     /// True if some row has a number other than zero.
     pub(crate) fn is_anywhere(&self) -> bool {

@@ -50,25 +50,20 @@ pub(crate) fn page(outcome: &Outcome) -> Page {
 
 fn facts(outcome: &Outcome) -> Vec<Fact> {
     let diff = &outcome.diff;
-    let fact = |label, value, note| Fact { label, value, note };
     let answer = if outcome.is_same() { "the same" } else { "differ" };
-    let mut facts = vec![
-        fact("the files", answer.to_string(), String::new()),
-        fact("in both", count(outcome.common, "key"), String::new()),
-    ];
-    let numbers = [
+    let mut facts =
+        vec![Fact::new("the files", answer), Fact::new("in both", count(outcome.common, "key"))];
+    facts.extend(Fact::numbers([
         ("other values", diff.values.len()),
         ("renamed", diff.renamed.len()),
         ("only in the first", diff.removed.len()),
         ("only in the second", diff.added.len()),
         ("another type", diff.dtypes.len()),
         ("another shape", diff.shapes.len()),
-    ];
-    let numbers = numbers.into_iter().filter(|(_, number)| *number > 0);
-    facts.extend(numbers.map(|(label, number)| fact(label, number.to_string(), String::new())));
+    ]));
     let apart = diff.values.iter().filter_map(|(key, it)| Some((it.products.relative_l2()?, key)));
     if let Some((most, key)) = apart.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
-        facts.push(fact("farthest, rel. L2", figures(most), key.to_string()));
+        facts.push(Fact::new("farthest, rel. L2", figures(most)).note(key.to_string()));
     }
     facts
 }

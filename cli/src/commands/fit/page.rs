@@ -32,16 +32,16 @@ pub(crate) fn page(request: &FitRequest, outcome: &Outcome) -> Page {
 
 fn facts(outcome: &Outcome) -> Vec<Fact> {
     let fit = &outcome.fit;
-    let fact = |label, value, note| Fact { label, value, note };
     let answer = if outcome.result.is_ok() { "yes" } else { "no" };
     let found = fit.pairs.len() + outcome.computed.len();
     let mut facts = vec![
-        fact("does it fit?", answer.to_string(), String::new()),
-        fact("found", found.to_string(), format!("of {}", count(fit.wanted.len(), "key"))),
+        Fact::new("does it fit?", answer),
+        Fact::new("found", found.to_string())
+            .note(format!("of {}", count(fit.wanted.len(), "key"))),
     ];
     let made = outcome.result.as_ref().map_or(0, |summary| summary.made.len());
     let casts = fit.pairs.iter().filter(|pair| pair.cast.is_some()).count();
-    let numbers = [
+    facts.extend(Fact::numbers([
         ("missing", fit.missing.len()),
         ("of another shape", fit.misfits.len()),
         ("ambiguous", fit.open.iter().map(|open| open.to.len()).sum()),
@@ -49,9 +49,7 @@ fn facts(outcome: &Outcome) -> Vec<Fact> {
         ("cast", casts),
         ("not wanted", fit.unused.len()),
         ("skipped", fit.skipped.len()),
-    ];
-    let numbers = numbers.into_iter().filter(|(_, number)| *number > 0);
-    facts.extend(numbers.map(|(label, number)| fact(label, number.to_string(), String::new())));
+    ]));
     facts
 }
 

@@ -83,23 +83,17 @@ fn holds_tensors_alone(value: &Value) -> bool {
 }
 
 fn shards(listed: &Outcome) -> Option<Block> {
-    let shards = listed.checkpoint.shards();
-    let more = (shards.len() > MOST).then(|| format!("and {} more", shards.len() - MOST));
-    let entries = shards.into_iter().take(MOST).map(|shard| {
+    let entries = listed.checkpoint.shards().into_iter().map(|shard| {
         let value = format!("{}, {}", size(shard.bytes), count(shard.tensors, "tensor"));
         Entry { name: shard.name, value, below: Vec::new() }
     });
-    let entries: Vec<Entry> = entries.collect();
-    (!entries.is_empty()).then_some(Block { title: "Shards", entries, more })
+    Block::bounded("Shards", entries, MOST)
 }
 
 fn metadata(listed: &Outcome) -> Option<Block> {
-    let all = listed.checkpoint.metadata();
-    let more = (all.len() > MOST).then(|| format!("and {} more", all.len() - MOST));
-    let entries = all.into_iter().take(MOST).map(|(name, value)| {
+    let entries = listed.checkpoint.metadata().into_iter().map(|(name, value)| {
         let value = value.chars().take(LONGEST).collect();
         Entry { name, value, below: Vec::new() }
     });
-    let entries: Vec<Entry> = entries.collect();
-    (!entries.is_empty()).then_some(Block { title: "Metadata", entries, more })
+    Block::bounded("Metadata", entries, MOST)
 }

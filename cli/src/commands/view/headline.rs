@@ -29,23 +29,20 @@ pub(super) fn summary(listed: &Outcome) -> String {
 pub(super) fn facts(known: &Known) -> Vec<Fact> {
     let glance = &known.listed.glance;
     let mut facts = vec![
-        fact(
-            "parameters",
-            amount(glance.parameters),
-            format!("in {}", count(glance.tensors, "tensor")),
-        ),
-        fact("weights", size(glance.bytes()), String::new()),
-        fact("to load", size(glance.load_bytes), "memory for all tensors of the file".into()),
+        Fact::new("parameters", amount(glance.parameters))
+            .note(format!("in {}", count(glance.tensors, "tensor"))),
+        Fact::new("weights", size(glance.bytes())),
+        Fact::new("to load", size(glance.load_bytes)).note("memory for all tensors of the file"),
     ];
     let half = glance.parameters.saturating_mul(2);
     if half < glance.bytes() {
-        facts.push(fact("as BF16", size(half), "memory for the weights alone".into()));
+        facts.push(Fact::new("as BF16", size(half)).note("memory for the weights alone"));
     }
     let trained = glance.parameters.saturating_mul(BYTES_TO_TRAIN);
     let note = format!(
         "weights, gradients, Adam: {BYTES_TO_TRAIN} bytes for each parameter, and activations"
     );
-    facts.push(fact("to train", size(trained), note));
+    facts.push(Fact::new("to train", size(trained)).note(note));
     facts.push(loading(&known.checked));
     facts
 }
@@ -53,7 +50,7 @@ pub(super) fn facts(known: &Known) -> Vec<Fact> {
 /// Whether it is safe to load the file.
 pub(super) fn loading(checked: &check::Outcome) -> Fact {
     let verdict = checked.verdict();
-    fact("loading it is", verdict.name().into(), executed(verdict).into())
+    Fact::new("loading it is", verdict.name()).note(executed(verdict))
 }
 
 /// What a verdict means to somebody who is about to load the file.
@@ -64,10 +61,6 @@ fn executed(verdict: Verdict) -> &'static str {
         Verdict::Malformed => "the file is not whole",
         Verdict::Dangerous => "loading it runs code",
     }
-}
-
-fn fact(label: &'static str, value: String, note: String) -> Fact {
-    Fact { label, value, note }
 }
 
 /// The bytes of the model's tensors by type.
