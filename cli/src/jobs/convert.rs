@@ -26,7 +26,7 @@ use crate::jobs::rename::{Destination, Encoding, Outcome, Rename, Strictness};
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Convert {
     /// The file to read.
     pub file: PathBuf,
@@ -48,23 +48,6 @@ pub struct Convert {
     pub save_plan: Option<PathBuf>,
     /// Do all but the writing.
     pub dry_run: bool,
-}
-
-impl Default for Convert {
-    fn default() -> Convert {
-        Convert {
-            file: PathBuf::new(),
-            at: None,
-            opening: Opening::default(),
-            output: None,
-            encoding: Encoding::default(),
-            metadata: MetadataEdits::default(),
-            strictness: Strictness::default(),
-            existing: Existing::Refuse,
-            save_plan: None,
-            dry_run: false,
-        }
-    }
 }
 
 impl Convert {

@@ -28,7 +28,7 @@ use crate::jobs::selection::Input;
 /// println!("{} weights adapted", merge.run(&silent())?.merged.expect("merged").adapted.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Merge {
     /// The model.
     pub base: Input,
@@ -60,21 +60,6 @@ pub struct MergeRules {
     pub weight: f64,
     /// Keys of the adapter that are left out.
     pub drop: Vec<Template>,
-}
-
-impl Default for Merge {
-    fn default() -> Merge {
-        Merge {
-            base: Input::default(),
-            adapter: None,
-            how: MergeRules::default(),
-            output: None,
-            encoding: Encoding::default(),
-            metadata: MetadataEdits::default(),
-            existing: Existing::Refuse,
-            dry_run: false,
-        }
-    }
 }
 
 impl Default for MergeRules {

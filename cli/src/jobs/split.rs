@@ -37,7 +37,7 @@ use crate::jobs::target;
 /// println!("{} files", split.run(&silent())?.outputs.len());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Split {
     /// What is split.
     pub input: Input,
@@ -93,22 +93,6 @@ pub struct SplitOutcome {
     pub outputs: Vec<(PathBuf, Outcome)>,
     /// Keys that are in none of them.
     pub in_no_file: Vec<String>,
-}
-
-impl Default for Split {
-    fn default() -> Split {
-        Split {
-            input: Input::default(),
-            parts: Vec::new(),
-            rest: Rest::default(),
-            opening: Opening::default(),
-            encoding: Encoding::default(),
-            metadata: MetadataEdits::default(),
-            strictness: Strictness::default(),
-            existing: Existing::Refuse,
-            dry_run: false,
-        }
-    }
 }
 
 impl SplitPart {

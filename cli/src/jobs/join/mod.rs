@@ -44,7 +44,7 @@ const JOINED: &str = "/";
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Join {
     /// What is joined.
     pub sources: Sources,
@@ -60,20 +60,6 @@ pub struct Join {
     pub strictness: Strictness,
     /// What to do if the file to be written exists.
     pub existing: Existing,
-}
-
-impl Default for Join {
-    fn default() -> Join {
-        Join {
-            sources: Sources::default(),
-            opening: Opening::default(),
-            output: None,
-            encoding: Encoding::default(),
-            metadata: MetadataEdits::default(),
-            strictness: Strictness::default(),
-            existing: Existing::Refuse,
-        }
-    }
 }
 
 impl Join {

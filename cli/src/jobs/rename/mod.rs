@@ -56,7 +56,7 @@ pub(crate) use writing::Written;
 /// assert_eq!(rename.run(&silent())?.counts().renamed, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Rename {
     /// The file to read.
     pub file: PathBuf,
@@ -168,28 +168,6 @@ pub enum Strictness {
     Note,
     /// Refuse.
     Refuse,
-}
-
-impl Default for Rename {
-    fn default() -> Rename {
-        Rename {
-            file: PathBuf::new(),
-            at: None,
-            opening: Opening::default(),
-            rules: Rules::default(),
-            sizes: SizeSources::default(),
-            adapter: None,
-            sources: None,
-            policy: Policy::default(),
-            metadata: MetadataEdits::default(),
-            destination: Destination::default(),
-            encoding: Encoding::default(),
-            strictness: Strictness::default(),
-            existing: Existing::Refuse,
-            save_plan: None,
-            dry_run: false,
-        }
-    }
 }
 
 impl Rename {

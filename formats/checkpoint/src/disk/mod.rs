@@ -37,9 +37,10 @@ pub enum Access {
 }
 
 /// What to do with an existing file at the target's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Existing {
     /// Leave it and fail, also if it appears while the new one is written.
+    #[default]
     Refuse,
     /// Replace it; a symbolic link to a file is replaced itself, what it leads to stays.
     Replace,
