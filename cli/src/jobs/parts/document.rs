@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use statedict_checkpoint::InputFile;
 
 use crate::jobs::error::Error;
-use crate::jobs::parts::request::{Request, absolute};
+use crate::jobs::parts::request::Request;
+use crate::jobs::parts::texts::absolute;
 use crate::jobs::text_file::{self, RECIPE};
 
 /// What says that a file is one of these.

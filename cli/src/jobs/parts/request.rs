@@ -1,20 +1,20 @@
 //! A request as JSON, with everything that its outcome depends on beside the input files.
 
 use std::collections::BTreeMap;
-use std::path::{self, Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use statedict_checkpoint::{Existing, format_called};
 use statedict_core::casting::{CastRule, Casting};
 use statedict_core::{
-    Cut, Depth, Format, Glob, Headroom, Incomplete, MetadataEdits, Name, Opening, Plan, Policy,
-    Rule, SEPARATOR, Template, Ties, Undefined, Unmatched,
+    Cut, Depth, Format, Glob, Headroom, Incomplete, MetadataEdits, Name, Opening, Policy,
+    SEPARATOR, Ties, Undefined, Unmatched,
 };
 
 use crate::jobs::error::Error;
 use crate::jobs::join::{GivenPrefix, Sources};
-use crate::jobs::merge::MergeRules;
-use crate::jobs::recipe::{self, Direction};
+use crate::jobs::parts::rules::RulesText;
+use crate::jobs::parts::texts::{Pattern, absolute, said};
 use crate::jobs::rename::{Destination, Encoding, Extent, Pickles, Rename, Strictness};
 use crate::jobs::rules::Rules;
 use crate::jobs::sizes::SizeSources;
@@ -73,34 +73,6 @@ pub(super) struct Request {
     shapes: Vec<(String, Vec<u64>)>,
 }
 
-/// Where new names come from.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum RulesText {
-    /// A recipe as TOML.
-    Recipe(String),
-    /// Stages of rules of which the first that recognises a key decides, where no recipe says them.
-    Stages(Vec<Vec<String>>),
-    /// A recipe that is undone.
-    InverseOf(String),
-    /// A saved plan.
-    Plan(serde_json::Value),
-    Merge(MergeText),
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-struct MergeText {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    config: Option<String>,
-    // Texts, for which every reader of JSON gives the same number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    alpha: Option<String>,
-    weight: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    drop: Vec<Pattern>,
-}
-
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum KeysWithoutRule {
@@ -151,23 +123,6 @@ struct CutText {
 struct ShardsText {
     format: String,
     bytes: u64,
-}
-
-/// A template of keys.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Pattern {
-    pattern: String,
-    #[serde(default = "usual_separator", skip_serializing_if = "is_usual")]
-    separator: char,
-}
-
-fn usual_separator() -> char {
-    SEPARATOR
-}
-
-fn is_usual(separator: &char) -> bool {
-    *separator == SEPARATOR
 }
 
 impl Request {
@@ -326,99 +281,19 @@ impl JoinText {
     }
 }
 
-impl RulesText {
-    fn of(rules: &Rules) -> Result<Option<RulesText>, Error> {
-        let unsaid = || Error::failed("these rules cannot be written down; save their plan first");
-        Ok(Some(match rules {
-            Rules::Stages(stages) if stages.is_empty() => return Ok(None),
-            Rules::Stages(stages) => {
-                let recipe = recipe::to_text(stages).map(RulesText::Recipe);
-                let alternatives = |stage: &Rule| {
-                    stage.alternatives().iter().map(Rule::to_string).collect::<Vec<_>>()
-                };
-                let texts = RulesText::Stages(stages.iter().map(alternatives).collect());
-                let mut ways = recipe.into_iter().chain([texts]);
-                ways.find(|way| way.rules().is_ok_and(|read| read == *rules)).ok_or_else(unsaid)?
-            }
-            Rules::Recipe(recipe) => RulesText::Recipe(recipe.to_text().ok_or_else(unsaid)?),
-            Rules::Undone(recipe) => RulesText::InverseOf(recipe.to_text().ok_or_else(unsaid)?),
-            Rules::Saved(plan) => {
-                let plan = serde_json::from_str(&plan.to_json());
-                RulesText::Plan(plan.expect("a plan is written as JSON"))
-            }
-            Rules::Merge(MergeRules { config, alpha, weight, drop }) => {
-                RulesText::Merge(MergeText {
-                    config: config.as_deref().map(absolute).transpose()?,
-                    alpha: alpha.map(|number| format!("{number:?}")),
-                    weight: format!("{weight:?}"),
-                    drop: drop.iter().map(Pattern::of).collect(),
-                })
-            }
-        }))
-    }
-
-    fn rules(&self) -> Result<Rules, String> {
-        Ok(match self {
-            RulesText::Recipe(text) => recipe::parse(text, None)?,
-            RulesText::Stages(stages) => {
-                let stage = |texts: &Vec<String>| {
-                    let rules = texts.iter().map(|text| text.parse().map_err(said));
-                    Ok(Rule::at_once(rules.collect::<Result<_, String>>()?))
-                };
-                Rules::Stages(stages.iter().map(stage).collect::<Result<_, String>>()?)
-            }
-            RulesText::InverseOf(text) => {
-                recipe::from_text(text, Path::new("rules"), Direction::Inverse, None)
-                    .map_err(said)?
-            }
-            RulesText::Plan(plan) => {
-                Rules::Saved(Plan::from_json(&plan.to_string()).map_err(said)?)
-            }
-            RulesText::Merge(MergeText { config, alpha, weight, drop }) => {
-                Rules::Merge(MergeRules {
-                    config: config.as_ref().map(PathBuf::from),
-                    alpha: alpha.as_deref().map(number).transpose()?,
-                    weight: number(weight)?,
-                    drop: drop.iter().map(Pattern::template).collect::<Result<_, _>>()?,
-                })
-            }
-        })
-    }
-}
-
-impl Pattern {
-    fn of(template: &Template) -> Pattern {
-        Pattern { pattern: template.to_string(), separator: template.separator() }
-    }
-
-    fn template(&self) -> Result<Template, String> {
-        Template::parse(&self.pattern, self.separator).map_err(said)
-    }
-}
-
-fn number(text: &str) -> Result<f64, String> {
-    let read = text.parse().ok().filter(|number: &f64| number.is_finite());
-    read.ok_or_else(|| format!("'{text}' is not a finite number"))
-}
-
 fn format_named(name: &str) -> Result<&'static dyn Format, String> {
     format_called(name).ok_or_else(|| format!("unknown format '{name}'"))
 }
 
-fn said(error: impl ToString) -> String {
-    error.to_string()
-}
-
-/// A path that leads to the same file from everywhere on this machine.
-pub(super) fn absolute(path: &Path) -> Result<String, Error> {
-    let absolute = path::absolute(path).map_err(|error| Error::in_file(path, error))?;
-    let text = absolute.into_os_string().into_string();
-    text.map_err(|_| Error::in_file(path, "the path is not UTF-8, which a job file has to be"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use statedict_core::Template;
+
     use super::*;
+    use crate::jobs::merge::MergeRules;
+    use crate::jobs::recipe::{self, Direction};
 
     fn check(job: Rename) {
         let request = Request::of(&job).expect("written down");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::jobs::error::Error;
-use crate::jobs::parts::request::absolute;
+use crate::jobs::parts::texts::absolute;
 
 /// A script for `sh`, which submits parts 1 to `parts` as an array, and `finish` after them.
 ///
