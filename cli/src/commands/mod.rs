@@ -2,6 +2,7 @@
 
 pub(crate) mod cat;
 pub(crate) mod check;
+pub(crate) mod copy_args;
 pub(crate) mod derive;
 pub(crate) mod diff;
 pub(crate) mod explain;

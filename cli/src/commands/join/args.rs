@@ -4,24 +4,21 @@ use std::path::PathBuf;
 
 use statedict::Join;
 use statedict::checkpoint::Existing;
-use statedict::core::casting::{CastRule, Casting};
-use statedict::core::{Headroom, SEPARATOR};
 use statedict::jobs::join::{GivenPrefix, Sources};
-use statedict::jobs::rename::{Encoding, Strictness};
 
+use crate::commands::copy_args::{CopyArgs, patterns_are_for};
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::PlaceArgs;
 use crate::commands::parts::args::PlanPartsArgs;
-use crate::commands::rename::args::TiesWritten;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::commands::rename::{Count, RenameRequest};
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
-use crate::terminal::size;
 use crate::terminal::{OutputFormat, Verbosity};
 
 /// What `join` takes.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("cast", |cast| patterns_are_for(cast, "keys with their prefixes")))]
 pub(crate) struct JoinArgs {
     /// The files or folders to join, of any formats, in the order of the new file
     #[arg(value_name = "FILE", required = true)]
@@ -43,20 +40,8 @@ pub(crate) struct JoinArgs {
     place: PlaceArgs,
     #[command(flatten)]
     folder: FolderArgs,
-    /// Cast floating-point tensors: `bf16`, `text.**=float32`; can be repeated
-    ///
-    /// Patterns are for keys with their prefixes.
-    #[arg(long, value_name = "[PATTERN=]DTYPE")]
-    cast: Vec<String>,
-    /// Refuse what is otherwise done with a note: tensors that are not cast, values out of range
-    #[arg(long)]
-    strict: bool,
-    /// Choose how tensors are written that several keys share
-    #[arg(long, value_enum, default_value = "each")]
-    ties: TiesWritten,
-    /// Reserve this much header space, so that later in-place renames fit
-    #[arg(long, value_name = "SIZE", value_parser = size::reserve)]
-    reserve: Option<u64>,
+    #[command(flatten)]
+    copy: CopyArgs,
     #[command(flatten)]
     metadata: MetadataArgs,
     #[command(flatten)]
@@ -72,20 +57,12 @@ pub(crate) struct JoinArgs {
 impl JoinArgs {
     /// What was asked for.
     pub(crate) fn request(self, verbosity: Verbosity) -> Result<RenameRequest, Failure> {
-        let casts = self.cast.iter().map(|text| CastRule::parse(text, SEPARATOR));
         let join = Join {
             opening: self.folder.opening()?,
             metadata: self.metadata.edits()?,
-            encoding: Encoding {
-                casting: Casting { rules: casts.collect::<Result<_, _>>()? },
-                ties: self.ties.ties(),
-                headroom: self.reserve.map_or(Headroom::Usual, Headroom::Bytes),
-                format: self.place.format.format(),
-                sharding: self.place.format.sharding()?,
-                ..Encoding::default()
-            },
+            encoding: self.copy.encoding(&self.place.format)?,
             output: self.place.output,
-            strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
+            strictness: self.copy.strictness(),
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             sources: Sources { files: self.files, at: self.at, prefixes: self.prefixes },
         };

@@ -3,23 +3,25 @@
 use std::path::PathBuf;
 
 use statedict::checkpoint::Existing;
-use statedict::core::casting::{CastRule, Casting};
-use statedict::core::{Headroom, SEPARATOR};
-use statedict::jobs::rename::{Encoding, Strictness};
 use statedict::jobs::split::{Rest, SplitPart};
 use statedict::{Input, Split};
 
+use crate::commands::copy_args::{CopyArgs, patterns_are_for};
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::FormatArgs;
-use crate::commands::rename::args::TiesWritten;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::commands::split::SplitRequest;
 use crate::failure::Failure;
-use crate::terminal::size;
 use crate::terminal::{OutputFormat, Verbosity};
+
+/// The help of --reserve, where there are several files.
+const RESERVE: &str =
+    "Reserve this much header space in each file, so that later in-place renames fit";
 
 /// What `split` takes.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("cast", |cast| patterns_are_for(cast, "keys as the file has them")))]
+#[command(mut_arg("reserve", |reserve| reserve.help(RESERVE)))]
 pub(crate) struct SplitArgs {
     /// The file or folder to split
     file: PathBuf,
@@ -43,20 +45,8 @@ pub(crate) struct SplitArgs {
     format: FormatArgs,
     #[command(flatten)]
     folder: FolderArgs,
-    /// Cast floating-point tensors: `bf16`, `text.**=float32`; can be repeated
-    ///
-    /// Patterns are for keys as the file has them.
-    #[arg(long, value_name = "[PATTERN=]DTYPE")]
-    cast: Vec<String>,
-    /// Refuse what is otherwise done with a note: tensors that are not cast, values out of range
-    #[arg(long)]
-    strict: bool,
-    /// Choose how tensors are written that several keys share
-    #[arg(long, value_enum, default_value = "each")]
-    ties: TiesWritten,
-    /// Reserve this much header space in each file, so that later in-place renames fit
-    #[arg(long, value_name = "SIZE", value_parser = size::reserve)]
-    reserve: Option<u64>,
+    #[command(flatten)]
+    copy: CopyArgs,
     #[command(flatten)]
     metadata: MetadataArgs,
     /// Replace files that exist
@@ -73,7 +63,6 @@ pub(crate) struct SplitArgs {
 impl SplitArgs {
     /// What was asked for.
     pub(crate) fn request(self, verbosity: Verbosity) -> Result<SplitRequest, Failure> {
-        let casts = self.cast.iter().map(|text| CastRule::parse(text, SEPARATOR));
         let parts: Vec<SplitPart> = self.parts.into_iter().chain(self.prefixes).collect();
         if parts.is_empty() {
             let hint = "such as 'text.**=text.safetensors', or --prefix text=text.safetensors";
@@ -87,16 +76,9 @@ impl SplitArgs {
                 parts,
                 rest: if self.only { Rest::LeftOut } else { Rest::Refused },
                 opening: self.folder.opening()?,
-                encoding: Encoding {
-                    casting: Casting { rules: casts.collect::<Result<_, _>>()? },
-                    ties: self.ties.ties(),
-                    headroom: self.reserve.map_or(Headroom::Usual, Headroom::Bytes),
-                    format: self.format.format(),
-                    sharding: self.format.sharding()?,
-                    ..Encoding::default()
-                },
+                encoding: self.copy.encoding(&self.format)?,
                 metadata: self.metadata.edits()?,
-                strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
+                strictness: self.copy.strictness(),
                 existing: if self.force { Existing::Replace } else { Existing::Refuse },
                 dry_run: self.dry_run,
             },
