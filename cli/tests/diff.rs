@@ -288,4 +288,9 @@ fn what_is_within_a_tolerance_is_the_same() {
     let keys = found["values"].as_array().expect("a list").iter();
     assert_eq!(keys.map(|it| &it["key"]).collect::<Vec<_>>(), ["w"]);
     assert_eq!(status("--atol=-1"), 2);
+    assert_eq!(status("--atol 1 --keys-only"), 2);
+    let headline = "a.safetensors and b.safetensors have the same values within the tolerance: \
+                    2 keys, 1 of another dtype";
+    let lines = [headline, "~ w: F32 -> BF16"];
+    folder.check(&["diff", "a.safetensors", "b.safetensors", "--atol", "0.5"], 0, &lines);
 }

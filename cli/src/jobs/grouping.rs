@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::jobs::words::{first_few, short};
+use crate::jobs::words::{bounded_name, first_few};
 
 /// Keys with what becomes of them, as one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +29,12 @@ impl Line {
 }
 
 /// The lines for these keys and their new names, in the order in which their forms first occur; long
-/// names are cut.
+/// names are cut, and those that would not be seen are quoted.
 pub fn grouped<'a>(keys: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Vec<Line> {
     let mut lines = grouped_whole(keys);
     for line in &mut lines {
-        line.old = short(&line.old).into_owned();
-        line.new = line.new.take().map(|new| short(&new).into_owned());
+        line.old = bounded_name(&line.old).into_owned();
+        line.new = line.new.take().map(|new| bounded_name(&new).into_owned());
     }
     lines
 }
@@ -222,6 +222,6 @@ mod tests {
     fn only_plain_numbers_count() {
         check(&["a.00", "a.01"], &[("a.00", 1), ("a.01", 1)]);
         check(&["a.99999999999999999999"], &[("a.99999999999999999999", 1)]);
-        check(&["", "é1", "é2"], &[("", 1), ("é{1..2}", 2)]);
+        check(&["", "é1", "é2"], &[(r#""""#, 1), ("é{1..2}", 2)]);
     }
 }

@@ -59,6 +59,16 @@ pub fn short(text: &str) -> Cow<'_, str> {
     cut(text, MAX_NAME)
 }
 
+/// The same of a name that stands alone: in quotes where its ends would not be seen.
+pub fn bounded_name(text: &str) -> Cow<'_, str> {
+    let name = short(text);
+    let is_seen = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace());
+    if is_seen(name.chars().next()) && is_seen(name.chars().next_back()) {
+        return name;
+    }
+    Cow::Owned(format!("\"{name}\""))
+}
+
 /// The beginning and the end of a text that has more characters.
 pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     // No character has more bytes than four, and most texts are short.
@@ -100,6 +110,15 @@ pub fn is_hidden(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_whose_ends_are_not_seen_are_quoted() {
+        let cases =
+            [("", r#""""#), (" ", r#"" ""#), ("w ", r#""w ""#), ("\n", "\"\n\""), ("a b", "a b")];
+        for (name, expected) in cases {
+            assert_eq!(bounded_name(name), expected);
+        }
+    }
 
     #[test]
     fn long_names_keep_their_beginning_and_their_end() {

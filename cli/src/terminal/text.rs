@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::Path;
 
-use statedict::jobs::words::cut;
 pub(crate) use statedict::jobs::words::{NAMED, count, first_few, is_hidden, printable, short};
+use statedict::jobs::words::{bounded_name, cut};
 
 use crate::terminal::color;
 
@@ -17,9 +17,9 @@ pub(crate) fn say(line: &str) {
 /// Characters of a sentence that are shown.
 const MAX_SENTENCE: usize = 2000;
 
-/// A name as a line has room for it; `--json` gives it whole.
+/// A name as a line has room for it, in quotes where it would not be seen; `--json` gives it whole.
 pub(crate) fn name(text: &str) -> Cow<'_, str> {
-    match short(text) {
+    match bounded_name(text) {
         Cow::Borrowed(whole) => printable(whole),
         Cow::Owned(cut) => Cow::Owned(printable(&cut).into_owned()),
     }

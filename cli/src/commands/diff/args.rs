@@ -37,11 +37,11 @@ pub(crate) struct DiffArgs {
     /// Take elements for the same that are at most this far apart
     ///
     /// With --rtol as well, |a - b| may be ATOL + RTOL * |b|. What is within does not differ, and
-    /// neither do types.
-    #[arg(long, value_name = "ATOL", value_parser = distance)]
+    /// another type does not count as a difference then.
+    #[arg(long, value_name = "ATOL", value_parser = distance, conflicts_with = "keys_only")]
     atol: Option<f64>,
     /// Take elements for the same that are at most this much of the second apart
-    #[arg(long, value_name = "RTOL", value_parser = distance)]
+    #[arg(long, value_name = "RTOL", value_parser = distance, conflicts_with = "keys_only")]
     rtol: Option<f64>,
     /// Write a page of what differs, too: shaded by the relative distance; `-` is standard output
     #[arg(long, value_name = "PAGE.html")]

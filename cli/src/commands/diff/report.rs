@@ -13,6 +13,7 @@ use statedict::core::{
 
 use statedict::jobs::diff::{Compared, Depth, Outcome};
 use statedict::jobs::grouping::{Line, grouped};
+use statedict::jobs::words::bounded_name;
 
 use crate::commands::ls::payload::brief;
 use crate::failure::Failure;
@@ -39,11 +40,17 @@ pub(crate) fn difference(outcome: &Outcome, out: &mut dyn Write) -> Result<(), F
 pub(super) fn headline(outcome: &Outcome) -> String {
     let names = format!("{} and {}", named(&outcome.a), named(&outcome.b));
     let (diff, keys) = (&outcome.diff, count(outcome.common, "key"));
-    let differing = differing(diff);
-    if !differing.is_empty() {
-        return format!("{names} differ: {}", differing.join(", "));
+    if !outcome.is_same() {
+        return format!("{names} differ: {}", differing(diff).join(", "));
     }
+    let keys = match diff.dtypes.len() {
+        0 => keys,
+        some => format!("{keys}, {some} of another dtype"),
+    };
     match (outcome.depth, diff.not_compared.len()) {
+        (_, 0) if outcome.is_within_tolerance() => {
+            format!("{names} have the same values within the tolerance: {keys}")
+        }
         (Depth::Keys, _) => format!("{names} have the same keys, dtypes and shapes: {keys}"),
         (Depth::Weights, 0) => format!("{names} have the same weights: {keys}"),
         (Depth::All, 0) => format!("{names} are the same: {keys}"),
@@ -105,7 +112,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
         diff.object_values
             .iter()
             .take(SHOWN)
-            .map(|(path, found)| format!("~ {}: {}", short(path), deviation(found))),
+            .map(|(path, found)| format!("~ {}: {}", bounded_name(path), deviation(found))),
     );
     let beside = diff.objects.len().saturating_sub(SHOWN)
         + diff.object_values.len().saturating_sub(SHOWN)
@@ -125,7 +132,7 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 
 /// A value that differs, or that only one side has.
 pub(super) fn object(change: &ObjectChange) -> String {
-    let path = if change.path.is_empty() { "/".into() } else { short(&change.path) };
+    let path = if change.path.is_empty() { "/".into() } else { bounded_name(&change.path) };
     match (&change.a, &change.b) {
         (Some(a), None) => format!("- {path}: {}", brief(a)),
         (None, Some(b)) => format!("+ {path}: {}", brief(b)),
@@ -137,7 +144,7 @@ pub(super) fn object(change: &ObjectChange) -> String {
 }
 
 pub(super) fn metadata(change: &Change<Option<String>>) -> String {
-    let key = short(change.key.as_str());
+    let key = bounded_name(change.key.as_str());
     match (&change.a, &change.b) {
         (Some(a), None) => format!("- metadata {key}: '{}'", short(a)),
         (None, Some(b)) => format!("+ metadata {key}: '{}'", short(b)),

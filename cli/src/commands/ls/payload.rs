@@ -20,7 +20,7 @@ pub(crate) fn payload(
         writeln!(out, "metadata:")?;
     }
     for (key, value) in metadata {
-        writeln!(out, "  {}: '{}'", printable(&bounded(key)), printable(&bounded(value)))?;
+        writeln!(out, "  {}: '{}'", name(key), printable(&bounded(value)))?;
     }
     match payload {
         None if metadata.is_empty() => Ok(writeln!(out, "the file holds tensors only")?),

@@ -136,13 +136,18 @@ impl Diff {
 }
 
 impl Outcome {
-    /// True if nothing differs that counts: within a tolerance types do not.
+    /// True if nothing differs that counts: where values are compared within a tolerance, types do not.
     pub fn is_same(&self) -> bool {
-        if self.tolerance.is_none() {
-            self.diff.is_same()
-        } else {
+        if self.is_within_tolerance() {
             self.diff.is_same_but_for_dtypes()
+        } else {
+            self.diff.is_same()
         }
+    }
+
+    /// True if values are compared, and may be apart.
+    pub fn is_within_tolerance(&self) -> bool {
+        self.depth != Depth::Keys && !self.tolerance.is_none()
     }
 }
 
