@@ -88,3 +88,20 @@ fn a_file_alone_is_listed_and_other_words_for_that_work() {
     assert_eq!(keys(&ran.out), ["layers.2.w"]);
     folder.typed("gone.safetensors").check(2, "gone.safetensors");
 }
+
+#[test]
+fn a_key_that_would_not_be_seen_is_in_quotes() {
+    let folder = Folder::of([("net.safetensors", numbered(&["", "w ", "a b"]))]);
+    assert_eq!(keys(&folder.typed("ls net.safetensors").out), [r#""""#, r#""w"#, "a"]);
+    let other = numbered(&["w ", "a b"]);
+    folder.add("less.safetensors", &other);
+    folder.typed("diff --keys-only net.safetensors less.safetensors").check(1, "- \"\"\n");
+}
+
+#[test]
+fn a_file_that_cannot_be_listed_has_no_title() {
+    let folder = Folder::of([("a.safetensors", numbered(&["w"]))]);
+    let ran = folder.typed("ls none.safetensors a.safetensors");
+    ran.check(2, "cannot read 'none.safetensors': no such file or directory");
+    assert!(ran.out.starts_with("a.safetensors:\n1 parameter"), "{}", ran.out);
+}

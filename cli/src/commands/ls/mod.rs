@@ -9,13 +9,16 @@ mod table;
 mod tree;
 pub(crate) mod wrapped;
 
+use std::cell::Cell;
 use std::io::Write;
 
 use statedict::List;
+use statedict::jobs::list::Outcome;
 
 use crate::failure::Failure;
 use crate::outcome;
 use crate::terminal::progress::followed;
+use crate::terminal::text::printable;
 use crate::terminal::{OutputFormat, Verbosity};
 
 /// What to show of which files, and how.
@@ -48,13 +51,15 @@ pub(crate) enum Lines {
 }
 
 pub(crate) fn run(request: &ListRequest, out: &mut dyn Write) -> Result<(), Failure> {
-    let first = request.jobs.first().map(|job| &job.file);
+    let is_first = Cell::new(true);
     outcome::each(&request.jobs, request.output_format(), out, |job, out| {
+        let outcome = followed(request.verbosity, |observer| job.run(observer))?;
+        // What cannot be listed has no title, and is named by what is said of it.
         if request.jobs.len() > 1 && request.shape != Shape::Json {
-            let gap = if Some(&job.file) == first { "" } else { "\n" };
-            writeln!(out, "{gap}{}:", job.file.display())?;
+            let gap = if is_first.replace(false) { "" } else { "\n" };
+            writeln!(out, "{gap}{}:", printable(&job.file.display().to_string()))?;
         }
-        request.show(job, out)
+        request.show(job, &outcome, out)
     })
 }
 
@@ -63,15 +68,14 @@ impl ListRequest {
         OutputFormat::of(self.shape == Shape::Json)
     }
 
-    fn show(&self, job: &List, out: &mut dyn Write) -> Result<(), Failure> {
-        let outcome = followed(self.verbosity, |observer| job.run(observer))?;
+    fn show(&self, job: &List, outcome: &Outcome, out: &mut dyn Write) -> Result<(), Failure> {
         match self.shape {
-            Shape::Json => json::listing(job, &outcome, out),
+            Shape::Json => json::listing(job, outcome, out),
             Shape::Payload => {
                 payload::payload(outcome.payload.as_ref(), &outcome.checkpoint.metadata(), out)
             }
-            Shape::Table(lines) => table::table(&outcome, lines, out),
-            Shape::Tree(depth) => tree::tree(&outcome, depth, out),
+            Shape::Table(lines) => table::table(outcome, lines, out),
+            Shape::Tree(depth) => tree::tree(outcome, depth, out),
         }
     }
 }
