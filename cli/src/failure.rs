@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use statedict::checkpoint::{Indexing, Kind, index_folder};
+use statedict::checkpoint::{Indexing, Kind, index_folder, plain};
 use statedict::core::casting::BadCast;
 use statedict::core::{BadRemap, Issue, PlanError};
 use statedict::{Error, ErrorKind};
@@ -65,7 +65,7 @@ impl Failure {
 
     /// The system refused to read or write a file.
     pub(crate) fn in_file(path: &Path, error: &io::Error) -> Failure {
-        let failure = Failure::could_not(format_args!("{}: {error}", path.display()));
+        let failure = Failure::could_not(format_args!("{}: {}", path.display(), plain(error)));
         Failure { kind: Kind::Io.name(), path: Some(path.into()), ..failure }
     }
 
@@ -94,7 +94,8 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure::silent(Exit::Done);
         }
-        let failure = Failure::could_not(format_args!("cannot write to standard output: {error}"));
+        let failure =
+            Failure::could_not(format_args!("cannot write to standard output: {}", plain(&error)));
         Failure { kind: Kind::Io.name(), ..failure }
     }
 }

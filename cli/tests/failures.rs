@@ -145,3 +145,19 @@ fn without_json_nothing_of_a_failure_is_on_standard_output() {
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{words}");
     }
 }
+
+#[test]
+fn errors_of_the_system_are_in_plain_words() {
+    let folder = folder();
+    for (words, said) in [
+        ("explain none.pth", "error: none.pth: no such file or directory\n"),
+        ("apply none.toml m.safetensors", "error: none.toml: no such file or directory\n"),
+        ("index m.safetensors", "it is a file; expected the folder of the shards\n"),
+        ("ls m.safetensors/x.pth", "a part of the path is a file, not a folder\n"),
+        ("check --allow none.txt m.safetensors", "none.txt: no such file or directory\n"),
+    ] {
+        let ran = folder.typed(words);
+        ran.check(2, said);
+        assert!(!ran.err.contains("os error"), "{words}: {}", ran.err);
+    }
+}

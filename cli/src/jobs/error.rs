@@ -1,9 +1,10 @@
 //! Why a job was not done, and what would help.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use statedict_checkpoint::Kind;
+use statedict_checkpoint::{Kind, plain};
 use statedict_core::{Issue, PlanError, UnsupportedTensors};
 
 use crate::jobs::choice::Role;
@@ -24,6 +25,7 @@ pub struct Error {
 enum Source {
     Checkpoint(Box<statedict_checkpoint::Error>),
     Plan(Box<PlanError>),
+    System(io::Error),
 }
 
 /// The kinds of failure, for callers to match on.
@@ -71,6 +73,8 @@ pub enum Advice {
     },
     /// This key, pattern or rule was probably meant.
     Meant(String),
+    /// Look at the keys of this file.
+    ListKeys(PathBuf),
     /// The first segments of the keys, with the number of keys that start with each.
     FirstSegments(Vec<(String, usize)>),
     /// Allow rules that match nothing.
@@ -139,6 +143,12 @@ impl Error {
         Error { path: Some(file.into()), ..error }
     }
 
+    /// The system refused to read a file.
+    pub(crate) fn unreadable(file: &Path, error: io::Error) -> Error {
+        let said = Error::in_file(file, plain(&error));
+        Error { source: Some(Source::System(error)), ..said }
+    }
+
     /// There is no such plan for a file.
     pub(crate) fn impossible(file: &Path, refused: PlanError) -> Error {
         let issues = refused.issues.iter();
@@ -178,6 +188,7 @@ impl Error {
         match (&self.source, self.kind) {
             (_, ErrorKind::Stopped) => Kind::Stopped.name(),
             (Some(Source::Checkpoint(error)), _) => error.kind().name(),
+            (Some(Source::System(_)), _) => Kind::Io.name(),
             _ if self.advice.contains(&Advice::ReplaceExisting) => Kind::AlreadyExists.name(),
             (Some(Source::Plan(refused)), _) if refused.issues.iter().any(is_collision) => {
                 "collision"
@@ -263,6 +274,7 @@ impl std::error::Error for Error {
         match self.source.as_ref()? {
             Source::Checkpoint(error) => Some(error.as_ref()),
             Source::Plan(error) => Some(error.as_ref()),
+            Source::System(error) => Some(error),
         }
     }
 }

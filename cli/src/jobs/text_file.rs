@@ -26,8 +26,8 @@ pub(crate) const RECIPE: Limit = Limit { bytes: 256 << 20, of: "recipes" };
 pub(crate) fn bytes(path: &Path, limit: &Limit) -> Result<Vec<u8>, Error> {
     let Limit { bytes, of } = limit;
     let mut read = Vec::new();
-    let file = File::open(path).map_err(|error| Error::in_file(path, error))?;
-    file.take(bytes + 1).read_to_end(&mut read).map_err(|error| Error::in_file(path, error))?;
+    let file = File::open(path).map_err(|error| Error::unreadable(path, error))?;
+    file.take(bytes + 1).read_to_end(&mut read).map_err(|error| Error::unreadable(path, error))?;
     if read.len() as u64 > *bytes {
         let problem = format_args!("it has over {bytes} bytes, the limit of {of}");
         return Err(Error::in_file(path, problem));
@@ -41,7 +41,7 @@ pub(crate) fn bytes(path: &Path, limit: &Limit) -> Result<Vec<u8>, Error> {
 /// As [`bytes`], and bytes that are not UTF-8.
 pub(crate) fn text(path: &Path, limit: &Limit) -> Result<String, Error> {
     let bytes = bytes(path, limit)?;
-    String::from_utf8(bytes).map_err(|_| Error::in_file(path, "stream did not contain valid UTF-8"))
+    String::from_utf8(bytes).map_err(|_| Error::in_file(path, "expected text in UTF-8"))
 }
 
 /// The folder that files beside a checkpoint are in; a model folder itself.

@@ -256,6 +256,9 @@ impl From<Fault> for Cause {
     fn from(fault: Fault) -> Cause {
         match fault {
             Fault::Unreadable(error) if error.is::<Stopped>() => Cause::Stopped,
+            Fault::Unreadable(error) if error.is::<io::Error>() => {
+                (*error.downcast::<io::Error>().expect("it was asked whether it is one")).into()
+            }
             Fault::Unreadable(error) => match error.downcast() {
                 Ok(disagreement) => Cause::Disagreement(*disagreement),
                 Err(error) => Cause::Fault(Fault::Unreadable(error)),
@@ -335,21 +338,44 @@ impl fmt::Display for Cause {
     }
 }
 
-/// A system's error in the words of the others.
-pub(crate) fn plain(error: &io::Error) -> String {
+/// A system's error in the words of the others: in lower case, without its number.
+pub fn plain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "no such file or directory".to_string(),
         io::ErrorKind::PermissionDenied => "permission denied".to_string(),
         io::ErrorKind::StorageFull => "no space is left on the disk".to_string(),
         io::ErrorKind::QuotaExceeded => "the disk quota is used up".to_string(),
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_string(),
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder".to_string(),
+        io::ErrorKind::IsADirectory => "is a folder; expected a file".to_string(),
+        _ if error.raw_os_error().is_some() => without_number(&error.to_string()),
         _ => error.to_string(),
     }
+}
+
+/// `too many open files` for `Too many open files (os error 24)`.
+fn without_number(text: &str) -> String {
+    let words = text.rsplit_once(" (os error").map_or(text, |(words, _)| words);
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_the_system_have_plain_words() {
+        let cases = [
+            (2, "no such file or directory"),
+            (20, "a part of the path is a file, not a folder"),
+            (24, "too many open files"),
+        ];
+        for (number, expected) in cases {
+            assert_eq!(plain(&io::Error::from_raw_os_error(number)), expected);
+        }
+        assert_eq!(plain(&io::Error::other("As it is")), "As it is");
+    }
 
     #[test]
     fn an_error_is_one_line_with_file_place_and_reason() {

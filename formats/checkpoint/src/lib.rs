@@ -78,7 +78,7 @@ pub use compare::{Scope, are_made, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};
 pub use disk::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System};
 pub use elements::{Element, Overflow};
-pub use error::{Error, Kind};
+pub use error::{Error, Kind, plain};
 pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recover_on};
 pub use model_folder::{Indexing, NewIndex, SideFiles, index_folder};
 pub use observer::Observer;

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use statedict::Explain;
+use statedict::checkpoint::plain;
 use statedict::jobs::explain::Verdict;
 
 use crate::failure::Failure;
@@ -59,7 +60,9 @@ fn text(verbosity: Verbosity) -> Result<String, Failure> {
     }
     let mut bytes = Vec::new();
     let read = stdin.lock().take(MAX_TEXT + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Failure::could_not(format_args!("cannot read standard input: {error}")))?;
+    read.map_err(|error| {
+        Failure::could_not(format_args!("cannot read standard input: {}", plain(&error)))
+    })?;
     if bytes.len() as u64 > MAX_TEXT {
         let error = format!("standard input goes on beyond {} MiB", MAX_TEXT >> 20);
         return Err(Failure::could_not(error).hint("give it the end of the log: tail -c 1M LOG"));

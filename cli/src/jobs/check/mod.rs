@@ -67,7 +67,7 @@ impl Check {
     /// # Errors
     /// A file that cannot be read, and a line that is not a name.
     pub fn read_allow_list(path: &Path) -> Result<AllowList, Error> {
-        let text = fs::read_to_string(path).map_err(|error| Error::in_file(path, error))?;
+        let text = fs::read_to_string(path).map_err(|error| Error::unreadable(path, error))?;
         AllowList::parse(&text).map_err(|what| Error::in_file(path, what))
     }
 

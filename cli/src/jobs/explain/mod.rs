@@ -72,7 +72,7 @@ impl Explain {
     /// A file that is not there, and a text that is not known.
     pub fn run(&self, observer: &Arc<dyn Observer>) -> Result<Outcome, Error> {
         for file in self.file.iter().chain(&self.target) {
-            std::fs::metadata(file).map_err(|error| Error::in_file(file, error))?;
+            std::fs::metadata(file).map_err(|error| Error::unreadable(file, error))?;
         }
         let Some(error) = LoadError::read(&self.text) else { return Err(self.unknown()) };
         let opened = self.file.as_deref().map(Checkpoint::open);

@@ -47,7 +47,7 @@ pub(super) fn said(error: impl ToString) -> String {
 
 /// A path that leads to the same file from everywhere on this machine.
 pub(super) fn absolute(path: &Path) -> Result<String, Error> {
-    let absolute = path::absolute(path).map_err(|error| Error::in_file(path, error))?;
+    let absolute = path::absolute(path).map_err(|error| Error::unreadable(path, error))?;
     let text = absolute.into_os_string().into_string();
     text.map_err(|_| Error::in_file(path, "the path is not UTF-8, which a job file has to be"))
 }

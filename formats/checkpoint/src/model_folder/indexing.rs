@@ -65,6 +65,10 @@ pub enum Indexing {
 /// being read.
 pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> {
     let failed = |cause: Cause| Error::new(Action::Read, folder, cause);
+    if folder.is_file() {
+        let what = "it is a file; expected the folder of the shards".to_string();
+        return Err(failed(Cause::Folder { what, files: Vec::new(), mends: None }));
+    }
     let survey = Survey::of(folder).map_err(failed)?;
     let files = match files {
         [] => shards(&survey.weights).map_err(failed)?,
