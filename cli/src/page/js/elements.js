@@ -27,9 +27,15 @@ function draw(tag, attributes = {}, ...children) {
   return put(element, children);
 }
 
-// A name that may be cut in its middle by the window; the whole of it is its title.
+// A name that may be cut in its middle by the window; the whole of it is its title. Quotes show where one
+// ends that would not be seen.
 function nameText(name) {
-  return make('bdi', { title: name }, name);
+  return make('bdi', { title: name }, name && name.trim() === name ? name : `"${name}"`);
+}
+
+// A word of a column that may have none.
+function wordOrNone(word) {
+  return word ? nameText(word) : null;
 }
 
 function choice(label, options, chosen, change) {

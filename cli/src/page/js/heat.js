@@ -137,7 +137,7 @@ function legendOf({ data, low, high, metric, isRelative }) {
   const [least, most] = isRelative ? ['¼ of the median', '4 ×'] : [metricText(metric, low), metricText(metric, high)];
   return [make('span', {}, least),
     draw('svg', { viewBox: `0 0 ${SHADES + 1} 1`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${titleOf(data, metric)} from ${least} to ${most}` }, cells),
-    make('span', {}, most), make('span', { class: 'marks' }, '▲▼ over 3 × off its part · ✖ NaN or Inf')];
+    make('span', {}, most), make('span', { class: 'marks' }, '▲▼ over 3 × off its part · ✖ NaN or Inf · ╱ no such tensor')];
 }
 
 function gridOf(stack, scale, readout, pick) {

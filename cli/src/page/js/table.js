@@ -226,7 +226,7 @@ function rowOf(view, number) {
           nameText(cells.key), isGroup ? make('em', {}, ` ×${line.rows.length}`) : null);
       }
       if (column.isPicture) return make('td', { class: 'histogram' }, isGroup ? courseOf(data, line.rows) : pictureOf(data, line.rows[0]));
-      if (column.isText) return make('td', { class: column.name }, nameText(cells[column.name]));
+      if (column.isText) return make('td', { class: column.name }, wordOrNone(cells[column.name]));
       const isBad = (column.name === 'nan' || column.name === 'inf') && cells[column.name] > 0;
       return make('td', { class: isBad ? 'number bad' : 'number' }, isBad ? '✖ ' : null, metricText(column.name, cells[column.name]));
     }));
@@ -294,7 +294,7 @@ function detailOf({ columns, data }, line) {
   const cells = line.cells();
   return [make('h3', {}, nameText(cells.key)),
     make('dl', {}, columns.filter((it) => !it.isPicture && it.name !== 'key').map((column) => make('div', {},
-      make('dt', {}, column.title), make('dd', {}, column.isText ? nameText(cells[column.name]) : metricText(column.name, cells[column.name]))))),
+      make('dt', {}, column.title), make('dd', {}, column.isText ? wordOrNone(cells[column.name]) : metricText(column.name, cells[column.name]))))),
     line.rows.length === 1 ? pictureOf(data, line.rows[0]) : null];
 }
 

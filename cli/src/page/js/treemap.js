@@ -89,7 +89,9 @@ function drawMap(view) {
   put(clear(crumbs), way.flatMap((it, i) => [i ? ' › ' : null, i + 1 < way.length
     ? make('button', { class: 'crumb', onclick: () => go(way.slice(0, i + 1)) }, nameText(it.label || 'all'))
     : make('b', {}, nameText(it.label || 'all'))]));
-  put(clear(legend), [...words].map(([word, hue]) => make('li', {}, make('i', { class: hue }), nameText(word))));
+  const isMixed = map.querySelector('.hueless') !== null;
+  const meanings = [...words, ...(isMixed ? [[`several of these, or another ${colour.name}`, 'hueless']] : [])];
+  put(clear(legend), meanings.map(([word, hue]) => make('li', {}, make('i', { class: hue }), nameText(word))));
 }
 
 // Each word's hue, the word of most bytes first.
