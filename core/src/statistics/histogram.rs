@@ -73,13 +73,15 @@ impl Histogram {
         for (slot, bin) in self.bins.iter_mut().enumerate() {
             *bin += tables.iter().map(|table| u64::from(table[slot])).sum::<u64>();
         }
-        rest.iter().for_each(|number| self.add(*number, 1));
+        self.count_times(rest.iter().map(|number| (*number, 1)));
     }
 
-    /// Counts a number within the range several times.
-    pub(super) fn add(&mut self, number: f64, times: u64) {
-        let bits = bits_of_bin(number, power_of_two(-self.exponent));
-        self.bins[bits as usize % BINS] += times;
+    /// Counts numbers within the range, each several times.
+    pub(super) fn count_times(&mut self, numbers: impl Iterator<Item = (f64, u64)>) {
+        let scale = power_of_two(-self.exponent);
+        for (number, times) in numbers {
+            self.bins[bits_of_bin(number, scale) as usize % BINS] += times;
+        }
     }
 
     pub(super) fn merge(&mut self, other: &Histogram) {

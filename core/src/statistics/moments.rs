@@ -44,11 +44,12 @@ impl Moments {
             squares.add(number * number * times as f64);
         }
         let mean = sum.value() / count as f64;
-        let (mut deviations, mut histogram) = (Sum::default(), Histogram::of_range(min, max));
+        let mut deviations = Sum::default();
         for &(number, times) in numbers {
             deviations.add((number - mean) * (number - mean) * times as f64);
-            histogram.add(number, times);
         }
+        let mut histogram = Histogram::of_range(min, max);
+        histogram.count_times(numbers.iter().copied());
         Some(Moments { count, sum, squares, deviations: deviations.value(), histogram })
     }
 
