@@ -59,6 +59,34 @@ const OPTIONS: [(&[&str], &[&str]); 21] = [
     (&["json-output", "output-json", "as-json"], &["json"]),
 ];
 
+/// What people type for an option that a command does not have, and what does it there.
+const OTHERWISE: [(&str, &[&str], &str); 8] = [
+    (
+        "cat",
+        &["csv", "npy", "npz", "bin", "format", "export", "save", "to"],
+        "-o OUT.npy, -o OUT.csv or -o OUT.bin writes the values to a file",
+    ),
+    (
+        "cat",
+        &["json"],
+        "values are text, or with -o OUT.npy and --raw for programs; 'statedict stats --json FILE \
+         KEY' has their figures",
+    ),
+    ("cat", &["key", "tensor", "name"], "the key is the word after the file"),
+    ("cat", &["at", "path", "prefix"], "in the place of KEY a path does as well: PATH/KEY"),
+    ("cat", &["head", "tail", "first", "limit", "rows", "index"], "--slice ':10' takes a part"),
+    ("view", &["html", "page"], "-o PAGE.html names the page"),
+    ("view", &["open", "browser", "show"], "-o PAGE.html writes the page, which a browser opens"),
+    (
+        "view",
+        &["json"],
+        "'statedict ls --json FILE' and 'statedict stats --json FILE' print the same as JSON",
+    ),
+];
+
+/// Commands that are named as those that have an option.
+const NAMED: usize = 3;
+
 /// The error, with what was probably meant instead of the command or option whose letters are next.
 pub(crate) fn with_tip(mut error: Error, command: &Command, words: &[OsString]) -> Error {
     let typed = |kind| match error.get(kind) {
@@ -70,8 +98,15 @@ pub(crate) fn with_tip(mut error: Error, command: &Command, words: &[OsString]) 
             typed(ContextKind::InvalidSubcommand).and_then(|typed| of_command(command, typed))
         }
         ErrorKind::UnknownArgument => {
-            typed(ContextKind::InvalidArg).and_then(|typed| of_option(command, typed, words))
+            let typed = typed(ContextKind::InvalidArg);
+            let tip = typed.and_then(|typed| of_option(command, typed, words));
+            if typed.is_some_and(is_option) {
+                error.remove(ContextKind::Suggested);
+                usage_of(&mut error, command, words);
+            }
+            tip
         }
+        ErrorKind::MissingRequiredArgument => of_missing(command, words).map(String::from),
         _ => return error,
     };
     error.remove(ContextKind::SuggestedSubcommand);
@@ -81,6 +116,32 @@ pub(crate) fn with_tip(mut error: Error, command: &Command, words: &[OsString]) 
         error.insert(ContextKind::Suggested, tip);
     }
     error
+}
+
+/// True for what nobody means as a key or a file.
+fn is_option(typed: &str) -> bool {
+    let name = typed.strip_prefix("--").and_then(|rest| rest.split('=').next());
+    name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)))
+}
+
+/// Puts the whole usage into the error, instead of one with the options whose letters are next.
+fn usage_of(error: &mut Error, command: &Command, words: &[OsString]) {
+    let usage = named_by(command, words).clone().render_usage();
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+}
+
+/// The command that the words begin with.
+fn named_by<'a>(command: &'a Command, words: &[OsString]) -> &'a Command {
+    words.iter().find_map(|word| command.find_subcommand(word)).unwrap_or(command)
+}
+
+/// Where to find what was left out.
+fn of_missing(command: &Command, words: &[OsString]) -> Option<&'static str> {
+    match named_by(command, words).get_name() {
+        "cat" => Some("'statedict ls FILE' lists the keys of a file"),
+        "view" => Some("-o PAGE.html names the page"),
+        _ => None,
+    }
 }
 
 fn of_command(command: &Command, typed: &str) -> Option<String> {
@@ -96,20 +157,40 @@ fn of_command(command: &Command, typed: &str) -> Option<String> {
     Some(format!("did you mean 'statedict {}'?", nearest(&lower, names)?))
 }
 
-fn of_option(command: &Command, typed: &str, words: &[OsString]) -> Option<String> {
-    let command = words.iter().find_map(|word| command.find_subcommand(word)).unwrap_or(command);
+fn of_option(all: &Command, typed: &str, words: &[OsString]) -> Option<String> {
+    let command = named_by(all, words);
     let options = || command.get_arguments().filter_map(clap::Arg::get_long);
     let plain = typed.strip_prefix("--")?.to_lowercase().replace('_', "-");
     let plain = plain.split('=').next().unwrap_or_default();
+    let is_known = |(name, typed, _): &&(&str, &[&str], &str)| {
+        *name == command.get_name() && typed.contains(&plain)
+    };
+    if let Some((_, _, instead)) = OTHERWISE.iter().find(is_known) {
+        return Some((*instead).to_string());
+    }
     let known = OPTIONS.iter().filter(|(typed, _)| typed.contains(&plain));
     let meant = known.flat_map(|(_, meant)| *meant).copied();
     let mut there = [plain].into_iter().chain(meant).filter(|it| options().any(|own| own == *it));
-    let meant = there.next().or_else(|| nearest(plain, options()))?;
+    let Some(meant) = there.next().or_else(|| nearest(plain, options())) else {
+        return elsewhere(all, plain);
+    };
     let value = command.get_arguments().find(|arg| arg.get_long() == Some(meant));
     let value = value.filter(|arg| arg.get_action().takes_values());
     let value = value.and_then(|arg| arg.get_value_names()?.first().cloned());
     let value = value.map(|name| format!(" {name}")).unwrap_or_default();
     Some(format!("did you mean '--{meant}{value}'?"))
+}
+
+/// The commands that have this option.
+fn elsewhere(all: &Command, option: &str) -> Option<String> {
+    let has = |own: &&Command| {
+        let mut arguments = own.get_arguments().filter(|arg| !arg.is_hide_set());
+        arguments.any(|arg| arg.get_long() == Some(option))
+    };
+    let names: Vec<&str> = all.get_subcommands().filter(has).map(Command::get_name).collect();
+    let more = if names.len() > NAMED { " and others" } else { "" };
+    let named = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| format!("'--{option}' is an option of {named}{more}"))
 }
 
 /// The name that a slip of the fingers makes this of.

@@ -27,6 +27,7 @@ fn values_are_printed_as_numpy_prints_them() {
     check("cat net.safetensors w --slice -1", "[ 9. 10. 11.]\n");
     check("cat net.safetensors w --slice ::2,1", "[1. 7.]\n");
     check("cat net.safetensors w --slice 3,2", "11.0\n");
+    check("cat net.safetensors w --slice ...,2", "[ 2.  5.  8. 11.]\n");
     check("cat net.safetensors w --slice 9:", "[]\n");
     check("cat net.safetensors layer.half", "[1.]\n");
 }
@@ -64,6 +65,12 @@ fn what_is_not_there_is_named() {
     let ran = folder.typed("cat net.safetensors layer.hafl");
     ran.check(2, "no tensor 'layer.hafl'");
     assert!(ran.err.contains("did you mean 'layer.half'?"), "{}", ran.err);
+    let part = folder.typed("cat net.safetensors half");
+    assert!(part.err.contains("did you mean 'layer.half'?"), "{}", part.err);
+    let listed = "hint: statedict ls net.safetensors lists the keys";
+    folder.typed("cat net.safetensors nothing").check(2, listed);
+    let turned = "the file comes first: statedict cat net.safetensors w";
+    folder.typed("cat w net.safetensors").check(2, turned);
     let outside = "index 4 is outside dimension 0 of size 4";
     folder.typed("cat net.safetensors w --slice 4").check(2, outside);
     folder.typed("cat net.safetensors w --slice 0,0,0").check(2, "3 indices for 2 dimensions");

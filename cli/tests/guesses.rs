@@ -48,6 +48,36 @@ fn options_of_other_tools_are_answered_with_the_one_that_does_it() {
     check("strip a m.safetensors -i --overwrite", Some("did you mean '--force'?"));
     check("ls m.safetensors --no-color", Some("did you mean '--color WHEN'?"));
     check("ls m.safetensors --jsno", Some("did you mean '--json'?"));
-    let tip = "to pass '--frobnicate' as a value, use '-- --frobnicate'";
-    check("ls m.safetensors --frobnicate", Some(tip));
+    check("ls m.safetensors --frobnicate", None);
+}
+
+#[test]
+fn options_that_another_command_has_are_looked_for_there() {
+    check("view m.safetensors -o x.html --depth 2", Some("'--depth' is an option of ls"));
+    let several = "'--dry-run' is an option of strip, add, unwrap and others";
+    check("ls m.safetensors --dry-run", Some(several));
+    let files = "-o OUT.npy, -o OUT.csv or -o OUT.bin writes the values to a file";
+    check("cat m.safetensors a.w --csv x.csv", Some(files));
+    let json =
+        "'statedict ls --json FILE' and 'statedict stats --json FILE' print the same as JSON";
+    check("view m.safetensors --json", Some(json));
+}
+
+#[test]
+fn a_key_that_looks_like_an_option_is_taken_for_one_after_two_dashes() {
+    let tip = "to pass '--a.w' as a value, use '-- --a.w'";
+    check("cat m.safetensors --a.w", Some(tip));
+}
+
+#[test]
+fn the_usage_of_a_wrong_option_names_no_other_one() {
+    let folder = Folder::of([("m.safetensors", numbered(&["a.w"]))]);
+    let usage = "Usage: statedict cat [OPTIONS] <FILE> <KEY>";
+    folder.typed("cat m.safetensors a.w --format npy").check(2, usage);
+}
+
+#[test]
+fn what_is_left_out_is_asked_for() {
+    check("cat m.safetensors", Some("'statedict ls FILE' lists the keys of a file"));
+    check("view m.safetensors x.html", Some("-o PAGE.html names the page"));
 }

@@ -50,6 +50,7 @@ fn line(advice: &Advice) -> String {
             format!("did you mean {}?", shell_option(option_of(*of), path))
         }
         Advice::Meant(meant) => format!("did you mean {}?", quoted(meant)),
+        Advice::ListKeys(file) => format!("statedict ls {} lists the keys", shell_path(file)),
         Advice::FirstSegments(counts) => first_segments(counts),
         Advice::AllowUnchanged => "add --allow-unchanged if that is fine".into(),
         Advice::Extract { file, at } => extraction(file, at.as_deref()),

@@ -21,6 +21,36 @@ pub(crate) fn nearest<'a>(
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
+/// The name that is near or, of names of segments, the one that this is a part of or that is a part
+/// of this: `fc.weight` for `weight`, `weights` and `module.fc.weight`.
+pub(crate) fn nearest_name<'a>(
+    typed: &str,
+    names: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let parts = || names.clone().into_iter().take(MAX_NAMES);
+    let last = |name: &'a str| name.rsplit([SEPARATOR, '/']).next().unwrap_or(name);
+    nearest(typed, parts())
+        .or_else(|| parts().find(|name| is_end(name, typed) || is_end(typed, name)))
+        .or_else(|| parts().find(|name| is_beginning(name, typed)))
+        .or_else(|| parts().find(|name| name.eq_ignore_ascii_case(typed)))
+        .or_else(|| {
+            let meant = nearest(typed, parts().map(last))?;
+            parts().find(|name| last(name) == meant)
+        })
+}
+
+/// True if the last segments of a name are these.
+fn is_end(name: &str, end: &str) -> bool {
+    let rest = name.strip_suffix(end).filter(|_| !end.is_empty());
+    rest.is_some_and(|rest| rest.ends_with([SEPARATOR, '/']))
+}
+
+/// True if the first segments of a name are these.
+fn is_beginning(name: &str, beginning: &str) -> bool {
+    let rest = name.strip_prefix(beginning).filter(|_| !beginning.is_empty());
+    rest.is_some_and(|rest| rest.starts_with([SEPARATOR, '/']))
+}
+
 /// How many characters must be put in, taken out, replaced, or swapped with their neighbours;
 /// `None` if the names are the same, or far apart.
 fn distance(typed: &str, name: &str) -> Option<usize> {
@@ -85,6 +115,22 @@ mod tests {
         check("optimiser", Some("optimizer"));
         check("model", None);
         check("weights", None);
+        check("", None);
+    }
+
+    #[test]
+    fn parts_of_names_are_taken_for_them() {
+        let check = |typed: &str, expected: Option<&str>| {
+            let names = ["module.fc.weight", "module.fc.bias", "Scale"];
+            assert_eq!(nearest_name(typed, names), expected, "{typed}");
+        };
+        check("fc.bias", Some("module.fc.bias"));
+        check("bias", Some("module.fc.bias"));
+        check("module.fc", Some("module.fc.weight"));
+        check("net.module.fc.bias", Some("module.fc.bias"));
+        check("wieght", Some("module.fc.weight"));
+        check("scale", Some("Scale"));
+        check("as", None);
         check("", None);
     }
 

@@ -122,7 +122,7 @@ impl Pattern {
         let keys = checkpoint.catalog().rows.iter().map(|row| row.key.as_str());
         let meant = nearest_pattern(&self.typed, SEPARATOR, keys);
         Error::in_file(checkpoint.path(), format_args!("no tensor matches '{}'", self.typed))
-            .advise(meant.map(Advice::Meant))
+            .advise(meant.map_or_else(|| Advice::ListKeys(checkpoint.path().into()), Advice::Meant))
     }
 }
 

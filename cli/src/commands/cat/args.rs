@@ -16,7 +16,7 @@ pub(crate) struct CatArgs {
     file: PathBuf,
     /// The tensor: its key, or its path where several mappings have that key
     key: String,
-    /// Take a part, as NumPy spells it: `0:3,:5`, `-1`, `::2`
+    /// Take a part, as NumPy spells it: `0:3,:5`, `-1`, `::2`, `...,0`
     #[arg(long, value_name = "SLICE", value_parser = whole_slice, allow_hyphen_values = true)]
     slice: Option<Slice>,
     /// Print all values, however many there are

@@ -8,7 +8,7 @@ mod number_format;
 mod values;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use statedict::checkpoint::{Existing, TensorPart};
 use statedict::core::DType;
@@ -19,7 +19,7 @@ use statedict::{Cat, Error};
 use crate::failure::Failure;
 use crate::terminal::Verbosity;
 use crate::terminal::progress::followed_with;
-use crate::terminal::text::say;
+use crate::terminal::text::{say, shell_path};
 use values::Values;
 
 /// Arrays of more elements are summarised.
@@ -63,7 +63,7 @@ pub(crate) enum Summary {
 
 pub(crate) fn run(request: &CatRequest, out: &mut dyn Write) -> Result<(), Failure> {
     followed_with(request.verbosity, |observer| {
-        let outcome = request.job.run(observer)?;
+        let outcome = request.job.run(observer).map_err(|error| request.failure(error))?;
         match &request.form {
             Form::Text(summary) => text(&printable(outcome.part()?), *summary, out),
             Form::Raw => raw(&outcome.part()?),
@@ -78,13 +78,25 @@ pub(crate) fn run(request: &CatRequest, out: &mut dyn Write) -> Result<(), Failu
 }
 
 impl CatRequest {
+    /// Why it was not done, and what was meant if the file and the key are the other way round.
+    fn failure(&self, error: Error) -> Failure {
+        let (file, key) = (&self.job.file, Path::new(&self.job.key));
+        let is_reversed = !file.exists() && key.is_file();
+        let failure = Failure::from(error);
+        if !is_reversed {
+            return failure;
+        }
+        let (file, key) = (shell_path(key), shell_path(file));
+        failure.hint(format!("the file comes first: statedict cat {file} {key}"))
+    }
+
     fn report(&self, saved: &Saved) {
         if let (Saved::Widened { from, to }, Verbosity::All) = (saved, self.verbosity) {
             say(&format!("note: written as {to}, which holds every {from}; NumPy has no {from}"));
         }
     }
 
-    fn save_csv(&self, outcome: &Outcome, path: &std::path::Path) -> Result<(), Failure> {
+    fn save_csv(&self, outcome: &Outcome, path: &Path) -> Result<(), Failure> {
         refuse_to_save(Some(path), "table", [outcome.checkpoint.path()], self.existing)?;
         let part = printable(outcome.part()?);
         let count = count(&part);

@@ -9,7 +9,7 @@ use statedict_checkpoint::{Checkpoint, Existing, Index, TensorPart};
 use statedict_core::DType;
 
 use crate::jobs::error::{Advice, Error};
-use crate::jobs::nearest::nearest;
+use crate::jobs::nearest::nearest_name;
 use crate::jobs::observer::Observer;
 use crate::jobs::opening::open;
 use crate::jobs::target::refuse_to_save;
@@ -82,7 +82,7 @@ impl Cat {
                 observer.begin_reading(bytes);
                 Ok(outcome)
             }
-            Err(error) => Err(error.advise(outcome.near_key().map(Advice::Meant))),
+            Err(error) => Err(error.advise(outcome.advice())),
         }
     }
 }
@@ -121,8 +121,8 @@ impl Outcome {
         Ok(saved)
     }
 
-    /// The key that was probably meant, if there is none like the one that was typed.
-    fn near_key(&self) -> Option<String> {
+    /// The key that was probably meant if there is none as it was typed, or where the keys are.
+    fn advice(&self) -> Option<Advice> {
         let rows = &self.checkpoint.catalog().rows;
         let is_there = |row: &statedict_core::TensorEntry| {
             row.key.as_str() == self.key || row.full_path() == self.key
@@ -130,7 +130,11 @@ impl Outcome {
         if rows.iter().any(is_there) {
             return None;
         }
-        nearest(&self.key, rows.iter().map(|row| row.key.as_str())).map(String::from)
+        let meant = nearest_name(&self.key, rows.iter().map(|row| row.key.as_str()));
+        Some(match meant {
+            Some(meant) => Advice::Meant(meant.to_string()),
+            None => Advice::ListKeys(self.checkpoint.path().to_path_buf()),
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Parts of arrays as NumPy spells them: `0:3, :5, -1, ::2`.
+//! Parts of arrays as NumPy spells them: `0:3, :5, -1, ::2`, `..., 0`.
 
 use statedict_checkpoint::Index;
 
@@ -13,6 +13,9 @@ pub fn parse(text: &str) -> Result<Vec<Index>, String> {
 }
 
 fn index(text: &str) -> Result<Index, String> {
+    if text == "..." {
+        return Ok(Index::Ellipsis);
+    }
     let bad = || format!("cannot read '{text}'; expected an index or START:STOP:STEP, such as 0:3");
     let number = |text: &str| match text.trim() {
         "" => Ok(None),
@@ -45,6 +48,7 @@ mod tests {
         assert_eq!(parse("0:3,:5"), Ok(vec![range(Some(0), Some(3), 1), range(None, Some(5), 1)]));
         assert_eq!(parse("[-1, ::2]"), Ok(vec![Index::One(-1), range(None, None, 2)]));
         assert_eq!(parse(":"), Ok(vec![range(None, None, 1)]));
+        assert_eq!(parse("..., 0"), Ok(vec![Index::Ellipsis, Index::One(0)]));
     }
 
     #[test]

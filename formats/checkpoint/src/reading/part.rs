@@ -28,6 +28,8 @@ pub enum Index {
         /// From one entry to the next, at least 1.
         step: u64,
     },
+    /// All of the dimensions that no other index is for, once at most.
+    Ellipsis,
 }
 
 /// A tensor, or a part of one, whose elements stay in the file until they are asked for.
@@ -163,10 +165,7 @@ impl TensorPart<'_> {
 /// Takes a part of each of the first dimensions.
 fn cut(mut elements: Elements, indices: &[Index]) -> Result<Elements, Cause> {
     let shape = elements.shape().to_vec();
-    if indices.len() > shape.len() {
-        let (asked, has) = (indices.len(), shape.len());
-        return Err(Cause::Mismatch(format!("{asked} indices for {has} dimensions, {shape:?}")));
-    }
+    let indices = &of_each(indices, &shape)?;
     let unsupported = |why| Cause::from(Fault::Unsupported(why));
     for (axis, (index, size)) in indices.iter().zip(&shape).enumerate() {
         let (range, step) = index.within(*size, axis)?;
@@ -181,6 +180,24 @@ fn cut(mut elements: Elements, indices: &[Index]) -> Result<Elements, Cause> {
     let sizes = elements.shape().iter().enumerate().filter(|(axis, _)| kept(*axis));
     let shape = sizes.map(|(_, size)| *size).collect();
     elements.reshape(shape).map_err(unsupported)
+}
+
+/// The indices, one for each of as many first dimensions.
+fn of_each(indices: &[Index], shape: &[u64]) -> Result<Vec<Index>, Cause> {
+    let others = indices.iter().filter(|index| **index != Index::Ellipsis).count();
+    if others + 1 < indices.len() {
+        return Err(Cause::Mismatch("several ellipses, '...'; expected one at most".into()));
+    }
+    let Some(left) = shape.len().checked_sub(others) else {
+        let has = shape.len();
+        return Err(Cause::Mismatch(format!("{others} indices for {has} dimensions, {shape:?}")));
+    };
+    let whole = Index::Range { start: None, stop: None, step: 1 };
+    let each = indices.iter().flat_map(|index| match index {
+        Index::Ellipsis => vec![whole; left],
+        index => vec![*index],
+    });
+    Ok(each.collect())
 }
 
 fn every(elements: &Elements, axis: usize, step: u64) -> Result<Elements, Cause> {
@@ -211,6 +228,7 @@ impl Index {
                 let stop = stop.map_or(size, at).max(start);
                 Ok((start..stop, step.max(1)))
             }
+            Index::Ellipsis => Ok((0..size, 1)),
         }
     }
 }
@@ -236,5 +254,19 @@ mod tests {
         assert_eq!(within(range(Some(-9), Some(99))), Some(0..5));
         assert_eq!(within(range(Some(4), Some(2))), Some(4..4));
         assert_eq!(within(range(Some(i64::MIN), Some(i64::MAX))), Some(0..5));
+    }
+
+    #[test]
+    fn an_ellipsis_is_for_the_dimensions_that_are_left() {
+        let (all, one) = (range(None, None), Index::One(1));
+        let each = |indices: &[Index], dimensions| {
+            of_each(indices, &vec![2; dimensions]).map_err(|cause| cause.to_string())
+        };
+        assert_eq!(each(&[Index::Ellipsis, one], 3), Ok(vec![all, all, one]));
+        assert_eq!(each(&[one, Index::Ellipsis, one], 3), Ok(vec![one, all, one]));
+        assert_eq!(each(&[one, Index::Ellipsis, one], 2), Ok(vec![one, one]));
+        assert_eq!(each(&[Index::Ellipsis], 0), Ok(vec![]));
+        assert!(each(&[one, Index::Ellipsis, one], 1).is_err());
+        assert!(each(&[Index::Ellipsis, Index::Ellipsis], 3).is_err());
     }
 }
