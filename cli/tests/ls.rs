@@ -44,6 +44,8 @@ fn patterns_types_and_orders_choose_lines() {
     check("layers", &["layers.10.w", "layers.2.w"]);
     check("layers.{i}.w head.*", &["layers.10.w", "layers.2.w", "head.w"]);
     check("--dtype bfloat16", &["layers.2.w"]);
+    let none = "no tensor of type 'f17'; there are F32, BF16";
+    net().typed("ls net.safetensors --dtype bf16,f17").check(2, none);
     check("--dtype f32,bf16 --sort name", &["head.w", "layers.2.w", "layers.10.w"]);
     check("--sort size", &["layers.10.w", "layers.2.w", "head.w"]);
     check("--sort shape", &["layers.2.w", "layers.10.w", "head.w"]);

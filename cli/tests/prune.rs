@@ -53,3 +53,19 @@ fn a_file_is_replaced_only_where_that_is_asked_for() {
     folder.add("net.safetensors", &numbered(&["a"]));
     folder.typed("prune net.safetensors -o x.safetensors").check(1, "nothing to leave out");
 }
+
+#[test]
+fn a_file_without_a_model_is_not_emptied() {
+    // As PyTorch wrote them before 1.6: a magic number, a version, a machine, an object, no storages.
+    let pickles: [&[u8]; 5] = [
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+        b"\x80\x02M\xe9\x03.",
+        b"\x80\x02}(X\x0d\0\0\0little_endian\x88u.",
+        b"\x80\x02}X\x05\0\0\0epochK\x03s.",
+        b"\x80\x02].",
+    ];
+    let folder = Folder::of([("counters.pth", pickles.concat())]);
+    let refused = "no entry leads to a model's state dict; nothing would be left";
+    folder.typed("prune counters.pth -o small.pth").check(1, refused);
+    assert!(!folder.path("small.pth").exists());
+}

@@ -49,7 +49,7 @@ fn a_name_that_is_neither_file_nor_recipe_gets_the_one_that_was_meant() {
     ran.check(2, "did you mean ssm-to-hf:mamba?");
     let error = "no recipe of the library is called 'mamba'";
     folder.typed("recipes mamba").check(2, error);
-    folder.typed("apply missing.toml m.safetensors").check(2, "missing.toml: No such file");
+    folder.typed("apply missing.toml m.safetensors").check(2, "missing.toml: no such file");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Which of a file's tensors a job looks at.
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Catalog, NotSelected, SEPARATOR, Template, TensorEntry};
+use statedict_core::{Catalog, IndexSet, NotSelected, SEPARATOR, Template, TensorEntry};
 
 use crate::jobs::error::{Advice, Error};
 use crate::jobs::nearest::nearest_pattern;
 use crate::jobs::selection::Role;
 use crate::jobs::suggestions;
+use crate::jobs::words::{NAMED, first_few};
 
 /// The other separator of keys, which JAX writes.
 const SLASH: char = '/';
@@ -42,7 +43,7 @@ impl Shown {
             Error::in_file(checkpoint.path(), &nowhere)
                 .advise(meant.map(|path| Advice::MeantPath { of: Role::First, path }))
         })?;
-        let rows = self.of_dtypes(catalog, rows);
+        let rows = self.of_dtypes(checkpoint, rows)?;
         let patterns = self.patterns.iter().map(|typed| Pattern::read(typed));
         let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
         if patterns.is_empty() {
@@ -70,14 +71,22 @@ impl Shown {
         self.at.is_none() && self.patterns.is_empty() && self.dtypes.is_empty()
     }
 
-    fn of_dtypes(&self, catalog: &Catalog, rows: Vec<usize>) -> Vec<usize> {
-        if self.dtypes.is_empty() {
-            return rows;
-        }
+    fn of_dtypes(&self, checkpoint: &Checkpoint, rows: Vec<usize>) -> Result<Vec<usize>, Error> {
+        let dtype = |row: &usize| checkpoint.catalog().rows[*row].tensor.dtype.name();
+        let names: IndexSet<&str> = rows.iter().map(dtype).collect();
+        let is_there = |wanted: &str| names.iter().any(|name| spelled(name) == wanted);
         let wanted: Vec<String> = self.dtypes.iter().map(|dtype| spelled(dtype)).collect();
-        let is_wanted =
-            |row: &usize| wanted.contains(&spelled(catalog.rows[*row].tensor.dtype.name()));
-        rows.into_iter().filter(is_wanted).collect()
+        if let Some(absent) = wanted.iter().position(|wanted| !is_there(wanted)) {
+            let (typed, names) = (&self.dtypes[absent], names.into_iter().map(String::from));
+            let there = match first_few(&names.collect::<Vec<_>>(), NAMED) {
+                none if none.is_empty() => "there are no tensors".to_string(),
+                some => format!("there are {some}"),
+            };
+            let problem = format_args!("no tensor of type '{typed}'; {there}");
+            return Err(Error::in_file(checkpoint.path(), problem));
+        }
+        let is_wanted = |row: &usize| wanted.is_empty() || wanted.contains(&spelled(dtype(row)));
+        Ok(rows.into_iter().filter(is_wanted).collect())
     }
 }
 

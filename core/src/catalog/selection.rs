@@ -106,6 +106,20 @@ impl Catalog {
         }
     }
 
+    /// The state dicts whose tensors are a model's: the one that is meant, or all where that is not
+    /// clear. An average of a model counts where there is nothing else.
+    pub fn models(&self) -> Vec<&StateDict> {
+        if let Ok(meant) = self.meant() {
+            return [meant].into();
+        }
+        let candidates = self.candidates();
+        let models = candidates.iter().filter(|it| it.is_of_a_model());
+        let (own, averages): (Vec<&Candidate>, Vec<&Candidate>) =
+            models.partition(|it| matches!(it.role, Role::Model | Role::Other));
+        let models = if own.is_empty() { averages } else { own };
+        models.into_iter().map(|it| it.state_dict).collect()
+    }
+
     /// The other state dicts of the file, those nested in the chosen one included.
     pub fn others<'a>(&'a self, chosen: &'a StateDict) -> impl Iterator<Item = &'a StateDict> {
         let candidates = self.candidates().into_iter();
@@ -371,6 +385,20 @@ mod tests {
         let catalog = catalog(state_dicts);
         let found = catalog.select(None).map(|found| found[0].path.clone());
         assert_eq!(found.ok().as_deref(), expected, "{state_dicts:?}");
+    }
+
+    #[test]
+    fn models_are_the_one_that_is_meant_or_all_but_averages() {
+        let check = |state_dicts: &[(&str, &str)], expected: &[&str]| {
+            let catalog = catalog(state_dicts);
+            let found: Vec<&str> = catalog.models().iter().map(|it| it.path.as_str()).collect();
+            assert_eq!(found, expected, "{state_dicts:?}");
+        };
+        check(&[("model", "ww"), ("optimizer", "wwww")], &["model"]);
+        check(&[("model", "ww"), ("ema", "ww"), ("optimizer/state/0", "ww")], &["model"]);
+        check(&[("generator", "ww"), ("critic", "ww")], &["generator", "critic"]);
+        check(&[("ema", "ww"), ("swa", "ww")], &["ema", "swa"]);
+        check(&[("optimizer/state/0", "ww"), ("optimizer/state/1", "ww")], &[]);
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Elements {
                 "it is an object of {layout}, which holds tensors in a way that is not known"
             )),
             crate::Data::Opaque { layout, .. } => {
-                Err(alloc::format!("a tensor of layout {layout} has no plain elements to write"))
+                Err(alloc::format!("a tensor of layout {layout} has no plain elements"))
             }
             crate::Data::Unlocated => {
                 Err("the checkpoint was opened to be listed, not to be read".to_string())

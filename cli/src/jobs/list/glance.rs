@@ -17,8 +17,8 @@ const LIGHTNING: &str = "pytorch-lightning_version";
 /// What a file holds at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
-    /// Elements of the model's tensors, those that several keys share counted once; of all tensors
-    /// where no model is clearly meant.
+    /// Elements of the model's tensors, or of all models' where none is clearly meant; those that
+    /// several keys share counted once. Of all tensors where none is a model's.
     pub parameters: u64,
     /// How many keys these tensors have.
     pub tensors: usize,
@@ -38,8 +38,10 @@ impl Glance {
         whole: bool,
     ) -> Result<Glance, Error> {
         let catalog = checkpoint.catalog();
-        let shown = Rows { catalog, numbers: rows, path: None };
-        let model = Rows { path: if whole { model(catalog) } else { None }, ..shown };
+        let paths = if whole { catalog.models() } else { Vec::new() };
+        let paths: HashSet<&str> = paths.iter().map(|model| model.path.as_str()).collect();
+        let shown = Rows { catalog, numbers: rows, paths: None };
+        let model = Rows { paths: Some(&paths).filter(|paths| !paths.is_empty()), ..shown };
         let mut glance = Glance { load_bytes: total(shown.distinct()), ..Glance::default() };
         glance.count(model);
         if whole {
@@ -75,14 +77,14 @@ impl Glance {
 struct Rows<'a> {
     catalog: &'a Catalog,
     numbers: &'a [usize],
-    /// Only those of the mapping at this path.
-    path: Option<&'a str>,
+    /// Only those of the mappings at these paths.
+    paths: Option<&'a HashSet<&'a str>>,
 }
 
 impl<'a> Rows<'a> {
     fn iter(self) -> impl Iterator<Item = &'a TensorEntry> {
         let rows = self.numbers.iter().map(move |number| &self.catalog.rows[*number]);
-        rows.filter(move |row| self.path.is_none_or(|path| *row.path == *path))
+        rows.filter(move |row| self.paths.is_none_or(|paths| paths.contains(&*row.path)))
     }
 
     /// The tensors, those in one place once.
@@ -96,12 +98,6 @@ impl<'a> Rows<'a> {
         };
         self.iter().map(|row| &row.tensor).filter(is_new)
     }
-}
-
-/// The path of the state dict that is clearly meant.
-fn model(catalog: &Catalog) -> Option<&str> {
-    let meant = catalog.select(None).ok()?;
-    Some(meant.first()?.path.as_str())
 }
 
 /// Where the elements of a tensor are, and how many; none where that does not say that another has the

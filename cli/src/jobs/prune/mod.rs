@@ -137,6 +137,10 @@ impl Prune {
             let problem = format!("{}: nothing to leave out", self.file.display());
             return Err(Error::refused(vec![problem]));
         }
+        if kept.is_empty() {
+            let problem = "no entry leads to a model's state dict; nothing would be left";
+            return Err(Error::refused(vec![format!("{}: {problem}", self.file.display())]));
+        }
         Ok((left_out, kept))
     }
 }
