@@ -50,6 +50,7 @@ mod matching;
 pub mod merge;
 mod plan;
 mod rules;
+pub mod sorting;
 mod statistics;
 
 pub use catalog::{

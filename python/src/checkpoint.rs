@@ -1,5 +1,6 @@
 //! Opened files.
 
+use statedict::core::sorting;
 use std::ffi::OsStr;
 use std::fs::File as SystemFile;
 use std::os::fd::AsRawFd;
@@ -196,7 +197,7 @@ impl File {
                 ));
             }
         }
-        lines.sort_by_key(|(first, _)| *first);
+        sorting::sort_by_key(&mut lines, |(first, _)| *first);
         Ok(lines.into_iter().map(|(_, line)| line).collect())
     }
 }

@@ -1,5 +1,6 @@
 //! What a shell completes: keys and paths of the files on the line, beside what clap knows.
 
+use statedict::core::sorting;
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -148,7 +149,7 @@ fn beside() -> Vec<PathBuf> {
     let entries = fs::read_dir(".").into_iter().flatten().flatten();
     let files = entries.map(|entry| PathBuf::from(entry.file_name()));
     let mut files: Vec<PathBuf> = files.filter(|file| ending(file).is_some()).collect();
-    files.sort();
+    sorting::sort(&mut files);
     files.truncate(MAX_FILES);
     files
 }

@@ -3,6 +3,7 @@
 //! `blocks.0.attn.weight` … `blocks.11.attn.weight` become `blocks.{0..11}.attn.weight`.
 //! A line means every combination of its ranges, and nothing else.
 
+use statedict_core::sorting;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -108,7 +109,7 @@ fn split(key: &str) -> (Vec<&str>, Vec<Span>) {
 }
 
 fn lines(form: &Form, mut blocks: Vec<Block>) -> Vec<Line> {
-    blocks.sort_by(|a, b| a.old.cmp(&b.old));
+    sorting::sort_by(&mut blocks, |a, b| a.old.cmp(&b.old));
     for place in (0..form.old.len() - 1).rev() {
         blocks = merged(blocks, place);
     }

@@ -1,5 +1,6 @@
 //! Tensors that a file, or several, keeps in parts.
 
+use crate::sorting;
 use alloc::vec::Vec;
 
 use thiserror::Error;
@@ -99,7 +100,7 @@ impl Tensor {
         if let Some(odd) = parts.iter().find(is_odd) {
             return Err(Unassembled::Outside { at: odd.at.clone(), shape: inner });
         }
-        parts.sort_by(|a, b| a.at.cmp(&b.at));
+        sorting::sort_by(&mut parts, |a, b| a.at.cmp(&b.at));
         let rectangles: Vec<Rectangle<'_>> = parts.iter().map(TensorBlock::rectangle).collect();
         check_coverage(&inner, &rectangles)?;
         let (found, count) = (count_of(&inner), count_of(&shape));

@@ -1,5 +1,6 @@
 //! Whether rectangles cover a shape: every element in one of them, none in two.
 
+use crate::sorting;
 use alloc::collections::{BTreeMap, BinaryHeap};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -97,7 +98,7 @@ fn refuse_overlaps(rectangles: &mut [&Rectangle<'_>]) -> Result<(), Unassembled>
         return overlap(first, second);
     }
     let (along, across) = best_axes(rectangles);
-    rectangles.sort_by_key(|it| it.at[along]);
+    sorting::sort_by_key(rectangles, |it| it.at[along]);
     let mut crossed = BTreeMap::<(u64, usize), &Rectangle<'_>>::new();
     let mut ends = BinaryHeap::new();
     let mut longest = 0;
@@ -134,7 +135,7 @@ fn best_axes(rectangles: &[&Rectangle<'_>]) -> (usize, usize) {
             (starts.len(), axis)
         })
         .collect();
-    axes.sort_by_key(|(starts, axis)| (Reverse(*starts), *axis));
+    sorting::sort_by_key(&mut axes, |(starts, axis)| (Reverse(*starts), *axis));
     let along = axes.first().map_or(0, |(_, axis)| *axis);
     (along, axes.get(1).map_or(along, |(_, axis)| *axis))
 }

@@ -5,6 +5,7 @@
 //! So a reshape changes nothing but the shape; the others find out which dimension of the tensor each
 //! of a block's own steps through, and renumber its places.
 
+use crate::sorting;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -285,7 +286,7 @@ impl Elements {
             return Err(packed(&dtype));
         }
         room(blocks.len())?;
-        blocks.sort_by_key(Block::offset);
+        sorting::sort_by_key(&mut blocks, Block::offset);
         if let [only] = blocks.as_slice()
             && only.elements.shape == shape
             && only.strides == row_major_strides(&shape)

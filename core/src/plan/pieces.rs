@@ -4,6 +4,7 @@
 //! other shapes. Pieces whose cuts fill a shape are separated along one dimension after another, and
 //! those that are cut further after the same step are put together first.
 
+use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -125,7 +126,7 @@ fn fill(region: Vec<Range<u64>>, cuts: Vec<Cut>, same: &mut Same) -> Result<Expr
     }
     let mut missing = None;
     for axis in 0..region.len() {
-        cuts.sort_by_key(|cut| cut.ranges[axis].start);
+        sorting::sort_by_key(&mut cuts, |cut| cut.ranges[axis].start);
         match separated(&region[axis], cuts.iter().map(|cut| &cut.ranges[axis])) {
             Ok(bounds) if bounds.len() > 1 => return fill_along(axis, region, bounds, cuts, same),
             Ok(_) => {}

@@ -1,5 +1,6 @@
 //! What rules do, in words.
 
+use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -259,7 +260,7 @@ fn moved(left: &Term, right: &Term, rule: &TensorRule) -> Vec<String> {
 
 fn sorted(names: &[Name]) -> Vec<&Name> {
     let mut names: Vec<&Name> = names.iter().collect();
-    names.sort();
+    sorting::sort(&mut names);
     names
 }
 

@@ -1,5 +1,6 @@
 //! A folder of the local disk, as formats read it.
 
+use statedict_core::sorting;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -123,7 +124,7 @@ impl<'a> LocalFolder<'a> {
                 names.push(name);
             }
         }
-        names.sort();
+        sorting::sort(&mut names);
         Ok(names)
     }
 

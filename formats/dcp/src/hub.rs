@@ -8,6 +8,7 @@
 //!
 //! Source: `torch/distributed/checkpoint/hf_storage.py`, 2.8 to 2.15.
 
+use statedict_core::sorting;
 use statedict_core::{
     Assembled, DType, Depth, Facts, Fault, Folder, FolderFormat, Format, Incomplete, IndexMap,
     Opening, PendingFiles, Rectangle, Shortfall, Step, Store, Tensor, TensorBlock, TensorSet,
@@ -115,7 +116,7 @@ impl FolderFormat for Hub {
 fn missing_rank(files: &[String]) -> Result<Option<String>, Fault> {
     let mut pieces: Vec<(Piece, &String)> =
         files.iter().filter_map(|name| Some((Piece::of(name)?, name))).collect();
-    pieces.sort_by_key(|(piece, _)| (piece.rank, piece.group));
+    sorting::sort_by_key(&mut pieces, |(piece, _)| (piece.rank, piece.group));
     let Some((first, name)) = pieces.first() else { return Ok(None) };
     if let Some((_, other)) = pieces.iter().find(|(piece, _)| piece.groups != first.groups) {
         return Err(Fault::broken(format!("'{name}' and '{other}' are of two saves")));

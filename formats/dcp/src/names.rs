@@ -1,6 +1,7 @@
 //! What the files of a distributed checkpoint are called.
 
 use statedict_core::Fault;
+use statedict_core::sorting;
 
 /// The metadata of all ranks.
 pub(crate) const METADATA: &str = ".metadata";
@@ -58,7 +59,7 @@ pub(crate) fn metadata_files(manifest: &str, names: &[String]) -> Result<Vec<Str
     }
     let mut ranks: Vec<(u64, &String)> =
         names.iter().filter_map(|name| Some((rank_of_metadata(name)?, name))).collect();
-    ranks.sort();
+    sorting::sort(&mut ranks);
     let missing = (0..).zip(&ranks).find(|(expected, (rank, _))| expected != rank);
     if let Some((rank, _)) = missing {
         let what = "is missing, and says which chunks its rank saved";

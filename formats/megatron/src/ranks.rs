@@ -2,6 +2,7 @@
 //!
 //! Source: `megatron/training/checkpointing.py`, the format `torch`.
 
+use statedict_core::sorting;
 use statedict_core::{
     Assembled, Comparison, Depth, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall,
     Step, Store, Tensor, TensorBlock, Total, Tree,
@@ -64,7 +65,7 @@ impl Ranks {
         let folders = store.folders_in("")?;
         let mut ranks: Vec<(Rank, &String)> =
             folders.iter().filter_map(|name| Some((Rank::of(name)?, name))).collect();
-        ranks.sort();
+        sorting::sort(&mut ranks);
         let mut states = IndexMap::default();
         for (rank, folder) in &ranks {
             if rank.expert > 0 {

@@ -1,5 +1,6 @@
 //! The zip archive that PyTorch writes since 1.6, as a container.
 
+use statedict_core::sorting;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -191,7 +192,7 @@ impl ZipFile {
         writer.reserve(self.archive.entries());
         // In the order in which they are in the file: PyTorch may compute offsets from it.
         let mut records: Vec<_> = self.archive.entries().iter().zip(&self.located).collect();
-        records.sort_by_key(|(entry, _)| entry.header_offset());
+        sorting::sort_by_key(&mut records, |(entry, _)| entry.header_offset());
         for (entry, located) in records {
             let record = self.record(entry);
             let storage = record.strip_prefix(STORAGES).unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The rule of the data: sorted by place, the tensors fill it from its first byte to its last.
 
+use statedict_core::sorting;
 use std::ops::Range;
 
 use statedict_core::Fault;
@@ -15,7 +16,7 @@ pub(crate) fn check<'a>(
         return Ok(());
     }
     let mut sorted: Vec<(&str, Range<u64>)> = tensors.collect();
-    sorted.sort_by_key(|(_, data)| (data.start, data.end));
+    sorting::sort_by_key(&mut sorted, |(_, data)| (data.start, data.end));
     let mut filled = 0;
     let mut before = None;
     for (key, Range { start, end }) in sorted {

@@ -1,6 +1,7 @@
 //! The header's text with keys replaced, entries taken out and metadata changed; everything else
 //! byte for byte.
 
+use statedict_core::sorting;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -48,7 +49,7 @@ pub(crate) fn edit(header: &Header<'_>, plan: &Plan) -> Result<Edited, Fault> {
     if !has_metadata && !plan.metadata().is_empty() {
         edits.push(insertion(header, &kept, plan.metadata(), &following));
     }
-    edits.sort_by_key(|(range, _)| range.start);
+    sorting::sort_by_key(&mut edits, |(range, _)| range.start);
     Ok(Edited { text: apply(header.text, &edits), data: kept.data })
 }
 
@@ -110,7 +111,7 @@ impl Kept {
     fn new(header: &Header<'_>, section: &Section) -> Kept {
         let stays = |entry: &Entry| section.fate(&entry.key) != Some(None);
         let mut entries: Vec<&Entry> = header.entries().filter(|entry| stays(entry)).collect();
-        entries.sort_by_key(|entry| (entry.data.start, entry.data.end));
+        sorting::sort_by_key(&mut entries, |entry| (entry.data.start, entry.data.end));
         let (data, moved) = pack(&entries);
         let first = header.members.iter().position(|member| member.entry().is_none_or(stays));
         Kept { data, moved, first: first.unwrap_or(usize::MAX) }

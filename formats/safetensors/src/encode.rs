@@ -3,6 +3,7 @@
 //! The header keeps the contents' order. The data is laid out by descending element size, as the
 //! reference writer does it, so that every tensor is aligned to its element.
 
+use statedict_core::sorting;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
@@ -93,7 +94,7 @@ fn described(elements: &Elements) -> Result<(DType, Vec<u64>), String> {
 /// The order of the data, and where each entry's bytes start in it.
 fn place(entries: &[Entry<'_>]) -> Result<(Vec<usize>, Vec<u64>), UnsupportedTensors> {
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by_key(|&i| Reverse(entries[i].dtype.bits()));
+    sorting::sort_by_key(&mut order, |&i| Reverse(entries[i].dtype.bits()));
     let mut starts = vec![0; entries.len()];
     let mut filled = 0u64;
     for &i in &order {

@@ -2,6 +2,7 @@
 //!
 //! Source: `deepspeed/runtime/zero/stage3.py` and `utils/zero_to_fp32.py`, 0.19.
 
+use statedict_core::sorting;
 use statedict_core::{Fault, IndexMap, Node};
 use statedict_pth::SavedFile;
 
@@ -79,7 +80,7 @@ fn of_moment<'a>(states: Node<'a>, moment: &str) -> Vec<Node<'a>> {
     let groups = groups.map(|groups| groups.entries()).into_iter().flatten();
     let mut groups: Vec<(u64, Node<'a>)> =
         groups.filter_map(|(key, group)| Some((key.as_str().parse().ok()?, group))).collect();
-    groups.sort_by_key(|(number, _)| *number);
+    sorting::sort_by_key(&mut groups, |(number, _)| *number);
     groups.into_iter().filter_map(|(_, group)| group.get(moment)).collect()
 }
 

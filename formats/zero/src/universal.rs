@@ -5,6 +5,7 @@
 //! mp_rank_00_model_states.pt                          buffers, names, what is shared
 //! ```
 
+use statedict_core::sorting;
 use statedict_core::{Fault, IndexMap, Node, Store, Tensor};
 use statedict_pth::SavedFile;
 
@@ -28,7 +29,7 @@ pub(crate) fn whole(store: &dyn Store, folder: &str, models: &Models) -> Result<
     }
     let mut whole = Whole::default();
     let mut parameters = store.folders_in(folder)?;
-    parameters.sort();
+    sorting::sort(&mut parameters);
     for name in parameters {
         let at = format!("{folder}/{name}");
         if let Some((shape, made)) = part(store, &at, MASTER, known.get(&name))? {

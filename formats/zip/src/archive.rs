@@ -1,5 +1,6 @@
 //! The directory of an archive.
 
+use statedict_core::sorting;
 use statedict_core::{Fault, IndexSet, Source};
 
 use crate::end::End;
@@ -124,7 +125,7 @@ impl Archive {
 /// reach: members that share bytes would be more in all than the file.
 fn bound(entries: &mut [Entry], directory: u64) {
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by_key(|i| entries[*i].header_offset());
+    sorting::sort_by_key(&mut order, |i| entries[*i].header_offset());
     let mut limit = directory;
     for i in order.into_iter().rev() {
         entries[i].limit = limit;

@@ -1,6 +1,7 @@
 //! An archive changed in place: members stay in their places, the directory is new.
 
 use statedict_core::Layout;
+use statedict_core::sorting;
 
 use crate::member::Member;
 use crate::tail::Tail;
@@ -139,7 +140,7 @@ impl Revision {
         let (size, made_by) = (directory.len() as u64, archive.end().made_by);
         let tail = Tail { offset: end, size, count, made_by, comment: archive.comment() };
         writes.push((end, [directory, tail.records()].concat()));
-        writes.sort_by_key(|(at, _)| *at);
+        sorting::sort_by_key(&mut writes, |(at, _)| *at);
         let mut layout = Layout::new();
         for (at, bytes) in writes {
             if at > layout.len() {

@@ -3,6 +3,7 @@
 //! A sign begins each line: `-` for keys of the first file alone, `+` for those of the second, `~`
 //! for what changed, `?` for what was not compared; renames have none.
 
+use statedict::core::sorting;
 use std::io::Write;
 
 use statedict::core::{
@@ -219,7 +220,7 @@ fn values(values: &[(Key, Deviation)]) -> Vec<String> {
             )
         })
         .collect();
-    lines.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    sorting::sort_by(&mut lines, |(a, _), (b, _)| b.total_cmp(a));
     lines.into_iter().map(|(_, line)| line).collect()
 }
 

@@ -1,5 +1,6 @@
 //! The modules of a file as text: how many tensors lie below each, and how large they are.
 
+use statedict::core::sorting;
 use std::io::Write;
 
 use statedict::core::{IndexMap, SEPARATOR};
@@ -94,7 +95,7 @@ impl<'a> Module<'a> {
     fn runs(&self) -> Vec<Run<'_, 'a>> {
         let mut below: Vec<_> = self.below.iter().collect();
         if below.iter().all(|(name, _)| number(name).is_some()) {
-            below.sort_by_key(|(name, _)| number(name));
+            sorting::sort_by_key(&mut below, |(name, _)| number(name));
         }
         let mut runs: Vec<Run> = Vec::new();
         for (name, module) in below {

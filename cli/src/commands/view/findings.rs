@@ -1,5 +1,6 @@
 //! What is worth knowing of a file, the worst first, each with the command that mends it.
 
+use statedict::core::sorting;
 use std::path::{Path, PathBuf};
 
 use statedict::core::{Finding as Fault, StateDict, Verdict, wrapper_names};
@@ -29,7 +30,7 @@ pub(super) fn all(file: &Path, known: &Known) -> Vec<Finding> {
     findings.extend(precision::copies(file, known));
     findings.extend(precision::wide(file, known));
     findings.extend(notes(file, known));
-    findings.sort_by_key(|finding| finding.grade);
+    sorting::sort_by_key(&mut findings, |finding| finding.grade);
     findings
 }
 

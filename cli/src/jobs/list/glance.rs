@@ -1,5 +1,6 @@
 //! What a file holds at a glance.
 
+use statedict_core::sorting;
 use std::collections::HashSet;
 
 use statedict_checkpoint::Checkpoint;
@@ -68,7 +69,7 @@ impl Glance {
             *bytes = bytes.saturating_add(tensor.byte_len());
         }
         self.dtypes = dtypes.into_iter().map(|(name, bytes)| (name.into(), bytes)).collect();
-        self.dtypes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        sorting::sort_by_key(&mut self.dtypes, |(_, bytes)| std::cmp::Reverse(*bytes));
     }
 }
 

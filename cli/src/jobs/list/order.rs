@@ -1,5 +1,6 @@
 //! In which order tensors are listed.
 
+use statedict_core::sorting;
 use std::cmp::{Ordering, Reverse};
 
 use statedict_core::{Catalog, TensorEntry};
@@ -23,9 +24,11 @@ pub(super) fn sort(rows: &mut [usize], catalog: &Catalog, order: Order) {
     let entry = |row: &usize| &catalog.rows[*row];
     match order {
         Order::File => {}
-        Order::Size => rows.sort_by_key(|row| Reverse(entry(row).tensor.byte_len())),
-        Order::Name => rows.sort_by(|a, b| by_name(entry(a), entry(b))),
-        Order::Shape => rows.sort_by(|a, b| entry(b).tensor.shape.cmp(&entry(a).tensor.shape)),
+        Order::Size => sorting::sort_by_key(rows, |row| Reverse(entry(row).tensor.byte_len())),
+        Order::Name => sorting::sort_by(rows, |a, b| by_name(entry(a), entry(b))),
+        Order::Shape => {
+            sorting::sort_by(rows, |a, b| entry(b).tensor.shape.cmp(&entry(a).tensor.shape))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A recipe as TOML.
 
+use statedict_core::sorting;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -143,7 +144,7 @@ fn cuts(text: Option<CutText>, separator: char) -> Result<Vec<Cut>, String> {
         Some(CutText::List(list)) => list.iter().map(|it| parse_cut(it, separator)).collect(),
         Some(CutText::Table(table)) => {
             let mut pairs: Vec<(String, usize)> = table.into_iter().collect();
-            pairs.sort_by_key(|(pattern, _)| Reverse(pattern.len()));
+            sorting::sort_by_key(&mut pairs, |(pattern, _)| Reverse(pattern.len()));
             let cut = |(pattern, dimension): (String, usize)| {
                 let pattern = Template::parse(&pattern, separator);
                 Ok(Cut { pattern: pattern.map_err(|error| error.to_string())?, dimension })

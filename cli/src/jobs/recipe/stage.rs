@@ -3,6 +3,7 @@
 //! `drop` and `rename` may be in one stage: what is dropped is dropped first, and of the renames
 //! the first that recognises a key decides.
 
+use statedict_core::sorting;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -79,7 +80,7 @@ impl<'de> Visitor<'de> for StageVisitor {
             }
         }
         let is_first = |(kind, _): &(RuleKind, _)| *kind != RuleKind::Drop;
-        stage.rules.sort_by_key(is_first);
+        sorting::sort_by_key(&mut stage.rules, is_first);
         match stage.rules.as_slice() {
             [] if stage.merge.is_some() => Ok(stage),
             [(kind, _), ..] if stage.merge.is_some() => {

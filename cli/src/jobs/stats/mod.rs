@@ -1,5 +1,6 @@
 //! Figures of what is in a file's tensors.
 
+use statedict_core::sorting;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -117,7 +118,7 @@ impl Outcome {
         }
         let mut groups: Vec<(usize, Group<'_>)> =
             alike.iter().flat_map(|((path, ..), tensors)| Group::all(path, tensors)).collect();
-        groups.sort_by_key(|(first, _)| *first);
+        sorting::sort_by_key(&mut groups, |(first, _)| *first);
         groups.into_iter().map(|(_, group)| group).collect()
     }
 

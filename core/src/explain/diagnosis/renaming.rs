@@ -1,5 +1,6 @@
 //! The gentlest rule that turns the keys that are there into those that are wanted.
 
+use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -144,7 +145,7 @@ fn prefixes<'a>(keys: impl Iterator<Item = &'a str>, others: &IndexSet<&str>) ->
         }
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| core::cmp::Reverse(*count));
+    sorting::sort_by_key(&mut counts, |(_, count)| core::cmp::Reverse(*count));
     counts.into_iter().take(MAX_PREFIXES).map(|(prefix, _)| prefix).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Which tensors of both sides belong together by the elements that they have in common.
 
+use crate::sorting;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -142,7 +143,7 @@ fn joined(targets: IndexMap<usize, Vec<Overlap>>, ties: &[(usize, usize)]) -> Ve
         component.sources.dedup();
         component.targets.sort_unstable();
     }
-    all.sort_by_key(|component| component.sources.first().copied());
+    sorting::sort_by_key(&mut all, |component| component.sources.first().copied());
     all
 }
 

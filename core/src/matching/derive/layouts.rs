@@ -1,5 +1,6 @@
 //! Places in the dimensions of tensors, as products and sums of axes.
 
+use crate::sorting;
 use alloc::vec::Vec;
 
 use crate::matching::derive::terms::{Hand, Place, Terms};
@@ -190,7 +191,7 @@ impl<'t> Builder<'t> {
                 is_here.then_some((self.first[at] + axis, it.size, step / stride))
             });
             let mut axes: Vec<_> = axes.collect();
-            axes.sort_by_key(|(_, _, step)| u64::MAX - step);
+            sorting::sort_by_key(&mut axes, |(_, _, step)| u64::MAX - step);
             let unit = product.axes.iter().position(|it| {
                 let place = if hand == Hand::Left { it.left } else { it.right };
                 place == Place::Unit(dimension)
@@ -282,7 +283,7 @@ impl<'t> Builder<'t> {
         let end = |item: &Item| {
             item.start + item.axes.iter().map(|(_, size, step)| (size - 1) * step).sum::<u64>() + 1
         };
-        items.sort_by_key(|item| item.start);
+        sorting::sort_by_key(&mut items, |item| item.start);
         let mut branches: Vec<(u64, u64, Vec<Item>)> = Vec::new();
         for item in items {
             let last = end(&item);

@@ -1,5 +1,6 @@
 //! Rules that differ in one segment of their keys, as one rule with a list.
 
+use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -55,7 +56,7 @@ fn best(rules: &[Wording]) -> Option<(Vec<usize>, Wording)> {
     }
     let mut several: Vec<(Bucket, Vec<usize>)> =
         buckets.into_iter().filter(|(_, all)| (2..=MAX_WORDS).contains(&all.len())).collect();
-    several.sort_by_key(|(_, all)| usize::MAX - all.len());
+    sorting::sort_by_key(&mut several, |(_, all)| usize::MAX - all.len());
     several.into_iter().find_map(|(bucket, all)| Some((all.clone(), merged(rules, &bucket, &all)?)))
 }
 

@@ -1,5 +1,6 @@
 //! Elements that a tensor of each side have in common, and where both have them.
 
+use crate::sorting;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
@@ -122,7 +123,7 @@ impl Overlap {
 /// As few steps as can be, the largest in `b` first.
 pub(super) fn merged(mut steps: Vec<Step>) -> Vec<Step> {
     steps.retain(|step| step.size != 1);
-    steps.sort_by_key(|step| Reverse((step.in_b, step.in_a)));
+    sorting::sort_by_key(&mut steps, |step| Reverse((step.in_b, step.in_a)));
     let mut all: Vec<Step> = Vec::new();
     for step in steps {
         match all.last_mut() {

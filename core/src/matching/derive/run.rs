@@ -1,5 +1,6 @@
 //! A run of elements that two tensors have in common, and whether it could be another one.
 
+use crate::sorting;
 use alloc::vec::Vec;
 
 use crate::matching::derive::overlap::Step;
@@ -38,7 +39,7 @@ impl Run {
         let Some(mut left) = in_part.checked_sub(self.in_part) else { return false };
         let mut there = self.in_whole;
         let mut steps: Vec<&Step> = self.steps.iter().collect();
-        steps.sort_by_key(|step| core::cmp::Reverse(step.in_b));
+        sorting::sort_by_key(&mut steps, |step| core::cmp::Reverse(step.in_b));
         for step in steps {
             let digit = (left / step.in_b).min(step.size - 1);
             left -= digit * step.in_b;

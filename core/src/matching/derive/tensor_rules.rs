@@ -1,5 +1,6 @@
 //! The rules behind elements that have changed places.
 
+use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -107,7 +108,7 @@ impl Found {
         }
         let mut rules = listed(worded);
         let captures = |rule: &Wording| rule.clusters.iter().map(|at| all[*at].captures).max();
-        rules.sort_by_key(|rule| (captures(rule), all[rule.clusters[0]].forms[0]));
+        sorting::sort_by_key(&mut rules, |rule| (captures(rule), all[rule.clusters[0]].forms[0]));
         // Every rule asks for the parts of every key.
         let keys_of_a: Vec<Vec<Piece>> = a.iter().map(|it| pieces(it.key.as_str())).collect();
         for rule in rules {

@@ -1,5 +1,6 @@
 //! A component as terms: families of tensors, and which elements of one are which of another.
 
+use crate::sorting;
 use alloc::vec::Vec;
 
 use crate::matching::derive::components::Component;
@@ -151,7 +152,7 @@ impl Terms {
     fn of_right(&self, term: usize) -> Vec<usize> {
         let own = (0..self.products.len()).filter(|at| self.products[*at].right == term);
         let mut own: Vec<usize> = own.collect();
-        own.sort_by_key(|at| {
+        sorting::sort_by_key(&mut own, |at| {
             let product = &self.products[*at];
             (product.left, product.start_right, product.start_left)
         });
@@ -163,7 +164,9 @@ impl Terms {
         let own: Vec<Vec<usize>> = all.iter().map(|term| self.of_right(*term)).collect();
         // Words are in the order of their places on the left.
         let mut order: Vec<usize> = (0..all.len()).collect();
-        order.sort_by_key(|at| own[*at].first().map(|product| self.products[*product].start_left));
+        sorting::sort_by_key(&mut order, |at| {
+            own[*at].first().map(|product| self.products[*product].start_left)
+        });
         let keys: Vec<&str> =
             order.iter().map(|at| (names.keys)(self.right[all[*at]].members[0])).collect();
         let Some(mut family) = family(&keys) else { return false };

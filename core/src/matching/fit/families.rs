@@ -4,6 +4,7 @@
 //! shapes are the same, and nothing else on either side is so; where several are, names decide or
 //! nothing does.
 
+use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -108,8 +109,8 @@ impl Matcher<'_> {
         let mut classes: Vec<_> =
             classes.into_values().filter(|(_, targets)| !targets.is_empty()).collect();
         for (sources, targets) in &mut classes {
-            sources.sort_by_key(|family| family.first());
-            targets.sort_by_key(|family| family.first());
+            sorting::sort_by_key(sources, |family| family.first());
+            sorting::sort_by_key(targets, |family| family.first());
         }
         classes
     }

@@ -1,5 +1,6 @@
 //! Keys of both sides while partners are sought for them.
 
+use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -66,7 +67,7 @@ impl<'a> Matcher<'a> {
             [(&mut sources, options.ordered.source), (&mut targets, options.ordered.target)]
         {
             if !is_ordered {
-                items.sort_by_key(|item| item.key);
+                sorting::sort_by_key(items, |item| item.key);
             }
         }
         let (pairs, misfits, uncertain) = (Vec::new(), Vec::new(), Vec::new());
@@ -96,8 +97,8 @@ impl<'a> Matcher<'a> {
     /// Puts both sides back into their own order, with all that was found.
     pub(super) fn restore(&mut self) {
         let (own, theirs) = (restored(&self.sources), restored(&self.targets));
-        self.sources.sort_by_key(|item| item.place);
-        self.targets.sort_by_key(|item| item.place);
+        sorting::sort_by_key(&mut self.sources, |item| item.place);
+        sorting::sort_by_key(&mut self.targets, |item| item.place);
         for (source, target, _) in &mut self.pairs {
             (*source, *target) = (own[*source], theirs[*target]);
         }
@@ -162,7 +163,7 @@ pub(super) fn is_counter(item: &Item) -> bool {
 /// Where each item is once all are in the order of the file again.
 fn restored(items: &[Item]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|at| items[*at].place);
+    sorting::sort_by_key(&mut order, |at| items[*at].place);
     let mut moved = alloc::vec![0; items.len()];
     order.into_iter().enumerate().for_each(|(new, old)| moved[old] = new);
     moved

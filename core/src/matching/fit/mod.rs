@@ -28,6 +28,7 @@ pub use composites::{Composed, Composite};
 pub use options::{FitOptions, MatchBy, Ordered, Reason, TargetTensor};
 pub use uncertain::Uncertainty;
 
+use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -267,8 +268,8 @@ impl Matcher<'_> {
         self.restore();
         let all = self.sources.iter_mut().chain(&mut self.targets);
         all.for_each(|item| item.is_doubtful = false);
-        self.pairs.sort_by_key(|(_, target, _)| *target);
-        self.misfits.sort_by_key(|(_, target)| *target);
+        sorting::sort_by_key(&mut self.pairs, |(_, target, _)| *target);
+        sorting::sort_by_key(&mut self.misfits, |(_, target)| *target);
         let pairs = self.pairs.iter().map(|(source, target, reason)| {
             let (from, to) = (&self.sources[*source], &self.targets[*target]);
             let (a, b) = (&from.tensor.dtype, &to.tensor.dtype);

@@ -1,5 +1,6 @@
 //! Modules and families of modules: those that differ in numbers alone.
 
+use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -103,7 +104,7 @@ impl<'b> Family<'b> {
         }
         let mut families: Vec<_> = families.into_values().collect();
         for family in &mut families {
-            family.members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            sorting::sort_by(&mut family.members, |(a, _), (b, _)| a.cmp(b));
         }
         families
     }

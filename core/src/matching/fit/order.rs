@@ -4,6 +4,7 @@
 //! order may be broken. Only what every best alignment has in common is believed, and of several
 //! modules of one signature in one gap only if numbers or names leave no other choice.
 
+use crate::sorting;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -89,8 +90,8 @@ impl Matcher<'_> {
         }
         let mut gaps: Vec<Gap> = gaps.into_values().collect();
         for gap in &mut gaps {
-            gap.sources.sort_by_key(|(module, _)| module.first());
-            gap.targets.sort_by_key(|(module, _)| module.first());
+            sorting::sort_by_key(&mut gap.sources, |(module, _)| module.first());
+            sorting::sort_by_key(&mut gap.targets, |(module, _)| module.first());
         }
         gaps
     }

@@ -1,5 +1,6 @@
 //! Which templates to take: the most general first, then what must come before it.
 
+use crate::sorting;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
@@ -92,7 +93,7 @@ impl<'p, 'a> Search<'p, 'a> {
         });
         let bounds = bounds.enumerate().filter(|(_, bound)| *bound > 1);
         let mut bounds: Vec<(usize, usize)> = bounds.collect();
-        bounds.sort_by_key(|(_, bound)| usize::MAX - bound);
+        sorting::sort_by_key(&mut bounds, |(_, bound)| usize::MAX - bound);
         let mut best: Option<(isize, usize, usize)> = None;
         for (at, bound) in bounds {
             if best.is_some_and(|(gain, _, _)| gain.unsigned_abs() > bound) {
@@ -225,7 +226,7 @@ fn candidates(pairs: &[Option<Cuttable>]) -> Vec<Candidate> {
     }
     let mut candidates: Vec<Candidate> =
         forms.into_values().filter(|candidate| candidate.pairs.len() > 1).collect();
-    candidates.sort_by_key(|candidate| usize::MAX - candidate.pairs.len());
+    sorting::sort_by_key(&mut candidates, |candidate| usize::MAX - candidate.pairs.len());
     candidates.truncate(MAX_CANDIDATES);
     candidates
 }

@@ -5,6 +5,7 @@ mod tensors;
 
 pub(super) use section::fates_beside;
 
+use crate::sorting;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -163,7 +164,7 @@ impl<'a> Draft<'a> {
 
     /// Takes these for what there is, in the order of their positions.
     fn replace(&mut self, mut items: Vec<(usize, Item<'a>)>, issues: &mut Vec<Issue>) {
-        items.sort_by_key(|(position, _)| *position);
+        sorting::sort_by_key(&mut items, |(position, _)| *position);
         self.items = items.into_iter().map(|(_, item)| item).collect();
         issues.extend(self.collisions());
     }

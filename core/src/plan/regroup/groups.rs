@@ -1,5 +1,6 @@
 //! Keys that belong together: those with the same captures that both sides have.
 
+use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -72,7 +73,7 @@ pub(super) fn groups(rule: &TensorRule, claims: Vec<Claim>) -> Vec<Group> {
             .filter(|(name, _)| !rule.roles().gathered.contains(*name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        carried.sort_by(|a, b| a.0.cmp(&b.0));
+        sorting::sort_by(&mut carried, |a, b| a.0.cmp(&b.0));
         let values = own[term].iter().filter_map(|name| held.get(name)?.index()).collect();
         let carried: Held = carried.into_iter().collect();
         let group = groups.entry(carried).or_insert_with_key(|carried| Group {

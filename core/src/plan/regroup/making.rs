@@ -4,6 +4,7 @@
 //! parts, joined along it; a name that tells keys on the left apart is as many tensors, stacked along
 //! it; what then is left are names that one part of one tensor on the left has, too.
 
+use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -157,7 +158,7 @@ impl<'g> Parts<'g> {
                     let key = parts.gathered[number].iter().map(|name| (*name).clone());
                     let own = part.axes.iter().filter(|name| !parts.compared.contains(*name));
                     let mut names: Vec<Name> = own.cloned().chain(key).collect();
-                    names.sort();
+                    sorting::sort(&mut names);
                     parts.terms.insert(names, number);
                 }
             }
@@ -327,7 +328,7 @@ impl Maker<'_> {
         let axes: Vec<&Name> = atoms.iter().filter_map(Atom::name).collect();
         let fixed = self.fixed.iter().map(|(name, _)| name);
         let mut names: Vec<Name> = axes.iter().copied().chain(fixed).cloned().collect();
-        names.sort();
+        sorting::sort(&mut names);
         let nothing = || format!("nothing on the left has the places {}", names.join(" "));
         let term = *self.parts.terms.get(&names).ok_or_else(nothing)?;
         let own = &self.parts.gathered[term];

@@ -12,6 +12,7 @@ mod solving;
 
 pub(super) use solving::sizes_of;
 
+use crate::sorting;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -184,7 +185,7 @@ impl Claim {
     fn sorted(&self) -> Held {
         let mut held: Vec<_> =
             self.held.iter().map(|(name, it)| (name.clone(), it.clone())).collect();
-        held.sort_by(|a, b| a.0.cmp(&b.0));
+        sorting::sort_by(&mut held, |a, b| a.0.cmp(&b.0));
         held.into_iter().collect()
     }
 }

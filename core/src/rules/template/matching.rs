@@ -5,6 +5,7 @@
 //! turns are read with a table of what is possible from where, which takes time in proportion to
 //! the key, whatever a stranger's file has for keys.
 
+use crate::sorting;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -48,7 +49,7 @@ pub(crate) struct Words {
 impl Words {
     fn new(all: &[String]) -> Words {
         let mut tried = all.to_vec();
-        tried.sort_by_key(|word| usize::MAX - word.len());
+        sorting::sort_by_key(&mut tried, |word| usize::MAX - word.len());
         Words { all: all.to_vec(), tried }
     }
 }

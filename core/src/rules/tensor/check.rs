@@ -1,5 +1,6 @@
 //! What must be so in every rule: the same parts on both sides, each once.
 
+use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -330,7 +331,7 @@ fn parts<'t>(terms: &'t [Term], roles: &Roles) -> Result<IndexMap<Part, &'t Term
         for mut part in products {
             part.retain(|name| !is_alone(name));
             part.extend(key.iter().cloned());
-            part.sort();
+            sorting::sort(&mut part);
             if let Some(pair) = part.windows(2).find(|pair| pair[0] == pair[1]) {
                 let name = pair[0].clone();
                 let is_number = name.starts_with(|c: char| c.is_ascii_digit());

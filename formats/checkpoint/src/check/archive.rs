@@ -1,5 +1,6 @@
 //! A zip archive: its structure, its members, and what is between them.
 
+use statedict_core::sorting;
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
 use std::ops::Range;
@@ -132,7 +133,7 @@ impl Look<'_> {
             [mine].into_iter().chain(theirs).collect()
         });
         let mut found: Vec<_> = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-        found.sort_by_key(|(i, _)| *i);
+        sorting::sort_by_key(&mut found, |(i, _)| *i);
         self.take(content, found.into_iter().map(|(_, finding)| finding));
         self.is_spent(content);
         Ok(())
@@ -273,7 +274,7 @@ fn by_weight<'e>(
     let is_pickle = |entry: &Entry| entry.name().to_ascii_lowercase().ends_with(".pkl");
     let mut seen = HashSet::new();
     let mut members: Vec<_> = entries.iter().zip(located).collect();
-    members.sort_by_key(|(entry, _)| !is_pickle(entry));
+    sorting::sort_by_key(&mut members, |(entry, _)| !is_pickle(entry));
     let members = members.into_iter().filter_map(|(entry, located)| {
         let located = located.as_ref()?;
         let bytes = (located.data.start, located.data.end, entry.method() == Method::Stored);

@@ -4,6 +4,7 @@
 //! others the bytes decide. What is neither a checkpoint or pickle nor plain text is counted, so
 //! that nobody takes a folder for checked that was not.
 
+use statedict_core::sorting;
 use std::collections::HashSet;
 use std::fs::{self, FileType};
 use std::io::Read;
@@ -82,10 +83,10 @@ pub fn checkable(path: &Path) -> Result<Checkable, Error> {
         return Ok(found);
     }
     descend(path, 0, &mut found)?;
-    found.files.sort();
+    sorting::sort(&mut found.files);
     let led: HashSet<PathBuf> = found.files.iter().flat_map(|file| led_to(file)).collect();
     found.files.retain(|file| !led.contains(file));
-    found.unread_names.sort();
+    sorting::sort(&mut found.unread_names);
     Ok(found)
 }
 

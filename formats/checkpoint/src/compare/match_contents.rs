@@ -4,6 +4,7 @@
 //! Each question is asked of the tensors that the ones before have left open, so that in most files
 //! all but the first cost nothing.
 
+use statedict_core::sorting;
 use statedict_core::{
     DType, IndexSet, Tensor,
     derive::{Alike, Arrangement, Evidence, Overlap, Rearranged, Side},
@@ -113,7 +114,7 @@ impl<'a> Question<'a> {
                 found.extend(Overlap::portion(it, if it.owner == Side::A { &x } else { &y }));
             }
         }
-        found.sort_by_key(|it| (it.b, it.start_in_b, it.a, it.start_in_a));
+        sorting::sort_by_key(found, |it| (it.b, it.start_in_b, it.a, it.start_in_a));
     }
 
     /// The types that open tensors of `b` have, and open tensors of `a` could be cast to.

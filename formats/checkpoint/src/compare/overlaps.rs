@@ -4,6 +4,7 @@
 //! are in one place only lead to all the others, which `derive::Search` finds digit by digit, reading
 //! single elements; so tensors of any size cost two passes and some thousand reads.
 
+use statedict_core::sorting;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,7 +62,7 @@ pub(super) fn overlaps(
         (open_a[overlap.a], open_b[overlap.b]) = (None, None);
     }
     found.extend(sought(&open_a, &open_b, Extent::Part)?);
-    found.sort_by_key(|it| (it.b, it.start_in_b, it.a, it.start_in_a));
+    sorting::sort_by_key(&mut found, |it| (it.b, it.start_in_b, it.a, it.start_in_a));
     verified(found, a, b)
 }
 
@@ -430,7 +431,9 @@ fn anchors(samples: &[Sample], seen: &Seen) -> (Vec<(u64, u64)>, usize) {
     });
     let mut few: Vec<(u8, u64, u64)> =
         few.map(|(sample, place)| (seen.times[*sample], samples[*sample].place, *place)).collect();
-    few.sort_by_key(|(times, place, _)| (*times, place.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    sorting::sort_by_key(&mut few, |(times, place, _)| {
+        (*times, place.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    });
     let sure = few.iter().take_while(|(times, _, _)| *times == 1).count();
     (few.into_iter().map(|(_, in_part, in_whole)| (in_part, in_whole)).collect(), sure)
 }

@@ -3,6 +3,7 @@
 //! The first rows of each smaller tensor are looked for in one pass over each larger one; what is
 //! found so is then compared to its end.
 
+use statedict_core::sorting;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::RandomState;
 
@@ -41,7 +42,7 @@ pub(super) fn portions(
     let haystacks = views(wholes).filter(|view| needles.iter().any(|it| it.fits(&view.half)));
     let found = each(haystacks, || |view: View<'_>| search(&view, &needles, &keys))?;
     let mut places: Vec<Place> = found.into_iter().flatten().collect();
-    places.sort_by_key(|it| (it.needle, it.whole, it.is_turned, it.start));
+    sorting::sort_by_key(&mut places, |it| (it.needle, it.whole, it.is_turned, it.start));
     let couples = places
         .iter()
         .map(|it| TensorPair::compared(it.cut.clone(), needles[it.needle].half.clone()))

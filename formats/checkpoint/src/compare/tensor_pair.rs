@@ -1,5 +1,6 @@
 //! Two tensors, read in step.
 
+use statedict_core::sorting;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::panic;
@@ -80,7 +81,7 @@ pub(super) fn deviations_within(
         .collect();
     let mut found = found?;
     // In the order of the elements, so that sums are the same to the last bit.
-    found.sort_by_key(|(place, start, _)| (*place, *start));
+    sorting::sort_by_key(&mut found, |(place, start, _)| (*place, *start));
     found.iter().for_each(|(place, _, part)| deviations[*place].merge(part));
     Ok(deviations)
 }

@@ -1,5 +1,6 @@
 //! What is in a folder, by name.
 
+use statedict_core::sorting;
 use std::fs;
 use std::path::Path;
 
@@ -28,7 +29,7 @@ pub(super) fn names(folder: &Path) -> Result<Names, Cause> {
             names.files.push(name);
         }
     }
-    names.files.sort();
-    names.folders.sort();
+    sorting::sort(&mut names.files);
+    sorting::sort(&mut names.folders);
     Ok(names)
 }

@@ -1,5 +1,6 @@
 //! An index made from the shards that are in a folder.
 
+use statedict_core::sorting;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -147,7 +148,7 @@ fn shards(weights: &[String]) -> Result<Vec<String>, Cause> {
         let missing = first_few(&missing.iter().collect::<Vec<_>>());
         return refused(format!("shards are missing: {missing}"));
     }
-    files.sort();
+    sorting::sort(&mut files);
     Ok(files.into_iter().map(|(_, name)| name).collect())
 }
 

@@ -1,5 +1,6 @@
 //! Files beside the weights, which belong to the model and are carried along.
 
+use statedict_core::sorting;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,8 @@ pub(crate) fn side_files(
     let is_part = |path: &PathBuf| path.to_str().is_some_and(&is_part);
     found.carried.retain(|path| !is_part(path));
     found.left.retain(|path| !is_part(path));
-    found.carried.sort();
-    found.left.sort();
+    sorting::sort(&mut found.carried);
+    sorting::sort(&mut found.left);
     Ok(found)
 }
 

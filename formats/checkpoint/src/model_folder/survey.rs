@@ -1,5 +1,6 @@
 //! What is in a folder, by the names of its files.
 
+use statedict_core::sorting;
 use std::path::{Path, PathBuf};
 
 use statedict_core::FolderFormat;
@@ -35,7 +36,7 @@ impl Survey {
             let manifests = format.manifests_among(&names.files).map_err(Cause::from)?;
             survey.manifests.extend(manifests.into_iter().map(|name| (name, format)));
         }
-        survey.manifests.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sorting::sort_by(&mut survey.manifests, |(a, _), (b, _)| a.cmp(b));
         let is_weights = |name: &String| {
             !name.ends_with('/') && led_by(name).is_none() && Role::of(name) == Role::Weights
         };

@@ -5,6 +5,7 @@
 
 mod tally;
 
+use statedict_core::sorting;
 use std::collections::HashMap;
 
 use statedict_core::{Elements, Fault, Place, Statistics, Tensor};
@@ -48,7 +49,7 @@ impl Checkpoint {
             move |job: Job<'_>| job.take(self, &mut tally)
         })
         .map_err(|fault| Error::new(Action::Read, self.path(), fault))?;
-        parts.sort_by_key(|part| (part.of, part.start));
+        sorting::sort_by_key(&mut parts, |part| (part.of, part.start));
         let mut found = vec![Statistics::default(); distinct.len()];
         parts.iter().for_each(|part| found[part.of].merge(&part.statistics));
         let measured = readable.iter().zip(of).map(|(readable, of)| match (readable, of) {

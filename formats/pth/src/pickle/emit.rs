@@ -1,5 +1,6 @@
 //! Writes a patched pickle: opcodes as they are, in other words, or not at all.
 
+use statedict_core::sorting;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -145,7 +146,7 @@ impl<'a> Replaced<'a> {
 
 /// Puts what is said of opcodes in stream order, of several for one opcode the last.
 pub(super) fn keep_last<T>(all: &mut Vec<T>, op: impl Fn(&T) -> OpPlace) {
-    all.sort_by_key(&op);
+    sorting::sort_by_key(all, &op);
     all.dedup_by(|later, kept| {
         let is_same = op(later) == op(kept);
         if is_same {
@@ -166,7 +167,7 @@ pub(super) struct Dead {
 
 impl Dead {
     pub(super) fn new(mut ranges: Vec<Range<OpPlace>>) -> Dead {
-        ranges.sort_by_key(|range| range.start);
+        sorting::sort_by_key(&mut ranges, |range| range.start);
         Dead { ranges, next: 0, end: 0 }
     }
 

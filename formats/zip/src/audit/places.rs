@@ -1,5 +1,6 @@
 //! Where members are: none over another, and what is between them.
 
+use statedict_core::sorting;
 use std::ops::Range;
 
 use statedict_core::{Fault, Finding, Source};
@@ -36,7 +37,7 @@ impl Places {
         let after = self.after();
         self.extents.push(Extent { name: "the directory".into(), range: directory });
         self.extents.push(Extent { name: "the end record".into(), range: self.end.at..after });
-        self.extents.sort_by_key(|extent| (extent.range.start, extent.range.end));
+        sorting::sort_by_key(&mut self.extents, |extent| (extent.range.start, extent.range.end));
         let mut gaps = Vec::new();
         let mut last: Option<&Extent> = None;
         let mut filled = 0;
