@@ -5,12 +5,14 @@ use statedict::checkpoint::{Error, FORMATS, Kind};
 use statedict::jobs::selection::Role;
 use statedict::jobs::words::first_few;
 
+use crate::words::literal;
+
 /// Keys and names that a line lists.
 const NAMED: usize = 8;
 
 /// The hint of an exception, if something would help.
 pub(crate) fn of(advice: &[Advice]) -> Option<String> {
-    let lines: Vec<String> = advice.iter().map(line).collect();
+    let lines: Vec<String> = advice.iter().filter_map(line).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
@@ -32,13 +34,14 @@ pub(crate) fn of_file(error: &Error) -> Option<String> {
              restores the file; if the journal came with the file, remove the journal",
             error.path().display()
         )),
-        Kind::AlreadyExists => Some(line(&Advice::ReplaceExisting)),
+        Kind::AlreadyExists => line(&Advice::ReplaceExisting),
         _ => None,
     }
 }
 
-fn line(advice: &Advice) -> String {
-    match advice {
+/// What is said; nothing of what the package has no function for.
+fn line(advice: &Advice) -> Option<String> {
+    Some(match advice {
         Advice::ReplaceExisting => "overwrite=True replaces it".into(),
         Advice::EditProtected => "overwrite=True edits it nonetheless".into(),
         Advice::WriteElsewhere => "write another file, which keeps this one".into(),
@@ -53,8 +56,16 @@ fn line(advice: &Advice) -> String {
             format!("{} takes all of them as one", select(Role::First, path))
         }
         Advice::SelectOne(of) => format!("{} takes one state dict", argument(*of)),
-        Advice::MeantPath { of, path } => format!("did you mean {}={path:?}?", argument(*of)),
+        Advice::MeantPath { of, path } => {
+            format!("did you mean {}={}?", argument(*of), literal(path))
+        }
         Advice::Meant(meant) => format!("did you mean '{meant}'?"),
+        Advice::ListKeys(file) => {
+            format!(
+                "print(statedict.open({}).summary()) lists its keys",
+                literal(&file.display().to_string())
+            )
+        }
         Advice::FirstSegments(counts) if counts.is_empty() => "the state dict has no keys".into(),
         Advice::FirstSegments(counts) => {
             let segments: Vec<_> =
@@ -63,11 +74,9 @@ fn line(advice: &Advice) -> String {
         }
         Advice::AllowUnchanged => "allow_unchanged=True accepts that".into(),
         Advice::Extract { file, at } => {
-            let at = at.as_ref().map(|at| format!(", at={at:?}")).unwrap_or_default();
-            format!(
-                "statedict.load_file({:?}{at}) gives its state dict",
-                file.display().to_string()
-            )
+            let at = at.as_ref().map(|at| format!(", at={}", literal(at))).unwrap_or_default();
+            let file = literal(&file.display().to_string());
+            format!("statedict.load_file({file}{at}) gives its state dict")
         }
         Advice::CastLess | Advice::CastWithinRange => {
             "dtype={'PATTERN': 'float32'} casts some tensors alone".into()
@@ -86,12 +95,37 @@ fn line(advice: &Advice) -> String {
                 .into()
         }
         Advice::WholeText(_) => "give it the whole text of the error".into(),
-        other => format!("{other:?}"),
-    }
+        _ => return None,
+    })
+}
+
+/// Options that messages name, and the arguments that do the same here.
+const ARGUMENTS: [(&str, &str); 13] = [
+    ("--set block_rows=N --set block_columns=N", "sizes={'block_rows': N, 'block_columns': N}"),
+    ("--set NAME=N", "sizes={'NAME': N}"),
+    ("--set ", "sizes: "),
+    ("(--set)", "(sizes)"),
+    ("add --cast f32", "cast it to float32"),
+    ("--ties each", "ties='each'"),
+    ("--init ...=target", "init={...: 'target'}"),
+    ("--at PATH", "at=PATH"),
+    ("--at", "at"),
+    ("--protocol", "protocol"),
+    ("--metadata:", "metadata:"),
+    ("--shard-size SIZE", "max_shard_size=SIZE"),
+    ("--shard-size", "max_shard_size"),
+];
+
+/// The message with arguments in place of the command's options.
+pub(crate) fn in_arguments(message: &str) -> String {
+    ARGUMENTS.iter().fold(message.to_string(), |message, (option, argument)| {
+        // Most messages name none.
+        if message.contains(option) { message.replace(option, argument) } else { message }
+    })
 }
 
 fn select(of: Role, path: &str) -> String {
-    format!("{}={:?}", argument(of), if path.is_empty() { "/" } else { path })
+    format!("{}={}", argument(of), literal(if path.is_empty() { "/" } else { path }))
 }
 
 /// The argument that names a state dict of a file.

@@ -12,10 +12,17 @@ use statedict::core::{BadRemap, DuplicateKey, Issue, PlanError};
 use statedict::{Error, ErrorKind};
 
 use crate::advice;
+use crate::words::printable_lines;
 
-/// The numbers of errors that the library knows and the system did not raise.
+/// The numbers of errors that the library knows and the system did not raise, or whose number the
+/// library keeps to itself.
+const NOT_FOUND: i32 = 2;
+const PERMISSION_DENIED: i32 = 13;
 const FILE_EXISTS: i32 = 17;
+const NOT_A_DIRECTORY: i32 = 20;
 const IS_A_DIRECTORY: i32 = 21;
+const STORAGE_FULL: i32 = 28;
+const READ_ONLY: i32 = 30;
 
 /// An exception, before it is one.
 pub(crate) struct Raised {
@@ -69,6 +76,8 @@ impl Raised {
 
     fn raise(self, py: Python<'_>) -> PyResult<PyErr> {
         let Raised { class, message, kind, path, hint } = self;
+        let message = printable_lines(&advice::in_arguments(&message));
+        let hint = hint.map(|hint| printable_lines(&hint));
         let path = path.map(PathBuf::into_os_string);
         let class = match class {
             Class::Interrupt => return Ok(PyKeyboardInterrupt::new_err(message)),
@@ -102,11 +111,15 @@ impl From<Error> for Raised {
             Some(checkpoint) => Raised::from(checkpoint),
             None => {
                 let message = error.problems().join("\n");
-                match (error.plan_error(), error.kind_name()) {
-                    (_, kind @ "exists") => Raised::of(Class::System(FILE_EXISTS), kind, message),
-                    (Some(refused), _) => Raised::of_plan(refused, message),
-                    (None, kind) => Raised::new(kind, message),
-                }
+                let raised = match (error.plan_error(), error.kind_name(), number(&error)) {
+                    (_, kind @ "exists", _) => {
+                        Raised::of(Class::System(FILE_EXISTS), kind, message)
+                    }
+                    (_, kind, Some(number)) => Raised::of(Class::System(number), kind, message),
+                    (Some(refused), ..) => Raised::of_plan(refused, message),
+                    (None, kind, None) => Raised::new(kind, message),
+                };
+                Raised { path: error.path().map(Into::into), ..raised }
             }
         };
         let hint = advice::of(error.advice()).or(raised.hint);
@@ -149,10 +162,17 @@ impl From<BadRemap> for Raised {
     }
 }
 
-/// The system's number of an error, if the system raised it.
-fn number(error: &statedict::checkpoint::Error) -> Option<i32> {
-    let source = std::error::Error::source(error)?;
-    source.downcast_ref::<io::Error>()?.raw_os_error()
+/// The system's number of an error, if the system raised what is behind it.
+fn number(error: &dyn std::error::Error) -> Option<i32> {
+    let error = error.source()?.downcast_ref::<io::Error>()?;
+    error.raw_os_error().or(match error.kind() {
+        io::ErrorKind::NotFound => Some(NOT_FOUND),
+        io::ErrorKind::PermissionDenied => Some(PERMISSION_DENIED),
+        io::ErrorKind::NotADirectory => Some(NOT_A_DIRECTORY),
+        io::ErrorKind::StorageFull => Some(STORAGE_FULL),
+        io::ErrorKind::ReadOnlyFilesystem => Some(READ_ONLY),
+        _ => None,
+    })
 }
 
 /// An exception of the system's.
@@ -164,7 +184,7 @@ fn of_system(
     hint: Option<String>,
 ) -> PyResult<PyErr> {
     // Python shows the file itself.
-    let text = message.rsplit_once("': ").map_or(&*message, |(_, text)| text);
+    let text = message.rsplit_once(": ").map_or(&*message, |(_, text)| text);
     let error = PyOSError::new_err((number, text.to_string(), path));
     error.value(py).setattr("hint", hint)?;
     Ok(error)

@@ -13,6 +13,7 @@ use statedict::{Convert, Explain, Fit, Rename, Rules, silent};
 
 use crate::rules;
 use crate::run::briefly;
+use crate::words::{literal, printable_lines};
 
 /// Explains a loading error; none if nothing in the text is known.
 #[pyfunction]
@@ -26,7 +27,8 @@ pub(crate) fn explain(
         return Ok(None);
     }
     let job = Explain { text, file, target };
-    briefly(py, || job.run(&silent()).map(|outcome| note(&job, &outcome))).map(Some)
+    briefly(py, || job.run(&silent()).map(|outcome| printable_lines(&note(&job, &outcome))))
+        .map(Some)
 }
 
 fn note(job: &Explain, outcome: &Outcome) -> String {
@@ -79,7 +81,7 @@ fn of_rename(rename: &Rename) -> Option<String> {
     let Rules::Stages(stages) = &rename.rules else { return None };
     let mut call = format!("statedict.rename_file({}", path(&rename.file));
     for rule in stages {
-        let _ = write!(call, ", {}", text(&rules::text(rule)));
+        let _ = write!(call, ", {}", literal(&rules::text(rule)));
     }
     call += &at(rename.at.as_ref());
     if rename.policy.undefined == Undefined::Drop {
@@ -90,7 +92,7 @@ fn of_rename(rename: &Rename) -> Option<String> {
         .metadata
         .set
         .iter()
-        .map(|(key, value)| format!("{}: {}", text(key), text(value)))
+        .map(|(key, value)| format!("{}: {}", literal(key), literal(value)))
         .collect();
     if !metadata.is_empty() {
         let _ = write!(call, ", metadata={{{}}}", metadata.join(", "));
@@ -106,7 +108,7 @@ fn of_convert(convert: &Convert) -> String {
         [&convert.file].into_iter().chain(&convert.output).map(|file| path(file)).collect();
     let mut call = format!("statedict.convert({}", files.join(", "));
     for rule in &convert.encoding.casting.rules {
-        let _ = write!(call, ", dtype={}", text(&rule.to.to_string().to_lowercase()));
+        let _ = write!(call, ", dtype={}", literal(&rule.to.to_string().to_lowercase()));
     }
     if convert.encoding.pickles == Pickles::Protocol2 {
         call += ", protocol=2";
@@ -118,7 +120,7 @@ fn of_fit(fit: &Fit) -> String {
     let pairs = |rules: Vec<String>| -> String {
         let pairs = rules.iter().filter_map(|rule| rule.rsplit_once('='));
         pairs
-            .map(|(pattern, how)| format!("{}: {}", text(pattern), text(how)))
+            .map(|(pattern, how)| format!("{}: {}", literal(pattern), literal(how)))
             .collect::<Vec<_>>()
             .join(", ")
     };
@@ -142,14 +144,9 @@ fn alone(extent: Extent) -> &'static str {
 }
 
 fn at(path: Option<&String>) -> String {
-    path.map(|path| format!(", at={}", text(path))).unwrap_or_default()
+    path.map(|path| format!(", at={}", literal(path))).unwrap_or_default()
 }
 
 fn path(path: &Path) -> String {
-    text(&path.display().to_string())
-}
-
-/// A text as Python spells it.
-fn text(text: &str) -> String {
-    format!("{text:?}")
+    literal(&path.display().to_string())
 }

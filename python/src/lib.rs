@@ -21,6 +21,7 @@ mod rules;
 mod run;
 mod save;
 mod stats;
+mod words;
 
 use pyo3::prelude::*;
 
@@ -46,6 +47,8 @@ mod _statedict {
     use super::save::save_file;
     #[pymodule_export]
     use super::stats::stats;
+    #[pymodule_export]
+    use super::words::printable;
 
     /// The version of the package and of the command in it.
     #[pymodule_export]

@@ -55,6 +55,12 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
+/// What is no value of Python's own, as the error says that it was found.
+fn opaque(error: &impl fmt::Display) -> Payload {
+    let what = error.to_string();
+    Payload::Opaque(what.strip_prefix("found ").unwrap_or(&what).to_string())
+}
+
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
@@ -107,7 +113,7 @@ impl<'de> Visitor<'de> for AnyValue {
             match items.next_element::<Payload>() {
                 Ok(Some(item)) => list.push(item),
                 Ok(None) => return Ok(Payload::List(list)),
-                Err(error) => list.push(Payload::Opaque(error.to_string())),
+                Err(error) => list.push(opaque(&error)),
             }
         }
     }
@@ -116,7 +122,7 @@ impl<'de> Visitor<'de> for AnyValue {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key::<Payload>()? {
             let value = entries.next_value::<Payload>();
-            map.push((key, value.unwrap_or_else(|error| Payload::Opaque(error.to_string()))));
+            map.push((key, value.unwrap_or_else(|error| opaque(&error))));
         }
         Ok(Payload::Map(map))
     }

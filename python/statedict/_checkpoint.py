@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from . import _reading, _statedict
+from ._arguments import path as as_text
 from ._summary import html, text
 
 TYPE_CHECKING = False
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ._arguments import Progress, Rules, StrPath
+    from ._arguments import Progress, Rules, AnyPath
 
 
 class Opaque:
@@ -92,15 +93,19 @@ class Checkpoint(Mapping[str, "Any"]):
 
     def __init__(
         self,
-        path: StrPath,
+        path: AnyPath,
         *,
         at: str | None = None,
         framework: str | None = None,
         device: Any = "cpu",
         mmap: bool = True,
     ) -> None:
-        self._arguments = os.path.abspath(os.fspath(path)), at, framework, device, mmap
-        self._opened = _statedict.open(os.fspath(path), at)
+        path = as_text(path)
+        self._arguments = os.path.abspath(path), at, framework, device, mmap
+        self._opened = _statedict.open(path, at)
+        if at is not None:
+            # Asked for here, so that a path that leads nowhere is an error where it was given.
+            _ = self._opened.at
         self._process = os.getpid()
         self._infos: dict[str, TensorInfo] | None = None
         self._reading: _reading.Reader | None = None
@@ -141,6 +146,17 @@ class Checkpoint(Mapping[str, "Any"]):
     def at(self) -> str:
         """The path of the state dict in the file; empty at the root."""
         return self._file().at
+
+    def __enter__(self) -> Checkpoint:
+        """There is nothing to close: a file is open as long as something looks at it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    # Comparing elements is for `diff`.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __getitem__(self, key: str) -> Any:
         self.info(key)
@@ -267,7 +283,7 @@ def _missing(key: str, infos: dict[str, TensorInfo]) -> str:
 
 
 def open(
-    path: StrPath,
+    path: AnyPath,
     *,
     at: str | None = None,
     framework: str | None = None,
@@ -288,7 +304,7 @@ def open(
 
 
 def load_file(
-    path: StrPath,
+    path: AnyPath,
     *,
     at: str | None = None,
     framework: str | None = None,

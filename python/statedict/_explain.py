@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from . import _statedict
+from ._arguments import path as as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from ._arguments import StrPath
+    from ._arguments import AnyPath
 
 
 def explain(
-    error: str | BaseException, path: StrPath | None = None, target: StrPath | None = None
+    error: str | BaseException, path: AnyPath | None = None, target: AnyPath | None = None
 ) -> str | None:
     """What an error text about a checkpoint means, and the call that fixes it; none if it is unknown.
 
@@ -26,9 +26,14 @@ def explain(
     >>> print(sd.explain(text).splitlines()[-1].strip())
     statedict.rename_file("CKPT", "unwrap", output="OUT.pth")
     """
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    file = None if path is None else os.fspath(path)
-    model = None if target is None else os.fspath(target)
+    if isinstance(error, BaseException):
+        text = f"{type(error).__name__}: {error}"
+    elif isinstance(error, str):
+        text = error
+    else:
+        raise TypeError(f"expected an error or its text, found {type(error).__name__}")
+    file = None if path is None else as_text(path)
+    model = None if target is None else as_text(target)
     return _statedict.explain(text, file, model)
 
 
@@ -45,7 +50,7 @@ class explaining:
     statedict.rename_file("CKPT", "unwrap", output="OUT.pth")
     """
 
-    def __init__(self, path: StrPath | None = None, target: StrPath | None = None) -> None:
+    def __init__(self, path: AnyPath | None = None, target: AnyPath | None = None) -> None:
         self._path = path
         self._target = target
 
@@ -64,16 +69,18 @@ class explaining:
                 _add_note(error, note)
 
 
-def _note(error: BaseException, path: StrPath | None, target: StrPath | None) -> str | None:
+def _note(error: BaseException, path: AnyPath | None, target: AnyPath | None) -> str | None:
     if getattr(error, "__notes__", None):
         # It is explained already.
         return None
-    try:
-        note = explain(error, path, target)
-    except Exception:
-        # Whatever the file is, the error that is raised is the one to be seen.
-        return None
-    return note and f"statedict: {note}"
+    for files in ((path, target), (None, None)):
+        try:
+            note = explain(error, *files)
+        except Exception:
+            # Whatever the file is, the error that is raised is the one to be seen.
+            continue
+        return note and f"statedict: {note}"
+    return None
 
 
 def _add_note(error: BaseException, note: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 from . import _statedict
 from ._arguments import casts, existing, rules, size
 from ._arguments import metadata as checked_metadata
+from ._arguments import path as as_text
 from ._errors import UnsafeError
 from ._progress import Follow
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from ._arguments import DType, Progress, Rules, Size, StrPath
+    from ._arguments import DType, Progress, Rules, Size, AnyPath
 
 
 class StateDictWarning(UserWarning):
@@ -85,14 +85,16 @@ class CheckResult:
         for file in self.files:
             if file.verdict != "safe":
                 lines = [f"{it.where}: {it.what}: {it.why}" for it in file.findings[:8]]
-                message = "\n  ".join([f"{file.path}: {file.verdict}", *lines])
+                lines = [f"{file.path}: {file.verdict}", *lines]
+                message = "\n  ".join(_statedict.printable(line) for line in lines)
                 raise UnsafeError(message, kind=file.verdict, path=file.path)
 
     def __repr__(self) -> str:
-        return f"CheckResult({self.verdict}, {len(self.files)} files)"
+        files = "1 file" if len(self.files) == 1 else f"{len(self.files)} files"
+        return f"CheckResult({self.verdict}, {files})"
 
 
-def check(path: StrPath, *, allow: Iterable[str] = (), progress: Progress = None) -> CheckResult:
+def check(path: AnyPath, *, allow: Iterable[str] = (), progress: Progress = None) -> CheckResult:
     """Checks a file, or the files of a folder: is it whole, and what would unpickling it run?
 
     Nothing is run. `allow` has full names of classes to take for safe; known harm stays harm.
@@ -152,8 +154,8 @@ class FileResult:
 
 
 def convert(
-    path: StrPath,
-    output: StrPath,
+    path: AnyPath,
+    output: AnyPath,
     *,
     dtype: DType | Mapping[str, DType] | None = None,
     at: str | None = None,
@@ -180,13 +182,13 @@ def convert(
         protocol=protocol, weights_only=weights_only, overwrite=overwrite,
         metadata=checked_metadata(metadata), choices=_choices(strict=strict, allow_unchanged=True),
     )  # fmt: skip
-    return _run({**options, "path": os.fspath(path), "output": output}, progress)
+    return _run(path, as_text(output), options, progress)
 
 
 def rename_file(
-    path: StrPath,
+    path: AnyPath,
     *rule: Rules,
-    output: StrPath | None = None,
+    output: AnyPath | None = None,
     in_place: bool = False,
     at: str | None = None,
     dtype: DType | Mapping[str, DType] | None = None,
@@ -197,7 +199,7 @@ def rename_file(
     allow_unchanged: bool = False,
     alone: bool = False,
     overwrite: bool = False,
-    save_plan: StrPath | None = None,
+    save_plan: AnyPath | None = None,
     progress: Progress = None,
 ) -> FileResult:
     """Renames the keys of a file, by rules that are given together.
@@ -212,30 +214,30 @@ def rename_file(
     given = [text for one in rule for text in rules(one)]
     options = _options(
         at=at, rules=given, in_place=in_place, casts=casts(dtype), alone=alone,
-        sizes=list((sizes or {}).items()), overwrite=overwrite, save_plan=save_plan,
+        sizes=list((sizes or {}).items()), overwrite=overwrite, save_plan=_optional(save_plan),
         metadata=checked_metadata(metadata),
         choices=_choices(strict=strict, only=only, allow_unchanged=allow_unchanged),
     )  # fmt: skip
-    return _run({**options, "path": os.fspath(path), "output": output}, progress)
+    return _run(path, output, options, progress)
 
 
 def apply(
-    recipe: StrPath,
-    path: StrPath,
-    output: StrPath | None = None,
+    recipe: AnyPath,
+    path: AnyPath,
+    output: AnyPath | None = None,
     *,
     in_place: bool = False,
     inverse: bool = False,
     at: str | None = None,
     dtype: DType | Mapping[str, DType] | None = None,
     sizes: Mapping[str, int] | None = None,
-    config: StrPath | None = None,
+    config: AnyPath | None = None,
     max_shard_size: Size | None = None,
     strict: bool = False,
     only: bool = False,
     allow_unchanged: bool = False,
     overwrite: bool = False,
-    save_plan: StrPath | None = None,
+    save_plan: AnyPath | None = None,
     progress: Progress = None,
 ) -> FileResult:
     """Applies a recipe (TOML), a saved plan (JSON), or a recipe of the library (`hf-to-meta:llama`).
@@ -246,12 +248,16 @@ def apply(
     10
     """
     options = _options(
-        at=at, recipe=recipe, inverse=inverse, in_place=in_place, casts=casts(dtype),
-        sizes=list((sizes or {}).items()), config=config, max_shard_size=size(max_shard_size),
-        overwrite=overwrite, save_plan=save_plan,
+        at=at, recipe=as_text(recipe), inverse=inverse, in_place=in_place, casts=casts(dtype),
+        sizes=list((sizes or {}).items()), config=_optional(config), max_shard_size=size(max_shard_size),
+        overwrite=overwrite, save_plan=_optional(save_plan),
         choices=_choices(strict=strict, only=only, allow_unchanged=allow_unchanged),
     )  # fmt: skip
-    return _run({**options, "path": os.fspath(path), "output": output}, progress)
+    return _run(path, output, options, progress)
+
+
+def _optional(path: AnyPath | None) -> str | None:
+    return None if path is None else as_text(path)
 
 
 def _choices(
@@ -275,9 +281,12 @@ def _options(**given: Any) -> dict[str, Any]:
     return {**usual, **given}
 
 
-def _run(request: dict[str, Any], progress: Progress) -> FileResult:
-    if request["in_place"] and request["output"] is not None:
+def _run(
+    path: AnyPath, output: AnyPath | None, options: dict[str, Any], progress: Progress
+) -> FileResult:
+    if options["in_place"] and output is not None:
         raise ValueError("output and in_place exclude each other")
+    request = {**options, "path": as_text(path), "output": _optional(output)}
     with Follow(progress, "write") as follow:
         done = _statedict.rename_file(request, follow)
     result = FileResult(*done)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from . import _statedict
 from ._algebra import Maker
-from ._arguments import rules
+from ._arguments import patterns, rules
 from ._checkpoint import Checkpoint
 from ._errors import CheckpointError
 from ._sides import described, keys_of, module_paths, state_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from ._arguments import Rules, StrPath
+    from ._arguments import Rules, AnyPath
     from ._sides import State
 
 
@@ -62,7 +62,7 @@ class Plan:
         """The plan as `apply` and the command `statedict apply` read it from a file."""
         return self._native.to_json()
 
-    def save(self, path: StrPath) -> None:
+    def save(self, path: AnyPath) -> None:
         """Writes the plan to a file that is not there yet."""
         with open(path, "x", encoding="utf-8") as file:
             file.write(self.to_json())
@@ -154,9 +154,9 @@ def fit(
         "by": by,
         "drop": rules(drop),
         "drop_last": drop_last,
-        "init": [f"{pattern}={how}" for pattern, how in (init or {}).items()],
+        "init": [f"{pattern}={how}" for pattern, how in patterns(init, "init")],
         "seed": seed,
-        "resize": [f"{pattern}={dimensions}" for pattern, dimensions in (resize or {}).items()],
+        "resize": [f"{pattern}={how}" for pattern, how in patterns(resize, "resize")],
         "cast": cast,
     }
     native, _, unused, made = _statedict.fit(request)
@@ -166,7 +166,7 @@ def fit(
 
 
 def load_into(
-    source: Checkpoint | StrPath,
+    source: Checkpoint | AnyPath,
     model: Any,
     *,
     rename: Rules | None = None,
@@ -177,6 +177,8 @@ def load_into(
     """Loads a file into a module; what `Checkpoint.load_into` does."""
     from ._explain import explaining
 
+    if not callable(getattr(model, "load_state_dict", None)):
+        raise TypeError(f"expected a module to load into, found {type(model).__name__}")
     checkpoint = source if isinstance(source, Checkpoint) else Checkpoint(source, at=at)
     state: Any = checkpoint.state_dict()
     if rename is not None:

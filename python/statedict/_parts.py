@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 
 from . import _statedict
+from ._arguments import path as as_text
 from ._jobs import StateDictWarning
 from ._progress import Follow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._arguments import Progress, StrPath
+    from ._arguments import Progress, AnyPath
 
 
 class PartResult:
@@ -60,16 +60,16 @@ class FinishResult:
         return f"FinishResult({self.output!r}: {self.files} files)"
 
 
-def run_part(job: StrPath, part: int, *, progress: Progress = None) -> PartResult:
+def run_part(job: AnyPath, part: int, *, progress: Progress = None) -> PartResult:
     """Does one part of a job, from 1 on; what is there already is not written again."""
     with Follow(progress, "write") as follow:
-        done = _statedict.run_part(os.fspath(job), part, follow)
+        done = _statedict.run_part(as_text(job), part, follow)
     for note in done[5]:
         warnings.warn(note, StateDictWarning, stacklevel=2)
     return PartResult(part, *done[:5])
 
 
-def finish(job: StrPath, *, progress: Progress = None) -> FinishResult:
+def finish(job: AnyPath, *, progress: Progress = None) -> FinishResult:
     """Verifies that all parts of a job are done, and writes the index of their files."""
     with Follow(progress, "write") as follow:
-        return FinishResult(*_statedict.finish(os.fspath(job), follow))
+        return FinishResult(*_statedict.finish(as_text(job), follow))

@@ -19,6 +19,9 @@ class Follow:
     """
 
     def __init__(self, progress: Progress, what: str) -> None:
+        if not (progress is None or isinstance(progress, bool) or callable(progress)):
+            found = type(progress).__name__
+            raise TypeError(f"progress: expected a bool or a function, found {found}")
         self._callback = progress if callable(progress) else None
         self._shown = progress is True
         self._what = what

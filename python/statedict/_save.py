@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 
 from . import _statedict
 from ._arguments import metadata as checked_metadata
+from ._arguments import path as as_text
 from ._arguments import size
 from ._progress import Follow
 from ._tensors import dtype_of, is_tensor, place_of, reader, shape_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
-    from ._arguments import Progress, Size, StrPath
+    from ._arguments import Progress, Size, AnyPath
 
 
 def save_file(
     tensors: Mapping[str, Any],
-    path: StrPath,
+    path: AnyPath,
     metadata: Mapping[str, str] | None = None,
     *,
     max_shard_size: Size | None = None,
@@ -39,6 +39,9 @@ def save_file(
     >>> sd.open("new.safetensors").metadata()["step"]
     '12'
     """
+    if not isinstance(tensors, Mapping):
+        hint = "; give its state_dict()" if hasattr(tensors, "state_dict") else ""
+        raise TypeError(f"expected a dict of tensors, found {type(tensors).__name__}{hint}")
     rows: list[tuple[str, str, list[int], int, str | None]] = []
     readers: list[Any] = []
     known: dict[object, str] = {}
@@ -56,7 +59,7 @@ def save_file(
         rows.append((key, dtype, list(shape), nbytes, tied))
         readers.append(read)
     request = {
-        "path": os.fspath(path),
+        "path": as_text(path),
         "tensors": rows,
         "modules": _modules(tensors),
         "metadata": checked_metadata(metadata),

@@ -23,7 +23,7 @@ def is_module(value: object) -> bool:
 
 def is_path(value: object) -> bool:
     """True for what names a file."""
-    return isinstance(value, (str, os.PathLike))
+    return isinstance(value, (str, bytes, os.PathLike))
 
 
 def state_of(value: State, at: str | None = None) -> Mapping[str, Any]:

@@ -12,6 +12,8 @@ _Row = tuple[str, str, str, str, Union[str, None]]
 
 VERSION: str
 
+def printable(text: str) -> str: ...
+
 class File:
     @property
     def path(self) -> str: ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._statedict import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._checkpoint import Checkpoint
@@ -28,20 +30,21 @@ def _head(checkpoint: Checkpoint) -> str:
         parameters += count
     tensors = f"{len(infos):,} tensor{'' if len(infos) == 1 else 's'}"
     bytes = _size(sum(info.nbytes for info in infos))
-    at = f" at '{checkpoint.at}'" if checkpoint.at else ""
+    at = f" at '{printable(checkpoint.at)}'" if checkpoint.at else ""
     return f"{checkpoint.format}{at}, {tensors}, {parameters:,} parameters, {bytes}"
 
 
 def _rows(checkpoint: Checkpoint) -> list[tuple[str, str, str, str]]:
     rows = []
     for keys, count, dtype, shape in checkpoint._file().lines():
-        rows.append((keys, dtype, str(list(shape)), "" if count == 1 else f"({count} keys)"))
+        number = "" if count == 1 else f"({count:,} keys)"
+        rows.append((printable(keys), dtype, str(list(shape)), number))
     return rows
 
 
 def text(checkpoint: Checkpoint) -> str:
     """Columns of keys, types and shapes."""
-    lines = [f"{checkpoint.path}: {_head(checkpoint)}"]
+    lines = [f"{printable(checkpoint.path)}: {_head(checkpoint)}"]
     rows = _rows(checkpoint)
     widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
     for row in rows:
@@ -50,22 +53,25 @@ def text(checkpoint: Checkpoint) -> str:
     return "\n".join(lines)
 
 
+# Keys break where they must, and nothing else does; colours are the notebook's, light or dark.
+_KEY = "text-align:left;font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere"
+_CELL = "text-align:left;white-space:nowrap"
+
+
 def html(checkpoint: Checkpoint) -> str:
     """The same as a table for notebooks; whatever a file calls its keys, it is text."""
     from html import escape
 
     rows = _rows(checkpoint)
-    shown = "".join(
-        "<tr>"
-        + "".join(f"<td style='text-align:left'>{escape(cell)}</td>" for cell in row)
-        + "</tr>"
-        for row in rows[:_SHOWN]
-    )
+    shown = ""
+    for key, *cells in rows[:_SHOWN]:
+        shown += f"<tr><td style='{_KEY}'>{escape(key)}</td>"
+        shown += "".join(f"<td style='{_CELL}'>{escape(cell)}</td>" for cell in cells) + "</tr>"
     more = len(rows) - _SHOWN
-    foot = f"<tr><td colspan='4'>… and {more:,} more lines</td></tr>" if more > 0 else ""
-    head = "".join(f"<th style='text-align:left'>{it}</th>" for it in ("key", "dtype", "shape", ""))
-    path, what = escape(str(checkpoint.path)), escape(_head(checkpoint))
+    foot = f"<tr><td colspan='4' style='{_CELL}'>… and {more:,} more lines</td></tr>"
+    head = "".join(f"<th style='{_CELL}'>{it}</th>" for it in ("key", "dtype", "shape", ""))
+    path, what = escape(printable(checkpoint.path)), escape(_head(checkpoint))
     return (
-        f"<div><b>{path}</b>: {what}<table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{shown}{foot}</tbody></table></div>"
+        f"<div><b>{path}</b>: {what}<table style='margin-left:0'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{shown}{foot if more > 0 else ''}</tbody></table></div>"
     )

@@ -15,12 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._arguments import StrPath
+    from ._arguments import AnyPath
 
 __all__ = ["run"]
 
 
-def run(job: StrPath, **options: Any) -> _parts.FinishResult:
+def run(job: AnyPath, **options: Any) -> _parts.FinishResult:
     """Does all parts of a job, one task for each, and finishes it.
 
     The job file, the input and the output folder must be where the job file says, on every node. Ray
