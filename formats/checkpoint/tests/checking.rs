@@ -51,6 +51,24 @@ fn records_that_torch_load_raises_on_are_malformed() {
 }
 
 #[test]
+fn a_changed_byte_is_found_wherever_in_a_long_record_it_is() {
+    // Longer than what is summed at once, and not a multiple of it.
+    let storage = vec![1; (17 << 20) + 5];
+    let pickle = &b"\x80\x02}."[..];
+    let records = [("a/data.pkl", pickle), ("a/data/0", &storage), ("a/version", b"3\n")];
+    let sound = archive(&records);
+    assert_eq!(judged(&sound), (Verdict::Safe, Vec::new()));
+    let start = sound.windows(64).position(|bytes| bytes == [1; 64]).expect("the storage");
+    for at in [0, storage.len() / 2, storage.len() - 1] {
+        let mut changed = sound.clone();
+        changed[start + at] = 2;
+        let (verdict, said) = judged(&changed);
+        assert_eq!(verdict, Verdict::Malformed);
+        assert!(matches!(&said[..], [one] if one.starts_with("checksum ")), "{said:?}");
+    }
+}
+
+#[test]
 fn a_record_below_the_same_folder_in_capitals_is_malformed() {
     let expected = "record 'A/data/0' is not below 'a/', the first one's folder";
     with_record("A/data/0", b"", Some(expected));

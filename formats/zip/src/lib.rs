@@ -8,7 +8,8 @@
 //!   and trailing bytes as PyTorch tolerates them, every offset and length held against the file
 //!   before it is used. An [`Entry`] says where its member is ([`Entry::locate`]) or reads it whole
 //!   ([`Entry::read`]).
-//! - [`Archive::audit`] and [`Entry::verify`] hold an archive to more than reading it takes.
+//! - [`Archive::audit`] and [`Entry::verify`] hold an archive to more than reading it takes; [`sum`] sums a long member in
+//!   pieces, for [`Entry::verify_sum`].
 //! - [`Writer`] lays a new archive out from front to back, as PyTorch or as NumPy would write it.
 //!   The bytes of members become parts of a [`statedict_core::Layout`]: copied from the source,
 //!   compressed or not, or computed on the way, with the checksum after what it covers.
@@ -54,7 +55,7 @@ mod tail;
 mod writer;
 
 pub use archive::Archive;
-pub use audit::{Audit, climbs};
+pub use audit::{Audit, climbs, sum};
 pub use entry::{Entry, Located, Method};
 pub use member::MAX_NAME_LEN;
 pub use rewrite_in_place::{Added, Change};

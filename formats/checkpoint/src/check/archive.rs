@@ -1,17 +1,14 @@
 //! A zip archive: its structure, its members, and what is between them.
 
-use statedict_core::sorting;
 use std::collections::HashSet;
 use std::io::{BufReader, Read};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use flate2::bufread::DeflateDecoder;
-use statedict_core::{Fault, Finding, Source, Stretch};
+use statedict_core::{Fault, Finding, Source, Stretch, sorting};
 use statedict_npz::Array;
 use statedict_pth::{Loader, Trust, scan};
-use statedict_zip::{Archive, Audit, Entry, Located, Method};
+use statedict_zip::{Archive, Entry, Located, Method};
 
 use super::code;
 use super::content::{Content, HELD, Look};
@@ -31,9 +28,6 @@ const HEADER_LEN: u64 = 30;
 /// How much of the bytes between members is searched at a time.
 const WINDOW: u64 = 1 << 20;
 
-/// How many bytes of members are worth a thread of their own.
-const PER_THREAD: u64 = 1 << 20;
-
 /// The most headers of dead members that are looked at in one stretch; an archive renamed a
 /// thousand times has a thousand.
 const MAX_DEAD: usize = 10_000;
@@ -43,7 +37,6 @@ const MAX_DEAD_LEN: u64 = 1 << 20;
 
 const SCRIPTED: &str = "a TorchScript archive";
 const SCRIPTED_LOADER: &str = "torch.jit.load loads it, and torch.load(weights_only=True) does not";
-const INFLATES: &str = "the archive inflates to more than its length allows, the check's limit";
 
 impl Look<'_> {
     /// Looks at an archive and at everything in it.
@@ -91,52 +84,6 @@ impl Look<'_> {
             Checksums::Verified => self.verify(content, &archive, &audit),
             Checksums::Skipped => Ok(()),
         }
-    }
-
-    /// Holds every member's bytes against its length and checksum, on all cores.
-    fn verify(
-        &mut self,
-        content: &Content<'_>,
-        archive: &Archive,
-        audit: &Audit,
-    ) -> Result<(), Fault> {
-        let entries = archive.entries();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut found = Vec::new();
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                let (Some(entry), Some(located)) = (entries.get(i), audit.located.get(i)) else {
-                    return Ok::<_, Fault>(found);
-                };
-                let Some(located) = located.as_ref().filter(|_| self.budget.left() > 0) else {
-                    continue;
-                };
-                let finding = match entry.method() {
-                    Method::Deflated if !self.budget.take_inflated(entry.size()) => {
-                        Some(Finding::malformed(entry.name(), INFLATES, "decompression bomb"))
-                    }
-                    _ => entry.verify(content.source, located)?,
-                };
-                found.extend(finding.map(|finding| (i, finding)));
-            }
-        };
-        let bytes = entries.iter().map(Entry::size).fold(0, u64::saturating_add);
-        let worth = usize::try_from(bytes / PER_THREAD).unwrap_or(usize::MAX).saturating_add(1);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let workers = cores.min(entries.len()).min(worth);
-        let results: Vec<_> = thread::scope(|scope| {
-            let others: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let mine = work();
-            let theirs = others.into_iter().map(|worker| worker.join());
-            let theirs = theirs.map(|result| result.expect("checking a member does not panic"));
-            [mine].into_iter().chain(theirs).collect()
-        });
-        let mut found: Vec<_> = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
-        sorting::sort_by_key(&mut found, |(i, _)| *i);
-        self.take(content, found.into_iter().map(|(_, finding)| finding));
-        self.is_spent(content);
-        Ok(())
     }
 
     fn member(

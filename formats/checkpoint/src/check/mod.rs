@@ -12,6 +12,7 @@
 
 mod allow;
 mod archive;
+mod checksums;
 mod code;
 mod content;
 mod folder;

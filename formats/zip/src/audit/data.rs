@@ -1,6 +1,7 @@
 //! A member's bytes, all of them, held against its length and checksum in bounded memory.
 
 use std::io::{self, BufReader, Read};
+use std::ops::Range;
 
 use crc32fast::Hasher;
 use flate2::bufread::DeflateDecoder;
@@ -9,8 +10,8 @@ use statedict_core::{Fault, Finding, Source};
 use crate::content::Bytes;
 use crate::{Entry, Located, Method};
 
-/// Bytes that are looked at at a time.
-const CHUNK_LEN: usize = 1 << 20;
+/// Bytes that are looked at at a time: they are summed while they are still in a processor's cache.
+const CHUNK_LEN: usize = 256 << 10;
 
 impl Entry {
     /// Reads the whole member and holds it against its length and checksum.
@@ -21,7 +22,10 @@ impl Entry {
     /// Only what keeps the bytes from being read.
     pub fn verify(&self, source: &dyn Source, located: &Located) -> Result<Option<Finding>, Fault> {
         let wrong = match self.method() {
-            Method::Stored => self.checksum_fault(stored(source, located)?),
+            Method::Stored => {
+                let sum = sum(source, located.data.clone())?;
+                return Ok(self.verify_sum(sum.finalize()));
+            }
             Method::Deflated => match inflated(self, source, located)? {
                 Ok(crc32) => self.checksum_fault(crc32),
                 Err(what) => Some(what),
@@ -30,8 +34,18 @@ impl Entry {
                 Some(format!("compressed by method {method}, which is unknown"))
             }
         };
-        let why = "the member is not what was written";
-        Ok(wrong.map(|what| Finding::malformed(self.name(), what, why)))
+        Ok(wrong.map(|what| self.is_another(what)))
+    }
+
+    /// Holds the checksum of a stored member's bytes against the one that was written with it.
+    ///
+    /// A checksum of 0 is one that the writer left out.
+    pub fn verify_sum(&self, found: u32) -> Option<Finding> {
+        self.checksum_fault(found).map(|what| self.is_another(what))
+    }
+
+    fn is_another(&self, what: String) -> Finding {
+        Finding::malformed(self.name(), what, "the member is not what was written")
     }
 
     fn checksum_fault(&self, found: u32) -> Option<String> {
@@ -41,9 +55,13 @@ impl Entry {
     }
 }
 
-fn stored(source: &dyn Source, located: &Located) -> Result<u32, Fault> {
+/// The checksum of a stretch of a source, which goes together with those of its neighbours.
+///
+/// # Errors
+/// What keeps the bytes from being read.
+pub fn sum(source: &dyn Source, stretch: Range<u64>) -> Result<Hasher, Fault> {
     let mut hasher = Hasher::new();
-    let (mut at, end) = (located.data.start, located.data.end);
+    let (mut at, end) = (stretch.start, stretch.end);
     let mut buffer = vec![0; CHUNK_LEN.min(usize::try_from(end - at).unwrap_or(CHUNK_LEN))];
     while at < end {
         let len = buffer.len().min(usize::try_from(end - at).unwrap_or(CHUNK_LEN));
@@ -52,7 +70,7 @@ fn stored(source: &dyn Source, located: &Located) -> Result<u32, Fault> {
         hasher.update(chunk);
         at += len as u64;
     }
-    Ok(hasher.finalize())
+    Ok(hasher)
 }
 
 /// The checksum of a deflated member; the inner error is what is wrong with it.

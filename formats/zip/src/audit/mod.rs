@@ -17,6 +17,7 @@ use crate::audit::places::{Extent, Places};
 use crate::end::End;
 use crate::{Archive, Located};
 
+pub use data::sum;
 pub use names::climbs;
 
 /// What was found of an archive's structure.
