@@ -50,6 +50,7 @@ mod matching;
 pub mod merge;
 mod plan;
 mod rules;
+#[doc(hidden)] // For the crates of this workspace.
 pub mod sorting;
 mod statistics;
 

@@ -1,6 +1,5 @@
 //! Opened files.
 
-use statedict::core::sorting;
 use std::ffi::OsStr;
 use std::fs::File as SystemFile;
 use std::os::fd::AsRawFd;
@@ -10,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyDict, PyList, PyString, PyTuple};
 use statedict::checkpoint::{Checkpoint, Stored};
-use statedict::core::{Data, IndexMap, StateDict, Tensor, View};
+use statedict::core::{Data, IndexMap, StateDict, Tensor, View, sorting};
 use statedict::jobs::grouping::grouped;
 use statedict::{Error, Input, silent};
 

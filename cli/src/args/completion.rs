@@ -1,6 +1,5 @@
 //! What a shell completes: keys and paths of the files on the line, beside what clap knows.
 
-use statedict::core::sorting;
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -13,7 +12,7 @@ use clap_complete::engine::{
     ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 use statedict::checkpoint::{Checkpoint, ending};
-use statedict::core::SEPARATOR;
+use statedict::core::{SEPARATOR, sorting};
 
 use crate::terminal::text::is_hidden;
 

@@ -3,9 +3,10 @@
 //! `blocks.0.attn.weight` … `blocks.11.attn.weight` become `blocks.{0..11}.attn.weight`.
 //! A line means every combination of its ranges, and nothing else.
 
-use statedict_core::sorting;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+
+use statedict_core::sorting;
 
 use crate::jobs::words::{bounded_name, first_few};
 

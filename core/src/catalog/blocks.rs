@@ -1,6 +1,5 @@
 //! Tensors that a file, or several, keeps in parts.
 
-use crate::sorting;
 use alloc::vec::Vec;
 
 use thiserror::Error;
@@ -8,6 +7,7 @@ use thiserror::Error;
 use super::coverage::{Rectangle, check_coverage};
 use super::tensor::{Data, Tensor, count_of};
 use crate::DType;
+use crate::sorting;
 
 /// The parts of a tensor, each a view of its own, which do not overlap and leave nothing out.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Whether rectangles cover a shape: every element in one of them, none in two.
 
-use crate::sorting;
 use alloc::collections::{BTreeMap, BinaryHeap};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::Unassembled;
 use super::tensor::count_of;
+use crate::sorting;
 
 /// A part of a shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! So a reshape changes nothing but the shape; the others find out which dimension of the tensor each
 //! of a block's own steps through, and renumber its places.
 
-use crate::sorting;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,6 +13,7 @@ use core::ops::Range;
 use super::computed::cannot_be;
 use super::{Elements, Origin};
 use crate::catalog::tensor::count_of;
+use crate::sorting;
 use crate::{Arithmetic, Blocks, DType, row_major_strides};
 
 /// Blocks beyond which no tensor is cut: more would take more memory than elements of that size.

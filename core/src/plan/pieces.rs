@@ -4,7 +4,6 @@
 //! other shapes. Pieces whose cuts fill a shape are separated along one dimension after another, and
 //! those that are cut further after the same step are put together first.
 
-use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -12,6 +11,7 @@ use core::ops::Range;
 
 use super::Expression;
 use super::inverse::inverse_order;
+use crate::sorting;
 
 /// Pairs of expressions that must have the same elements.
 pub(super) type Same = Vec<(Expression, Expression)>;

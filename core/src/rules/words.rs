@@ -1,12 +1,12 @@
 //! What rules do, in words.
 
-use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::rules::template::{Name, Template};
 use crate::rules::tensor::{Dimensions, Filling, Place, TensorRule, Term, is_beyond};
+use crate::sorting;
 use crate::{Arithmetic, Operation, Remap, Rule};
 
 impl Rule {

@@ -1,12 +1,11 @@
 //! A folder of the local disk, as formats read it.
 
-use statedict_core::sorting;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use statedict_core::{Fault, FolderFormat, Source, Store, StoreFile};
+use statedict_core::{Fault, FolderFormat, Source, Store, StoreFile, sorting};
 
 use crate::disk::{Disk, stays_inside};
 use crate::error::{Action, Cause, Error};

@@ -8,11 +8,10 @@
 //!
 //! Source: `torch/distributed/checkpoint/hf_storage.py`, 2.8 to 2.15.
 
-use statedict_core::sorting;
 use statedict_core::{
     Assembled, DType, Depth, Facts, Fault, Folder, FolderFormat, Format, Incomplete, IndexMap,
     Opening, PendingFiles, Rectangle, Shortfall, Step, Store, Tensor, TensorBlock, TensorSet,
-    Total, Tree, Unassembled, UnsupportedTensors, check_coverage,
+    Total, Tree, Unassembled, UnsupportedTensors, check_coverage, sorting,
 };
 use statedict_safetensors::SAFETENSORS;
 

@@ -1,7 +1,6 @@
 //! What the files of a distributed checkpoint are called.
 
-use statedict_core::Fault;
-use statedict_core::sorting;
+use statedict_core::{Fault, sorting};
 
 /// The metadata of all ranks.
 pub(crate) const METADATA: &str = ".metadata";

@@ -2,10 +2,9 @@
 //!
 //! Source: `megatron/training/checkpointing.py`, the format `torch`.
 
-use statedict_core::sorting;
 use statedict_core::{
     Assembled, Comparison, Depth, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall,
-    Step, Store, Tensor, TensorBlock, Total, Tree,
+    Step, Store, Tensor, TensorBlock, Total, Tree, sorting,
 };
 use statedict_pth::SavedFile;
 

@@ -1,12 +1,11 @@
 //! The zip archive that PyTorch writes since 1.6, as a container.
 
-use statedict_core::sorting;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use statedict_core::{
     ByteOrder, Catalog, Container, DType, Fault, Growth, Headroom, IndexMap, IndexSet, Layout,
-    Location, Mentions, Opened, Plan, Source, Storage, Value, objects::Objects,
+    Location, Mentions, Opened, Plan, Source, Storage, Value, objects::Objects, sorting,
 };
 use statedict_zip::{Added, Archive, Change, Entry, Located, Method, Writer};
 

@@ -1,9 +1,8 @@
 //! The rule of the data: sorted by place, the tensors fill it from its first byte to its last.
 
-use statedict_core::sorting;
 use std::ops::Range;
 
-use statedict_core::Fault;
+use statedict_core::{Fault, sorting};
 
 /// Checks that the tensors, each with its place, tile data of `len` bytes, which starts at byte `base`
 /// of the file.

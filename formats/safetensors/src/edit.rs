@@ -1,11 +1,10 @@
 //! The header's text with keys replaced, entries taken out and metadata changed; everything else
 //! byte for byte.
 
-use statedict_core::sorting;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use statedict_core::{Fault, MetadataChange, Plan, Section};
+use statedict_core::{Fault, MetadataChange, Plan, Section, sorting};
 
 use crate::follow::Following;
 use crate::header::{Body, Entry, Header, MAX_HEADER, METADATA, PREAMBLE, Pair};

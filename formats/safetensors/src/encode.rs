@@ -3,11 +3,10 @@
 //! The header keeps the contents' order. The data is laid out by descending element size, as the
 //! reference writer does it, so that every tensor is aligned to its element.
 
-use statedict_core::sorting;
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors};
+use statedict_core::{DType, Elements, Layout, TensorSet, UnsupportedTensors, sorting};
 
 use crate::edit::front;
 use crate::header::{MAX_HEADER, METADATA, bits_of};

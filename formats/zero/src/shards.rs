@@ -2,8 +2,7 @@
 //!
 //! Source: `deepspeed/runtime/zero/stage3.py` and `utils/zero_to_fp32.py`, 0.19.
 
-use statedict_core::sorting;
-use statedict_core::{Fault, IndexMap, Node};
+use statedict_core::{Fault, IndexMap, Node, sorting};
 use statedict_pth::SavedFile;
 
 use crate::flat::{Flat, Made, count, cut, first, made};

@@ -5,8 +5,7 @@
 //! mp_rank_00_model_states.pt                          buffers, names, what is shared
 //! ```
 
-use statedict_core::sorting;
-use statedict_core::{Fault, IndexMap, Node, Store, Tensor};
+use statedict_core::{Fault, IndexMap, Node, Store, Tensor, sorting};
 use statedict_pth::SavedFile;
 
 use crate::flat::{Made, count};

@@ -1,7 +1,6 @@
 //! The directory of an archive.
 
-use statedict_core::sorting;
-use statedict_core::{Fault, IndexSet, Source};
+use statedict_core::{Fault, IndexSet, Source, sorting};
 
 use crate::end::End;
 use crate::fields::{END, Fields, LOCAL};

@@ -1,7 +1,6 @@
 //! An archive changed in place: members stay in their places, the directory is new.
 
-use statedict_core::Layout;
-use statedict_core::sorting;
+use statedict_core::{Layout, sorting};
 
 use crate::member::Member;
 use crate::tail::Tail;

@@ -3,13 +3,13 @@
 //! A sign begins each line: `-` for keys of the first file alone, `+` for those of the second, `~`
 //! for what changed, `?` for what was not compared; renames have none.
 
-use statedict::core::sorting;
 use std::io::Write;
 
 use statedict::core::{
     IndexMap, Key,
     diff::{Change, Deviation, Diff},
     objects::ObjectChange,
+    sorting,
 };
 
 use statedict::jobs::diff::{Compared, Depth, Outcome};

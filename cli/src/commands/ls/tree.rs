@@ -1,9 +1,8 @@
 //! The modules of a file as text: how many tensors lie below each, and how large they are.
 
-use statedict::core::sorting;
 use std::io::Write;
 
-use statedict::core::{IndexMap, SEPARATOR};
+use statedict::core::{IndexMap, SEPARATOR, sorting};
 use statedict::jobs::list::{Listed, Outcome};
 
 use crate::commands::ls::folded::Folded;

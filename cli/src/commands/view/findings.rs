@@ -1,9 +1,8 @@
 //! What is worth knowing of a file, the worst first, each with the command that mends it.
 
-use statedict::core::sorting;
 use std::path::{Path, PathBuf};
 
-use statedict::core::{Finding as Fault, StateDict, Verdict, wrapper_names};
+use statedict::core::{Finding as Fault, StateDict, Verdict, sorting, wrapper_names};
 use statedict::jobs::check::{self, Found, salvage};
 use statedict::jobs::list::Wrapped;
 use statedict::jobs::stats::Flaw;

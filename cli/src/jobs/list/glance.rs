@@ -1,10 +1,9 @@
 //! What a file holds at a glance.
 
-use statedict_core::sorting;
 use std::collections::HashSet;
 
 use statedict_checkpoint::Checkpoint;
-use statedict_core::{Catalog, Data, IndexMap, Tensor, TensorEntry, Value};
+use statedict_core::{Catalog, Data, IndexMap, Tensor, TensorEntry, Value, sorting};
 
 use crate::jobs::error::Error;
 

@@ -1,9 +1,8 @@
 //! In which order tensors are listed.
 
-use statedict_core::sorting;
 use std::cmp::{Ordering, Reverse};
 
-use statedict_core::{Catalog, TensorEntry};
+use statedict_core::{Catalog, TensorEntry, sorting};
 
 /// In which order tensors are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

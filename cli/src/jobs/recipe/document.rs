@@ -1,12 +1,11 @@
 //! A recipe as TOML.
 
-use statedict_core::sorting;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use statedict_core::sizes::{SizeExpression, SizeTable};
-use statedict_core::{Cut, SEPARATOR, Separators, Template};
+use statedict_core::{Cut, SEPARATOR, Separators, Template, sorting};
 
 use crate::jobs::merge::MergeRules;
 use crate::jobs::recipe::stage::{MERGE, MergeHow, MergeLora, Stage, Texts};

@@ -3,13 +3,12 @@
 //! `drop` and `rename` may be in one stage: what is dropped is dropped first, and of the renames
 //! the first that recognises a key decides.
 
-use statedict_core::sorting;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use statedict_core::{BadRemap, Rule, RuleKind, Separators, Words};
+use statedict_core::{BadRemap, Rule, RuleKind, Separators, Words, sorting};
 
 /// A kind of rule with its words, and templates that are to match nothing before.
 pub(super) struct Stage {

@@ -1,11 +1,10 @@
 //! Figures of what is in a file's tensors.
 
-use statedict_core::sorting;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use statedict_checkpoint::{Checkpoint, Measured};
-use statedict_core::{IndexMap, Opening, Statistics, Tensor, TensorEntry};
+use statedict_core::{IndexMap, Opening, Statistics, Tensor, TensorEntry, sorting};
 
 use crate::jobs::error::Error;
 use crate::jobs::grouping::grouped_whole;

@@ -1,6 +1,5 @@
 //! The gentlest rule that turns the keys that are there into those that are wanted.
 
-use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -9,6 +8,7 @@ use alloc::vec::Vec;
 use core::iter;
 
 use crate::explain::diagnosis::context::{Left, LoadContext};
+use crate::sorting;
 use crate::{
     Catalog, DType, IndexMap, IndexSet, Remap, Rule, SEPARATOR, Storage, Template, Tensor,
     Undefined, WRAPPERS,

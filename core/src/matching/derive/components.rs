@@ -1,10 +1,10 @@
 //! Which tensors of both sides belong together by the elements that they have in common.
 
-use crate::sorting;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::matching::derive::overlap::Overlap;
+use crate::sorting;
 use crate::{IndexMap, IndexSet};
 
 /// Tensors of both sides that have all their elements in common, each of them once.

@@ -1,10 +1,10 @@
 //! Places in the dimensions of tensors, as products and sums of axes.
 
-use crate::sorting;
 use alloc::vec::Vec;
 
 use crate::matching::derive::terms::{Hand, Place, Terms};
 use crate::row_major_strides;
+use crate::sorting;
 
 /// Axes are cut this often before the layout is given up.
 const MAX_CUTS: usize = 256;

@@ -1,9 +1,9 @@
 //! Rules that differ in one segment of their keys, as one rule with a list.
 
-use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::sorting;
 use crate::{IndexMap, IndexSet};
 
 /// Names of lists that stay in the key.

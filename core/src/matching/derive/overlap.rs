@@ -1,11 +1,11 @@
 //! Elements that a tensor of each side have in common, and where both have them.
 
-use crate::sorting;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use crate::matching::derive::evidence::{Arrangement, Axis, Rearranged, Side, Slice};
 use crate::row_major_strides;
+use crate::sorting;
 
 /// Some elements of a tensor of `a` that are elements of one of `b`.
 ///

@@ -1,9 +1,9 @@
 //! A run of elements that two tensors have in common, and whether it could be another one.
 
-use crate::sorting;
 use alloc::vec::Vec;
 
 use crate::matching::derive::overlap::Step;
+use crate::sorting;
 use crate::{IndexMap, IndexSet};
 
 /// Where some elements of a smaller tensor, the part, are in a larger one, the whole.

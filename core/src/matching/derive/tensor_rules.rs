@@ -1,6 +1,5 @@
 //! The rules behind elements that have changed places.
 
-use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -13,6 +12,7 @@ use crate::matching::derive::lists::{Wording, listed};
 use crate::matching::derive::pins::KnownSize;
 use crate::matching::derive::terms::Named;
 use crate::matching::derive::wording::wording;
+use crate::sorting;
 use crate::{IndexMap, IndexSet, diff::Entry};
 
 /// A rule that moves elements, or gives a tensor several keys.

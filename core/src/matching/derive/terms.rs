@@ -1,10 +1,10 @@
 //! A component as terms: families of tensors, and which elements of one are which of another.
 
-use crate::sorting;
 use alloc::vec::Vec;
 
 use crate::matching::derive::components::Component;
 use crate::matching::derive::families::{Digit, Family, Piece, family, pieces};
+use crate::sorting;
 use crate::{IndexMap, row_major_strides};
 
 /// Tensors of one shape whose keys are one but for digits.

@@ -4,7 +4,6 @@
 //! shapes are the same, and nothing else on either side is so; where several are, names decide or
 //! nothing does.
 
-use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -13,6 +12,7 @@ use crate::matching::fit::Reason;
 use crate::matching::fit::matcher::{Item, Matcher, is_counter};
 use crate::matching::fit::modules::{Depth, Family, Module, form};
 use crate::matching::fit::words::{are_alike, match_by_name, may_be_the_same};
+use crate::sorting;
 
 /// How often the families are looked at again, since each that is settled can settle others.
 const MAX_ROUNDS: usize = 16;

@@ -1,12 +1,12 @@
 //! Keys of both sides while partners are sought for them.
 
-use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::matching::fit::options::{FitOptions, Reason, TargetTensor};
 use crate::matching::fit::plain::plain;
 use crate::matching::fit::uncertain::Uncertain;
+use crate::sorting;
 use crate::{DType, IndexSet, SEPARATOR, Tensor, diff::Side};
 
 /// What `nn.BatchNorm` counts its batches in, which old checkpoints lack.

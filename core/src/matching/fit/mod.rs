@@ -28,7 +28,6 @@ pub use composites::{Composed, Composite};
 pub use options::{FitOptions, MatchBy, Ordered, Reason, TargetTensor};
 pub use uncertain::Uncertainty;
 
-use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -39,6 +38,7 @@ use crate::catalog::selection::is_extra_state;
 use crate::matching::fit::matcher::{Item, Matcher, is_counter};
 use crate::matching::fit::modules::{Depth, Module};
 use crate::matching::fit::uncertain::Uncertain;
+use crate::sorting;
 use crate::{DType, Fate, IndexMap, IndexSet, diff::Side, generalise::generalise};
 
 /// What of a source fits into a target, and what prevents the rest.

@@ -1,6 +1,5 @@
 //! Modules and families of modules: those that differ in numbers alone.
 
-use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -8,6 +7,7 @@ use core::fmt::Write;
 use crate::matching::fit::matcher::{Item, is_counter, kind};
 use crate::matching::fit::prefixes::is_usual;
 use crate::matching::numbered::Numbered;
+use crate::sorting;
 use crate::{IndexMap, IndexSet, SEPARATOR};
 
 /// The open parameters of one module, counters excepted.

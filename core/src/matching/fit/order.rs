@@ -4,7 +4,6 @@
 //! order may be broken. Only what every best alignment has in common is believed, and of several
 //! modules of one signature in one gap only if numbers or names leave no other choice.
 
-use crate::sorting;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -14,6 +13,7 @@ use crate::matching::fit::matcher::{Item, Matcher};
 use crate::matching::fit::modules::Module;
 use crate::matching::fit::words::{Rivals, match_by_name};
 use crate::matching::numbered::Numbered;
+use crate::sorting;
 use crate::{IndexMap, SEPARATOR};
 
 /// Cells of the tables of all gaps together, so that time and memory stay bounded.

@@ -1,11 +1,11 @@
 //! Which templates to take: the most general first, then what must come before it.
 
-use crate::sorting;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::matching::generalise::sketch::{Cuttable, Sketch};
 use crate::rules::remap::Step;
+use crate::sorting;
 use crate::{IndexMap, Remap, Rename, Rule, TemplatePair};
 
 /// Templates that are looked at, those that most pairs suggest first.

@@ -5,7 +5,6 @@ mod tensors;
 
 pub(super) use section::fates_beside;
 
-use crate::sorting;
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -16,6 +15,7 @@ use crate::plan::regroup::{Claim, Form};
 use crate::plan::{Regrouping, Undefined};
 use crate::rules::remap::Step;
 use crate::rules::template::Held;
+use crate::sorting;
 use crate::{Catalog, Expression, IndexMap, IndexSet, Issue, Rule, Section, StateDict, Tensor};
 use tensors::Claims;
 

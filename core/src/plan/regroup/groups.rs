@@ -1,6 +1,5 @@
 //! Keys that belong together: those with the same captures that both sides have.
 
-use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,6 +8,7 @@ use super::{Claim, MAX_MADE, Source};
 use crate::IndexMap;
 use crate::rules::template::{Held, Name, Value};
 use crate::rules::tensor::{TensorRule, Term};
+use crate::sorting;
 
 /// How many keys a group may lack of which each is named; the rest is counted.
 const MISSING_SHOWN: usize = 100;

@@ -4,7 +4,6 @@
 //! parts, joined along it; a name that tells keys on the left apart is as many tensors, stacked along
 //! it; what then is left are names that one part of one tensor on the left has, too.
 
-use crate::sorting;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -19,6 +18,7 @@ use crate::init::{Init, RandomInit};
 use crate::plan::Expression;
 use crate::rules::template::Name;
 use crate::rules::tensor::{Filling, Place, TensorRule, Term};
+use crate::sorting;
 use crate::{DType, IndexMap, IndexSet};
 
 /// A part of a tensor on the left: some names, each a dimension of it.

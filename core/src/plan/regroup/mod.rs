@@ -12,7 +12,6 @@ mod solving;
 
 pub(super) use solving::sizes_of;
 
-use crate::sorting;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,6 +19,7 @@ use alloc::vec::Vec;
 use crate::plan::Expression;
 use crate::rules::template::Held;
 use crate::rules::tensor::TensorRule;
+use crate::sorting;
 use crate::{DType, IndexMap};
 use pattern::{Likeness, Pattern};
 

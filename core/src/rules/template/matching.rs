@@ -5,7 +5,6 @@
 //! turns are read with a table of what is possible from where, which takes time in proportion to
 //! the key, whatever a stranger's file has for keys.
 
-use crate::sorting;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -14,6 +13,7 @@ use smallvec::SmallVec;
 use crate::rules::template::held::Held;
 use crate::rules::template::part::{Affine, Capture, Form, Name, Part, Segment};
 use crate::rules::template::{MOST_DIGITS, Template};
+use crate::sorting;
 
 /// One step of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]

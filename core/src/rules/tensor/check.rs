@@ -1,6 +1,5 @@
 //! What must be so in every rule: the same parts on both sides, each once.
 
-use crate::sorting;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -11,6 +10,7 @@ use crate::rules::tensor::place::beyond_name;
 use crate::rules::tensor::{
     BadTensorRule, Dimensions, Filling, Inline, Place, Problem, Roles, TensorRule, Term,
 };
+use crate::sorting;
 use crate::{IndexMap, IndexSet};
 
 /// What is wrong, and with which term.

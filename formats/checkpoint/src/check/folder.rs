@@ -4,13 +4,12 @@
 //! others the bytes decide. What is neither a checkpoint or pickle nor plain text is counted, so
 //! that nobody takes a folder for checked that was not.
 
-use statedict_core::sorting;
 use std::collections::HashSet;
 use std::fs::{self, FileType};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use statedict_core::Source;
+use statedict_core::{Source, sorting};
 use statedict_pth::{Loader, Trust, scan};
 
 use crate::disk::System;

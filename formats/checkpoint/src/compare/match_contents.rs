@@ -4,11 +4,11 @@
 //! Each question is asked of the tensors that the ones before have left open, so that in most files
 //! all but the first cost nothing.
 
-use statedict_core::sorting;
 use statedict_core::{
     DType, IndexSet, Tensor,
     derive::{Alike, Arrangement, Evidence, Overlap, Rearranged, Side},
     diff::Entry,
+    sorting,
 };
 
 use crate::checkpoint::Checkpoint;

@@ -4,12 +4,12 @@
 //! are in one place only lead to all the others, which `derive::Search` finds digit by digit, reading
 //! single elements; so tensors of any size cost two passes and some thousand reads.
 
-use statedict_core::sorting;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use statedict_core::derive::{Overlap, Run, Search, Side, Step};
+use statedict_core::sorting;
 
 use crate::compare::operand::Operand;
 use crate::compare::tensor_pair::{TensorPair, are_same};

@@ -3,13 +3,13 @@
 //! The first rows of each smaller tensor are looked for in one pass over each larger one; what is
 //! found so is then compared to its end.
 
-use statedict_core::sorting;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::RandomState;
 
 use statedict_core::{
     DType, Tensor,
     derive::{Axis, Side, Slice},
+    sorting,
 };
 
 use crate::compare::operand::Operand;

@@ -1,6 +1,5 @@
 //! Two tensors, read in step.
 
-use statedict_core::sorting;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::panic;
@@ -11,6 +10,7 @@ use std::thread::{self, Builder};
 use statedict_core::{
     Fault,
     diff::{Deviation, Tolerance},
+    sorting,
 };
 
 use crate::compare::comparator::{Comparator, NumberKind};

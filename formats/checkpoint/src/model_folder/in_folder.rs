@@ -1,8 +1,9 @@
 //! What is in a folder, by name.
 
-use statedict_core::sorting;
 use std::fs;
 use std::path::Path;
+
+use statedict_core::sorting;
 
 use crate::error::Cause;
 

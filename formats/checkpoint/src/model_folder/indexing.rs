@@ -1,12 +1,11 @@
 //! An index made from the shards that are in a folder.
 
-use statedict_core::sorting;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_core::{Container, Elements, Format, IndexMap, StateDict};
+use statedict_core::{Container, Elements, Format, IndexMap, StateDict, sorting};
 
 use crate::disk::{Disk, Existing, System};
 use crate::error::{Action, Cause, Error};

@@ -1,9 +1,10 @@
 //! Files beside the weights, which belong to the model and are carried along.
 
-use statedict_core::sorting;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use statedict_core::sorting;
 
 use crate::error::Cause;
 use crate::model_folder::kinds::led_by;

@@ -1,9 +1,8 @@
 //! What is in a folder, by the names of its files.
 
-use statedict_core::sorting;
 use std::path::{Path, PathBuf};
 
-use statedict_core::FolderFormat;
+use statedict_core::{FolderFormat, sorting};
 
 use crate::error::Cause;
 use crate::model_folder::in_folder::names;

@@ -5,10 +5,9 @@
 
 mod tally;
 
-use statedict_core::sorting;
 use std::collections::HashMap;
 
-use statedict_core::{Elements, Fault, Place, Statistics, Tensor};
+use statedict_core::{Elements, Fault, Place, Statistics, Tensor, sorting};
 
 use crate::checkpoint::Checkpoint;
 use crate::elements::numbers::is_real;

@@ -1,11 +1,10 @@
 //! Writes a patched pickle: opcodes as they are, in other words, or not at all.
 
-use statedict_core::sorting;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use statedict_core::Fault;
+use statedict_core::{Fault, sorting};
 
 use super::graph::{Graph, OpPlace};
 use super::opcode::{self, Op};

@@ -1,9 +1,8 @@
 //! Where members are: none over another, and what is between them.
 
-use statedict_core::sorting;
 use std::ops::Range;
 
-use statedict_core::{Fault, Finding, Source};
+use statedict_core::{Fault, Finding, Source, sorting};
 
 use crate::end::End;
 use crate::fields::{END, END_LEN, END64, END64_LEN, LOCATOR_LEN};
