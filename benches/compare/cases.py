@@ -15,6 +15,9 @@ Work = tuple[str, Callable]
 #: How the command sft is run by Python.
 SFT = ("-c", "from sft.cli import _entry; _entry()")
 
+#: How ckptkit is, which says what is in a checkpoint.
+CKPTKIT = ("-c", "from ckptkit.cli import main; main()")
+
 
 @dataclass
 class Case:
@@ -54,6 +57,7 @@ class Cases:
         yield "Llama's rotary order, beside Python", self.rotary_by_hand
         for extension in ("pth", "safetensors", "npz"):
             yield f"`ls` of a {extension}", with_(self.list_large, extension)
+        yield "`ls` of a pth, beside ckptkit", self.list_by_peer
         for number in (1_000, 10_000, 100_000):
             for extension in ("pth", "safetensors", "npz"):
                 yield f"`ls` of {number:,} tensors, {extension}", with_(self.list_many, number, extension)
@@ -168,6 +172,11 @@ class Cases:
 
     def list_large(self, extension: str) -> Case:
         return self.listing(extension, self.files.large(extension), "≤ 10 ms")
+
+    def list_by_peer(self) -> Case:
+        source = self.files.large("pth")
+        tool = self.files.peer("ckptkit.cli", *CKPTKIT)
+        return replace(self.list_large("pth"), beside="ckptkit", other=[*tool, "info", source], reads=[source], reach="")
 
     def list_many(self, tensors: int, extension: str) -> Case:
         return self.listing(extension, self.files.many(tensors, extension), "≤ 1 s" if tensors == 100_000 else "")
