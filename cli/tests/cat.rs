@@ -28,6 +28,7 @@ fn values_are_printed_as_numpy_prints_them() {
     check("cat net.safetensors w --slice ::2,1", "[1. 7.]\n");
     check("cat net.safetensors w --slice 3,2", "11.0\n");
     check("cat net.safetensors w --slice ...,2", "[ 2.  5.  8. 11.]\n");
+    check("cat net.safetensors w --slice ::-2,::-1", "[[11. 10.  9.]\n [ 5.  4.  3.]]\n");
     check("cat net.safetensors w --slice 9:", "[]\n");
     check("cat net.safetensors layer.half", "[1.]\n");
 }

@@ -64,12 +64,17 @@ def cases(random, key, value):
             yield {"key": key, "words": ["--full"], "expected": str(value)}
     if value.ndim and value.size:
         slice = ",".join(one(random, size) for size in value.shape[: random.integers(1, value.ndim + 1)])
+        slice += random.choice(["", "", ",..."])
         yield {"key": key, "words": [f"--slice={slice}"], "expected": str(eval(f"value[{slice}]"))}
 
 
 def one(random, size):
-    start, stop = random.integers(-size, size, 2)
-    return random.choice([f"{start}", f"{start}:", f":{stop}", f"{start}:{stop}", ":", f"::{random.integers(1, 4)}"])
+    index = random.integers(-size, size)
+    # What is beyond the array is nothing.
+    start, stop = random.integers(-size - 2, size + 3, 2)
+    step = random.choice([-3, -2, -1, 1, 2, 3])
+    ranges = [f"{start}:", f":{stop}", f"{start}:{stop}", ":", f"::{step}", f"{start}:{stop}:{step}", f"{start}::{step}"]
+    return random.choice([f"{index}", *ranges])
 
 
 def judge(request):

@@ -30,11 +30,11 @@ pub(crate) fn table(outcome: &Outcome, shown: Lines, out: &mut dyn Write) -> Res
         Lines::All => Folded::default(),
         Lines::Folded => Folded::of(outcome, &groups),
     };
-    for (at, tensors) in &groups {
+    for (place, (at, tensors)) in groups.iter().enumerate() {
         if folded.write(at, out)? {
             continue;
         }
-        head(at, tensors.len(), out)?;
+        head(place, at, tensors.len(), out)?;
         let (widths, mut cells, mut lines) = (widths(tensors), Cells::default(), String::new());
         for tensor in tensors {
             cells.fill(tensor);
@@ -150,15 +150,16 @@ pub(crate) fn by_path(outcome: &Outcome) -> IndexMap<&str, Vec<Listed<'_>>> {
     groups
 }
 
-/// The path above the lines of one mapping, and how many tensors it holds.
-pub(crate) fn head(at: &str, tensors: usize, out: &mut dyn Write) -> io::Result<()> {
-    match at {
-        "" => Ok(()),
-        at => {
-            let title = format!("{} ({}):", name(at), count(tensors, "tensor"));
-            writeln!(out, "{}", painted(Stream::Out, Meaning::Title, &title))
-        }
-    }
+/// The path above the lines of one mapping, and how many tensors it holds; the root needs it only where
+/// it is not the first.
+pub(crate) fn head(place: usize, at: &str, tensors: usize, out: &mut dyn Write) -> io::Result<()> {
+    let path = match (place, at) {
+        (0, "") => return Ok(()),
+        (_, "") => "/".into(),
+        (_, at) => name(at),
+    };
+    let title = format!("{path} ({}):", count(tensors, "tensor"));
+    writeln!(out, "{}", painted(Stream::Out, Meaning::Title, &title))
 }
 
 /// What lies beside the tensors, and what is known of the keys.

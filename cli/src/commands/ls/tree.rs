@@ -20,11 +20,11 @@ pub(crate) fn tree(outcome: &Outcome, most: usize, out: &mut dyn Write) -> Resul
     glance::head(outcome, out)?;
     let groups = by_path(outcome);
     let folded = Folded::of(outcome, &groups);
-    for (at, tensors) in &groups {
+    for (place, (at, tensors)) in groups.iter().enumerate() {
         if folded.write(at, out)? {
             continue;
         }
-        head(at, tensors.len(), out)?;
+        head(place, at, tensors.len(), out)?;
         let root = Module::of(tensors);
         let mut lines = Vec::new();
         root.lines(0, most, 1, &mut lines);

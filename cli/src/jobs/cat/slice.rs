@@ -27,8 +27,9 @@ fn index(text: &str) -> Result<Index, String> {
         (Some(only), None, _) => number(only)?.map(Index::One).ok_or_else(bad),
         (Some(start), Some(stop), None) => {
             let step = number(third.unwrap_or_default())?.unwrap_or(1);
-            let step = u64::try_from(step).ok().filter(|step| *step > 0);
-            let step = step.ok_or_else(|| format!("'{text}': a step is at least 1"))?;
+            if step == 0 {
+                return Err(format!("'{text}': a step is not 0"));
+            }
             Ok(Index::Range { start: number(start)?, stop: number(stop)?, step })
         }
         _ => Err(bad()),
@@ -39,7 +40,7 @@ fn index(text: &str) -> Result<Index, String> {
 mod tests {
     use super::*;
 
-    fn range(start: Option<i64>, stop: Option<i64>, step: u64) -> Index {
+    fn range(start: Option<i64>, stop: Option<i64>, step: i64) -> Index {
         Index::Range { start, stop, step }
     }
 
@@ -48,12 +49,13 @@ mod tests {
         assert_eq!(parse("0:3,:5"), Ok(vec![range(Some(0), Some(3), 1), range(None, Some(5), 1)]));
         assert_eq!(parse("[-1, ::2]"), Ok(vec![Index::One(-1), range(None, None, 2)]));
         assert_eq!(parse(":"), Ok(vec![range(None, None, 1)]));
+        assert_eq!(parse("::-1"), Ok(vec![range(None, None, -1)]));
         assert_eq!(parse("..., 0"), Ok(vec![Index::Ellipsis, Index::One(0)]));
     }
 
     #[test]
     fn what_is_no_slice_is_refused() {
-        for text in ["", "a", "1:2:3:4", "0:3,", "1.5", "::0", "::-1", "[1"] {
+        for text in ["", "a", "1:2:3:4", "0:3,", "1.5", "::0", "[1"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

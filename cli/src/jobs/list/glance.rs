@@ -6,6 +6,7 @@ use statedict_checkpoint::Checkpoint;
 use statedict_core::{Catalog, Data, IndexMap, Tensor, TensorEntry, Value, sorting};
 
 use crate::jobs::error::Error;
+use crate::jobs::words::count;
 
 /// What trainers call how far they have come.
 const COUNTERS: [&str; 8] =
@@ -135,7 +136,7 @@ fn optimizer(rows: Rows<'_>) -> Option<String> {
         row.path.split('/').next().is_some_and(|first| first.to_lowercase().contains("optim"))
     };
     let own = rows.iter().filter(is_of_it).count();
-    (own > 0).then(|| format!("optimizer state ({own} tensors)"))
+    (own > 0).then(|| format!("optimizer state ({})", count(own, "tensor")))
 }
 
 /// An average of the model beside it.

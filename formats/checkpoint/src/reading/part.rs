@@ -13,6 +13,9 @@ use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::write::Staged;
 
+/// Entries that are taken backwards at most, each of which is found by itself.
+const MAX_REVERSED: u64 = 1 << 16;
+
 /// What is taken of one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Index {
@@ -21,12 +24,12 @@ pub enum Index {
     /// Entries from the first on, up to the second and without it, each counted from the end if it
     /// is negative; what is beyond the dimension is nothing.
     Range {
-        /// The first; the dimension's own if there is none.
+        /// The first; where the step begins if there is none.
         start: Option<i64>,
         /// Where it ends.
         stop: Option<i64>,
-        /// From one entry to the next, at least 1.
-        step: u64,
+        /// From one entry to the next, backwards if it is negative; 0 is taken for 1.
+        step: i64,
     },
     /// All of the dimensions that no other index is for, once at most.
     Ellipsis,
@@ -167,15 +170,18 @@ fn cut(mut elements: Elements, indices: &[Index]) -> Result<Elements, Cause> {
     let shape = elements.shape().to_vec();
     let indices = &of_each(indices, &shape)?;
     let unsupported = |why| Cause::from(Fault::Unsupported(why));
+    let mut backwards = Vec::new();
     for (axis, (index, size)) in indices.iter().zip(&shape).enumerate() {
-        let (range, step) = index.within(*size, axis)?;
+        let Entries { range, step, is_backwards } = index.within(*size, axis)?;
         if range != (0..*size) {
             elements = elements.slice(axis, range).map_err(unsupported)?;
         }
         if step > 1 {
             elements = every(&elements, axis, step)?;
         }
+        backwards.extend(is_backwards.then_some(axis));
     }
+    elements = reversed(elements, &backwards).map_err(unsupported)?;
     let kept = |axis: usize| !matches!(indices.get(axis), Some(Index::One(_)));
     let sizes = elements.shape().iter().enumerate().filter(|(axis, _)| kept(*axis));
     let shape = sizes.map(|(_, size)| *size).collect();
@@ -208,27 +214,78 @@ fn every(elements: &Elements, axis: usize, step: u64) -> Result<Elements, Cause>
     Ok(Elements::new(tensor, None).map_err(Fault::Unsupported)?)
 }
 
+/// Puts the entries of some dimensions in the other order.
+fn reversed(mut elements: Elements, axes: &[usize]) -> Result<Elements, String> {
+    let sizes = axes.iter().map(|axis| elements.shape()[*axis]);
+    if sizes.fold(1, u64::saturating_mul) > MAX_REVERSED {
+        return Err(format!("more than {MAX_REVERSED} entries are not taken backwards"));
+    }
+    for axis in axes {
+        let entries = (0..elements.shape()[*axis]).rev();
+        let parts = entries.map(|entry| elements.clone().slice(*axis, entry..entry + 1));
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        if parts.len() > 1 {
+            elements = Elements::concat(*axis, parts)?;
+        }
+    }
+    Ok(elements)
+}
+
+/// Some entries of a dimension.
+#[derive(Debug, PartialEq, Eq)]
+struct Entries {
+    /// Those between the first and the last in the order of the file.
+    range: Range<u64>,
+    /// From one to the next.
+    step: u64,
+    /// They are wanted in the other order.
+    is_backwards: bool,
+}
+
+impl Entries {
+    fn forwards(range: Range<u64>, step: u64) -> Entries {
+        Entries { range, step, is_backwards: false }
+    }
+
+    /// From the entry below `above` on, down to that above `last`.
+    fn backwards(above: u64, last: u64, step: u64) -> Entries {
+        // The last one is not always reached: the range begins at the last that is.
+        let first = match above.checked_sub(last).filter(|between| *between > 0) {
+            Some(between) => above - 1 - (between - 1) / step * step,
+            None => above,
+        };
+        Entries { range: first..above, step, is_backwards: true }
+    }
+}
+
 impl Index {
-    /// The entries that are meant of a dimension of this size, and the step between them.
-    fn within(self, size: u64, axis: usize) -> Result<(Range<u64>, u64), Cause> {
+    /// The entries that are meant of a dimension of this size.
+    fn within(self, size: u64, axis: usize) -> Result<Entries, Cause> {
         let from_end = |index: i64| {
             if index < 0 { size.checked_sub(index.unsigned_abs()) } else { Some(index as u64) }
         };
         match self {
             Index::One(index) => match from_end(index).filter(|index| *index < size) {
-                Some(index) => Ok((index..index + 1, 1)),
+                Some(index) => Ok(Entries::forwards(index..index + 1, 1)),
                 None => {
                     let what = format!("index {index} is outside dimension {axis} of size {size}");
                     Err(Cause::Mismatch(what))
                 }
             },
+            Index::Range { start, stop, step } if step < 0 => {
+                // Places are those behind the entries: 0 is before the first.
+                let behind = |index: i64| from_end(index).map_or(0, |at| at.saturating_add(1));
+                let above = start.map_or(size, |start| behind(start).min(size));
+                let last = stop.map_or(0, |stop| behind(stop).min(size));
+                Ok(Entries::backwards(above, last, step.unsigned_abs()))
+            }
             Index::Range { start, stop, step } => {
                 let at = |index: i64| from_end(index).unwrap_or(0).min(size);
                 let start = start.map_or(0, at);
                 let stop = stop.map_or(size, at).max(start);
-                Ok((start..stop, step.max(1)))
+                Ok(Entries::forwards(start..stop, step.unsigned_abs().max(1)))
             }
-            Index::Ellipsis => Ok((0..size, 1)),
+            Index::Ellipsis => Ok(Entries::forwards(0..size, 1)),
         }
     }
 }
@@ -243,7 +300,7 @@ mod tests {
 
     #[test]
     fn indices_are_counted_from_both_ends() {
-        let within = |index: Index| index.within(5, 0).ok().map(|(range, _)| range);
+        let within = |index: Index| index.within(5, 0).ok().map(|entries| entries.range);
         assert_eq!(within(Index::One(0)), Some(0..1));
         assert_eq!(within(Index::One(-1)), Some(4..5));
         assert_eq!(within(Index::One(5)), None);
@@ -254,6 +311,34 @@ mod tests {
         assert_eq!(within(range(Some(-9), Some(99))), Some(0..5));
         assert_eq!(within(range(Some(4), Some(2))), Some(4..4));
         assert_eq!(within(range(Some(i64::MIN), Some(i64::MAX))), Some(0..5));
+    }
+
+    #[test]
+    fn steps_backwards_take_the_entries_that_python_takes() {
+        // What `range(7)[start:stop:step]` is.
+        let check = |start, stop, step, expected: &[u64]| {
+            let index = Index::Range { start, stop, step };
+            let Entries { range, step, is_backwards } = index.within(7, 0).expect("a range");
+            let mut entries: Vec<u64> = range.step_by(step as usize).collect();
+            if is_backwards {
+                entries.reverse();
+            }
+            assert_eq!(entries, expected, "{index:?}");
+        };
+        check(None, None, -1, &[6, 5, 4, 3, 2, 1, 0]);
+        check(None, None, -2, &[6, 4, 2, 0]);
+        check(None, None, -4, &[6, 2]);
+        check(Some(5), Some(1), -3, &[5, 2]);
+        check(Some(5), Some(2), -3, &[5]);
+        check(Some(1), Some(5), -1, &[]);
+        check(Some(-1), Some(-3), -1, &[6, 5]);
+        check(Some(99), Some(-99), -3, &[6, 3, 0]);
+        check(Some(-99), None, -1, &[]);
+        check(Some(0), None, -1, &[0]);
+        check(Some(3), Some(3), -1, &[]);
+        check(None, Some(0), -1, &[6, 5, 4, 3, 2, 1]);
+        check(None, None, i64::MIN, &[6]);
+        check(None, None, i64::MAX, &[0]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::parallel::each;
 use tally::Tally;
 
 /// Bytes that one thread takes at a time.
-const SHARE: u64 = 16 << 20;
+const SHARE: u64 = 32 << 20;
 
 /// Bytes of a tensor that has to be gathered that one thread takes at a time.
 const GATHERED: u64 = 4 << 20;
