@@ -107,3 +107,17 @@ fn a_file_that_cannot_be_listed_has_no_title() {
     ran.check(2, "cannot read 'none.safetensors': no such file or directory");
     assert!(ran.out.starts_with("a.safetensors:\n1 parameter"), "{}", ran.out);
 }
+
+#[test]
+fn tensors_beside_the_mappings_have_a_title_of_their_own() {
+    let folder = Folder::of([("run.pt", fixture("trainers/nanogpt-like.pt"))]);
+    folder.typed("ls run.pt").check(0, "\n/ (1 tensor):\nbest_val_loss  F32  []  4 B\n");
+}
+
+#[test]
+fn an_average_and_an_optimizer_have_no_parameters_of_the_model() {
+    let folder = Folder::of([("run.pth.tar", fixture("trainers/timm-like.pth.tar"))]);
+    let ran = folder.typed("ls run.pth.tar");
+    let first = "43 parameters in 9 tensors, 176 B: 168 B F32, 8 B I64 (pth)";
+    assert_eq!(ran.out.lines().next(), Some(first));
+}

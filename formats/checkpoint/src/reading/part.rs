@@ -195,8 +195,11 @@ fn of_each(indices: &[Index], shape: &[u64]) -> Result<Vec<Index>, Cause> {
         return Err(Cause::Mismatch("several ellipses, '...'; expected one at most".into()));
     }
     let Some(left) = shape.len().checked_sub(others) else {
+        let indices = if others == 1 { "index" } else { "indices" };
+        let dimensions = if shape.len() == 1 { "dimension" } else { "dimensions" };
         let has = shape.len();
-        return Err(Cause::Mismatch(format!("{others} indices for {has} dimensions, {shape:?}")));
+        let what = format!("{others} {indices} for {has} {dimensions}, {shape:?}");
+        return Err(Cause::Mismatch(what));
     };
     let whole = Index::Range { start: None, stop: None, step: 1 };
     let each = indices.iter().flat_map(|index| match index {
