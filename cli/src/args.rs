@@ -3,6 +3,7 @@
 pub(crate) mod completion;
 mod examples;
 pub(crate) mod headings;
+pub(crate) mod numbers;
 pub(crate) mod talk;
 
 use std::ffi::OsString;
@@ -314,8 +315,8 @@ enum Command {
     /// other's format has no place for is named and does not count. With --at only state dicts
     /// are compared, with --weights-only only their tensors.
     ///
-    /// Exit status: 0 the same, 1 they differ, 2 could not compare, or not all of it: the list of
-    /// what could not be compared is printed as errors.
+    /// Exit status: 0 the same, or within --atol and --rtol, 1 they differ, 2 could not compare, or
+    /// not all of it: the list of what could not be compared is printed as errors.
     Diff(DiffArgs),
     /// Check integrity and what unpickling would execute; nothing is executed
     ///

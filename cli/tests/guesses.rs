@@ -81,3 +81,13 @@ fn what_is_left_out_is_asked_for() {
     check("cat m.safetensors", Some("'statedict ls FILE' lists the keys of a file"));
     check("view m.safetensors x.html", Some("-o PAGE.html names the page"));
 }
+
+#[test]
+fn what_is_no_number_is_said_in_plain_words() {
+    let folder = Folder::of([("m.safetensors", numbered(&["a.w"]))]);
+    let expected = "expected a whole number that is not below 0";
+    for words in ["ls m.safetensors --depth x", "fit m.safetensors --to m.safetensors --seed=-1"] {
+        folder.typed(words).check(2, expected);
+    }
+    folder.typed("convert m.safetensors x.pth --protocol 5").check(2, "expected 2, the protocol");
+}

@@ -11,6 +11,7 @@ use statedict::jobs::rename::Destination;
 use statedict::jobs::sizes::SizeSources;
 use statedict::{Fit, Input};
 
+use crate::args::numbers::whole;
 use crate::commands::fit::FitRequest;
 use crate::commands::output_args::OutputArgs;
 use crate::commands::rename::args::given_size;
@@ -55,7 +56,7 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Skip the last N keys of the checkpoint
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>)]
     drop_last: usize,
     /// Make what is missing, or has another shape: 'head.weight=normal(0,0.02)'; can be repeated
     ///
@@ -64,7 +65,7 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "PATTERN=HOW")]
     init: Vec<String>,
     /// Choose the numbers that are drawn; the same seed gives the same bytes on every machine
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>)]
     seed: u64,
     /// Keep what both have where a size differs: 'head.*=rows', 'conv_in.weight=dim1'; can be repeated
     ///

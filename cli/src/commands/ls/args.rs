@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use statedict::jobs::list::Order;
 use statedict::{List, Shown};
 
+use crate::args::numbers::whole;
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::ls::{Lines, ListRequest, Shape};
 use crate::commands::several::files_among;
@@ -49,7 +50,8 @@ pub(crate) struct LsArgs {
     #[arg(long, conflicts_with_all = ["json", "hash"])]
     tree: bool,
     /// Show modules down to this depth, as --tree does
-    #[arg(long, value_name = "N", conflicts_with_all = ["json", "hash", "payload"])]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>)]
+    #[arg(conflicts_with_all = ["json", "hash", "payload"])]
     depth: Option<usize>,
 }
 

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use statedict::{FinishJob, RunPart};
 
+use crate::args::numbers::whole;
 use crate::commands::parts::{FinishRequest, PartsWanted, RunPartRequest};
 use crate::terminal::{OutputFormat, Verbosity};
 
 /// The most parts; Slurm has arrays of some thousand jobs.
-const MOST_PARTS: u64 = 1_000_000;
+const MOST_PARTS: usize = 1_000_000;
 
 /// What plans a job in parts instead of doing it.
 #[derive(Debug, clap::Args)]
@@ -20,7 +21,7 @@ pub(crate) struct PlanPartsArgs {
     /// be. `statedict run-part JOB N` does part N, from 1 on, in any order and at any number of places
     /// at once that see the same input and output folder; `statedict finish JOB` verifies them and
     /// writes the index. What comes out is byte for byte what one machine would have written.
-    #[arg(long, value_name = "N", value_parser = parts(), requires = "job", conflicts_with = "force")]
+    #[arg(long, value_name = "N", value_parser = parts, requires = "job", conflicts_with = "force")]
     plan_parts: Option<NonZeroUsize>,
     /// Write the job file here: JSON with the request, what is read, and what each part writes
     #[arg(long, value_name = "FILE", requires = "plan_parts")]
@@ -33,11 +34,9 @@ pub(crate) struct PlanPartsArgs {
 }
 
 /// A number of parts.
-fn parts() -> impl clap::builder::TypedValueParser<Value = NonZeroUsize> {
-    use clap::builder::{RangedU64ValueParser, TypedValueParser};
-    RangedU64ValueParser::<usize>::new()
-        .range(1..=MOST_PARTS)
-        .map(|parts| NonZeroUsize::new(parts).expect("at least 1"))
+fn parts(text: &str) -> Result<NonZeroUsize, String> {
+    let parts = text.parse().ok().filter(|parts: &NonZeroUsize| parts.get() <= MOST_PARTS);
+    parts.ok_or_else(|| format!("expected a whole number from 1 to {MOST_PARTS}"))
 }
 
 impl PlanPartsArgs {
@@ -53,7 +52,7 @@ pub(crate) struct RunPartArgs {
     /// The job file
     job: PathBuf,
     /// The number of the part, from 1 on
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = whole::<usize>)]
     part: usize,
     /// Print one JSON object that says what was done
     #[arg(long)]

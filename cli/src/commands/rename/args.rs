@@ -92,6 +92,14 @@ pub(crate) struct RuleArgs {
     config: Option<PathBuf>,
 }
 
+/// A protocol of pickles that every version of PyTorch loads.
+fn protocol(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(2) => Ok(2),
+        _ => Err("expected 2, the protocol that every version of PyTorch loads".into()),
+    }
+}
+
 /// A size as it is typed: `heads=32`.
 pub(crate) fn given_size(text: &str) -> Result<(Name, u64), String> {
     let Some((name, number)) = text.split_once('=') else {
@@ -155,7 +163,7 @@ pub(super) struct WritingArgs {
     #[arg(long, value_enum, default_value = "each")]
     ties: TiesWritten,
     /// Rewrite the pickle of a .pth in this protocol, which PyTorch 2.6 and later load by default
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=2))]
+    #[arg(long, value_name = "N", value_parser = protocol)]
     protocol: Option<u8>,
     /// Reserve this much header space, so that later in-place renames fit
     ///

@@ -119,6 +119,7 @@ function scaleOf(data, stacks, { metric, isRelative }) {
   }
   all.sort((a, b) => a - b);
   const edge = (share) => all[Math.round(share * (all.length - 1))] ?? 1;
+  const isOne = edge(0.98) === edge(0.02);
   const [low, high] = [edge(0.02), Math.max(edge(0.98), edge(0.02) * 1.0001)];
   const shade = isRelative
     ? ({ ratio }) => (Number.isNaN(ratio) ? null : Math.round(SHADES / 2 + (SHADES / 2) * Math.max(-1, Math.min(1, Math.log2(ratio || 0.01) / 2))))
@@ -128,13 +129,13 @@ function scaleOf(data, stacks, { metric, isRelative }) {
       // What is not zero never looks as if it were.
       return it === 0 ? 0 : Math.max(1, Math.round(SHADES * Math.min(1, part)));
     };
-  return { data, metric, isRelative, values, low, high, shade };
+  return { data, metric, isRelative, values, low, high, isOne, shade };
 }
 
-function legendOf({ data, low, high, metric, isRelative }) {
+function legendOf({ data, low, high, isOne, metric, isRelative }) {
   const cells = Array.from({ length: SHADES + 1 }, (_, i) => draw('rect', {
     x: i, y: 0, width: 1.02, height: 1, class: `${isRelative ? 'tilt' : 'shade'}${i}` }));
-  const [least, most] = isRelative ? ['¼ of the median', '4 ×'] : [metricText(metric, low), metricText(metric, high)];
+  const [least, most] = isRelative ? ['¼ of the median', '4 ×'] : [metricText(metric, low), metricText(metric, isOne ? low : high)];
   return [make('span', {}, least),
     draw('svg', { viewBox: `0 0 ${SHADES + 1} 1`, preserveAspectRatio: 'none', role: 'img', 'aria-label': `${titleOf(data, metric)} from ${least} to ${most}` }, cells),
     make('span', {}, most), make('span', { class: 'marks' }, '▲▼ over 3 × off its part · ✖ NaN or Inf · ╱ no such tensor')];
