@@ -92,3 +92,27 @@ fn more_dimensions_than_a_line_has_characters_are_not_printed() {
     refused.check(2, "100000 dimensions; at most 64 are printed");
     refused.check(2, "--slice takes a part, --raw writes the bytes");
 }
+
+#[test]
+fn so_many_entries_that_memory_would_run_out_are_not_taken_backwards() {
+    let header = r#"{"w":{"dtype":"U8","shape":[40000],"data_offsets":[0,40000]}}"#;
+    let folder = Folder::of([("net.safetensors", safetensors(header, &[0; 40000]))]);
+    let refused = "more than 32768 entries are not taken backwards";
+    folder.typed("cat net.safetensors w --slice ::-1").check(2, refused);
+    folder.typed("cat net.safetensors w --slice 30000::-1").check(0, "[0 0 0 ... 0 0 0]");
+}
+
+#[test]
+fn steps_go_through_a_tensor_that_is_in_several_places() {
+    let run = concat!(env!("CARGO_MANIFEST_DIR"), "/../compat-tests/fixtures/folders/dcp-st");
+    let bytes = |slice: &str| {
+        let mut command = folder::statedict();
+        command.args(["cat", run, "emb.weight", "--raw", "--slice", slice]);
+        command.output().expect("it runs").stdout
+    };
+    let all = bytes(":");
+    let rows: Vec<&[u8]> = all.chunks(24).collect();
+    assert_eq!(rows.len(), 10);
+    assert_eq!(bytes("::3"), [rows[0], rows[3], rows[6], rows[9]].concat());
+    assert_eq!(bytes("8:1:-3"), [rows[8], rows[5], rows[2]].concat());
+}

@@ -13,8 +13,8 @@ use crate::elements;
 use crate::error::{Action, Cause, Error};
 use crate::write::Staged;
 
-/// Entries that are taken backwards at most, each of which is found by itself.
-const MAX_REVERSED: u64 = 1 << 16;
+/// Entries that are taken one by one at most: each is a block of its own, and so many take 64 MB.
+const MAX_PICKED: u64 = 1 << 15;
 
 /// What is taken of one dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ fn cut(mut elements: Elements, indices: &[Index]) -> Result<Elements, Cause> {
             elements = elements.slice(axis, range).map_err(unsupported)?;
         }
         if step > 1 {
-            elements = every(&elements, axis, step)?;
+            elements = every(elements, axis, step).map_err(unsupported)?;
         }
         backwards.extend(is_backwards.then_some(axis));
     }
@@ -209,29 +209,45 @@ fn of_each(indices: &[Index], shape: &[u64]) -> Result<Vec<Index>, Cause> {
     Ok(each.collect())
 }
 
-fn every(elements: &Elements, axis: usize, step: u64) -> Result<Elements, Cause> {
+/// Every few entries of a dimension, from the first on.
+fn every(elements: Elements, axis: usize, step: u64) -> Result<Elements, String> {
     let tensor = elements.tensor().and_then(|tensor: &Tensor| tensor.every(axis, step));
-    let tensor = tensor.ok_or_else(|| {
-        Fault::Unsupported("only elements that are in one place are taken in steps".into())
-    })?;
-    Ok(Elements::new(tensor, None).map_err(Fault::Unsupported)?)
+    if let Some(tensor) = tensor {
+        return Elements::new(tensor, None);
+    }
+    let number = elements.shape()[axis].div_ceil(step);
+    refuse_to_pick(number)?;
+    picked(elements, axis, (0..number).map(|entry| entry * step))
 }
 
 /// Puts the entries of some dimensions in the other order.
 fn reversed(mut elements: Elements, axes: &[usize]) -> Result<Elements, String> {
     let sizes = axes.iter().map(|axis| elements.shape()[*axis]);
-    if sizes.fold(1, u64::saturating_mul) > MAX_REVERSED {
-        return Err(format!("more than {MAX_REVERSED} entries are not taken backwards"));
-    }
+    refuse_to_pick(sizes.fold(1, u64::saturating_mul))?;
     for axis in axes {
         let entries = (0..elements.shape()[*axis]).rev();
-        let parts = entries.map(|entry| elements.clone().slice(*axis, entry..entry + 1));
-        let parts = parts.collect::<Result<Vec<_>, _>>()?;
-        if parts.len() > 1 {
-            elements = Elements::concat(*axis, parts)?;
-        }
+        elements = picked(elements, *axis, entries)?;
     }
     Ok(elements)
+}
+
+fn refuse_to_pick(entries: u64) -> Result<(), String> {
+    if entries > MAX_PICKED {
+        let what = "backwards, or in steps where a tensor is in several places";
+        return Err(format!("more than {MAX_PICKED} entries are not taken {what}"));
+    }
+    Ok(())
+}
+
+/// These entries of a dimension, in this order.
+fn picked(
+    elements: Elements,
+    axis: usize,
+    entries: impl Iterator<Item = u64>,
+) -> Result<Elements, String> {
+    let parts = entries.map(|entry| elements.clone().slice(axis, entry..entry + 1));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    if parts.is_empty() { Ok(elements) } else { Elements::concat(axis, parts) }
 }
 
 /// Some entries of a dimension.
