@@ -110,3 +110,14 @@ fn tensors_of_what_is_not_a_storage_are_not_called_safe_though_nothing_holds_the
         agree(&pickle);
     }
 }
+
+#[test]
+fn names_of_python_2_are_admitted_under_any_protocol_and_mapped_by_others_under_the_first() {
+    let set: &[u8] = b"c__builtin__\nset\n.";
+    for protocol in [b"\x80\x02", b"\x80\x04"] {
+        let pickle = [&protocol[..], set].concat();
+        assert_eq!(load(&pickle, &[8, 16]), Outcome::Loaded(Some(Vec::new())));
+        agree(&pickle);
+        agree_on_pickle(&pickle);
+    }
+}

@@ -7,11 +7,19 @@
 
 use std::collections::HashSet;
 
+use compat_tests::mutation::{Swarm, change_bytes};
 use safetensors::{Dtype, SafeTensors};
 use statedict_core::{Catalog, Data, Fault, Format, Location};
 use statedict_safetensors::SAFETENSORS;
 
-libfuzzer_sys::fuzz_target!(|file: &[u8]| {
+const SWARM: Swarm = Swarm { size: 8, mutate: change_bytes };
+
+libfuzzer_sys::fuzz_target!(init: SWARM.announce(), |file: &[u8]| {
+    SWARM.each(file, judge);
+});
+
+/// We read what the reference reads, and a rename does what it says.
+fn judge(file: &[u8]) {
     let ours = SAFETENSORS.open(&file);
     let reference = SafeTensors::deserialize(file);
     match (ours, reference) {
@@ -27,7 +35,7 @@ libfuzzer_sys::fuzz_target!(|file: &[u8]| {
         (Ok(None), Ok(_)) => {}
     }
     compat_tests::trial(file);
-});
+}
 
 /// True if more tensors are in the header than the reference found names for.
 fn repeats_a_key(file: &[u8], reference: &SafeTensors<'_>) -> bool {

@@ -1,5 +1,7 @@
 //! An archive of any bytes, held against the `zip` crate.
 //!
+//! Archives are changed member by member, in their headers, and byte by byte.
+//!
 //! Differences that are accepted: the crate reads more archives than we do (it looks for a directory
 //! further up, and repairs offsets), keeps one entry of each name, and checks what a member's
 //! local header says only when it is read.
@@ -8,13 +10,26 @@
 
 use std::io::{Cursor, Read};
 
+use compat_tests::mutation::{Swarm, fuzz_file, mutate_file};
 use statedict_zip::{Archive, Entry, Method};
 use zip::ZipArchive;
 
 /// The longest member that is read by both.
 const MAX_MEMBER: u64 = 1 << 20;
 
-libfuzzer_sys::fuzz_target!(|file: &[u8]| {
+const SWARM: Swarm = Swarm { size: 8, mutate: mutate_file };
+
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    let mutant = fuzz_file(data, size, max_size, seed);
+    mutant.unwrap_or_else(|| libfuzzer_sys::fuzzer_mutate(data, size, max_size))
+});
+
+libfuzzer_sys::fuzz_target!(init: SWARM.announce(), |file: &[u8]| {
+    SWARM.each(file, judge);
+});
+
+/// What we read of an archive is in the file, and what the crate reads.
+fn judge(file: &[u8]) {
     let Ok(Some(ours)) = Archive::open(&file) else { return };
     let located: Vec<_> = ours.entries().iter().map(|entry| entry.locate(&file)).collect();
     for range in located.iter().flatten().map(|located| &located.data) {
@@ -28,7 +43,7 @@ libfuzzer_sys::fuzz_target!(|file: &[u8]| {
             compare(entry, file, &mut theirs);
         }
     }
-});
+}
 
 /// Where both read a member, they read the same.
 fn compare(entry: &Entry, file: &[u8], theirs: &mut ZipArchive<Cursor<&[u8]>>) {

@@ -5,10 +5,12 @@
 //! the fuzz targets use both.
 
 mod archive;
+mod fuzz;
 mod pickle;
 
 pub use archive::mutate_archive;
-pub use pickle::{mutate_pickle, opcodes};
+pub use fuzz::{Swarm, change_bytes, cross_fuzzed, fuzz_file, fuzz_pickle, mutate_file};
+pub use pickle::{cross_pickles, mutate_pickle};
 
 /// Random numbers of which nothing depends but what is tried next: splitmix64.
 #[derive(Clone, Debug)]
@@ -75,32 +77,4 @@ pub fn mutate_bytes(file: &[u8], dice: &mut Dice) -> Vec<u8> {
         }
     }
     mutant
-}
-
-/// A mutant of the pickle in a fuzzer's buffer, put in its place: its length, or none where the
-/// fuzzer is to change bytes by itself.
-pub fn fuzz_pickle(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Option<usize> {
-    let mut dice = Dice::new(seed.into());
-    if dice.below(8) == 0 {
-        return None;
-    }
-    let mut pickle = data[..size].to_vec();
-    mutate_pickle(&mut pickle, &mut dice);
-    Some(put(&pickle, data, max_size))
-}
-
-/// The same of a file of any kind.
-pub fn fuzz_file(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> Option<usize> {
-    let mut dice = Dice::new(seed.into());
-    if dice.below(4) == 0 {
-        return None;
-    }
-    let (mutant, _) = mutate(&data[..size], &mut dice);
-    Some(put(&mutant, data, max_size))
-}
-
-fn put(mutant: &[u8], data: &mut [u8], max_size: usize) -> usize {
-    let len = mutant.len().min(max_size);
-    data[..len].copy_from_slice(&mutant[..len]);
-    len
 }

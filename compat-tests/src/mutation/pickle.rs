@@ -1,5 +1,7 @@
 //! Pickles changed opcode by opcode.
 
+use std::borrow::Cow;
+
 use super::Dice;
 
 /// What is put between or in the place of other opcodes.
@@ -92,6 +94,35 @@ const PIECES: [&[u8]; 86] = [
     b"N\x86",
 ];
 
+/// What several opcodes make together, which single ones would take long to come to.
+const PHRASES: [&[u8]; 24] = [
+    b"K\x02\x85",
+    b"K\x01K\x02\x86",
+    b"K\x01K\x01K\x01\x87",
+    b"X\x01\0\0\0aK\x01s",
+    b"(X\x01\0\0\0aK\x01K\x02NX\x01\0\0\0bu",
+    b"(K\x01K\x02e",
+    b"q\x05h\x05",
+    b"}q\x06h\x06s",
+    b"ccollections\nOrderedDict\n)R",
+    b"ccollections\nOrderedDict\n)\x81}b",
+    b"ccollections\nOrderedDict\n]K\x01K\x02\x86a\x85R",
+    b"ccollections\nCounter\n)\x81",
+    b"ctorch\nSize\nK\x02\x85\x85R",
+    b"ctorch\ndevice\nX\x03\0\0\0cpu\x85R",
+    b"ctorch.serialization\n_get_layout\nX\x0d\0\0\0torch.strided\x85R",
+    b"cbuiltins\nset\n]K\x01a\x85R",
+    b"cbuiltins\nbytearray\nX\x01\0\0\0aX\x06\0\0\0latin1\x86R",
+    b"c_codecs\nencode\nX\x01\0\0\0aX\x06\0\0\0latin1\x86R",
+    b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ",
+    b"(X\x07\0\0\0storagectorch\nByteStorage\nX\x01\0\0\x001X\x03\0\0\0cpuK\x10tQ",
+    b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000\
+        X\x03\0\0\0cpuK\x02tQK\0K\x02\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR",
+    b"ctorch._utils\n_rebuild_parameter\nh\x01\x88ccollections\nOrderedDict\n)R\x87R",
+    b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor\nctorch\nTensor\n)}tR",
+    b"cargparse\nNamespace\n)\x81}X\x01\0\0\0aK\x01sb",
+];
+
 /// What is imported in the place of other things.
 const GLOBALS: [&str; 46] = [
     "collections OrderedDict",
@@ -142,18 +173,21 @@ const GLOBALS: [&str; 46] = [
     "my.module Class",
 ];
 
+/// An opcode with its argument, or a few of them: of the pickle that is changed, or put into it.
+type Piece<'p> = Cow<'p, [u8]>;
+
 /// The opcodes of a pickle from its first byte on, and of those right behind it; what follows the
 /// last that can be distinguished is the last piece.
-pub fn opcodes(pickle: &[u8]) -> Vec<Vec<u8>> {
+fn opcodes(pickle: &[u8]) -> Vec<Piece<'_>> {
     let (mut pieces, mut at) = (Vec::new(), 0);
     while let Some(len) = length(&pickle[at..]) {
-        pieces.push(pickle[at..at + len].to_vec());
+        pieces.push(Cow::from(&pickle[at..at + len]));
         at += len;
         if pickle[at - len] == b'.' && pickle.get(at) != Some(&0x80) {
             break;
         }
     }
-    pieces.push(pickle[at..].to_vec());
+    pieces.push(Cow::from(&pickle[at..]));
     pieces
 }
 
@@ -209,17 +243,26 @@ fn length(bytes: &[u8]) -> Option<usize> {
 
 /// Changes one opcode or a few; the more, the less of a pickle is read at all.
 pub fn mutate_pickle(pickle: &mut Vec<u8>, dice: &mut Dice) {
-    let mut pieces = opcodes(pickle);
+    let old = std::mem::take(pickle);
+    let mut pieces = opcodes(&old);
     let tail = pieces.pop().unwrap_or_default();
     let count = [1, 1, 1, 1, 1, 2, 2, 3][dice.below(8)];
     for _ in 0..count {
         change(&mut pieces, dice);
     }
-    *pickle = pieces.concat();
-    pickle.extend(tail);
+    for piece in pieces.iter().chain([&tail]) {
+        pickle.extend_from_slice(piece);
+    }
 }
 
-fn change(pieces: &mut Vec<Vec<u8>>, dice: &mut Dice) {
+/// The first opcodes of one pickle and the last of another.
+pub fn cross_pickles(front: &[u8], back: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let (front, back) = (opcodes(front), opcodes(back));
+    let (end, start) = (dice.below(front.len()), dice.below(back.len()));
+    [&front[..end], &back[start..]].concat().concat()
+}
+
+fn change(pieces: &mut Vec<Piece<'_>>, dice: &mut Dice) {
     let at = dice.below(pieces.len());
     if pieces.is_empty() {
         pieces.push(piece(dice));
@@ -239,7 +282,7 @@ fn change(pieces: &mut Vec<Vec<u8>>, dice: &mut Dice) {
         5 => {
             let place = dice.below(pieces.len());
             let end = (at + 1 + dice.below(12)).min(pieces.len());
-            let copy: Vec<_> = pieces[at..end].to_vec();
+            let copy = pieces[at..end].to_vec();
             pieces.splice(place..place, copy);
         }
         6 => change_kind(pieces, dice, |piece| matches!(piece.first(), Some(b'c'))),
@@ -257,20 +300,22 @@ fn change(pieces: &mut Vec<Vec<u8>>, dice: &mut Dice) {
 }
 
 /// A piece that is put somewhere.
-fn piece(dice: &mut Dice) -> Vec<u8> {
-    if dice.below(5) == 0 {
-        return global(dice);
-    }
-    dice.pick(&PIECES).expect("there are pieces").to_vec()
+fn piece(dice: &mut Dice) -> Piece<'static> {
+    let pieces: &[&'static [u8]] = match dice.below(8) {
+        0 => return global(dice),
+        1 | 2 => &PHRASES,
+        _ => &PIECES,
+    };
+    Cow::from(*dice.pick(pieces).expect("there are pieces"))
 }
 
-fn global(dice: &mut Dice) -> Vec<u8> {
+fn global(dice: &mut Dice) -> Piece<'static> {
     let name = dice.pick(&GLOBALS).expect("there are globals");
-    format!("c{}\n", name.replace(' ', "\n")).into_bytes()
+    Cow::from(format!("c{}\n", name.replace(' ', "\n")).into_bytes())
 }
 
 /// Changes the argument of one opcode of a kind.
-fn change_kind(pieces: &mut [Vec<u8>], dice: &mut Dice, is_kind: fn(&[u8]) -> bool) {
+fn change_kind(pieces: &mut [Piece<'_>], dice: &mut Dice, is_kind: fn(&[u8]) -> bool) {
     let places: Vec<usize> = (0..pieces.len()).filter(|at| is_kind(&pieces[*at])).collect();
     let Some(&at) = dice.pick(&places) else { return };
     let other = dice.pick(&places).map_or(at, |other| *other);
@@ -284,7 +329,7 @@ fn change_kind(pieces: &mut [Vec<u8>], dice: &mut Dice, is_kind: fn(&[u8]) -> bo
             // One byte of the text, not of its length.
             let head = if pieces[at][0] == b'X' { 5 } else { 2 };
             let place = head + dice.below(pieces[at].len().saturating_sub(head));
-            if let Some(byte) = pieces[at].get_mut(place) {
+            if let Some(byte) = pieces[at].to_mut().get_mut(place) {
                 *byte ^= 1 << dice.below(8);
             }
         }
@@ -292,7 +337,7 @@ fn change_kind(pieces: &mut [Vec<u8>], dice: &mut Dice, is_kind: fn(&[u8]) -> bo
             let place = 1 + dice.below(pieces[at].len() - 1);
             let limit = if dice.below(4) == 0 { 256 } else { 9 };
             let value = dice.below(limit);
-            pieces[at][place] = value as u8;
+            pieces[at].to_mut()[place] = value as u8;
         }
     }
 }
@@ -307,7 +352,24 @@ mod tests {
             b"\x80\x02}q\x00X\x01\0\0\0aK\x01sccollections\nOrderedDict\n)R0.\x80\x02N.rest";
         let pieces = opcodes(pickle);
         assert_eq!(pieces.concat(), pickle);
-        assert_eq!((pieces.len(), pieces.last().map(Vec::as_slice)), (15, Some(&b"rest"[..])));
+        assert_eq!((pieces.len(), pieces.last().map(|last| &**last)), (15, Some(&b"rest"[..])));
+    }
+
+    #[test]
+    fn pieces_and_phrases_are_whole_opcodes() {
+        for phrase in PIECES.iter().chain(&PHRASES).filter(|phrase| ***phrase != b"."[..]) {
+            let pieces = opcodes(phrase);
+            assert_eq!(pieces.last().map(|last| last.len()), Some(0), "{}", phrase.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn crossed_pickles_begin_as_one_and_end_as_the_other() {
+        let cross = |seed| cross_pickles(b"NNNN.", b"]]]].", &mut Dice::new(seed));
+        for crossed in (0..20).map(cross) {
+            let end = crossed.iter().take_while(|byte| **byte == b'N').count();
+            assert!(b"]]]].".ends_with(&crossed[end..]), "{}", crossed.escape_ascii());
+        }
     }
 
     #[test]

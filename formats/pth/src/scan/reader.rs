@@ -95,15 +95,32 @@ impl<'s> Reader<'s> {
 
     /// The bytes of a range, at most `limit` of them.
     pub(super) fn bytes(&self, range: Range<u32>, limit: u32) -> Result<Vec<u8>, Fault> {
-        let end = range.end.min(range.start.saturating_add(limit)).max(range.start);
-        let (start, end) = (u64::from(range.start), u64::from(end));
-        let held = start.checked_sub(self.start).zip(end.checked_sub(self.start));
-        if let Some(held) = held.and_then(|(from, to)| self.window.get(from as usize..to as usize))
-        {
-            return Ok(held.to_vec());
+        let range = limited(range, limit);
+        match self.held(&range) {
+            Some(held) => Ok(held.to_vec()),
+            None => self.fetched(range),
         }
-        let place = |at: u64| self.stretch.start.saturating_add(at);
-        self.source.bytes(place(start)..place(end))
+    }
+
+    /// The number that a range of at most eight bytes is.
+    pub(super) fn number_in(&self, range: Range<u32>) -> Result<u64, Fault> {
+        let range = limited(range, 8);
+        match self.held(&range) {
+            Some(held) => Ok(little_endian(held)),
+            None => Ok(little_endian(&self.fetched(range)?)),
+        }
+    }
+
+    /// The bytes of a range that the window has.
+    fn held(&self, range: &Range<u32>) -> Option<&[u8]> {
+        let from = u64::from(range.start).checked_sub(self.start)?;
+        let to = u64::from(range.end).checked_sub(self.start)?;
+        self.window.get(from as usize..to as usize)
+    }
+
+    fn fetched(&self, range: Range<u32>) -> Result<Vec<u8>, Fault> {
+        let place = |at: u32| self.stretch.start.saturating_add(u64::from(at));
+        self.source.bytes(place(range.start)..place(range.end))
     }
 
     fn number(&mut self, at: u64, width: usize) -> Result<u64, Bad> {
@@ -141,4 +158,9 @@ impl<'s> Reader<'s> {
         let from = usize::try_from(at - self.start).unwrap_or(usize::MAX);
         Ok(self.window.get(from..).unwrap_or_default())
     }
+}
+
+/// The front of a range, of at most so many bytes.
+fn limited(range: Range<u32>, limit: u32) -> Range<u32> {
+    range.start..range.end.min(range.start.saturating_add(limit)).max(range.start)
 }

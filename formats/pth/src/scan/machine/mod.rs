@@ -289,7 +289,7 @@ impl<'s> Machine<'s> {
             opcode::BINPERSID => self.persistent()?,
             opcode::TUPLE | opcode::TUPLE1 | opcode::TUPLE2 | opcode::TUPLE3 => self.tuple(op),
             opcode::BINPUT | opcode::LONG_BINPUT | opcode::BINGET | opcode::LONG_BINGET => {
-                let id = self.argument(op, 4)?;
+                let id = self.argument(op)?;
                 self.memory(op, Id::Near(id as u32))
             }
             opcode::PUT | opcode::GET => {
@@ -321,7 +321,7 @@ impl<'s> Machine<'s> {
 
     /// Opcodes that say how the pickle is written.
     fn framing(&mut self, op: &Op) -> Result<Followable, Fault> {
-        let number = self.argument(op, 8)?;
+        let number = self.argument(op)?;
         let left = self.reader.len().saturating_sub(op.end.into());
         match op.code {
             opcode::PROTO if number <= LAST_PROTOCOL => self.protocol = number,

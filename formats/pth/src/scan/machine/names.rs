@@ -70,8 +70,8 @@ impl Machine<'_> {
         Ok(is_spelled_out || self.text(value)?.is_some_and(|text| text == word))
     }
 
-    pub(super) fn argument(&self, op: &Op, width: u32) -> Result<u64, Fault> {
-        Ok(opcode::little_endian(&self.reader.bytes(op.argument.clone(), width)?))
+    pub(super) fn argument(&self, op: &Op) -> Result<u64, Fault> {
+        self.reader.number_in(op.argument.clone())
     }
 
     pub(super) fn global(&mut self, op: &Op) -> Result<Followable, Fault> {
@@ -185,7 +185,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn extension(&mut self, op: &Op) -> Result<Followable, Fault> {
-        let code = self.argument(op, 4)? as u32;
+        let code = self.argument(op)? as u32;
         if !(1..=LAST_EXTENSION).contains(&code) {
             self.doubt("no extension has this code");
             return Ok(self.push(Value::Unknown));
