@@ -258,7 +258,8 @@ pub fn mutate_pickle(pickle: &mut Vec<u8>, dice: &mut Dice) {
 /// The first opcodes of one pickle and the last of another.
 pub fn cross_pickles(front: &[u8], back: &[u8], dice: &mut Dice) -> Vec<u8> {
     let (front, back) = (opcodes(front), opcodes(back));
-    let (end, start) = (dice.below(front.len()), dice.below(back.len()));
+    // Not the end of the first, behind which nothing is read.
+    let (end, start) = (dice.below(front.len().saturating_sub(1)), dice.below(back.len()));
     [&front[..end], &back[start..]].concat().concat()
 }
 

@@ -119,3 +119,106 @@ fn one_list_is_no_argument_of_many_calls() {
     let own = b"cbuiltins\nlist\n](NNe\x85R0".repeat(100);
     check(&[b"\x80\x02", &own[..], b"N."].concat(), Verdict::Safe);
 }
+
+/// A long text, put aside under 1.
+fn long_text() -> Vec<u8> {
+    [&text(&"a".repeat(1 << 16))[..], b"q\x010"].concat()
+}
+
+#[test]
+fn one_long_text_is_no_argument_of_many_calls() {
+    let calls = |function: &str, arguments: &[u8], count: usize| {
+        let function = format!("c{function}\nq\x020");
+        let call = [b"h\x02", arguments, b"R0"].concat().repeat(count);
+        [b"\x80\x02", &long_text()[..], function.as_bytes(), &call, b"N."].concat()
+    };
+    let encoded = [b"h\x01", &text("utf-16")[..], b"\x86"].concat();
+    for (function, arguments, verdict) in [
+        ("_codecs\nencode", &encoded[..], Verdict::Malformed),
+        ("builtins\nbytearray", &encoded, Verdict::Malformed),
+        ("collections\nCounter", b"h\x01\x85", Verdict::Malformed),
+        ("builtins\nset", b"(h\x01t", Verdict::Malformed),
+        ("builtins\nlist", b"h\x01\x85", Verdict::Dangerous),
+        ("builtins\nfloat", b"h\x01\x85", Verdict::Dangerous),
+        ("builtins\nbytes", &encoded, Verdict::Dangerous),
+    ] {
+        check(&calls(function, arguments, 4), Verdict::Safe);
+        check(&calls(function, arguments, 100), verdict);
+    }
+    // What picklers write once and use again is short: names of devices, parts of paths.
+    let paths = b"h\x02h\x03\x85R0".repeat(10_000);
+    let part = [&text(&"a".repeat(63))[..], b"q\x030"].concat();
+    check(
+        &[b"\x80\x02cpathlib\nPosixPath\nq\x020", &part[..], &paths, b"N."].concat(),
+        Verdict::Safe,
+    );
+}
+
+#[test]
+fn one_state_fills_no_crowd_of_objects() {
+    let filled = |class: &str, state: &[u8], count: usize| {
+        let made = b"h\x02)Rh\x01b0".repeat(count);
+        let class = format!("c{class}\nq\x020");
+        [b"\x80\x02", state, b"q\x010", class.as_bytes(), &made, b"N."].concat()
+    };
+    let state = [
+        b"}(",
+        &(0..100)
+            .flat_map(|n| [text(&n.to_string()), b"N".to_vec()])
+            .flatten()
+            .collect::<Vec<u8>>()[..],
+        b"u",
+    ]
+    .concat();
+    for (class, verdict) in [
+        ("collections\nOrderedDict", Verdict::Malformed),
+        ("argparse\nNamespace", Verdict::Dangerous),
+    ] {
+        check(&filled(class, &state, 4), Verdict::Safe);
+        check(&filled(class, &state, 40), verdict);
+    }
+}
+
+#[test]
+fn a_slice_is_no_key() {
+    let array = b"carray\narray\nX\x01\0\0\0b](K\x01e\x86Rq\x01";
+    let slice = b"cbuiltins\nslice\nK\0K\0\x86R";
+    check(&[&array[..], slice, b"h\x01s."].concat(), Verdict::Dangerous);
+    check(&[&array[..], b"K\0K\x01s."].concat(), Verdict::Safe);
+}
+
+#[test]
+fn a_scalar_of_numpy_has_bytes() {
+    let dtype = [b"cnumpy\ndtype\n", &text("V999999")[..], b"\x89\x88\x87R"].concat();
+    let scalar = b"cnumpy._core.multiarray\nscalar\n".as_slice();
+    check(&[scalar, &dtype, b"\x85R."].concat(), Verdict::Dangerous);
+    let dtype = [b"cnumpy\ndtype\n", &text("u1")[..], b"\x89\x88\x87R"].concat();
+    check(&[scalar, &dtype, b"C\x01a\x86R."].concat(), Verdict::Safe);
+}
+
+/// A description of elements with parts: `subarray`, `names`, `fields` and the size.
+fn structured(subarray: &[u8], names: &[u8], fields: &[u8], size: u8) -> Vec<u8> {
+    let dtype = [b"cnumpy\ndtype\n", &text("V8")[..], b"\x89\x88\x87R(K\x03"].concat();
+    let state = [&text("|")[..], subarray, names, fields, &[b'K', size]].concat();
+    [&dtype[..], &state, b"K\x01K\x10tb."].concat()
+}
+
+#[test]
+fn fields_of_a_record_are_within_it() {
+    let float = [b"cnumpy\ndtype\n", &text("f4")[..], b"\x89\x88\x87R"].concat();
+    let field = |offset: &[u8]| [b"(", &float[..], offset, b"t"].concat();
+    let fields = |name: &str, offset: &[u8]| [b"}", &text(name)[..], &field(offset), b"s"].concat();
+    let names = [&text("a")[..], b"\x85"].concat();
+    let record = |fields: &[u8]| structured(b"N", &names, fields, 8);
+    check(&record(&fields("a", b"K\x04")), Verdict::Safe);
+    check(&record(&fields("a", b"K\x05")), Verdict::Dangerous);
+    check(&record(&fields("a", b"J\0\0\0\x10")), Verdict::Dangerous);
+    check(&record(&fields("a", b"J\xff\xff\xff\xff")), Verdict::Dangerous);
+    check(&record(b"}"), Verdict::Dangerous);
+    check(&record(&[&fields("a", b"K\0")[..], b"q\x07h\x07"].concat()), Verdict::Dangerous);
+    let array = |sizes: &[u8], size| {
+        structured(&[&float[..], sizes, b"\x85\x86"].concat(), b"N", b"N", size)
+    };
+    check(&array(b"K\x02", 8), Verdict::Safe);
+    check(&array(b"J\0\0\0\x10", 8), Verdict::Dangerous);
+}

@@ -6,8 +6,10 @@
 
 use statedict_core::Fault;
 
+use super::admitted::is_admitted;
 use super::elements::{self, Elements};
 use super::imports::Harm;
+use super::inert::inert;
 use super::judge::is_harmful;
 use super::kind::Kind;
 use super::machine::Machine;
@@ -34,6 +36,10 @@ pub(super) enum Care {
     Items,
     /// The same, of what weights-only loading calls too.
     AdmittedItems,
+    /// It copies one element of NumPy's, and makes one by itself if it is given none.
+    Scalar,
+    /// Its fourth argument is the state of what it returns, which it goes through.
+    State,
     /// It writes out what it is given.
     Text,
     /// It reads digits, in more than linear time.
@@ -76,6 +82,14 @@ const MAX_SPAN: i64 = 1 << 24;
 /// How many calls may go through containers that were used before.
 const MAX_REPEATED: u32 = 16;
 
+/// How many bytes calls may go through of long texts and numbers that were used before, for each
+/// byte of the pickle and beside those: picklers keep what a call returned, and do not call again.
+const REPEATED_SHARE: u64 = 4;
+const LEAST_REPEATED: u64 = 1 << 20;
+
+/// A tuple of more items is none that picklers use again, as they may do with shapes.
+const LONGEST_SHARED: u32 = 64;
+
 /// The most digits that Python's `int` reads of a decimal text.
 const MAX_DIGITS: u32 = 4_300;
 
@@ -104,6 +118,8 @@ impl Care {
             "builtins.set" | "collections.Counter" | "collections.OrderedDict" | "torch.Size" => {
                 Care::AdmittedItems
             }
+            "numpy._core.multiarray.scalar" | "numpy.core.multiarray.scalar" => Care::Scalar,
+            "torch._utils._rebuild_parameter_with_state" => Care::State,
             "builtins.str" => Care::Text,
             "builtins.int" => Care::Digits,
             "decimal.Decimal" => Care::Number,
@@ -149,7 +165,8 @@ impl Machine<'_> {
     ) -> Result<Outcome, Fault> {
         let mut result = None;
         let harm = match care {
-            Care::None | Care::Rebuild | Care::Layers => None,
+            Care::None | Care::Layers => None,
+            Care::Rebuild => self.repeats_state(arguments).then_some(Harm::Fails(MEMORY)),
             Care::NeverCalled => Some(Harm::Runs(POINTER)),
             Care::Lengths => {
                 let is_long = self.is_long(arguments)? || self.is_repeated(arguments);
@@ -163,16 +180,20 @@ impl Machine<'_> {
             Care::Literals => (!self.are_literals(arguments)).then_some(Harm::Runs(MEMORY)),
             Care::Items => self.takes_long(arguments).then_some(Harm::Runs(MEMORY)),
             Care::AdmittedItems => self.takes_long(arguments).then_some(Harm::Fails(MEMORY)),
+            Care::Scalar => (self.count(arguments) != Some(2)).then_some(Harm::Runs(MEMORY)),
+            Care::State => self.repeats_state(arguments).then_some(Harm::Fails(MEMORY)),
             Care::Text => (!self.are_literals(arguments)).then_some(Harm::Runs(MEMORY)),
             Care::Digits => (!self.are_short(arguments, b"")?).then_some(Harm::Runs(MEMORY)),
             Care::Number => (!self.are_quick(arguments)?).then_some(Harm::Runs(MEMORY)),
             Care::Ratio => (!self.are_short(arguments, b"eE")?).then_some(Harm::Runs(MEMORY)),
             Care::Elements => {
                 let elements = self.elements(arguments)?;
-                if elements == Elements::Objects {
-                    self.numpy.has_objects = true;
-                    result = Some(Value::ObjectElements);
-                }
+                result = match elements {
+                    Elements::Objects => Some(Value::ObjectElements),
+                    Elements::Plain(size) => Some(Value::PlainElements { size }),
+                    Elements::Other => None,
+                };
+                self.records.has_objects |= elements == Elements::Objects;
                 (elements == Elements::Other).then_some(Harm::Runs(POINTER))
             }
             Care::EmptyArray => (!self.is_empty_array(arguments)?).then_some(Harm::Runs(MEMORY)),
@@ -233,6 +254,55 @@ impl Machine<'_> {
         let are_again = arguments.is_used_again() && !given.is_empty();
         self.repeated += u32::from(are_again || given.iter().any(is_again));
         self.repeated > MAX_REPEATED
+    }
+
+    /// The harm of a call that goes through long texts or numbers that were used before, too often:
+    /// many short calls of one long text take quadratic memory or time.
+    pub(super) fn repeats_literals(&mut self, place: u32, arguments: Value) -> Option<Harm> {
+        let is_again = arguments.is_used_again();
+        let given = self.arguments(arguments).into_iter();
+        let len: u64 = given.map(|argument| argument.repeated_len(is_again)).sum();
+        self.repeated_bytes = self.repeated_bytes.saturating_add(len);
+        let most = self.reader.len().saturating_mul(REPEATED_SHARE).saturating_add(LEAST_REPEATED);
+        if len == 0 || self.repeated_bytes <= most {
+            return None;
+        }
+        self.excess(place)
+    }
+
+    /// The harm of filling an object with a long container that others were filled with before, too
+    /// often, or with long texts.
+    pub(super) fn repeats_filling(&mut self, place: u32, state: Value) -> Option<Harm> {
+        if self.is_repeated_state(state) {
+            return self.excess(place);
+        }
+        self.repeats_literals(place, state)
+    }
+
+    fn repeats_state(&mut self, arguments: Value) -> bool {
+        let state = self.arguments(arguments).get(3).copied();
+        state.is_some_and(|state| self.is_repeated_state(state))
+    }
+
+    fn is_repeated_state(&mut self, state: Value) -> bool {
+        let is_again = |value: &Value| match value {
+            Value::Tuple { .. } => {
+                value.is_used_again() && self.count(*value) > Some(LONGEST_SHARED)
+            }
+            value => value.is_used_again(),
+        };
+        let repeats = is_again(&state) || self.arguments(state).iter().any(is_again);
+        self.repeated += u32::from(repeats);
+        repeats && self.repeated > MAX_REPEATED
+    }
+
+    /// The harm of taking memory or time without measure; nothing of what is harm or unknown anyway.
+    fn excess(&self, place: u32) -> Option<Harm> {
+        let path = self.path(place);
+        if is_admitted(path) {
+            return Some(Harm::Fails(MEMORY));
+        }
+        inert(path).map(|_| Harm::Runs(MEMORY))
     }
 
     /// True for what a call returned that went through its own arguments.
@@ -394,7 +464,7 @@ impl Machine<'_> {
             if self.kind(value) == Kind::Tensor {
                 continue;
             }
-            let Value::Literal { code, at } = key else { continue };
+            let Value::Literal { code, at, .. } = key else { continue };
             if !opcode::is_text(code) || self.is_long_key(at)? {
                 continue;
             }
@@ -414,47 +484,5 @@ impl Machine<'_> {
             Ok(op) => op.argument.end - op.argument.start > 4 * CALLED_BY_LOADERS[0].len() as u32,
             Err(_) => true,
         })
-    }
-
-    /// Holds the state of a description of elements against the objects that it could hide.
-    pub(super) fn check_elements(
-        &mut self,
-        target: Value,
-        state: Value,
-        at: u32,
-    ) -> Result<Option<Harm>, Fault> {
-        let items = self.arguments(state);
-        let (Some(8 | 9), Some(flags)) = (self.count(state), items.get(7).copied()) else {
-            return Ok(Some(Harm::Runs(POINTER)));
-        };
-        let flags = self.integer(flags)?;
-        let size = match items.get(5) {
-            Some(size) => self.integer(*size)?,
-            None => None,
-        };
-        if size.is_none_or(|size| size > elements::MAX_SIZE) {
-            return Ok(Some(Harm::Runs(MEMORY)));
-        }
-        let parts = items.get(2..5).unwrap_or_default();
-        if parts.iter().any(|part| !part.is_none()) {
-            self.numpy.structured.get_or_insert(at);
-            let is_plain = flags.is_some_and(|flags| flags & elements::OBJECT_FLAGS == 0);
-            return Ok((!is_plain).then_some(Harm::Runs(POINTER)));
-        }
-        let is_sound = match target {
-            Value::ObjectElements => flags == Some(elements::FLAGS_OF_OBJECTS),
-            _ => flags.is_some_and(|flags| flags & elements::OBJECT_FLAGS == 0),
-        };
-        Ok((!is_sound).then_some(Harm::Runs(POINTER)))
-    }
-
-    /// Notes a record whose parts may be objects, which bytes would stand for.
-    pub(super) fn check_records(&mut self) {
-        let Some(at) = self.numpy.structured.filter(|_| self.numpy.has_objects) else { return };
-        let place = self.imports.values().position(|import| import.makes == Kind::Elements);
-        if let Some(place) = place {
-            let what = "describes records that may hold objects".to_string();
-            self.misuse_at(at, opcode::BUILD, place as u32, what, Harm::Runs(POINTER));
-        }
     }
 }

@@ -23,6 +23,7 @@ const MUTABLE: [&str; 8] = [
 const NOT_APPENDED: &str = "weights-only loading appends to lists alone";
 const NOT_SET: &str = "weights-only loading sets entries of dicts alone";
 const UNHASHABLE: &str = "a key is a list, a dict or a set";
+const DOUBLES: &str = "a few of these take memory without measure";
 const ODD: &str = "a key has no value";
 
 impl Machine<'_> {
@@ -55,16 +56,29 @@ impl Machine<'_> {
         let takes_entries = items.is_empty() || target.takes_entries();
         self.doubt_unless(takes_entries, "what an entry is set in is no dict");
         let is_admitted = match target {
-            Value::Dict(_) | Value::Unknown => true,
+            Value::Dict { .. } | Value::Unknown => true,
             Value::Returned(_) => self.kind(target).takes_entries(),
             _ => false,
         };
         self.refuse_unless(is_admitted, NOT_SET);
+        self.check_slices(op, &items);
+        self.note_fields(target, &items)?;
         if let Value::Import(place) = target {
             let what = format!("sets entries of {}", self.named(place));
             self.misuse(op, place, what, Harm::Runs("it alters the running program"));
         }
         Ok(Ok(()))
+    }
+
+    /// Notes slices that are replaced, by which a few opcodes double a list, and double it again.
+    fn check_slices(&mut self, op: &Op, items: &[Value]) {
+        for key in items.iter().step_by(2) {
+            if let Value::Returned(place) = *key
+                && self.is_named(place, &["builtins.slice"])
+            {
+                self.misuse(op, place, "replaces a slice of a list".into(), Harm::Runs(DOUBLES));
+            }
+        }
     }
 
     /// Keys and values, and what they are for.
@@ -118,7 +132,9 @@ impl Machine<'_> {
         self.check_items(&items);
         self.check_planted(op, &items)?;
         self.note_layers(&items)?;
-        Ok(self.push(Value::Dict(Use::Once)))
+        let made = Value::Dict { at: op.at, used: Use::Once };
+        self.note_fields(made, &items)?;
+        Ok(self.push(made))
     }
 
     /// `LIST` and `FROZENSET`.

@@ -38,7 +38,7 @@ impl Machine<'_> {
             return Ok(());
         }
         for pair in items.chunks_exact(2) {
-            let [key @ Value::Literal { code, at }, value] = *pair else { continue };
+            let [key @ Value::Literal { code, at, .. }, value] = *pair else { continue };
             if !opcode::is_text(code) || self.is_long_key(at)? {
                 continue;
             }
@@ -59,7 +59,7 @@ impl Machine<'_> {
         let import = self.imports.get_index(place as usize);
         if import.is_some_and(|(_, import)| import.care == Care::Layers) {
             self.layers.filled += 1;
-            self.layers.is_wrong |= !matches!(state, Value::Dict(_));
+            self.layers.is_wrong |= !matches!(state, Value::Dict { .. });
         }
     }
 

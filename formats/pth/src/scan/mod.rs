@@ -19,6 +19,7 @@ mod literal;
 mod machine;
 mod python2;
 mod reader;
+mod records;
 mod region;
 mod shown;
 mod signature;

@@ -1,12 +1,13 @@
 //! Values that a pickle would make, as far as it matters here, and what they can be used for.
 
+use super::reader::Op;
 use crate::pickle::opcode::{self, is_text};
 
 /// A value that a pickle would make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
-    /// What the opcode at this byte pushes.
-    Literal { at: u32, code: u8 },
+    /// What the opcode at this byte pushes, whose argument has a length of so many bits.
+    Literal { at: u32, code: u8, bits: u8, used: Use },
     /// A tuple, by its place in the machine's list.
     Tuple { place: u32, is_hashable: bool, used: Use },
     /// Something brought in, by its place among the imports.
@@ -15,12 +16,14 @@ pub(super) enum Value {
     Returned(u32),
     /// NumPy's description of elements that are objects.
     ObjectElements,
+    /// Its description of others, of so many bytes; of none where that is not known.
+    PlainElements { size: u32 },
     /// A storage that the loader has at hand.
     Storage,
     /// A list.
     List(Use),
-    /// A dict.
-    Dict(Use),
+    /// A dict, by the byte of the opcode that made it.
+    Dict { at: u32, used: Use },
     /// A set.
     Set(Use),
     /// A frozen set.
@@ -36,12 +39,37 @@ pub(super) enum Use {
     Again,
 }
 
+/// A text or number with fewer bits of length is short: under 64 bytes, no more than some opcodes.
+const BITS_OF_LONG: u8 = 7;
+
 impl Value {
+    /// What an opcode pushes that is its argument.
+    pub(super) fn literal(op: &Op) -> Value {
+        let len = op.argument.end.saturating_sub(op.argument.start);
+        let bits = (u32::BITS - len.leading_zeros()) as u8;
+        Value::Literal { at: op.at, code: op.code, bits, used: Use::Once }
+    }
+
+    /// The bytes of a long text or number that was used before, at most; 0 for all else.
+    pub(super) fn repeated_len(self, is_again: bool) -> u64 {
+        match self {
+            Value::Literal { bits: bits @ BITS_OF_LONG.., used, .. }
+                if is_again || used == Use::Again =>
+            {
+                1u64 << bits.min(32)
+            }
+            _ => 0,
+        }
+    }
+
     /// The same, used again.
     pub(super) fn again(self) -> Value {
         match self {
+            Value::Literal { at, code, bits, .. } => {
+                Value::Literal { at, code, bits, used: Use::Again }
+            }
             Value::List(_) => Value::List(Use::Again),
-            Value::Dict(_) => Value::Dict(Use::Again),
+            Value::Dict { at, .. } => Value::Dict { at, used: Use::Again },
             Value::Set(_) => Value::Set(Use::Again),
             Value::FrozenSet(_) => Value::FrozenSet(Use::Again),
             Value::Tuple { place, is_hashable, .. } => {
@@ -56,7 +84,7 @@ impl Value {
         matches!(
             self,
             Value::List(Use::Again)
-                | Value::Dict(Use::Again)
+                | Value::Dict { used: Use::Again, .. }
                 | Value::Set(Use::Again)
                 | Value::FrozenSet(Use::Again)
                 | Value::Tuple { used: Use::Again, .. }
@@ -66,12 +94,13 @@ impl Value {
     /// False if it is known that no dict or set can have it as a key.
     pub(super) fn is_hashable(self) -> bool {
         match self {
-            Value::List(_) | Value::Dict(_) | Value::Set(_) => false,
+            Value::List(_) | Value::Dict { .. } | Value::Set(_) => false,
             Value::Literal { code, .. } => code != opcode::BYTEARRAY8,
             Value::Tuple { is_hashable, .. } => is_hashable,
             Value::Import(_)
             | Value::Returned(_)
             | Value::ObjectElements
+            | Value::PlainElements { .. }
             | Value::Storage
             | Value::FrozenSet(_)
             | Value::Unknown => true,
@@ -81,8 +110,8 @@ impl Value {
     /// False if it is known that nothing can be appended to it.
     pub(super) fn takes_items(self) -> bool {
         match self {
-            Value::Dict(_) | Value::Set(_) | Value::FrozenSet(_) | Value::Tuple { .. } => false,
-            Value::ObjectElements | Value::Storage => false,
+            Value::Dict { .. } | Value::Set(_) | Value::FrozenSet(_) | Value::Tuple { .. } => false,
+            Value::ObjectElements | Value::PlainElements { .. } | Value::Storage => false,
             Value::Literal { code, .. } => code == opcode::BYTEARRAY8,
             Value::List(_) | Value::Import(_) | Value::Returned(_) | Value::Unknown => true,
         }
@@ -108,6 +137,7 @@ impl Value {
             Value::Import(_)
                 | Value::Returned(_)
                 | Value::ObjectElements
+                | Value::PlainElements { .. }
                 | Value::Storage
                 | Value::Unknown
         )
@@ -116,7 +146,7 @@ impl Value {
     /// False if it is known that it holds no attributes to fill something with.
     pub(super) fn is_state(self) -> bool {
         match self {
-            Value::Dict(_) | Value::Tuple { .. } | Value::Returned(_) | Value::Unknown => true,
+            Value::Dict { .. } | Value::Tuple { .. } | Value::Returned(_) | Value::Unknown => true,
             value => value.is_none(),
         }
     }

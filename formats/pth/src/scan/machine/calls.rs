@@ -88,7 +88,8 @@ impl Machine<'_> {
             self.calls = true;
             let care = self.note_call(op, place, arguments)?;
             let outcome = self.outcome(op, care, arguments)?;
-            if let Some(harm) = outcome.harm.or(Machine::nested_too_deep(depth)) {
+            let harm = outcome.harm.or(Machine::nested_too_deep(depth));
+            if let Some(harm) = harm.or_else(|| self.repeats_literals(place, arguments)) {
                 let what = format!("calls {}({})", self.named(place), self.shown(arguments)?);
                 self.misuse(op, place, what, harm);
                 return Ok(Some(first.or(outcome.result).unwrap_or(result)));
@@ -186,6 +187,13 @@ impl Machine<'_> {
             _ => return Ok(Err(SHORT_STACK)),
         };
         self.note_filled(target, state);
+        if let Value::Returned(place) = target
+            && let Some(harm) = self.repeats_filling(place, state)
+        {
+            let what =
+                format!("fills what {} made with ({})", self.named(place), self.shown(state)?);
+            self.misuse(op, place, what, harm);
+        }
         let kind = self.kind(target);
         let takes_state = match kind {
             Kind::Mapping | Kind::OtherMapping => state.is_state(),

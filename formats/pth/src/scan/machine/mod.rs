@@ -20,6 +20,7 @@ use crate::reserve::reserved;
 use crate::scan::imports::{Import, Named};
 use crate::scan::layers::Layers;
 use crate::scan::reader::{Bad, Op, Reader};
+use crate::scan::records::Records;
 use crate::scan::unread::Unread;
 use crate::scan::value::Value;
 use crate::scan::{integer, literal};
@@ -179,19 +180,12 @@ pub(super) struct Machine<'s> {
     further: Option<Named>,
     /// The text 'storage' where it was last found.
     storage_word: Option<u32>,
-    pub(super) numpy: Numpy,
+    pub(super) records: Records,
     pub(super) layers: Layers,
     /// How many calls went through a container that was used before.
     pub(super) repeated: u32,
-}
-
-/// What a pickle has of NumPy's descriptions of elements.
-#[derive(Default)]
-pub(super) struct Numpy {
-    /// True if some elements are objects.
-    pub(super) has_objects: bool,
-    /// Where elements are described that have parts.
-    pub(super) structured: Option<u32>,
+    /// Bytes of texts and numbers that were used before, of all calls that went through them.
+    pub(super) repeated_bytes: u64,
 }
 
 /// Whether an opcode could be followed; if not, why.
@@ -240,9 +234,10 @@ impl<'s> Machine<'s> {
             harmful_size: 0,
             further: None,
             storage_word: None,
-            numpy: Numpy::default(),
+            records: Records::default(),
             layers: Layers::default(),
             repeated: 0,
+            repeated_bytes: 0,
         }
     }
 
@@ -341,6 +336,6 @@ impl<'s> Machine<'s> {
             let is_text = literal::is_utf8_if_bytes(op.code, &argument);
             self.refuse_unless(is_text, NO_UTF8);
         }
-        Ok(self.push(Value::Literal { at: op.at, code: op.code }))
+        Ok(self.push(Value::literal(op)))
     }
 }

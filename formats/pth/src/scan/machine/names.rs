@@ -242,7 +242,7 @@ impl Machine<'_> {
     pub(in crate::scan) fn kind(&self, value: Value) -> Kind {
         let import = match value {
             Value::Returned(place) => self.imports.get_index(place as usize),
-            Value::ObjectElements => return Kind::Elements,
+            Value::ObjectElements | Value::PlainElements { .. } => return Kind::Elements,
             Value::Storage => return Kind::Storage,
             _ => None,
         };

@@ -25,7 +25,7 @@ impl Machine<'_> {
             opcode::POP_MARK => self.drop_to_mark().map(drop),
             opcode::APPEND | opcode::APPENDS => self.append(op),
             opcode::ADDITEMS => self.add_items(),
-            opcode::EMPTY_DICT => self.push(Value::Dict(Use::Once)),
+            opcode::EMPTY_DICT => self.push(Value::Dict { at: op.at, used: Use::Once }),
             opcode::EMPTY_LIST => self.push(Value::List(Use::Once)),
             opcode::EMPTY_SET => self.push(Value::Set(Use::Once)),
             opcode::LIST | opcode::FROZENSET => self.collect(op),
@@ -53,7 +53,7 @@ impl Machine<'_> {
                 Ok(())
             }
             opcode::PERSID => self.push(Value::Unknown),
-            _ => self.push(Value::Literal { at: op.at, code: op.code }),
+            _ => self.push(Value::literal(op)),
         }
     }
 
