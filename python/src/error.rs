@@ -184,7 +184,10 @@ fn of_system(
     hint: Option<String>,
 ) -> PyResult<PyErr> {
     // Python shows the file itself.
-    let text = message.rsplit_once(": ").map_or(&*message, |(_, text)| text);
+    let text = match (&path, message.rsplit_once(": ")) {
+        (Some(_), Some((_, text))) => text,
+        _ => &*message,
+    };
     let error = PyOSError::new_err((number, text.to_string(), path));
     error.value(py).setattr("hint", hint)?;
     Ok(error)

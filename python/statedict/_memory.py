@@ -183,8 +183,18 @@ def load_into(
     state: Any = checkpoint.state_dict()
     if rename is not None:
         state = _rename(state, rename)
+    if not assign:
+        _refuse_meta(model, state)
     with explaining(checkpoint._arguments[0]):
         return model.load_state_dict(state, strict=strict, assign=assign)
+
+
+def _refuse_meta(model: Any, state: Mapping[str, Any]) -> None:
+    """PyTorch warns that nothing was copied, and says that all keys matched."""
+    parts = model.state_dict().items() if hasattr(model, "state_dict") else ()
+    for key, value in parts:
+        if getattr(value, "is_meta", False) and key in state:
+            raise ValueError(f"the model has no memory for '{key}' (meta): give assign=True")
 
 
 def _applied(

@@ -64,8 +64,10 @@ def numpy_dtype(name: str) -> Any:
 
     own = _NAMES.get(name)
     if own is not None and own != "float4_e2m1fn_x2":
-        if hasattr(numpy, own):
+        try:
             return numpy.dtype(own)
+        except TypeError:
+            pass
         try:
             import ml_dtypes
         except ImportError:

@@ -25,9 +25,15 @@ def test_a_folder_in_the_way_is_the_systems_error(folder: Path) -> None:
 
 
 def test_a_file_that_is_there_is_not_replaced() -> None:
-    with pytest.raises(FileExistsError) as caught:
-        sd.convert("lenet.pth", "dataparallel.pth")
-    assert "overwrite=True" in caught.value.hint  # type: ignore[attr-defined]
+    for write in (
+        lambda: sd.convert("lenet.pth", "dataparallel.pth"),
+        lambda: sd.rename_file("lenet.pth", "add:x", output="dataparallel.pth"),
+        lambda: sd.save_file(sd.load_file("lenet.pth"), "dataparallel.pth"),
+    ):
+        with pytest.raises(FileExistsError) as caught:
+            write()
+        assert caught.value.filename == "dataparallel.pth"
+        assert "overwrite=True" in caught.value.hint  # type: ignore[attr-defined]
 
 
 def test_a_truncated_file_is_malformed() -> None:

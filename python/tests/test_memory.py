@@ -224,6 +224,14 @@ def test_a_file_is_loaded_into_a_module() -> None:
         assert torch.equal(model.head.weight, torch.load("a.pth")["module.head.weight"])
 
 
+def test_nothing_is_copied_into_a_model_without_memory() -> None:
+    with torch.device("meta"):
+        model = nn.Linear(84, 10)
+    rules = ["fc3.{r} -> {r}", "drop:conv*.* fc*.*"]
+    with pytest.raises(ValueError, match="no memory for 'weight' .* assign=True"):
+        sd.open("lenet.pth").load_into(model, rename=rules)
+
+
 def test_what_does_not_load_is_explained() -> None:
     with pytest.raises(RuntimeError) as caught:
         sd.open("dataparallel.pth").load_into(nn.Linear(2, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 import threading
 import zipfile
 from collections import OrderedDict
@@ -140,6 +141,15 @@ def test_deflated_arrays() -> None:
     check("a.npz", {key: torch.from_numpy(value.copy()) for key, value in arrays.items()})
     state = sd.load_file("a.npz", framework="np")
     assert all(np.array_equal(state[key], value) for key, value in arrays.items())
+
+
+@pytest.mark.filterwarnings("error")
+def test_plain_types_of_numpy_need_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    plain = {key: it for key, it in every_dtype().items() if "float8" not in key}
+    torch.save({key: it for key, it in plain.items() if key != "bfloat16"}, "a.pth")
+    state = sd.load_file("a.pth", framework="np")
+    assert state["bool"].dtype == bool and state["complex64"].dtype == np.complex64
 
 
 def test_a_file_that_pytorch_refuses_loads_as_tensors() -> None:

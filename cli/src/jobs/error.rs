@@ -143,6 +143,12 @@ impl Error {
         Error { path: Some(file.into()), ..error }
     }
 
+    /// What is to be written is there already.
+    pub(crate) fn exists(file: &Path) -> Error {
+        let problem = format_args!("cannot write '{}': already exists", file.display());
+        Error { path: Some(file.into()), ..Error::failed(problem) }
+    }
+
     /// The system refused to read a file.
     pub(crate) fn unreadable(file: &Path, error: io::Error) -> Error {
         let said = Error::in_file(file, plain(&error));

@@ -136,8 +136,7 @@ pub(crate) fn refuse_to_overwrite<'a>(
 
 /// That a file exists which is not to be replaced.
 pub(crate) fn already_exists(path: &Path) -> Error {
-    let error = Error::failed(format_args!("cannot write '{}': already exists", path.display()));
-    error.advise(Advice::ReplaceExisting)
+    Error::exists(path).advise(Advice::ReplaceExisting)
 }
 
 /// Refuses to save a plan or a recipe over a file that the job reads or writes.
