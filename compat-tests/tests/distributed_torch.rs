@@ -106,3 +106,21 @@ fn torch_loads_what_is_written_on_one_rank_two_and_four() {
         assert_eq!(seen, expected);
     }
 }
+
+#[test]
+fn models_of_dicts_within_dicts_are_joined_from_ranks_of_both_kinds_of_parallelism() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("run");
+    let saved = run("megatron.py", "save", &[&folder]);
+    let saved: BTreeMap<String, String> = serde_json::from_str(&saved).expect("a JSON object");
+    let words = ["ls", "--json", "--hash", folder.to_str().expect("UTF-8")];
+    let run = statedict(words);
+    assert_eq!(run.status, Some(0), "{}", run.stderr);
+    let tensors = run.json()["tensors"].as_array().expect("a list").clone();
+    let path = |row: &serde_json::Value| format!("{}/{}", text(&row["at"]), text(&row["key"]));
+    let found: BTreeMap<String, String> = tensors
+        .iter()
+        .map(|row| (path(row).trim_start_matches("model/").into(), text(&row["sha256"])))
+        .collect();
+    assert_eq!(found, saved);
+}

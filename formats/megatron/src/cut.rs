@@ -13,8 +13,9 @@ pub(crate) enum Cutting {
     Copied,
 }
 
-/// The ends of keys that are cut along the first dimension in GPT models of Megatron-Core and before.
-const ROWS: [&str; 17] = [
+/// The ends of keys that are cut along the first dimension in GPT, BERT and T5 models, of
+/// Megatron-Core and before: column-parallel layers, and what has a row for each word.
+const ROWS: [&str; 27] = [
     "word_embeddings.weight",
     "output_layer.weight",
     "output_layer.bias",
@@ -24,26 +25,46 @@ const ROWS: [&str; 17] = [
     "linear_q.bias",
     "linear_kv.weight",
     "linear_kv.bias",
+    "linear_q_proj.weight",
+    "linear_q_up_proj.weight",
+    "linear_kv_up_proj.weight",
     "linear_fc1.weight",
     "linear_fc1.bias",
+    "eh_proj.weight",
     "query_key_value.weight",
     "query_key_value.bias",
+    "inter_attention.query.weight",
+    "inter_attention.query.bias",
+    "inter_attention.key_value.weight",
+    "inter_attention.key_value.bias",
     "dense_h_to_4h.weight",
     "dense_h_to_4h.bias",
     "lm_head.weight",
+    "lm_head.bias",
     "word_embeddings_for_head.weight",
+    "softmax_offset",
 ];
 
-/// The same along the second.
-const COLUMNS: [&str; 4] =
-    ["linear_proj.weight", "linear_fc2.weight", "attention.dense.weight", "dense_4h_to_h.weight"];
+/// The same along the second: row-parallel layers, whose biases are not cut.
+const COLUMNS: [&str; 6] = [
+    "linear_proj.weight",
+    "linear_fc2.weight",
+    "attention.dense.weight",
+    "self_attention.dense.weight",
+    "inter_attention.dense.weight",
+    "dense_4h_to_h.weight",
+];
 
 /// The ends of keys that hold two halves in models with gated units.
 const GATED: [&str; 4] =
     ["linear_fc1.weight", "linear_fc1.bias", "dense_h_to_4h.weight", "dense_h_to_4h.bias"];
 
-/// True if a key ends with these segments.
+/// True if a key ends with these segments; those of several experts in one layer have numbers.
 fn ends_so(key: &str, end: &str) -> bool {
+    let key = match key.trim_end_matches(|letter: char| letter.is_ascii_digit()) {
+        numbered if key.contains(".experts.") => numbered,
+        _ => key,
+    };
     key.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
@@ -82,5 +103,23 @@ mod tests {
         check("decoder.layers.0.my_proj.weight", false, Cutting::Along(1));
         check("decoder.final_layernorm.weight", false, Cutting::Copied);
         check("decoder.layers.0.mlp.not_linear_fc1.weight", false, Cutting::Copied);
+        check("decoder.layers.0.mlp.experts.linear_fc1.weight3", true, Cutting::Gated);
+        check("decoder.layers.0.mlp.experts.linear_fc2.weight12", false, Cutting::Along(1));
+    }
+
+    #[test]
+    fn models_from_before_megatron_core_have_names_of_their_own() {
+        let check = |key: &str, expected: Cutting| assert_eq!(cutting(key, &[], false), expected);
+        let layer = "language_model.encoder.layers.0.self_attention";
+        check(&format!("{layer}.query_key_value.bias"), Cutting::Along(0));
+        check(&format!("{layer}.dense.weight"), Cutting::Along(1));
+        check(&format!("{layer}.dense.bias"), Cutting::Copied);
+        let decoder = "language_model.decoder.layers.0.inter_attention";
+        check(&format!("{decoder}.key_value.weight"), Cutting::Along(0));
+        check(&format!("{decoder}.dense.weight"), Cutting::Along(1));
+        check("lm_head.bias", Cutting::Along(0));
+        check("lm_head.dense.weight", Cutting::Copied);
+        check("language_model.pooler.dense.weight", Cutting::Copied);
+        check("language_model.embedding.position_embeddings.weight", Cutting::Copied);
     }
 }

@@ -68,8 +68,7 @@ impl Ranks {
         let mut states = IndexMap::default();
         for (rank, folder) in &ranks {
             if rank.expert > 0 {
-                let what = "it is of a rank of experts, which are not put together";
-                return Err(Fault::Unsupported(what.into()).in_file(folder.as_str()));
+                return Err(of_experts().in_file(folder.as_str()));
             }
             let file = format!("{folder}/{STATES}");
             if store.has(&file) {
@@ -84,6 +83,12 @@ impl Ranks {
             None => Ok(0),
         };
         let tensor = written("tensor_model_parallel_size")?;
+        // Without a pipeline the second number of a folder is that of experts.
+        if let Some(first) = states.values().next()
+            && written("expert_model_parallel_size")? > 1
+        {
+            return Err(of_experts().in_file(first.0.name.as_str()));
+        }
         let stages = written("pipeline_model_parallel_size")?;
         let like = ranks.first().map(|(_, name)| (*name).clone()).unwrap_or_default();
         let tensor = tensor.max(count(|rank| rank.tensor));
@@ -104,6 +109,11 @@ impl Ranks {
         let ranks = (0..self.tensor).map(|tensor| Rank { stage, tensor, expert: 0 });
         ranks.map(|rank| (self.file(rank), self.states.get(&rank))).collect()
     }
+}
+
+/// That ranks hold different experts.
+fn of_experts() -> Fault {
+    Fault::Unsupported("it is of a rank of experts, which are not put together".into())
 }
 
 /// Opens a folder with the folders of all ranks.
@@ -129,9 +139,11 @@ pub(crate) fn open(store: &dyn Store, opening: &Opening) -> Result<Assembled, Fa
         total: Total::default(),
         seen: IndexMap::default(),
     };
-    let mut layers = 0;
+    let mut before = Layers::default();
     for stage in 0..ranks.stages {
-        layers += joining.add_stage(stage, layers)?;
+        for (stack, layers) in joining.add_stage(stage, &before)? {
+            *before.entry(stack).or_insert(0) += layers;
+        }
     }
     let Joining { mut tree, shortfall, total, .. } = joining;
     if opening.incomplete == Incomplete::Refused {
@@ -171,19 +183,24 @@ type Shares<'s, 'r> = Vec<(&'s str, Option<(&'r States, &'r Tensor)>)>;
 
 impl<'r> Joining<'r> {
     /// Adds a stage of the pipeline, before which there are so many layers; gives its own.
-    fn add_stage(&mut self, stage: u64, before: u64) -> Result<u64, Fault> {
+    fn add_stage(&mut self, stage: u64, before: &Layers) -> Result<Layers, Fault> {
         let ranks = self.ranks.of_stage(stage);
         let Some(first) = ranks.iter().find_map(|(_, states)| *states) else {
             // Nothing says what the stage should have had.
             let (file, _) = &ranks[0];
             return Err(Fault::broken("is missing, and all others of its stage").in_file(file));
         };
-        let mut layers = 0;
-        for (key, value) in first.model()?.entries() {
-            let key = key.as_str();
-            let (name, layer) = renumbered(key, before);
-            layers = layers.max(layer.map_or(0, |layer| layer + 1));
-            let path = [Step::key(MODEL), Step::key(name.as_str())];
+        let mut own = Layers::default();
+        for (place, value) in leaves(first.model()?) {
+            let key = place.join(SEPARATOR);
+            let (name, layer) = renumbered(&place, before);
+            if let Some((stack, layer)) = layer {
+                let layers = own.entry(stack).or_insert(0);
+                *layers = (*layers).max(layer + 1);
+            }
+            let dicts = place.iter().rev().skip(1).rev().map(|dict| Step::key(*dict));
+            let model = [Step::key(MODEL)].into_iter();
+            let path: Vec<Step> = model.chain(dicts).chain([Step::key(name.as_str())]).collect();
             if value.tensor().is_none() {
                 // Every stage may have one of the same name.
                 let _ = self.tree.add_object(&path, value.shown().kind());
@@ -193,20 +210,21 @@ impl<'r> Joining<'r> {
             for (file, states) in &ranks {
                 let share = match states {
                     Some(states) => {
-                        let tensor = states.model()?.get(key).and_then(Node::tensor);
+                        let below = |node: Node<'r>, key: &&str| node.get(key);
+                        let found = place.iter().try_fold(states.model()?, below);
                         let lacking = || states.0.broken(format!("it has no tensor '{key}'"));
-                        Some((*states, tensor.ok_or_else(lacking)?))
+                        Some((*states, found.and_then(Node::tensor).ok_or_else(lacking)?))
                     }
                     None => None,
                 };
                 shares.push((file.as_str(), share));
             }
-            self.add(&path, key, &shares)?;
+            self.add(&path, &key, &shares)?;
         }
-        Ok(layers)
+        Ok(own)
     }
 
-    fn add(&mut self, path: &[Step; 2], key: &str, shares: &Shares<'_, 'r>) -> Result<(), Fault> {
+    fn add(&mut self, path: &[Step], key: &str, shares: &Shares<'_, 'r>) -> Result<(), Fault> {
         let name = Step::joined(&path[1..]);
         let there = shares.iter().filter_map(|(_, share)| *share).collect::<Vec<_>>();
         let [(states, tensor), ..] = there.as_slice() else { return Ok(()) };
@@ -248,16 +266,56 @@ impl<'r> Joining<'r> {
     }
 }
 
-/// A key with the number of its layer counted from the first stage on, and the number it had.
-fn renumbered(key: &str, before: u64) -> (String, Option<u64>) {
+/// What separates the steps of a key.
+const SEPARATOR: &str = ".";
+
+/// How deeply the dicts of a model nest at most; those of before Megatron-Core have three levels.
+const MAX_LEVELS: usize = 8;
+
+/// How many layers there are of each stack, by what is before their numbers.
+type Layers = IndexMap<String, u64>;
+
+/// Everything in a model and in the dicts within it, which those of before Megatron-Core have.
+fn leaves<'m>(model: Node<'m>) -> Vec<(Vec<&'m str>, Node<'m>)> {
+    let mut leaves = Vec::new();
+    for (key, value) in model.entries() {
+        add_leaves(&mut vec![key.as_str()], value, &mut leaves);
+    }
+    leaves
+}
+
+fn add_leaves<'m>(
+    place: &mut Vec<&'m str>,
+    value: Node<'m>,
+    leaves: &mut Vec<(Vec<&'m str>, Node<'m>)>,
+) {
+    if !value.is_record() || value.entries().next().is_none() || place.len() >= MAX_LEVELS {
+        leaves.push((place.clone(), value));
+        return;
+    }
+    for (key, value) in value.entries() {
+        place.push(key.as_str());
+        add_leaves(place, value, leaves);
+        place.pop();
+    }
+}
+
+/// The key at a place with the number of its layer counted from the first stage on, and the number it
+/// had in its stack: encoder and decoder are counted each by itself.
+fn renumbered(place: &[&str], before: &Layers) -> (String, Option<(String, u64)>) {
+    let Some((key, dicts)) = place.split_last() else { return (String::new(), None) };
     let Some(at) = key.find("layers.").map(|at| at + "layers.".len()) else {
-        return (key.to_string(), None);
+        return ((*key).to_string(), None);
     };
     let (front, rest) = key.split_at(at);
+    let stack = [dicts, &[front]].concat().join(SEPARATOR);
     let digits = rest.split('.').next().unwrap_or_default();
+    let before = before.get(&stack).copied().unwrap_or(0);
     match digits.parse::<u64>().ok().and_then(|layer| Some((layer, layer.checked_add(before)?))) {
-        Some((layer, number)) => (format!("{front}{number}{}", &rest[digits.len()..]), Some(layer)),
-        None => (key.to_string(), None),
+        Some((layer, number)) => {
+            (format!("{front}{number}{}", &rest[digits.len()..]), Some((stack, layer)))
+        }
+        None => ((*key).to_string(), None),
     }
 }
 
@@ -349,12 +407,16 @@ mod tests {
 
     #[test]
     fn layers_are_counted_from_the_first_stage_on() {
-        let check = |key: &str, expected: (&str, Option<u64>)| {
-            let (name, layer) = renumbered(key, 3);
-            assert_eq!((name.as_str(), layer), expected, "{key}");
+        let check = |place: &[&str], expected: (&str, Option<u64>)| {
+            let before = ["decoder.layers.", "net.decoder.layers."].map(|it| (it.to_string(), 3));
+            let (name, layer) = renumbered(place, &Layers::from_iter(before));
+            let layer = layer.map(|(_, layer)| layer);
+            assert_eq!((name.as_str(), layer), expected, "{place:?}");
         };
-        check("decoder.layers.1.mlp.weight", ("decoder.layers.4.mlp.weight", Some(1)));
-        check("decoder.layers.norm.weight", ("decoder.layers.norm.weight", None));
-        check("embedding.weight", ("embedding.weight", None));
+        check(&["decoder.layers.1.mlp.weight"], ("decoder.layers.4.mlp.weight", Some(1)));
+        check(&["net", "decoder", "layers.1.weight"], ("layers.4.weight", Some(1)));
+        check(&["decoder.layers.norm.weight"], ("decoder.layers.norm.weight", None));
+        check(&["embedding", "weight"], ("weight", None));
+        check(&["encoder.layers.1.mlp.weight"], ("encoder.layers.1.mlp.weight", Some(1)));
     }
 }
