@@ -146,8 +146,9 @@ impl Store for LocalFolder<'_> {
 
     fn has(&self, name: &str) -> bool {
         // Whoever opens what cannot be looked at finds out why.
-        self.path_of(name).is_ok_and(|path| {
-            !fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        self.path_of(name).is_ok_and(|path| match fs::metadata(path) {
+            Ok(file) => !file.is_dir(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
         })
     }
 

@@ -30,10 +30,10 @@ impl Lengths {
 
     /// Why an item is not there, if it is not.
     fn refusal(&self, item: &Item, metadata: &Metadata) -> Option<String> {
-        let file = metadata.files.get_index(item.file).map_or("", |file| file);
+        let file = || metadata.files.get_index(item.file).map_or("", |file| file);
         match self.0.get(item.file).copied().flatten() {
-            None => Some(format!("'{file}' is missing")),
-            Some(len) => refusal(item, len).map(|why| format!("'{file}': {why}")),
+            None => Some(format!("'{}' is missing", file())),
+            Some(len) => refusal(item, len).map(|why| format!("'{}': {why}", file())),
         }
     }
 }
@@ -77,10 +77,16 @@ fn lack(
     lengths: &Lengths,
 ) -> Option<(String, u64)> {
     let (mut lost, mut cause) = (0u64, None);
+    // Most chunks are of one size.
+    let mut last: (&[u64], u64, u64) = (&[], 1, tensor.dtype.bits().div_ceil(8));
     for chunk in metadata.chunks(tensor) {
-        let count = chunk.size.iter().copied().fold(1, u64::saturating_mul);
-        let bits = u128::from(count) * u128::from(tensor.dtype.bits());
-        let bytes = u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX);
+        if !std::ptr::eq(last.0, chunk.size) {
+            let count = chunk.size.iter().copied().fold(1, u64::saturating_mul);
+            let bits = u128::from(count) * u128::from(tensor.dtype.bits());
+            let bytes = u64::try_from(bits.div_ceil(8)).unwrap_or(u64::MAX);
+            last = (chunk.size, count, bytes);
+        }
+        let (_, count, bytes) = last;
         let refused = match &chunk.item {
             None => Some(format!("'{name}': no file is said to have the chunk at {:?}", chunk.at)),
             Some(item) => lengths

@@ -37,7 +37,7 @@ pub(crate) enum Packing {
 /// # Errors
 /// A transform that is not known: it might be encryption.
 pub(crate) fn packing(item: &Item) -> Result<Packing, Fault> {
-    match &*item.transforms {
+    match item.transforms() {
         [] => Ok(Packing::Plain),
         [only] if is_zstandard(only) => Ok(Packing::Zstandard),
         several => {
@@ -69,7 +69,7 @@ pub(crate) fn refusal(item: &Item, file_len: u64) -> Option<String> {
 
 /// Why an item cannot have this many bytes of elements, if it cannot.
 pub(crate) fn too_small(item: &Item, elements: u64) -> Option<String> {
-    let is_plain = item.transforms.is_empty();
+    let is_plain = item.transforms().is_empty();
     (is_plain && elements > item.length)
         .then(|| format!("{elements} bytes of elements cannot be in {} bytes", item.length))
 }

@@ -54,12 +54,12 @@ impl Unpacked {
 }
 
 fn unpack(source: &dyn Source, limit: u64, mut take: impl FnMut(&[u8])) -> Result<(), Fault> {
-    let broken = |what: String| Fault::broken(format!("the compressed data is broken: {what}"));
-    let mut decoder = StreamingDecoder::new(Bytes { source, at: 0 })
-        .map_err(|error| broken(error.to_string()))?;
+    // What the decoder says of it are names of its own types.
+    let broken = || Fault::broken("its Zstandard frame is damaged or cut off");
+    let mut decoder = StreamingDecoder::new(Bytes { source, at: 0 }).map_err(|_| broken())?;
     let (mut window, mut len) = (vec![0; WINDOW], 0u64);
     loop {
-        let read = decoder.read(&mut window).map_err(|error| broken(error.to_string()))?;
+        let read = decoder.read(&mut window).map_err(|_| broken())?;
         if read == 0 {
             return Ok(());
         }

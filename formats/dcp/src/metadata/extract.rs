@@ -6,8 +6,8 @@ use statedict_core::{DType, Fault, Step};
 use statedict_pth::torch_dtype;
 
 use super::places::Places;
-use super::{Chunked, Entry, Metadata, Transforms};
-use crate::pickle::{Built, Info, Kind, Names, Placed, SizesId, TextId, Value};
+use super::{Chunked, Entry, Metadata, Transforms, number as number_of};
+use crate::pickle::{Built, GlobalId, Info, Kind, Names, Node, Placed, SizesId, TextId, Value};
 
 /// How many steps a path into nested state dicts may have.
 const MAX_STEPS: usize = 128;
@@ -17,39 +17,53 @@ pub(super) fn metadata(built: Built) -> Result<Metadata, Fault> {
     let Built { root, mut names } = built;
     let mut metadata = Metadata::default();
     let Placing { mut placed, pending, transforms } = Objects { names: &names }.placed(&root)?;
-    for (item, path) in pending {
-        placed[item].file = names.add_file(path);
+    let pending: Vec<_> = pending
+        .into_iter()
+        .map(|(item, path, transforms)| (item, names.add_file(path), transforms))
+        .collect();
+    metadata.kinds = (0..).zip(names.files()).map(|(file, _)| (file, 0)).collect();
+    for (item, file, transforms) in pending {
+        placed.places[item].kind = number_of(metadata.kinds.insert_full((file, transforms)).0);
     }
     metadata.transforms = transforms;
-    let places = Places::new(placed, &names);
+    let places = Places::new(placed.of, &names);
     let objects = Objects { names: &names };
-    let root = objects.object(&root, "Metadata")?;
-    for (name, entry) in objects.entries(root.get("state_dict_metadata"), "state_dict_metadata")? {
+    // Each entry is let go as soon as it was looked at, for what it becomes takes as much room.
+    let mut attributes = objects.object(&root, "Metadata")?;
+    drop(root);
+    for (name, entry) in
+        objects.taken(attributes.take("state_dict_metadata"), "state_dict_metadata")?
+    {
         let entry = objects.entry(&name, &entry, &places)?;
         metadata.entries.insert(objects.text(&name)?.into(), entry);
     }
-    for (name, path) in objects.entries(root.get("planner_data"), "planner_data")? {
+    for (name, path) in objects.taken(attributes.take("planner_data"), "planner_data")? {
         // Other planners keep what they like there.
         let (Ok(name), Some(path)) = (objects.text(&name), objects.path(&path)) else { continue };
         if path.len() > MAX_STEPS {
             let what = format!("the path of '{name}' has over {MAX_STEPS} steps, the limit");
             return Err(Fault::TooLarge { at: None, what });
         }
-        metadata.paths.insert(name.into(), path);
+        let known = metadata.entries.get_key_value(name).map(|(name, _)| name.clone());
+        metadata.paths.insert(known.unwrap_or_else(|| name.into()), path);
     }
     metadata.files = names.files().map(Arc::from).collect();
-    (metadata.items, metadata.order) = (places.placed, places.order);
+    (metadata.items, metadata.order) = (placed.places, places.order);
     metadata.sizes = names.into_sizes();
     Ok(metadata)
 }
 
 /// Where everything is.
 struct Placing {
-    placed: Vec<Placed>,
-    /// The paths of items whose files have no numbers yet.
-    pending: Vec<(usize, TextId)>,
+    placed: Placed,
+    /// Items with the paths of their files and the numbers of their transforms, which have no number
+    /// yet for both together.
+    pending: Vec<(usize, TextId, u32)>,
     transforms: Transforms,
 }
+
+/// The offsets and sizes of chunks.
+type Chunks = Vec<(SizesId, SizesId)>;
 
 struct Objects<'a> {
     names: &'a Names,
@@ -62,6 +76,11 @@ impl Attributes {
     fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| value)
     }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let place = self.0.iter().rposition(|(known, _)| known == name)?;
+        Some(self.0.remove(place).1)
+    }
 }
 
 impl Objects<'_> {
@@ -72,18 +91,34 @@ impl Objects<'_> {
             let missing = || Fault::broken(format!("no file is said to have '{name}'"));
             return Ok(Entry::Object(places.object(id.id).ok_or_else(missing)?));
         }
-        let attributes = self.object(entry, "TensorStorageMetadata")?;
-        let shape = self.sizes(attributes.get("size"), name)?.to_vec();
-        let dtype = self.dtype(attributes.get("properties"), name)?;
-        let chunks = self.chunks(attributes.get("chunks"), name)?;
+        let (dtype, shape, chunks) = match self.stored(entry) {
+            Some((dtype, size, chunks)) => (self.dtype(dtype, name)?, size, chunks),
+            None => {
+                let attributes = self.object(entry, "TensorStorageMetadata")?;
+                let size = self.sizes_id(attributes.get("size"), name)?;
+                let dtype = self.dtype_in(attributes.get("properties"), name)?;
+                (dtype, size, self.chunks(attributes.get("chunks"), name)?)
+            }
+        };
+        let shape = self.names.sizes(shape).to_vec();
         let items = places.items(id.id, &chunks);
         Ok(Entry::Tensor(Chunked { dtype, shape, chunks, items }))
     }
 
+    /// What a tensor is that was read at once.
+    fn stored(&self, entry: &Value) -> Option<(GlobalId, SizesId, Chunks)> {
+        let Value::Node(node) = entry else { return None };
+        let (dtype, size) = match &*node.kind() {
+            Kind::Stored(dtype, size, _) => (*dtype, *size),
+            _ => return None,
+        };
+        Some((dtype, size, Node::take_chunks(node)?))
+    }
+
     /// The offsets and sizes of chunks.
-    fn chunks(&self, list: Option<&Value>, name: &str) -> Result<Vec<(SizesId, SizesId)>, Fault> {
+    fn chunks(&self, list: Option<&Value>, name: &str) -> Result<Chunks, Fault> {
         if let Some(Value::Node(node)) = list
-            && let Some(chunks) = node.take_chunks()
+            && let Some(chunks) = Node::take_chunks(node)
         {
             return Ok(chunks);
         }
@@ -104,14 +139,14 @@ impl Objects<'_> {
         let data = root.get("storage_data");
         let mut placed = match data {
             Some(Value::Node(node)) => node.take_placed(),
-            _ => Vec::new(),
+            _ => Placed::default(),
         };
         let (mut pending, mut transforms) = (Vec::new(), Transforms::default());
         transforms.insert(Arc::default());
         for (index, info) in self.entries(data, "storage_data")? {
             let (name, at) = self.index(&index)?;
             if let Value::Info(info) = &info {
-                placed.push(Placed::plain(name, at, info));
+                placed.push(name, at, info);
                 continue;
             }
             let what = self.names.text(name);
@@ -120,9 +155,8 @@ impl Objects<'_> {
                 None => 0,
                 Some(list) => transforms.insert_full(self.texts(Some(&list), what)?).0,
             };
-            let transforms = u32::try_from(number).unwrap_or(u32::MAX);
-            pending.push((placed.len(), path));
-            placed.push(Placed { transforms, ..Placed::plain(name, at, &info) });
+            pending.push((placed.of.len(), path, number_of(number)));
+            placed.push(name, at, &info);
         }
         Ok(Placing { placed, pending, transforms })
     }
@@ -162,15 +196,20 @@ impl Objects<'_> {
         steps.iter().map(step).collect::<Option<Vec<Step>>>().filter(|steps| !steps.is_empty())
     }
 
-    fn dtype(&self, properties: Option<&Value>, name: &str) -> Result<DType, Fault> {
-        let unknown = || Fault::broken(format!("'{name}' has no element type"));
-        let Some(Value::Node(node)) = properties else { return Err(unknown()) };
-        let Kind::Object { state, .. } = &*node.kind() else { return Err(unknown()) };
-        let Value::Node(state) = state else { return Err(unknown()) };
-        let Kind::Sequence(parts) = &*state.kind() else { return Err(unknown()) };
-        let Some(Value::Global(dtype)) = parts.first() else { return Err(unknown()) };
-        let path = self.names.global(*dtype);
-        path.strip_prefix("torch.").and_then(torch_dtype).ok_or_else(unknown)
+    /// The type in the properties of a tensor.
+    fn dtype_in(&self, properties: Option<&Value>, name: &str) -> Result<DType, Fault> {
+        let dtype = match properties {
+            Some(Value::Properties(dtype)) => Some(*dtype),
+            Some(Value::Node(node)) => first_built(node),
+            _ => None,
+        };
+        let dtype = dtype.ok_or_else(|| Fault::broken(format!("'{name}' has no element type")))?;
+        self.dtype(dtype, name)
+    }
+
+    fn dtype(&self, dtype: GlobalId, name: &str) -> Result<DType, Fault> {
+        let dtype = self.names.global(dtype).strip_prefix("torch.").and_then(torch_dtype);
+        dtype.ok_or_else(|| Fault::broken(format!("'{name}' has no element type")))
     }
 
     /// True if a value is an object of a class of this name.
@@ -188,7 +227,9 @@ impl Objects<'_> {
     /// The attributes of an object of a class of this name.
     fn object(&self, value: &Value, class: &str) -> Result<Attributes, Fault> {
         if !self.is(value, class) {
-            return Err(Fault::broken(format!("expected a {class}")));
+            return Err(Fault::broken(format!(
+                "expected metadata of a checkpoint, with a {class}"
+            )));
         }
         let Value::Node(node) = value else { return Ok(Attributes(Vec::new())) };
         let Kind::Object { state, .. } = &*node.kind() else { return Ok(Attributes(Vec::new())) };
@@ -212,6 +253,15 @@ impl Objects<'_> {
         }
     }
 
+    /// The entries of a dict that is not looked at any more.
+    fn taken(&self, dict: Option<Value>, what: &str) -> Result<Vec<(Value, Value)>, Fault> {
+        match dict {
+            Some(Value::Node(node)) => Node::take_entries(&node)
+                .ok_or_else(|| Fault::broken(format!("{what} is not a dict"))),
+            dict => self.entries(dict.as_ref(), what),
+        }
+    }
+
     fn items(&self, list: Option<&Value>, name: &str) -> Result<Vec<Value>, Fault> {
         let Some(Value::Node(node)) = list else {
             return Err(Fault::broken(format!("'{name}' has no list of chunks")));
@@ -225,10 +275,6 @@ impl Objects<'_> {
     fn texts(&self, list: Option<&Value>, name: &str) -> Result<Arc<[Arc<str>]>, Fault> {
         let items = self.items(list, name)?;
         items.iter().map(|item| Ok(Arc::from(self.text(item)?))).collect()
-    }
-
-    fn sizes(&self, sizes: Option<&Value>, name: &str) -> Result<&[u64], Fault> {
-        self.sizes_id(sizes, name).map(|id| self.names.sizes(id))
     }
 
     fn sizes_id(&self, sizes: Option<&Value>, name: &str) -> Result<SizesId, Fault> {
@@ -250,6 +296,16 @@ impl Objects<'_> {
             Value::Text(text) => Ok(self.names.text(text.id)),
             _ => Err(Fault::broken("a name that is not a text")),
         }
+    }
+}
+
+/// The class or type that is the first of the tuple which an object was built of.
+fn first_built(node: &Node) -> Option<GlobalId> {
+    let Kind::Object { state: Value::Node(state), .. } = &*node.kind() else { return None };
+    let Kind::Sequence(parts) = &*state.kind() else { return None };
+    match parts.first() {
+        Some(Value::Global(first)) => Some(*first),
+        _ => None,
     }
 }
 

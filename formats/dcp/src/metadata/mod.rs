@@ -6,6 +6,8 @@ mod admitted;
 mod extract;
 mod names;
 mod places;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use statedict_core::{DType, Fault, IndexMap, IndexSet, Rectangle, Source, Step, 
 pub use admitted::is_admitted;
 pub(crate) use names::{Meaning, meanings};
 
-use crate::pickle::{Detail, Placed, SizesId, follow};
+use crate::pickle::{Detail, Place, SizesId, follow};
 
 /// What one metadata file says, or all of them together.
 ///
@@ -30,9 +32,11 @@ pub(crate) struct Metadata {
     /// The data files, by the numbers that items have for them.
     pub(crate) files: IndexSet<Arc<str>>,
     sizes: IndexSet<Box<[u64]>>,
-    items: Vec<Placed>,
+    items: Vec<Place>,
     /// The items, those of one name together.
     order: Vec<ItemId>,
+    /// Files with how items in them were transformed, by the numbers that items have for both.
+    kinds: IndexSet<(u32, u32)>,
     transforms: Transforms,
 }
 
@@ -88,8 +92,14 @@ pub(crate) struct Item {
     pub(crate) file: usize,
     pub(crate) offset: u64,
     pub(crate) length: u64,
+    transforms: Option<Arc<[Arc<str>]>>,
+}
+
+impl Item {
     /// How it was transformed when it was saved, in the order in which to undo that.
-    pub(crate) transforms: Arc<[Arc<str>]>,
+    pub(crate) fn transforms(&self) -> &[Arc<str>] {
+        self.transforms.as_deref().unwrap_or_default()
+    }
 }
 
 impl Metadata {
@@ -104,8 +114,11 @@ impl Metadata {
 
     /// An item by its number.
     pub(crate) fn item(&self, id: ItemId) -> Item {
-        let Placed { file, transforms, offset, length, .. } = self.items[id.0 as usize];
-        let transforms = self.transforms[transforms as usize].clone();
+        let item = &self.items[id.0 as usize];
+        let (file, transforms) = self.kinds[item.kind as usize];
+        let (offset, length) = item.range();
+        // Most items were not, of which no list is shared.
+        let transforms = (transforms > 0).then(|| self.transforms[transforms as usize].clone());
         Item { file: file as usize, offset, length, transforms }
     }
 
@@ -196,11 +209,13 @@ impl Moved {
         let transforms: Vec<u32> =
             transforms.map(|it| number(all.transforms.insert_full(it.clone()).0)).collect();
         let moved = Moved { sizes, items: number(all.items.len()) };
-        all.items.extend(other.items.iter().map(|item| Placed {
-            file: files[item.file as usize],
-            transforms: transforms[item.transforms as usize],
-            ..*item
-        }));
+        let kinds = other.kinds.iter().map(|(file, transforms_of)| {
+            let kind = (files[*file as usize], transforms[*transforms_of as usize]);
+            number(all.kinds.insert_full(kind).0)
+        });
+        let kinds: Vec<u32> = kinds.collect();
+        let items = other.items.iter();
+        all.items.extend(items.map(|item| item.of_kind(kinds[item.kind as usize])));
         all.order.extend(other.order.iter().map(|item| moved.item(*item)));
         moved
     }

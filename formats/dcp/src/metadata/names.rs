@@ -128,7 +128,7 @@ impl Looking<'_> {
         }
         match &*node.kind() {
             Kind::Sequence(items) => items.iter().for_each(|item| self.indexes(item)),
-            Kind::Chunks(_) => {}
+            Kind::Chunks(_) | Kind::Stored(..) => {}
             Kind::Dict(entries, _) => entries.iter().for_each(|(key, value)| {
                 self.indexes(key);
                 self.indexes(value);

@@ -3,11 +3,12 @@
 use statedict_core::IndexMap;
 
 use super::{ItemId, Items, NOWHERE, number};
-use crate::pickle::{Names, Placed, SizesId, TextId};
+use crate::pickle::{Names, SizesId, TextId};
 
-/// The places of all items, those of one name together.
+/// The items, those of one name together.
 pub(super) struct Places {
-    pub(super) placed: Vec<Placed>,
+    /// What each is of.
+    of: Vec<(TextId, Option<SizesId>)>,
     /// The items in the order of the numbers of their names.
     pub(super) order: Vec<ItemId>,
     /// Where each name begins in that order, and where the last one ends.
@@ -15,43 +16,46 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new(placed: Vec<Placed>, names: &Names) -> Places {
+    pub(super) fn new(of: Vec<(TextId, Option<SizesId>)>, names: &Names) -> Places {
         let mut starts = vec![0u32; names.texts() + 1];
-        for item in &placed {
-            starts[item.name.number() + 1] += 1;
+        for (name, _) in &of {
+            starts[name.number() + 1] += 1;
         }
         let mut sum = 0;
         for start in &mut starts {
             sum += *start;
             *start = sum;
         }
-        let (mut order, mut next) = (vec![NOWHERE; placed.len()], starts.clone());
-        for (i, item) in placed.iter().enumerate() {
-            let place = &mut next[item.name.number()];
+        let (mut order, mut next) = (vec![NOWHERE; of.len()], starts.clone());
+        for (i, (name, _)) in of.iter().enumerate() {
+            let place = &mut next[name.number()];
             order[*place as usize] = ItemId(number(i));
             *place += 1;
         }
-        Places { placed, order, starts }
+        Places { of, order, starts }
     }
 
     /// The item of a name that holds no chunk.
     pub(super) fn object(&self, name: TextId) -> Option<ItemId> {
-        let is_it = |item: &&ItemId| self.placed[item.0 as usize].at.is_none();
-        self.of_name(name).iter().rfind(is_it).copied()
+        self.of_name(name).iter().rfind(|item| self.at(**item).is_none()).copied()
     }
 
     /// The items of the chunks of a name, which mostly are in the same order.
     pub(super) fn items(&self, name: TextId, chunks: &[(SizesId, SizesId)]) -> Items {
         let items = self.of_name(name);
-        let at = |item: &ItemId| self.placed[item.0 as usize].at;
-        let is_same = |(item, (first, _)): (&ItemId, &(SizesId, _))| at(item) == Some(*first);
+        let is_same = |(item, (first, _)): (&ItemId, &(SizesId, _))| self.at(*item) == Some(*first);
         if items.len() == chunks.len() && items.iter().zip(chunks).all(is_same) {
             return Items::InOrder(self.starts[name.number()]);
         }
         let known: IndexMap<Option<SizesId>, ItemId> =
-            items.iter().map(|item| (at(item), *item)).collect();
+            items.iter().map(|item| (self.at(*item), *item)).collect();
         let find = |(first, _): &(SizesId, SizesId)| known.get(&Some(*first)).copied();
         Items::Each(chunks.iter().map(|chunk| find(chunk).unwrap_or(NOWHERE)).collect())
+    }
+
+    /// Where the chunk of an item begins.
+    fn at(&self, item: ItemId) -> Option<SizesId> {
+        self.of[item.0 as usize].1
     }
 
     fn of_name(&self, name: TextId) -> &[ItemId] {

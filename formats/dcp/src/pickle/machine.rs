@@ -1,12 +1,11 @@
 //! Follows a pickle's opcodes; nothing that it names is imported or called.
 
-use std::mem;
-
-use statedict_core::{Fault, IndexMap, Source};
+use statedict_core::{Fault, Source};
 use statedict_pth::opcode;
 
-use super::fetched::{Places, fetched, pass_argument};
-use super::flat::{Recent, SIZE};
+use super::fetched::{fetched, pass_argument};
+use super::flat::{Known, SIZE};
+use super::memo::{Kept, Memo, NotKept};
 use super::reader::{Reader, is_text};
 use super::value::{GlobalId, Kind, Misbuilt, Names, Text, TextId, Value};
 
@@ -35,40 +34,30 @@ pub(crate) fn follow(
     is_admitted: fn(&str) -> bool,
     detail: Detail,
 ) -> Result<Built, Fault> {
-    let (reader, fetched) = (Reader::new(source), fetched(source)?);
-    let mut machine = Machine {
-        reader,
-        is_admitted,
-        detail,
-        recent: Recent::default(),
-        fetched,
-        put: Places::default(),
-        memo_len: 0,
-        memo: IndexMap::default(),
-        stack: Vec::new(),
-        marks: Vec::new(),
-        names: Names::default(),
-        pushes: 0,
-        at: 0,
-    };
-    let root = machine.run()?;
-    Ok(Built { root, names: machine.names })
+    if source.is_empty() || source.bytes(0..1)? != [opcode::PROTO] {
+        let what = "it does not begin as a pickle of Python 3 does: expected byte 0x80";
+        return Err(Fault::malformed(0, what));
+    }
+    // Whatever goes wrong, and what nobody writes like that, is for the thorough way.
+    if detail == Detail::Contents
+        && let Ok(built) = Machine::new(source, is_admitted, detail, Kept::Usual).run()
+    {
+        return Ok(built);
+    }
+    let kept = Kept::Fetched(fetched(source)?);
+    Machine::new(source, is_admitted, detail, kept).run()
 }
 
 pub(super) struct Machine<'s> {
     pub(super) reader: Reader<'s>,
     is_admitted: fn(&str) -> bool,
     detail: Detail,
-    /// The places of the memo that are read.
-    pub(super) fetched: Places,
-    /// The places of the memo that were written.
-    put: Places,
-    pub(super) memo_len: u32,
-    pub(super) memo: IndexMap<u32, Value>,
-    pub(super) recent: Recent,
+    pub(super) memo: Memo,
+    /// The classes whose objects are read at once.
+    pub(super) known: Vec<Known>,
     stack: Vec<Value>,
-    /// What the stack was at each mark.
-    marks: Vec<Vec<Value>>,
+    /// How high the stack was at each mark.
+    marks: Vec<usize>,
     pub(super) names: Names,
     /// How many texts were pushed.
     pushes: u32,
@@ -77,11 +66,34 @@ pub(super) struct Machine<'s> {
 }
 
 impl Machine<'_> {
-    fn run(&mut self) -> Result<Value, Fault> {
+    fn new(
+        source: &dyn Source,
+        is_admitted: fn(&str) -> bool,
+        detail: Detail,
+        kept: Kept,
+    ) -> Machine<'_> {
+        Machine {
+            reader: Reader::new(source),
+            is_admitted,
+            detail,
+            memo: Memo::new(kept),
+            known: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            names: Names::default(),
+            pushes: 0,
+            at: 0,
+        }
+    }
+
+    fn run(mut self) -> Result<Built, Fault> {
         loop {
             self.at = self.reader.at();
             match self.reader.byte()? {
-                opcode::STOP => return self.pop(),
+                opcode::STOP => {
+                    let root = self.pop()?;
+                    return Ok(Built { root, names: self.names });
+                }
                 code => self.step(code)?,
             }
         }
@@ -90,7 +102,7 @@ impl Machine<'_> {
     fn step(&mut self, code: u8) -> Result<(), Fault> {
         match code {
             opcode::PROTO | opcode::FRAME => pass_argument(&mut self.reader, code)?,
-            opcode::MARK => self.marks.push(mem::take(&mut self.stack)),
+            opcode::MARK => self.marks.push(self.stack.len()),
             opcode::POP => drop(self.pop()?),
             opcode::POP_MARK => drop(self.above_mark()?),
             opcode::DUP => {
@@ -123,7 +135,7 @@ impl Machine<'_> {
             opcode::REDUCE | opcode::NEWOBJ | opcode::NEWOBJ_EX => self.call(code)?,
             opcode::BUILD => {
                 let state = self.pop()?;
-                let built = self.top()?.build(state);
+                let built = self.top()?.build(state, &self.names);
                 self.checked(built)?;
             }
             _ => self.container(code)?,
@@ -148,33 +160,30 @@ impl Machine<'_> {
                 Ok(())
             }
             opcode::DICT => {
-                let items = self.above_mark()?;
-                self.stack.push(Value::dict());
-                self.insert(items)
+                let mut items = self.above_mark()?;
+                let dict = Value::dict();
+                let inserted = dict.insert(&mut items);
+                self.checked(inserted)?;
+                self.stack.push(dict);
+                Ok(())
             }
             opcode::SETITEMS => {
-                let items = self.above_mark()?;
-                self.insert(items)
+                let mark = self.marks.pop().ok_or_else(|| self.underflow())?;
+                self.grow(mark, Value::insert)
             }
-            opcode::SETITEM => {
-                let (value, key) = (self.pop()?, self.pop()?);
-                self.insert(vec![key, value])
-            }
+            opcode::SETITEM => self.grow(self.stack.len().saturating_sub(2), Value::insert),
             opcode::APPENDS | opcode::ADDITEMS => {
-                let items = self.above_mark()?;
-                self.extend(items)
+                let mark = self.marks.pop().ok_or_else(|| self.underflow())?;
+                self.grow(mark, Value::extend)
             }
-            opcode::APPEND => {
-                let item = self.pop()?;
-                self.extend(vec![item])
-            }
+            opcode::APPEND => self.grow(self.stack.len().saturating_sub(1), Value::extend),
             _ => Err(self.broken(format!("opcode 0x{code:02x}, which no such pickle has"))),
         }
     }
 
     fn tuple(&mut self, len: usize) -> Result<(), Fault> {
-        let start = self.stack.len().checked_sub(len).ok_or_else(|| self.underflow())?;
-        let items = self.stack.split_off(start);
+        let start = self.stack.len().checked_sub(len).filter(|start| *start >= self.floor());
+        let items = self.stack.split_off(start.ok_or_else(|| self.underflow())?);
         self.sequence(items)
     }
 
@@ -185,22 +194,20 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn insert(&mut self, items: Vec<Value>) -> Result<(), Fault> {
-        if items.len() % 2 == 1 {
-            return Err(self.broken("a key without a value".into()));
-        }
-        let mut entries = Vec::with_capacity(items.len() / 2);
-        let mut items = items.into_iter();
-        while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            entries.push((key, value));
-        }
-        let inserted = self.top()?.insert(entries);
-        self.checked(inserted)
-    }
-
-    fn extend(&mut self, items: Vec<Value>) -> Result<(), Fault> {
-        let extended = self.top()?.extend(items);
-        self.checked(extended)
+    /// Adds what is on the stack from a place on to the value below.
+    fn grow(
+        &mut self,
+        from: usize,
+        add: fn(&Value, &mut [Value]) -> Result<(), Misbuilt>,
+    ) -> Result<(), Fault> {
+        let floor = self.floor();
+        let (below, added) = self.stack.split_at_mut(from);
+        let grown = match below.last() {
+            Some(value) if below.len() > floor => add(value, added),
+            _ => return Err(self.underflow()),
+        };
+        self.stack.truncate(from);
+        self.checked(grown)
     }
 
     fn integer(&mut self, code: u8) -> Result<(), Fault> {
@@ -316,23 +323,14 @@ impl Machine<'_> {
 
     fn put(&mut self, code: u8) -> Result<(), Fault> {
         let place = match code {
-            opcode::MEMOIZE => self.memo_len,
+            opcode::MEMOIZE => self.memo.next(),
             opcode::BINPUT => u32::from(self.reader.byte()?),
             opcode::LONG_BINPUT => u32::from_le_bytes(self.reader.bytes()?),
             _ => self.place_in_line()?,
         };
-        if !self.fetched.has(place) {
-            // Nobody writes a place twice that nobody reads.
-            self.memo_len = self.memo_len.saturating_add(1);
-            return Ok(());
-        }
-        if self.put.add(place) {
-            self.memo_len = self.memo_len.saturating_add(1);
-        }
         let value = self.top()?.clone();
-        self.memo.insert(place, value);
-        self.recent.forget(place);
-        Ok(())
+        let put = self.memo.put(place, value);
+        put.map_err(|NotKept| self.broken("puts values into the memo out of order".into()))
     }
 
     fn get(&mut self, code: u8) -> Result<(), Fault> {
@@ -341,12 +339,16 @@ impl Machine<'_> {
             opcode::LONG_BINGET => u32::from_le_bytes(self.reader.bytes()?),
             _ => self.place_in_line()?,
         };
+        if let Some(value) = self.alike(place) {
+            self.stack.push(value);
+            return Ok(());
+        }
         let what = || "fetches a value that was not put into the memo before".to_string();
-        match self.memo.get(&place).cloned() {
+        match self.memo.get(place).cloned() {
             Some(Value::Text(text)) => self.push_text(text.id),
             Some(Value::Global(class)) => {
                 let flat = match self.detail {
-                    Detail::Contents => self.flat(class),
+                    Detail::Contents => self.flat(class, place),
                     Detail::Everything => None,
                 };
                 self.stack.push(flat.unwrap_or(Value::Global(class)));
@@ -362,18 +364,27 @@ impl Machine<'_> {
         line.trim().parse().map_err(|_| self.broken("a place in the memo is not a number".into()))
     }
 
+    /// Where the stack begins that opcodes see: they do not reach below a mark.
+    fn floor(&self) -> usize {
+        self.marks.last().copied().unwrap_or(0)
+    }
+
     fn pop(&mut self) -> Result<Value, Fault> {
+        if self.stack.len() <= self.floor() {
+            return Err(self.underflow());
+        }
         self.stack.pop().ok_or_else(|| self.underflow())
     }
 
     fn top(&self) -> Result<&Value, Fault> {
-        self.stack.last().ok_or_else(|| self.underflow())
+        let top = self.stack.last().filter(|_| self.stack.len() > self.floor());
+        top.ok_or_else(|| self.underflow())
     }
 
     /// What was pushed since the last mark.
     fn above_mark(&mut self) -> Result<Vec<Value>, Fault> {
-        let below = self.marks.pop().ok_or_else(|| self.underflow())?;
-        Ok(mem::replace(&mut self.stack, below))
+        let mark = self.marks.pop().ok_or_else(|| self.underflow())?;
+        Ok(self.stack.split_off(mark))
     }
 
     fn underflow(&self) -> Fault {
@@ -389,6 +400,7 @@ impl Machine<'_> {
             Misbuilt::Nesting => Fault::too_large(self.at, "values nest too deeply"),
             Misbuilt::Recursive => self.broken("adds to a value that is part of another".into()),
             Misbuilt::NotGrowing => self.broken("adds to a value that cannot grow".into()),
+            Misbuilt::KeyAlone => self.broken("a key without a value".into()),
         })
     }
 }
@@ -404,7 +416,29 @@ fn count(value: &Value) -> Option<u64> {
 /// A number in two's complement, the lowest byte first; `None` beyond 64 bits.
 pub(super) fn little_endian(bytes: &[u8]) -> Option<i64> {
     let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut all = [if negative { 0xff } else { 0 }; 8];
-    all.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(i64::from_le_bytes(all))
+    let sign = if negative { 0xff } else { 0 };
+    let (low, high) = bytes.split_at(bytes.len().min(8));
+    let mut all = [sign; 8];
+    all[..low.len()].copy_from_slice(low);
+    let number = i64::from_le_bytes(all);
+    let is_whole = high.iter().all(|byte| *byte == sign) && (number < 0) == negative;
+    is_whole.then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_may_have_more_bytes_than_they_need() {
+        let check =
+            |bytes: &[u8], expected| assert_eq!(little_endian(bytes), expected, "{bytes:?}");
+        check(&[], Some(0));
+        check(&[0xff], Some(-1));
+        check(&[0, 0, 0, 0, 2], Some(1 << 33));
+        check(&[0, 0, 0, 0, 2, 0, 0, 0, 0], Some(1 << 33));
+        check(&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Some(-2));
+        check(&[0, 0, 0, 0, 0, 0, 0, 0x80, 0], None);
+        check(&[0, 0, 0, 0, 0, 0, 0, 0, 1], None);
+    }
 }

@@ -11,8 +11,9 @@ use statedict_core::IndexSet;
 const MAX_NESTING: u8 = 64;
 
 /// A value; what can grow is shared as the pickle shares it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Value {
+    #[default]
     None,
     Int(i64),
     /// A truth value, number or bytes that nothing here depends on.
@@ -26,7 +27,9 @@ pub(crate) enum Value {
     /// A `MetadataIndex`: a name and, for chunks, an offset.
     Index(TextId, Option<SizesId>),
     /// A `_StorageInfo` without transforms.
-    Info(Rc<Info>),
+    Info(Info),
+    /// `TensorProperties`: the type of the elements.
+    Properties(GlobalId),
     Node(Rc<Node>),
 }
 
@@ -39,24 +42,54 @@ pub(crate) struct Info {
     pub(crate) length: u64,
 }
 
-/// An index with what it leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Indexes with what they lead to, of which there may be millions.
+#[derive(Debug, Default)]
 pub(crate) struct Placed {
-    pub(crate) name: TextId,
-    pub(crate) at: Option<SizesId>,
-    /// The number of its file.
-    pub(crate) file: u32,
-    /// The number of how it was transformed; 0 for not at all.
-    pub(crate) transforms: u32,
-    pub(crate) offset: u64,
-    pub(crate) length: u64,
+    /// What each is of: a name and, for chunks, where it begins.
+    pub(crate) of: Vec<(TextId, Option<SizesId>)>,
+    pub(crate) places: Vec<Place>,
+}
+
+/// Where something is in a file. Numbers take six bytes; what is beyond that is beyond any file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The number of its file, or of its file with how it was transformed.
+    pub(crate) kind: u32,
+    offset: [u8; Place::WIDTH],
+    length: [u8; Place::WIDTH],
 }
 
 impl Placed {
+    pub(crate) fn push(&mut self, name: TextId, at: Option<SizesId>, info: &Info) {
+        self.of.push((name, at));
+        self.places.push(Place::plain(info));
+    }
+}
+
+impl Place {
+    const WIDTH: usize = 6;
+
     /// What is said of an item that was not transformed.
-    pub(crate) fn plain(name: TextId, at: Option<SizesId>, info: &Info) -> Placed {
+    fn plain(info: &Info) -> Place {
         let Info { file, offset, length } = *info;
-        Placed { name, at, file, transforms: 0, offset, length }
+        let [offset, length] = [offset, length].map(|number| {
+            let most = u64::MAX >> (64 - 8 * Place::WIDTH);
+            let [a, b, c, d, e, f, ..] = number.min(most).to_le_bytes();
+            [a, b, c, d, e, f]
+        });
+        Place { kind: file, offset, length }
+    }
+
+    /// The same with another number of its file.
+    pub(crate) fn of_kind(self, kind: u32) -> Place {
+        Place { kind, ..self }
+    }
+
+    /// Where it begins, and how long it is.
+    pub(crate) fn range(&self) -> (u64, u64) {
+        let number =
+            |[a, b, c, d, e, f]: [u8; Place::WIDTH]| u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+        (number(self.offset), number(self.length))
     }
 }
 
@@ -98,7 +131,9 @@ pub(crate) enum Kind {
     Sequence(Vec<Value>),
     /// A list of chunks alone, their offsets and sizes.
     Chunks(Vec<(SizesId, SizesId)>),
-    Dict(Vec<(Value, Value)>, Vec<Placed>),
+    Dict(Vec<(Value, Value)>, Placed),
+    /// A `TensorStorageMetadata`: the type of its elements, its size and chunks.
+    Stored(GlobalId, SizesId, Vec<(SizesId, SizesId)>),
     /// An object: what was called with what, and the state it was given.
     Object {
         class: GlobalId,
@@ -113,6 +148,7 @@ pub(super) enum Misbuilt {
     Nesting,
     Recursive,
     NotGrowing,
+    KeyAlone,
 }
 
 impl Node {
@@ -121,29 +157,38 @@ impl Node {
     }
 
     /// Takes out what a dict has of indexes with their places, which may be most of what there is.
-    pub(crate) fn take_placed(&self) -> Vec<Placed> {
+    pub(crate) fn take_placed(&self) -> Placed {
         match &mut *self.kind.borrow_mut() {
             Kind::Dict(_, placed) => mem::take(placed),
-            _ => Vec::new(),
+            _ => Placed::default(),
         }
     }
 
-    /// Takes out the chunks of a list that has nothing else.
-    pub(crate) fn take_chunks(&self) -> Option<Vec<(SizesId, SizesId)>> {
-        match &mut *self.kind.borrow_mut() {
-            Kind::Chunks(chunks) => Some(mem::take(chunks)),
+    /// The entries of a dict; taken out of what nobody else has.
+    pub(crate) fn take_entries(node: &Rc<Node>) -> Option<Vec<(Value, Value)>> {
+        match &mut *node.kind.borrow_mut() {
+            Kind::Dict(entries, _) => {
+                let is_shared = Rc::strong_count(node) > 1;
+                Some(if is_shared { entries.clone() } else { mem::take(entries) })
+            }
+            _ => None,
+        }
+    }
+
+    /// The chunks of a list that has nothing else, or of a tensor; taken out of what nobody else has.
+    pub(crate) fn take_chunks(node: &Rc<Node>) -> Option<Vec<(SizesId, SizesId)>> {
+        match &mut *node.kind.borrow_mut() {
+            Kind::Chunks(chunks) | Kind::Stored(_, _, chunks) => {
+                let is_shared = Rc::strong_count(node) > 1;
+                Some(if is_shared { chunks.clone() } else { mem::take(chunks) })
+            }
             _ => None,
         }
     }
 }
 
-impl Kind {
-    fn of_items(items: Vec<Value>) -> Kind {
-        match chunks(&items) {
-            Some(chunks) if !items.is_empty() => Kind::Chunks(chunks),
-            _ => Kind::Sequence(items),
-        }
-    }
+fn is_empty(kind: &Kind) -> bool {
+    matches!(kind, Kind::Sequence(items) if items.is_empty())
 }
 
 /// Values that are all chunks.
@@ -152,7 +197,11 @@ fn chunks(items: &[Value]) -> Option<Vec<(SizesId, SizesId)>> {
         Value::Chunk(at, size) => Some((*at, *size)),
         _ => None,
     };
-    items.iter().map(chunk).collect()
+    let mut chunks = Vec::with_capacity(items.len());
+    for item in items {
+        chunks.push(chunk(item)?);
+    }
+    Some(chunks)
 }
 
 impl Value {
@@ -162,7 +211,7 @@ impl Value {
     }
 
     pub(super) fn dict() -> Value {
-        Value::node(Kind::Dict(Vec::new(), Vec::new()), 1)
+        Value::node(Kind::Dict(Vec::new(), Placed::default()), 1)
     }
 
     pub(super) fn object(class: GlobalId, args: Vec<Value>) -> Result<Value, Misbuilt> {
@@ -175,60 +224,67 @@ impl Value {
         Value::Node(Rc::new(Node { kind, depth, is_part }))
     }
 
-    /// Adds items to a list or set.
-    pub(super) fn extend(&self, items: Vec<Value>) -> Result<(), Misbuilt> {
+    /// Adds items to a list or set, out of which they are taken.
+    pub(super) fn extend(&self, items: &mut [Value]) -> Result<(), Misbuilt> {
+        let depth = depth_above(items)?;
         let node = self.growing()?;
-        node.deepen(depth_above(&items)?);
+        node.deepen(depth);
         let kind = &mut *node.kind.borrow_mut();
-        match kind {
-            Kind::Sequence(all) if all.is_empty() => *kind = Kind::of_items(items),
-            Kind::Sequence(all) => all.extend(items),
-            Kind::Chunks(all) => match chunks(&items) {
-                Some(more) => all.extend(more),
-                None => {
-                    let all = all.iter().map(|(at, size)| Value::Chunk(*at, *size));
-                    *kind = Kind::Sequence(all.chain(items).collect());
-                }
-            },
+        let taken = |items: &mut [Value]| items.iter_mut().map(mem::take).collect::<Vec<Value>>();
+        match (kind, chunks(items)) {
+            (kind @ Kind::Sequence(_), Some(chunks)) if is_empty(kind) && !items.is_empty() => {
+                *kind = Kind::Chunks(chunks);
+            }
+            (Kind::Sequence(all), _) => all.extend(taken(items)),
+            (Kind::Chunks(all), Some(more)) => all.extend(more),
+            (kind @ Kind::Chunks(_), None) => {
+                let Kind::Chunks(all) = &*kind else { return Err(Misbuilt::NotGrowing) };
+                let all = all.iter().map(|(at, size)| Value::Chunk(*at, *size));
+                *kind = Kind::Sequence(all.chain(taken(items)).collect());
+            }
             _ => return Err(Misbuilt::NotGrowing),
         }
         Ok(())
     }
 
-    /// Adds entries to a dict.
-    pub(super) fn insert(&self, entries: Vec<(Value, Value)>) -> Result<(), Misbuilt> {
+    /// Adds entries to a dict: keys with their values, in turn, out of which they are taken.
+    pub(super) fn insert(&self, entries: &mut [Value]) -> Result<(), Misbuilt> {
+        let depth = depth_above(entries)?;
         let node = self.growing()?;
-        for (key, value) in &entries {
-            node.deepen(part(key)?.max(part(value)?));
+        node.deepen(depth);
+        let Kind::Dict(all, placed) = &mut *node.kind.borrow_mut() else {
+            return Err(Misbuilt::NotGrowing);
+        };
+        let (entries, rest) = entries.as_chunks_mut::<2>();
+        if !rest.is_empty() {
+            return Err(Misbuilt::KeyAlone);
         }
-        match &mut *node.kind.borrow_mut() {
-            Kind::Dict(all, placed) => {
-                for (key, value) in entries {
-                    match (&key, &value) {
-                        (Value::Index(name, at), Value::Info(info)) => {
-                            placed.push(Placed::plain(*name, *at, info));
-                        }
-                        _ => all.push((key, value)),
-                    }
-                }
-                Ok(())
+        for entry in entries {
+            match entry {
+                [Value::Index(name, at), Value::Info(info)] => placed.push(*name, *at, info),
+                [key, value] => all.push((mem::take(key), mem::take(value))),
             }
-            _ => Err(Misbuilt::NotGrowing),
         }
+        Ok(())
     }
 
     /// Gives an object its state; a dict keeps none.
-    pub(super) fn build(&self, given: Value) -> Result<(), Misbuilt> {
+    pub(super) fn build(&self, given: Value, names: &Names) -> Result<(), Misbuilt> {
+        let depth = part(&given)?;
         let node = self.growing()?;
-        node.deepen(part(&given)?);
-        match &mut *node.kind.borrow_mut() {
-            Kind::Object { state, .. } => {
-                *state = given;
-                Ok(())
+        node.deepen(depth);
+        let kind = &mut *node.kind.borrow_mut();
+        match kind {
+            Kind::Object { class, state, .. } => match stored(*class, &given, names) {
+                Some(stored) => *kind = stored,
+                None => *state = given,
+            },
+            Kind::Dict(..) => {}
+            Kind::Sequence(_) | Kind::Chunks(_) | Kind::Stored(..) => {
+                return Err(Misbuilt::NotGrowing);
             }
-            Kind::Dict(..) => Ok(()),
-            Kind::Sequence(_) | Kind::Chunks(_) => Err(Misbuilt::NotGrowing),
         }
+        Ok(())
     }
 
     fn growing(&self) -> Result<&Node, Misbuilt> {
@@ -243,6 +299,26 @@ impl Value {
 impl Node {
     fn deepen(&self, depth: u8) {
         self.depth.set(self.depth.get().max(depth));
+    }
+}
+
+/// A tensor of a class and its attributes, if it is one whose parts were read at once.
+fn stored(class: GlobalId, attributes: &Value, names: &Names) -> Option<Kind> {
+    names.global(class).strip_suffix("TensorStorageMetadata")?.strip_suffix('.')?;
+    let Value::Node(attributes) = attributes else { return None };
+    let Kind::Dict(entries, _) = &*attributes.kind() else { return None };
+    let [properties, size, chunks] = entries.as_slice() else { return None };
+    let is_named = |(key, _): &(Value, Value), name: &str| match key {
+        Value::Text(text) => names.text(text.id) == name,
+        _ => false,
+    };
+    let are_named =
+        is_named(properties, "properties") && is_named(size, "size") && is_named(chunks, "chunks");
+    match (&properties.1, &size.1, &chunks.1) {
+        (Value::Properties(dtype), Value::Sizes(size), Value::Node(chunks)) if are_named => {
+            Some(Kind::Stored(*dtype, *size, Node::take_chunks(chunks)?))
+        }
+        _ => None,
     }
 }
 
@@ -265,7 +341,12 @@ fn part(value: &Value) -> Result<u8, Misbuilt> {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     texts: IndexSet<Box<str>>,
+    /// The text that followed each the last time it was read at once with an object.
+    after: Vec<u32>,
+    last_text: u32,
     sizes: IndexSet<Box<[u64]>>,
+    /// Some of those that were asked for last, each where others with its hash would be.
+    recent: Vec<Option<(Few, SizesId)>>,
     globals: IndexSet<String>,
     /// The texts that are paths of data files.
     files: IndexSet<TextId>,
@@ -277,9 +358,38 @@ impl Names {
         TextId(place(known.unwrap_or_else(|| self.texts.insert_full(text.into()).0)))
     }
 
+    /// The text of these bytes, if they are one.
+    pub(super) fn add_text_of(&mut self, bytes: &[u8]) -> Option<TextId> {
+        // Every rank says the same names in the same order.
+        let after = self.after.get(self.last_text as usize).copied().unwrap_or(0);
+        let expected = self.texts.get_index(after as usize);
+        let number = match expected {
+            Some(text) if text.as_bytes() == bytes => after,
+            _ => self.add_text(std::str::from_utf8(bytes).ok()?).0,
+        };
+        self.after.resize(self.texts.len(), 0);
+        if let Some(after) = self.after.get_mut(self.last_text as usize) {
+            *after = number;
+        }
+        self.last_text = number;
+        Some(TextId(number))
+    }
+
     pub(crate) fn add_sizes(&mut self, sizes: &[u64]) -> SizesId {
+        let slot = Few::of(sizes).map(|few| (few, few.slot()));
+        if let Some((few, slot)) = slot
+            && let Some(Some((known, id))) = self.recent.get(slot)
+            && *known == few
+        {
+            return *id;
+        }
         let known = self.sizes.get_index_of(sizes);
-        SizesId::at(known.unwrap_or_else(|| self.sizes.insert_full(sizes.into()).0))
+        let id = SizesId::at(known.unwrap_or_else(|| self.sizes.insert_full(sizes.into()).0));
+        if let Some((few, slot)) = slot {
+            self.recent.resize(Few::SLOTS, None);
+            self.recent[slot] = Some((few, id));
+        }
+        id
     }
 
     pub(super) fn add_global(&mut self, path: String) -> GlobalId {
@@ -317,6 +427,31 @@ impl Names {
     /// A global as `module.name`.
     pub(crate) fn global(&self, id: GlobalId) -> &str {
         &self.globals[id.0 as usize]
+    }
+}
+
+/// Sizes of few dimensions, compared without a look elsewhere: nearly all have no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Few {
+    count: usize,
+    sizes: [u64; Few::MOST],
+}
+
+impl Few {
+    const MOST: usize = 4;
+    const SLOTS: usize = 2048;
+
+    fn of(sizes: &[u64]) -> Option<Few> {
+        let (mut few, count) = ([0; Few::MOST], sizes.len());
+        few.get_mut(..count)?.copy_from_slice(sizes);
+        Some(Few { count, sizes: few })
+    }
+
+    fn slot(&self) -> usize {
+        // Half of the digits of the golden ratio, as in many hashes.
+        let mix = |hash: u64, size: &u64| (hash ^ size).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = self.sizes.iter().fold(0, mix);
+        (hash >> 32) as usize % Few::SLOTS
     }
 }
 
