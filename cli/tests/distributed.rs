@@ -157,3 +157,39 @@ fn what_metadata_alone_cannot_say_is_written_again() {
     let listing: Value = serde_json::from_str(&listing.out).expect("JSON");
     assert_eq!(listing["tensors"][0]["dtype"], json!("BF16"));
 }
+
+#[test]
+fn the_module_of_a_save_is_taken_without_the_optimizer_and_stage_3_has_none() {
+    let folder = Folder::of([]);
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compat-tests/fixtures/folders");
+    let add = |sample: &str, file: &str| {
+        let (from, to) = (samples.join(sample).join(file), folder.path(sample).join(file));
+        fs::create_dir_all(to.parent().expect("a folder")).expect("made");
+        fs::copy(from, to).expect("copied");
+    };
+    add("zero2", "latest");
+    add("zero2", "global_step1/mp_rank_00_model_states.pt");
+    add("zero2", "global_step1/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt");
+    add("zero3", "latest");
+    for rank in [0, 1] {
+        let file = format!("global_step1/zero_pp_rank_{rank}_mp_rank_00_model_states.pt");
+        add("zero3", &file);
+    }
+
+    folder.typed("ls zero2").check(2, "bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt' is missing");
+    folder.typed("convert --which module zero2 model.safetensors").check(0, "wrote model");
+    let rows = |words: &str| {
+        let ran = folder.typed(words);
+        let listing: Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
+        let rows = listing["tensors"].as_array().expect("a list").clone();
+        let fields = |row: &Value| ["key", "dtype", "sha256"].map(|field| row[field].to_string());
+        rows.iter().map(fields).collect::<Vec<_>>()
+    };
+    let taken = rows("ls --json --hash --which module zero2");
+    assert_eq!(taken, rows("ls --json --hash model.safetensors"));
+    assert!(taken.iter().filter(|[_, dtype, _]| dtype == "\"BF16\"").count() > 5, "{taken:?}");
+
+    let none = "of stage 3 no parameters are saved but the optimizer's";
+    folder.typed("ls --which module zero3").check(2, none);
+}

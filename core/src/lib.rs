@@ -66,7 +66,7 @@ pub use layout::{
     Fault, FilePart, Folder, FolderFormat, Format, Growth, Headroom, Incomplete, Layout, LeftOut,
     Manifest, Manner, NewFile, Omitted, Opened, Opening, Origin, Part, PendingFiles, Place,
     ReadPayload, Renamed, ShardNames, Shortfall, Source, Span, Store, StoreFile, Stretch,
-    TensorSet, Ties, Total, UnsupportedTensors, WholeTensor, is_implied, is_recorded_tie,
+    TensorSet, Ties, Total, UnsupportedTensors, Which, WholeTensor, is_implied, is_recorded_tie,
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{

@@ -35,6 +35,7 @@ const OPTIONS: [(&str, &[&str]); 7] = [
             "separator",
             "shapes",
             "slice",
+            "which",
         ],
     ),
     (

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use statedict::core::{Cut, Depth, Incomplete, Opening, SEPARATOR};
+use clap::ValueEnum;
+use statedict::core::{Cut, Depth, Incomplete, Opening, SEPARATOR, Which};
 use statedict::jobs::recipe::parse_cut;
 use statedict::jobs::shapes;
 use statedict::silent;
@@ -27,6 +28,19 @@ pub(crate) struct FolderArgs {
     /// do not say which.
     #[arg(long, value_name = "TARGET")]
     shapes: Option<PathBuf>,
+    /// Of a DeepSpeed save, take the optimizer's 32-bit masters or the 16-bit module
+    ///
+    /// `module` reads the model states alone, so it needs no rank's optimizer states. Saves of stage 3
+    /// have no 16-bit parameters.
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    which: WhichArg,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum WhichArg {
+    #[default]
+    Masters,
+    Module,
 }
 
 /// A dimension as it is typed: `**.my_proj.weight=1`.
@@ -42,6 +56,10 @@ impl FolderArgs {
             None => Vec::new(),
         };
         let incomplete = if self.partial { Incomplete::LeftOut } else { Incomplete::Refused };
-        Ok(Opening { depth: Depth::Elements, incomplete, cuts: self.cut, shapes })
+        let which = match self.which {
+            WhichArg::Masters => Which::Masters,
+            WhichArg::Module => Which::Module,
+        };
+        Ok(Opening { depth: Depth::Elements, incomplete, cuts: self.cut, shapes, which })
     }
 }

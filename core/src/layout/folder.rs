@@ -84,6 +84,19 @@ pub struct Opening {
     /// The names and shapes of the model's tensors in its order, where a checkpoint has several
     /// parameters as one vector.
     pub shapes: Vec<(String, Vec<u64>)>,
+    /// Which of the copies of its parameters are taken.
+    pub which: Which,
+}
+
+/// Which parameters are taken of a checkpoint that has them twice: as the optimizer has them, and as
+/// the model computed with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// The optimizer's, in full precision, with its moments.
+    #[default]
+    Masters,
+    /// The model's own, for which no file of the optimizer is read.
+    Module,
 }
 
 /// Along which dimension the tensors were cut whose keys match.

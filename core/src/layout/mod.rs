@@ -23,6 +23,7 @@ pub use container::{Container, Growth};
 pub use copies::{Comparison, WholeTensor};
 pub use folder::{
     Cut, Depth, FilePart, Folder, FolderFormat, Incomplete, LeftOut, Opening, Store, StoreFile,
+    Which,
 };
 pub use format::{Facts, Format, ShardNames};
 pub use headroom::Headroom;

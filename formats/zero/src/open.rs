@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use statedict_core::{
     Assembled, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall, Step, Store, Tensor,
-    Total, Tree,
+    Total, Tree, Which,
 };
 use statedict_pth::SavedFile;
 
@@ -52,6 +52,17 @@ impl Whole {
         self.parameters.insert(name, (shape, value));
     }
 
+    /// Adds what files of experts have that is not there yet.
+    fn add_experts(&mut self, experts: &[SavedFile]) {
+        for (key, value) in experts.iter().flat_map(|states| states.root().entries()) {
+            if let Some(tensor) = value.tensor()
+                && !self.parameters.contains_key(key.as_str())
+            {
+                self.add(key.as_str(), tensor);
+            }
+        }
+    }
+
     /// Keys that share the elements of others get them, too.
     pub(crate) fn share(&mut self, model: &SavedFile) -> Result<(), Fault> {
         let shared = model.root().get("shared_params").filter(|it| it.is_record());
@@ -83,6 +94,10 @@ pub(crate) fn open(store: &dyn Store, at: &str, opening: &Opening) -> Result<Ass
     let load = |name: &String| SavedFile::open(store, &path(name));
     let models = Models::load(&files, load)?;
     let experts = files.experts.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    if opening.which == Which::Module {
+        let loaded = models.all().chain(&experts).map(|states| states.name.clone()).collect();
+        return assembled(module(&models, &experts)?, models.first(), loaded, opening);
+    }
     let optimizers = files.optimizers.iter();
     let optimizers: IndexMap<u64, SavedFile> =
         optimizers.map(|(rank, name)| Ok((*rank, load(name)?))).collect::<Result<_, Fault>>()?;
@@ -167,6 +182,27 @@ impl Models {
     }
 }
 
+/// The parameters as the model computed with them, which model states alone hold.
+///
+/// # Errors
+/// A save of stage 3, of which each parameter has a placeholder without elements there.
+fn module(models: &Models, experts: &[SavedFile]) -> Result<Whole, Fault> {
+    let model = models.first();
+    if models.of_ranks {
+        let what = "of stage 3 no parameters are saved but the optimizer's; those that \
+                    save_16bit_model gathered are a file of their own";
+        return Err(Fault::Unsupported(what.into()).in_file(&model.name));
+    }
+    let mut whole = Whole::default();
+    for (key, value) in model.need(model.root(), "module")?.entries() {
+        if let Some(tensor) = value.tensor() {
+            whole.add(key.as_str(), tensor);
+        }
+    }
+    whole.add_experts(experts);
+    Ok(whole)
+}
+
 /// Everything that model and optimizer states hold together.
 fn whole(
     models: &Models,
@@ -205,16 +241,7 @@ fn whole(
         }
     }
     whole.share(model)?;
-    for states in experts {
-        for (key, value) in states.root().entries() {
-            match value.tensor() {
-                Some(tensor) if !whole.parameters.contains_key(key.as_str()) => {
-                    whole.add(key.as_str(), tensor);
-                }
-                _ => {}
-            }
-        }
-    }
+    whole.add_experts(experts);
     let lacking = module.entries().find(|(key, value)| {
         value.tensor().is_some() && !whole.parameters.contains_key(key.as_str())
     });

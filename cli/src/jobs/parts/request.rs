@@ -8,7 +8,7 @@ use statedict_checkpoint::{Existing, format_called};
 use statedict_core::casting::{CastRule, Casting};
 use statedict_core::{
     Cut, Depth, Format, Glob, Headroom, Incomplete, MetadataEdits, Name, Opening, Policy,
-    SEPARATOR, Ties, Undefined, Unmatched,
+    SEPARATOR, Ties, Undefined, Unmatched, Which,
 };
 
 use crate::jobs::error::Error;
@@ -71,6 +71,17 @@ pub(super) struct Request {
     /// The names and shapes of parameters that lie in one vector.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     shapes: Vec<(String, Vec<u64>)>,
+    #[serde(default)]
+    which: WhichText,
+}
+
+/// Which parameters are taken of a checkpoint that has them twice.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum WhichText {
+    #[default]
+    Masters,
+    Module,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -182,6 +193,10 @@ impl Request {
                 .map(|cut| CutText { keys: Pattern::of(&cut.pattern), dimension: cut.dimension })
                 .collect(),
             shapes: job.opening.shapes.clone(),
+            which: match job.opening.which {
+                Which::Masters => WhichText::Masters,
+                Which::Module => WhichText::Module,
+            },
         })
     }
 
@@ -232,6 +247,10 @@ impl Request {
             incomplete: if self.partial { Incomplete::LeftOut } else { Incomplete::Refused },
             cuts: cuts.collect::<Result<_, String>>()?,
             shapes: self.shapes.clone(),
+            which: match self.which {
+                WhichText::Masters => Which::Masters,
+                WhichText::Module => Which::Module,
+            },
         })
     }
 
@@ -344,6 +363,7 @@ mod tests {
                 incomplete: Incomplete::LeftOut,
                 cuts: vec![Cut { pattern, dimension: 1 }],
                 shapes: vec![("a.w".into(), vec![2, 3])],
+                which: Which::Module,
             },
             encoding: Encoding {
                 casting: Casting { rules: vec![cast("a/*=f8_e4m3", '/'), cast("bf16", '.')] },
