@@ -117,8 +117,17 @@ impl<'a> Group<'a, '_> {
         states: &SavedFile,
         first: Node<'_>,
     ) -> Result<(), Fault> {
-        let masters =
-            self.flats(|states| states.get("single_partition_of_fp32_groups")?.item(self.number))?;
+        let paddings = first.get("param_alignment_paddings");
+        let paddings = paddings.and_then(|all| all.item(self.number));
+        let paddings: Vec<Node<'_>> = paddings.map(Node::items).unwrap_or_default();
+        let padding = |place: usize| paddings.get(place).and_then(|it| it.count()).unwrap_or(0);
+        let mut total = 0u64;
+        for (place, (name, shape)) in self.shapes.iter().enumerate() {
+            total = total.saturating_add(count(name, shape)?).saturating_add(padding(place));
+        }
+        let masters = self.flats(total, |states| {
+            states.get("single_partition_of_fp32_groups")?.item(self.number)
+        })?;
         let Some(masters) = masters else {
             let what =
                 format!("it has no single_partition_of_fp32_groups of group {}", self.number);
@@ -126,7 +135,7 @@ impl<'a> Group<'a, '_> {
         };
         let mut moments = Vec::new();
         for moment in MOMENTS {
-            let flats = self.flats(|states| {
+            let flats = self.flats(total, |states| {
                 let base = states.get("base_optimizer_state")?;
                 let groups = base.get("state").unwrap_or(base);
                 let of_group = || groups.item(self.number);
@@ -134,9 +143,6 @@ impl<'a> Group<'a, '_> {
             })?;
             moments.extend(flats.map(|flats| (moment, flats)));
         }
-        let paddings = first.get("param_alignment_paddings");
-        let paddings = paddings.and_then(|all| all.item(self.number));
-        let paddings: Vec<Node<'_>> = paddings.map(Node::items).unwrap_or_default();
         let mut at = 0u64;
         for (place, (name, shape)) in self.shapes.iter().enumerate() {
             let size = count(name, shape)?;
@@ -147,16 +153,17 @@ impl<'a> Group<'a, '_> {
             let moments = moments.collect::<Result<Vec<_>, Fault>>()?;
             let shape = shape.clone();
             parameters.insert(self.name(name)?, Parameter { shape, value, moments });
-            let padding = paddings.get(place).and_then(|it| it.count()).unwrap_or(0);
-            let next = at.checked_add(size).and_then(|next| next.checked_add(padding));
+            let next = at.checked_add(size).and_then(|next| next.checked_add(padding(place)));
             at = next.ok_or_else(|| states.broken("its parameters are beyond counting"))?;
         }
         Ok(())
     }
 
-    /// The flat vectors of the group's ranks; none if a file that is there lacks one.
+    /// The flat vectors of the group's ranks, of so many elements together; none if a file that is
+    /// there lacks one.
     fn flats(
         &self,
+        total: u64,
         find: impl Fn(Node<'a>) -> Option<Node<'a>>,
     ) -> Result<Option<Vec<Flat>>, Fault> {
         let mut flats = Vec::new();
@@ -171,8 +178,7 @@ impl<'a> Group<'a, '_> {
                 None => Flat::Missing { file: self.ranks.file(*rank), len: u64::MAX },
             });
         }
-        // All partitions but the last are of one length.
-        let usual = flats.iter().filter(|flat| matches!(flat, Flat::There(_))).map(Flat::len).max();
+        let usual = usual_len(&flats, total);
         for flat in flats.iter_mut().rev().skip(1) {
             if let (Flat::Missing { len, .. }, Some(usual)) = (flat, usual) {
                 *len = usual;
@@ -204,8 +210,10 @@ impl<'a> Group<'a, '_> {
             let written = mapping.and_then(address);
             if written != own && !self.is_round_robin {
                 let what = format!(
-                    "'{name}' is at {own:?} (start, count) by the order of the parameters and at \
-                     {written:?} by param_slice_mappings"
+                    "'{name}' has {} of the rank's by the order of the parameters, and {} by \
+                     param_slice_mappings",
+                    run(own),
+                    run(written)
                 );
                 return Err(states.broken(what));
             }
@@ -223,6 +231,28 @@ impl<'a> Group<'a, '_> {
         let number = own.checked_add(others);
         let number = number.ok_or_else(|| Fault::broken("experts are beyond counting"))?;
         Ok(format!("{before}{number}{after}"))
+    }
+}
+
+/// How long all partitions are but the last, which may lack its padding.
+fn usual_len(flats: &[Flat], total: u64) -> Option<u64> {
+    let there = |flat: &&Flat| matches!(flat, Flat::There(_));
+    let (last, others) = flats.split_last()?;
+    if let Some(other) = others.iter().find(there) {
+        return Some(other.len());
+    }
+    let (last, others) = (Some(last).filter(there)?.len(), others.len() as u64);
+    if last.saturating_mul(others.saturating_add(1)) >= total {
+        return Some(last);
+    }
+    (total - last).checked_div(others)
+}
+
+/// A run of elements as it is said in a message.
+fn run(run: Option<(u64, u64)>) -> String {
+    match run {
+        Some((start, count)) => format!("elements {start} to {}", start.saturating_add(count)),
+        None => "no elements".into(),
     }
 }
 

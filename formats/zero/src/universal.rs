@@ -8,7 +8,7 @@
 use statedict_core::{Fault, IndexMap, Node, Store, Tensor, sorting};
 use statedict_pth::SavedFile;
 
-use crate::flat::{Made, count};
+use crate::flat::{Lost, Made, count};
 use crate::open::{Models, Whole};
 use crate::partitions::MOMENTS;
 use crate::states::shapes;
@@ -40,9 +40,12 @@ pub(crate) fn whole(store: &dyn Store, folder: &str, models: &Models) -> Result<
             }
         }
     }
-    if let Some(absent) = known.keys().find(|name| !whole.parameters.contains_key(*name)) {
-        let what = "is missing";
-        return Err(Fault::broken(what).in_file(format!("{folder}/{absent}/{MASTER}.pt")));
+    for (absent, shape) in &known {
+        if !whole.parameters.contains_key(absent) {
+            let cause = format!("'{folder}/{absent}/{MASTER}.pt' is missing");
+            let lost = Err(Lost { cause, count: count(absent, shape)? });
+            whole.parameters.insert(absent.clone(), (shape.clone(), lost));
+        }
     }
     let buffers = model.root().get("buffer_names").map(Node::items).unwrap_or_default();
     let buffers: Vec<&str> = buffers.into_iter().filter_map(Node::text).collect();
