@@ -72,6 +72,9 @@ impl Shown {
     }
 
     fn of_dtypes(&self, checkpoint: &Checkpoint, rows: Vec<usize>) -> Result<Vec<usize>, Error> {
+        if self.dtypes.is_empty() {
+            return Ok(rows);
+        }
         let dtype = |row: &usize| checkpoint.catalog().rows[*row].tensor.dtype.name();
         let names: IndexSet<&str> = rows.iter().map(dtype).collect();
         let is_there = |wanted: &str| names.iter().any(|name| spelled(name) == wanted);
@@ -85,7 +88,7 @@ impl Shown {
             let problem = format_args!("no tensor of type '{typed}'; {there}");
             return Err(Error::in_file(checkpoint.path(), problem));
         }
-        let is_wanted = |row: &usize| wanted.is_empty() || wanted.contains(&spelled(dtype(row)));
+        let is_wanted = |row: &usize| wanted.contains(&spelled(dtype(row)));
         Ok(rows.into_iter().filter(is_wanted).collect())
     }
 }

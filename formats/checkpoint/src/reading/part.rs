@@ -170,18 +170,23 @@ fn cut(mut elements: Elements, indices: &[Index]) -> Result<Elements, Cause> {
     let shape = elements.shape().to_vec();
     let indices = &of_each(indices, &shape)?;
     let unsupported = |why| Cause::from(Fault::Unsupported(why));
-    let mut backwards = Vec::new();
+    let mut picks = Vec::new();
     for (axis, (index, size)) in indices.iter().zip(&shape).enumerate() {
-        let Entries { range, step, is_backwards } = index.within(*size, axis)?;
+        let Entries { range, mut step, is_backwards } = index.within(*size, axis)?;
         if range != (0..*size) {
             elements = elements.slice(axis, range).map_err(unsupported)?;
         }
-        if step > 1 {
-            elements = every(elements, axis, step).map_err(unsupported)?;
+        if step > 1
+            && let Some(every) = every(&elements, axis, step)
+        {
+            elements = every.map_err(unsupported)?;
+            step = 1;
         }
-        backwards.extend(is_backwards.then_some(axis));
+        if step > 1 || is_backwards {
+            picks.push(Pick { axis, step, is_backwards });
+        }
     }
-    elements = reversed(elements, &backwards).map_err(unsupported)?;
+    elements = picked(elements, &picks).map_err(unsupported)?;
     let kept = |axis: usize| !matches!(indices.get(axis), Some(Index::One(_)));
     let sizes = elements.shape().iter().enumerate().filter(|(axis, _)| kept(*axis));
     let shape = sizes.map(|(_, size)| *size).collect();
@@ -209,45 +214,47 @@ fn of_each(indices: &[Index], shape: &[u64]) -> Result<Vec<Index>, Cause> {
     Ok(each.collect())
 }
 
-/// Every few entries of a dimension, from the first on.
-fn every(elements: Elements, axis: usize, step: u64) -> Result<Elements, String> {
-    let tensor = elements.tensor().and_then(|tensor: &Tensor| tensor.every(axis, step));
-    if let Some(tensor) = tensor {
-        return Elements::new(tensor, None);
-    }
-    let number = elements.shape()[axis].div_ceil(step);
-    refuse_to_pick(number)?;
-    picked(elements, axis, (0..number).map(|entry| entry * step))
+/// Every few entries of a dimension, from the first on; none if that is no view of one tensor.
+fn every(elements: &Elements, axis: usize, step: u64) -> Option<Result<Elements, String>> {
+    let tensor: &Tensor = elements.tensor()?;
+    Some(Elements::new(tensor.every(axis, step)?, None))
 }
 
-/// Puts the entries of some dimensions in the other order.
-fn reversed(mut elements: Elements, axes: &[usize]) -> Result<Elements, String> {
-    let sizes = axes.iter().map(|axis| elements.shape()[*axis]);
-    refuse_to_pick(sizes.fold(1, u64::saturating_mul))?;
-    for axis in axes {
-        let entries = (0..elements.shape()[*axis]).rev();
-        elements = picked(elements, *axis, entries)?;
-    }
-    Ok(elements)
+/// Entries of a dimension that are taken one by one.
+struct Pick {
+    axis: usize,
+    step: u64,
+    is_backwards: bool,
 }
 
-fn refuse_to_pick(entries: u64) -> Result<(), String> {
-    if entries > MAX_PICKED {
+impl Pick {
+    /// How many there are of a dimension of this size.
+    fn count(&self, size: u64) -> u64 {
+        size.div_ceil(self.step)
+    }
+}
+
+/// Takes entries of some dimensions one by one.
+fn picked(mut elements: Elements, picks: &[Pick]) -> Result<Elements, String> {
+    let counts = picks.iter().map(|pick| pick.count(elements.shape()[pick.axis]));
+    if counts.fold(1, u64::saturating_mul) > MAX_PICKED {
         let what = "backwards, or in steps where a tensor is in several places";
         return Err(format!("more than {MAX_PICKED} entries are not taken {what}"));
     }
-    Ok(())
-}
-
-/// These entries of a dimension, in this order.
-fn picked(
-    elements: Elements,
-    axis: usize,
-    entries: impl Iterator<Item = u64>,
-) -> Result<Elements, String> {
-    let parts = entries.map(|entry| elements.clone().slice(axis, entry..entry + 1));
-    let parts = parts.collect::<Result<Vec<_>, _>>()?;
-    if parts.is_empty() { Ok(elements) } else { Elements::concat(axis, parts) }
+    for pick in picks {
+        let axis = pick.axis;
+        let count = pick.count(elements.shape()[axis]);
+        let parts = (0..count).map(|place| {
+            let place = if pick.is_backwards { count - 1 - place } else { place };
+            let entry = place * pick.step;
+            elements.clone().slice(axis, entry..entry + 1)
+        });
+        let parts = parts.collect::<Result<Vec<_>, _>>()?;
+        if !parts.is_empty() {
+            elements = Elements::concat(axis, parts)?;
+        }
+    }
+    Ok(elements)
 }
 
 /// Some entries of a dimension.
