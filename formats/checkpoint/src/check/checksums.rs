@@ -73,8 +73,11 @@ impl Look<'_> {
 /// As many threads as there is work for.
 fn threads(entries: &[Entry]) -> usize {
     let bytes = entries.iter().map(Entry::size).fold(0, u64::saturating_add);
-    let worth = usize::try_from(bytes / PER_THREAD).unwrap_or(usize::MAX).saturating_add(1);
-    parallel::processors().min(worth)
+    match usize::try_from(bytes / PER_THREAD).unwrap_or(usize::MAX) {
+        // Asking how many processors there are takes longer than a short archive.
+        0 => 1,
+        worth => parallel::processors().min(worth.saturating_add(1)),
+    }
 }
 
 /// What of a member is looked at at once; a deflated one has no end but its own.
