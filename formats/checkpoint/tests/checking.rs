@@ -51,6 +51,15 @@ fn records_that_torch_load_raises_on_are_malformed() {
 }
 
 #[test]
+fn records_that_are_compressed_in_ways_that_check_does_not_know_are_malformed() {
+    let expected = Some("a file compressed by bzip2, xz, zstd, lz4, 7z or rar");
+    for front in [&b"BZh91AY&SY"[..], b"\xfd7zXZ\0\0\x04", b"\x28\xb5\x2f\xfd\x24"] {
+        with_record("a/extra", front, expected);
+    }
+    with_record("a/data/0", b"BZh9 are four bytes of a number", None);
+}
+
+#[test]
 fn a_changed_byte_is_found_wherever_in_a_long_record_it_is() {
     // Longer than what is summed at once, and not a multiple of it.
     let storage = vec![1; (17 << 20) + 5];

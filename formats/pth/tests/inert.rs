@@ -222,3 +222,18 @@ fn fields_of_a_record_are_within_it() {
     check(&array(b"K\x02", 8), Verdict::Safe);
     check(&array(b"J\0\0\0\x10", 8), Verdict::Dangerous);
 }
+
+#[test]
+fn a_quantised_tensor_has_no_more_elements_than_it_stores() {
+    let storage =
+        b"(X\x07\0\0\0storagectorch\nQInt8Storage\nX\x01\0\0\x000X\x03\0\0\0cpuJ\0\0\0\x02tQ";
+    let tensor = |sizes: &[u8], strides: &[u8]| {
+        let front = [b"ctorch._utils\n_rebuild_qtensor\n(", &storage[..], b"K\0", sizes, strides];
+        [&front.concat()[..], b"(ctorch\nper_tensor_affine\nG?\xf0\0\0\0\0\0\0K\0t\x89}tR."]
+            .concat()
+    };
+    check(&tensor(b"J\0\0\0\x02\x85", b"K\x01\x85"), Verdict::Safe);
+    check(&tensor(b"J\0\0\0\x02\x85", b"K\0\x85"), Verdict::Malformed);
+    check(&tensor(b"J\0\0\x10\0J\0\0\x10\0\x86", b"K\x01K\x01\x86"), Verdict::Malformed);
+    check(&tensor(b"K\x09\x85", b"K\0\x85"), Verdict::Safe);
+}

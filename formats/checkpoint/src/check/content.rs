@@ -26,6 +26,8 @@ const REFUSED_WHOLE: &str = "torch.load(weights_only=True) loads no such file";
 const UNREAD: &str = "torch.load(weights_only=True) supports the opcodes of protocol 2 alone";
 const SPENT: &str = "looking into it takes more reading than its length allows, the check's limit";
 pub(super) const HELD: &str = "the check holds no more of what is compressed in memory, its limit";
+const PACKED: &str = "a file compressed by bzip2, xz, zstd, lz4, 7z or rar";
+const NOT_UNPACKED: &str = "the check does not unpack it, and others load what is in it unasked";
 const TAR: &str = "a tar archive";
 const FOLLOWED: &str = "bytes follow a bare pickle";
 const FIRST_ALONE: &str = "pickle.load reads the pickle alone, and torch.load loads no such file";
@@ -164,6 +166,9 @@ impl Look<'_> {
         }
         if content.name.ends_with(".npy") {
             self.fault(content, "", "named as an array, and none".into(), NO_ARRAY);
+        }
+        if content.depth > 0 && is_packed(&front) {
+            self.malformed(content, PACKED.into(), NOT_UNPACKED);
         }
         let (name, depth) = (content.below("unpacked"), content.depth + 1);
         let inside = Content { name, depth, ..content.clone() };
@@ -356,6 +361,19 @@ impl Look<'_> {
         let (len, depth) = (part.len(), content.depth + 1);
         self.archive(&Content { source: &part, len, name, depth, ..content.clone() })
     }
+}
+
+/// True for what is compressed in a way that is not looked into.
+fn is_packed(front: &[u8]) -> bool {
+    let magics: [&[u8]; 5] = [
+        b"\xfd7zXZ\0",
+        b"7z\xbc\xaf\x27\x1c",
+        b"Rar!\x1a\x07",
+        b"\x28\xb5\x2f\xfd",
+        b"\x04\x22\x4d\x18",
+    ];
+    let is_bzip2 = matches!(front, [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..]);
+    is_bzip2 || magics.iter().any(|magic| front.starts_with(magic))
 }
 
 fn is_zip(front: &[u8]) -> bool {

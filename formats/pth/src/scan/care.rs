@@ -40,6 +40,8 @@ pub(super) enum Care {
     Scalar,
     /// Its fourth argument is the state of what it returns, which it goes through.
     State,
+    /// It allocates as many elements as a size says, whatever strides say of how few are stored.
+    Quantized,
     /// It writes out what it is given.
     Text,
     /// It reads digits, in more than linear time.
@@ -120,6 +122,7 @@ impl Care {
             }
             "numpy._core.multiarray.scalar" | "numpy.core.multiarray.scalar" => Care::Scalar,
             "torch._utils._rebuild_parameter_with_state" => Care::State,
+            "torch._utils._rebuild_qtensor" => Care::Quantized,
             "builtins.str" => Care::Text,
             "builtins.int" => Care::Digits,
             "decimal.Decimal" => Care::Number,
@@ -182,6 +185,7 @@ impl Machine<'_> {
             Care::AdmittedItems => self.takes_long(arguments).then_some(Harm::Fails(MEMORY)),
             Care::Scalar => (self.count(arguments) != Some(2)).then_some(Harm::Runs(MEMORY)),
             Care::State => self.repeats_state(arguments).then_some(Harm::Fails(MEMORY)),
+            Care::Quantized => self.is_expanded(arguments)?.then_some(Harm::Fails(MEMORY)),
             Care::Text => (!self.are_literals(arguments)).then_some(Harm::Runs(MEMORY)),
             Care::Digits => (!self.are_short(arguments, b"")?).then_some(Harm::Runs(MEMORY)),
             Care::Number => (!self.are_quick(arguments)?).then_some(Harm::Runs(MEMORY)),
@@ -239,6 +243,27 @@ impl Machine<'_> {
             }
         }
         Ok(elements > MAX_LENGTH)
+    }
+
+    /// True if a tensor has many more elements than its strides lead to.
+    fn is_expanded(&mut self, arguments: Value) -> Result<bool, Fault> {
+        let given = self.arguments(arguments);
+        let [_, _, sizes @ Value::Tuple { .. }, strides @ Value::Tuple { .. }, ..] = given[..]
+        else {
+            return Ok(false);
+        };
+        let (count, sizes) = (self.count(sizes), self.arguments(sizes));
+        if count.is_none_or(|count| count as usize > sizes.len()) {
+            return Ok(true);
+        }
+        let (mut elements, mut stored) = (1i64, 1i64);
+        for (size, stride) in sizes.into_iter().zip(self.arguments(strides)) {
+            let (size, stride) = (self.integer(size)?, self.integer(stride)?);
+            let (Some(size), Some(stride)) = (size, stride) else { return Ok(true) };
+            elements = elements.saturating_mul(size.max(1));
+            stored = stored.saturating_add(size.saturating_sub(1).saturating_mul(stride));
+        }
+        Ok(elements > MAX_LENGTH && elements / 2 > stored)
     }
 
     /// True if going through the arguments takes memory or time out of proportion.
