@@ -303,7 +303,7 @@ impl<'a> Tensors<'a> {
             }
             _ => return Ok(None),
         };
-        Ok(Some(tensor))
+        Ok(Some(as_quantized(tensor)))
     }
 
     /// True for the function that makes a tensor without elements of its own.
@@ -574,6 +574,18 @@ fn storage_key(graph: &Graph<'_>, key: NodeId) -> Result<String, Fault> {
         return Err(Fault::TooLarge { at: None, what });
     }
     Ok(text.into_owned())
+}
+
+/// A tensor of a quantised type, which PyTorch takes for a quantised one even where the file does
+/// not say what its numbers stand for.
+fn as_quantized(tensor: Tensor) -> Tensor {
+    let is_quantized =
+        ["torch.qint", "torch.quint"].iter().any(|t| tensor.dtype.name().starts_with(t));
+    if !is_quantized || matches!(tensor.data, Data::Opaque { .. }) {
+        return tensor;
+    }
+    let bytes = tensor.byte_len();
+    opaque("quantized", tensor.dtype, tensor.shape, bytes)
 }
 
 fn opaque(layout: &str, dtype: DType, shape: Vec<u64>, bytes: u64) -> Tensor {

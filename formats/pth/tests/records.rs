@@ -72,6 +72,14 @@ fn stored(file: &[u8]) -> (Vec<u8>, ByteOrder) {
 }
 
 #[test]
+fn a_tensor_of_a_quantised_type_is_quantised_whoever_makes_it() {
+    let file = around(&dict(&tensor("QInt32Storage", "0", b"")));
+    let opened = open(&file).expect("readable");
+    let data = &opened.catalog().rows[0].tensor.data;
+    assert!(matches!(data, Data::Opaque { layout, bytes: 8 } if layout == "quantized"), "{data:?}");
+}
+
+#[test]
 fn records_are_found_whatever_the_case_of_their_names() {
     let pickle = dict(&float("k"));
     let file = archive(&[("a/DATA.PKL", &pickle), ("A/Data/K", STORAGES[0])]);
