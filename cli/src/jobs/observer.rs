@@ -47,6 +47,8 @@ pub enum Notice {
     Strays(Vec<String>),
     /// Tensors that are not whole, and are left out.
     LeftOut(Vec<LeftOut>),
+    /// What no file of the checkpoint says and the others lead to, in a sentence.
+    Inferred(String),
     /// An edit of the file was interrupted.
     Interrupted(Interrupted),
     /// Of several state dicts one was taken, since none was named.

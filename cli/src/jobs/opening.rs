@@ -58,6 +58,9 @@ pub(crate) fn noticed(checkpoint: Checkpoint, observer: &Arc<dyn Observer>) -> C
     if !checkpoint.left_out().is_empty() {
         observer.notice(&Notice::LeftOut(checkpoint.left_out().to_vec()));
     }
+    if let Some(inferred) = checkpoint.inferred() {
+        observer.notice(&Notice::Inferred(inferred.to_string()));
+    }
     for interrupted in checkpoint.interrupted() {
         observer.notice(&Notice::Interrupted(interrupted.clone()));
     }

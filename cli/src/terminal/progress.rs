@@ -225,6 +225,7 @@ impl Observer for Progress {
                 let named: Vec<String> = left_out.iter().map(named).collect();
                 say(&format!("note: not whole, left out: {}", first_few(&named, 6)));
             }
+            Notice::Inferred(sentence) => say(&format!("note: {sentence}")),
             Notice::Interrupted(interrupted) => warn_interrupted(interrupted),
             Notice::Choice { file, choice, of } if self.verbosity == Verbosity::All => {
                 say(&hints::choice(choice, file, *of));

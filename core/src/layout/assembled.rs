@@ -21,6 +21,8 @@ pub struct Assembled {
     pub catalog: Catalog,
     /// Tensors that are not whole.
     pub left_out: Vec<LeftOut>,
+    /// What no file says and the others lead to, in a sentence; `None` if they say it all.
+    pub inferred: Option<String>,
     /// What lies beside them; none if nothing does.
     pub payload: Option<ReadPayload>,
 }
@@ -61,6 +63,10 @@ impl Folder for Assembled {
 
     fn left_out(&self) -> &[LeftOut] {
         &self.left_out
+    }
+
+    fn inferred(&self) -> Option<&str> {
+        self.inferred.as_deref()
     }
 
     fn rewrite(&self, _plan: &Plan, _manner: Manner) -> Result<PendingFiles, Fault> {

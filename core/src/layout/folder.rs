@@ -231,6 +231,11 @@ pub trait Folder: Send + Sync {
         &[]
     }
 
+    /// What no file says and the others lead to, in a sentence; `None` if they say it all.
+    fn inferred(&self) -> Option<&str> {
+        None
+    }
+
     /// The file that starts here in the address space, where it is one that can be
     /// [rewritten in place](Container::rewrite_in_place).
     fn container_at(&self, _start: u64) -> Option<&dyn Container> {

@@ -109,6 +109,10 @@ impl Folder for SeveralFolders {
         &self.left_out
     }
 
+    fn inferred(&self) -> Option<&str> {
+        self.parts.iter().find_map(|(_, part)| part.inferred())
+    }
+
     fn rewrite(&self, _plan: &Plan, _manner: Manner) -> Result<PendingFiles, Fault> {
         Err(Fault::Unsupported(UNWRITABLE.into()))
     }

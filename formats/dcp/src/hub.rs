@@ -126,6 +126,15 @@ fn missing_rank(files: &[String]) -> Result<Option<String>, Fault> {
     Ok(hole.map(|(rank, _)| format!("shard-{rank:05}-model-*")))
 }
 
+/// That the last ranks may be missing, for all that the files say.
+fn inferred(files: &[String]) -> Option<String> {
+    let last = files.iter().filter_map(|name| Piece::of(name)).map(|piece| piece.rank).max()?;
+    Some(format!(
+        "the full shapes are inferred from the pieces up to rank {last}, since no file says them; \
+         a missing last rank would not be noticed"
+    ))
+}
+
 fn open(store: &dyn Store, files: &[String], opening: &Opening) -> Result<Assembled, Fault> {
     let missing = missing_rank(files)?;
     let mut all = IndexMap::<String, Pieces>::default();
@@ -173,6 +182,7 @@ fn open(store: &dyn Store, files: &[String], opening: &Opening) -> Result<Assemb
         files: files.to_vec(),
         catalog: tree.into_catalog(),
         left_out: shortfall.left_out(str::to_string),
+        inferred: inferred(files),
         payload: None,
     })
 }
@@ -221,6 +231,14 @@ fn made(pieces: Pieces, shape: Vec<u64>) -> Result<Tensor, Unassembled> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_shapes_are_inferred_names_the_last_rank() {
+        let files = ["shard-00002-model-00001-of-00001.safetensors", "README.md"];
+        let said = inferred(&files.map(String::from)).expect("there are pieces");
+        assert!(said.contains("up to rank 2, since no file says them"), "{said}");
+        assert_eq!(inferred(&["model.safetensors".to_string()]), None);
+    }
 
     #[test]
     fn ranks_between_others_are_missed_and_two_saves_told_apart() {

@@ -91,6 +91,7 @@ pub(crate) fn open(store: &dyn Store, manifest: &str, opening: &Opening) -> Resu
         files,
         catalog: tree.into_catalog(),
         left_out,
+        inferred: None,
         payload: Some(Box::new(move || {
             let mut root = Nested::default();
             for Object { path, item } in &objects {

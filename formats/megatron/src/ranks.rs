@@ -162,6 +162,7 @@ pub(crate) fn open(store: &dyn Store, opening: &Opening) -> Result<Assembled, Fa
         files: ranks.states.values().map(|states| states.0.name.clone()).collect(),
         catalog: tree.into_catalog(),
         left_out: shortfall.left_out(str::to_string),
+        inferred: None,
         payload: Some(Box::new(move || Ok(payload.clone()))),
     })
 }

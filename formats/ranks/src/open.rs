@@ -84,6 +84,7 @@ pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<
         files: names.values().cloned().collect(),
         catalog: tree.into_catalog(),
         left_out: shortfall.left_out(str::to_string),
+        inferred: None,
         payload: Some(Box::new(move || Ok(payload.clone()))),
     })
 }

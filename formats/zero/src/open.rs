@@ -342,6 +342,7 @@ fn assembled(
         files,
         catalog: tree.into_catalog(),
         left_out: shortfall.left_out(str::to_string),
+        inferred: None,
         payload: Some(Box::new(move || Ok(payload.clone()))),
     })
 }

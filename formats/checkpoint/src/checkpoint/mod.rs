@@ -306,6 +306,11 @@ impl Checkpoint {
         self.files.left_out()
     }
 
+    /// What none of its files says and the others lead to, in a sentence.
+    pub fn inferred(&self) -> Option<&str> {
+        self.files.inferred()
+    }
+
     /// The format that reads it.
     pub fn format(&self) -> &'static dyn Format {
         self.files.format()
