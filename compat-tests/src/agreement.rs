@@ -121,7 +121,9 @@ fn listed(file: &[u8]) -> Option<Vec<Found>> {
 }
 
 fn all(catalog: &Catalog) -> Vec<Found> {
-    let mut found: Vec<Found> = catalog.rows.iter().map(row).collect();
+    // A storage that no tensor looks at is listed too, and is no tensor to the model.
+    let is_tensor = |row: &&TensorEntry| !matches!(&row.tensor.data, Data::Opaque { layout, .. } if layout == "storage");
+    let mut found: Vec<Found> = catalog.rows.iter().filter(is_tensor).map(row).collect();
     found.sort();
     found
 }

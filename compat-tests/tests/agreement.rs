@@ -121,3 +121,14 @@ fn names_of_python_2_are_admitted_under_any_protocol_and_mapped_by_others_under_
         agree_on_pickle(&pickle);
     }
 }
+
+#[test]
+fn a_storage_by_itself_is_listed_and_is_no_tensor() {
+    let storage: &[u8] =
+        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ";
+    for pieces in [&[b"\x80\x02", storage, b"."][..], &[b"\x80\x02}X\x01\0\0\0a", storage, b"s."]] {
+        let pickle = pieces.concat();
+        assert_eq!(load(&pickle, &[8, 16]), Outcome::Loaded(Some(Vec::new())));
+        agree(&pickle);
+    }
+}
