@@ -16,7 +16,10 @@ mod terminal;
 mod usage;
 
 use std::io::{self, BufWriter, Write};
+use std::panic;
 use std::process::ExitCode;
+
+use statedict::checkpoint::remove_unplaced;
 
 use crate::args::{Args, Task, completion};
 use crate::commands::{
@@ -29,6 +32,12 @@ use crate::terminal::text::Visible;
 use crate::terminal::{color, progress};
 
 fn main() -> ExitCode {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |fault| {
+        report(fault);
+        // Where a fault ends the process at once, as in the command of the Python package.
+        remove_unplaced();
+    }));
     match completion::answered(args::command) {
         Ok(true) => return ExitCode::SUCCESS,
         Ok(false) => {}

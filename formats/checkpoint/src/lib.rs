@@ -76,7 +76,9 @@ pub use check::{
 pub use checkpoint::{Checkpoint, InputFile, JoinedPart, Shard, Unequal, Workshop};
 pub use compare::{Scope, are_made, compare, compare_beside, match_contents};
 pub use create::{NewCheckpoint, TensorData};
-pub use disk::{Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System};
+pub use disk::{
+    Access, DirectFile, Disk, Existing, Identity, PrependSupport, Secret, System, remove_unplaced,
+};
 pub use elements::{Element, Overflow};
 pub use error::{Error, Kind, plain};
 pub use in_place::{Interrupted, Journals, Replaced, WriteMethod, recover, recover_on};

@@ -23,6 +23,7 @@ pub use direct::DirectFile;
 pub use file_system::PrependSupport;
 pub use secret::{Identity, Secret};
 pub use system::System;
+pub use temp_file::remove_unplaced;
 
 /// How long one waits for others who have a file; an edit in place takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -3,10 +3,24 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::{Access, Disk, Existing, folder};
 use crate::error::Cause;
+
+/// What has no name of its own yet.
+static UNPLACED: Mutex<Vec<(PathBuf, Arc<dyn Disk>)>> = Mutex::new(Vec::new());
+
+/// Removes the files that are being written, and have not taken their places; to be called before the
+/// process ends at once, where nothing is dropped.
+pub fn remove_unplaced() {
+    // Whoever has the lock may be the one that ends.
+    if let Ok(mut files) = UNPLACED.try_lock() {
+        for (path, disk) in files.drain(..) {
+            let _ = disk.remove(&path);
+        }
+    }
+}
 
 /// A new file in the folder of another, open for writing.
 #[derive(Debug)]
@@ -39,6 +53,8 @@ impl TempFile {
         })?;
         let (file, path) = made.into_parts();
         let path = path.to_path_buf();
+        let mut files = UNPLACED.lock().unwrap_or_else(PoisonError::into_inner);
+        files.push((path.clone(), disk.clone()));
         Ok(TempFile { file, name: TempName { disk: disk.clone(), path, placed: false } })
     }
 }
@@ -81,5 +97,7 @@ impl Drop for TempName {
         if !self.placed {
             let _ = self.disk.remove(&self.path);
         }
+        let mut files = UNPLACED.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|(path, _)| *path != self.path);
     }
 }
