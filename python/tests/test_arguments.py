@@ -77,7 +77,8 @@ def test_what_is_no_state_dict_is_a_type_error() -> None:
 
 def test_sizes_are_numbers_or_texts() -> None:
     state = {f"a{i}": torch.ones(1000) for i in range(4)}
-    for number, size in enumerate([8000, 8e3, "8kB", "0.008MB", " 8 KB "]):
+    sizes: list[float | str] = [8000, 8e3, "8kB", "0.008MB", " 8 KB "]
+    for number, size in enumerate(sizes):
         sd.save_file(state, f"{number}.safetensors", max_shard_size=size)
         assert Path(f"{number}.safetensors.index.json").exists() or len(
             list(Path().glob(f"{number}-*-of-*.safetensors"))
