@@ -156,6 +156,16 @@ impl Saved {
 
 /// The metadata of tensors of so many ranks.
 fn pickled(tensors: &[Saved], ranks: u64, frames: Vec<bool>) -> Vec<u8> {
+    pickled_but(tensors, ranks, frames, |_, _| ())
+}
+
+/// The metadata of tensors of so many ranks, where something is done before the chunks of each.
+fn pickled_but(
+    tensors: &[Saved],
+    ranks: u64,
+    frames: Vec<bool>,
+    before: impl Fn(&mut Pickler, u64),
+) -> Vec<u8> {
     let mut pickler = Pickler { frames, ..Pickler::default() };
     let names: Vec<String> = (0..tensors.len()).map(|i| format!("layers.{i}.weight")).collect();
     let at = |rank: u64, saved: &Saved| {
@@ -201,6 +211,7 @@ fn pickled(tensors: &[Saved], ranks: u64, frames: Vec<bool>) -> Vec<u8> {
         pickler.name("storage_data");
         pickler.dict(|pickler| {
             for rank in 0..ranks {
+                before(pickler, rank);
                 let all = names.iter().zip(tensors).enumerate();
                 for (i, (name, saved)) in all.filter(|(_, (_, it))| rank < it.ranks(ranks)) {
                     pickler.object(CLASSES, "MetadataIndex", |pickler| {
@@ -261,6 +272,26 @@ fn saved() -> impl Strategy<Value = Saved> {
         strides,
         sharing: if is_shared { Sharing::Shared } else { Sharing::Like },
     })
+}
+
+#[test]
+fn a_class_that_another_replaces_in_the_memo_is_no_longer_that_class() {
+    let tensors = vec![Saved { shape: vec![4, 2], strides: vec![2, 1], sharing: Sharing::Like }; 2];
+    let pickle = pickled_but(&tensors, 4, Vec::new(), |pickler, rank| {
+        if rank == 3 {
+            let place = |class| {
+                let known = pickler.globals.iter().find(|(name, _)| *name == class);
+                known.map(|(_, place)| *place).expect("the class was named before")
+            };
+            let (index, info) = (place("MetadataIndex"), place("_StorageInfo"));
+            pickler.get(info);
+            pickler.push(&[opcode::BINPUT, u8::try_from(index).expect("a small place")]);
+            pickler.push(&[opcode::POP]);
+        }
+    });
+    let untouched = pickled(&tensors, 4, Vec::new());
+    assert!(said(&untouched, Detail::Contents).is_some());
+    assert_eq!(said(&pickle, Detail::Contents), said(&pickle, Detail::Everything));
 }
 
 proptest! {

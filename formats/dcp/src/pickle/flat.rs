@@ -66,6 +66,10 @@ impl Machine<'_> {
     /// The object whose class is at a place of the memo, if objects like it were read before.
     #[inline]
     pub(super) fn alike(&mut self, place: u32) -> Option<Value> {
+        // Another value may be at the place since, which nobody writes who writes in order.
+        if !self.memo.is_in_order() {
+            return None;
+        }
         let known = self.known.iter_mut().find(|known| known.place == place)?;
         let bytes = self.reader.ahead(LONGEST)?;
         let (found, template, len) = known.templates.read(bytes, &mut self.names)?;
