@@ -1,16 +1,17 @@
 //! An archive of any bytes, held against the `zip` crate.
 //!
-//! Archives are changed member by member, in their headers, and byte by byte.
-//!
 //! Differences that are accepted: the crate reads more archives than we do (it looks for a directory
 //! further up, and repairs offsets), keeps one entry of each name, and checks what a member's
 //! local header says only when it is read.
 //! What both read is the same: names, sizes, and bytes where both say they are sound.
 #![no_main]
 
+#[path = "mutators/files.rs"]
+mod mutators;
+
 use std::io::{Cursor, Read};
 
-use compat_tests::mutation::{Swarm, fuzz_file, mutate_file};
+use compat_tests::mutation::{Swarm, mutate_file};
 use statedict_zip::{Archive, Entry, Method};
 use zip::ZipArchive;
 
@@ -18,11 +19,6 @@ use zip::ZipArchive;
 const MAX_MEMBER: u64 = 1 << 20;
 
 const SWARM: Swarm = Swarm { size: 8, mutate: mutate_file };
-
-libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    let mutant = fuzz_file(data, size, max_size, seed);
-    mutant.unwrap_or_else(|| libfuzzer_sys::fuzzer_mutate(data, size, max_size))
-});
 
 libfuzzer_sys::fuzz_target!(init: SWARM.announce(), |file: &[u8]| {
     SWARM.each(file, judge);
