@@ -68,8 +68,8 @@ pub(super) enum Care {
     Type,
 }
 
-const MEMORY: &str = "with these arguments it takes memory or time without measure";
-const POINTER: &str = "it takes bytes of the file for addresses of objects";
+pub(super) const MEMORY: &str = "with these arguments it takes memory or time without measure";
+pub(super) const POINTER: &str = "it takes bytes of the file for addresses of objects";
 const LOOKUP: &str = "it reaches any attribute of any object, and with that any function";
 const INDIRECT: &str = "it calls whatever function it is given";
 const MAKES_CLASS: &str = "it makes a class of the file's choosing";
@@ -216,7 +216,7 @@ impl Machine<'_> {
     }
 
     /// The first values of a tuple of arguments.
-    fn arguments(&self, arguments: Value) -> Vec<Value> {
+    pub(super) fn arguments(&self, arguments: Value) -> Vec<Value> {
         match arguments {
             Value::Tuple { place, .. } => self.items(place).to_vec(),
             other => vec![other],
@@ -224,7 +224,7 @@ impl Machine<'_> {
     }
 
     /// How many values a tuple has.
-    fn count(&self, arguments: Value) -> Option<u32> {
+    pub(super) fn count(&self, arguments: Value) -> Option<u32> {
         let Value::Tuple { place, .. } = arguments else { return None };
         self.tuples.get(place as usize).map(|(_, _, count)| *count)
     }
@@ -415,12 +415,11 @@ impl Machine<'_> {
 
     /// True if the second argument is a shape of at most one element.
     fn is_empty_array(&mut self, arguments: Value) -> Result<bool, Fault> {
-        let Some(Value::Tuple { place, .. }) = self.arguments(arguments).get(1).copied() else {
+        let Some(shape @ Value::Tuple { .. }) = self.arguments(arguments).get(1).copied() else {
             return Ok(false);
         };
-        let count = self.tuples.get(place as usize).map_or(0, |(_, _, count)| *count as usize);
-        let items = self.items(place).to_vec();
-        if count > items.len() {
+        let items = self.arguments(shape);
+        if self.count(shape).is_none_or(|count| count as usize > items.len()) {
             return Ok(false);
         }
         for item in items {

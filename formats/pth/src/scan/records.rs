@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use statedict_core::Fault;
 
+use super::care::{MEMORY, POINTER};
 use super::elements;
 use super::imports::Harm;
 use super::kind::Kind;
@@ -14,9 +15,7 @@ use super::machine::Machine;
 use super::value::{Use, Value};
 use crate::pickle::opcode;
 
-const POINTER: &str = "it takes bytes of the file for addresses of objects";
 const BEYOND: &str = "whoever looks at such elements reads memory that is not theirs";
-const MEMORY: &str = "with these arguments it takes memory or time without measure";
 
 /// What a pickle has of records.
 #[derive(Default)]
@@ -86,11 +85,9 @@ impl Machine<'_> {
         state: Value,
         at: u32,
     ) -> Result<Option<Harm>, Fault> {
-        let Value::Tuple { place, .. } = state else { return Ok(Some(Harm::Runs(POINTER))) };
-        let items = self.items(place).to_vec();
-        let count = self.tuples.get(place as usize).map(|(_, _, count)| *count);
+        let items = self.arguments(state);
         let (Some(8 | 9), [_, _, subarray, names, fields, size, _, flags, ..]) =
-            (count, &items[..])
+            (self.count(state), &items[..])
         else {
             return Ok(Some(Harm::Runs(POINTER)));
         };
@@ -123,11 +120,9 @@ impl Machine<'_> {
         if names.is_none() && fields.is_none() {
             return true;
         }
-        let (Value::Tuple { place, .. }, Value::Dict { at, used: Use::Once }) = (names, fields)
-        else {
+        let (Some(names), Value::Dict { at, used: Use::Once }) = (self.count(names), fields) else {
             return false;
         };
-        let names = self.tuples.get(place as usize).map_or(0, |(_, _, count)| *count);
         match self.records.fields.get(&at) {
             // A field with a title is there under that as well.
             Some(fields) => !fields.are_odd && fields.end <= size && fields.count >= names,
@@ -140,17 +135,12 @@ impl Machine<'_> {
         if subarray.is_none() {
             return Ok(true);
         }
-        let Value::Tuple { place, .. } = subarray else { return Ok(false) };
-        let [elements, Value::Tuple { place, .. }] = self.items(place)[..] else {
+        let [elements, shape @ Value::Tuple { .. }] = self.arguments(subarray)[..] else {
             return Ok(false);
         };
         let Some(mut bytes) = size_of_elements(elements) else { return Ok(false) };
-        let sizes = self.items(place).to_vec();
-        if self
-            .tuples
-            .get(place as usize)
-            .is_none_or(|(_, _, count)| *count as usize != sizes.len())
-        {
+        let sizes = self.arguments(shape);
+        if self.count(shape).is_none_or(|count| count as usize != sizes.len()) {
             return Ok(false);
         }
         for size in sizes {
