@@ -23,8 +23,7 @@ impl Entry {
     pub fn verify(&self, source: &dyn Source, located: &Located) -> Result<Option<Finding>, Fault> {
         let wrong = match self.method() {
             Method::Stored => {
-                let sum = sum(source, located.data.clone())?;
-                return Ok(self.verify_sum(sum.finalize()));
+                self.checksum_fault(sum(source, located.data.clone())?.finalize())
             }
             Method::Deflated => match inflated(self, source, located)? {
                 Ok(crc32) => self.checksum_fault(crc32),
