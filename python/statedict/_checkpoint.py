@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ._arguments import Progress, Rules, AnyPath
+    from ._arguments import AnyPath, Progress, Rules
 
 
 class Opaque:

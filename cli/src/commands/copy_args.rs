@@ -1,16 +1,15 @@
-//! The options of `join` and `split`, which copy tensors into new files.
+//! The options of how tensors are written, which all commands that write them take.
 
-use clap::Arg;
+use clap::{Arg, ValueEnum};
 use statedict::core::casting::{CastRule, Casting};
-use statedict::core::{Headroom, SEPARATOR};
+use statedict::core::{Headroom, Ties};
 use statedict::jobs::rename::{Encoding, Strictness};
 
 use crate::commands::output_args::FormatArgs;
-use crate::commands::rename::args::TiesWritten;
 use crate::failure::Failure;
 use crate::terminal::size;
 
-/// How tensors are copied.
+/// How tensors are written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyArgs {
     /// Cast floating-point tensors: `bf16`, `text.**=float32`; can be repeated
@@ -28,9 +27,13 @@ pub(crate) struct CopyArgs {
 }
 
 impl CopyArgs {
-    /// How the tensors are encoded in this format.
-    pub(crate) fn encoding(&self, format: &FormatArgs) -> Result<Encoding, Failure> {
-        let casts = self.cast.iter().map(|text| CastRule::parse(text, SEPARATOR));
+    /// How the tensors are encoded in this format, where this separates the segments of keys.
+    pub(crate) fn encoding(
+        &self,
+        format: &FormatArgs,
+        separator: char,
+    ) -> Result<Encoding, Failure> {
+        let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
         Ok(Encoding {
             casting: Casting { rules: casts.collect::<Result<_, _>>()? },
             ties: self.ties.ties(),
@@ -47,8 +50,30 @@ impl CopyArgs {
     }
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TiesWritten {
+    /// Under each key
+    Each,
+    /// Under the first key, recording the others
+    One,
+}
+
+impl TiesWritten {
+    fn ties(self) -> Ties {
+        match self {
+            TiesWritten::Each => Ties::Each,
+            TiesWritten::One => Ties::One,
+        }
+    }
+}
+
 /// The option `cast`, with the keys that its patterns are for in its long help.
 pub(crate) fn patterns_are_for(cast: Arg, keys: &str) -> Arg {
-    let help = cast.get_help().cloned().unwrap_or_default();
-    cast.long_help(format!("{help}\n\nPatterns are for {keys}."))
+    explained(cast, &format!("Patterns are for {keys}."))
+}
+
+/// An option with more to say in its long help.
+pub(crate) fn explained(option: Arg, more: &str) -> Arg {
+    let help = option.get_help().cloned().unwrap_or_default();
+    option.long_help(format!("{help}\n\n{more}"))
 }

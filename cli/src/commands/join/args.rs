@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use statedict::Join;
 use statedict::checkpoint::Existing;
+use statedict::core::SEPARATOR;
 use statedict::jobs::join::{GivenPrefix, Sources};
 
 use crate::commands::copy_args::{CopyArgs, patterns_are_for};
@@ -60,7 +61,7 @@ impl JoinArgs {
         let join = Join {
             opening: self.folder.opening()?,
             metadata: self.metadata.edits()?,
-            encoding: self.copy.encoding(&self.place.format)?,
+            encoding: self.copy.encoding(&self.place.format, SEPARATOR)?,
             output: self.place.output,
             strictness: self.copy.strictness(),
             existing: if self.force { Existing::Replace } else { Existing::Refuse },

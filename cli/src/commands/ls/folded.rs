@@ -1,6 +1,5 @@
 //! Mappings that share a line: the states of an optimizer, one for each parameter.
 
-use std::collections::HashSet;
 use std::io::{self, Write};
 
 use statedict::core::{IndexMap, IndexSet};
@@ -12,7 +11,7 @@ use crate::terminal::text::{NAMED, count, first_few, size};
 /// The paths of mappings that share lines, and the lines, each before the first of them.
 #[derive(Default)]
 pub(crate) struct Folded<'a> {
-    paths: HashSet<&'a str>,
+    paths: IndexSet<&'a str>,
     lines: IndexMap<&'a str, String>,
 }
 
@@ -24,7 +23,7 @@ impl<'a> Folded<'a> {
         groups: &IndexMap<&'a str, Vec<Listed<'a>>>,
     ) -> Folded<'a> {
         let models = outcome.checkpoint.catalog().select(Some("*")).unwrap_or_default();
-        let models: HashSet<&str> = models.iter().map(|model| model.path.as_str()).collect();
+        let models: IndexSet<&str> = models.iter().map(|model| model.path.as_str()).collect();
         let paths = groups.keys().copied().filter(|path| !models.contains(path));
         let paths: Vec<&str> = paths.collect();
         let mut folded = Folded::default();

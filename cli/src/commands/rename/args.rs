@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use statedict::checkpoint::Existing;
-use statedict::core::casting::{CastRule, Casting};
 use statedict::core::sizes::{SizeExpression, Sizes};
-use statedict::core::{Headroom, Name, Policy, SEPARATOR, Separators, Ties, Undefined, Unmatched};
+use statedict::core::{Name, Policy, SEPARATOR, Separators, Undefined, Unmatched};
 use statedict::jobs::rename::{Destination, Encoding, Extent, Pickles, Strictness};
 use statedict::jobs::sizes::SizeSources;
 use statedict::{Rename, Rules};
 
+use crate::commands::copy_args::{CopyArgs, explained};
 use crate::commands::folder_args::FolderArgs;
 use crate::commands::output_args::{NamedFormat, OutputArgs, formats};
 use crate::commands::parts::args::PlanPartsArgs;
@@ -19,7 +18,6 @@ use crate::commands::rename::{Count, RenameRequest};
 use crate::commands::several::{self, Placed, Several, Writing};
 use crate::failure::Failure;
 use crate::hints::command_line::typed;
-use crate::terminal::size;
 use crate::terminal::{OutputFormat, Verbosity};
 
 /// The files of a command whose other words are no list.
@@ -123,8 +121,35 @@ impl RuleArgs {
     }
 }
 
+/// What is typed for --cast here.
+const CAST: &str =
+    "Cast floating-point tensors: `bf16`, `float16`, `model.**=float32`; can be repeated";
+
+const CAST_MORE: &str = "\
+Types are f16, bf16, f32, f64, f8_e4m3 and f8_e5m2, also by the names they have in PyTorch. Values \
+are rounded as `.to()` rounds them; those beyond the range of f8_e4m3 become its largest, as there. \
+Patterns are for keys as the file has them (of tensors that rules compute, as the new file has them) \
+and are tried in order, the first that matches decides; a DTYPE alone is for the tensors that no \
+pattern matches. Everything else in the file stays as it is, an optimizer's state included. Quantized \
+weights with recorded scales keep their type, unless a pattern spells out their last segment: \
+'**.weight=f16'.";
+
+const STRICT: &str = "Refuse what is otherwise done with a note";
+
+const STRICT_MORE: &str = "\
+That is: keys that no rule recognises, tensors that are not cast, values beyond the range of the type \
+they are cast to.";
+
+const TIES: &str = "Choose how a conversion writes tensors that several keys share";
+
+const RESERVE_MORE: &str = "Otherwise 64 KiB, or 1 % of the tensors if that is less.";
+
 /// What every command that writes takes.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("cast", |cast| explained(cast.help(CAST), CAST_MORE)))]
+#[command(mut_arg("strict", |strict| explained(strict.help(STRICT), STRICT_MORE)))]
+#[command(mut_arg("ties", |ties| ties.help(TIES)))]
+#[command(mut_arg("reserve", |reserve| explained(reserve, RESERVE_MORE)))]
 pub(super) struct WritingArgs {
     /// Work on the state dict at this path, whose last part may do; `*` for all of them
     ///
@@ -142,34 +167,11 @@ pub(super) struct WritingArgs {
     /// Write only the state dict, without optimizer and other entries, on the CPU
     #[arg(long)]
     alone: bool,
-    /// Cast floating-point tensors: `bf16`, `float16`, `model.**=float32`; can be repeated
-    ///
-    /// Types are f16, bf16, f32, f64, f8_e4m3 and f8_e5m2, also by the names they have in PyTorch.
-    /// Values are rounded as `.to()` rounds them; those beyond the range of f8_e4m3 become its
-    /// largest, as there.
-    /// Patterns are for keys as the file has them (of tensors that rules compute, as the new file has
-    /// them) and are tried in order, the first that matches decides; a DTYPE alone is for the tensors that no pattern matches. Everything else in the
-    /// file stays as it is, an optimizer's state included. Quantized weights with recorded scales
-    /// keep their type, unless a pattern spells out their last segment: '**.weight=f16'.
-    #[arg(long, value_name = "[PATTERN=]DTYPE")]
-    cast: Vec<String>,
-    /// Refuse what is otherwise done with a note
-    ///
-    /// That is: keys that no rule recognises, tensors that are not cast, values beyond the
-    /// range of the type they are cast to.
-    #[arg(long)]
-    strict: bool,
-    /// Choose how a conversion writes tensors that several keys share
-    #[arg(long, value_enum, default_value = "each")]
-    ties: TiesWritten,
+    #[command(flatten)]
+    copy: CopyArgs,
     /// Rewrite the pickle of a .pth in this protocol, which PyTorch 2.6 and later load by default
     #[arg(long, value_name = "N", value_parser = protocol)]
     protocol: Option<u8>,
-    /// Reserve this much header space, so that later in-place renames fit
-    ///
-    /// Otherwise 64 KiB, or 1 % of the tensors if that is less.
-    #[arg(long, value_name = "SIZE", value_parser = size::reserve)]
-    reserve: Option<u64>,
     #[command(flatten)]
     metadata: MetadataArgs,
     /// Save the plan to this file, for `apply`
@@ -186,14 +188,6 @@ pub(super) struct WritingArgs {
     /// Print one JSON object that says what was done
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum TiesWritten {
-    /// Under each key
-    Each,
-    /// Under the first key, recording the others
-    One,
 }
 
 #[derive(Debug, clap::Args)]
@@ -233,8 +227,8 @@ impl RenameArgs {
         rules: Rules,
         verbosity: Verbosity,
     ) -> Result<Several<RenameRequest>, Failure> {
-        let undefined = match (self.writing.strict, self.only) {
-            (true, _) => Undefined::Refuse,
+        let undefined = match (self.writing.copy.strictness(), self.only) {
+            (Strictness::Refuse, _) => Undefined::Refuse,
             (_, true) => Undefined::Drop,
             _ => Undefined::Keep,
         };
@@ -297,24 +291,18 @@ impl WritingArgs {
         separator: char,
         verbosity: Verbosity,
     ) -> Result<RenameRequest, Failure> {
-        let casts = self.cast.iter().map(|text| CastRule::parse(text, separator));
-        let casting = Casting { rules: casts.collect::<Result<_, _>>()? };
         let job = Rename {
             at: self.at,
             opening: self.folder.opening()?,
             metadata: self.metadata.edits()?,
             encoding: Encoding {
-                casting,
-                ties: self.ties.ties(),
                 extent: if self.alone { Extent::Alone } else { Extent::Whole },
                 pickles: self.protocol.map_or(Pickles::Kept, |_| Pickles::Protocol2),
-                headroom: self.reserve.map_or(Headroom::Usual, Headroom::Bytes),
                 companions: output.companions(),
-                format: output.place.format.format(),
-                sharding: output.place.format.sharding()?,
+                ..self.copy.encoding(&output.place.format, separator)?
             },
             destination: output.place.output.map_or(Destination::Nowhere, Destination::File),
-            strictness: if self.strict { Strictness::Refuse } else { Strictness::Note },
+            strictness: self.copy.strictness(),
             existing: if self.force { Existing::Replace } else { Existing::Refuse },
             save_plan: self.save_plan,
             dry_run: self.dry_run,
@@ -329,14 +317,5 @@ impl WritingArgs {
             output_format: OutputFormat::of(self.json),
             verbosity,
         })
-    }
-}
-
-impl TiesWritten {
-    pub(crate) fn ties(self) -> Ties {
-        match self {
-            TiesWritten::Each => Ties::Each,
-            TiesWritten::One => Ties::One,
-        }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use statedict::checkpoint::Existing;
+use statedict::core::SEPARATOR;
 use statedict::jobs::split::{Rest, SplitPart};
 use statedict::{Input, Split};
 
@@ -76,7 +77,7 @@ impl SplitArgs {
                 parts,
                 rest: if self.only { Rest::LeftOut } else { Rest::Refused },
                 opening: self.folder.opening()?,
-                encoding: self.copy.encoding(&self.format)?,
+                encoding: self.copy.encoding(&self.format, SEPARATOR)?,
                 metadata: self.metadata.edits()?,
                 strictness: self.copy.strictness(),
                 existing: if self.force { Existing::Replace } else { Existing::Refuse },
