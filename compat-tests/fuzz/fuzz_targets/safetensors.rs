@@ -12,7 +12,8 @@ use safetensors::{Dtype, SafeTensors};
 use statedict_core::{Catalog, Data, Fault, Format, Location};
 use statedict_safetensors::SAFETENSORS;
 
-const SWARM: Swarm = Swarm { size: 8, mutate: change_bytes };
+/// A short header takes half of what libFuzzer takes to account for it.
+const SWARM: Swarm = Swarm { size: 64, mutate: change_bytes };
 
 libfuzzer_sys::fuzz_target!(init: SWARM.announce(), |file: &[u8]| {
     SWARM.each(file, judge);

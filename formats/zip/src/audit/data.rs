@@ -22,9 +22,7 @@ impl Entry {
     /// Only what keeps the bytes from being read.
     pub fn verify(&self, source: &dyn Source, located: &Located) -> Result<Option<Finding>, Fault> {
         let wrong = match self.method() {
-            Method::Stored => {
-                self.checksum_fault(sum(source, located.data.clone())?.finalize())
-            }
+            Method::Stored => self.checksum_fault(sum(source, located.data.clone())?.finalize()),
             Method::Deflated => match inflated(self, source, located)? {
                 Ok(crc32) => self.checksum_fault(crc32),
                 Err(what) => Some(what),
