@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use statedict::checkpoint::{format_called, written_formats};
+use statedict::checkpoint::{Existing, format_called, written_formats};
 use statedict::core::Format;
 use statedict::jobs::target::{Companions, Sharding, sharded_formats};
 
@@ -47,6 +47,11 @@ pub(crate) struct FormatArgs {
     /// They are safetensors unless --format says otherwise.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     pub(crate) shard_size: Option<u64>,
+}
+
+/// What becomes of files that exist, with --force or without.
+pub(crate) fn existing(force: bool) -> Existing {
+    if force { Existing::Replace } else { Existing::Refuse }
 }
 
 /// A format that was asked for by name.

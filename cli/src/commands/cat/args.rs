@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use statedict::Cat;
-use statedict::checkpoint::{Existing, Index};
+use statedict::checkpoint::Index;
 use statedict::jobs::cat::{ValueFormat, slice};
 
 use crate::commands::cat::{CatRequest, Form, Summary};
+use crate::commands::output_args::existing;
 use crate::failure::Failure;
 use crate::terminal::Verbosity;
 
@@ -61,7 +62,7 @@ impl CatArgs {
         Ok(CatRequest {
             job: Cat { file: self.file, key: self.key, slice },
             form,
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            existing: existing(self.force),
             verbosity,
         })
     }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use statedict::checkpoint::Existing;
 use statedict::{Derive, Input};
 
 use crate::commands::derive::DeriveRequest;
+use crate::commands::output_args::existing;
 use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ impl DeriveArgs {
                 a: Input { file: self.a, at: self.at },
                 b: Input { file: self.b, at: self.at_b },
                 save_recipe: self.save_recipe,
-                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+                existing: existing(self.force),
             },
         }
     }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use statedict::checkpoint::Existing;
 use statedict::core::diff::Tolerance;
 use statedict::jobs::diff::Depth;
 use statedict::{Diff, Input};
 
 use crate::args::headings::SELECTION;
 use crate::commands::diff::DiffRequest;
+use crate::commands::output_args::existing;
 use crate::page::PageFile;
 use crate::terminal::{OutputFormat, Verbosity};
 
@@ -66,10 +66,7 @@ impl DiffArgs {
         DiffRequest {
             output_format: OutputFormat::of(self.json),
             verbosity,
-            page: self.html.map(|path| PageFile {
-                path,
-                existing: if self.force { Existing::Replace } else { Existing::Refuse },
-            }),
+            page: self.html.map(|path| PageFile { path, existing: existing(self.force) }),
             job: Diff {
                 a: Input { file: self.a, at: self.at },
                 b: Input { file: self.b, at: self.at_b },

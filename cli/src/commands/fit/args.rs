@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use statedict::checkpoint::Existing;
 use statedict::core::fit::{Casts, FillOptions, MatchBy};
 use statedict::core::init::{InitRule, Initialiser, ResizeRule};
 use statedict::core::{Name, SEPARATOR, Template};
@@ -13,7 +12,7 @@ use statedict::{Fit, Input};
 
 use crate::args::numbers::whole;
 use crate::commands::fit::FitRequest;
-use crate::commands::output_args::OutputArgs;
+use crate::commands::output_args::{OutputArgs, existing};
 use crate::commands::rename::args::given_size;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::commands::several::{Placed, Several, Writing};
@@ -118,7 +117,7 @@ impl FitArgs {
     /// What was asked for.
     pub(crate) fn request(self, verbosity: Verbosity) -> Result<Several<FitRequest>, Failure> {
         let fill = self.fill()?;
-        let existing = if self.force { Existing::Replace } else { Existing::Refuse };
+        let existing = existing(self.force);
         let drop = self.drop.iter().map(|text| Template::parse(text, SEPARATOR));
         let job = Fit {
             source: Input { at: self.at, ..Input::default() },

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use statedict::Index;
-use statedict::checkpoint::Existing;
 
 use crate::commands::index::IndexRequest;
+use crate::commands::output_args::existing;
 use crate::terminal::{OutputFormat, Verbosity};
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ impl IndexArgs {
             job: Index {
                 folder: self.folder,
                 files: self.files,
-                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+                existing: existing(self.force),
                 dry_run: self.dry_run,
             },
         }

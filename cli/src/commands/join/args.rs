@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use statedict::Join;
-use statedict::checkpoint::Existing;
 use statedict::core::SEPARATOR;
 use statedict::jobs::join::{GivenPrefix, Sources};
 
 use crate::commands::copy_args::{CopyArgs, patterns_are_for};
 use crate::commands::folder_args::FolderArgs;
-use crate::commands::output_args::PlaceArgs;
+use crate::commands::output_args::{PlaceArgs, existing};
 use crate::commands::parts::args::PlanPartsArgs;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::commands::rename::{Count, RenameRequest};
@@ -64,7 +63,7 @@ impl JoinArgs {
             encoding: self.copy.encoding(&self.place.format, SEPARATOR)?,
             output: self.place.output,
             strictness: self.copy.strictness(),
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            existing: existing(self.force),
             sources: Sources { files: self.files, at: self.at, prefixes: self.prefixes },
         };
         Ok(RenameRequest {

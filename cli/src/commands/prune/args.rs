@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use statedict::Prune;
-use statedict::checkpoint::Existing;
 use statedict::jobs::rename::Destination;
 
+use crate::commands::output_args::existing;
 use crate::commands::prune::PruneRequest;
 use crate::commands::several::{Placed, Several, Writing};
 use crate::failure::Failure;
@@ -54,7 +54,7 @@ impl PruneArgs {
                 file,
                 destination,
                 keep: self.keep.clone(),
-                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+                existing: existing(self.force),
             },
         }))
     }

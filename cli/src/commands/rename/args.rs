@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use statedict::checkpoint::Existing;
 use statedict::core::sizes::{SizeExpression, Sizes};
 use statedict::core::{Name, Policy, SEPARATOR, Separators, Undefined, Unmatched};
 use statedict::jobs::rename::{Destination, Encoding, Extent, Pickles, Strictness};
@@ -11,7 +10,7 @@ use statedict::{Rename, Rules};
 
 use crate::commands::copy_args::{CopyArgs, explained};
 use crate::commands::folder_args::FolderArgs;
-use crate::commands::output_args::{NamedFormat, OutputArgs, formats};
+use crate::commands::output_args::{NamedFormat, OutputArgs, existing, formats};
 use crate::commands::parts::args::PlanPartsArgs;
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::commands::rename::{Count, RenameRequest};
@@ -303,7 +302,7 @@ impl WritingArgs {
             },
             destination: output.place.output.map_or(Destination::Nowhere, Destination::File),
             strictness: self.copy.strictness(),
-            existing: if self.force { Existing::Replace } else { Existing::Refuse },
+            existing: existing(self.force),
             save_plan: self.save_plan,
             dry_run: self.dry_run,
             ..Rename::default()

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use statedict::checkpoint::Existing;
 use statedict::core::SEPARATOR;
 use statedict::jobs::split::{Rest, SplitPart};
 use statedict::{Input, Split};
 
 use crate::commands::copy_args::{CopyArgs, patterns_are_for};
 use crate::commands::folder_args::FolderArgs;
-use crate::commands::output_args::FormatArgs;
+use crate::commands::output_args::{FormatArgs, existing};
 use crate::commands::rename::metadata_args::MetadataArgs;
 use crate::commands::split::SplitRequest;
 use crate::failure::Failure;
@@ -80,7 +79,7 @@ impl SplitArgs {
                 encoding: self.copy.encoding(&self.format, SEPARATOR)?,
                 metadata: self.metadata.edits()?,
                 strictness: self.copy.strictness(),
-                existing: if self.force { Existing::Replace } else { Existing::Refuse },
+                existing: existing(self.force),
                 dry_run: self.dry_run,
             },
         })

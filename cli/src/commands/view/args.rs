@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use statedict::checkpoint::Existing;
-
 use crate::commands::folder_args::FolderArgs;
+use crate::commands::output_args::existing;
 use crate::commands::view::{Depth, ViewRequest};
 use crate::failure::Failure;
 use crate::page::PageFile;
@@ -35,10 +34,7 @@ impl ViewArgs {
     pub(crate) fn request(self, verbosity: Verbosity) -> Result<ViewRequest, Failure> {
         Ok(ViewRequest {
             files: self.files,
-            page: PageFile {
-                path: self.output,
-                existing: if self.force { Existing::Replace } else { Existing::Refuse },
-            },
+            page: PageFile { path: self.output, existing: existing(self.force) },
             depth: if self.stats { Depth::Values } else { Depth::Structure },
             opening: self.folder.opening()?,
             verbosity,

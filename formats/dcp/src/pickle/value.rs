@@ -341,6 +341,8 @@ fn part(value: &Value) -> Result<u8, Misbuilt> {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     texts: IndexSet<Box<str>>,
+    /// The same one after the other.
+    row: Row,
     /// The text that followed each the last time it was read at once with an object.
     after: Vec<u32>,
     last_text: u32,
@@ -355,17 +357,20 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn add_text(&mut self, text: &str) -> TextId {
         let known = self.texts.get_index_of(text);
-        TextId(place(known.unwrap_or_else(|| self.texts.insert_full(text.into()).0)))
+        TextId(place(known.unwrap_or_else(|| {
+            self.row.push(text);
+            self.texts.insert_full(text.into()).0
+        })))
     }
 
     /// The text of these bytes, if they are one.
     pub(super) fn add_text_of(&mut self, bytes: &[u8]) -> Option<TextId> {
         // Every rank says the same names in the same order.
         let after = self.after.get(self.last_text as usize).copied().unwrap_or(0);
-        let expected = self.texts.get_index(after as usize);
-        let number = match expected {
-            Some(text) if text.as_bytes() == bytes => after,
-            _ => self.add_text(std::str::from_utf8(bytes).ok()?).0,
+        let number = if self.row.get(after) == Some(bytes) {
+            after
+        } else {
+            self.add_text(std::str::from_utf8(bytes).ok()?).0
         };
         self.after.resize(self.texts.len(), 0);
         if let Some(after) = self.after.get_mut(self.last_text as usize) {
@@ -427,6 +432,28 @@ impl Names {
     /// A global as `module.name`.
     pub(crate) fn global(&self, id: GlobalId) -> &str {
         &self.globals[id.0 as usize]
+    }
+}
+
+/// Texts as one, of which comparing one after the other waits for no memory.
+#[derive(Debug, Default)]
+struct Row {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Row {
+    fn push(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.ends.push(self.bytes.len());
+    }
+
+    fn get(&self, number: u32) -> Option<&[u8]> {
+        let number = number as usize;
+        let start =
+            number.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.bytes.get(start..*self.ends.get(number)?)
     }
 }
 
