@@ -327,6 +327,10 @@ enum Command {
     /// known here, as whole models and trainers' files do, is unknown: what those classes do when
     /// they are loaded depends on what is installed.
     ///
+    /// The files of one checkpoint, such as shards, ranks, or what DeepSpeed, Megatron and
+    /// torch.distributed.checkpoint leave in a folder, are held against each other as well: where
+    /// one is missing, or the save did not finish, the checkpoint is malformed.
+    ///
     /// Exit status: 0 all safe, 1 something is dangerous or unknown, 2 something is malformed or
     /// unreadable.
     Check(CheckArgs),

@@ -10,7 +10,7 @@ use statedict::core::{BadRemap, Issue, PlanError};
 use statedict::{Error, ErrorKind};
 
 use crate::hints;
-use crate::terminal::text::{first_few, shell_path};
+use crate::terminal::text::{count, first_few, shell_path};
 use statedict::jobs::grouping::grouped_whole;
 
 /// What a command ends with, the worst last.
@@ -145,8 +145,9 @@ fn hints_of_file(error: &statedict::checkpoint::Error) -> Vec<String> {
     let mut hints = Vec::new();
     match error.kind() {
         Kind::Incomplete if error.whole_tensors() > 0 => {
-            let whole = error.whole_tensors();
-            hints.push(format!("--partial takes the {whole} tensors that are whole"));
+            let whole = count(error.whole_tensors(), "tensor");
+            let are = if error.whole_tensors() == 1 { "is" } else { "are" };
+            hints.push(format!("--partial takes the {whole} that {are} whole"));
         }
         Kind::Journal => hints.push("if the file is whole, remove the journal".to_string()),
         Kind::UntrustedJournal => {

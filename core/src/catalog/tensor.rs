@@ -51,7 +51,7 @@ pub struct Storage {
 }
 
 /// Where bytes are in a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
     /// As they are, in this range of the file.
     Stored(Range<u64>),

@@ -141,6 +141,9 @@ pub struct LeftOut {
 /// How checkpoints are opened that are several files in a folder, of which one, the manifest, leads
 /// to the others.
 pub trait FolderFormat: Sync {
+    /// What such a checkpoint is called in messages: `sharded checkpoint`.
+    fn kind(&self) -> &'static str;
+
     /// What one of its manifests is called in messages: `index`.
     fn manifest(&self) -> &'static str;
 
@@ -154,6 +157,12 @@ pub trait FolderFormat: Sync {
     /// Files of such a checkpoint, but nothing that leads to them.
     fn manifests_among(&self, names: &[String]) -> Result<Vec<String>, Fault> {
         Ok(names.iter().filter(|name| self.is_manifest(name)).cloned().collect())
+    }
+
+    /// True if a file of this name may be all that is left of such a checkpoint, which
+    /// [`manifests_among`](Self::manifests_among) leaves out since what is in it has to say so.
+    fn may_be_the_last_of(&self, _name: &str) -> bool {
+        false
     }
 
     /// A folder below in which the files of such a checkpoint may be, with what else there is of it

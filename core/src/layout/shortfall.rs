@@ -22,6 +22,8 @@ pub struct Shortfall {
 struct Problem {
     /// The reason, in the same words for all that have the same: `'x' is missing`.
     cause: String,
+    /// True if the reason is about a part of a file, which this alone may have.
+    is_of_part: bool,
     /// Elements that are not there; none for what is no tensor.
     lost: Option<u64>,
 }
@@ -46,17 +48,23 @@ impl Total {
 impl Shortfall {
     /// Notes that a tensor lacks elements, if nothing is known to be wrong with it yet.
     pub fn tensor(&mut self, name: &str, cause: impl Into<String>, lost: u64) {
-        self.add(name, cause.into(), Some(lost));
+        self.add(name, Problem { cause: cause.into(), is_of_part: false, lost: Some(lost) });
+    }
+
+    /// Notes what is wrong with the part of a file that has elements of a tensor, if nothing is known
+    /// to be wrong with it yet; where several parts have the same, it is said once.
+    pub fn part(&mut self, name: &str, cause: impl Into<String>, lost: u64) {
+        self.add(name, Problem { cause: cause.into(), is_of_part: true, lost: Some(lost) });
     }
 
     /// Notes that something beside the tensors is not there, if nothing is known to be wrong with it
     /// yet.
     pub fn object(&mut self, name: &str, cause: impl Into<String>) {
-        self.add(name, cause.into(), None);
+        self.add(name, Problem { cause: cause.into(), is_of_part: false, lost: None });
     }
 
-    fn add(&mut self, name: &str, cause: String, lost: Option<u64>) {
-        self.problems.entry(name.to_string()).or_insert(Problem { cause, lost });
+    fn add(&mut self, name: &str, problem: Problem) {
+        self.problems.entry(name.to_string()).or_insert(problem);
     }
 
     /// True if something is wrong with this.
@@ -78,13 +86,9 @@ impl Shortfall {
         if self.problems.is_empty() {
             return Ok(());
         }
-        let mut causes = IndexMap::<&str, usize>::default();
-        for problem in self.problems.values() {
-            *causes.entry(&problem.cause).or_default() += 1;
-        }
-        let named: IndexSet<&str> =
-            hint.as_deref().into_iter().chain(causes.keys().copied()).collect();
-        let mut what = named.iter().take(NAMED).copied().collect::<Vec<_>>().join("; ");
+        let named: IndexSet<String> = hint.into_iter().chain(self.causes()).collect();
+        let shown = named.iter().take(NAMED).map(String::as_str);
+        let mut what = shown.collect::<Vec<_>>().join("; ");
         if let Some(more) = named.len().checked_sub(NAMED).filter(|more| *more > 0) {
             let _ = write!(what, "; and {more} more");
         }
@@ -100,6 +104,20 @@ impl Shortfall {
             }
         };
         Err(Fault::Incomplete { what, whole: total.tensors.saturating_sub(broken) })
+    }
+
+    /// Every reason once: with the name of what alone has it, or how many have it, where it is about a
+    /// part of a file.
+    fn causes(&self) -> impl Iterator<Item = String> {
+        let mut causes = IndexMap::<(&str, bool), (&str, usize)>::default();
+        for (name, Problem { cause, is_of_part, .. }) in &self.problems {
+            causes.entry((cause, *is_of_part)).or_insert((name, 0)).1 += 1;
+        }
+        causes.into_iter().map(|((cause, is_of_part), (name, count))| match (is_of_part, count) {
+            (false, _) => cause.to_string(),
+            (true, 1) => format!("'{name}' in {cause}"),
+            (true, count) => format!("{cause} ({count} tensors)"),
+        })
     }
 
     /// The share of all elements that are not there.
@@ -133,5 +151,19 @@ mod tests {
         let expected = "'x' is missing: 2 of 3 tensors incomplete, 40.0 % of the elements lost";
         assert_eq!(error, expected);
         assert_eq!(shortfall.left_out(|name| format!("model/{name}"))[0].path, "model/a");
+    }
+
+    #[test]
+    fn what_is_wrong_with_parts_of_files_is_said_once_and_one_alone_is_named() {
+        let mut total = Total::default();
+        [100, 100, 100, 100].into_iter().for_each(|elements| total.add(elements));
+        let mut shortfall = Shortfall::default();
+        shortfall.part("a", "'x': damaged", 100);
+        shortfall.part("b", "'y': F32 in the file", 50);
+        shortfall.part("c", "'y': F32 in the file", 50);
+        let error = shortfall.refuse(total, None).expect_err("incomplete").to_string();
+        let expected = "'a' in 'x': damaged; 'y': F32 in the file (2 tensors): 3 of 4 tensors \
+                        incomplete, 50.0 % of the elements lost";
+        assert_eq!(error, expected);
     }
 }

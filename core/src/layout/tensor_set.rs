@@ -129,6 +129,12 @@ fn lines(entries: &[(String, String)]) -> String {
     entries.iter().map(|(key, why)| alloc::format!("'{key}': {why}")).collect::<Vec<_>>().join("\n")
 }
 
+/// The layout of classes around other tensors.
+const WRAPPER: &str = "subclass";
+
+const ONE_RANKS_PART: &str = "it is around other tensors, as one rank's part of a tensor is (DTensor, \
+    ShardedTensor); a folder with the files of all ranks is opened as a whole";
+
 impl Elements {
     /// The elements of a tensor, cast to `cast` if it is a real floating-point tensor.
     ///
@@ -139,6 +145,9 @@ impl Elements {
             crate::Data::Opaque { layout, .. } if layout.contains('.') => Err(alloc::format!(
                 "it is an object of {layout}, which holds tensors in a way that is not known"
             )),
+            crate::Data::Opaque { layout, .. } if layout == WRAPPER => {
+                Err(ONE_RANKS_PART.to_string())
+            }
             crate::Data::Opaque { layout, .. } => {
                 Err(alloc::format!("a tensor of layout {layout} has no plain elements"))
             }

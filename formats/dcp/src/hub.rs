@@ -71,6 +71,10 @@ impl Format for Hub {
 }
 
 impl FolderFormat for Hub {
+    fn kind(&self) -> &'static str {
+        "pieces of PyTorch's Hugging Face writer"
+    }
+
     fn manifest(&self) -> &'static str {
         "piece"
     }
@@ -104,6 +108,11 @@ impl FolderFormat for Hub {
         manifest: &str,
         opening: &Opening,
     ) -> Result<Box<dyn Folder>, Fault> {
+        // A missing last rank is not noticed otherwise.
+        let folders = store.folders_in("")?;
+        if let Some(folder) = folders.iter().find(|name| Piece::of(name).is_some()) {
+            return Err(Fault::broken("it is a folder; expected a piece").in_file(folder.as_str()));
+        }
         Ok(Box::new(open(store, &self.files(store, manifest)?, opening)?))
     }
 }
@@ -174,7 +183,8 @@ fn open(store: &dyn Store, files: &[String], opening: &Opening) -> Result<Assemb
     if opening.incomplete == Incomplete::Refused {
         shortfall.refuse(total, None)?;
         if let Some(file) = missing {
-            return Err(Fault::broken(format!("'{file}' is missing")));
+            let what = format!("'{file}' is missing");
+            return Err(Fault::Incomplete { what, whole: total.tensors });
         }
     }
     Ok(Assembled {

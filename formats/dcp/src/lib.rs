@@ -90,6 +90,10 @@ impl Format for Dcp {
 }
 
 impl FolderFormat for Dcp {
+    fn kind(&self) -> &'static str {
+        "distributed checkpoint of PyTorch"
+    }
+
     fn manifest(&self) -> &'static str {
         "metadata"
     }

@@ -64,13 +64,12 @@ pub(crate) fn open(store: &dyn Store, manifest: &str, opening: &Opening) -> Resu
     let metadata = read(store, &files)?;
     files.extend(metadata.files.iter().map(|file| file.to_string()));
     let lengths = Lengths::of(&metadata, store, manifest)?;
-    let mut shortfall = shortfall(&metadata, &lengths);
+    let unlisted = missing_metadata(manifest, &names)
+        .map(|name| format!("'{name}' is missing, and says which chunks its rank saved"));
+    let mut shortfall = shortfall(&metadata, &lengths, unlisted.as_deref());
     let (total, is_strict) = (total(&metadata), opening.incomplete == Incomplete::Refused);
     if is_strict {
-        let hint = missing_metadata(manifest, &names);
-        let hint =
-            hint.map(|name| format!("'{name}' is missing, and says which chunks its rank saved"));
-        shortfall.refuse(total, hint)?;
+        shortfall.refuse(total, unlisted)?;
     }
     let data = metadata.files.iter().map(|_| None).collect();
     let mut places = Places { store, metadata: &metadata, data, depth: opening.depth };
@@ -111,6 +110,14 @@ struct Object {
     item: Item,
 }
 
+/// Why a tensor cannot be put together.
+enum Lack {
+    /// An item of a file is not what the metadata says; others may have the same.
+    Part(String),
+    /// Its chunks do not go together.
+    Whole(String),
+}
+
 /// Where everything is.
 struct Places<'a> {
     store: &'a dyn Store,
@@ -137,7 +144,11 @@ impl Places<'_> {
                 }
                 Entry::Tensor(tensor) => match self.tensor(name, tensor)? {
                     Ok(tensor) => tree.add_tensor(&path, tensor),
-                    Err(cause) => {
+                    Err(Lack::Part(cause)) => {
+                        shortfall.part(name, cause, tensor.count());
+                        Ok(())
+                    }
+                    Err(Lack::Whole(cause)) => {
                         shortfall.tensor(name, cause, tensor.count());
                         Ok(())
                     }
@@ -149,7 +160,7 @@ impl Places<'_> {
     }
 
     /// A tensor, or what is wrong with one of its items.
-    fn tensor(&mut self, name: &str, tensor: &Chunked) -> Result<Result<Tensor, String>, Fault> {
+    fn tensor(&mut self, name: &str, tensor: &Chunked) -> Result<Result<Tensor, Lack>, Fault> {
         let Chunked { dtype, shape, .. } = tensor;
         if self.depth == Depth::Listing {
             return Ok(Ok(Tensor::unlocated(dtype.clone(), shape.clone())));
@@ -162,7 +173,7 @@ impl Places<'_> {
                 Err(fault @ Fault::Unreadable(_)) => return Err(fault),
                 Err(fault) => {
                     let file = &self.metadata.files[item.file];
-                    return Ok(Err(format!("'{name}' in '{file}': {fault}")));
+                    return Ok(Err(Lack::Part(format!("'{file}': {fault}"))));
                 }
             }
         }
@@ -172,7 +183,7 @@ impl Places<'_> {
             return Ok(Ok(only.tensor.clone()));
         }
         let made = Tensor::of_blocks(dtype.clone(), shape.clone(), shape.clone(), parts);
-        Ok(made.map_err(|why| format!("'{name}': {why}")))
+        Ok(made.map_err(|why| Lack::Whole(format!("'{name}': {why}"))))
     }
 
     /// A data file, opened when it is first asked for.

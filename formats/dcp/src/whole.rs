@@ -49,8 +49,13 @@ pub(crate) fn total(metadata: &Metadata) -> Total {
     total
 }
 
-/// Looks for everything that can be known before a data file is opened.
-pub(crate) fn shortfall(metadata: &Metadata, lengths: &Lengths) -> Shortfall {
+/// Looks for everything that can be known before a data file is opened; `unlisted` is why chunks may
+/// be in no metadata, if that is known.
+pub(crate) fn shortfall(
+    metadata: &Metadata,
+    lengths: &Lengths,
+    unlisted: Option<&str>,
+) -> Shortfall {
     let mut shortfall = Shortfall::default();
     for (name, entry) in &metadata.entries {
         match entry {
@@ -60,7 +65,7 @@ pub(crate) fn shortfall(metadata: &Metadata, lengths: &Lengths) -> Shortfall {
                 }
             }
             Entry::Tensor(tensor) => {
-                if let Some((cause, lost)) = lack(name, tensor, metadata, lengths) {
+                if let Some((cause, lost)) = lack(name, tensor, (metadata, lengths), unlisted) {
                     shortfall.tensor(name, cause, lost);
                 }
             }
@@ -73,8 +78,8 @@ pub(crate) fn shortfall(metadata: &Metadata, lengths: &Lengths) -> Shortfall {
 fn lack(
     name: &str,
     tensor: &Chunked,
-    metadata: &Metadata,
-    lengths: &Lengths,
+    (metadata, lengths): (&Metadata, &Lengths),
+    unlisted: Option<&str>,
 ) -> Option<(String, u64)> {
     let (mut lost, mut cause) = (0u64, None);
     // Most chunks are of one size.
@@ -103,7 +108,8 @@ fn lack(
         Err(Unassembled::Incomplete { found, count }) => {
             let missing = count.saturating_sub(found);
             lost = lost.saturating_add(missing);
-            cause.get_or_insert(format!("'{name}': {missing} of {count} elements are in no chunk"));
+            let gap = || format!("'{name}': {missing} of {count} elements are in no chunk");
+            cause.get_or_insert_with(|| unlisted.map_or_else(gap, String::from));
         }
         Err(why) => {
             lost = tensor.count();

@@ -61,6 +61,10 @@ impl Format for Megatron {
 }
 
 impl FolderFormat for Megatron {
+    fn kind(&self) -> &'static str {
+        "Megatron checkpoint"
+    }
+
     fn manifest(&self) -> &'static str {
         "save"
     }
@@ -121,14 +125,18 @@ fn open_save(save: &dyn Store, opening: &Opening) -> Result<Assembled, Fault> {
         let text = save.read(BACKEND, MAX_NOTE)?;
         let known: Option<serde_json::Value> = serde_json::from_slice(&text).ok();
         let backend = known.as_ref().and_then(|it| it.get("sharded_backend")?.as_str());
-        let what = match backend {
-            Some("torch_dist") => "'.metadata' is missing: the save did not finish, or files that \
-                begin with a dot were left behind when the folder was copied"
-                .to_string(),
-            Some(other) => format!("it was saved by the backend '{other}', which is not read"),
-            None => "it does not say by which backend it was saved".to_string(),
+        let fault = match backend {
+            Some("torch_dist") => Fault::broken(
+                "'.metadata' is missing: the save did not finish, or files that begin with a dot \
+                 were left behind when the folder was copied",
+            ),
+            Some(other) => {
+                let what = format!("it was saved by the backend '{other}', which is not read");
+                Fault::Unsupported(what)
+            }
+            None => Fault::Unsupported("it does not say by which backend it was saved".into()),
         };
-        return Err(Fault::Unsupported(what).in_file(BACKEND));
+        return Err(fault.in_file(BACKEND));
     }
     Err(Fault::broken("the save has no files of ranks, and no '.metadata'"))
 }

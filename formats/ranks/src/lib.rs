@@ -50,6 +50,10 @@ impl Format for Ranks {
 }
 
 impl FolderFormat for Ranks {
+    fn kind(&self) -> &'static str {
+        "files of ranks"
+    }
+
     fn manifest(&self) -> &'static str {
         "file of a rank"
     }
@@ -61,6 +65,10 @@ impl FolderFormat for Ranks {
 
     fn manifests_among(&self, names: &[String]) -> Result<Vec<String>, Fault> {
         Ok(names::sets(names))
+    }
+
+    fn may_be_the_last_of(&self, name: &str) -> bool {
+        names::RankFile::of(name).is_some()
     }
 
     fn title<'n>(&self, manifest: &'n str) -> Option<&'n str> {

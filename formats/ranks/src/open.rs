@@ -24,13 +24,19 @@ pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<
     let names = set_of(first, &store.list()?);
     let ranks = names.values().map(|name| SavedFile::open(store, name));
     let ranks = ranks.collect::<Result<Vec<_>, _>>()?;
-    let missing = missing(first, &names);
     let mut leaves = IndexMap::<Vec<Step>, Leaf<'_>>::default();
     for (number, rank) in ranks.iter().enumerate() {
         walk(rank.root(), &mut Vec::new(), &mut |path, node| {
             leaves.entry(path).or_default().push((number, node));
         });
     }
+    let set = Set {
+        ranks: &ranks,
+        missing: missing(first, &names),
+        says_world: RankFile::of(first).and_then(|file| file.world()).is_some(),
+        is_cut: leaves.values().flatten().any(|(_, node)| of_rank(*node).is_some()),
+        depth: opening.depth,
+    };
     let (mut tree, mut shortfall, mut total) =
         (Tree::default(), Shortfall::default(), Total::default());
     let mut payload = Nested::default();
@@ -39,7 +45,7 @@ pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<
     for (path, leaf) in &leaves {
         let name = Step::joined(path);
         let is_flat = flat::is_flat(path) && leaf[0].1.tensor().is_none();
-        let added = match joined(&ranks, &name, leaf, (&missing, opening.depth))? {
+        let added = match set.joined(&name, leaf)? {
             Some(Ok(_)) if is_flat && opening.shapes.is_empty() => {
                 let what = format!(
                     "'{name}' is several parameters as one vector (LOCAL_STATE_DICT of FSDP): \
@@ -72,10 +78,14 @@ pub(crate) fn open(store: &dyn Store, first: &str, opening: &Opening) -> Result<
         added.map_err(|twice| Fault::broken(twice.to_string()))?;
     }
     if opening.incomplete == Incomplete::Refused {
-        let hint = missing.first().map(|file| format!("'{file}' is missing"));
+        let hint = set.missing.first().map(|file| format!("'{file}' is missing"));
         shortfall.refuse(total, hint.clone())?;
-        if let Some(hint) = hint {
-            return Err(Fault::Incomplete { what: hint, whole: total.tensors });
+        match hint {
+            Some(what) if set.is_cut || set.says_world => {
+                return Err(Fault::Incomplete { what, whole: total.tensors });
+            }
+            Some(what) => return Err(Fault::Unsupported(format!("{what}, {NOT_ONE}"))),
+            None => {}
         }
     }
     let payload = payload.into_value();
@@ -125,59 +135,95 @@ fn walk<'a>(node: Node<'a>, path: &mut Vec<Step>, found: &mut impl FnMut(Vec<Ste
     }
 }
 
+/// What is said of files that have the names of ranks' and whose tensors say nothing of others.
+const NOT_ONE: &str = "and nothing in these files says that they are of one checkpoint: each can \
+    be opened by itself";
+
+/// The files of all ranks.
+struct Set<'r> {
+    ranks: &'r [SavedFile],
+    /// The names of those that are not there.
+    missing: Vec<String>,
+    /// True if the names say how many there are.
+    says_world: bool,
+    /// True if any tensor is a part of one. Other files may be of several ranks and yet each have its
+    /// own, such as random states; or be of no rank at all, for that may be one of a matrix.
+    is_cut: bool,
+    depth: Depth,
+}
+
 /// A tensor that was put together, or why not with how many elements it lacks and should have.
 type Joined = Result<Tensor, (String, u64, u64)>;
 
-/// What all ranks have under one path; none if it is no tensor.
-fn joined(
-    ranks: &[SavedFile],
-    name: &str,
-    leaf: &Leaf<'_>,
-    (missing, depth): (&[String], Depth),
-) -> Result<Option<Joined>, Fault> {
-    let [(_, first), ..] = leaf.as_slice() else { return Ok(None) };
-    if let Some(tensor) = first.tensor() {
-        let copies: Vec<(usize, &Tensor)> =
-            leaf.iter().filter_map(|(rank, node)| Some((*rank, node.tensor()?))).collect();
-        if copies.len() != leaf.len() {
-            return Err(Fault::broken(format!("'{name}' is a tensor in some files alone")));
+impl Set<'_> {
+    /// What all ranks have under one path; none if it is no tensor.
+    fn joined(&self, name: &str, leaf: &Leaf<'_>) -> Result<Option<Joined>, Fault> {
+        let [(_, first), ..] = leaf.as_slice() else { return Ok(None) };
+        if let Some(tensor) = first.tensor() {
+            let copies: Vec<(usize, &Tensor)> =
+                leaf.iter().filter_map(|(rank, node)| Some((*rank, node.tensor()?))).collect();
+            if copies.len() != leaf.len() {
+                return Err(Fault::broken(format!("'{name}' is a tensor in some files alone")));
+            }
+            if self.depth == Depth::Elements {
+                self.refuse_differing(name, &copies)?;
+            }
+            return Ok(Some(Ok(tensor.clone())));
         }
-        if depth == Depth::Elements {
-            refuse_differing(ranks, name, &copies)?;
+        let parts = leaf.iter().filter_map(|(rank, node)| Some((*rank, of_rank(*node)?)));
+        let mut all = Vec::new();
+        for (rank, part) in parts {
+            let in_file = |why: String| Fault::Unsupported(format!("'{name}': {why}"));
+            all.push(part.map_err(|why| in_file(why).in_file(&self.ranks[rank].name))?);
         }
-        return Ok(Some(Ok(tensor.clone())));
+        let [first, ..] = all.as_slice() else { return Ok(None) };
+        if all.iter().any(|it| (&it.dtype, &it.shape) != (&first.dtype, &first.shape)) {
+            return Err(Fault::broken(format!(
+                "the ranks do not agree on the type and shape of '{name}'"
+            )));
+        }
+        let broken = |why: String| Fault::broken(format!("'{name}': {why}"));
+        let blocks = blocks(&all, &self.missing).map_err(broken)?;
+        let rectangles: Vec<Rectangle<'_>> =
+            blocks.iter().map(|it| Rectangle { at: &it.at, size: &it.tensor.shape }).collect();
+        let (dtype, shape) = (first.dtype.clone(), first.shape.clone());
+        match check_coverage(&shape, &rectangles) {
+            Ok(()) => {}
+            Err(Unassembled::Incomplete { found, count }) => {
+                let gone = count - found;
+                let cause = match self.missing.as_slice() {
+                    [] => format!("'{name}': no file has {gone} of {count} elements"),
+                    [file, ..] => format!("'{file}' is missing"),
+                };
+                return Ok(Some(Err((cause, gone, count))));
+            }
+            Err(why) => return Err(broken(why.to_string())),
+        }
+        let made = Tensor::of_blocks(dtype, shape.clone(), shape, blocks);
+        made.map(|tensor| Some(Ok(tensor))).map_err(|why| broken(why.to_string()))
     }
-    let parts = leaf.iter().filter_map(|(rank, node)| Some((*rank, of_rank(*node)?)));
-    let mut all = Vec::new();
-    for (rank, part) in parts {
-        let in_file = |why: String| Fault::Unsupported(format!("'{name}': {why}"));
-        all.push(part.map_err(|why| in_file(why).in_file(&ranks[rank].name))?);
-    }
-    let [first, ..] = all.as_slice() else { return Ok(None) };
-    if all.iter().any(|it| (&it.dtype, &it.shape) != (&first.dtype, &first.shape)) {
-        return Err(Fault::broken(format!(
-            "the ranks do not agree on the type and shape of '{name}'"
-        )));
-    }
-    let broken = |why: String| Fault::broken(format!("'{name}': {why}"));
-    let blocks = blocks(&all, missing).map_err(broken)?;
-    let rectangles: Vec<Rectangle<'_>> =
-        blocks.iter().map(|it| Rectangle { at: &it.at, size: &it.tensor.shape }).collect();
-    let (dtype, shape) = (first.dtype.clone(), first.shape.clone());
-    match check_coverage(&shape, &rectangles) {
-        Ok(()) => {}
-        Err(Unassembled::Incomplete { found, count }) => {
-            let gone = count - found;
-            let cause = match missing {
-                [] => format!("'{name}': no file has {gone} of {count} elements"),
-                [file, ..] => format!("'{file}' is missing"),
+
+    /// Plain tensors are copies, and have to be the same in all files.
+    fn refuse_differing(&self, name: &str, copies: &[(usize, &Tensor)]) -> Result<(), Fault> {
+        let ranks = self.ranks;
+        let Some(((first, one), others)) = copies.split_first() else { return Ok(()) };
+        for (rank, other) in others {
+            let what = |why: &str| {
+                let (a, b) = (&ranks[*first].name, &ranks[*rank].name);
+                let what = format!("'{name}' {why} in '{a}' and '{b}'");
+                match self.is_cut {
+                    true => Fault::broken(format!("{what}, and is no part of a whole")),
+                    false => Fault::Unsupported(format!("{what}, {NOT_ONE}")),
+                }
             };
-            return Ok(Some(Err((cause, gone, count))));
+            match ranks[*first].whole(one).compared(&ranks[*rank].whole(other))? {
+                Comparison::Same | Comparison::Packed => {}
+                Comparison::Unlike => return Err(what("differs in type, shape or order")),
+                Comparison::OtherElements => return Err(what("has other elements")),
+            }
         }
-        Err(why) => return Err(broken(why.to_string())),
+        Ok(())
     }
-    let made = Tensor::of_blocks(dtype, shape.clone(), shape, blocks);
-    made.map(|tensor| Some(Ok(tensor))).map_err(|why| broken(why.to_string()))
 }
 
 /// The rectangles that all ranks have together, each once.
@@ -234,27 +280,6 @@ fn mesh(all: &[OfRank<'_>], missing: &[String]) -> Vec<u64> {
         *size = (*size).max((all.len() + missing.len()) as u64);
     }
     sizes
-}
-
-/// Plain tensors are copies, and have to be the same in all files.
-fn refuse_differing(
-    ranks: &[SavedFile],
-    name: &str,
-    copies: &[(usize, &Tensor)],
-) -> Result<(), Fault> {
-    let Some(((first, one), others)) = copies.split_first() else { return Ok(()) };
-    for (rank, other) in others {
-        let what = |why: &str| {
-            let (a, b) = (&ranks[*first].name, &ranks[*rank].name);
-            Fault::broken(format!("'{name}' {why} in '{a}' and '{b}', and is no part of a whole"))
-        };
-        match ranks[*first].whole(one).compared(&ranks[*rank].whole(other))? {
-            Comparison::Same | Comparison::Packed => {}
-            Comparison::Unlike => return Err(what("differs in type, shape or order")),
-            Comparison::OtherElements => return Err(what("has other elements")),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

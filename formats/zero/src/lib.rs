@@ -34,6 +34,8 @@ mod shards;
 mod states;
 mod universal;
 
+use std::fmt::Write;
+
 use statedict_core::{Facts, Fault, Folder, FolderFormat, Format, Opening, Store};
 
 use crate::names::role;
@@ -70,6 +72,10 @@ impl Format for Zero {
 }
 
 impl FolderFormat for Zero {
+    fn kind(&self) -> &'static str {
+        "DeepSpeed checkpoint"
+    }
+
     fn manifest(&self) -> &'static str {
         "save"
     }
@@ -124,9 +130,20 @@ fn folder(store: &dyn Store, manifest: &str) -> Result<String, Fault> {
     let text = store.read(manifest, MAX_TAG)?;
     let tag = String::from_utf8_lossy(&text).trim().to_string();
     let is_name = !tag.is_empty() && !tag.contains(['/', '\\', '\0']) && tag != "." && tag != "..";
-    if !is_name || !store.folders_in("")?.contains(&tag) {
-        let what = format!("it names '{}', and there is no such folder", tag.escape_debug());
-        return Err(Fault::broken(what).in_file(manifest));
+    if is_name && store.folders_in("")?.contains(&tag) {
+        return Ok(tag);
     }
-    Ok(tag)
+    let mut what = format!("it names '{}', and there is no such folder", tag.escape_debug());
+    if let Some(save) = newest(store)? {
+        let _ = write!(what, "; there is '{save}', which opens by itself");
+    }
+    Err(Fault::broken(what).in_file(manifest))
+}
+
+/// The last of the folders that hold files of a save, in the order of their names.
+fn newest(store: &dyn Store) -> Result<Option<String>, Fault> {
+    let is_save = |folder: &String| {
+        store.list_in(folder).is_ok_and(|names| names.iter().any(|name| role(name).is_some()))
+    };
+    Ok(store.folders_in("")?.into_iter().rfind(is_save))
 }

@@ -14,7 +14,8 @@ use statedict_pth::{Loader, Trust, scan};
 
 use crate::disk::System;
 use crate::error::{Action, Error};
-use crate::model_folder::{led_by, named};
+use crate::folder::InFolder;
+use crate::model_folder::{Sets, led_by, named};
 use crate::source::FileSource;
 
 /// Endings of files that are checkpoints, or that some loader unpickles.
@@ -59,7 +60,8 @@ const MAX_NAMED: usize = 1_000;
 /// What a path leads to.
 #[derive(Debug, Default)]
 pub struct Checkable {
-    /// Files that are named or begin like a checkpoint or a pickle, sorted.
+    /// Files that are named or begin like a checkpoint or a pickle, and folders whose files are one
+    /// checkpoint though none of them leads to the others; sorted.
     pub files: Vec<PathBuf>,
     /// How many files and folders are not looked at.
     pub unread: usize,
@@ -70,8 +72,9 @@ pub struct Checkable {
 /// The files that a path leads to: itself, or all in the folder and below that are named or begin
 /// like a checkpoint or a pickle.
 ///
-/// Links to folders are not followed. Files that an index names come with the index. What is
-/// plain text and no pickle is left out; everything else is counted as not looked at.
+/// Links to folders are not followed. Files that an index names come with the index, files of ranks
+/// and the like with their folder. What is plain text and no pickle is left out; everything else is
+/// counted as not looked at.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -81,28 +84,51 @@ pub fn checkable(path: &Path) -> Result<Checkable, Error> {
         found.files.push(path.to_path_buf());
         return Ok(found);
     }
-    descend(path, 0, &mut found)?;
-    sorting::sort(&mut found.files);
-    let led: HashSet<PathBuf> = found.files.iter().flat_map(|file| led_to(file)).collect();
+    let mut sets = Vec::new();
+    descend(path, 0, &mut found, &mut sets)?;
+    let mut led: HashSet<PathBuf> = found.files.iter().flat_map(|file| led_to(file)).collect();
+    for (folder, sets) in sets {
+        // What an index or the like elsewhere leads to is checked with that.
+        if !sets.is_among(&led) {
+            led.extend(sets.found.iter().flat_map(|found| all_files(found).chain([found.path()])));
+            found.files.push(folder);
+        }
+    }
     found.files.retain(|file| !led.contains(file));
+    sorting::sort(&mut found.files);
     sorting::sort(&mut found.unread_names);
     Ok(found)
 }
 
 /// The files that an index, or the like, leads to, which are checked with it.
 fn led_to(file: &Path) -> Vec<PathBuf> {
-    let Some(found) = named(file) else { return Vec::new() };
-    let files = found.files(&System).unwrap_or_default();
-    files.into_iter().map(|name| found.folder.join(name)).collect()
+    named(file).iter().flat_map(all_files).collect()
 }
 
-fn descend(folder: &Path, depth: usize, found: &mut Checkable) -> Result<(), Error> {
+/// The paths of the files of a checkpoint.
+fn all_files(found: &InFolder) -> impl Iterator<Item = PathBuf> {
+    let files = found.files(&System).unwrap_or_default();
+    files.into_iter().map(|name| found.folder.join(name))
+}
+
+/// Looks through a folder and those below; `sets` takes those of them whose files are a checkpoint
+/// to which no name of a file leads.
+fn descend(
+    folder: &Path,
+    depth: usize,
+    found: &mut Checkable,
+    sets: &mut Vec<(PathBuf, Sets)>,
+) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::new(Action::Read, folder, error);
+    let here = Sets::of(folder).map_err(|cause| Error::new(Action::Read, folder, cause))?;
+    if here.is_led_by_the_folder() {
+        sets.push((folder.to_path_buf(), here));
+    }
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let (kind, path) = (entry.file_type().map_err(failed)?, entry.path());
         if kind.is_dir() && depth < MAX_DEPTH {
-            descend(&path, depth + 1, found)?;
+            descend(&path, depth + 1, found, sets)?;
             continue;
         }
         match look(&path, kind) {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the reader of its format opens it: lengths, geometry, shards against their index | the formats |
 //! | each format examines its own files: what readers pass over, what loaders fail on | the formats |
+//! | files of one checkpoint are held against each other: what is missing, what disagrees | `several` |
 //! | archives are held to more than reading takes: headers, places, names, checksums | `archive` |
 //! | whatever the bytes are, by their looks and not their names, is looked into | `content` |
 //! | pickles are followed and what they bring in is judged | `statedict_pth::scan` |
@@ -18,27 +19,23 @@ mod content;
 mod folder;
 mod limits;
 mod pieces;
+mod several;
 
-use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use statedict_core::{
-    Fault, FilePart, Finding, Findings, Location, Opening, Source, Stretch, Verdict,
-};
+use statedict_core::{Fault, FilePart, Finding, Findings, Source, Verdict};
 
 use self::content::{Content, Look};
 pub use self::limits::Checksums;
 use self::limits::{Budget, Metered};
-use self::pieces::pieces;
-use crate::disk::System;
-use crate::elements::inflate;
-use crate::error::{Action, Cause, Error, Kind};
-use crate::folder::{InFolder, LocalFolder};
+use self::pieces::{check_parts, check_pieces, pieces};
+use self::several::check_several;
+use crate::error::{Action, Cause, Error};
 use crate::identify::identify;
 use crate::in_place::Interrupted;
-use crate::model_folder::{Located, locate};
+use crate::model_folder::{Located, Sets, locate};
 use crate::observer::Observer;
 use crate::registry::FORMATS;
 use crate::source::FileSource;
@@ -107,20 +104,28 @@ pub fn check_observed(
     checksums: Checksums,
 ) -> Result<Checked, Error> {
     let manner = &Manner { observer, checksums };
-    let findings = match locate(path).map_err(|cause| Error::new(Action::Read, path, cause))? {
+    let failed = |cause: Cause| Error::new(Action::Read, path, cause);
+    let sets = if path.is_dir() { Sets::of(path).map_err(failed)? } else { Sets::default() };
+    if !sets.is_empty() {
+        return Ok(Checked::new(path, several::check_sets(&sets, manner)?));
+    }
+    let findings = match locate(path).map_err(failed)? {
         Located::Folder(found) => check_several(&found, manner)?,
         Located::Several(several) => {
-            let mut findings = Vec::new();
-            for (title, found) in &several.parts {
-                let own = check_several(found, manner)?;
-                findings.extend(own.into_iter().map(|finding| finding.within(title)));
-            }
+            let parts = several.parts.iter().map(|(title, found)| (title.as_str(), found));
+            several::check_each(parts, manner)?
+        }
+        Located::File(file) => {
+            let mut findings = check_file(&file, manner)?;
+            findings.extend(several::check_last(&file, manner)?);
             findings
         }
-        Located::File(file) => check_file(&file, manner)?,
     };
     Ok(Checked::new(path, findings))
 }
+
+/// Why bytes are malformed that are nothing known.
+const EXPECTED: &str = "a checkpoint was expected";
 
 /// Who follows a check, and whether it reads the elements.
 struct Manner<'a> {
@@ -189,61 +194,6 @@ fn half_edited(interrupted: &Interrupted) -> Finding {
     }
 }
 
-/// A file of a distributed checkpoint: archives end to end.
-fn check_pieces(
-    source: &dyn Source,
-    pieces: &[std::ops::Range<u64>],
-    budget: &Budget,
-) -> Result<Vec<Finding>, Fault> {
-    let mut findings = Vec::new();
-    for piece in pieces {
-        let name = format!("archive at byte {}", piece.start);
-        let part = Stretch::new(source, piece.clone());
-        let found = check_source(&part, Path::new(""), budget)?;
-        findings.extend(found.into_iter().map(|finding| finding.within(&name)));
-    }
-    Ok(findings)
-}
-
-/// Parts of a file that were not checked with it.
-fn check_parts(
-    source: &dyn Source,
-    parts: &[&FilePart],
-    checked: &[std::ops::Range<u64>],
-    budget: &Budget,
-) -> Result<Vec<Finding>, Fault> {
-    let checked: HashSet<&std::ops::Range<u64>> = checked.iter().collect();
-    let (mut findings, mut seen) = (Vec::new(), HashSet::new());
-    for FilePart { location, name, .. } in parts {
-        let range = location.range();
-        let is_checked = matches!(location, Location::Stored(_)) && checked.contains(range);
-        if is_checked || !seen.insert(range.clone()) || range.end > source.len() {
-            continue;
-        }
-        let found = match location {
-            Location::Stored(range) => {
-                let end =
-                    if is_safetensors(source, range.start)? { source.len() } else { range.end };
-                let part = Stretch::new(source, range.start..end);
-                check_source(&part, Path::new(""), budget)?
-            }
-            packed => match inflate::up_to(source, packed) {
-                Ok(unpacked) => check_source(&unpacked, Path::new(""), budget)?,
-                Err(fault @ Fault::Unreadable(_)) => return Err(fault),
-                Err(fault) => vec![broken(&fault)],
-            },
-        };
-        findings.extend(found.into_iter().map(|finding| finding.within(name)));
-    }
-    Ok(findings)
-}
-
-/// True if safetensors begin here, which go on to the end of their file.
-fn is_safetensors(source: &dyn Source, at: u64) -> Result<bool, Fault> {
-    let front = source.bytes(at..at.saturating_add(9).min(source.len()))?;
-    Ok(front.len() == 9 && front[8] == b'{' && front[6..8] == [0, 0])
-}
-
 fn check_source(source: &dyn Source, path: &Path, budget: &Budget) -> Result<Vec<Finding>, Fault> {
     let mut look = Look::new(budget);
     look.content(&Content::file(&Metered::new(source, budget)))?;
@@ -256,8 +206,7 @@ fn check_source(source: &dyn Source, path: &Path, budget: &Budget) -> Result<Vec
         }
         Opened::Foreign if look.is_plain => findings.extend(faults),
         Opened::Foreign => {
-            let why = "a checkpoint was expected";
-            findings.add(Finding::malformed("", identify(source, path)?, why));
+            findings.add(Finding::malformed("", identify(source, path)?, EXPECTED));
         }
         Opened::Broken(finding) => findings.add(finding),
     }
@@ -294,38 +243,4 @@ fn opened(source: &dyn Source) -> Result<Opened, Fault> {
 
 fn broken(fault: &Fault) -> Finding {
     Finding::malformed("", fault.to_string(), "the file cannot be what it says it is")
-}
-
-/// An index, or the like, with the files that it leads to: each by itself, and all of them against
-/// it.
-fn check_several(found: &InFolder, manner: &Manner<'_>) -> Result<Vec<Finding>, Error> {
-    let mut findings = Vec::new();
-    let store = LocalFolder::new(&found.folder, &System).observed_by(manner.observer.clone());
-    if let Err(fault) = found.format.open(&store, &found.manifest, &Opening::default()) {
-        let error = found.error(fault);
-        if error.kind() == Kind::Io && error.path() == found.path() {
-            return Err(error);
-        }
-        let why = format!("{} and files do not go together", found.format.manifest());
-        findings.push(Finding::malformed("", error.to_string(), &why));
-    }
-    let examined = found.format.examine(&store, &found.manifest);
-    findings.extend(examined.map_err(|fault| found.error(fault))?);
-    let parts = found.format.parts(&store, &found.manifest).unwrap_or_default();
-    let mut of_files = HashMap::<&str, Vec<&FilePart>>::new();
-    for part in &parts {
-        of_files.entry(&part.file).or_default().push(part);
-    }
-    let files = found.files(&System).unwrap_or_default();
-    // Manifests are examined.
-    for name in files.into_iter().filter(|name| !found.format.is_manifest(name)) {
-        let parts = of_files.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
-        match check_file_with(&found.folder.join(&name), parts, manner) {
-            Ok(found) => findings.extend(found.into_iter().map(|finding| finding.within(&name))),
-            Err(error) if error.kind() == Kind::Stopped => return Err(error),
-            // A file that is missing is named above.
-            Err(_) => {}
-        }
-    }
-    Ok(findings)
 }

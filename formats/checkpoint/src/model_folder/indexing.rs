@@ -9,7 +9,7 @@ use statedict_core::{Container, Elements, Format, IndexMap, StateDict, sorting};
 
 use crate::disk::{Disk, Existing, System};
 use crate::error::{Action, Cause, Error};
-use crate::folder::LocalFolder;
+use crate::folder::{InFolder, LocalFolder};
 use crate::model_folder::series::{Series, series_of};
 use crate::model_folder::survey::{Survey, first_few};
 use crate::shards::index::Index;
@@ -74,6 +74,7 @@ pub fn index_folder(folder: &Path, files: &[String]) -> Result<NewIndex, Error> 
         [] => shards(&survey.weights).map_err(failed)?,
         named => named.to_vec(),
     };
+    refuse_parts(folder, &survey, &files).map_err(failed)?;
     let store = LocalFolder::new(folder, &System);
     let opened = files.iter().map(|name| open_file(&store, name));
     let opened: Result<Vec<OpenFile>, _> = opened.collect();
@@ -113,6 +114,25 @@ impl NewIndex {
     pub fn stage(&self, existing: Existing, disk: &Arc<dyn Disk>) -> Result<Staged, Error> {
         stage_bytes(self.index.to_json(), None, &self.path, existing, disk)
     }
+}
+
+/// Refuses files that hold parts of tensors, as ranks leave them: an index would make each part a
+/// tensor.
+fn refuse_parts(folder: &Path, survey: &Survey, files: &[String]) -> Result<(), Cause> {
+    let unled = survey.manifests.iter().filter(|(name, format)| !format.is_manifest(name));
+    for (manifest, format) in unled {
+        let (folder, manifest) = (folder.to_path_buf(), manifest.clone());
+        let found = InFolder { folder, format: *format, manifest };
+        let all = found.files(&System).unwrap_or_default();
+        if let Some(part) = files.iter().find(|file| all.contains(file)) {
+            let what = format!(
+                "'{part}' is of {}: the folder opens as it is, and needs no index",
+                format.kind()
+            );
+            return Err(Cause::Folder { what, files: Vec::new(), mends: None });
+        }
+    }
+    Ok(())
 }
 
 /// The files of the one series in a folder, in order, none of them missing.

@@ -11,6 +11,7 @@ mod kinds;
 mod names;
 pub(crate) mod roles;
 pub(crate) mod series;
+mod sets;
 mod side_files;
 mod survey;
 mod trainers;
@@ -23,6 +24,7 @@ use crate::folder::InFolder;
 pub(crate) use kinds::led_by;
 pub(crate) use names::stem_in;
 pub(crate) use roles::strays;
+pub(crate) use sets::{Sets, last_of};
 
 pub use indexing::{Indexing, NewIndex, index_folder};
 pub use side_files::SideFiles;

@@ -74,6 +74,10 @@ impl Format for RawArrays {
 }
 
 impl FolderFormat for RawArrays {
+    fn kind(&self) -> &'static str {
+        "raw arrays"
+    }
+
     fn manifest(&self) -> &'static str {
         "index"
     }

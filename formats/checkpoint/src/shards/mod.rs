@@ -38,6 +38,10 @@ pub(crate) struct Shards;
 pub(crate) static SHARDS: Shards = Shards;
 
 impl FolderFormat for Shards {
+    fn kind(&self) -> &'static str {
+        "sharded checkpoint"
+    }
+
     fn manifest(&self) -> &'static str {
         "index"
     }

@@ -79,8 +79,8 @@ pub(crate) struct DataFile {
     /// Where it starts in the checkpoint's address space.
     pub(crate) start: u64,
     pub(crate) source: Box<dyn Source>,
-    /// The safetensors in it, by where they begin.
-    pub(crate) merged: Vec<(u64, Merged)>,
+    /// The safetensors in it, by where they begin; why they cannot be read, if they cannot.
+    pub(crate) merged: Vec<(u64, Result<Merged, String>)>,
 }
 
 impl DataFile {
@@ -145,11 +145,19 @@ impl DataFile {
     fn merged_chunk(&mut self, item: &Item, name: &str, chunk: &Chunk) -> Result<Tensor, Fault> {
         let at = item.offset;
         if !self.merged.iter().any(|(known, _)| *known == at) {
-            let merged = Merged::open(&Stretch::new(self.source.as_ref(), at..self.source.len()))?;
+            let part = Stretch::new(self.source.as_ref(), at..self.source.len());
+            // All tensors of the file are in it, and none of them has to open it again.
+            let merged = match Merged::open(&part) {
+                Err(fault @ Fault::Unreadable(_)) => return Err(fault),
+                opened => opened.map_err(|fault| fault.to_string()),
+            };
             self.merged.push((at, merged));
         }
         let (_, merged) = self.merged.iter().find(|(known, _)| *known == at).expect("it was added");
-        Ok(merged.tensor(name, chunk.at)?.moved(at))
+        match merged {
+            Ok(merged) => Ok(merged.tensor(name, chunk.at)?.moved(at)),
+            Err(why) => Err(Fault::broken(format!("the safetensors at byte {at}: {why}"))),
+        }
     }
 
     fn unpacked_chunk(&self, item: &Item, dtype: &DType, chunk: &Chunk) -> Result<Tensor, Fault> {
