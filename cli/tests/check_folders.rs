@@ -244,3 +244,16 @@ fn a_folder_in_place_of_a_piece_is_not_taken_for_a_rank_less() {
     folder.typed("convert hf-sharded out.safetensors").check(2, "it is a folder; expected a piece");
     assert!(!folder.path("out.safetensors").exists());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_piece_that_is_gone_is_not_taken_for_a_rank_less() {
+    let folder = with(&["hf-sharded"]);
+    let piece = "hf-sharded/shard-00002-model-00001-of-00001.safetensors";
+    folder.remove(piece);
+    std::os::unix::fs::symlink("../blobs/gone", folder.path(piece)).expect("a link");
+    let ran = folder.typed("convert hf-sharded out.safetensors");
+    ran.check(2, "shard-00002-model-00001-of-00001.safetensors': no such file");
+    assert!(!folder.path("out.safetensors").exists());
+    assert_eq!(folder.report("hf-sharded", "hf-sharded")["verdict"], "malformed");
+}

@@ -117,9 +117,10 @@ impl<'a> LocalFolder<'a> {
         for entry in fs::read_dir(here).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             // Names that are not text are not those of checkpoints; links are followed, as hub
-            // caches need.
+            // caches need. One that leads nowhere is a file that is missing, and no file less.
             let Ok(name) = entry.file_name().into_string() else { continue };
-            if fs::metadata(entry.path()).is_ok_and(|there| is_wanted(there.is_dir())) {
+            let is_folder = fs::metadata(entry.path()).is_ok_and(|there| there.is_dir());
+            if is_wanted(is_folder) {
                 names.push(name);
             }
         }
