@@ -10,7 +10,7 @@ use statedict::core::{BadRemap, Issue, PlanError};
 use statedict::{Error, ErrorKind};
 
 use crate::hints;
-use crate::terminal::text::{count, first_few, shell_path};
+use crate::terminal::text::{count, first_few, shell_option, shell_path};
 use statedict::jobs::grouping::grouped_whole;
 
 /// What a command ends with, the worst last.
@@ -159,6 +159,10 @@ fn hints_of_file(error: &statedict::checkpoint::Error) -> Vec<String> {
             hints.push("if the journal came with the file, remove the journal".to_string());
         }
         _ => {}
+    }
+    if let Some(key) = error.uncut() {
+        let cut = shell_option("--cut", &format!("{key}=DIM"));
+        hints.push(format!("{cut} says along which dimension it was cut, counted from 0"));
     }
     match error.mended_by_index() {
         Some(folder) => hints.extend(index_of(folder)),

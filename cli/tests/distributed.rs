@@ -63,7 +63,9 @@ fn a_recipe_says_along_which_dimension_ranks_cut_a_tensor() {
         let rule = "{k..}.linear_fc2.weight -> {k..}.my_proj.weight";
         folder.run(&["rename", rule, &file, "--at", "model", "-i"]).check(0, "2 keys renamed");
     }
-    folder.typed("convert run new.safetensors").check(2, "no rule says along which dimension");
+    let ran = folder.typed("convert run new.safetensors");
+    ran.check(2, "no rule says along which dimension");
+    ran.check(2, "my_proj.weight=DIM says along which dimension it was cut");
     let stage = "[[stage]]\nrename = '{k..}.my_proj.weight -> {k..}.linear_fc2.weight'\n";
     for cut in ["[cut]\n'**.my_proj.weight' = 1\n", "cut = ['**.my_proj.weight=1']\n"] {
         folder.add("recipe.toml", format!("{cut}{stage}").as_bytes());
@@ -86,6 +88,41 @@ fn a_recipe_says_along_which_dimension_ranks_cut_a_tensor() {
     folder
         .typed("apply recipe.toml run -o new.safetensors --force")
         .check(2, "cut: expected PATTERN=DIM, such as **.my_proj.weight=1");
+}
+
+#[test]
+fn ranks_of_tensor_parallelism_of_deepspeed_are_one_checkpoint() {
+    let folder = Folder::of([]);
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compat-tests/fixtures/folders");
+    let sample = samples.join("zero1-tp2/global_step2");
+    fs::create_dir(folder.path("run")).expect("made");
+    for entry in fs::read_dir(sample).expect("a sample") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name");
+        fs::copy(&path, folder.path("run").join(name)).expect("copied");
+    }
+    folder.typed("convert run model.safetensors").check(0, "wrote model.safetensors");
+    folder.typed("diff --weights-only run model.safetensors").check(0, "the same");
+    let refused = "deepspeed checkpoints are read and not written";
+    folder.typed("add x run -i").check(2, refused);
+    // The user is believed, whatever the save says.
+    folder.typed("ls run --cut **.input_layernorm.weight=0").check(0, "[32]");
+    folder.typed("convert run whole.safetensors --plan-parts 2 --job job.json").check(0, "");
+    for words in ["run-part job.json 0", "run-part job.json 1", "finish job.json"] {
+        folder.typed(words).check(0, "");
+    }
+    folder.typed("diff model.safetensors whole.safetensors").check(0, "the same");
+
+    let gone = "mp_rank_01_model_states.pt";
+    fs::remove_file(folder.path("run").join(gone)).expect("removed");
+    let ran = folder.typed("ls run");
+    ran.check(2, &format!("'{gone}' is missing"));
+    ran.check(2, "--partial takes");
+    let keys = folder.run(&["ls", "--json", "--partial", "run"]);
+    let listing: Value = serde_json::from_str(&keys.out).expect("JSON");
+    assert_eq!(listing["tensors"][0]["key"], json!("model.layers.0.self_attn.o_proj.bias"));
+    assert!(listing["left_out"].as_array().is_some_and(|left| left.len() > 5), "{listing}");
+    folder.typed("ls run --which module").check(2, &format!("'{gone}' is missing"));
 }
 
 #[test]

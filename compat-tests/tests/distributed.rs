@@ -1,6 +1,7 @@
 //! Checkpoints of many files that trainers wrote.
 //!
-//! `fixtures/folders` has some, and `truth.jsonl` beside them says what they hold. `STATEDICT_CORPUS`
+//! `fixtures/folders` has some, and `truth.jsonl` beside them says what they hold; those of ranks of tensor
+//! parallelism are DeepSpeed's own (`python/tensor_parallel.py`). `STATEDICT_CORPUS`
 //! may name a folder with more of them in `distributed/samples`, damaged ones among them.
 
 use std::fs;
@@ -99,6 +100,11 @@ fn a_folder_without_one_of_its_files_is_refused_and_the_file_is_named() {
         ("zero2", "global_step1/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt"),
         ("zero3", "global_step1/zero_pp_rank_1_mp_rank_00_model_states.pt"),
         ("megatron-legacy-tp2", "iter_0000007/mp_rank_01/model_optim_rng.pt"),
+        ("zero0-tp2", "global_step2/mp_rank_01_model_states.pt"),
+        ("zero1-tp2", "global_step2/mp_rank_00_model_states.pt"),
+        ("zero1-tp2", "global_step2/bf16_zero_pp_rank_1_mp_rank_01_optim_states.pt"),
+        ("zero3-tp2", "global_step2/zero_pp_rank_0_mp_rank_00_model_states.pt"),
+        ("zero3-tp2", "global_step2/bf16_zero_pp_rank_0_mp_rank_01_optim_states.pt"),
     ] {
         let folder = without(&folders.join(name), gone);
         let run = list(folder.path());
@@ -145,6 +151,7 @@ fn a_folder_becomes_a_file_a_hub_folder_and_a_distributed_checkpoint() {
         ("hf-sharded", "/"),
         ("dtensor-save", "/"),
         ("zero3", "/"),
+        ("zero1-tp2", "/"),
         ("megatron-legacy-tp2", "model"),
     ] {
         let out = tempfile::tempdir().expect("a folder");

@@ -56,17 +56,19 @@ mod statistics;
 
 pub use catalog::{
     Arithmetic, BadMetadata, Blocks, ByteOrder, Catalog, Collision, DType, Data, DuplicateKey,
-    Glob, Key, Location, MetadataChange, MetadataEdits, Misplaced, Nested, Node, NotSelected,
-    Operation, Payload, Rectangle, StateDict, Step, Storage, Tensor, TensorBlock, TensorEntry,
-    Tree, Unassembled, Value, View, check_coverage, objects, row_major_strides,
+    Glob, Joint, Key, Location, MetadataChange, MetadataEdits, Misplaced, Nested, Node,
+    NotSelected, Operation, Payload, Piece, PieceCopy, Rectangle, StateDict, Step, Storage, Tensor,
+    TensorBlock, TensorEntry, Tree, Unassembled, Value, View, check_coverage, objects,
+    row_major_strides,
 };
 pub use finding::{Finding, Findings, Verdict};
 pub use layout::{
-    Assembled, Below, Block, Comparison, Computed, Container, Cut, Depth, Edits, Elements, Facts,
-    Fault, FilePart, Folder, FolderFormat, Format, Growth, Headroom, Incomplete, Layout, LeftOut,
-    Manifest, Manner, NewFile, Omitted, Opened, Opening, Origin, Part, PendingFiles, Place,
-    ReadPayload, Renamed, ShardNames, Shortfall, Source, Span, Store, StoreFile, Stretch,
-    TensorSet, Ties, Total, UnsupportedTensors, Which, WholeTensor, is_implied, is_recorded_tie,
+    Assembled, Below, Block, Comparison, Computed, Container, Cut, Depth, Edits, Elements,
+    EndToEnd, Facts, Fault, FilePart, Folder, FolderFormat, Format, Growth, Headroom, Incomplete,
+    Layout, LeftOut, Manifest, Manner, NamedCopy, NewFile, Omitted, Opened, Opening, Origin, Part,
+    PendingFiles, Place, ReadPayload, Renamed, ShardNames, Shortfall, Source, Span, Store,
+    StoreFile, Stretch, TensorSet, Ties, Total, UnsupportedTensors, Which, WholeTensor, is_implied,
+    is_recorded_tie,
 };
 pub use matching::{derive, diff, fit, generalise};
 pub use plan::{

@@ -18,8 +18,8 @@ pub(crate) struct FolderArgs {
     partial: bool,
     /// Join the tensors that match along this dimension: `**.my_proj.weight=1`; can be repeated
     ///
-    /// For files of ranks of Megatron, which do not say how they were cut. Those of known GPT models
-    /// need none.
+    /// For ranks of tensor parallelism of Megatron and DeepSpeed, where no file says how they were cut.
+    /// Those of known models need none.
     #[arg(long, value_name = "PATTERN=DIM", value_parser = cut)]
     cut: Vec<Cut>,
     /// Take the names and shapes of parameters from this file: a model, or its `ls --json`

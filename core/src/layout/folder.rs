@@ -88,6 +88,13 @@ pub struct Opening {
     pub which: Which,
 }
 
+impl Opening {
+    /// Along which dimension the user says that a tensor was cut.
+    pub fn cut(&self, key: &str) -> Option<usize> {
+        self.cuts.iter().find(|cut| cut.pattern.matches(key)).map(|cut| cut.dimension)
+    }
+}
+
 /// Which parameters are taken of a checkpoint that has them twice: as the optimizer has them, and as
 /// the model computed with them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,7 @@ pub use below::Below;
 pub use blocks::Block;
 pub use computed::Computed;
 pub use container::{Container, Growth};
-pub use copies::{Comparison, WholeTensor};
+pub use copies::{Comparison, NamedCopy, WholeTensor};
 pub use folder::{
     Cut, Depth, FilePart, Folder, FolderFormat, Incomplete, LeftOut, Opening, Store, StoreFile,
     Which,
@@ -30,7 +30,7 @@ pub use headroom::Headroom;
 pub use opened::Opened;
 pub use pending_files::{Manifest, Manner, NewFile, PendingFiles, Renamed};
 pub use shortfall::{Shortfall, Total};
-pub use source::{Fault, Source, Stretch};
+pub use source::{EndToEnd, Fault, Source, Stretch};
 pub use tensor_set::{
     Elements, Omitted, Origin, Place, TensorSet, Ties, UnsupportedTensors, is_implied,
     is_recorded_tie,

@@ -9,6 +9,8 @@ use core::ops::Range;
 
 use thiserror::Error;
 
+use crate::sorting;
+
 /// Bytes at known places: a slice, a file, one day a remote object.
 pub trait Source: Send + Sync {
     /// How many bytes there are.
@@ -113,6 +115,36 @@ impl Source for Stretch<'_> {
     }
 }
 
+/// Sources that lie end to end in one address space.
+#[derive(Default)]
+pub struct EndToEnd<'s> {
+    /// Each with the place where it starts, in order.
+    sources: Vec<(u64, &'s dyn Source)>,
+}
+
+impl<'s> EndToEnd<'s> {
+    /// Sources with the places where they start.
+    pub fn new(sources: impl IntoIterator<Item = (u64, &'s dyn Source)>) -> EndToEnd<'s> {
+        let mut sources: Vec<_> = sources.into_iter().collect();
+        sorting::sort_by_key(&mut sources, |(start, _)| *start);
+        EndToEnd { sources }
+    }
+}
+
+impl Source for EndToEnd<'_> {
+    fn len(&self) -> u64 {
+        self.sources.last().map_or(0, |(start, source)| start.saturating_add(source.len()))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        let after = self.sources.partition_point(|(start, _)| *start <= offset);
+        match after.checked_sub(1).and_then(|place| self.sources.get(place)) {
+            Some((start, source)) => source.read_at(offset - start, buffer),
+            None => Err(Fault::malformed(offset, "no file has these bytes")),
+        }
+    }
+}
+
 /// Why a file cannot be read, or not be rewritten.
 ///
 /// Broken, unsupported and too large are different answers.
@@ -129,6 +161,14 @@ pub enum Fault {
     /// The file is sound, and this program cannot do that with it.
     #[error("{0}")]
     Unsupported(String),
+    /// A tensor of ranks of tensor parallelism that nobody can join, unless the user says how.
+    #[error("{what}")]
+    Uncut {
+        /// What is known of it.
+        what: String,
+        /// Its key.
+        key: String,
+    },
     /// The file is beyond a limit of the reader.
     #[error("{}{what}", At(*.at))]
     TooLarge {

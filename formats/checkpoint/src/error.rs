@@ -181,6 +181,15 @@ impl Error {
         }
     }
 
+    /// The tensor of ranks of tensor parallelism of which nobody knows along which dimension it was
+    /// cut, if that is what keeps a checkpoint from being opened.
+    pub fn uncut(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Fault(fault) => uncut_of(fault),
+            _ => None,
+        }
+    }
+
     /// The tensor that could not be read, if it is one alone.
     pub fn tensor(&self) -> Option<&str> {
         match &self.cause {
@@ -226,10 +235,18 @@ impl Cause {
     }
 }
 
+fn uncut_of(fault: &Fault) -> Option<&str> {
+    match fault {
+        Fault::Uncut { key, .. } => Some(key),
+        Fault::InFile { fault, .. } => uncut_of(fault),
+        _ => None,
+    }
+}
+
 fn kind_of(fault: &Fault) -> Kind {
     match fault {
         Fault::Malformed { .. } => Kind::Malformed,
-        Fault::Unsupported(_) => Kind::Unsupported,
+        Fault::Unsupported(_) | Fault::Uncut { .. } => Kind::Unsupported,
         Fault::TooLarge { .. } => Kind::TooLarge,
         Fault::Incomplete { .. } => Kind::Incomplete,
         Fault::Unreadable(_) => Kind::Io,

@@ -1,6 +1,6 @@
 //! Along which dimension the tensors of a model were cut, which no file says.
 
-use statedict_core::Cut;
+use statedict_core::{Joint, Opening};
 
 /// How a tensor was cut over the ranks of tensor parallelism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,23 @@ pub(crate) enum Cutting {
     Gated,
     /// Not at all; every rank has a copy.
     Copied,
+}
+
+impl Cutting {
+    /// How shares of these shapes make a whole.
+    ///
+    /// # Errors
+    /// Why they do not.
+    pub(crate) fn joint(self, shapes: &[&[u64]]) -> Result<Joint, String> {
+        match self {
+            Cutting::Along(dimension) => Joint::along(dimension, shapes),
+            Cutting::Gated => Joint::halves(0, shapes),
+            Cutting::Copied => {
+                let shape = shapes.first().ok_or("no rank has it")?;
+                Ok(Joint::copied(shape, shapes.len()))
+            }
+        }
+    }
 }
 
 /// The ends of keys that are cut along the first dimension in GPT, BERT and T5 models, of
@@ -69,9 +86,9 @@ fn ends_so(key: &str, end: &str) -> bool {
 }
 
 /// How a tensor was cut: as the user says, else as the known models are.
-pub(crate) fn cutting(key: &str, cuts: &[Cut], is_gated: bool) -> Cutting {
-    if let Some(cut) = cuts.iter().find(|cut| cut.pattern.matches(key)) {
-        return Cutting::Along(cut.dimension);
+pub(crate) fn cutting(key: &str, opening: &Opening, is_gated: bool) -> Cutting {
+    if let Some(dimension) = opening.cut(key) {
+        return Cutting::Along(dimension);
     }
     let is_one = |ends: &[&str]| ends.iter().any(|end| ends_so(key, end));
     if is_gated && is_one(&GATED) {
@@ -88,14 +105,15 @@ pub(crate) fn cutting(key: &str, cuts: &[Cut], is_gated: bool) -> Cutting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use statedict_core::Template;
+    use statedict_core::{Cut, Template};
 
     #[test]
     fn the_user_knows_better_than_the_table_and_what_neither_knows_is_copied() {
         let pattern = Template::parse("**.my_proj.weight", '.').expect("a template");
-        let cuts = [Cut { pattern, dimension: 1 }];
+        let cuts = [Cut { pattern, dimension: 1 }].into();
+        let opening = Opening { cuts, ..Opening::default() };
         let check = |key: &str, is_gated: bool, expected: Cutting| {
-            assert_eq!(cutting(key, &cuts, is_gated), expected, "{key}");
+            assert_eq!(cutting(key, &opening, is_gated), expected, "{key}");
         };
         check("decoder.layers.0.mlp.linear_fc1.weight", false, Cutting::Along(0));
         check("decoder.layers.0.mlp.linear_fc1.weight", true, Cutting::Gated);
@@ -109,7 +127,9 @@ mod tests {
 
     #[test]
     fn models_from_before_megatron_core_have_names_of_their_own() {
-        let check = |key: &str, expected: Cutting| assert_eq!(cutting(key, &[], false), expected);
+        let opening = Opening::default();
+        let check =
+            |key: &str, expected: Cutting| assert_eq!(cutting(key, &opening, false), expected);
         let layer = "language_model.encoder.layers.0.self_attention";
         check(&format!("{layer}.query_key_value.bias"), Cutting::Along(0));
         check(&format!("{layer}.dense.weight"), Cutting::Along(1));

@@ -3,8 +3,8 @@
 //! Source: `megatron/training/checkpointing.py`, the format `torch`.
 
 use statedict_core::{
-    Assembled, Comparison, Depth, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall,
-    Step, Store, Tensor, TensorBlock, Total, Tree, sorting,
+    Assembled, Depth, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall, Step, Store,
+    Tensor, Total, Tree, sorting,
 };
 use statedict_pth::SavedFile;
 
@@ -231,16 +231,16 @@ impl<'r> Joining<'r> {
         let [(states, tensor), ..] = there.as_slice() else { return Ok(()) };
         if let Some(known) = self.seen.get(&name) {
             // Embeddings are in the first stage, and again in the last where they are tied.
-            return refuse_differing(&name, *known, &[(states, tensor)]);
+            return refuse_differing(key, *known, &[(states, tensor)]);
         }
         let cutting = match shares.len() {
             1 => Cutting::Copied,
-            _ => cutting(key, &self.opening.cuts, self.is_gated),
+            _ => cutting(key, self.opening, self.is_gated),
         };
         let made = match cutting {
             Cutting::Copied => {
                 if self.opening.depth == Depth::Elements {
-                    refuse_differing(&name, (states, tensor), &there[1..])?;
+                    refuse_differing(key, (states, tensor), &there[1..])?;
                 }
                 self.total.add(tensor.count());
                 self.seen.insert(name, (states, tensor));
@@ -259,7 +259,9 @@ impl<'r> Joining<'r> {
                 }
                 let tensors: Vec<&Tensor> = there.iter().map(|(_, tensor)| *tensor).collect();
                 let broken = |why: String| states.0.broken(format!("'{key}': {why}"));
-                joined(&tensors, cutting).map_err(broken)?
+                let shapes: Vec<&[u64]> = tensors.iter().map(|it| it.shape.as_slice()).collect();
+                let joint = cutting.joint(&shapes);
+                joint.and_then(|joint| joint.tensor(&tensors)).map_err(broken)?
             }
         };
         let added = self.tree.add_tensor(path, made);
@@ -322,84 +324,12 @@ fn renumbered(place: &[&str], before: &Layers) -> (String, Option<(String, u64)>
 
 /// Refuses tensors that no rule joins and that are not the same in all ranks.
 fn refuse_differing(
-    name: &str,
+    key: &str,
     (first, one): (&States, &Tensor),
     others: &[(&States, &Tensor)],
 ) -> Result<(), Fault> {
-    let one = first.0.whole(one);
-    for (states, tensor) in others {
-        if one.compared(&states.0.whole(tensor))? != Comparison::Same {
-            let what = format!(
-                "'{name}' is not the same as in '{}', and no rule says along which dimension it \
-                 was cut",
-                first.0.name
-            );
-            return Err(states.0.unsupported(what));
-        }
-    }
-    Ok(())
-}
-
-/// The shares of all ranks as one tensor.
-fn joined(shares: &[&Tensor], cutting: Cutting) -> Result<Tensor, String> {
-    let first = shares.first().ok_or("no rank has it")?;
-    let dimension = match cutting {
-        Cutting::Along(dimension) => dimension,
-        Cutting::Gated | Cutting::Copied => 0,
-    };
-    let mut shape = first.shape.clone();
-    let dimensions = shape.len();
-    let all = shape.get_mut(dimension);
-    let all =
-        all.ok_or_else(|| format!("it was cut along dimension {dimension}, and has {dimensions}"))?;
-    *all = 0;
-    for share in shares {
-        let is_alike = share.dtype == first.dtype
-            && share.shape.len() == dimensions
-            && (0..dimensions)
-                .all(|axis| axis == dimension || share.shape[axis] == first.shape[axis]);
-        if !is_alike {
-            return Err(format!("{:?} and {:?} cannot be joined", first.shape, share.shape));
-        }
-        *all = all.checked_add(share.shape[dimension]).ok_or("too many elements")?;
-    }
-    let parts = if cutting == Cutting::Gated { halves(shares)? } else { whole(shares, dimension) };
-    let made = Tensor::of_blocks(first.dtype.clone(), shape.clone(), shape, parts);
-    made.map_err(|why| why.to_string())
-}
-
-/// Every share after the one before it.
-fn whole(shares: &[&Tensor], dimension: usize) -> Vec<TensorBlock> {
-    let mut start = 0;
-    let part = |share: &&Tensor| {
-        let mut at = vec![0; share.shape.len()];
-        at[dimension] = start;
-        start += share.shape[dimension];
-        TensorBlock { at, tensor: (*share).clone() }
-    };
-    shares.iter().map(part).collect()
-}
-
-/// The first halves of all shares, then the second ones.
-fn halves(shares: &[&Tensor]) -> Result<Vec<TensorBlock>, String> {
-    let mut parts = Vec::new();
-    let mut start = 0;
-    for second in [false, true] {
-        for share in shares {
-            let rows = share.shape[0];
-            if rows % 2 == 1 {
-                return Err(format!("{rows} rows of gate and up cannot be halved"));
-            }
-            let half = rows / 2;
-            let mut at = vec![0; share.shape.len()];
-            at[0] = start;
-            start += half;
-            let from = if second { half } else { 0 };
-            let rows = share.rows(from..from + half);
-            parts.push(TensorBlock { at, tensor: rows.ok_or("it has no plain elements")? });
-        }
-    }
-    Ok(parts)
+    let one = first.0.copy(one);
+    others.iter().try_for_each(|(states, other)| one.refuse_uncut(key, &states.0.copy(other)))
 }
 
 #[cfg(test)]

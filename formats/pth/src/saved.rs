@@ -1,7 +1,7 @@
 //! Files of a folder that `torch.save` wrote, with all that they build: never executed.
 
 use statedict_core::{
-    Fault, Format, Node, Source, Store, StoreFile, Tensor, WholeTensor,
+    Fault, Format, NamedCopy, Node, Source, Store, StoreFile, Tensor, WholeTensor,
     objects::{Object, Objects},
 };
 
@@ -42,6 +42,16 @@ impl SavedFile {
     /// A tensor of it, to be compared with others.
     pub fn whole<'a>(&'a self, tensor: &'a Tensor) -> WholeTensor<'a> {
         WholeTensor { source: self.source.as_ref(), start: self.start, tensor }
+    }
+
+    /// The same, by the name of the file.
+    pub fn copy<'a>(&'a self, tensor: &'a Tensor) -> NamedCopy<'a> {
+        NamedCopy { file: &self.name, whole: self.whole(tensor) }
+    }
+
+    /// Where it starts in the checkpoint's address space, and its bytes.
+    pub fn place(&self) -> (u64, &dyn Source) {
+        (self.start, self.source.as_ref())
     }
 
     /// Something that a file of this kind has.

@@ -7,6 +7,10 @@
 //! Parameters are the masters in full precision where there are any; the optimizer's moments are at
 //! `optimizer/<parameter>`.
 //!
+//! Each rank of tensor parallelism is such a save of its own, and has a share of some parameters: how
+//! they were cut is what the user says, what DeepSpeed writes down, or what known models do; what
+//! nobody knows has to be the same in all ranks.
+//!
 //! | file | what |
 //! |---|---|
 //! | `names` | what files are, by their names |
@@ -14,6 +18,10 @@
 //! | `flat` | flat vectors, and parameters as runs of them |
 //! | `partitions`, `shards` | stages 1 and 2, stage 3 |
 //! | `universal` | what `ds_to_universal` writes |
+//! | `save` | all that a rank of tensor parallelism saved |
+//! | `cutting` | how tensors were cut over those ranks |
+//! | `info`, `patterns`, `pieces` | what DeepSpeed writes down of that |
+//! | `join` | what the ranks have, joined |
 //! | `open` | all of it together |
 //!
 //! # Example
@@ -26,10 +34,16 @@
 //! # Ok::<(), statedict_core::Fault>(())
 //! ```
 
+mod cutting;
 mod flat;
+mod info;
+mod join;
 mod names;
 mod open;
 mod partitions;
+mod patterns;
+mod pieces;
+mod save;
 mod shards;
 mod states;
 mod universal;

@@ -2,11 +2,13 @@
 //!
 //! | name | what |
 //! |---|---|
-//! | `mp_rank_00_model_states.pt` | model states; stages 0, 1, 2 |
+//! | `mp_rank_00_model_states.pt` | model states of a rank of tensor parallelism; stages 0, 1, 2 |
 //! | `zero_pp_rank_1_mp_rank_00_model_states.pt` | model states of a rank; stage 3 |
 //! | `bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt` | optimizer states of a rank |
 //! | `layer_0_expert_3_mp_rank_00_model_states.pt` | one expert |
 //! | `layer_01-model_00-model_states.pt` | one layer of a pipeline |
+
+use std::collections::BTreeMap;
 
 use statedict_core::{Fault, IndexMap};
 
@@ -23,7 +25,7 @@ pub(crate) enum Role {
     /// Optimizer states of one rank.
     Optimizer { rank: u64, tensor_rank: u64 },
     /// The weights of one expert.
-    Expert,
+    Expert { tensor_rank: u64 },
     /// One layer of a pipeline.
     Layer,
 }
@@ -44,7 +46,9 @@ pub(crate) fn role(name: &str) -> Option<Role> {
         return Some(Role::RankModel { rank, tensor_rank });
     }
     if rest.contains("expert_") {
-        return Some(Role::Expert);
+        let tensor_rank =
+            rest.rsplit_once("_mp_rank_").map_or(Some(0), |(_, rank)| number(rank))?;
+        return Some(Role::Expert { tensor_rank });
     }
     let tensor_rank = number(rest.strip_prefix("mp_rank_")?)?;
     Some(Role::Model { tensor_rank })
@@ -63,7 +67,7 @@ fn number(text: &str) -> Option<u64> {
     digits.parse().ok().filter(|number| is_number && *number < MAX_RANKS)
 }
 
-/// The files of a folder, by what they are.
+/// The files of a rank of tensor parallelism, by what they are.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     pub(crate) model: Option<String>,
@@ -74,53 +78,43 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Tells files apart.
+    /// Tells the files of a folder apart, by ranks of tensor parallelism.
     ///
     /// # Errors
-    /// Two files of one rank, parts of a pipeline, and ranks of tensor parallelism: how they were
-    /// cut is in no file.
-    pub(crate) fn of(names: &[String]) -> Result<Files, Fault> {
-        let mut files = Files::default();
-        let mut tensor_ranks = Vec::new();
+    /// Two files of one rank, and parts of a pipeline.
+    pub(crate) fn of(names: &[String]) -> Result<BTreeMap<u64, Files>, Fault> {
+        let mut ranks = BTreeMap::<u64, Files>::new();
         for name in names {
-            let before = match role(name) {
-                None => None,
-                Some(Role::Expert) => {
-                    files.experts.push(name.clone());
-                    None
-                }
-                Some(Role::Layer) => {
+            let Some(role) = role(name) else { continue };
+            let tensor_rank = match role {
+                Role::Layer => {
                     let what = format!(
                         "'{name}' is a layer of a pipeline, which is not read: its files have \
                          names of their own for layers"
                     );
                     return Err(Fault::Unsupported(what));
                 }
-                Some(
-                    Role::Model { tensor_rank }
-                    | Role::RankModel { tensor_rank, .. }
-                    | Role::Optimizer { tensor_rank, .. },
-                ) if tensor_rank > 0 => {
-                    tensor_ranks.push(name);
+                Role::Model { tensor_rank }
+                | Role::RankModel { tensor_rank, .. }
+                | Role::Optimizer { tensor_rank, .. }
+                | Role::Expert { tensor_rank } => tensor_rank,
+            };
+            let files = ranks.entry(tensor_rank).or_default();
+            let before = match role {
+                Role::Model { .. } => files.model.replace(name.clone()),
+                Role::RankModel { rank, .. } => files.rank_models.insert(rank, name.clone()),
+                Role::Optimizer { rank, .. } => files.optimizers.insert(rank, name.clone()),
+                Role::Expert { .. } | Role::Layer => {
+                    files.experts.push(name.clone());
                     None
                 }
-                Some(Role::Model { .. }) => files.model.replace(name.clone()),
-                Some(Role::RankModel { rank, .. }) => files.rank_models.insert(rank, name.clone()),
-                Some(Role::Optimizer { rank, .. }) => files.optimizers.insert(rank, name.clone()),
             };
             if let Some(before) = before {
                 let what = format!("'{before}' and '{name}' are of two saves in one folder");
                 return Err(Fault::broken(what));
             }
         }
-        if let Some(name) = tensor_ranks.first() {
-            let what = format!(
-                "'{name}' is of another rank of tensor parallelism, and no file says along which \
-                 dimension tensors were cut"
-            );
-            return Err(Fault::Unsupported(what));
-        }
-        Ok(files)
+        Ok(ranks)
     }
 
     /// True if there is a model.
@@ -131,10 +125,20 @@ impl Files {
 
 /// The name of another rank's file like this one's.
 pub(crate) fn of_rank(name: &str, rank: u64) -> String {
-    match name.split_once("zero_pp_rank_") {
+    renumbered(name, "zero_pp_rank_", &rank.to_string())
+}
+
+/// The name of the file like this one's of another rank of tensor parallelism.
+pub(crate) fn of_tensor_rank(name: &str, rank: u64) -> String {
+    renumbered(name, "mp_rank_", &format!("{rank:02}"))
+}
+
+/// A name with another number behind a word.
+fn renumbered(name: &str, word: &str, number: &str) -> String {
+    match name.split_once(word) {
         Some((before, after)) => {
             let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
-            format!("{before}zero_pp_rank_{rank}{rest}")
+            format!("{before}{word}{number}{rest}")
         }
         None => name.to_string(),
     }
@@ -160,7 +164,7 @@ mod tests {
         ] {
             check(name, Some(Role::Optimizer { rank: 3, tensor_rank }));
         }
-        check("layer_0_expert_3_mp_rank_00_model_states.pt", Some(Role::Expert));
+        check("layer_0_expert_3_mp_rank_01_model_states.pt", Some(Role::Expert { tensor_rank: 1 }));
         check("layer_01-model_00-model_states.pt", Some(Role::Layer));
         check("model_states.pt", None);
         check("rng_state_0.pth", None);
@@ -170,5 +174,7 @@ mod tests {
     fn the_file_of_another_rank_has_another_number() {
         let name = "bf16_zero_pp_rank_3_mp_rank_00_optim_states.pt";
         assert_eq!(of_rank(name, 12), "bf16_zero_pp_rank_12_mp_rank_00_optim_states.pt");
+        assert_eq!(of_tensor_rank(name, 1), "bf16_zero_pp_rank_3_mp_rank_01_optim_states.pt");
+        assert_eq!(of_tensor_rank("mp_rank_00_model_states.pt", 12), "mp_rank_12_model_states.pt");
     }
 }

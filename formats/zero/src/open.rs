@@ -1,19 +1,19 @@
 //! A save of all ranks, opened.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use statedict_core::{
-    Assembled, Fault, Incomplete, IndexMap, Nested, Node, Opening, Shortfall, Step, Store, Tensor,
-    Total, Tree, Which,
+    Assembled, Fault, Incomplete, Nested, Node, Opening, Shortfall, Step, Store, Total, Tree, Which,
 };
 use statedict_pth::SavedFile;
 
 use crate::ZERO;
-use crate::flat::{Flat, Lost, Made, count, cut, first, made};
-use crate::names::{Files, MAX_RANKS, of_rank};
-use crate::partitions::{Parameter, Ranks, partition_count};
-use crate::states::shapes;
-use crate::{partitions, shards, universal};
+use crate::cutting::Rules;
+use crate::flat::{Lost, Made, count};
+use crate::join::{TensorRanks, join};
+use crate::names::{Files, of_tensor_rank};
+use crate::save::{Save, Whole, shared, within_limit};
+use crate::universal;
 
 /// The entries of model states that are the model, or say where it is.
 const MODEL: [&str; 8] = [
@@ -30,260 +30,95 @@ const MODEL: [&str; 8] = [
 /// Where the moments of the optimizer are listed.
 const OPTIMIZER: &str = "optimizer";
 
-/// What a save holds, put together.
-#[derive(Default)]
-pub(crate) struct Whole {
-    pub(crate) parameters: IndexMap<String, (Vec<u64>, Made)>,
-    pub(crate) moments: Vec<(String, &'static str, Vec<u64>, Made)>,
-}
-
-impl Whole {
-    /// Adds a tensor that one file has whole.
-    pub(crate) fn add(&mut self, name: &str, tensor: &Tensor) {
-        let whole = (tensor.shape.clone(), Ok(tensor.clone()));
-        self.parameters.insert(name.to_string(), whole);
-    }
-
-    fn add_parameter(&mut self, name: String, parameter: Parameter) {
-        let Parameter { shape, value, moments } = parameter;
-        for (moment, value) in moments {
-            self.moments.push((name.clone(), moment, shape.clone(), value));
-        }
-        self.parameters.insert(name, (shape, value));
-    }
-
-    /// Adds what files of experts have that is not there yet.
-    fn add_experts(&mut self, experts: &[SavedFile]) {
-        for (key, value) in experts.iter().flat_map(|states| states.root().entries()) {
-            if let Some(tensor) = value.tensor()
-                && !self.parameters.contains_key(key.as_str())
-            {
-                self.add(key.as_str(), tensor);
-            }
-        }
-    }
-
-    /// Keys that share the elements of others get them, too.
-    pub(crate) fn share(&mut self, model: &SavedFile) -> Result<(), Fault> {
-        let shared = model.root().get("shared_params").filter(|it| it.is_record());
-        for (alias, name) in shared.map(|it| it.entries()).into_iter().flatten() {
-            let name = name.text().unwrap_or_default();
-            let Some(value) = self.parameters.get(name).cloned() else {
-                let what = format!("'{alias}' is shared with '{name}', which is not there");
-                return Err(model.broken(what));
-            };
-            self.parameters.insert(alias.to_string(), value);
-        }
-        Ok(())
-    }
-}
-
 /// Opens a folder that holds the files of a save.
 pub(crate) fn open(store: &dyn Store, at: &str, opening: &Opening) -> Result<Assembled, Fault> {
-    let names = store.list_in(at)?;
-    let files = Files::of(&names)?;
+    let files = Files::of(&store.list_in(at)?)?;
     let path = |name: &str| if at.is_empty() { name.to_string() } else { format!("{at}/{name}") };
-    if !files.has_model() {
-        let missing = match files.optimizers.values().next() {
-            Some(_) => "mp_rank_00_model_states.pt",
-            None => "its model states",
-        };
-        let what = "is missing, and has the names and shapes of the parameters";
-        return Err(Fault::broken(what).in_file(path(missing)));
-    }
     let load = |name: &String| SavedFile::open(store, &path(name));
-    let models = Models::load(&files, load)?;
-    let experts = files.experts.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    if opening.which == Which::Module {
-        let loaded = models.all().chain(&experts).map(|states| states.name.clone()).collect();
-        return assembled(module(&models, &experts)?, models.first(), loaded, opening);
+    refuse_headless(&files, path)?;
+    let mut saves = BTreeMap::new();
+    for (rank, files) in files.iter().filter(|(_, files)| files.has_model()) {
+        saves.insert(*rank, Save::load(files, *rank, opening.which, load)?);
     }
-    let optimizers = files.optimizers.iter();
-    let optimizers: IndexMap<u64, SavedFile> =
-        optimizers.map(|(rank, name)| Ok((*rank, load(name)?))).collect::<Result<_, Fault>>()?;
-    let whole = if store.folders_in(at)?.iter().any(|folder| folder == universal::FOLDER) {
-        universal::whole(store, &path(universal::FOLDER), &models)?
+    let first = saves.get(&0).ok_or_else(|| Fault::broken("it has no model states"))?;
+    let model = first.models.first();
+    let world = world(&saves)?;
+    let shared = shared(model);
+    let is_universal = opening.which == Which::Masters
+        && store.folders_in(at)?.iter().any(|folder| folder == universal::FOLDER);
+    let ranks = TensorRanks::new(&saves, world, is_universal);
+    let rules = Rules::new(first, &shared, world, opening)?;
+    let mut whole = if is_universal {
+        let folder = path(universal::FOLDER);
+        let models: Vec<_> = saves.values().map(|save| &save.models).collect();
+        let mut whole = universal::whole(store, &folder, &models, world > 1, &rules)?;
+        let beside = join(&ranks, &rules, |save| universal::beside(&save.models, &whole, &shared))?;
+        whole.parameters.extend(beside.parameters);
+        whole
     } else {
-        whole(&models, &optimizers, &files, &experts)?
+        join(&ranks, &rules, |save| save.whole(opening.which, &shared))?
     };
-    let loaded = models.all().chain(&experts).chain(optimizers.values());
-    let files = loaded.map(|states| states.name.clone()).collect();
-    assembled(whole, models.first(), files, opening)
+    if opening.which == Which::Masters {
+        whole.share(&shared, model)?;
+    }
+    let files = saves.values().flat_map(Save::files).map(|states| states.name.clone()).collect();
+    assembled(whole, model, files, opening)
 }
 
-/// The model states: of all ranks together, or of each.
-pub(crate) struct Models {
-    states: IndexMap<u64, SavedFile>,
-    /// True if each rank has its own.
-    pub(crate) of_ranks: bool,
-    /// How many ranks there were.
-    world: u64,
+/// Refuses files without the model states of the first rank of tensor parallelism.
+fn refuse_headless(
+    files: &BTreeMap<u64, Files>,
+    path: impl Fn(&str) -> String,
+) -> Result<(), Fault> {
+    if files.get(&0).is_some_and(Files::has_model) {
+        return Ok(());
+    }
+    let model = |files: &Files| files.model.clone().or(files.rank_models.values().next().cloned());
+    if let Some(other) = files.values().find_map(model) {
+        let what = "is missing, and alone says which parameters are shared";
+        return Err(Fault::broken(what).in_file(path(&of_tensor_rank(&other, 0))));
+    }
+    let missing = match files.values().any(|files| !files.optimizers.is_empty()) {
+        true => "mp_rank_00_model_states.pt",
+        false => "its model states",
+    };
+    let what = "is missing, and has the names and shapes of the parameters";
+    Err(Fault::broken(what).in_file(path(missing)))
 }
 
-impl Models {
-    fn load(
-        files: &Files,
-        load: impl Fn(&String) -> Result<SavedFile, Fault>,
-    ) -> Result<Models, Fault> {
-        let of_ranks = !files.rank_models.is_empty();
-        let all: Vec<(u64, &String)> = match &files.model {
-            Some(model) if !of_ranks => vec![(0, model)],
-            _ => files.rank_models.iter().map(|(rank, name)| (*rank, name)).collect(),
-        };
-        let states = all.into_iter().map(|(rank, name)| Ok((rank, load(name)?)));
-        let mut states = states.collect::<Result<IndexMap<_, _>, Fault>>()?;
-        states.sort_keys();
-        let highest = states.keys().max().map_or(1, |rank| rank + 1);
-        let mut models = Models { states, of_ranks, world: highest };
-        if !models.states.contains_key(&0) {
-            let missing = of_rank(&models.first().name, 0);
-            let what = "is missing, and alone says which parameters are shared";
-            return Err(Fault::broken(what).in_file(missing));
-        }
-        let written = models.first().root().get("dp_world_size").and_then(Node::count);
-        models.world = within_limit(written.unwrap_or(highest), models.first())?.max(highest);
-        Ok(models)
-    }
-
-    /// Those of rank 0.
-    pub(crate) fn first(&self) -> &SavedFile {
-        self.states.values().next().expect("there is a model")
-    }
-
-    fn all(&self) -> impl Iterator<Item = &SavedFile> {
-        self.states.values()
-    }
-
-    /// A parameter that was not trained: whole in one file, or in fragments of all ranks.
-    pub(crate) fn frozen(&self, name: &str, shape: &[u64]) -> Result<Option<Made>, Fault> {
-        let fragment = |states: &SavedFile| {
-            let fragments = states.root().get("frozen_param_fragments")?;
-            fragments.get(name)?.tensor().cloned()
-        };
-        if !self.of_ranks {
-            return Ok(fragment(self.first()).map(Ok));
-        }
-        let size = count(name, shape)?;
-        let each = size.div_ceil(self.world.max(1));
-        let mut flats = Vec::new();
-        for rank in 0..self.world {
-            flats.push(match self.states.get(&rank) {
-                Some(states) => match fragment(states) {
-                    Some(tensor) => {
-                        Flat::new(&tensor).map_err(|fault| fault.in_file(&states.name))?
-                    }
-                    None => return Ok(None),
-                },
-                None => Flat::Missing { file: of_rank(&self.first().name, rank), len: each },
-            });
-        }
-        let all = flats.iter().map(Flat::len).fold(0, u64::saturating_add);
-        made(name, shape, &first(cut(&flats, 0, all), size)).map(Some)
-    }
-}
-
-/// The parameters as the model computed with them, which model states alone hold.
+/// How many ranks of tensor parallelism there were.
 ///
 /// # Errors
-/// A save of stage 3, of which each parameter has a placeholder without elements there.
-fn module(models: &Models, experts: &[SavedFile]) -> Result<Whole, Fault> {
-    let model = models.first();
-    if models.of_ranks {
-        let what = "of stage 3 no parameters are saved but the optimizer's; those that \
-                    save_16bit_model gathered are a file of their own";
-        return Err(Fault::Unsupported(what.into()).in_file(&model.name));
-    }
-    let mut whole = Whole::default();
-    for (key, value) in model.need(model.root(), "module")?.entries() {
-        if let Some(tensor) = value.tensor() {
-            whole.add(key.as_str(), tensor);
+/// Ranks that are not of one save.
+fn world(saves: &BTreeMap<u64, Save>) -> Result<u64, Fault> {
+    let number = |save: &Save, key: &str| save.models.first().root().get(key).and_then(Node::count);
+    let highest = saves.keys().max().map_or(1, |rank| rank + 1);
+    let Some(first) = saves.get(&0) else { return Ok(highest) };
+    let name = &first.models.first().name;
+    for key in ["mp_world_size", "dp_world_size", "global_steps"] {
+        let own = number(first, key);
+        if let Some(other) = saves.values().find(|save| number(save, key) != own) {
+            let said = |number: Option<u64>| number.map_or("nothing".into(), |it| it.to_string());
+            let what = format!(
+                "it is of another save than '{name}': its {key} is {}, and not {}",
+                said(number(other, key)),
+                said(own)
+            );
+            return Err(other.models.first().broken(what));
         }
     }
-    whole.add_experts(experts);
-    Ok(whole)
-}
-
-/// Everything that model and optimizer states hold together.
-fn whole(
-    models: &Models,
-    optimizers: &IndexMap<u64, SavedFile>,
-    files: &Files,
-    experts: &[SavedFile],
-) -> Result<Whole, Fault> {
-    let model = models.first();
-    let mut whole = Whole::default();
-    let module = model.need(model.root(), "module")?;
-    let buffers = model.root().get("buffer_names").map(Node::items).unwrap_or_default();
-    let buffers: HashSet<&str> = buffers.into_iter().filter_map(Node::text).collect();
-    for (key, value) in module.entries() {
-        // In stage 3 a parameter is an empty placeholder here.
-        if let Some(tensor) = value.tensor()
-            && (!models.of_ranks || buffers.contains(key.as_str()))
-        {
-            whole.add(key.as_str(), tensor);
+    let written = number(first, "mp_world_size").unwrap_or(highest);
+    let world = within_limit(written, first.models.first())?;
+    match saves.last_key_value().filter(|(rank, _)| **rank >= world) {
+        Some((_, beyond)) => {
+            let what = format!(
+                "it is of another save than '{name}', which is of {world} ranks of tensor \
+                 parallelism"
+            );
+            Err(beyond.models.first().broken(what))
         }
+        None => Ok(world.max(1)),
     }
-    if let Some((_, like)) = files.optimizers.first() {
-        let ranks = ranks(optimizers, like)?;
-        let parameters = if models.of_ranks {
-            shards::parameters(&ranks, model)?
-        } else {
-            partitions::parameters(&ranks, model)?
-        };
-        for (name, parameter) in parameters {
-            whole.add_parameter(name, parameter);
-        }
-    }
-    let frozen = model.root().get("frozen_param_shapes").filter(|it| it.is_record());
-    for (name, shape) in frozen.map_or(Ok(Vec::new()), |it| shapes(model, it))? {
-        if let Some(made) = models.frozen(&name, &shape)? {
-            whole.parameters.insert(name, (shape, made));
-        }
-    }
-    whole.share(model)?;
-    whole.add_experts(experts);
-    let lacking = module.entries().find(|(key, value)| {
-        value.tensor().is_some() && !whole.parameters.contains_key(key.as_str())
-    });
-    match lacking {
-        Some((key, _)) => Err(model.broken(format!("no file has elements of '{key}'"))),
-        None => Ok(whole),
-    }
-}
-
-/// A number of ranks that a file says, of which each takes memory.
-fn within_limit(world: u64, states: &SavedFile) -> Result<u64, Fault> {
-    if world > MAX_RANKS {
-        return Err(states.broken(format!("it says that there were {world} ranks")));
-    }
-    Ok(world)
-}
-
-/// The optimizer states of as many ranks as the files say there were.
-fn ranks<'a>(optimizers: &'a IndexMap<u64, SavedFile>, like: &str) -> Result<Ranks<'a>, Fault> {
-    let mut world = 0;
-    for states in optimizers.values() {
-        let node = states.need(states.root(), "optimizer_state_dict")?;
-        let counts = (0..).map_while(|group| partition_count(node, group));
-        // One number is the same for every group.
-        let counts =
-            counts.take(node.get("partition_count").map_or(1, |it| it.items().len().max(1)));
-        world = counts.max().unwrap_or(0).max(world);
-    }
-    if let Some(states) = optimizers.values().next()
-        && world == 0
-    {
-        return Err(states.broken("it has no partition_count: it is not of ZeRO"));
-    }
-    if let Some(states) = optimizers.values().next() {
-        within_limit(world, states)?;
-    }
-    if let Some((_, beyond)) = optimizers.iter().find(|(rank, _)| **rank >= world) {
-        let what = format!("it is of another save: the others are of {world} ranks");
-        return Err(beyond.broken(what));
-    }
-    let states = (0..world).map(|rank| optimizers.get(&rank)).collect();
-    Ok(Ranks { states, like: like.to_string() })
 }
 
 /// What was put together, as a checkpoint.
@@ -319,7 +154,7 @@ fn assembled(
             add(&[Step::key(name)], shape, made)?;
         }
     }
-    for (name, moment, shape, made) in &whole.moments {
+    for ((name, moment), (shape, made)) in &whole.moments {
         let path = [Step::key(OPTIMIZER), Step::key(name.as_str()), Step::key(*moment)];
         add(&path, shape, made)?;
     }

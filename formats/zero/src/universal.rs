@@ -5,12 +5,15 @@
 //! mp_rank_00_model_states.pt                          buffers, names, what is shared
 //! ```
 
+use std::collections::HashSet;
+
 use statedict_core::{Fault, IndexMap, Node, Store, Tensor, sorting};
 use statedict_pth::SavedFile;
 
+use crate::cutting::{Cutting, Rules};
 use crate::flat::{Lost, Made, count};
-use crate::open::{Models, Whole};
 use crate::partitions::MOMENTS;
+use crate::save::{Models, Shared, Whole};
 use crate::states::shapes;
 
 /// The folder of the parameters.
@@ -19,24 +22,45 @@ pub(crate) const FOLDER: &str = "zero";
 /// The elements of a parameter in full precision.
 const MASTER: &str = "fp32";
 
-/// Everything that a universal folder and the model states beside it hold.
-pub(crate) fn whole(store: &dyn Store, folder: &str, models: &Models) -> Result<Whole, Fault> {
-    let model = models.first();
-    let mut known = IndexMap::default();
-    for group in model.root().get("param_shapes").map(Node::items).unwrap_or_default() {
-        known.extend(shapes(model, group)?);
+/// The parameters of a universal folder, which are whole.
+///
+/// # Errors
+/// What is wrong with a file, and one that is a share of a rank: where a parameter has never had a
+/// gradient, `ds_to_universal` writes what the first rank of tensor parallelism has of it.
+pub(crate) fn whole(
+    store: &dyn Store,
+    folder: &str,
+    models: &[&Models],
+    is_cut: bool,
+    rules: &Rules<'_>,
+) -> Result<Whole, Fault> {
+    let mut known = IndexMap::<String, Vec<u64>>::default();
+    for model in models.iter().map(|models| models.first()) {
+        for group in model.root().get("param_shapes").map(Node::items).unwrap_or_default() {
+            for (name, shape) in shapes(model, group)? {
+                known.entry(name).or_insert(shape);
+            }
+        }
     }
+    // The shapes in the model states are those of shares.
+    let shape = |name: &str| known.get(name).filter(|_| !is_cut);
     let mut whole = Whole::default();
     let mut parameters = store.folders_in(folder)?;
     sorting::sort(&mut parameters);
-    for name in parameters {
+    // What was not trained is taken from the model states, of all ranks.
+    for name in parameters.into_iter().filter(|name| !is_cut || known.contains_key(name)) {
         let at = format!("{folder}/{name}");
-        if let Some((shape, made)) = part(store, &at, MASTER, known.get(&name))? {
+        if let Some((shape, made)) = part(store, &at, MASTER, shape(&name))? {
+            let is_share = is_cut && known.get(&name) == Some(&shape);
+            if is_share && matches!(rules.of(&name)?, Cutting::Shared { .. }) {
+                let what = "it has no more than a rank's share: the parameter had no gradient";
+                return Err(Fault::broken(what).in_file(format!("{at}/{MASTER}.pt")));
+            }
             whole.parameters.insert(name.clone(), (shape, made));
         }
         for moment in MOMENTS {
-            if let Some((shape, made)) = part(store, &at, moment, known.get(&name))? {
-                whole.moments.push((name.clone(), moment, shape, made));
+            if let Some(made) = part(store, &at, moment, shape(&name))? {
+                whole.moments.insert((name.clone(), moment), made);
             }
         }
     }
@@ -47,27 +71,37 @@ pub(crate) fn whole(store: &dyn Store, folder: &str, models: &Models) -> Result<
             whole.parameters.insert(absent.clone(), (shape.clone(), lost));
         }
     }
+    Ok(whole)
+}
+
+/// What the model states have beside these parameters: buffers, and what was not trained.
+///
+/// # Errors
+/// Shapes that are none.
+pub(crate) fn beside(models: &Models, whole: &Whole, shared: &Shared) -> Result<Whole, Fault> {
+    let model = models.first();
+    let mut beside = Whole::default();
     let buffers = model.root().get("buffer_names").map(Node::items).unwrap_or_default();
-    let buffers: Vec<&str> = buffers.into_iter().filter_map(Node::text).collect();
+    let buffers: HashSet<&str> = buffers.into_iter().filter_map(Node::text).collect();
+    let is_known = |name: &str| whole.parameters.contains_key(name) || shared.contains_key(name);
     for (key, value) in model.need(model.root(), "module")?.entries() {
         let Some(tensor) = value.tensor() else { continue };
         let is_buffer = buffers.contains(&key.as_str());
         // In stage 3 a parameter is an empty placeholder here.
         let is_placeholder = models.of_ranks && tensor.shape == [0];
-        if is_buffer || (!is_placeholder && !whole.parameters.contains_key(key.as_str())) {
-            whole.add(key.as_str(), tensor);
+        if is_buffer || (!is_placeholder && !is_known(key.as_str())) {
+            beside.add(key.as_str(), tensor);
         }
     }
     let frozen = model.root().get("frozen_param_shapes").filter(|it| it.is_record());
     for (name, shape) in frozen.map_or(Ok(Vec::new()), |it| shapes(model, it))? {
-        if !whole.parameters.contains_key(&name)
+        if !is_known(&name)
             && let Some(made) = models.frozen(&name, &shape)?
         {
-            whole.parameters.insert(name, (shape, made));
+            beside.parameters.insert(name, (shape, made));
         }
     }
-    whole.share(model)?;
-    Ok(whole)
+    Ok(beside)
 }
 
 /// One file of a parameter, in the shape that it is known to have.
