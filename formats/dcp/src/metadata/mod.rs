@@ -147,8 +147,8 @@ impl Metadata {
     }
 
     fn rectangle(&self, (at, size): &(SizesId, SizesId)) -> Rectangle<'_> {
-        let [at, size] = [at, size].map(|id| &*self.sizes[id.number() as usize]);
-        Rectangle { at, size }
+        let sizes = |id: &SizesId| &*self.sizes[id.number() as usize];
+        Rectangle { at: sizes(at), size: sizes(size) }
     }
 
     /// The path of a name, which is a key at the root if nothing else is known.

@@ -59,7 +59,7 @@ impl Places {
     }
 
     fn of_name(&self, name: TextId) -> &[ItemId] {
-        let [start, end] = [0, 1].map(|i| self.starts[name.number() + i] as usize);
-        &self.order[start..end]
+        let at = |number: usize| self.starts[number] as usize;
+        &self.order[at(name.number())..at(name.number() + 1)]
     }
 }

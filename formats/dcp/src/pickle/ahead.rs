@@ -44,13 +44,26 @@ impl<'b> Ahead<'b> {
     /// Passes over bytes that are these.
     #[inline]
     pub(super) fn pass_same(&mut self, expected: &[u8]) -> Option<()> {
-        let found = self.take(expected.len())?;
+        let mut found = self.take(expected.len())?;
+        let mut expected = expected;
         // By words: there are only a few, too few for a call that compares them.
-        let (words, rest) = expected.as_chunks::<8>();
-        let (found_words, found_rest) = found.as_chunks::<8>();
-        let is_same = words.iter().zip(found_words).all(|(a, b)| a == b)
-            && rest.iter().zip(found_rest).all(|(a, b)| a == b);
-        is_same.then_some(())
+        while let (Some((a, rest)), Some((b, found_rest))) =
+            (expected.split_first_chunk::<8>(), found.split_first_chunk::<8>())
+        {
+            if a != b {
+                return None;
+            }
+            (expected, found) = (rest, found_rest);
+        }
+        while let (Some((a, rest)), Some((b, found_rest))) =
+            (expected.split_first(), found.split_first())
+        {
+            if a != b {
+                return None;
+            }
+            (expected, found) = (rest, found_rest);
+        }
+        Some(())
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {

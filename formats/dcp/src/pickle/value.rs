@@ -71,13 +71,12 @@ impl Place {
 
     /// What is said of an item that was not transformed.
     fn plain(info: &Info) -> Place {
-        let Info { file, offset, length } = *info;
-        let [offset, length] = [offset, length].map(|number| {
+        let bytes = |number: u64| {
             let most = u64::MAX >> (64 - 8 * Place::WIDTH);
             let [a, b, c, d, e, f, ..] = number.min(most).to_le_bytes();
             [a, b, c, d, e, f]
-        });
-        Place { kind: file, offset, length }
+        };
+        Place { kind: info.file, offset: bytes(info.offset), length: bytes(info.length) }
     }
 
     /// The same with another number of its file.
