@@ -5,7 +5,7 @@ mod folder;
 use std::fs;
 use std::path::Path;
 
-use folder::{Folder, numbered};
+use folder::{Folder, numbered, safetensors};
 use serde_json::{Value, json};
 
 const LENET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/lenet-dataparallel.pth");
@@ -45,6 +45,29 @@ fn a_file_becomes_a_distributed_checkpoint_with_the_same_tensors() {
     folder.typed("check run").check(0, "safe");
     folder.typed("convert run again.safetensors").check(0, "wrote again.safetensors");
     folder.typed("diff net.pth again.safetensors").check(0, "the same");
+}
+
+#[test]
+fn of_a_file_of_another_save_nothing_is_believed() {
+    let header = r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+        "b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]},
+        "c":{"dtype":"F32","shape":[1],"data_offsets":[8,12]},
+        "d":{"dtype":"I32","shape":[1],"data_offsets":[12,16]},
+        "e":{"dtype":"F32","shape":[2],"data_offsets":[16,24]}}"#;
+    let data: Vec<u8> = (0..24).collect();
+    let folder = Folder::of([("net.safetensors", safetensors(header, &data))]);
+    folder.typed("convert net.safetensors run --format dcp --shard-size 8").check(0, "");
+    let (first, second) = (folder.path("run/__0_0.distcp"), folder.path("run/__0_1.distcp"));
+    fs::rename(&first, folder.path("first")).expect("moved");
+    fs::rename(&second, &first).expect("moved");
+    fs::rename(folder.path("first"), &second).expect("moved");
+    let refused = folder.typed("convert run whole.safetensors");
+    refused.check(2, "'b' in '__0_0.distcp': I32 in the file, F32 in the metadata");
+    refused.check(2, "--partial takes the 1 tensor that is whole");
+    // 'a' and 'c' begin alike in both, so each would be taken for the other.
+    let ran = folder.typed("convert run part.safetensors --partial");
+    ran.check(0, "'__0_0.distcp' has something else than the metadata says");
+    assert_eq!(folder.keys("part.safetensors"), ["e"]);
 }
 
 #[test]

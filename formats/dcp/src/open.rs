@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use statedict_core::{
-    Assembled, Depth, Fault, Incomplete, Nested, Opening, Shortfall, Step, Store, Tensor,
+    Assembled, Depth, Fault, Incomplete, IndexSet, Nested, Opening, Shortfall, Step, Store, Tensor,
     TensorBlock, Tree,
 };
 
@@ -72,8 +72,13 @@ pub(crate) fn open(store: &dyn Store, manifest: &str, opening: &Opening) -> Resu
         shortfall.refuse(total, unlisted)?;
     }
     let data = metadata.files.iter().map(|_| None).collect();
-    let mut places = Places { store, metadata: &metadata, data, depth: opening.depth };
-    let (tree, objects) = places.list(&mut shortfall)?;
+    let (depth, others) = (opening.depth, IndexSet::default());
+    let mut places = Places { store, metadata: &metadata, data, depth, others };
+    let (mut tree, mut objects) = places.list(&mut shortfall)?;
+    places.others = places.of_other_saves();
+    if !places.others.is_empty() {
+        (tree, objects) = places.list(&mut shortfall)?;
+    }
     if is_strict {
         shortfall.refuse(total, None)?;
     }
@@ -125,9 +130,25 @@ struct Places<'a> {
     /// The data files that were opened, by their numbers.
     data: Vec<Option<DataFile>>,
     depth: Depth,
+    /// The numbers of files of which nothing is believed.
+    others: IndexSet<usize>,
 }
 
 impl Places<'_> {
+    /// The numbers of opened files in which something is not what the metadata says.
+    fn of_other_saves(&self) -> IndexSet<usize> {
+        let files = self.data.iter().enumerate();
+        let others = files.filter(|(_, file)| file.as_ref().is_some_and(|file| file.is_other));
+        others.map(|(number, _)| number).collect()
+    }
+
+    /// Why nothing in a file is believed, if it is not.
+    fn disbelief(&self, number: usize) -> Option<String> {
+        let file = &self.metadata.files[number];
+        let what = "has something else than the metadata says, and may be of another save";
+        self.others.contains(&number).then(|| format!("'{file}' {what}"))
+    }
+
     /// Lists what the metadata says, with the places of elements if they are asked for.
     fn list(&mut self, shortfall: &mut Shortfall) -> Result<(Tree, Vec<Object>), Fault> {
         let (mut tree, mut objects) = (Tree::default(), Vec::new());
@@ -138,6 +159,10 @@ impl Places<'_> {
             let twice = match &self.metadata.entries[name] {
                 Entry::Object(item) => {
                     let item = self.metadata.item(*item);
+                    if let Some(cause) = self.disbelief(item.file) {
+                        shortfall.object(name, cause);
+                        continue;
+                    }
                     self.file(item.file)?;
                     objects.push(Object { path: path.to_vec(), item });
                     tree.add_object(&path, OBJECT)
@@ -168,6 +193,9 @@ impl Places<'_> {
         let (metadata, mut parts) = (self.metadata, Vec::new());
         for chunk in metadata.chunks(tensor) {
             let item = chunk.item.as_ref().expect("a tensor without it is known to lack it");
+            if let Some(cause) = self.disbelief(item.file) {
+                return Ok(Err(Lack::Whole(cause)));
+            }
             match self.file(item.file)?.chunk(item, name, dtype, &chunk) {
                 Ok(tensor) => parts.push(TensorBlock { at: chunk.at.to_vec(), tensor }),
                 Err(fault @ Fault::Unreadable(_)) => return Err(fault),
@@ -191,8 +219,7 @@ impl Places<'_> {
         let file = &mut self.data[number];
         if file.is_none() {
             let opened = self.store.open(&self.metadata.files[number])?;
-            let (start, source) = (opened.start, opened.source);
-            *file = Some(DataFile { start, source, merged: Vec::new() });
+            *file = Some(DataFile::new(opened.start, opened.source));
         }
         Ok(file.as_mut().expect("it was opened"))
     }

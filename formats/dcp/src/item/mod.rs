@@ -81,9 +81,16 @@ pub(crate) struct DataFile {
     pub(crate) source: Box<dyn Source>,
     /// The safetensors in it, by where they begin; why they cannot be read, if they cannot.
     pub(crate) merged: Vec<(u64, Result<Merged, String>)>,
+    /// True once something was found in it that the metadata does not say: it may be of another save,
+    /// in which what seems right is right by chance.
+    pub(crate) is_other: bool,
 }
 
 impl DataFile {
+    pub(crate) fn new(start: u64, source: Box<dyn Source>) -> DataFile {
+        DataFile { start, source, merged: Vec::new(), is_other: false }
+    }
+
     /// The chunk of a tensor that an item holds, its places those of the checkpoint.
     ///
     /// # Errors
@@ -101,9 +108,12 @@ impl DataFile {
             Packing::Plain => {
                 let range = item.offset..item.offset.saturating_add(item.length);
                 let part = Stretch::new(self.source.as_ref(), range);
+                let front = part.bytes(0..part.len().min(ARCHIVE.len() as u64))?;
+                self.is_other |= front != ARCHIVE;
                 archived(&part)?.moved(item.offset)
             }
         };
+        self.is_other |= tensor.dtype != *dtype || tensor.shape != *chunk.size;
         if tensor.dtype != *dtype {
             let what = format!("{} in the file, {dtype} in the metadata", tensor.dtype);
             return Err(Fault::broken(what));
