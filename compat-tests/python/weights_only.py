@@ -7,12 +7,14 @@ came to its end (`ended`).
 """
 
 import collections
+import ctypes
 import gc
 import json
 import multiprocessing
 import pickle
 import re
 import resource
+import signal
 import sys
 import warnings
 from multiprocessing.connection import wait
@@ -33,6 +35,8 @@ BYTES = 1 << 30
 ROWS = 20_000
 KEYS = (str, int, float, bool, type(None), bytes, complex)
 DEPTH = 200
+# What `prctl` calls the signal that comes when the parent dies.
+PR_SET_PDEATHSIG = 1
 
 # What the restricted unpickler says of globals and operations.  That it does not know an opcode is
 # no such refusal: it knows those of protocol 2 alone.
@@ -145,6 +149,8 @@ class Worker:
 
 
 def work(pipe):
+    # Every worker holds the pipes of those before it, so none of them ends where the parent is killed.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with open("/proc/self/statm") as file:
         mapped = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + BYTES, mapped + BYTES))

@@ -26,7 +26,7 @@ pub(super) const MAX_GROWTH: u64 = 100;
 const LEAST_READ: u64 = 4 << 20;
 
 /// How many times its length a small file may be read: pickles that were deflated are as long.
-const READS_OF_SMALL: u64 = 64;
+const READS_OF_SMALL: u64 = 40;
 
 /// How much that may come to.
 const MOST_READ_OF_SMALL: u64 = 192 << 20;
